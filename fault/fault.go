@@ -1,0 +1,114 @@
+// Package fault says what a failure means: what kind it is, whether the server could have acted on
+// the call, and how long the server asked to be left alone.
+//
+// [Of] reads these facts from any error without importing the driver, SDK or protocol that made
+// it: by the interfaces and shapes such errors are known to have. Policies, breakers and logs all
+// speak in the [Fault] it returns.
+package fault
+
+import "time"
+
+// Kind says what is to be expected of another try. It prints, and marshals to text, as a lower
+// case word such as "rate_limited".
+type Kind uint8
+
+const (
+	None        Kind = iota // not a failure: an answer, such as "no rows"
+	Unknown                 // nobody recognised the error
+	Transient               // passes by itself: a reset, a timeout, a deadlock
+	RateLimited             // the caller is asked to slow down
+	Overloaded              // the server has no room for anybody
+	Permanent               // the same call will fail again
+	Canceled                // the caller gave up
+)
+
+var kindNames = [...]string{
+	None: "none", Unknown: "unknown", Transient: "transient", RateLimited: "rate_limited",
+	Overloaded: "overloaded", Permanent: "permanent", Canceled: "canceled",
+}
+
+func (k Kind) String() string { return nameOf(kindNames[:], int(k)) }
+
+// MarshalText makes a Kind a word in JSON, also as the key of a map.
+func (k Kind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+
+// Sent says whether the server could have acted on the call, which is what decides if a call that
+// must not happen twice may be repeated.
+type Sent uint8
+
+const (
+	MaybeDone Sent = iota // nobody knows: the server may have acted
+	NotSent               // the call never reached the server
+	NotDone               // the server answered that it did not act
+)
+
+var sentNames = [...]string{MaybeDone: "maybe_done", NotSent: "not_sent", NotDone: "not_done"}
+
+func (s Sent) String() string { return nameOf(sentNames[:], int(s)) }
+
+// MarshalText makes a Sent a word in JSON.
+func (s Sent) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+func nameOf(names []string, i int) string {
+	if i < len(names) {
+		return names[i]
+	}
+	return "invalid"
+}
+
+// Fault is one failure, understood. The zero Fault is no failure at all.
+type Fault struct {
+	Kind   Kind
+	Sent   Sent
+	Final  bool          // already retried to the end by a layer below: stop, whatever the kind
+	After  time.Duration // the wait that the server asked for; 0 = it asked for none
+	Detail string        // the fact that decided, such as "status 503" or "sqlstate 40001"
+	Err    error         // the error classified
+}
+
+// Classifier turns an error into a Fault. A classifier that does not know the error returns Kind
+// [Unknown]: the zero Kind is [None], which says that the error is an answer and no failure.
+type Classifier func(error) Fault
+
+// First asks the classifiers in turn and returns the first Fault whose Kind is not [Unknown], or
+// an Unknown one if none of them knows. Nil classifiers are passed over.
+func First(classifiers ...Classifier) Classifier {
+	return func(err error) Fault {
+		for _, c := range classifiers {
+			if c == nil {
+				continue
+			}
+			if f := c(err); f.Kind != Unknown {
+				return f
+			}
+		}
+		return Fault{Kind: Unknown, Err: err}
+	}
+}
+
+// Described is implemented by errors that know their own fault. [Of] believes the outermost one
+// in an error's tree before it looks any further.
+type Described interface {
+	error
+	DescribeFault() Fault
+}
+
+// Pass is what a gate gives out on entry and gets back on leaving: the gate's own, opaque to
+// everybody else (a generation, a start time).
+type Pass struct{ A, B uint64 }
+
+// Result says how an attempt ended, as a gate needs to know it.
+type Result uint8
+
+const (
+	Failed  Result = iota // with an error; a panic, too, which leaves a zero Outcome
+	OK                    // without an error
+	Skipped               // it never began: a later gate refused
+)
+
+// Outcome tells a gate how the attempt that it let through has ended. Fault is set when Result is
+// [Failed]; a zero Fault beside Failed is a panic, and counts as a failure.
+type Outcome struct {
+	Result Result
+	Fault  Fault
+}
