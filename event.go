@@ -1,0 +1,57 @@
+package rebound
+
+import (
+	"context"
+	"time"
+
+	"github.com/rebound-go/rebound/fault"
+)
+
+// EventKind says which of three things an [Event] reports. Every attempt that was made ends in
+// exactly one event, and so does a call that was refused before its first attempt.
+type EventKind uint8
+
+const (
+	Retrying  EventKind = iota // an attempt failed, and another follows after Event.Delay
+	Succeeded                  // the call is over: its last attempt succeeded
+	GaveUp                     // the call is over: it failed, for Event.Reason
+)
+
+func (k EventKind) String() string {
+	switch k {
+	case Retrying:
+		return "retrying"
+	case Succeeded:
+		return "succeeded"
+	case GaveUp:
+		return "gave_up"
+	}
+	return "invalid"
+}
+
+// MarshalText makes an EventKind a word in JSON.
+func (k EventKind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+
+// Event is one step of a call, as [Policy.Observe] sees it.
+type Event struct {
+	Kind    EventKind
+	Policy  string        // the policy's name
+	Attempt int           // the attempt that ended, from 1; 0 = refused before the first
+	Fault   fault.Fault   // what its failure meant; zero when Kind is Succeeded
+	Err     error         // the attempt's error when Retrying, the error returned when GaveUp
+	Delay   time.Duration // the wait that begins now; 0 unless Kind is Retrying
+	Elapsed time.Duration // since the call began, waits included
+	Reason  Reason        // why the call stopped; empty unless Kind is GaveUp
+}
+
+// Observers combines several listeners into one for [Policy.Observe]: each is called with every
+// event, in the order given. Nil listeners are passed over.
+func Observers(observers ...func(context.Context, Event)) func(context.Context, Event) {
+	return func(ctx context.Context, e Event) {
+		for _, observe := range observers {
+			if observe != nil {
+				observe(ctx, e)
+			}
+		}
+	}
+}
