@@ -7,8 +7,8 @@ import (
 	"github.com/rebound-go/rebound/fault"
 )
 
-// EventKind says which of three things an [Event] reports. Every attempt that was made ends in
-// exactly one event, and so does a call that was refused before its first attempt.
+// EventKind says which of three things an [Event] reports. A call raises one Retrying for every
+// retry that it decides on, and ends in exactly one Succeeded or GaveUp, unless it panics.
 type EventKind uint8
 
 const (

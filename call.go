@@ -1,0 +1,287 @@
+package rebound
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/rebound-go/rebound/fault"
+)
+
+// call is the account of one call: what its loop knows between attempts. It lives on the stack of
+// the function that runs the loop. The generic functions below only call fn and pass gates; all
+// decisions are in methods of call, which do not depend on fn's type.
+type call struct {
+	ctx     context.Context
+	p       *Policy
+	attempt int           // attempts begun
+	start   time.Time     // zero until somebody needs it
+	prev    time.Duration // the wait before this attempt
+	outcome fault.Outcome // of this attempt, as its gates are told
+	fault   fault.Fault   // of the last attempt that failed
+	last    error         // its error
+	refusal error         // what kept this attempt from beginning, for
+	reason  Reason        // this reason
+	broke   bool          // the body of an Attempts loop has left it
+}
+
+func newCall(ctx context.Context, p *Policy) call {
+	c := call{ctx: ctx, p: p}
+	if p.MaxElapsed > 0 || p.Observe != nil {
+		c.start = time.Now()
+	}
+	return c
+}
+
+// plain reports whether an attempt needs nothing but fn around it.
+func (p *Policy) plain() bool {
+	return p.Breaker == nil && p.Observe == nil && len(p.Gates) == 0 &&
+		p.AttemptTimeout|p.MaxElapsed == 0
+}
+
+// loop makes attempts until one succeeds or the call must stop.
+func loop[T any](c *call, fn func(context.Context) (T, error)) (v T, err error) {
+	for {
+		if c.ctx.Err() != nil {
+			return v, c.stop(Canceled, context.Cause(c.ctx))
+		}
+		next, err := through(c, c.p.Gates, fn)
+		if c.refusal != nil {
+			return v, c.stop(c.reason, c.refusal)
+		}
+		v = next
+		if err == nil {
+			c.succeeded()
+			return v, nil
+		}
+		if stop := c.failed(err); stop != nil {
+			return v, stop
+		}
+	}
+}
+
+// through makes one attempt behind the gates given, the breaker last. It calls itself for each
+// gate, so that what a gate gave out is kept on the stack.
+func through[T any](
+	c *call, gates []Gate, fn func(context.Context) (T, error),
+) (v T, err error) {
+	if len(gates) == 0 {
+		return guarded(c, fn)
+	}
+	if gates[0] == nil {
+		return v, c.refuse(Invalid, c.p.Validate())
+	}
+	pass, err := gates[0].Enter(c.ctx)
+	if err != nil {
+		return v, c.refuse(Rejected, err)
+	}
+	left := false
+	defer abandon(&left, gates[0], pass)
+	v, err = through(c, gates[1:], fn)
+	left = true
+	gates[0].Leave(pass, c.outcome)
+	return v, err
+}
+
+func guarded[T any](c *call, fn func(context.Context) (T, error)) (v T, err error) {
+	b := c.p.Breaker
+	if b == nil {
+		return timed(c, fn)
+	}
+	pass, err := b.Enter(c.ctx)
+	if err != nil {
+		return v, c.refuse(Rejected, err)
+	}
+	left := false
+	defer abandon(&left, b, pass)
+	v, err = timed(c, fn)
+	left = true
+	b.Leave(pass, c.outcome)
+	return v, err
+}
+
+// abandon leaves a gate whose attempt ended in a panic or a runtime.Goexit. Deferring a plain
+// function costs less than deferring a closure.
+func abandon(left *bool, g Gate, pass fault.Pass) {
+	if !*left {
+		g.Leave(pass, fault.Outcome{})
+	}
+}
+
+func timed[T any](c *call, fn func(context.Context) (T, error)) (v T, err error) {
+	c.attempt++
+	if c.p.AttemptTimeout <= 0 {
+		v, err = fn(c.ctx)
+		c.judge(err, false)
+		return v, err
+	}
+	ctx, cancel := context.WithTimeout(c.ctx, c.attemptTimeout())
+	defer cancel()
+	v, err = fn(ctx)
+	c.judge(err, ctx.Err() != nil)
+	return v, err
+}
+
+// attemptTimeout is the time this attempt has: what is left of MaxElapsed, if that is less.
+func (c *call) attemptTimeout() time.Duration {
+	if c.p.MaxElapsed == 0 {
+		return c.p.AttemptTimeout
+	}
+	return min(c.p.AttemptTimeout, c.p.MaxElapsed-time.Since(c.start))
+}
+
+// judge notes how the attempt ended, for its gates and for failed.
+func (c *call) judge(err error, timedOut bool) {
+	if err == nil {
+		c.outcome = fault.Outcome{Result: fault.OK}
+		return
+	}
+	f := c.p.Fault(c.ctx, err)
+	if timedOut && f.Kind != fault.Canceled && !fault.Marked(err) {
+		f.Kind = fault.Transient
+		if !fault.IsTimeout(err) {
+			f.Err = &timeoutError{err, c.p.AttemptTimeout}
+		}
+	}
+	c.fault = f
+	c.outcome = fault.Outcome{Fault: f}
+	if f.Kind == fault.Canceled && errors.Is(c.ctx.Err(), context.DeadlineExceeded) {
+		c.outcome.Fault.Kind = fault.Transient
+	}
+}
+
+// Fault says what err means as the outcome of an attempt made under ctx: what p.Classify makes of
+// it, marks, and the end of the caller's own context, which alone makes a failure Canceled. It is
+// for loops that are not Do. A nil error is the zero Fault.
+func (p *Policy) Fault(ctx context.Context, err error) fault.Fault {
+	if err == nil {
+		return fault.Fault{}
+	}
+	var f fault.Fault
+	if p == nil || p.Classify == nil {
+		f = fault.Of(err)
+	} else {
+		f = fault.Settle(p.Classify(err), err)
+	}
+	switch {
+	case ctx.Err() != nil && f.Kind != fault.None && f.Kind != fault.Permanent:
+		f.Kind = fault.Canceled
+	case ctx.Err() == nil && f.Kind == fault.Canceled:
+		f.Kind = fault.Transient // something else was canceled, not this call
+	}
+	return f
+}
+
+// timeoutError is a failure of an attempt whose own time was up, where the error does not say so.
+type timeoutError struct {
+	err error
+	d   time.Duration
+}
+
+func (e *timeoutError) Error() string {
+	return fmt.Sprintf("%v (the attempt's %v were up)", e.err, e.d)
+}
+func (e *timeoutError) Unwrap() error { return e.err }
+func (e *timeoutError) Timeout() bool { return true }
+
+// failed decides what follows the attempt that just ended with err. It returns nil when another
+// attempt is due, after having waited for it, or else the error to stop with.
+func (c *call) failed(err error) error {
+	c.last = err
+	if c.start.IsZero() {
+		c.start = time.Now()
+	}
+	switch {
+	case c.broke:
+		return c.stop(NotRetryable, nil)
+	case err == ErrUnset:
+		return c.stop(Invalid, nil)
+	case c.attempt == 1:
+		if invalid := c.p.Validate(); invalid != nil {
+			return c.stop(Invalid, invalid)
+		}
+	}
+	d := c.p.Decide(c.state(), c.fault)
+	if !d.Retry {
+		return c.stop(d.Reason, c.cause(d.Reason))
+	}
+	if refusal := c.p.TakeRetry(c.fault); refusal != nil {
+		return c.stop(OutOfBudget, refusal)
+	}
+	c.event(Event{Kind: Retrying, Fault: c.fault, Err: err, Delay: d.Delay})
+	if !wait(c.ctx, d.Delay) {
+		c.p.returnRetry(c.fault)
+		return c.stop(Canceled, context.Cause(c.ctx))
+	}
+	c.prev = d.Delay
+	return nil
+}
+
+func (c *call) state() State {
+	s := State{Attempt: c.attempt, Prev: c.prev, U: rand.Float64()}
+	deadline, ok := c.ctx.Deadline()
+	if c.p.MaxElapsed == 0 && !ok {
+		return s
+	}
+	now := time.Now()
+	s.Elapsed = now.Sub(c.start)
+	if ok {
+		s.Left = max(deadline.Sub(now), 1)
+	}
+	return s
+}
+
+// cause is what ended the call from outside, for a reason that Decide gave.
+func (c *call) cause(r Reason) error {
+	if r == Canceled {
+		return context.Cause(c.ctx)
+	}
+	return nil
+}
+
+// refuse notes that the attempt was not let in: for the gates around it, it never began.
+func (c *call) refuse(r Reason, err error) error {
+	c.reason, c.refusal = r, err
+	if c.ctx.Err() != nil {
+		c.reason, c.refusal = Canceled, context.Cause(c.ctx)
+	}
+	c.outcome = fault.Outcome{Result: fault.Skipped}
+	return err
+}
+
+// stop ends the call and returns its error.
+func (c *call) stop(r Reason, cause error) error {
+	e := &Error{
+		Policy: c.p.Name, Attempts: c.attempt, Reason: r, Fault: c.fault, Err: c.last,
+		Cause: cause, limit: max(c.p.attempts(), 0),
+	}
+	if r == Canceled {
+		e.ctxErr = c.ctx.Err()
+	}
+	if !c.start.IsZero() {
+		e.Elapsed = time.Since(c.start)
+	}
+	if c.fault.Kind == fault.None && c.last != nil {
+		c.p.deposit() // an answer: the service is well
+	}
+	c.event(Event{Kind: GaveUp, Fault: c.fault, Err: e, Elapsed: e.Elapsed, Reason: r})
+	return e
+}
+
+func (c *call) succeeded() {
+	c.p.deposit()
+	c.event(Event{Kind: Succeeded})
+}
+
+func (c *call) event(e Event) {
+	if c.p.Observe == nil {
+		return
+	}
+	e.Policy, e.Attempt = c.p.Name, c.attempt
+	if e.Elapsed == 0 {
+		e.Elapsed = time.Since(c.start)
+	}
+	c.p.Observe(c.ctx, e)
+}

@@ -1,0 +1,143 @@
+package rebound
+
+import (
+	"math"
+	"time"
+
+	"github.com/rebound-go/rebound/backoff"
+	"github.com/rebound-go/rebound/fault"
+)
+
+// State is what [Policy.Decide] needs to know of a call when an attempt has failed.
+type State struct {
+	Attempt int           // the attempt that failed, from 1
+	Elapsed time.Duration // since the call began
+	Prev    time.Duration // the wait before that attempt; 0 before the first
+	Left    time.Duration // until the context's deadline; 0 = there is none
+	U       float64       // a random number in [0, 1) for the jitter; below 0 = without jitter
+	Durable bool          // a durable engine asks: hours of waiting, and a layer below, are no bar
+}
+
+// Decision is the answer: another attempt after Delay, or none for Reason.
+type Decision struct {
+	Retry  bool
+	Delay  time.Duration // 0 unless Retry
+	Reason Reason        // empty if Retry
+}
+
+var defaultBackoff backoff.Backoff = backoff.Exponential{}
+
+// Decide says what follows a failure. It is pure: it reads no clock, rolls no dice and keeps no
+// state, so any loop can run the policy, and a schedule can be computed without waiting. The
+// budget, which does keep state, is asked afterwards and by the loop: see [Policy.TakeRetry].
+func (p *Policy) Decide(s State, f fault.Fault) Decision {
+	if p == nil {
+		p = &shared
+	}
+	if reason := p.refuse(s, f); reason != "" {
+		return Decision{Reason: reason}
+	}
+	delay := p.delay(s, f)
+	switch {
+	case p.MaxElapsed > 0 && delay >= p.MaxElapsed-s.Elapsed:
+		return Decision{Reason: PastElapsed}
+	case s.Left != 0 && delay >= s.Left:
+		return Decision{Reason: PastDeadline}
+	}
+	return Decision{Retry: true, Delay: delay}
+}
+
+// refuse returns why another attempt is out of the question however short the wait, or "".
+func (p *Policy) refuse(s State, f fault.Fault) Reason {
+	limit := p.attempts()
+	switch {
+	case limit < Unlimited:
+		return Invalid
+	case f.Kind == fault.Canceled:
+		return Canceled
+	case f.Final && !s.Durable:
+		return AlreadyRetried
+	case !p.retryable(f):
+		return NotRetryable
+	case p.NonIdempotent && f.Sent == fault.MaybeDone:
+		return NotIdempotent
+	case limit != Unlimited && s.Attempt >= limit:
+		return Exhausted
+	case f.After > p.maxRetryAfter() && !s.Durable:
+		return WaitTooLong
+	}
+	return ""
+}
+
+// retryable reports whether f is worth another attempt. A mark on the error outranks RetryIf.
+func (p *Policy) retryable(f fault.Fault) bool {
+	if p.RetryIf != nil && !fault.Marked(f.Err) {
+		return p.RetryIf(f)
+	}
+	return f.Kind != fault.None && f.Kind != fault.Permanent
+}
+
+func (p *Policy) maxRetryAfter() time.Duration {
+	if p.MaxRetryAfter == 0 {
+		return defaultMaxRetryAfter
+	}
+	return p.MaxRetryAfter
+}
+
+// delay is the wait after a failure. One that the server asked for is a floor, and jitter on top
+// of it goes upward only, by up to a quarter: an exact wait would bring all its clients back in
+// the same instant.
+func (p *Policy) delay(s State, f fault.Fault) time.Duration {
+	d := p.backoff(s, f.Kind)
+	if f.After <= 0 {
+		return d
+	}
+	d = max(d, f.After)
+	if s.U > 0 {
+		d = saturated(float64(d) + s.U*float64(f.After)/4)
+	}
+	return max(d, f.After)
+}
+
+func (p *Policy) backoff(s State, k fault.Kind) time.Duration {
+	b, times := p.Backoff, 1.0
+	if k == fault.RateLimited || k == fault.Overloaded {
+		if p.Throttled != nil {
+			b = p.Throttled
+		} else {
+			times = throttledTimes
+		}
+	}
+	if b == nil {
+		b = defaultBackoff
+	}
+	d := max(b.Delay(s.Attempt, s.Prev, s.U), 0)
+	if times == 1 {
+		return d
+	}
+	return saturated(times * float64(d))
+}
+
+// saturated is ns nanoseconds, or the longest duration there is.
+func saturated(ns float64) time.Duration {
+	if ns >= math.MaxInt64 {
+		return math.MaxInt64
+	}
+	return time.Duration(ns)
+}
+
+// Schedule returns the waits after the first n failures, without jitter, of failures that are
+// neither rate limited nor overloaded. How many attempts the policy allows, and for how long, is
+// not looked at.
+func (p *Policy) Schedule(n int) []time.Duration {
+	if p == nil {
+		p = &shared
+	}
+	var waits []time.Duration
+	var prev time.Duration
+	for i := range max(n, 0) {
+		prev = p.backoff(State{Attempt: i + 1, Prev: prev, U: -1}, fault.Transient)
+		waits = append(waits, prev)
+	}
+	return waits
+}

@@ -1,0 +1,78 @@
+package rebound
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// Do calls fn until it returns no error, or until p says stop, and returns fn's last value. When
+// it fails, the error is an [*Error]; the value is whatever the last call of fn returned.
+//
+// The context given to fn is ctx itself or, if p has an AttemptTimeout, one that ends when fn
+// returns. Do keeps no reference to fn, never runs it in another goroutine, and does not call it
+// at all once ctx has ended. A panic in fn goes on to the caller.
+func Do[T any](
+	ctx context.Context, p *Policy, fn func(context.Context) (T, error),
+) (T, error) {
+	if p == nil {
+		p = &shared
+	}
+	if !p.plain() || ctx.Err() != nil {
+		c := newCall(ctx, p)
+		return loop(&c, fn)
+	}
+	v, err := fn(ctx)
+	if err == nil {
+		p.deposit()
+		return v, nil
+	}
+	c := call{ctx: ctx, p: p, attempt: 1}
+	c.judge(err, false)
+	if stop := c.failed(err); stop != nil {
+		return v, stop
+	}
+	return loop(&c, fn)
+}
+
+// Run is [Do] for functions that return no value.
+func Run(ctx context.Context, p *Policy, fn func(context.Context) error) error {
+	_, err := Do(ctx, p, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, fn(ctx)
+	})
+	return err
+}
+
+// DoChecked is [Do] for functions whose result tells whether they succeeded: a result that check
+// refuses with an error is a failed attempt, and that error is classified like any other. After
+// the last attempt the refused result is returned beside the error.
+func DoChecked[T any](
+	ctx context.Context, p *Policy, fn func(context.Context) (T, error), check func(T) error,
+) (T, error) {
+	return Do(ctx, p, func(ctx context.Context) (T, error) {
+		v, err := fn(ctx)
+		if err == nil {
+			err = check(v)
+		}
+		return v, err
+	})
+}
+
+// DoElse is [Do] with a second best: when the call fails, for whatever reason but the caller's
+// own cancellation, fallback is called once with ctx and Do's error, and its result is returned.
+// If fallback fails too, the error returned holds both. The fallback is no attempt: it has no
+// AttemptTimeout, passes no gates and raises no event; ctx may be past its deadline.
+func DoElse[T any](
+	ctx context.Context, p *Policy, fn func(context.Context) (T, error),
+	fallback func(context.Context, error) (T, error),
+) (T, error) {
+	v, err := Do(ctx, p, fn)
+	if err == nil || errors.Is(ctx.Err(), context.Canceled) {
+		return v, err
+	}
+	other, ferr := fallback(ctx, err)
+	if ferr == nil || errors.Is(ferr, err) {
+		return other, ferr
+	}
+	return other, fmt.Errorf("%w; then its fallback failed: %w", err, ferr)
+}

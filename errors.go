@@ -1,0 +1,180 @@
+package rebound
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rebound-go/rebound/fault"
+)
+
+// Reason says why a call stopped. It is an error, so that errors.Is(err, rebound.OutOfBudget)
+// asks for it, and a stable word, such as "out_of_budget", for logs, metrics and JSON.
+type Reason string
+
+const (
+	Exhausted      Reason = "exhausted"       // every attempt allowed was made
+	NotRetryable   Reason = "not_retryable"   // the failure would only repeat itself
+	Canceled       Reason = "canceled"        // the caller's context ended
+	PastDeadline   Reason = "past_deadline"   // the wait would have passed the context's deadline
+	PastElapsed    Reason = "past_elapsed"    // the wait would have passed Policy.MaxElapsed
+	OutOfBudget    Reason = "out_of_budget"   // the retry budget is empty
+	Rejected       Reason = "rejected"        // a breaker or another gate refused the attempt
+	NotIdempotent  Reason = "not_idempotent"  // the server may have acted, and must not act twice
+	WaitTooLong    Reason = "wait_too_long"   // the server asked for more than MaxRetryAfter
+	AlreadyRetried Reason = "already_retried" // a layer below retried it to the end
+	Invalid        Reason = "invalid"         // the policy, or its use, is wrong; Error.Cause says how
+)
+
+func (r Reason) Error() string { return "rebound: " + r.words() }
+
+func (r Reason) words() string { return strings.ReplaceAll(string(r), "_", " ") }
+
+// ErrUnset is found in the error of an [Attempts] loop whose body assigned nothing to the error
+// variable that the loop was given, most often because an inner := shadows it.
+var ErrUnset = errors.New(
+	"the loop's body did not assign its error: is it shadowed by an inner := ?")
+
+// Error is what a call that failed returns. Its text reads
+//
+//	rebound: ocr: attempt 3 of 3: status 503: service unavailable (exhausted after 1.2s)
+//
+// errors.Is and errors.As find the Reason, what is in Err and what is in Cause; of the attempts'
+// errors, the last one alone.
+type Error struct {
+	Policy   string        // the policy's name
+	Attempts int           // attempts made; 0 = refused before the first
+	Reason   Reason        // why there was no further attempt
+	Fault    fault.Fault   // what the last attempt's failure meant
+	Elapsed  time.Duration // from the start, or from the first failure if nothing timed the start
+	Err      error         // the last attempt's error; nil if there was no attempt
+	Cause    error         // what ended the call from outside: context.Cause, or the refusal; or nil
+
+	limit  int   // attempts allowed, for the text
+	ctxErr error // the context's Err beside its cause, for Is
+}
+
+// Error describes the failure in one line.
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString("rebound: ")
+	if e.Policy != "" {
+		b.WriteString(e.Policy + ": ")
+	}
+	if e.Attempts > 0 {
+		b.WriteString("attempt " + strconv.Itoa(e.Attempts))
+		if e.limit > 0 {
+			b.WriteString(" of " + strconv.Itoa(e.limit))
+		}
+		b.WriteString(": " + e.lastText() + " ")
+	}
+	b.WriteString("(" + e.Reason.words())
+	if e.Attempts > 0 {
+		b.WriteString(" after " + rounded(e.Elapsed).String())
+	}
+	if why := e.causeText(); why != "" {
+		b.WriteString(": " + why)
+	}
+	b.WriteString(")")
+	return b.String()
+}
+
+// lastText is the last error's text behind the fact that decided, unless the text has it already.
+func (e *Error) lastText() string {
+	if e.Err == nil {
+		return e.Fault.Detail
+	}
+	text := e.Err.Error()
+	if e.Fault.Detail == "" || strings.Contains(text, e.Fault.Detail) {
+		return text
+	}
+	return e.Fault.Detail + ": " + text
+}
+
+func (e *Error) causeText() string {
+	switch {
+	case e.Cause != nil:
+		return e.Cause.Error()
+	case e.Fault.After > 0 && (e.Reason == WaitTooLong || e.Reason == PastDeadline):
+		return fmt.Sprintf("the server asked for a wait of %v", e.Fault.After)
+	}
+	return ""
+}
+
+// rounded keeps about three digits of d.
+func rounded(d time.Duration) time.Duration {
+	for unit := time.Duration(1); unit < time.Hour; unit *= 10 {
+		if d < 1000*unit {
+			return d.Round(unit)
+		}
+	}
+	return d.Round(time.Second)
+}
+
+// Unwrap returns Err, the last attempt's error.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Is reports whether target is the Reason, or is in Cause.
+func (e *Error) Is(target error) bool {
+	if r, ok := target.(Reason); ok && r == e.Reason {
+		return true
+	}
+	return e.Cause != nil && errors.Is(e.Cause, target) ||
+		e.ctxErr != nil && errors.Is(e.ctxErr, target)
+}
+
+// As finds the Reason, and what is in Cause.
+func (e *Error) As(target any) bool {
+	if r, ok := target.(*Reason); ok {
+		*r = e.Reason
+		return true
+	}
+	return e.Cause != nil && errors.As(e.Cause, target)
+}
+
+// DescribeFault tells the layers above what the call's failure means to them: the fault of its
+// last attempt, Final if retrying was given a fair chance, or was refused, here already.
+func (e *Error) DescribeFault() fault.Fault {
+	f := e.Fault
+	switch e.Reason {
+	case Exhausted, PastElapsed, OutOfBudget, WaitTooLong:
+		f.Final = f.Final || e.Attempts >= 2
+	case AlreadyRetried:
+		f.Final = true
+	case Rejected:
+		if e.Err == nil {
+			f = fault.Of(e.Cause)
+		}
+		f.Final = true
+	case Canceled:
+		f = e.canceledFault(f)
+	}
+	return f
+}
+
+// canceledFault is what the end of this call's context means to a layer above, whose own context
+// may well be alive: a deadline is a time-out, as of any attempt, the rest is cancellation.
+func (e *Error) canceledFault(f fault.Fault) fault.Fault {
+	f.Kind = fault.Canceled
+	if errors.Is(e.ctxErr, context.DeadlineExceeded) {
+		f.Kind = fault.Transient
+	}
+	return f
+}
+
+// Permanent marks err as not worth another try, whatever classifiers and predicates say. It is
+// not wrapped in any text, and nil stays nil.
+func Permanent(err error) error { return fault.Mark(err, fault.Permanent, 0) }
+
+// Transient marks err as worth another try, whatever classifiers and predicates say, and even
+// if a layer below has retried it to the end. Whether a policy that is NonIdempotent repeats the
+// call still depends on what is known of the error. Nil stays nil.
+func Transient(err error) error { return fault.Mark(err, fault.Transient, 0) }
+
+// RetryAfter marks err as rate limited, with the wait that the server asked for: the next attempt
+// comes no earlier than d from now (0 or less = whenever the policy's backoff says). Nil stays
+// nil.
+func RetryAfter(err error, d time.Duration) error { return fault.Mark(err, fault.RateLimited, d) }

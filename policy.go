@@ -1,0 +1,263 @@
+package rebound
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"github.com/rebound-go/rebound/backoff"
+	"github.com/rebound-go/rebound/breaker"
+	"github.com/rebound-go/rebound/budget"
+	"github.com/rebound-go/rebound/fault"
+)
+
+// Unlimited, as [Policy.Attempts], means that the number of attempts has no limit. It opts out of
+// the policy's own budget too; one set in [Policy.Budget] still counts.
+const Unlimited = -1
+
+const (
+	defaultAttempts      = 3
+	defaultMaxRetryAfter = 2 * time.Minute
+	throttledTimes       = 4 // Throttled, if nil, is so many times Backoff
+)
+
+// Policy says how failures are met. The zero Policy is ready, and every field's zero means its
+// documented default; a nil *Policy is a zero one that all its users share, its budget included.
+//
+// A policy may be used by any number of calls and goroutines at once. Once in use it must not be
+// changed, nor copied by assignment, because its own budget is in it: use [Policy.Clone].
+type Policy struct {
+	// Name is what errors, events, logs and metrics call the policy.
+	Name string
+
+	// Attempts is how often fn is called at most, the first call included. 0 = 3; Unlimited = -1.
+	Attempts int
+
+	// Backoff gives the wait after each failed attempt.
+	// Nil = backoff.Exponential: 100 ms, doubling up to 30 s, with full jitter.
+	Backoff backoff.Backoff
+
+	// Throttled is used in its place after a failure that is RateLimited or Overloaded.
+	// Nil = 4 times the delay that Backoff gives.
+	Throttled backoff.Backoff
+
+	// MaxElapsed bounds the whole call, waits included: a wait that would pass it is not begun,
+	// and the timeout of an attempt is cut to what is left. An attempt without AttemptTimeout is
+	// not interrupted. 0 = the context's deadline alone.
+	MaxElapsed time.Duration
+
+	// AttemptTimeout is the time each attempt has. Its context ends when fn returns, so fn must be
+	// done with all it opened by then. A timeout is Transient. 0 = none.
+	AttemptTimeout time.Duration
+
+	// MaxRetryAfter is the longest wait asked for by a server that is obeyed; asked for more, the
+	// call stops. 0 = 2 minutes.
+	MaxRetryAfter time.Duration
+
+	// Classify says what an error means. Marks such as Permanent outrank it. Nil = fault.Of.
+	Classify fault.Classifier
+
+	// RetryIf says which failures are worth another attempt. Marks outrank it, and it is not asked
+	// once the caller's context has ended. Nil = all but None, Permanent and Canceled.
+	RetryIf func(fault.Fault) bool
+
+	// NonIdempotent is for calls that must not happen twice: only what the server certainly did
+	// not do is repeated.
+	NonIdempotent bool
+
+	// Budget limits retries to a share of the traffic. One budget may serve many policies.
+	// Nil = one of this policy's own, with the defaults of budget.Budget, though never too small
+	// for one call's attempts; budget.Unlimited = none.
+	Budget *budget.Budget
+
+	// Breaker stands around each attempt; while it is open, calls stop at once. Nil = none.
+	Breaker *breaker.Breaker
+
+	// Gates stand around the breaker, entered in this order and left in reverse.
+	Gates []Gate
+
+	// Observe is called with every Event, in order, by the goroutine that makes the call, which
+	// waits for it: it must not block. Observers combines several. Nil = nobody listens.
+	Observe func(context.Context, Event)
+
+	own *budget.Budget // made at the first failure, atomically; see ownBudget
+}
+
+// shared is the policy of all calls that are given none.
+var shared Policy
+
+// Clone returns a copy of p that may be changed, with a fresh budget of its own. What p refers to
+// (Budget, Breaker, the gates) is shared with the copy. Clone of nil is a new zero Policy.
+func (p *Policy) Clone() *Policy {
+	if p == nil {
+		return &Policy{}
+	}
+	return &Policy{
+		Name:           p.Name,
+		Attempts:       p.Attempts,
+		Backoff:        p.Backoff,
+		Throttled:      p.Throttled,
+		MaxElapsed:     p.MaxElapsed,
+		AttemptTimeout: p.AttemptTimeout,
+		MaxRetryAfter:  p.MaxRetryAfter,
+		Classify:       p.Classify,
+		RetryIf:        p.RetryIf,
+		NonIdempotent:  p.NonIdempotent,
+		Budget:         p.Budget,
+		Breaker:        p.Breaker,
+		Gates:          slices.Clone(p.Gates),
+		Observe:        p.Observe,
+	}
+}
+
+// Validate returns an error that names the first field with a value that makes no sense, and says
+// what would. Do and its sisters ask it after a first failure and stop with reason Invalid.
+func (p *Policy) Validate() error {
+	if p == nil {
+		return nil
+	}
+	if p.Attempts < Unlimited {
+		return fmt.Errorf("rebound: Policy.Attempts is %d: want 1 or more, 0 for %d, "+
+			"or rebound.Unlimited", p.Attempts, defaultAttempts)
+	}
+	for _, d := range []struct {
+		field string
+		value time.Duration
+	}{
+		{"MaxElapsed", p.MaxElapsed},
+		{"AttemptTimeout", p.AttemptTimeout},
+		{"MaxRetryAfter", p.MaxRetryAfter},
+	} {
+		if d.value < 0 {
+			return fmt.Errorf("rebound: Policy.%s is %v: want a positive duration, "+
+				"or 0 for the default", d.field, d.value)
+		}
+	}
+	if p.MaxElapsed > 0 && p.AttemptTimeout > p.MaxElapsed {
+		return fmt.Errorf("rebound: Policy.AttemptTimeout is %v, which is more than the %v of "+
+			"MaxElapsed: want at most that", p.AttemptTimeout, p.MaxElapsed)
+	}
+	return p.validateParts()
+}
+
+func (p *Policy) validateParts() error {
+	if err := validate("Backoff", p.Backoff); err != nil {
+		return err
+	}
+	if err := validate("Throttled", p.Throttled); err != nil {
+		return err
+	}
+	if p.Budget != nil {
+		if err := validate("Budget", p.Budget); err != nil {
+			return err
+		}
+	}
+	if p.Breaker != nil {
+		if err := validate("Breaker", p.Breaker); err != nil {
+			return err
+		}
+	}
+	for i, g := range p.Gates {
+		if g == nil {
+			return fmt.Errorf("rebound: Policy.Gates[%d] is nil: want a gate, or no element", i)
+		}
+	}
+	return nil
+}
+
+// validate asks a part of a policy for its own opinion, if it has one.
+func validate(field string, part any) error {
+	if v, ok := part.(interface{ Validate() error }); ok {
+		if err := v.Validate(); err != nil {
+			return fmt.Errorf("rebound: Policy.%s: %w", field, err)
+		}
+	}
+	return nil
+}
+
+// attempts is the number of attempts allowed, or Unlimited.
+func (p *Policy) attempts() int {
+	if p.Attempts == 0 {
+		return defaultAttempts
+	}
+	return p.Attempts
+}
+
+// TakeRetry asks the policy's budget for one retry after a failure that meant f. A nil error
+// grants it; an error is the refusal, and says what the budget is. A retry that the server itself
+// scheduled (f.After > 0) costs nothing.
+//
+// TakeRetry and [Policy.Success] are for loops that are not Do and go by Decide; such a loop asks
+// before it waits.
+func (p *Policy) TakeRetry(f fault.Fault) error {
+	b := p.budget()
+	if b == nil || f.After > 0 || b.Take() {
+		return nil
+	}
+	return b.Refused()
+}
+
+// returnRetry gives back what TakeRetry took for a retry that did not take place.
+func (p *Policy) returnRetry(f fault.Fault) {
+	if b := p.budget(); b != nil && f.After <= 0 {
+		b.Return()
+	}
+}
+
+// Success tells the policy's budget of a call that succeeded.
+func (p *Policy) Success() {
+	if p == nil {
+		p = &shared
+	}
+	p.deposit()
+}
+
+// deposit stays small enough to be inlined: a success that finds nothing owed costs two loads.
+func (p *Policy) deposit() {
+	b := p.Budget
+	if b == nil {
+		b = p.loadOwn()
+	}
+	if b != nil {
+		b.Success()
+	}
+}
+
+// budget is the budget in force, or nil for none.
+func (p *Policy) budget() *budget.Budget {
+	if p == nil {
+		p = &shared
+	}
+	switch {
+	case p.Budget == budget.Unlimited:
+		return nil
+	case p.Budget != nil:
+		return p.Budget
+	case p.Attempts == Unlimited:
+		return nil
+	}
+	return p.ownBudget()
+}
+
+// ownBudget returns the policy's own budget and makes it if this is the first failure. It is a
+// plain pointer, used atomically, because a field of type atomic.Pointer would have vet refuse
+// even the harmless copies of a policy that is not in use yet.
+func (p *Policy) ownBudget() *budget.Budget {
+	if b := p.loadOwn(); b != nil {
+		return b
+	}
+	fresh := &budget.Budget{Capacity: float64(max(10, p.attempts()-1))}
+	if atomic.CompareAndSwapPointer(p.ownWord(), nil, unsafe.Pointer(fresh)) {
+		return fresh
+	}
+	return p.loadOwn()
+}
+
+func (p *Policy) loadOwn() *budget.Budget {
+	return (*budget.Budget)(atomic.LoadPointer(p.ownWord()))
+}
+
+func (p *Policy) ownWord() *unsafe.Pointer { return (*unsafe.Pointer)(unsafe.Pointer(&p.own)) }
