@@ -1,0 +1,86 @@
+// Package backoff holds the delays between the attempts of a call, and their jitter, as pure
+// functions over plain data: values may be compared, copied, kept in package variables and used
+// by any number of goroutines.
+//
+// Every strategy keeps these promises, whatever the arguments:
+//   - a delay is never negative and never longer than Max, and no attempt number overflows;
+//   - jitter is drawn inside the cap, so that clients that have all reached it still spread;
+//   - the result is the same, to the nanosecond, on every platform;
+//   - a field that Validate refuses counts as zero, that is, as its default.
+package backoff
+
+import (
+	"fmt"
+	"math"
+	"time"
+)
+
+const (
+	defaultBase = 100 * time.Millisecond
+	defaultMax  = 30 * time.Second
+)
+
+// Backoff tells how long to wait between two attempts. Implementations keep no state: what a
+// delay may depend on is in the arguments.
+type Backoff interface {
+	// Delay returns the wait after attempt n, counted from 1, has failed. prev is the wait
+	// before that attempt (0 = there was none). u is a random number in [0, 1), and places the
+	// delay in its jitter's range; a negative u asks for the delay without jitter.
+	Delay(n int, prev time.Duration, u float64) time.Duration
+}
+
+// Constant is the same delay, without jitter, after every attempt: Constant(time.Second) waits
+// 1s → 1s → 1s. Constant(0) does not wait at all.
+type Constant time.Duration
+
+// Delay returns c, or 0 if c is negative.
+func (c Constant) Delay(int, time.Duration, float64) time.Duration {
+	return max(0, time.Duration(c))
+}
+
+// Validate refuses a negative delay.
+func (c Constant) Validate() error {
+	if c < 0 {
+		return fmt.Errorf("backoff: Constant is %v: want 0 (no wait) or more", time.Duration(c))
+	}
+	return nil
+}
+
+// bounds returns base and limit with their defaults in place: 100 ms, and 30 s or base if that is
+// more.
+func bounds(base, limit time.Duration) (time.Duration, time.Duration) {
+	if base <= 0 {
+		base = defaultBase
+	}
+	if limit <= 0 {
+		limit = max(base, defaultMax)
+	}
+	return base, limit
+}
+
+// validBounds checks the fields Base and Max of the named strategy.
+func validBounds(name string, base, limit time.Duration) error {
+	switch {
+	case base < 0:
+		return fmt.Errorf("backoff: %s.Base is %v: want more than 0, or 0 for %v",
+			name, base, defaultBase)
+	case limit < 0:
+		return fmt.Errorf("backoff: %s.Max is %v: want more than 0, or 0 for %v",
+			name, limit, defaultMax)
+	case limit > 0 && base > limit:
+		return fmt.Errorf("backoff: %s.Base is %v, above its Max of %v: want at most Max",
+			name, base, limit)
+	}
+	return nil
+}
+
+// nanos converts x nanoseconds to a Duration in [0, limit], dropping the fraction.
+func nanos(x float64, limit time.Duration) time.Duration {
+	if x >= float64(limit) {
+		return limit
+	}
+	return time.Duration(max(0, x))
+}
+
+// finite reports that x is neither infinite nor NaN.
+func finite(x float64) bool { return math.Abs(x) <= math.MaxFloat64 }

@@ -1,0 +1,41 @@
+package backoff
+
+import "time"
+
+// Decorrelated draws each delay from the one before it, so that clients drift apart for good: with
+// Low and High zero it is min(Max, U(Base, 3·prev)), as in "Exponential Backoff and Jitter" (AWS
+// Architecture Blog, 2015); else prev·U(Low, High), drawn inside Max as a [Jitter] is. Before the
+// first wait, prev counts as Base.
+type Decorrelated struct {
+	Base time.Duration // prev of the first delay, and with Low and High 0 the shortest; 0 = 100 ms
+	Max  time.Duration // longest delay; 0 = 30 s, or Base if that is more
+	Low  float64       // least growth from one delay to the next, such as 1.3
+	High float64       // most growth from one delay to the next, such as 2
+}
+
+// Delay returns the wait after attempt n, which followed a wait of prev. It does not depend on n.
+// Without jitter (u < 0) it is the longest that could be drawn: 300ms → 900ms → 2.7s → … → 30s.
+func (c Decorrelated) Delay(_ int, prev time.Duration, u float64) time.Duration {
+	base, limit := bounds(c.Base, c.Max)
+	if prev <= 0 {
+		prev = base
+	}
+	if !(u >= 0) {
+		u = 1
+	}
+	if j := (Jitter{c.Low, c.High}); j != (Jitter{}) && j.Validate() == nil {
+		return j.spread(min(prev, limit), limit, u)
+	}
+	low := float64(min(base, limit))
+	high := max(low, 3*float64(prev))
+	return nanos(low+float64(min(u, 1)*(high-low)), limit)
+}
+
+// Validate refuses negative durations, a Base above Max, and a range that is not 0 ≤ Low ≤ High,
+// naming the field.
+func (c Decorrelated) Validate() error {
+	if err := validBounds("Decorrelated", c.Base, c.Max); err != nil {
+		return err
+	}
+	return Jitter{c.Low, c.High}.validIn("Decorrelated")
+}

@@ -1,0 +1,64 @@
+package backoff
+
+import (
+	"fmt"
+	"math/bits"
+	"time"
+)
+
+// Exponential multiplies the delay by Factor after every attempt: min(Max, Base·Factorⁿ⁻¹). The
+// zero Exponential is ready, and waits 100ms → 200ms → 400ms → 800ms → … → 30s, each with full
+// jitter.
+type Exponential struct {
+	Base   time.Duration // delay after the first attempt; 0 = 100 ms
+	Max    time.Duration // longest delay; 0 = 30 s, or Base if that is more
+	Factor float64       // growth from one delay to the next, 1 or more; 0 = 2
+	Jitter Jitter        // zero = Full
+}
+
+// Delay returns the wait after attempt n. It does not depend on prev.
+func (e Exponential) Delay(n int, _ time.Duration, u float64) time.Duration {
+	base, limit := bounds(e.Base, e.Max)
+	n = max(n, 1) - 1
+	var d time.Duration
+	switch {
+	case e.Factor == 2 || !(e.Factor > 0):
+		d = double(base, limit, n)
+	default:
+		d = nanos(float64(float64(base)*power(e.Factor, n))+0.5, limit)
+	}
+	return e.Jitter.spread(d, limit, u)
+}
+
+// Validate refuses negative durations, a Base above Max, a Factor below 1 or not finite, and an
+// invalid Jitter, naming the field.
+func (e Exponential) Validate() error {
+	if err := validBounds("Exponential", e.Base, e.Max); err != nil {
+		return err
+	}
+	if e.Factor != 0 && !(e.Factor >= 1 && finite(e.Factor)) {
+		return fmt.Errorf("backoff: Exponential.Factor is %v: want a number of 1 or more, "+
+			"or 0 for 2", e.Factor)
+	}
+	return e.Jitter.validIn("Exponential.Jitter")
+}
+
+// double returns min(limit, base·2ⁿ).
+func double(base, limit time.Duration, n int) time.Duration {
+	if n >= bits.LeadingZeros64(uint64(base))-1 {
+		return limit
+	}
+	return min(limit, base<<n)
+}
+
+// power returns fⁿ by squaring. Unlike math.Pow it rounds the same way on every platform.
+func power(f float64, n int) float64 {
+	p := 1.0
+	for ; n > 0; n >>= 1 {
+		if n&1 == 1 {
+			p *= f
+		}
+		f *= f
+	}
+	return p
+}
