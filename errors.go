@@ -29,7 +29,8 @@ const (
 	Invalid        Reason = "invalid"         // the policy, or its use, is wrong; Error.Cause says how
 )
 
-func (r Reason) Error() string { return "rebound: " + r.words() }
+// Error returns the word itself.
+func (r Reason) Error() string { return string(r) }
 
 func (r Reason) words() string { return strings.ReplaceAll(string(r), "_", " ") }
 

@@ -1,0 +1,257 @@
+package rebound_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/backoff"
+	"github.com/rebound-go/rebound/budget"
+	"github.com/rebound-go/rebound/fault"
+)
+
+var errFlaky = errors.New("flaky")
+
+// at once, so that tests which are not about waiting do not wait.
+var atOnce = backoff.Constant(0)
+
+// failing returns a function that always fails with err, and counts its calls.
+func failing(calls *int, err error) func(context.Context) error {
+	return func(context.Context) error {
+		*calls++
+		return err
+	}
+}
+
+func mustError(t *testing.T, err error) *rebound.Error {
+	t.Helper()
+	var e *rebound.Error
+	if !errors.As(err, &e) {
+		t.Fatalf("got %T %v, want a *rebound.Error", err, err)
+	}
+	return e
+}
+
+// Rule 1: last error, reason, attempts and cause are in the error, and all are matchable.
+func TestErrorCarriesEverything(t *testing.T) {
+	first, last := errors.New("first"), errors.New("last")
+	n := 0
+	err := rebound.Run(t.Context(), &rebound.Policy{Name: "ocr", Backoff: atOnce},
+		func(context.Context) error {
+			if n++; n < 3 {
+				return first
+			}
+			return fmt.Errorf("wrapped: %w", last)
+		})
+	e := mustError(t, err)
+	if e.Attempts != 3 || e.Reason != rebound.Exhausted || e.Policy != "ocr" {
+		t.Errorf("got %d attempts, reason %q, policy %q", e.Attempts, e.Reason, e.Policy)
+	}
+	if !errors.Is(err, last) || !errors.Is(err, rebound.Exhausted) {
+		t.Errorf("%v: want it to match the last error and the reason", err)
+	}
+	if errors.Is(err, first) || errors.Is(err, rebound.Canceled) {
+		t.Errorf("%v: matches an earlier error or another reason", err)
+	}
+	if got := errors.Unwrap(err); got == nil || got.Error() != "wrapped: last" {
+		t.Errorf("Unwrap: got %v, want the last attempt's error", got)
+	}
+	var reason rebound.Reason
+	if !errors.As(err, &reason) || reason != rebound.Exhausted {
+		t.Errorf("As: got reason %q, want %q", reason, rebound.Exhausted)
+	}
+}
+
+func TestErrorOfFirstPermanentFailure(t *testing.T) {
+	calls := 0
+	err := rebound.Run(t.Context(), nil, failing(&calls, rebound.Permanent(io.ErrNoProgress)))
+	e := mustError(t, err)
+	if calls != 1 || e.Attempts != 1 || e.Reason != rebound.NotRetryable ||
+		!errors.Is(err, io.ErrNoProgress) {
+		t.Errorf("got %d calls and %+v", calls, e)
+	}
+}
+
+func TestErrorText(t *testing.T) {
+	for _, row := range []struct {
+		err  error
+		want string
+	}{
+		{&rebound.Error{Policy: "ocr", Attempts: 3, Reason: rebound.Exhausted,
+			Fault: fault.Fault{Detail: "status 503"}, Err: errors.New("service unavailable"),
+			Elapsed: 1_204_000_000},
+			"rebound: ocr: attempt 3: status 503: service unavailable (exhausted after 1.2s)"},
+		{&rebound.Error{Attempts: 1, Reason: rebound.NotRetryable,
+			Fault: fault.Fault{Detail: "status 404"}, Err: errors.New("GET: status 404")},
+			"rebound: attempt 1: GET: status 404 (not retryable after 0s)"},
+		{&rebound.Error{Attempts: 2, Reason: rebound.WaitTooLong, Err: errFlaky,
+			Fault: fault.Fault{After: time.Hour}, Elapsed: time.Minute},
+			"rebound: attempt 2: flaky (wait too long after 1m0s: " +
+				"the server asked for a wait of 1h0m0s)"},
+		{&rebound.Error{Policy: "p", Reason: rebound.Rejected, Cause: errors.New("closed")},
+			"rebound: p: (rejected: closed)"},
+		{rebound.OutOfBudget, "out_of_budget"},
+	} {
+		if got := row.err.Error(); got != row.want {
+			t.Errorf("got  %s\nwant %s", got, row.want)
+		}
+	}
+	err := rebound.Run(t.Context(), &rebound.Policy{Attempts: 2, Backoff: atOnce},
+		failing(new(int), errFlaky))
+	if want := "rebound: attempt 2 of 2: flaky (exhausted after "; !strings.HasPrefix(
+		err.Error(), want) {
+		t.Errorf("got %v, want a text that begins with %q", err, want)
+	}
+}
+
+// Rule 1: the context's cause, and its plain error, are matchable beside the last failure.
+func TestErrorOfCanceledWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		quit := errors.New("shutting down")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		time.AfterFunc(time.Second, func() { cancel(quit) })
+		begin := time.Now()
+		err := rebound.Run(ctx, &rebound.Policy{Backoff: backoff.Constant(time.Minute)},
+			failing(new(int), errFlaky))
+		e := mustError(t, err)
+		for _, want := range []error{errFlaky, quit, context.Canceled, rebound.Canceled} {
+			if !errors.Is(err, want) {
+				t.Errorf("%v: want it to match %v", err, want)
+			}
+		}
+		if e.Cause != quit || e.Err != errFlaky || e.Attempts != 1 {
+			t.Errorf("got cause %v, error %v, %d attempts", e.Cause, e.Err, e.Attempts)
+		}
+		if took := time.Since(begin); took != time.Second {
+			t.Errorf("the wait ended after %v, want 1s", took)
+		}
+	})
+}
+
+// Rule 2: marks outrank classifiers and RetryIf, and survive wrapping, whose text is kept.
+func TestMarksOutrank(t *testing.T) {
+	always := func(fault.Fault) bool { return true }
+	never := func(fault.Fault) bool { return false }
+	saying := func(k fault.Kind) fault.Classifier {
+		return func(error) fault.Fault { return fault.Fault{Kind: k} }
+	}
+	for _, row := range []struct {
+		name   string
+		policy rebound.Policy
+		err    error
+		calls  int
+	}{
+		{"permanent over RetryIf", rebound.Policy{RetryIf: always},
+			rebound.Permanent(errFlaky), 1},
+		{"permanent over Classify", rebound.Policy{Classify: saying(fault.Transient)},
+			rebound.Permanent(errFlaky), 1},
+		{"permanent, wrapped", rebound.Policy{RetryIf: always},
+			fmt.Errorf("get user 7: %w", rebound.Permanent(errFlaky)), 1},
+		{"permanent, joined", rebound.Policy{RetryIf: always},
+			errors.Join(io.EOF, rebound.Permanent(errFlaky)), 1},
+		{"transient over RetryIf", rebound.Policy{RetryIf: never},
+			rebound.Transient(errFlaky), 3},
+		{"transient over Classify", rebound.Policy{Classify: saying(fault.Permanent)},
+			rebound.Transient(errFlaky), 3},
+		{"transient over fault.Of", rebound.Policy{}, rebound.Transient(context.Canceled), 3},
+		{"rate limit over RetryIf", rebound.Policy{RetryIf: never, Throttled: atOnce},
+			rebound.RetryAfter(errFlaky, 0), 3},
+		{"outer mark over inner", rebound.Policy{},
+			rebound.Transient(rebound.Permanent(errFlaky)), 3},
+		{"no mark: RetryIf", rebound.Policy{RetryIf: never}, errFlaky, 1},
+		{"no mark: Classify", rebound.Policy{Classify: saying(fault.Permanent)}, errFlaky, 1},
+		{"an answer", rebound.Policy{Classify: saying(fault.None)}, errFlaky, 1},
+	} {
+		calls := 0
+		row.policy.Backoff = atOnce
+		err := rebound.Run(t.Context(), &row.policy, failing(&calls, row.err))
+		if calls != row.calls || !errors.Is(err, row.err) {
+			t.Errorf("%s: got %d calls and %v, want %d calls", row.name, calls, err, row.calls)
+		}
+		if !strings.Contains(err.Error(), row.err.Error()) {
+			t.Errorf("%s: %q has lost %q", row.name, err, row.err)
+		}
+	}
+	for _, err := range []error{
+		rebound.Permanent(nil), rebound.Transient(nil), rebound.RetryAfter(nil, time.Second),
+	} {
+		if err != nil {
+			t.Errorf("a marked nil became %v", err)
+		}
+	}
+}
+
+// Rule 3: layers add and never multiply.
+func TestLayersAdd(t *testing.T) {
+	for _, row := range []struct {
+		name  string
+		inner rebound.Policy
+		outer rebound.Policy
+		wrap  func(error) error
+		calls int
+		want  rebound.Reason
+	}{
+		{"exhausted below", rebound.Policy{}, rebound.Policy{}, nil, 3, rebound.AlreadyRetried},
+		{"RetryIf and Classify cannot lift it", rebound.Policy{}, rebound.Policy{
+			RetryIf:  func(fault.Fault) bool { return true },
+			Classify: func(error) fault.Fault { return fault.Fault{Kind: fault.Transient} },
+		}, nil, 3, rebound.AlreadyRetried},
+		{"one attempt below is no retrying", rebound.Policy{Attempts: 1}, rebound.Policy{}, nil,
+			3, rebound.Exhausted},
+		{"a Transient mark lifts it", rebound.Policy{}, rebound.Policy{}, rebound.Transient,
+			9, rebound.Exhausted},
+		{"wrapped", rebound.Policy{}, rebound.Policy{},
+			func(err error) error { return fmt.Errorf("inner: %w", err) },
+			3, rebound.AlreadyRetried},
+		{"not retryable below", rebound.Policy{RetryIf: func(fault.Fault) bool { return false }},
+			rebound.Policy{}, nil, 3, rebound.Exhausted},
+	} {
+		calls := 0
+		row.inner.Backoff, row.outer.Backoff = atOnce, atOnce
+		row.inner.Budget, row.outer.Budget = budget.Unlimited, budget.Unlimited
+		err := rebound.Run(t.Context(), &row.outer, func(ctx context.Context) error {
+			err := rebound.Run(ctx, &row.inner, failing(&calls, errFlaky))
+			if row.wrap != nil {
+				err = row.wrap(err)
+			}
+			return err
+		})
+		e := mustError(t, err)
+		if calls != row.calls || e.Reason != row.want {
+			t.Errorf("%s: got %d calls, %v; want %d, %v", row.name, calls, e.Reason, row.calls,
+				row.want)
+		}
+		if e.Fault.Kind != fault.Unknown && row.outer.Classify == nil && row.wrap == nil {
+			t.Errorf("%s: kind %v was not kept", row.name, e.Fault.Kind)
+		}
+	}
+}
+
+func TestThreeLayersAdd(t *testing.T) {
+	calls := 0
+	p := &rebound.Policy{Backoff: atOnce}
+	layer := func(inner func(context.Context) error) func(context.Context) error {
+		return func(ctx context.Context) error { return rebound.Run(ctx, p.Clone(), inner) }
+	}
+	err := layer(layer(layer(failing(&calls, errFlaky))))(t.Context())
+	if calls != 3 || !errors.Is(err, rebound.AlreadyRetried) || !errors.Is(err, errFlaky) {
+		t.Errorf("got %d calls and %v, want 3", calls, err)
+	}
+}
+
+func TestDurableLoopMayTryAgain(t *testing.T) {
+	final := fault.Fault{Kind: fault.Transient, Final: true, After: 10 * time.Hour}
+	if d := (*rebound.Policy)(nil).Decide(rebound.State{Attempt: 1}, final); d.Retry {
+		t.Errorf("got %+v, want a stop", d)
+	}
+	d := (*rebound.Policy)(nil).Decide(rebound.State{Attempt: 1, Durable: true}, final)
+	if !d.Retry || d.Delay < 10*time.Hour {
+		t.Errorf("durable: got %+v, want a retry in 10 hours", d)
+	}
+}

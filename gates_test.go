@@ -1,0 +1,223 @@
+package rebound_test
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/breaker"
+	"github.com/rebound-go/rebound/fault"
+)
+
+// recorder is a gate that notes what happens to it.
+type recorder struct {
+	name   string
+	log    *[]string
+	refuse error
+	last   fault.Outcome
+}
+
+func (g *recorder) Enter(context.Context) (fault.Pass, error) {
+	if g.refuse != nil {
+		*g.log = append(*g.log, g.name+" refuses")
+		return fault.Pass{}, g.refuse
+	}
+	*g.log = append(*g.log, g.name+" enter")
+	return fault.Pass{A: 7, B: uint64(len(g.name))}, nil
+}
+
+func (g *recorder) Leave(p fault.Pass, o fault.Outcome) {
+	word := map[fault.Result]string{
+		fault.OK: " ok", fault.Failed: " failed", fault.Skipped: " skipped",
+	}[o.Result]
+	if p != (fault.Pass{A: 7, B: uint64(len(g.name))}) {
+		word += " with another's pass"
+	}
+	*g.log = append(*g.log, g.name+word)
+	g.last = o
+}
+
+func TestGatesNest(t *testing.T) {
+	full := errors.New("full")
+	for _, row := range []struct {
+		name   string
+		refuse error
+		fn     func(context.Context) error
+		want   []string
+		reason rebound.Reason
+	}{
+		{"success", nil, func(context.Context) error { return nil },
+			[]string{"a enter", "bb enter", "bb ok", "a ok"}, ""},
+		{"failure", nil, func(context.Context) error { return rebound.Permanent(errFlaky) },
+			[]string{"a enter", "bb enter", "bb failed", "a failed"}, rebound.NotRetryable},
+		{"a later gate refuses", full, nil,
+			[]string{"a enter", "bb refuses", "a skipped"}, rebound.Rejected},
+	} {
+		var log []string
+		p := &rebound.Policy{Backoff: atOnce, Gates: []rebound.Gate{
+			&recorder{name: "a", log: &log}, &recorder{name: "bb", log: &log, refuse: row.refuse},
+		}}
+		err := rebound.Run(t.Context(), p, row.fn)
+		if !slices.Equal(log, row.want) {
+			t.Errorf("%s: got %q, want %q", row.name, log, row.want)
+		}
+		if row.reason != "" && !errors.Is(err, row.reason) || row.reason == "" && err != nil {
+			t.Errorf("%s: got %v, want reason %q", row.name, err, row.reason)
+		}
+	}
+}
+
+// Rule 9: a panic, or Goexit, in fn leaves every gate with a failure, and goes on.
+func TestPanicLeavesGates(t *testing.T) {
+	for name, end := range map[string]func(){
+		"panic": func() { panic("boom") }, "Goexit": runtime.Goexit,
+	} {
+		var log []string
+		b := &breaker.Breaker{Failures: 1}
+		p := &rebound.Policy{Breaker: b, Gates: []rebound.Gate{
+			&recorder{name: "a", log: &log}, &recorder{name: "bb", log: &log},
+		}}
+		recovered := make(chan any, 1)
+		go func() {
+			defer func() { recovered <- recover() }()
+			_ = rebound.Run(context.Background(), p, func(context.Context) error {
+				end()
+				return nil
+			})
+		}()
+		got := <-recovered
+		if name == "panic" && got != "boom" {
+			t.Errorf("recovered %v, want the panic of fn", got)
+		}
+		if want := []string{"a enter", "bb enter", "bb failed", "a failed"}; !slices.Equal(
+			log, want) {
+			t.Errorf("%s: got %q, want %q", name, log, want)
+		}
+		if b.State() != breaker.Open {
+			t.Errorf("%s: breaker is %v, want it open: a panic is a failure", name, b.State())
+		}
+	}
+}
+
+// Rule 11: an open breaker stops the call at once. One that opened between two attempts is the
+// Cause, and the attempt's own failure stays in Err.
+func TestOpenBreakerStopsTheCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &rebound.Policy{Attempts: 5, Breaker: &breaker.Breaker{Failures: 2}}
+		calls := 0
+		err := rebound.Run(t.Context(), p, failing(&calls, errFlaky))
+		e := mustError(t, err)
+		if calls != 2 || e.Attempts != 2 || e.Reason != rebound.Rejected || e.Err != errFlaky ||
+			!errors.Is(err, breaker.ErrOpen) || !errors.Is(err, errFlaky) {
+			t.Errorf("got %d calls and %+v", calls, e)
+		}
+		begin := time.Now()
+		err = rebound.Run(t.Context(), p, failing(&calls, errFlaky))
+		e = mustError(t, err)
+		var open *breaker.OpenError
+		if calls != 2 || e.Attempts != 0 || e.Err != nil || !errors.As(err, &open) {
+			t.Errorf("refused: got %d calls and %+v", calls, e)
+		}
+		if took := time.Since(begin); took != 0 {
+			t.Errorf("refused after %v, want at once", took)
+		}
+	})
+}
+
+// Rule 10, as far as the engine decides it: whose fault an attempt's end is.
+func TestWhatTheBreakerIsTold(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		fn   func(ctx context.Context, cancel func()) error
+		open bool
+	}{
+		{"an unknown error", func(context.Context, func()) error { return errFlaky }, true},
+		{"a permanent answer", func(context.Context, func()) error {
+			return rebound.Permanent(errFlaky)
+		}, false},
+		{"the caller's cancellation", func(ctx context.Context, cancel func()) error {
+			cancel()
+			return ctx.Err()
+		}, false},
+		{"the caller's cancellation, by another name", func(ctx context.Context, cancel func(),
+		) error {
+			cancel()
+			return errFlaky
+		}, false},
+		{"the caller's deadline in the middle", func(ctx context.Context, _ func()) error {
+			<-ctx.Done()
+			return ctx.Err()
+		}, true},
+		{"a rate limit", func(context.Context, func()) error {
+			return rebound.RetryAfter(errFlaky, time.Hour)
+		}, false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				b := &breaker.Breaker{Failures: 1}
+				_ = rebound.Run(ctx, &rebound.Policy{Breaker: b, Attempts: 1},
+					func(ctx context.Context) error { return row.fn(ctx, cancel) })
+				if got := b.State() == breaker.Open; got != row.open {
+					t.Errorf("breaker is %v, want open = %v", b.State(), row.open)
+				}
+			})
+		})
+	}
+}
+
+// A gate that waits, and is interrupted by the context's end, has not refused the call.
+func TestGateInterruptedByContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		calls := 0
+		err := rebound.Run(ctx, &rebound.Policy{Gates: []rebound.Gate{waiting{}}},
+			failing(&calls, errFlaky))
+		e := mustError(t, err)
+		if calls != 0 || e.Reason != rebound.Canceled || e.Attempts != 0 ||
+			!errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %d calls and %+v", calls, e)
+		}
+	})
+}
+
+type waiting struct{}
+
+func (waiting) Enter(ctx context.Context) (fault.Pass, error) {
+	<-ctx.Done()
+	return fault.Pass{}, errors.New("limiter: gave up waiting")
+}
+func (waiting) Leave(fault.Pass, fault.Outcome) {}
+
+// A refusal below is final above: nobody waits at an open breaker.
+func TestRefusalBelowIsFinalAbove(t *testing.T) {
+	b := &breaker.Breaker{}
+	b.ForceOpen()
+	calls := 0
+	err := rebound.Run(t.Context(), &rebound.Policy{Backoff: atOnce},
+		func(ctx context.Context) error {
+			calls++
+			return rebound.Run(ctx, &rebound.Policy{Breaker: b}, failing(new(int), nil))
+		})
+	if calls != 1 || !errors.Is(err, rebound.AlreadyRetried) || !errors.Is(err, breaker.ErrOpen) {
+		t.Errorf("got %d calls and %v", calls, err)
+	}
+}
+
+// bulkhead lets everybody in, and counts.
+type bulkhead struct{ inside, total int }
+
+func (b *bulkhead) Enter(context.Context) (fault.Pass, error) {
+	b.inside++
+	b.total++
+	return fault.Pass{}, nil
+}
+
+func (b *bulkhead) Leave(fault.Pass, fault.Outcome) { b.inside-- }
