@@ -4,14 +4,14 @@
 //
 // Every strategy keeps these promises, whatever the arguments:
 //   - a delay is never negative and never longer than Max, and no attempt number overflows;
-//   - jitter is drawn inside the cap, so that clients that have all reached it still spread;
-//   - the result is the same, to the nanosecond, on every platform;
-//   - a field that Validate refuses counts as zero, that is, as its default.
+//   - jitter is drawn inside the cap, so that clients which have all reached it still spread;
+//   - the result is the same on every platform, to the nanosecond;
+//   - arguments and fields out of their range give a delay in these bounds, never a panic. Each
+//     strategy's Validate names such a field.
 package backoff
 
 import (
 	"fmt"
-	"math"
 	"time"
 )
 
@@ -74,13 +74,10 @@ func validBounds(name string, base, limit time.Duration) error {
 	return nil
 }
 
-// nanos converts x nanoseconds to a Duration in [0, limit], dropping the fraction.
+// nanos converts x nanoseconds, 0 or more, to a Duration of at most limit, dropping the fraction.
 func nanos(x float64, limit time.Duration) time.Duration {
 	if x >= float64(limit) {
 		return limit
 	}
-	return time.Duration(max(0, x))
+	return time.Duration(x)
 }
-
-// finite reports that x is neither infinite nor NaN.
-func finite(x float64) bool { return math.Abs(x) <= math.MaxFloat64 }

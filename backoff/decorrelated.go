@@ -2,10 +2,12 @@ package backoff
 
 import "time"
 
-// Decorrelated draws each delay from the one before it, so that clients drift apart for good: with
-// Low and High zero it is min(Max, U(Base, 3·prev)), as in "Exponential Backoff and Jitter" (AWS
-// Architecture Blog, 2015); else prev·U(Low, High), drawn inside Max as a [Jitter] is. Before the
-// first wait, prev counts as Base.
+// Decorrelated draws each delay from the one before it, so that clients drift apart for good.
+// Before the first wait, prev counts as Base.
+//
+// With Low and High 0 a delay is min(Max, U(Base, 3·prev)), as in "Exponential Backoff and Jitter"
+// (AWS Architecture Blog, 2015): of clients that stay at the cap, two in three wait exactly Max.
+// Else it is prev·U(Low, High), drawn inside Max as a [Jitter] is: there all of them spread.
 type Decorrelated struct {
 	Base time.Duration // prev of the first delay, and with Low and High 0 the shortest; 0 = 100 ms
 	Max  time.Duration // longest delay; 0 = 30 s, or Base if that is more

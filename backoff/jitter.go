@@ -2,6 +2,7 @@ package backoff
 
 import (
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -9,56 +10,68 @@ import (
 // evenly. The zero Jitter is [Full].
 //
 // A draw is made inside [d·Low, min(d·High, Max)], d being capped at Max before: it never passes
-// Max, and it does not pile up there either. Where that range has shrunk to nothing, as with
-// Additive at the cap, it becomes [Max·Low/High, Max]. Two well-known how-tos add the jitter
-// after the cap, so that it passes it; others cap the sum, so that clients meet again at the cap.
+// Max, and it does not pile up there either. Where Max leaves nothing of that range, as with
+// Additive at the cap, it is [Max·Low/High, Max] instead. Two well-known how-tos add the jitter
+// after the cap, and so let it pass the cap; others cap the sum, and so make clients meet again.
 type Jitter struct {
-	Low  float64 // smallest part of the delay, such as 0.5
-	High float64 // largest part of the delay; 1.5 = half as long again
+	Low  float64 // smallest multiple of the delay, such as 0.5
+	High float64 // largest multiple of the delay, such as 1.5
 }
 
-// The usual jitters. None leaves the delay alone; Full is the spread with the least contention in
-// "Exponential Backoff and Jitter" (AWS Architecture Blog, 2015); Equal keeps half of the delay.
+// The usual jitters; 1s becomes a wait of
 var (
-	None  = Jitter{1, 1}
-	Full  = Jitter{0, 1}
-	Equal = Jitter{0.5, 1}
+	None  = Jitter{1, 1}   // 1s
+	Full  = Jitter{0, 1}   // 0s to 1s: the least contention in AWS's comparison of 2015
+	Equal = Jitter{0.5, 1} // 0.5s to 1s
 )
 
-// Additive is a jitter that only lengthens, by up to the fraction f: Additive(0.5) makes 1s a wait
-// of 1s to 1.5s.
+// belowOne is the largest random number. A product with it is below 2⁶³ for every Duration.
+const belowOne = 1 - 0x1p-53
+
+// Additive lengthens a delay by up to the fraction f: with Additive(0.5), 1s becomes 1s to 1.5s.
+// A negative f makes a Jitter that Validate refuses.
 func Additive(f float64) Jitter { return Jitter{1, 1 + f} }
 
-// Proportional is a jitter to both sides by up to the fraction f: Proportional(0.5) makes 1s a
-// wait of 0.5s to 1.5s.
+// Proportional changes a delay to either side by up to the fraction f: with Proportional(0.5), 1s
+// becomes 0.5s to 1.5s. An f outside [0, 1] makes a Jitter that Validate refuses.
 func Proportional(f float64) Jitter { return Jitter{1 - f, 1 + f} }
 
-// Validate refuses a range that is not 0 ≤ Low ≤ High < ∞.
+// Validate refuses a range that is not 0 ≤ Low ≤ High < ∞, naming the field.
 func (j Jitter) Validate() error { return j.validIn("Jitter") }
 
-func (j Jitter) validIn(name string) error {
+func (j Jitter) validIn(owner string) error {
 	switch {
-	case !(j.Low >= 0 && finite(j.Low)):
-		return fmt.Errorf("backoff: %s.Low is %v: want a number of 0 or more", name, j.Low)
-	case !(j.High >= j.Low && finite(j.High)):
-		return fmt.Errorf("backoff: %s.High is %v: want a number not below Low, %v",
-			name, j.High, j.Low)
+	case j.valid():
+		return nil
+	case !(j.Low >= 0 && j.Low <= math.MaxFloat64):
+		return fmt.Errorf("backoff: %s.Low is %v: want a number, 0 or more", owner, j.Low)
+	default:
+		return fmt.Errorf("backoff: %s.High is %v: want a number not below its Low, %v",
+			owner, j.High, j.Low)
 	}
-	return nil
 }
 
-// spread draws from the range around d, which is in [0, limit]. Products stand in conversions, so
-// that no platform fuses them with a sum and rounds differently.
+func (j Jitter) valid() bool {
+	return j.Low >= 0 && j.High >= j.Low && j.High <= math.MaxFloat64
+}
+
+// spread draws from the range around d, which is in [0, limit]. Products are converted or assigned
+// before they are added to: else some platforms would fuse the two, and round differently.
 func (j Jitter) spread(d, limit time.Duration, u float64) time.Duration {
-	if !(u >= 0) || j == None {
+	if !(u >= 0) || j == (Jitter{1, 1}) {
 		return d
 	}
-	u = min(u, 1)
-	if j == (Jitter{}) || j.Validate() != nil {
-		return nanos(float64(d)*u, d)
+	if u > belowOne {
+		u = belowOne
+	}
+	if j.High == 0 || !j.valid() {
+		return time.Duration(u * float64(d))
 	}
 	top := float64(limit)
-	low, high := float64(d)*j.Low, min(float64(d)*j.High, top)
+	low, high := j.Low*float64(d), j.High*float64(d)
+	if high > top {
+		high = top
+	}
 	if low >= top {
 		low = top * (j.Low / j.High)
 	}

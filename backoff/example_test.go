@@ -1,0 +1,111 @@
+package backoff_test
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/rebound-go/rebound/backoff"
+)
+
+// row prints the delays after the first attempts, each with the random number u.
+func row(b backoff.Backoff, attempts int, u float64) {
+	var prev time.Duration
+	for n := 1; n <= attempts; n++ {
+		prev = b.Delay(n, prev, u)
+		fmt.Print(prev, " ")
+	}
+	fmt.Println()
+}
+
+const withoutJitter = -1
+
+func ExampleConstant() {
+	row(backoff.Constant(2*time.Second), 3, withoutJitter)
+	// Output: 2s 2s 2s
+}
+
+func ExampleLinear() {
+	row(backoff.Linear{Base: time.Second, Step: 500 * time.Millisecond, Max: 3 * time.Second}, 6,
+		withoutJitter)
+	// Output: 1s 1.5s 2s 2.5s 3s 3s
+}
+
+func ExampleExponential() {
+	row(backoff.Exponential{}, 5, withoutJitter)
+	row(backoff.Exponential{Base: 2 * time.Second, Factor: 3, Max: 2 * time.Minute}, 5,
+		withoutJitter)
+	// Output:
+	// 100ms 200ms 400ms 800ms 1.6s
+	// 2s 6s 18s 54s 2m0s
+}
+
+func ExampleFibonacci() {
+	row(backoff.Fibonacci{Base: time.Second}, 8, withoutJitter)
+	// Output: 1s 1s 2s 3s 5s 8s 13s 21s
+}
+
+// AWS's range grows from the delay before; Low and High set other limits to the growth.
+func ExampleDecorrelated() {
+	row(backoff.Decorrelated{Base: time.Second}, 4, 0.5)
+	row(backoff.Decorrelated{Base: time.Second, Low: 1.5, High: 2}, 4, 0.5)
+	// Output:
+	// 2s 3.5s 5.75s 9.125s
+	// 1.75s 3.0625s 5.359375s 9.37890625s
+}
+
+// The shortest, middle and longest of the waits that each jitter makes of one second.
+func ExampleJitter() {
+	for _, row := range []struct {
+		name   string
+		jitter backoff.Jitter
+	}{
+		{"none", backoff.None},
+		{"full", backoff.Full},
+		{"equal", backoff.Equal},
+		{"additive", backoff.Additive(0.5)},
+		{"proportional", backoff.Proportional(0.5)},
+		{"own", backoff.Jitter{Low: 2, High: 3}},
+	} {
+		b := backoff.Exponential{Base: time.Second, Jitter: row.jitter}
+		fmt.Printf("%-12s", row.name)
+		for _, u := range []float64{0, 0.5, 0.999} {
+			fmt.Printf(" %6v", b.Delay(1, 0, u).Round(10*time.Millisecond))
+		}
+		fmt.Println()
+	}
+	// Output:
+	// none             1s     1s     1s
+	// full             0s  500ms     1s
+	// equal         500ms  750ms     1s
+	// additive         1s  1.25s   1.5s
+	// proportional  500ms     1s   1.5s
+	// own              2s   2.5s     3s
+}
+
+// At the cap a jitter that lengthens the delay spreads downwards instead.
+func ExampleAdditive() {
+	b := backoff.Exponential{Base: 40 * time.Second, Max: time.Minute, Jitter: backoff.Additive(0.5)}
+	fmt.Println(b.Delay(1, 0, 0), "to", b.Delay(1, 0, 0.999).Round(time.Second))
+	fmt.Println(b.Delay(9, 0, 0), "to", b.Delay(9, 0, 0.999).Round(time.Second))
+	// Output:
+	// 40s to 1m0s
+	// 40s to 1m0s
+}
+
+func ExampleProportional() {
+	b := backoff.Exponential{Base: time.Second, Jitter: backoff.Proportional(0.25)}
+	fmt.Println(b.Delay(1, 0, 0), b.Delay(1, 0, 0.5), b.Delay(1, 0, 0.75))
+	// Output: 750ms 1s 1.125s
+}
+
+// table is a strategy of one's own: a list of delays, the last of them for good.
+type table []time.Duration
+
+func (t table) Delay(n int, _ time.Duration, _ float64) time.Duration {
+	return t[min(n, len(t))-1]
+}
+
+func ExampleBackoff() {
+	row(table{time.Second, 10 * time.Second, time.Minute}, 5, withoutJitter)
+	// Output: 1s 10s 1m0s 1m0s 1m0s
+}
