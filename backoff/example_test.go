@@ -7,50 +7,56 @@ import (
 	"github.com/rebound-go/rebound/backoff"
 )
 
-// row prints the delays after the first attempts, each with the random number u.
-func row(b backoff.Backoff, attempts int, u float64) {
+// delays returns the waits after the first attempts, each with the random number u.
+func delays(b backoff.Backoff, attempts int, u float64) []time.Duration {
+	var waits []time.Duration
 	var prev time.Duration
 	for n := 1; n <= attempts; n++ {
 		prev = b.Delay(n, prev, u)
-		fmt.Print(prev, " ")
+		waits = append(waits, prev)
 	}
-	fmt.Println()
+	return waits
 }
 
 const withoutJitter = -1
 
 func ExampleConstant() {
-	row(backoff.Constant(2*time.Second), 3, withoutJitter)
-	// Output: 2s 2s 2s
+	b := backoff.Constant(2 * time.Second)
+	fmt.Println(delays(b, 3, withoutJitter))
+	// Output: [2s 2s 2s]
 }
 
 func ExampleLinear() {
-	row(backoff.Linear{Base: time.Second, Step: 500 * time.Millisecond, Max: 3 * time.Second}, 6,
-		withoutJitter)
-	// Output: 1s 1.5s 2s 2.5s 3s 3s
+	b := backoff.Linear{Base: time.Second, Step: 500 * time.Millisecond, Max: 3 * time.Second}
+	fmt.Println(delays(b, 6, withoutJitter))
+	// Output: [1s 1.5s 2s 2.5s 3s 3s]
 }
 
 func ExampleExponential() {
-	row(backoff.Exponential{}, 5, withoutJitter)
-	row(backoff.Exponential{Base: 2 * time.Second, Factor: 3, Max: 2 * time.Minute}, 5,
-		withoutJitter)
+	var zero backoff.Exponential
+	tripled := backoff.Exponential{Base: 2 * time.Second, Max: 2 * time.Minute, Factor: 3}
+	fmt.Println(delays(zero, 5, withoutJitter))
+	fmt.Println(delays(tripled, 5, withoutJitter))
 	// Output:
-	// 100ms 200ms 400ms 800ms 1.6s
-	// 2s 6s 18s 54s 2m0s
+	// [100ms 200ms 400ms 800ms 1.6s]
+	// [2s 6s 18s 54s 2m0s]
 }
 
 func ExampleFibonacci() {
-	row(backoff.Fibonacci{Base: time.Second}, 8, withoutJitter)
-	// Output: 1s 1s 2s 3s 5s 8s 13s 21s
+	b := backoff.Fibonacci{Base: time.Second}
+	fmt.Println(delays(b, 8, withoutJitter))
+	// Output: [1s 1s 2s 3s 5s 8s 13s 21s]
 }
 
 // AWS's range grows from the delay before; Low and High set other limits to the growth.
 func ExampleDecorrelated() {
-	row(backoff.Decorrelated{Base: time.Second}, 4, 0.5)
-	row(backoff.Decorrelated{Base: time.Second, Low: 1.5, High: 2}, 4, 0.5)
+	aws := backoff.Decorrelated{Base: time.Second}
+	own := backoff.Decorrelated{Base: time.Second, Low: 1.5, High: 2}
+	fmt.Println(delays(aws, 4, 0.5))
+	fmt.Println(delays(own, 4, 0.5))
 	// Output:
-	// 2s 3.5s 5.75s 9.125s
-	// 1.75s 3.0625s 5.359375s 9.37890625s
+	// [2s 3.5s 5.75s 9.125s]
+	// [1.75s 3.0625s 5.359375s 9.37890625s]
 }
 
 // The shortest, middle and longest of the waits that each jitter makes of one second.
@@ -106,6 +112,7 @@ func (t table) Delay(n int, _ time.Duration, _ float64) time.Duration {
 }
 
 func ExampleBackoff() {
-	row(table{time.Second, 10 * time.Second, time.Minute}, 5, withoutJitter)
-	// Output: 1s 10s 1m0s 1m0s 1m0s
+	b := table{time.Second, 10 * time.Second, time.Minute}
+	fmt.Println(delays(b, 5, withoutJitter))
+	// Output: [1s 10s 1m0s 1m0s 1m0s]
 }

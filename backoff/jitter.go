@@ -12,13 +12,13 @@ import (
 // A draw is made inside [d·Low, min(d·High, Max)], d being capped at Max before: it never passes
 // Max, and it does not pile up there either. Where Max leaves nothing of that range, as with
 // Additive at the cap, it is [Max·Low/High, Max] instead. Two well-known how-tos add the jitter
-// after the cap, and so let it pass the cap; others cap the sum, and so make clients meet again.
+// after the cap, and so let it pass the cap; others cap the sum, and so make clients meet there.
 type Jitter struct {
 	Low  float64 // smallest multiple of the delay, such as 0.5
 	High float64 // largest multiple of the delay, such as 1.5
 }
 
-// The usual jitters; 1s becomes a wait of
+// The usual jitters, and what they make of a delay of 1s.
 var (
 	None  = Jitter{1, 1}   // 1s
 	Full  = Jitter{0, 1}   // 0s to 1s: the least contention in AWS's comparison of 2015
@@ -29,7 +29,7 @@ var (
 const belowOne = 1 - 0x1p-53
 
 // Additive lengthens a delay by up to the fraction f: with Additive(0.5), 1s becomes 1s to 1.5s.
-// A negative f makes a Jitter that Validate refuses.
+// At the cap it spreads downwards instead. A negative f makes a Jitter that Validate refuses.
 func Additive(f float64) Jitter { return Jitter{1, 1 + f} }
 
 // Proportional changes a delay to either side by up to the fraction f: with Proportional(0.5), 1s
