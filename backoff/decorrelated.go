@@ -22,15 +22,15 @@ func (c Decorrelated) Delay(_ int, prev time.Duration, u float64) time.Duration 
 	if prev <= 0 {
 		prev = base
 	}
-	if !(u >= 0) {
+	if !(u >= 0 && u < 1) {
 		u = 1
 	}
-	if j := (Jitter{c.Low, c.High}); j != (Jitter{}) && j.Validate() == nil {
+	if j := (Jitter{c.Low, c.High}); j != (Jitter{}) && j.valid() {
 		return j.spread(min(prev, limit), limit, u)
 	}
 	low := float64(min(base, limit))
 	high := max(low, 3*float64(prev))
-	return nanos(low+float64(min(u, 1)*(high-low)), limit)
+	return nanos(low+float64(u*(high-low)), limit)
 }
 
 // Validate refuses negative durations, a Base above Max, and a range that is not 0 ≤ Low ≤ High,

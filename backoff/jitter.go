@@ -25,9 +25,6 @@ var (
 	Equal = Jitter{0.5, 1} // 0.5s to 1s
 )
 
-// belowOne is the largest random number. A product with it is below 2⁶³ for every Duration.
-const belowOne = 1 - 0x1p-53
-
 // Additive lengthens a delay by up to the fraction f: with Additive(0.5), 1s becomes 1s to 1.5s.
 // At the cap it spreads downwards instead. A negative f makes a Jitter that Validate refuses.
 func Additive(f float64) Jitter { return Jitter{1, 1 + f} }
@@ -61,11 +58,11 @@ func (j Jitter) spread(d, limit time.Duration, u float64) time.Duration {
 	if !(u >= 0) || j == (Jitter{1, 1}) {
 		return d
 	}
-	if u > belowOne {
-		u = belowOne
+	if u > 1 {
+		u = 1
 	}
 	if j.High == 0 || !j.valid() {
-		return time.Duration(u * float64(d))
+		return nanos(u*float64(d), d)
 	}
 	top := float64(limit)
 	low, high := j.Low*float64(d), j.High*float64(d)
