@@ -1,0 +1,44 @@
+package rebound_test
+
+import (
+	"bytes"
+	"go/ast"
+	"testing"
+	"unicode/utf8"
+)
+
+// The limits are those of a page: what does not fit on one is read in pieces.
+const (
+	maxLines   = 300 // of a file, tests apart
+	maxColumns = 100 // of a line, a tab counting as one
+	maxFunc    = 60  // lines of a function
+)
+
+func TestLinesAndFilesAreShort(t *testing.T) {
+	for _, f := range sourceFiles(t) {
+		lines := bytes.Split(f.src, []byte("\n"))
+		for i, l := range lines {
+			if n := utf8.RuneCount(l); n > maxColumns {
+				t.Errorf("%s:%d: %d columns, want at most %d", f.path, i+1, n, maxColumns)
+			}
+		}
+		if n := len(lines) - 1; n > maxLines && !f.test() {
+			t.Errorf("%s: %d lines, want at most %d", f.path, n, maxLines)
+		}
+	}
+}
+
+func TestFunctionsAreShort(t *testing.T) {
+	for _, f := range sourceFiles(t) {
+		for _, d := range f.Decls {
+			fn, ok := d.(*ast.FuncDecl)
+			if !ok {
+				continue
+			}
+			if n := line(fn.End()) - line(fn.Pos()) + 1; n > maxFunc {
+				t.Errorf("%s:%d: %s has %d lines, want at most %d",
+					f.path, line(fn.Pos()), fn.Name.Name, n, maxFunc)
+			}
+		}
+	}
+}

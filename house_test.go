@@ -1,0 +1,91 @@
+package rebound_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// The house rules are tests. rooms_test.go has the doors between rooms, house_docs_test.go,
+// house_size_test.go and house_sleep_test.go the rest; each reads every module of the repository.
+
+const modulePath = "github.com/rebound-go/rebound"
+
+// sourceFile is one Go file of the repository.
+type sourceFile struct {
+	*ast.File
+	path   string // from the root, with slashes
+	module string // folder of its go.mod, "." for the root module
+	src    []byte
+}
+
+// room is the first folder of the file's path: "fault", "cmd", "examples", "." for the root.
+func (f *sourceFile) room() string {
+	room, _, found := strings.Cut(f.path, "/")
+	if !found {
+		return "."
+	}
+	return room
+}
+
+func (f *sourceFile) test() bool { return strings.HasSuffix(f.path, "_test.go") }
+
+// line is the line of a position in any source file.
+func line(p token.Pos) int { return sources.fset.Position(p).Line }
+
+var sources struct {
+	once  sync.Once
+	err   error
+	fset  *token.FileSet
+	files []*sourceFile
+}
+
+// sourceFiles returns every Go file below the root, parsed once for all tests.
+func sourceFiles(t *testing.T) []*sourceFile {
+	t.Helper()
+	sources.once.Do(func() {
+		sources.fset = token.NewFileSet()
+		sources.err = filepath.WalkDir(".", readSource)
+	})
+	if sources.err != nil {
+		t.Fatal(sources.err)
+	}
+	return sources.files
+}
+
+func readSource(name string, d fs.DirEntry, err error) error {
+	base := d.Name()
+	switch {
+	case err != nil:
+		return err
+	case d.IsDir() && name != "." && (strings.ContainsAny(base[:1], "._") || base == "testdata"):
+		return fs.SkipDir
+	case d.IsDir() || filepath.Ext(name) != ".go":
+		return nil
+	}
+	src, err := os.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	f, err := parser.ParseFile(sources.fset, name, src, parser.ParseComments)
+	name = filepath.ToSlash(name)
+	sources.files = append(sources.files, &sourceFile{f, name, moduleOf(path.Dir(name)), src})
+	return err
+}
+
+// moduleOf returns the closest folder at or above dir that has a go.mod.
+func moduleOf(dir string) string {
+	for ; dir != "."; dir = path.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir
+		}
+	}
+	return "."
+}
