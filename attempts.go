@@ -40,7 +40,7 @@ func iterate(
 			*errp = nil
 		}
 		return struct{}{}, *errp
-	})
+	}, struct{}{})
 	if !c.broke {
 		*errp = err
 	}

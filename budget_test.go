@@ -26,7 +26,7 @@ func drive(
 	dice := rand.New(rand.NewPCG(1, 2))
 	for range periods {
 		var tr traffic
-		for end := time.Now().Add(period); time.Now().Before(end); time.Sleep(pace) {
+		for end := time.Now().Add(period); time.Now().Before(end); <-time.After(pace) {
 			tr.calls++
 			err := rebound.Run(t.Context(), policy, func(context.Context) error {
 				tr.attempts++

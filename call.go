@@ -19,12 +19,13 @@ type call struct {
 	attempt int           // attempts begun
 	start   time.Time     // zero until somebody needs it
 	prev    time.Duration // the wait before this attempt
-	outcome fault.Outcome // of this attempt, as its gates are told
+	result  fault.Result  // of this attempt
+	late    bool          // the caller's deadline passed in the middle of this attempt
+	broke   bool          // the body of an Attempts loop has left it
 	fault   fault.Fault   // of the last attempt that failed
 	last    error         // its error
 	refusal error         // what kept this attempt from beginning, for
 	reason  Reason        // this reason
-	broke   bool          // the body of an Attempts loop has left it
 }
 
 func newCall(ctx context.Context, p *Policy) call {
@@ -35,14 +36,14 @@ func newCall(ctx context.Context, p *Policy) call {
 	return c
 }
 
-// plain reports whether an attempt needs nothing but fn around it.
+// plain reports whether a first attempt that succeeds needs no account: there is nothing but
+// perhaps a breaker around fn, and nobody asks for times.
 func (p *Policy) plain() bool {
-	return p.Breaker == nil && p.Observe == nil && len(p.Gates) == 0 &&
-		p.AttemptTimeout|p.MaxElapsed == 0
+	return p.Observe == nil && len(p.Gates) == 0 && p.AttemptTimeout|p.MaxElapsed == 0
 }
 
-// loop makes attempts until one succeeds or the call must stop.
-func loop[T any](c *call, fn func(context.Context) (T, error)) (v T, err error) {
+// loop makes attempts until one succeeds or the call must stop. v is the value so far.
+func loop[T any](c *call, fn func(context.Context) (T, error), v T) (T, error) {
 	for {
 		if c.ctx.Err() != nil {
 			return v, c.stop(Canceled, context.Cause(c.ctx))
@@ -81,7 +82,7 @@ func through[T any](
 	defer abandon(&left, gates[0], pass)
 	v, err = through(c, gates[1:], fn)
 	left = true
-	gates[0].Leave(pass, c.outcome)
+	gates[0].Leave(pass, c.outcome())
 	return v, err
 }
 
@@ -98,7 +99,7 @@ func guarded[T any](c *call, fn func(context.Context) (T, error)) (v T, err erro
 	defer abandon(&left, b, pass)
 	v, err = timed(c, fn)
 	left = true
-	b.Leave(pass, c.outcome)
+	b.Leave(pass, c.outcome())
 	return v, err
 }
 
@@ -135,7 +136,7 @@ func (c *call) attemptTimeout() time.Duration {
 // judge notes how the attempt ended, for its gates and for failed.
 func (c *call) judge(err error, timedOut bool) {
 	if err == nil {
-		c.outcome = fault.Outcome{Result: fault.OK}
+		c.result = fault.OK
 		return
 	}
 	f := c.p.Fault(c.ctx, err)
@@ -145,11 +146,21 @@ func (c *call) judge(err error, timedOut bool) {
 			f.Err = &timeoutError{err, c.p.AttemptTimeout}
 		}
 	}
-	c.fault = f
-	c.outcome = fault.Outcome{Fault: f}
-	if f.Kind == fault.Canceled && errors.Is(c.ctx.Err(), context.DeadlineExceeded) {
-		c.outcome.Fault.Kind = fault.Transient
+	c.fault, c.result = f, fault.Failed
+	c.late = f.Kind == fault.Canceled && errors.Is(c.ctx.Err(), context.DeadlineExceeded)
+}
+
+// outcome is what the attempt's gates are told of it. A caller whose patience ended with its
+// deadline says something about the service; one that went away says nothing.
+func (c *call) outcome() fault.Outcome {
+	if c.result != fault.Failed {
+		return fault.Outcome{Result: c.result}
 	}
+	o := fault.Outcome{Fault: c.fault}
+	if c.late {
+		o.Fault.Kind = fault.Transient
+	}
+	return o
 }
 
 // Fault says what err means as the outcome of an attempt made under ctx: what p.Classify makes of
@@ -247,7 +258,7 @@ func (c *call) refuse(r Reason, err error) error {
 	if c.ctx.Err() != nil {
 		c.reason, c.refusal = Canceled, context.Cause(c.ctx)
 	}
-	c.outcome = fault.Outcome{Result: fault.Skipped}
+	c.result = fault.Skipped
 	return err
 }
 

@@ -20,7 +20,7 @@ type State struct {
 
 // Decision is the answer: another attempt after Delay, or none for Reason.
 type Decision struct {
-	Retry  bool
+	Retry  bool          // make another attempt
 	Delay  time.Duration // 0 unless Retry
 	Reason Reason        // empty if Retry
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"github.com/rebound-go/rebound/fault"
 )
 
 // Do calls fn until it returns no error, or until p says stop, and returns fn's last value. When
@@ -20,7 +22,11 @@ func Do[T any](
 	}
 	if !p.plain() || ctx.Err() != nil {
 		c := newCall(ctx, p)
-		return loop(&c, fn)
+		var none T
+		return loop(&c, fn, none)
+	}
+	if p.Breaker != nil {
+		return shielded(ctx, p, fn)
 	}
 	v, err := fn(ctx)
 	if err == nil {
@@ -29,10 +35,44 @@ func Do[T any](
 	}
 	c := call{ctx: ctx, p: p, attempt: 1}
 	c.judge(err, false)
+	return rest(&c, fn, v, err)
+}
+
+// shielded is Do for a plain policy with a breaker. Like the rest of Do, it is what the loop does
+// at its first attempt, without the account that only a failure needs.
+func shielded[T any](
+	ctx context.Context, p *Policy, fn func(context.Context) (T, error),
+) (v T, err error) {
+	pass, err := p.Breaker.Enter(ctx)
+	if err != nil {
+		c := call{ctx: ctx, p: p}
+		_ = c.refuse(Rejected, err)
+		return v, c.stop(c.reason, c.refusal)
+	}
+	left := false
+	defer abandon(&left, p.Breaker, pass)
+	v, err = fn(ctx)
+	if err == nil {
+		left = true
+		p.Breaker.Leave(pass, fault.Outcome{Result: fault.OK})
+		p.deposit()
+		return v, nil
+	}
+	c := call{ctx: ctx, p: p, attempt: 1}
+	c.judge(err, false)
+	left = true
+	p.Breaker.Leave(pass, c.outcome())
+	return rest(&c, fn, v, err)
+}
+
+// rest goes on after a first attempt that failed.
+func rest[T any](
+	c *call, fn func(context.Context) (T, error), v T, err error,
+) (T, error) {
 	if stop := c.failed(err); stop != nil {
 		return v, stop
 	}
-	return loop(&c, fn)
+	return loop(c, fn, v)
 }
 
 // Run is [Do] for functions that return no value.

@@ -110,7 +110,13 @@ func TestOpenBreakerStopsTheCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &rebound.Policy{Attempts: 5, Breaker: &breaker.Breaker{Failures: 2}}
 		calls := 0
-		err := rebound.Run(t.Context(), p, failing(&calls, errFlaky))
+		v, err := rebound.Do(t.Context(), p, func(context.Context) (int, error) {
+			calls++
+			return calls, errFlaky
+		})
+		if v != 2 {
+			t.Errorf("got the value %d, want the last attempt's", v)
+		}
 		e := mustError(t, err)
 		if calls != 2 || e.Attempts != 2 || e.Reason != rebound.Rejected || e.Err != errFlaky ||
 			!errors.Is(err, breaker.ErrOpen) || !errors.Is(err, errFlaky) {

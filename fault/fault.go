@@ -109,6 +109,6 @@ const (
 // Outcome tells a gate how the attempt that it let through has ended. Fault is set when Result is
 // [Failed]; a zero Fault beside Failed is a panic, and counts as a failure.
 type Outcome struct {
-	Result Result
-	Fault  Fault
+	Result Result // how the attempt ended
+	Fault  Fault  // what its failure meant
 }
