@@ -177,10 +177,12 @@ func (p *Policy) Fault(ctx context.Context, err error) fault.Fault {
 		f = fault.Settle(p.Classify(err), err)
 	}
 	switch {
-	case ctx.Err() != nil && f.Kind != fault.None && f.Kind != fault.Permanent:
-		f.Kind = fault.Canceled
 	case ctx.Err() == nil && f.Kind == fault.Canceled:
 		f.Kind = fault.Transient // something else was canceled, not this call
+	case ctx.Err() == nil, f.Kind == fault.None:
+	case f.Kind == fault.Permanent && fault.Marked(err):
+	default:
+		f.Kind = fault.Canceled
 	}
 	return f
 }

@@ -205,6 +205,31 @@ func TestSomebodyElsesCancellation(t *testing.T) {
 	}
 }
 
+// Rule 8: once the caller has gone, the look of the error does not matter, but for a mark.
+func TestErrorsAfterTheCallersEnd(t *testing.T) {
+	permanent := func(error) fault.Fault { return fault.Fault{Kind: fault.Permanent} }
+	answer := func(error) fault.Fault { return fault.Fault{Kind: fault.None} }
+	for _, row := range []struct {
+		name     string
+		classify fault.Classifier
+		err      error
+		want     rebound.Reason
+	}{
+		{"unknown", nil, errFlaky, rebound.Canceled},
+		{"looks permanent", permanent, errFlaky, rebound.Canceled},
+		{"marked transient", nil, rebound.Transient(errFlaky), rebound.Canceled},
+		{"marked permanent", nil, rebound.Permanent(errFlaky), rebound.NotRetryable},
+		{"an answer", answer, errFlaky, rebound.NotRetryable},
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		err := rebound.Run(ctx, &rebound.Policy{Classify: row.classify},
+			func(context.Context) error { cancel(); return row.err })
+		if e := mustError(t, err); e.Reason != row.want || !errors.Is(err, errFlaky) {
+			t.Errorf("%s: got %v, want %v", row.name, err, row.want)
+		}
+	}
+}
+
 // Rule 15: elapsed times count from the start where MaxElapsed or Observe asks for it.
 func TestElapsed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
