@@ -1,0 +1,99 @@
+package stats
+
+import (
+	"math"
+	"time"
+
+	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/fault"
+)
+
+const lastRow = 10 // the row of the distribution that stands for so many attempts and more
+
+// counts are the sums for one policy, or of several.
+type counts struct {
+	succeeded, failed, refused int64
+	attempts, waits            int64
+	delay, elapsed, longest    time.Duration
+	rows                       [lastRow]int64 // calls that made 1, 2, … attempts
+	stops                      map[rebound.Reason]int64
+	faults                     map[fault.Kind]int64
+}
+
+func newCounts() *counts {
+	return &counts{stops: make(map[rebound.Reason]int64), faults: make(map[fault.Kind]int64)}
+}
+
+func (c *counts) add(e rebound.Event) {
+	switch e.Kind {
+	case rebound.Retrying:
+		c.waits++
+		c.delay = plus(c.delay, e.Delay)
+		c.faults[e.Fault.Kind]++
+	case rebound.Succeeded:
+		c.succeeded++
+		c.end(e)
+	case rebound.GaveUp:
+		c.failed++
+		c.stops[e.Reason]++
+		if !announced(e) {
+			c.faults[e.Fault.Kind]++
+		}
+		c.end(e)
+	}
+}
+
+// end counts what the last event of a call tells of the whole call.
+func (c *counts) end(e rebound.Event) {
+	c.elapsed = plus(c.elapsed, e.Elapsed)
+	c.longest = max(c.longest, e.Elapsed)
+	if e.Attempt <= 0 {
+		c.refused++
+		return
+	}
+	c.attempts += int64(e.Attempt)
+	c.rows[min(e.Attempt, lastRow)-1]++
+}
+
+// announced reports whether a GaveUp brings no fault that was not counted yet: there was no
+// attempt, or the last one was followed by a Retrying, which told its fault already. The call
+// ended in the wait, then, or at a gate behind it. (An attempt that itself was cut off by the end
+// of the caller's context has a fault of kind Canceled, and is never retried.)
+func announced(e rebound.Event) bool {
+	switch {
+	case e.Attempt <= 0, e.Reason == rebound.Rejected:
+		return true
+	case e.Reason == rebound.Canceled:
+		return e.Fault.Kind != fault.Canceled
+	}
+	return false
+}
+
+// merge adds o to c.
+func (c *counts) merge(o *counts) {
+	c.succeeded += o.succeeded
+	c.failed += o.failed
+	c.refused += o.refused
+	c.attempts += o.attempts
+	c.waits += o.waits
+	c.delay = plus(c.delay, o.delay)
+	c.elapsed = plus(c.elapsed, o.elapsed)
+	c.longest = max(c.longest, o.longest)
+	for i, n := range o.rows {
+		c.rows[i] += n
+	}
+	for reason, n := range o.stops {
+		c.stops[reason] += n
+	}
+	for kind, n := range o.faults {
+		c.faults[kind] += n
+	}
+}
+
+// plus adds d to sum, which stays at the longest duration once it is there.
+func plus(sum, d time.Duration) time.Duration {
+	if d > math.MaxInt64-sum {
+		return math.MaxInt64
+	}
+	return sum + max(d, 0)
+}

@@ -1,0 +1,113 @@
+package stats
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// writeTable writes rows in columns, below a blank line if something stands above, and under a
+// title if there is one: the first column and a fourth that is the last (the remarks) flush left,
+// all others flush right. Without rows it writes nothing, not even the title.
+func writeTable(b *bytes.Buffer, title string, rows [][]string) {
+	if len(rows) == 0 {
+		return
+	}
+	if b.Len() > 0 {
+		b.WriteByte('\n')
+	}
+	if title != "" {
+		b.WriteString(title + "\n")
+	}
+	widths := columnWidths(rows)
+	for _, row := range rows {
+		var line strings.Builder
+		for i, cell := range row {
+			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
+			if i == 0 || i == 3 && len(widths) == 4 {
+				line.WriteString(cell + pad + "  ")
+			} else {
+				line.WriteString(pad + cell + "  ")
+			}
+		}
+		b.WriteString(strings.TrimRight(line.String(), " ") + "\n")
+	}
+}
+
+func columnWidths(rows [][]string) []int {
+	var widths []int
+	for _, row := range rows {
+		for i, cell := range row {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+		}
+	}
+	return widths
+}
+
+func count(n int64) string { return strconv.FormatInt(n, 10) }
+
+// percents prints the share of each n in their sum with one decimal. The shares add up to 100.0 %,
+// because what rounding down leaves over goes to those that lost most by it; still, nothing that
+// occurred reads 0.0 %, and nothing that is not all reads 100.0 %.
+func percents(ns ...int64) []string {
+	occurred := 0
+	for _, n := range ns {
+		occurred += int(min(n, 1))
+	}
+	var texts []string
+	for i, tenths := range apportion(ns, 1000) {
+		text := fmt.Sprintf("%d.%d%%", tenths/10, tenths%10)
+		switch {
+		case tenths == 0 && ns[i] > 0:
+			text = "<0.1%"
+		case tenths == 1000 && occurred > 1:
+			text = ">99.9%"
+		}
+		texts = append(texts, text)
+	}
+	return texts
+}
+
+// apportion divides whole among the ns by the method of largest remainders. All shares are 0 if
+// all ns are.
+func apportion(ns []int64, whole int) []int {
+	var sum float64
+	for _, n := range ns {
+		sum += float64(n)
+	}
+	shares, order := make([]int, len(ns)), make([]int, len(ns))
+	rests := make([]float64, len(ns))
+	if sum == 0 {
+		return shares
+	}
+	left := whole
+	for i, n := range ns {
+		exact := float64(whole) * (float64(n) / sum)
+		shares[i], order[i] = int(exact), i
+		rests[i] = exact - float64(shares[i])
+		left -= shares[i]
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(rests[b], rests[a]) })
+	for _, i := range order[:max(left, 0)] {
+		shares[i]++
+	}
+	return shares
+}
+
+// rounded keeps about three digits of d.
+func rounded(d time.Duration) time.Duration {
+	for unit := time.Duration(1); unit < time.Second; unit *= 10 {
+		if d < 1000*unit {
+			return d.Round(unit)
+		}
+	}
+	return d.Round(time.Second)
+}

@@ -1,0 +1,147 @@
+package stats
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/fault"
+)
+
+// Snapshot is what a [Recorder] knows at one moment, as plain data that is the caller's own and
+// goes into JSON as it is; durations are nanoseconds there.
+type Snapshot struct {
+	Total    Summary   `json:"total"`            // all policies together
+	Policies []Summary `json:"policies"`         // each by itself, by name
+	Recent   []Failure `json:"recent,omitempty"` // the last failed calls, 16 at most, newest first
+}
+
+// Summary tells of the calls of one policy, or of all. A call counts when it has ended; only
+// Waits, Delay and Faults include what calls still under way have met.
+type Summary struct {
+	Policy    string `json:"policy"` // the policy's name; empty in Total and if it has none
+	Calls     int64  `json:"calls"`  // Succeeded and Failed together
+	Succeeded int64  `json:"succeeded"`
+	Failed    int64  `json:"failed"`
+
+	// Refused is how many of the failed calls ended before their first attempt: a breaker or
+	// another gate refused it, or the context had ended already.
+	Refused int64 `json:"refused"`
+
+	SuccessPercent float64 `json:"success_percent"` // of Calls; 0 without calls
+
+	Attempts int64 `json:"attempts"` // made, the first of each call included
+	Retries  int64 `json:"retries"`  // made: Attempts without the first ones
+
+	// The means are per call that made at least one attempt; 0 without such calls.
+	MeanAttempts float64 `json:"mean_attempts"`
+	MeanRetries  float64 `json:"mean_retries"`
+
+	// Waits is how many retries were decided on, and Delay the sum of the waits before them as
+	// they were planned. Both are more than what took place if calls were cut off in a wait.
+	Waits int64         `json:"waits"`
+	Delay time.Duration `json:"delay_ns"`
+
+	Elapsed time.Duration `json:"elapsed_ns"` // sum over the calls, waits included
+	Longest time.Duration `json:"longest_ns"` // of the calls
+
+	// Distribution tells how many calls took how many attempts. Rows without calls are left out,
+	// and so are the Refused.
+	Distribution []Row `json:"distribution,omitempty"`
+
+	Stops  map[rebound.Reason]int64 `json:"stops,omitempty"`  // failed calls by reason
+	Faults map[fault.Kind]int64     `json:"faults,omitempty"` // failed attempts by kind
+}
+
+// Row is one line of a distribution of attempts per call.
+type Row struct {
+	Attempts int     `json:"attempts"`          // so many attempts
+	OrMore   bool    `json:"or_more,omitempty"` // or more: true for the last possible row, of 10
+	Calls    int64   `json:"calls"`
+	Percent  float64 `json:"percent"` // of the calls in all rows
+}
+
+// Failure is one call that failed.
+type Failure struct {
+	Time     time.Time      `json:"time"`
+	Policy   string         `json:"policy"`
+	Attempts int            `json:"attempts"` // 0 = refused before the first
+	Reason   rebound.Reason `json:"reason"`
+	Kind     fault.Kind     `json:"kind"` // of the last attempt's failure
+	Detail   string         `json:"detail,omitempty"`
+	Error    string         `json:"error"`
+}
+
+// Snapshot returns the counts of this moment. No event is seen in part or counted twice.
+func (r *Recorder) Snapshot() Snapshot {
+	policies, recent := r.collect()
+	total := newCounts()
+	s := Snapshot{Policies: []Summary{}}
+	for _, name := range slices.Sorted(maps.Keys(policies)) {
+		total.merge(policies[name])
+		s.Policies = append(s.Policies, policies[name].summary(name))
+	}
+	s.Total = total.summary("")
+	slices.SortStableFunc(recent, func(a, b failure) int { return b.at.Compare(a.at) })
+	for _, f := range recent[:min(len(recent), recentSize)] {
+		s.Recent = append(s.Recent, f.plain())
+	}
+	return s
+}
+
+// collect copies all that the shards hold, added up by policy.
+func (r *Recorder) collect() (map[string]*counts, []failure) {
+	policies := make(map[string]*counts)
+	var recent []failure
+	r.lock()
+	defer r.unlock()
+	for i := range r.shards {
+		s := &r.shards[i]
+		recent = append(recent, s.recent...)
+		for name, c := range s.policies {
+			if policies[name] == nil {
+				policies[name] = newCounts()
+			}
+			policies[name].merge(c)
+		}
+	}
+	return policies, recent
+}
+
+// summary turns c, which it keeps parts of, into plain data.
+func (c *counts) summary(name string) Summary {
+	calls := c.succeeded + c.failed
+	begun := calls - c.refused
+	s := Summary{
+		Policy: name, Calls: calls, Succeeded: c.succeeded, Failed: c.failed, Refused: c.refused,
+		SuccessPercent: 100 * per(c.succeeded, calls),
+		Attempts:       c.attempts, Retries: c.attempts - begun,
+		MeanAttempts: per(c.attempts, begun), MeanRetries: per(c.attempts-begun, begun),
+		Waits: c.waits, Delay: c.delay, Elapsed: c.elapsed, Longest: c.longest,
+		Stops: c.stops, Faults: c.faults,
+	}
+	for i, n := range c.rows {
+		if n > 0 {
+			s.Distribution = append(s.Distribution, Row{
+				Attempts: i + 1, OrMore: i+1 == lastRow, Calls: n, Percent: 100 * per(n, begun),
+			})
+		}
+	}
+	return s
+}
+
+// per is n divided by of, or 0 of nothing.
+func per(n, of int64) float64 { return float64(n) / float64(cmp.Or(of, 1)) }
+
+func (f failure) plain() Failure {
+	p := Failure{
+		Time: f.at, Policy: f.event.Policy, Attempts: f.event.Attempt, Reason: f.event.Reason,
+		Kind: f.event.Fault.Kind, Detail: f.event.Fault.Detail,
+	}
+	if f.event.Err != nil {
+		p.Error = f.event.Err.Error()
+	}
+	return p
+}
