@@ -52,31 +52,15 @@ func Settle(f Fault, err error) Fault {
 	case *mark:
 		f = d.over(f)
 	default:
-		f.Final = f.Final || d.DescribeFault().Final
+		f.Final = f.Final || ask(d, err).Final
 	}
 	return f
 }
 
 // described returns the outermost Described error in err's tree, or nil. It is errors.As without
-// the allocation of a target.
+// the allocation of a target, and without its trust in the methods of the errors on the way.
 func described(err error) Described {
-	for err != nil {
-		if d, ok := err.(Described); ok {
-			return d
-		}
-		switch u := err.(type) {
-		case interface{ Unwrap() error }:
-			err = u.Unwrap()
-		case interface{ Unwrap() []error }:
-			for _, e := range u.Unwrap() {
-				if d := described(e); d != nil {
-					return d
-				}
-			}
-			return nil
-		default:
-			return nil
-		}
-	}
-	return nil
+	w := walk{left: maxNodes, seek: marks}
+	w.chain(err, 0)
+	return w.described
 }

@@ -1,0 +1,43 @@
+package fault
+
+import (
+	"reflect"
+	"strings"
+)
+
+// readHopeless knows the types of errors that the same call would make again: data that cannot be
+// read, addresses that cannot be right, programs that are not there, certificates that fail.
+func readHopeless(t reflect.Type) reader {
+	pkg, name := base(t).PkgPath(), base(t).Name()
+	f := finding{rank: fact, kind: Permanent, detail: title(t)}
+	switch {
+	case strings.HasPrefix(pkg, "encoding/"), pkg == "strconv":
+	case pkg == "crypto/x509":
+		f.sent = NotSent
+	case hopelessTypes[pkg+"."+name]:
+		f.sent = NotSent
+	default:
+		return nil
+	}
+	return func(error) finding { return f }
+}
+
+// hopelessTypes are such types beside those whose whole package is about bad data. None of them
+// leaves any doubt that nothing was sent.
+var hopelessTypes = map[string]bool{
+	"crypto/tls.AlertError":                           true,
+	"crypto/tls.CertificateVerificationError":         true,
+	"crypto/tls.ECHRejectionError":                    true,
+	"crypto/tls.RecordHeaderError":                    true,
+	"github.com/jackc/pgx/v5/pgconn.ParseConfigError": true,
+	"net.AddrError":                                   true,
+	"net.InvalidAddrError":                            true,
+	"net.ParseError":                                  true,
+	"net.UnknownNetworkError":                         true,
+	"net/http.MaxBytesError":                          true,
+	"net/http.ProtocolError":                          true,
+	"net/url.EscapeError":                             true,
+	"net/url.InvalidHostError":                        true,
+	"os/exec.Error":                                   true,
+	"time.ParseError":                                 true,
+}

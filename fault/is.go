@@ -1,0 +1,27 @@
+package fault
+
+// IsTimeout reports whether something in err took too long: anything in its tree whose method
+// Timeout says so, an expired deadline, a system call that timed out, a gRPC deadline, a status of
+// 408 or 504, an SDK's or a database's code for it. Marks change nothing about that.
+func IsTimeout(err error) bool { return inspect(err).flags&timeout != 0 }
+
+// IsConnection reports whether err says that no connection could be made, or that it broke: it was
+// refused, reset or closed by the peer, a host or network was not reachable, a name server failed,
+// a driver's connection was bad, an SQLSTATE is one of class 08, a gRPC service was unavailable. A
+// name that does not exist, and a certificate that fails, are no such thing.
+func IsConnection(err error) bool { return inspect(err).flags&connection != 0 }
+
+// IsIO reports whether err is a failure of input or output that may pass: one of the operating
+// system, of a file, a network or a pipe, but none that [Of] knows to be Permanent, such as a file
+// that does not exist or that may not be read.
+func IsIO(err error) bool {
+	w := inspect(err)
+	return w.flags&systemIO != 0 && w.conclude(err).Kind != Permanent
+}
+
+// inspect gathers what err's whole tree says, marks and other descriptions aside.
+func inspect(err error) walk {
+	w := walk{left: maxNodes, seek: facts}
+	w.chain(err, 0)
+	return w
+}

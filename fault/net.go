@@ -1,0 +1,136 @@
+package fault
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"reflect"
+	"strings"
+)
+
+// Package net is recognised by the names of its types and fields: importing it would add a tenth
+// to a small program and tie it to the C library.
+
+// readNet reads what surrounds a system error: the operation that failed, or the name lookup.
+func readNet(t reflect.Type) reader {
+	switch {
+	case called(t, "net", "OpError"):
+		return readOp(fieldOf(t, "Op", isText))
+	case called(t, "net", "DNSError"):
+		return readDNS(t)
+	case called(t, "net/url", "Error"):
+		return readURL(fieldOf(t, "Op", isText))
+	}
+	return nil
+}
+
+func readOp(op field) reader {
+	return func(err error) finding {
+		f := finding{rank: weak, kind: Transient, flags: systemIO, detail: op.text(err)}
+		switch f.detail {
+		case "dial", "proxyconnect", "socks connect":
+			f.reach, f.flags = neverSent, systemIO|connection
+		case "read", "write":
+			f.reach = underWay
+		case "remote error", "local error": // a TLS alert, which only a handshake lets through
+			return finding{rank: fact, kind: Permanent, sent: NotSent, detail: "tls alert"}
+		default:
+			f.rank, f.kind = hint, Unknown
+		}
+		return f
+	}
+}
+
+func readDNS(t reflect.Type) reader {
+	notFound, text := fieldOf(t, "IsNotFound", isBool), fieldOf(t, "Err", isText)
+	slow, passing := fieldOf(t, "IsTimeout", isBool), fieldOf(t, "IsTemporary", isBool)
+	return func(err error) finding {
+		f := finding{rank: hint, kind: Unknown, sent: NotSent, reach: neverSent}
+		f.detail = "dns: " + text.text(err)
+		switch {
+		case slow.of(err).Bool():
+			f.rank, f.kind, f.flags = fact, Transient, timeout|connection|systemIO
+		case passing.of(err).Bool():
+			f.rank, f.kind, f.flags = fact, Transient, connection|systemIO
+		case notFound.of(err).Bool():
+			f.rank, f.kind, f.detail = fact, Permanent, "no such host"
+		}
+		return f
+	}
+}
+
+func readURL(op field) reader {
+	return func(err error) finding {
+		if op.text(err) != "parse" {
+			return finding{}
+		}
+		return finding{rank: fact, kind: Permanent, sent: NotSent, detail: "invalid url"}
+	}
+}
+
+// readFile knows the wrappers of package os, which say only that a system call failed.
+func readFile(t reflect.Type) reader {
+	if !is[*fs.PathError](t) && !is[*os.LinkError](t) && !is[*os.SyscallError](t) {
+		return nil
+	}
+	return func(error) finding { return finding{flags: systemIO} }
+}
+
+// readTimeout asks an error whether it is a timeout. Temporary is never asked: a context's
+// deadline claims to be temporary.
+func readTimeout(t reflect.Type) reader {
+	if !has[interface{ Timeout() bool }](t) || isErrno(t) {
+		return nil
+	}
+	leaf := !has[interface{ Unwrap() error }](t)
+	return func(err error) finding {
+		if !err.(interface{ Timeout() bool }).Timeout() {
+			return finding{}
+		}
+		f := finding{rank: weak, kind: Transient, flags: timeout, detail: "timeout"}
+		if leaf && beforeSending(err.Error()) {
+			f.sent = NotSent
+		}
+		return f
+	}
+}
+
+// beforeSending knows the timeouts of net/http that keep their cause in their text alone.
+func beforeSending(text string) bool {
+	return strings.HasPrefix(text, "dial ") ||
+		strings.HasPrefix(text, "net/http: request canceled while waiting for connection") ||
+		strings.Contains(text, "TLS handshake timeout")
+}
+
+// readIs asks an error that matches others by a method of its own whether it is one of these.
+func readIs(t reflect.Type) reader {
+	if !has[interface{ Is(error) bool }](t) || isErrno(t) {
+		return nil
+	}
+	return func(err error) finding {
+		e := err.(interface{ Is(error) bool })
+		switch {
+		case e.Is(context.Canceled):
+			return finding{rank: fact, kind: Canceled, detail: "canceled"}
+		case e.Is(context.DeadlineExceeded), e.Is(os.ErrDeadlineExceeded):
+			return finding{rank: weak, kind: Transient, flags: timeout, detail: "timeout"}
+		case e.Is(fs.ErrNotExist), e.Is(fs.ErrPermission), e.Is(errors.ErrUnsupported):
+			return finding{rank: fact, kind: Permanent, detail: title(reflect.TypeOf(err))}
+		}
+		return finding{}
+	}
+}
+
+// readCanceled reads a method of the AWS SDKs, whose cause may yet turn out to be a timeout.
+func readCanceled(t reflect.Type) reader {
+	if !has[interface{ CanceledError() bool }](t) {
+		return nil
+	}
+	return func(err error) finding {
+		if !err.(interface{ CanceledError() bool }).CanceledError() {
+			return finding{}
+		}
+		return finding{rank: weak, kind: Canceled, detail: "canceled"}
+	}
+}

@@ -1,0 +1,86 @@
+package fault
+
+import (
+	"reflect"
+	"strings"
+	"time"
+)
+
+// detailed adds what the details of a google.rpc.Status say: how long to wait, and that a quota is
+// used up which will not be back in time. Details are messages, or the JSON objects that Google's
+// HTTP clients make of them.
+func detailed(f finding, details []any) finding {
+	for _, d := range details {
+		if wait := retryDelay(d); wait > 0 {
+			f.after = wait
+		}
+		if f.kind == RateLimited && spent(d) {
+			f.rank, f.kind = code, Permanent
+			f.detail += ", quota spent"
+		}
+	}
+	return f
+}
+
+// retryDelay is the wait in a google.rpc.RetryInfo, 0 if d is none.
+func retryDelay(d any) time.Duration {
+	if object, ok := d.(map[string]any); ok {
+		text, _ := object["retryDelay"].(string)
+		wait, _ := time.ParseDuration(text)
+		return wait
+	}
+	m := reflect.ValueOf(d).MethodByName("GetRetryDelay")
+	if !m.IsValid() || m.Type().NumIn() != 0 || m.Type().NumOut() != 1 {
+		return 0
+	}
+	if delay, ok := m.Call(nil)[0].Interface().(interface{ AsDuration() time.Duration }); ok {
+		return delay.AsDuration()
+	}
+	return 0
+}
+
+// spent reports whether d is a google.rpc.QuotaFailure of a quota that lasts a day, or is zero.
+func spent(d any) bool {
+	if object, ok := d.(map[string]any); ok {
+		violations, _ := object["violations"].([]any)
+		for _, v := range violations {
+			v, _ := v.(map[string]any)
+			id, _ := v["quotaId"].(string)
+			text, _ := v["description"].(string)
+			if hopelessQuota(id) || hopelessQuota(text) || v["quotaValue"] == "0" {
+				return true
+			}
+		}
+		return false
+	}
+	m := reflect.ValueOf(d).MethodByName("GetViolations")
+	if !m.IsValid() || m.Type().NumIn() != 0 || m.Type().NumOut() != 1 {
+		return false
+	}
+	violations := m.Call(nil)[0]
+	for i := 0; violations.Kind() == reflect.Slice && i < violations.Len(); i++ {
+		v := violations.Index(i).Interface()
+		if q, ok := v.(interface{ GetQuotaId() string }); ok && hopelessQuota(q.GetQuotaId()) {
+			return true
+		}
+		q, ok := v.(interface{ GetDescription() string })
+		if ok && hopelessQuota(q.GetDescription()) {
+			return true
+		}
+	}
+	return false
+}
+
+// hopelessQuota reports whether a quota's name or description speaks of a day, as Gemini's
+// "GenerateRequestsPerDayPerProjectPerModel" does, or of a limit of nothing.
+func hopelessQuota(s string) bool {
+	s = strings.ToLower(s)
+	return strings.Contains(s, "perday") || strings.Contains(s, "per day") ||
+		strings.Contains(s, "daily") || nothingAllowed(s)
+}
+
+// nothingAllowed looks for "limit: 0", and not "limit: 0.5" or "limit: 05".
+func nothingAllowed(s string) bool {
+	_, rest, ok := strings.Cut(s, "limit: 0")
+	return ok && (rest == "" || !strings.ContainsRune(".0123456789", rune(rest[0])))
+}

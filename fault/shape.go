@@ -1,0 +1,169 @@
+package fault
+
+import (
+	"reflect"
+	"strings"
+	"sync"
+)
+
+// reader tells what it finds in an error of the type that it was made for. It is pure.
+type reader func(err error) finding
+
+// shape is what is known of a type of error: how to go on from it, and who can read it. A type is
+// looked at once; most have no reader at all.
+type shape struct {
+	described bool
+	pointer   bool
+	wraps     uint8
+	readers   []reader
+}
+
+const (
+	wrapsNothing uint8 = iota
+	wrapsOne
+	wrapsMany
+)
+
+// makers give the readers of a type, nil if there is none. Of two findings on one error that prove
+// the same, the first decides; of two weak ones, the last.
+var makers = [...]func(reflect.Type) reader{
+	readErrno, readFile, readNet, readHTTP2, readSQLState, readMySQL, readSQLite, readSQLServer,
+	readOracle, readPgx, readGRPC, readConnect, readAnswer, readAWS, readHopeless, readText,
+	readIs, readCanceled, readWait, readTimeout,
+}
+
+var shapes sync.Map // reflect.Type → *shape
+
+func shapeOf(t reflect.Type) *shape {
+	if s, ok := shapes.Load(t); ok {
+		return s.(*shape)
+	}
+	s := newShape(t)
+	shapes.Store(t, s)
+	return s
+}
+
+func newShape(t reflect.Type) *shape {
+	s := &shape{
+		described: t.Implements(reflect.TypeFor[Described]()),
+		pointer:   t.Kind() == reflect.Pointer,
+	}
+	switch {
+	case t.Implements(reflect.TypeFor[interface{ Unwrap() error }]()):
+		s.wraps = wrapsOne
+	case t.Implements(reflect.TypeFor[interface{ Unwrap() []error }]()):
+		s.wraps = wrapsMany
+	}
+	for _, maker := range makers {
+		if r := maker(t); r != nil {
+			s.readers = append(s.readers, r)
+		}
+	}
+	return s
+}
+
+// has reports whether t has the methods of the interface I.
+func has[I any](t reflect.Type) bool { return t.Implements(reflect.TypeFor[I]()) }
+
+// base is the type that a pointer points to, or the type itself.
+func base(t reflect.Type) reflect.Type {
+	if t.Kind() == reflect.Pointer {
+		return t.Elem()
+	}
+	return t
+}
+
+// called reports whether t, or what it points to, is the type called name of package pkg.
+func called(t reflect.Type, pkg, name string) bool {
+	b := base(t)
+	return b.Name() == name && b.PkgPath() == pkg
+}
+
+// title is a type's name with its package's, such as "json.SyntaxError".
+func title(t reflect.Type) string { return strings.TrimPrefix(t.String(), "*") }
+
+// mentions reports whether word is part of the name of t or of its package, in any case.
+func mentions(t reflect.Type, word string) bool {
+	b := base(t)
+	return strings.Contains(strings.ToLower(b.PkgPath()+"."+b.Name()), word)
+}
+
+// field is the way to a field of a struct, or of a struct pointed to. A nil field is absent.
+type field []int
+
+// fieldOf finds the exported field of t that is called name and whose type fits.
+func fieldOf(t reflect.Type, name string, fits func(reflect.Type) bool) field {
+	b := base(t)
+	if b.Kind() != reflect.Struct {
+		return nil
+	}
+	f, ok := b.FieldByName(name)
+	if !ok || !f.IsExported() || !fits(f.Type) {
+		return nil
+	}
+	return f.Index
+}
+
+// of reads the field in err; the result is not valid if the field cannot be reached.
+func (f field) of(err error) reflect.Value { return f.in(reflect.ValueOf(err)) }
+
+func (f field) in(v reflect.Value) reflect.Value {
+	v = reflect.Indirect(v)
+	if f == nil || !v.IsValid() {
+		return reflect.Value{}
+	}
+	v, err := v.FieldByIndexErr(f)
+	if err != nil {
+		return reflect.Value{}
+	}
+	return v
+}
+
+// text is the string in the field, perhaps inside an interface; "" if there is none.
+func (f field) text(err error) string {
+	v := f.of(err)
+	if v.IsValid() && v.Kind() == reflect.Interface {
+		v = v.Elem()
+	}
+	if !v.IsValid() || v.Kind() != reflect.String {
+		return ""
+	}
+	return v.String()
+}
+
+// number is the integer in the field; 0 if there is none.
+func (f field) number(err error) int { return number(f.of(err)) }
+
+func number(v reflect.Value) int {
+	switch {
+	case v.IsValid() && v.CanInt():
+		return int(v.Int())
+	case v.IsValid() && v.CanUint():
+		return int(v.Uint())
+	}
+	return 0
+}
+
+func isInt(t reflect.Type) bool { return t.Kind() >= reflect.Int && t.Kind() <= reflect.Uint64 }
+
+func isText(t reflect.Type) bool {
+	return t.Kind() == reflect.String || t.Kind() == reflect.Interface
+}
+
+func isBool(t reflect.Type) bool { return t.Kind() == reflect.Bool }
+
+func is[T any](t reflect.Type) bool { return t == reflect.TypeFor[T]() }
+
+// headerType is what http.Header is made of.
+var headerType = reflect.TypeFor[map[string][]string]()
+
+func isHeader(t reflect.Type) bool { return t.ConvertibleTo(headerType) }
+
+// header is the HTTP header in v, nil if there is none.
+func header(v reflect.Value) map[string][]string {
+	if !v.IsValid() || !v.CanConvert(headerType) {
+		return nil
+	}
+	h, _ := v.Convert(headerType).Interface().(map[string][]string)
+	return h
+}

@@ -1,0 +1,91 @@
+package fault
+
+import "reflect"
+
+// readSQLState reads the five characters by which PostgreSQL, CockroachDB and the standard name an
+// error; pgx and lib/pq have the method.
+func readSQLState(t reflect.Type) reader {
+	if !has[interface{ SQLState() string }](t) {
+		return nil
+	}
+	return func(err error) finding {
+		return sqlState(err.(interface{ SQLState() string }).SQLState())
+	}
+}
+
+// sqlState is the meaning of an SQLSTATE. A server that answers with one has rolled the statement
+// back, or the transaction, unless the state itself says that this is not known.
+func sqlState(state string) finding {
+	if !isSQLState(state) {
+		return finding{}
+	}
+	f := finding{rank: fact, kind: Permanent, sent: NotDone, detail: "sqlstate " + state}
+	switch state {
+	case "40001", "CR000", "40P01", // serialization failure, its old name in CockroachDB, deadlock
+		"55P03", "55006", "55000", // lock not available, object in use, or not in the right state
+		"57014",          // canceled: by a statement timeout, since a caller's end is known before
+		"58000",          // system error
+		"HYT00", "HYT01": // ODBC's timeouts
+		f.kind = Transient
+	case "40003": // statement completion unknown; CockroachDB: the result is ambiguous
+		f.kind, f.sent = Transient, MaybeDone
+	case "57P01", "57P02", "57P05": // shut down, crashed, idle for too long: connection gone
+		f.kind, f.sent, f.flags = Transient, MaybeDone, connection
+	case "57P03", "08001", "08004": // starting up; no connection could be made
+		f.kind, f.sent, f.flags = Transient, NotSent, connection
+	default:
+		f = sqlClass(f, state[:2])
+	}
+	if state[:3] == "HYT" {
+		f.sent, f.flags = MaybeDone, timeout
+	}
+	return f
+}
+
+// sqlClass is the meaning of a state by its first two characters.
+func sqlClass(f finding, class string) finding {
+	switch class {
+	case "00", "01": // success, and warnings
+		return finding{}
+	case "02": // no data
+		f.kind = None
+	case "08": // the connection broke
+		f.kind, f.sent, f.flags = Transient, MaybeDone, connection
+	case "53": // out of memory, disk, connections
+		f.kind = Overloaded
+	}
+	return f
+}
+
+func isSQLState(s string) bool {
+	if len(s) != 5 {
+		return false
+	}
+	for i := range len(s) {
+		if c := s[i]; (c < '0' || c > '9') && (c < 'A' || c > 'Z') {
+			return false
+		}
+	}
+	return true
+}
+
+// readPgx reads pgx's own errors: those that happened before anything was sent, and those of
+// connecting, which wrap one error for each address tried.
+func readPgx(t reflect.Type) reader {
+	exists := func(reflect.Type) bool { return true }
+	switch {
+	case has[interface{ SafeToRetry() bool }](t):
+		return func(err error) finding {
+			if !err.(interface{ SafeToRetry() bool }).SafeToRetry() {
+				return finding{}
+			}
+			return finding{rank: weak, kind: Transient, reach: neverSent, detail: "safe to retry"}
+		}
+	case base(t).Name() == "ConnectError" && fieldOf(t, "Config", exists) != nil:
+		return func(error) finding {
+			return finding{rank: weak, kind: Transient, reach: neverSent, flags: connection,
+				detail: "connect"}
+		}
+	}
+	return nil
+}
