@@ -1,5 +1,11 @@
-// Package budget limits retries to a share of what succeeds, so that a service in trouble is not
-// buried under them.
+// Package budget keeps retries from becoming the outage: it lets them be a share of the calls that
+// succeed, plus a trickle, and refuses the rest.
+//
+// A service that has just become too slow for its load is buried by the second and third attempts
+// of calls that have given up waiting. Delays and jitter only move that load; a budget bounds it.
+// It earns on success, not on every call: a budget that earns on failures too pays for the very
+// storm that it should end (Bronson et al., "Metastable Failures in Distributed Systems", HotOS
+// 2021, describes such collapses).
 package budget
 
 import (
@@ -15,25 +21,37 @@ const (
 	defaultRefill   = 0.1
 )
 
-// Budget is a bucket of tokens: a retry takes one, a success puts a fraction back, and so does
-// time, slowly, so that a lone caller is never starved. The zero Budget is full and ready. One
-// Budget may be shared by any number of goroutines and policies; it must not be copied after
-// first use, nor its fields changed.
+// Budget is a bucket of tokens. A retry takes one; a success gives back a part of one, and so does
+// time, slowly, so that a lone caller is never starved. Over any period
+//
+//	retries ≤ Capacity + Deposit × successes + Refill × seconds
+//
+// The zero Budget is full and ready. A Budget may be shared by goroutines and by policies; one per
+// service that is called is best. It must not be copied, nor its fields changed, once in use.
+//
+// Refill is a floor under every process: a fleet of a thousand that shares one server has a
+// thousand of them.
 type Budget struct {
-	Capacity float64 // tokens when full, 1 to 68,719; 0 = 10; +Inf = never refuses
-	Deposit  float64 // tokens given back by each success; 0 = 0.1
-	Refill   float64 // tokens given back per second; 0 = 0.1
+	Capacity float64 // tokens when full: 1 to 68,719, more counts as that; 0 = 10; +Inf = unlimited
+	Deposit  float64 // tokens that each success gives back; 0 = 0.1
+	Refill   float64 // tokens given back per second; 0 = 0.1; less than one a month counts as none
 
 	state atomic.Uint64 // a State
 }
 
-// Unlimited never refuses a retry.
+// Unlimited never refuses a retry. It suits callers that limit themselves, such as a batch with a
+// fixed number of workers.
 var Unlimited = &Budget{Capacity: math.Inf(1)}
 
+// epoch is where the runtime's time begins. Only differences count.
 var epoch = time.Now()
 
-// Take takes the token for one retry. It returns false, and takes nothing, if the budget is empty.
+// Take takes the token of one retry. If there is none it takes nothing and returns false: the
+// retry must not happen. Ask before the wait, not after it.
 func (b *Budget) Take() bool {
+	if b.unlimited() {
+		return true
+	}
 	now := time.Since(epoch)
 	for {
 		old := b.state.Load()
@@ -45,38 +63,36 @@ func (b *Budget) Take() bool {
 }
 
 // Return gives back a token whose retry did not happen.
-func (b *Budget) Return() {
-	for {
-		old := b.state.Load()
-		if b.state.CompareAndSwap(old, uint64(b.ReturnAt(State(old)))) {
-			return
-		}
-	}
-}
+func (b *Budget) Return() { b.pay(token) }
 
-// Success pays the deposit for one call that succeeded. It reads no clock, and if the budget is
-// full it writes nothing.
+// Success gives back the deposit for one call that succeeded. It reads no clock, and while the
+// bucket is full it only looks: one atomic load, inlined.
 func (b *Budget) Success() {
 	if b.state.Load() != 0 {
-		b.deposit()
+		b.earn()
 	}
 }
 
-func (b *Budget) deposit() {
+//go:noinline
+func (b *Budget) earn() { b.pay(b.deposit()) }
+
+func (b *Budget) pay(amount uint64) {
 	for {
 		old := b.state.Load()
-		if b.state.CompareAndSwap(old, uint64(b.SuccessAt(State(old)))) {
+		s := uint64(State(old).pay(amount))
+		if s == old || b.state.CompareAndSwap(old, s) {
 			return
 		}
 	}
 }
 
-// Level returns the tokens left now.
+// Level returns the tokens left now, from 0 to Capacity.
 func (b *Budget) Level() float64 {
 	return b.LevelAt(State(b.state.Load()), time.Since(epoch))
 }
 
-// Validate refuses a negative or NaN field and a Capacity below the price of a retry, 1.
+// Validate refuses a Capacity below 1, the price of a retry, and a Deposit or Refill that is
+// negative or no number. It names the field.
 func (b *Budget) Validate() error {
 	switch {
 	case b.Capacity != 0 && !(b.Capacity >= 1):

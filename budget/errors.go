@@ -5,16 +5,19 @@ import (
 	"fmt"
 )
 
-// ErrEmpty is what the refusal of every Budget matches.
+// ErrEmpty is matched by the refusal of any Budget.
 var ErrEmpty = errors.New("retry budget is empty")
 
-// EmptyError is the refusal of an empty Budget: it says what the budget is. It matches [ErrEmpty].
+// EmptyError is the refusal of one Budget: it matches [ErrEmpty], and its text says what the
+// budget is and what to do where it does not fit.
 type EmptyError struct {
-	Capacity, Deposit, Refill float64 // the Budget's own, defaults in place
+	Capacity float64 // the Budget's fields, defaults in place
+	Deposit  float64
+	Refill   float64
 }
 
 func (e *EmptyError) Error() string {
-	return fmt.Sprintf("%v: it holds %v retries, and gets back %v per success and %v per second; "+
+	return fmt.Sprintf("%v: it holds %v, and gets back %v per success and %v per second; "+
 		"a batch with a fixed number of workers, which limits itself, may use budget.Unlimited",
 		ErrEmpty, e.Capacity, e.Deposit, e.Refill)
 }
@@ -22,11 +25,11 @@ func (e *EmptyError) Error() string {
 // Is reports whether target is [ErrEmpty].
 func (e *EmptyError) Is(target error) bool { return target == ErrEmpty }
 
-// Refused returns the error, an [*EmptyError], of a retry that Take refused.
+// Refused returns the error of a retry that Take refused, an [*EmptyError].
 func (b *Budget) Refused() error {
 	return &EmptyError{
-		orDefault(b.Capacity, defaultCapacity),
-		orDefault(b.Deposit, defaultDeposit),
-		orDefault(b.Refill, defaultRefill),
+		Capacity: orDefault(b.Capacity, defaultCapacity),
+		Deposit:  orDefault(b.Deposit, defaultDeposit),
+		Refill:   orDefault(b.Refill, defaultRefill),
 	}
 }

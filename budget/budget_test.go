@@ -1,0 +1,253 @@
+package budget
+
+import (
+	"errors"
+	"math"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestTimeline tells a bucket's life in rows of time, call, and the level after it.
+func TestTimeline(t *testing.T) {
+	const minute, month = time.Minute, 30 * 24 * time.Hour
+	b := &Budget{Capacity: 3}
+	var s State
+	rows := []struct {
+		now   time.Duration
+		call  string
+		level float64
+	}{
+		{0, "level", 3},
+		{0, "success", 3}, // never above Capacity
+		{0, "return", 3},
+		{0, "take", 2},
+		{0, "success", 2.1},
+		{0, "take", 1.1},
+		{0, "take", 0.1},
+		{0, "refused", 0.1},
+		{8990 * time.Millisecond, "refused", 0.999},
+		{9 * time.Second, "level", 1},
+		{9 * time.Second, "take", 0}, // a refusal has not stopped the refill
+		{9 * time.Second, "refused", 0},
+		{14 * time.Second, "return", 1.5},
+		{14 * time.Second, "success", 1.6},
+		{14 * time.Second, "take", 0.6},
+		{13 * time.Second, "level", 0.6}, // late: nothing has passed
+		{13 * time.Second, "refused", 0.6},
+		{18 * time.Second, "take", 0},
+		{17 * time.Second, "return", 1},
+		{17 * time.Second, "take", 0}, // late: the refill still counts from 18 s
+		{19 * time.Second, "level", 0.1},
+		{minute, "level", 3},
+		{minute, "take", 2},
+		{month, "take", 2},
+		{month, "take", 1},
+		{-2 * minute, "take", 2}, // a clock that makes no sense locks nothing
+		{-2 * minute, "take", 1},
+		{-2*minute + 10*time.Second, "level", 2},
+	}
+	for i, row := range rows {
+		ok := true
+		switch row.call {
+		case "take", "refused":
+			s, ok = b.TakeAt(s, row.now)
+		case "success":
+			s = b.SuccessAt(s)
+		case "return":
+			s = b.ReturnAt(s)
+		}
+		if want := row.call != "refused"; ok != want {
+			t.Fatalf("row %d, %v: %s: Take got %v, want %v", i, row.now, row.call, ok, want)
+		}
+		if got := b.LevelAt(s, row.now); got != row.level {
+			t.Fatalf("row %d, %v: level after %s: got %v, want %v", i, row.now, row.call, got, row.level)
+		}
+	}
+}
+
+// TestRuntime drives the thin form: the same calls with a clock and a word of its own.
+func TestRuntime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var b Budget
+		for i := range 10 {
+			if !b.Take() {
+				t.Fatalf("retry %d of a fresh budget was refused, want 10", i+1)
+			}
+		}
+		steps := []struct {
+			name string
+			do   func() bool
+			want bool
+			left float64
+		}{
+			{"take", b.Take, false, 0},
+			{"success", func() bool { b.Success(); return true }, true, 0.1},
+			{"wait", func() bool { time.Sleep(9 * time.Second); return true }, true, 1},
+			{"take", b.Take, true, 0},
+			{"return", func() bool { b.Return(); return true }, true, 1},
+			{"wait", func() bool { time.Sleep(time.Hour); return true }, true, 10},
+			{"take", b.Take, true, 9},
+		}
+		for i, step := range steps {
+			if got := step.do(); got != step.want || b.Level() != step.left {
+				t.Fatalf("step %d, %s: got %v and %v left, want %v and %v",
+					i, step.name, got, b.Level(), step.want, step.left)
+			}
+		}
+	})
+}
+
+// TestBubbles: one Budget under two clocks that know nothing of each other, as a package variable
+// is in tests, is never locked by it.
+func TestBubbles(t *testing.T) {
+	b := &Budget{Capacity: 1}
+	live := func(t *testing.T) {
+		b.Take()
+		time.Sleep(time.Hour)
+		if !b.Take() {
+			t.Errorf("refused after an hour with %v left, want a retry granted", b.Level())
+		}
+	}
+	for range 3 {
+		synctest.Test(t, live)
+		b.Take()
+	}
+}
+
+func TestUnlimited(t *testing.T) {
+	for range 100_000 {
+		if !Unlimited.Take() {
+			t.Fatal("Unlimited refused a retry")
+		}
+	}
+	Unlimited.Return()
+	Unlimited.Success()
+	if got := Unlimited.Level(); !math.IsInf(got, 1) {
+		t.Errorf("level: got %v, want +Inf", got)
+	}
+	if err := Unlimited.Validate(); err != nil {
+		t.Errorf("Validate: got %v, want no error", err)
+	}
+	if s, ok := Unlimited.TakeAt(0, 0); s != 0 || !ok {
+		t.Errorf("TakeAt: got %d, %v, want 0, true", s, ok)
+	}
+}
+
+func TestValidate(t *testing.T) {
+	nan := math.NaN()
+	tests := []struct {
+		b     *Budget
+		want  string  // a part of the error; "" = valid
+		level float64 // of the fresh bucket: an invalid field counts as unset
+	}{
+		{&Budget{}, "", 10},
+		{&Budget{Capacity: 1, Deposit: 1, Refill: 100}, "", 1},
+		{&Budget{Capacity: 2.5}, "", 2.5},
+		{&Budget{Capacity: 68_719}, "", 68_719},
+		{&Budget{Capacity: 1e9}, "", 68_719},
+		{&Budget{Capacity: math.Inf(1)}, "", math.Inf(1)},
+		{&Budget{Capacity: 0.5}, "Capacity is 0.5: want 1 or more, or 0 for 10", 0.5},
+		{&Budget{Capacity: -1}, "Capacity is -1", 10},
+		{&Budget{Capacity: nan}, "Capacity is NaN", 10},
+		{&Budget{Deposit: -1}, "Deposit is -1: want more than 0, or 0 for 0.1", 10},
+		{&Budget{Deposit: nan}, "Deposit is NaN", 10},
+		{&Budget{Refill: -1}, "Refill is -1: want more than 0, or 0 for 0.1", 10},
+		{&Budget{Refill: nan}, "Refill is NaN", 10},
+	}
+	for _, test := range tests {
+		b := test.b
+		err := b.Validate()
+		if test.want == "" && err != nil ||
+			test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+			t.Errorf("%v, %v, %v: got %v, want %q", b.Capacity, b.Deposit, b.Refill, err, test.want)
+		}
+		if got := b.Level(); got != test.level {
+			t.Errorf("%v, %v, %v: level %v, want %v", b.Capacity, b.Deposit, b.Refill, got, test.level)
+		}
+	}
+}
+
+func TestRefused(t *testing.T) {
+	err := (&Budget{Capacity: 20, Deposit: 0.25}).Refused()
+	want := "retry budget is empty: it holds 20, and gets back 0.25 per success and 0.1 per second; " +
+		"a batch with a fixed number of workers, which limits itself, may use budget.Unlimited"
+	if err.Error() != want {
+		t.Errorf("text:\n got %s\nwant %s", err, want)
+	}
+	var empty *EmptyError
+	if !errors.Is(err, ErrEmpty) || !errors.As(err, &empty) || empty.Capacity != 20 {
+		t.Errorf("%v: got ErrEmpty %v, %+v, want true and a capacity of 20",
+			err, errors.Is(err, ErrEmpty), empty)
+	}
+}
+
+// TestHammer: from many goroutines at once no token is lost or made. The bucket stays clear of
+// both ends, so that the sequential sum is exact.
+func TestHammer(t *testing.T) {
+	const workers, rounds = 8, 1000
+	b := &Budget{Capacity: 60_000, Deposit: 0.125, Refill: 1e-12}
+	for range 10_000 {
+		b.Take()
+	}
+	var wait sync.WaitGroup
+	for range workers {
+		wait.Go(func() {
+			for range rounds {
+				b.Take()
+				b.Take()
+				b.Return()
+				b.Success()
+			}
+		})
+	}
+	wait.Wait()
+	const want = 60_000 - 10_000 - workers*rounds*(1-0.125)
+	if got := b.Level(); got != want {
+		t.Errorf("level after %d rounds: got %v, want %v", workers*rounds, got, want)
+	}
+}
+
+// TestHammerEmpty: callers that fight for the last tokens get no more than there are.
+func TestHammerEmpty(t *testing.T) {
+	const workers, rounds = 8, 2000
+	b := &Budget{Capacity: 25, Deposit: 0.5, Refill: 1e-12}
+	var granted, paid atomic.Int64
+	var wait sync.WaitGroup
+	for w := range workers {
+		wait.Go(func() {
+			for i := range rounds {
+				if b.Take() {
+					granted.Add(1)
+				}
+				if i%10 == w {
+					b.Success()
+					paid.Add(1)
+				}
+			}
+		})
+	}
+	wait.Wait()
+	most := 25 + float64(paid.Load())*0.5
+	got := float64(granted.Load())
+	if got > most || got+b.Level() < 25 || b.Level() < 0 || b.Level() > 25 {
+		t.Errorf("granted %v with %v left, want 25 to %v and 0 to 25", got, b.Level(), most)
+	}
+}
+
+func TestNothingAllocates(t *testing.T) {
+	var b Budget
+	got := testing.AllocsPerRun(100, func() {
+		b.Success()
+		b.Take()
+		b.Success()
+		b.Return()
+		b.Level()
+	})
+	if got != 0 {
+		t.Errorf("got %v allocations, want 0", got)
+	}
+}
