@@ -1,0 +1,93 @@
+// Package preset holds policies for the usual cases, so that a number need be thought about only
+// where it matters:
+//
+//	policy     attempts  waits, jitter of 0 to 50 % added  retries
+//	Default        3     1s → 2s                           timeouts, connection failures
+//	Aggressive     5     500ms → 1s → 2s → 4s              those, and other I/O failures
+//	RateLimit      5     2s → 6s → 18s → 54s               all but answers, permanent, canceled
+//	Conservative   2     2s                                timeouts
+//
+// No wait is longer than 60 s, or 120 s in RateLimit. All but RateLimit stop at an error that
+// nobody recognises, at one that is known to be permanent, and at a status such as 429 or 503:
+// mark an error with [rebound.Transient] to have it retried all the same. What a preset does not
+// name is as in the zero Policy, so a server that asks for a wait is obeyed.
+//
+// Every function returns a fresh policy, which may be changed before its first use. Keep it and
+// share it: a policy's retry budget lives in it, and limits nothing if each call has a new one.
+package preset
+
+import (
+	"time"
+
+	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/backoff"
+	"github.com/rebound-go/rebound/fault"
+)
+
+// Default is for calls that a person waits for: 3 attempts, 1s → 2s, after timeouts and connection
+// failures.
+func Default() *rebound.Policy {
+	return &rebound.Policy{
+		Name:     "default",
+		Attempts: 3,
+		Backoff:  growing(time.Second, 2, time.Minute),
+		RetryIf: hopeful(func(err error) bool {
+			return fault.IsTimeout(err) || fault.IsConnection(err)
+		}),
+	}
+}
+
+// Aggressive is for calls that should get through: 5 attempts, 500ms → 1s → 2s → 4s, after
+// timeouts, connection failures and other failures of the operating system's input and output.
+func Aggressive() *rebound.Policy {
+	return &rebound.Policy{
+		Name:     "aggressive",
+		Attempts: 5,
+		Backoff:  growing(500*time.Millisecond, 2, time.Minute),
+		RetryIf: hopeful(func(err error) bool {
+			return fault.IsTimeout(err) || fault.IsConnection(err) || fault.IsIO(err)
+		}),
+	}
+}
+
+// RateLimit is for services that count calls: 5 attempts, 2s → 6s → 18s → 54s, after every failure
+// but answers, permanent ones and cancellation, and no slower after one that says "slow down".
+func RateLimit() *rebound.Policy {
+	waits := growing(2*time.Second, 3, 2*time.Minute)
+	return &rebound.Policy{
+		Name:      "rate-limit",
+		Attempts:  5,
+		Backoff:   waits,
+		Throttled: waits,
+	}
+}
+
+// Conservative is for calls that are expensive to repeat: 2 attempts, 2s apart, after timeouts
+// alone. Whether a call may be repeated at all is another question: see NonIdempotent.
+func Conservative() *rebound.Policy {
+	return &rebound.Policy{
+		Name:     "conservative",
+		Attempts: 2,
+		Backoff:  growing(2*time.Second, 2, time.Minute),
+		RetryIf:  hopeful(fault.IsTimeout),
+	}
+}
+
+// growing waits base, base·factor, base·factor², … up to longest, and up to half as long again.
+func growing(base time.Duration, factor float64, longest time.Duration) backoff.Backoff {
+	return backoff.Exponential{
+		Base: base, Factor: factor, Max: longest, Jitter: backoff.Additive(0.5),
+	}
+}
+
+// hopeful accepts the failures whose error is one that passes, unless whoever classified it knows
+// better.
+func hopeful(passes func(error) bool) func(fault.Fault) bool {
+	return func(f fault.Fault) bool {
+		switch f.Kind {
+		case fault.None, fault.Permanent, fault.Canceled:
+			return false
+		}
+		return passes(f.Err)
+	}
+}
