@@ -2,26 +2,46 @@ package rebound_test
 
 import (
 	"go/ast"
+	"go/token"
+	"path"
+	"slices"
 	"testing"
+	"unicode"
 )
 
-// A test that sleeps is slow, and fails on a busy machine. In the bubble of synctest.Test sleeping
-// takes no time, and there it must stand in the text, where a reader sees that it is harmless.
+// A test that sleeps is slow, and fails on a busy machine; in the bubble of synctest.Test sleeping
+// takes no time. So a sleep stands in a function literal given to synctest.Test, or in a function
+// whose name occurs nowhere but in such bubbles.
 func TestNoTestSleeps(t *testing.T) {
+	type sleep struct {
+		file *sourceFile
+		pos  token.Pos
+		fn   string
+	}
+	var sleeps []sleep
+	outside := map[string]int{} // how often a package's tests write a name outside of bubbles
 	for _, f := range sourceFiles(t) {
 		if !f.test() {
 			continue
 		}
-		ast.Inspect(f.File, func(n ast.Node) bool {
-			call, ok := n.(*ast.CallExpr)
-			if !ok {
-				return true
+		dir := path.Dir(f.path) + "."
+		ast.PreorderStack(f.File, nil, func(n ast.Node, stack []ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.Ident:
+				outside[dir+n.Name]++
+			case *ast.CallExpr:
+				if isFunc(n.Fun, "time", "Sleep") {
+					sleeps = append(sleeps, sleep{f, n.Pos(), dir + enclosing(stack)})
+				}
+				return !isFunc(n.Fun, "synctest", "Test")
 			}
-			if isFunc(call.Fun, "time", "Sleep") {
-				t.Errorf("%s:%d: time.Sleep outside of a synctest.Test", f.path, line(n.Pos()))
-			}
-			return !isFunc(call.Fun, "synctest", "Test")
+			return true
 		})
+	}
+	for _, s := range sleeps {
+		if outside[s.fn] != 1 {
+			t.Errorf("%s:%d: time.Sleep outside of a synctest.Test", s.file.path, line(s.pos))
+		}
 	}
 }
 
@@ -32,4 +52,26 @@ func isFunc(e ast.Expr, pkg, name string) bool {
 	}
 	x, ok := sel.X.(*ast.Ident)
 	return ok && x.Name == pkg
+}
+
+// enclosing returns the name of the innermost function with a name, declared or assigned to a
+// variable; none if that is an exported one, as tests are, which may be called from anywhere.
+func enclosing(stack []ast.Node) string {
+	for _, n := range slices.Backward(stack) {
+		var name ast.Expr
+		switch n := n.(type) {
+		case *ast.FuncDecl:
+			name = n.Name
+		case *ast.AssignStmt:
+			name = n.Lhs[0]
+		}
+		id, ok := name.(*ast.Ident)
+		if ok && !unicode.IsUpper(rune(id.Name[0])) {
+			return id.Name
+		}
+		if ok {
+			return ""
+		}
+	}
+	return ""
 }

@@ -54,8 +54,8 @@ func sourceFiles(t *testing.T) []*sourceFile {
 		sources.fset = token.NewFileSet()
 		sources.err = filepath.WalkDir(".", readSource)
 	})
-	if sources.err != nil {
-		t.Fatal(sources.err)
+	if sources.err != nil || len(sources.files) == 0 {
+		t.Fatalf("%d Go files found: %v", len(sources.files), sources.err)
 	}
 	return sources.files
 }
