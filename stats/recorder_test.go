@@ -22,90 +22,92 @@ type (
 	faults = map[fault.Kind]int64
 )
 
-// TestSummary tells what single calls add to the counts: each row is all that a recorder has seen.
+// summaries tells what single calls add to the counts: events is all that a recorder has seen.
+var summaries = []struct {
+	name   string
+	events []rebound.Event
+	want   stats.Summary
+}{
+	{"nothing", nil, stats.Summary{Stops: stops{}, Faults: faults{}}},
+	{"at once", []rebound.Event{succeeded("", 1, time.Second)}, stats.Summary{
+		Calls: 1, Succeeded: 1, SuccessPercent: 100, Attempts: 1, MeanAttempts: 1,
+		Elapsed: time.Second, Longest: time.Second,
+		Distribution: []stats.Row{{Attempts: 1, Calls: 1, Percent: 100}},
+		Stops:        stops{}, Faults: faults{},
+	}},
+	{"after two retries", []rebound.Event{
+		retrying("", 1, fault.Transient, time.Second),
+		retrying("", 2, fault.RateLimited, 3*time.Second),
+		succeeded("", 3, 5*time.Second),
+	}, stats.Summary{
+		Calls: 1, Succeeded: 1, SuccessPercent: 100,
+		Attempts: 3, Retries: 2, MeanAttempts: 3, MeanRetries: 2, Waits: 2,
+		Delay: 4 * time.Second, Elapsed: 5 * time.Second, Longest: 5 * time.Second,
+		Distribution: []stats.Row{{Attempts: 3, Calls: 1, Percent: 100}},
+		Stops:        stops{}, Faults: faults{fault.Transient: 1, fault.RateLimited: 1},
+	}},
+	{"exhausted", []rebound.Event{
+		retrying("", 1, fault.Unknown, 0), gaveUp("", 2, fault.Unknown, rebound.Exhausted),
+	}, stats.Summary{
+		Calls: 1, Failed: 1, Attempts: 2, Retries: 1, MeanAttempts: 2, MeanRetries: 1, Waits: 1,
+		Distribution: []stats.Row{{Attempts: 2, Calls: 1, Percent: 100}},
+		Stops:        stops{rebound.Exhausted: 1}, Faults: faults{fault.Unknown: 2},
+	}},
+	{"refused", []rebound.Event{gaveUp("", 0, 0, rebound.Rejected)}, stats.Summary{
+		Calls: 1, Failed: 1, Refused: 1, Stops: stops{rebound.Rejected: 1}, Faults: faults{},
+	}},
+	{"refused and made", []rebound.Event{
+		gaveUp("", 0, 0, rebound.Canceled), succeeded("", 1, 0),
+		gaveUp("", 1, fault.Permanent, rebound.NotRetryable), succeeded("", 1, 0),
+	}, stats.Summary{
+		Calls: 4, Succeeded: 2, Failed: 2, Refused: 1, SuccessPercent: 50,
+		Attempts: 3, MeanAttempts: 1,
+		Distribution: []stats.Row{{Attempts: 1, Calls: 3, Percent: 100}},
+		Stops:        stops{rebound.Canceled: 1, rebound.NotRetryable: 1},
+		Faults:       faults{fault.Permanent: 1},
+	}},
+	{"canceled in the wait", []rebound.Event{
+		retrying("", 1, fault.Transient, time.Hour),
+		gaveUp("", 1, fault.Transient, rebound.Canceled),
+	}, stats.Summary{
+		Calls: 1, Failed: 1, Attempts: 1, MeanAttempts: 1, Waits: 1, Delay: time.Hour,
+		Distribution: []stats.Row{{Attempts: 1, Calls: 1, Percent: 100}},
+		Stops:        stops{rebound.Canceled: 1}, Faults: faults{fault.Transient: 1},
+	}},
+	{"canceled in the attempt", []rebound.Event{
+		gaveUp("", 1, fault.Canceled, rebound.Canceled),
+	}, stats.Summary{
+		Calls: 1, Failed: 1, Attempts: 1, MeanAttempts: 1,
+		Distribution: []stats.Row{{Attempts: 1, Calls: 1, Percent: 100}},
+		Stops:        stops{rebound.Canceled: 1}, Faults: faults{fault.Canceled: 1},
+	}},
+	{"refused after the wait", []rebound.Event{
+		retrying("", 1, fault.Overloaded, time.Second),
+		gaveUp("", 1, fault.Overloaded, rebound.Rejected),
+	}, stats.Summary{
+		Calls: 1, Failed: 1, Attempts: 1, MeanAttempts: 1, Waits: 1, Delay: time.Second,
+		Distribution: []stats.Row{{Attempts: 1, Calls: 1, Percent: 100}},
+		Stops:        stops{rebound.Rejected: 1}, Faults: faults{fault.Overloaded: 1},
+	}},
+	{"many attempts", []rebound.Event{
+		succeeded("", 9, 0), succeeded("", 10, 0), succeeded("", 11, 0), succeeded("", 1000, 0),
+	}, stats.Summary{
+		Calls: 4, Succeeded: 4, SuccessPercent: 100,
+		Attempts: 1030, Retries: 1026, MeanAttempts: 257.5, MeanRetries: 256.5,
+		Distribution: []stats.Row{
+			{Attempts: 9, Calls: 1, Percent: 25}, {Attempts: 10, OrMore: true, Calls: 3, Percent: 75},
+		},
+		Stops: stops{}, Faults: faults{},
+	}},
+	{"still under way", []rebound.Event{
+		retrying("", 1, fault.Transient, math.MaxInt64), retrying("", 2, fault.Transient, 1),
+	}, stats.Summary{
+		Waits: 2, Delay: math.MaxInt64, Stops: stops{}, Faults: faults{fault.Transient: 2},
+	}},
+}
+
 func TestSummary(t *testing.T) {
-	for _, test := range []struct {
-		name   string
-		events []rebound.Event
-		want   stats.Summary
-	}{
-		{"nothing", nil, stats.Summary{Stops: stops{}, Faults: faults{}}},
-		{"at once", []rebound.Event{succeeded("", 1, time.Second)}, stats.Summary{
-			Calls: 1, Succeeded: 1, SuccessPercent: 100, Attempts: 1, MeanAttempts: 1,
-			Elapsed: time.Second, Longest: time.Second,
-			Distribution: []stats.Row{{Attempts: 1, Calls: 1, Percent: 100}},
-			Stops:        stops{}, Faults: faults{},
-		}},
-		{"after two retries", []rebound.Event{
-			retrying("", 1, fault.Transient, time.Second),
-			retrying("", 2, fault.RateLimited, 3*time.Second),
-			succeeded("", 3, 5*time.Second),
-		}, stats.Summary{
-			Calls: 1, Succeeded: 1, SuccessPercent: 100,
-			Attempts: 3, Retries: 2, MeanAttempts: 3, MeanRetries: 2, Waits: 2,
-			Delay: 4 * time.Second, Elapsed: 5 * time.Second, Longest: 5 * time.Second,
-			Distribution: []stats.Row{{Attempts: 3, Calls: 1, Percent: 100}},
-			Stops:        stops{}, Faults: faults{fault.Transient: 1, fault.RateLimited: 1},
-		}},
-		{"exhausted", []rebound.Event{
-			retrying("", 1, fault.Unknown, 0), gaveUp("", 2, fault.Unknown, rebound.Exhausted),
-		}, stats.Summary{
-			Calls: 1, Failed: 1, Attempts: 2, Retries: 1, MeanAttempts: 2, MeanRetries: 1, Waits: 1,
-			Distribution: []stats.Row{{Attempts: 2, Calls: 1, Percent: 100}},
-			Stops:        stops{rebound.Exhausted: 1}, Faults: faults{fault.Unknown: 2},
-		}},
-		{"refused", []rebound.Event{gaveUp("", 0, 0, rebound.Rejected)}, stats.Summary{
-			Calls: 1, Failed: 1, Refused: 1, Stops: stops{rebound.Rejected: 1}, Faults: faults{},
-		}},
-		{"refused and made", []rebound.Event{
-			gaveUp("", 0, 0, rebound.Canceled), succeeded("", 1, 0),
-			gaveUp("", 1, fault.Permanent, rebound.NotRetryable), succeeded("", 1, 0),
-		}, stats.Summary{
-			Calls: 4, Succeeded: 2, Failed: 2, Refused: 1, SuccessPercent: 50,
-			Attempts: 3, MeanAttempts: 1,
-			Distribution: []stats.Row{{Attempts: 1, Calls: 3, Percent: 100}},
-			Stops:        stops{rebound.Canceled: 1, rebound.NotRetryable: 1},
-			Faults:       faults{fault.Permanent: 1},
-		}},
-		{"canceled in the wait", []rebound.Event{
-			retrying("", 1, fault.Transient, time.Hour),
-			gaveUp("", 1, fault.Transient, rebound.Canceled),
-		}, stats.Summary{
-			Calls: 1, Failed: 1, Attempts: 1, MeanAttempts: 1, Waits: 1, Delay: time.Hour,
-			Distribution: []stats.Row{{Attempts: 1, Calls: 1, Percent: 100}},
-			Stops:        stops{rebound.Canceled: 1}, Faults: faults{fault.Transient: 1},
-		}},
-		{"canceled in the attempt", []rebound.Event{
-			gaveUp("", 1, fault.Canceled, rebound.Canceled),
-		}, stats.Summary{
-			Calls: 1, Failed: 1, Attempts: 1, MeanAttempts: 1,
-			Distribution: []stats.Row{{Attempts: 1, Calls: 1, Percent: 100}},
-			Stops:        stops{rebound.Canceled: 1}, Faults: faults{fault.Canceled: 1},
-		}},
-		{"refused after the wait", []rebound.Event{
-			retrying("", 1, fault.Overloaded, time.Second),
-			gaveUp("", 1, fault.Overloaded, rebound.Rejected),
-		}, stats.Summary{
-			Calls: 1, Failed: 1, Attempts: 1, MeanAttempts: 1, Waits: 1, Delay: time.Second,
-			Distribution: []stats.Row{{Attempts: 1, Calls: 1, Percent: 100}},
-			Stops:        stops{rebound.Rejected: 1}, Faults: faults{fault.Overloaded: 1},
-		}},
-		{"many attempts", []rebound.Event{
-			succeeded("", 9, 0), succeeded("", 10, 0), succeeded("", 11, 0), succeeded("", 1000, 0),
-		}, stats.Summary{
-			Calls: 4, Succeeded: 4, SuccessPercent: 100,
-			Attempts: 1030, Retries: 1026, MeanAttempts: 257.5, MeanRetries: 256.5,
-			Distribution: []stats.Row{
-				{Attempts: 9, Calls: 1, Percent: 25}, {Attempts: 10, OrMore: true, Calls: 3, Percent: 75},
-			},
-			Stops: stops{}, Faults: faults{},
-		}},
-		{"still under way", []rebound.Event{
-			retrying("", 1, fault.Transient, math.MaxInt64), retrying("", 2, fault.Transient, 1),
-		}, stats.Summary{
-			Waits: 2, Delay: math.MaxInt64, Stops: stops{}, Faults: faults{fault.Transient: 2},
-		}},
-	} {
+	for _, test := range summaries {
 		t.Run(test.name, func(t *testing.T) {
 			s := observe(test.events...).Snapshot()
 			if !reflect.DeepEqual(s.Total, test.want) {
