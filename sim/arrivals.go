@@ -1,0 +1,84 @@
+package sim
+
+import "time"
+
+// arrivals are the calls of an open loop: a Poisson process whose rate may change.
+type arrivals struct {
+	next    time.Duration // the next one
+	random  random
+	profile []Rate  // the points not reached yet
+	from    Rate    // the last point reached
+	now     float64 // in ns
+	made    uint64
+}
+
+// newArrivals returns the arrivals of c's calls; the first of them is next.
+func newArrivals(seed uint64, c *Clients) arrivals {
+	a := arrivals{random: newRandom(seed, 1<<63), profile: c.Profile}
+	if len(c.Profile) == 0 {
+		a.from.PerSecond = c.Rate
+	} else {
+		a.from.PerSecond = c.Profile[0].PerSecond
+	}
+	a.find()
+	return a
+}
+
+// advance finds the arrival after next, and returns the number of next, from 0.
+func (a *arrivals) advance() uint64 {
+	a.find()
+	a.made++
+	return a.made - 1
+}
+
+// find draws, between two points of the profile, from a process at the higher of their rates, and
+// keeps each arrival with the probability that the rate at its time asks for (Lewis and Shedler,
+// 1979).
+func (a *arrivals) find() {
+	for {
+		to := Rate{At: longest, PerSecond: a.from.PerSecond}
+		if len(a.profile) > 0 {
+			to = a.profile[0]
+		}
+		peak := max(a.from.PerSecond, to.PerSecond)
+		a.now += float64(a.random.exp()*1e9) / peak
+		at := nanos(a.now)
+		switch {
+		case peak > 0 && at < to.At:
+			if a.random.chance(rate(a.from, to, at) / peak) {
+				a.next = at
+				return
+			}
+		case to.At == longest:
+			a.next = never
+			return
+		default:
+			a.from, a.profile = to, a.profile[1:]
+			a.now = float64(to.At)
+		}
+	}
+}
+
+// rate is the rate at a time between two points.
+func rate(from, to Rate, at time.Duration) float64 {
+	part := float64(at-from.At) / float64(to.At-from.At)
+	return from.PerSecond + float64(part*(to.PerSecond-from.PerSecond))
+}
+
+// expected is the mean number of arrivals until end.
+func expected(c *Clients, end time.Duration) float64 {
+	if len(c.Profile) == 0 {
+		return c.Rate * end.Seconds()
+	}
+	sum, from := 0.0, Rate{PerSecond: c.Profile[0].PerSecond}
+	for _, to := range c.Profile {
+		if to.At >= end {
+			to = Rate{At: end, PerSecond: rate(from, to, end)}
+		}
+		if to.At > from.At {
+			sum += (to.At - from.At).Seconds() * (from.PerSecond + to.PerSecond) / 2
+		}
+		from = to
+	}
+	return sum + float64((end-from.At).Seconds()*from.PerSecond)
+}

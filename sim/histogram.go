@@ -1,0 +1,66 @@
+package sim
+
+import (
+	"math"
+	"math/bits"
+	"sort"
+	"time"
+)
+
+// Histogram is a distribution of times: Counts[i] of them were longer than UpTo[i−1] and at most
+// UpTo[i]. Bounds are about 3 % apart; empty buckets are left out.
+type Histogram struct {
+	UpTo   []time.Duration
+	Counts []int64
+}
+
+// Quantile returns a time that the share q of the times, in [0, 1], do not exceed, about 3 % too
+// long at most; 0 if there are none. Quantile(0.5) is the median.
+func (h Histogram) Quantile(q float64) time.Duration {
+	var total int64
+	sums := make([]int64, len(h.Counts))
+	for i, n := range h.Counts {
+		total += n
+		sums[i] = total
+	}
+	if total == 0 {
+		return 0
+	}
+	rank := max(int64(math.Ceil(min(max(q, 0), 1)*float64(total))), 1)
+	return h.UpTo[sort.Search(len(sums)-1, func(i int) bool { return sums[i] >= rank })]
+}
+
+const (
+	steps   = 32 // buckets for each doubling
+	buckets = 60 * steps
+)
+
+// bucketOf returns the bucket of a time. Buckets below steps are 1 ns wide; from there on, the
+// highest bits count: as in HdrHistogram.
+func bucketOf(d time.Duration) int {
+	if d < steps {
+		return int(max(d, 0))
+	}
+	shift := bits.Len64(uint64(d)) - bits.Len(steps)
+	return shift*steps + int(d>>shift)
+}
+
+// upTo is the longest time of a bucket.
+func upTo(i int) time.Duration {
+	if i < 2*steps {
+		return time.Duration(i)
+	}
+	shift := i/steps - 1
+	return time.Duration(i-shift*steps+1)<<shift - 1
+}
+
+func histogram(counts *[buckets]int64) Histogram {
+	var h Histogram
+	for i, n := range counts {
+		if n > 0 {
+			h.UpTo = append(h.UpTo, upTo(i))
+			h.Counts = append(h.Counts, n)
+		}
+	}
+	return h
+}

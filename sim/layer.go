@@ -1,0 +1,190 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/breaker"
+	"github.com/rebound-go/rebound/budget"
+	"github.com/rebound-go/rebound/fault"
+)
+
+// layer is a service that calls the next one through a policy; the first layer is the clients.
+type layer struct {
+	p         *rebound.Policy
+	processes int
+	timeout   time.Duration // of an attempt; 0 = none
+	cut       bool          // MaxElapsed cuts it
+	mute      bool
+
+	budget   *budget.Budget // nil = none
+	budgets  []budget.State // of each process
+	breaker  *breaker.Breaker
+	breakers []breaker.Bare // of each process
+	notClose int            // breakers that are not closed
+
+	faults []fault.Fault // what each cause means to the policy
+	ended  fault.Fault   // what the end of the call's own context means
+	errs   []error       // each cause as an error
+}
+
+func newLayer(p *rebound.Policy, processes int, timeout time.Duration, errs []error) layer {
+	l := layer{p: p, processes: processes, timeout: timeout, errs: errs, breaker: p.Breaker}
+	if p.AttemptTimeout > 0 {
+		l.timeout, l.cut = p.AttemptTimeout, p.MaxElapsed > 0
+	}
+	if l.budget = inForce(p); l.budget != nil {
+		l.budgets = make([]budget.State, processes)
+	}
+	if l.breaker != nil {
+		l.breakers = make([]breaker.Bare, processes)
+	}
+	l.faults = make([]fault.Fault, len(errs))
+	for c, err := range errs {
+		l.faults[c] = p.Fault(context.Background(), err)
+	}
+	if l.faults[expired].Kind != fault.Canceled {
+		l.faults[expired].Kind = fault.Transient
+	}
+	over, cancel := context.WithCancel(context.Background())
+	cancel()
+	l.ended = p.Fault(over, context.DeadlineExceeded)
+	return l
+}
+
+// inForce returns the budget that p goes by, or nil for none. A policy's own budget is not to be
+// had, but a copy of it refuses at last, and then says what it is.
+func inForce(p *rebound.Policy) *budget.Budget {
+	switch {
+	case p.Budget == budget.Unlimited, p.Budget == nil && p.Attempts == rebound.Unlimited:
+		return nil
+	case p.Budget != nil:
+		return p.Budget
+	}
+	var empty *budget.EmptyError
+	for own := p.Clone(); !errors.As(own.TakeRetry(fault.Fault{}), &empty); {
+	}
+	return &budget.Budget{
+		Capacity: empty.Capacity, Deposit: empty.Deposit, Refill: empty.Refill,
+	}
+}
+
+// causeErrors are the causes as errors, such as a client of a real server would see.
+func causeErrors(windows []Window) []error {
+	errs := []error{
+		served:  nil,
+		expired: context.DeadlineExceeded,
+		refused: &net.OpError{
+			Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED),
+		},
+		full:     answer{fault.Overloaded, fault.NotDone, 0, "status 503"},
+		failed:   answer{fault.Transient, fault.MaybeDone, 0, "status 500"},
+		conflict: answer{fault.Transient, fault.NotDone, 0, "conflict"},
+	}
+	for i := range windows {
+		after := windows[i].RetryAfter
+		errs = append(errs, answer{fault.RateLimited, fault.NotDone, after, "status 429"})
+	}
+	return errs
+}
+
+// answer is an error that a server answers with.
+type answer struct {
+	kind  fault.Kind
+	sent  fault.Sent
+	after time.Duration
+	text  string
+}
+
+func (a answer) Error() string { return a.text }
+
+func (a answer) DescribeFault() fault.Fault {
+	return fault.Fault{Kind: a.kind, Sent: a.sent, After: a.after, Detail: a.text, Err: a}
+}
+
+// open is the error of a breaker that refuses.
+var open = &breaker.OpenError{State: breaker.Open}
+
+// enter asks the breaker of a process for an attempt.
+func (l *layer) enter(process uint32, now time.Duration) (fault.Pass, bool) {
+	b := &l.breakers[process]
+	before := b.StateAt(now)
+	pass, ok := b.EnterAt(l.breaker, now)
+	l.changed(before, b.StateAt(now))
+	return pass, ok
+}
+
+// leave tells the breaker of a process how an attempt ended.
+func (l *layer) leave(
+	process uint32, now time.Duration, pass fault.Pass, o fault.Outcome, r *random,
+) {
+	u := 0.0
+	if l.breaker.CooldownJitter > 0 {
+		u = r.float()
+	}
+	b := &l.breakers[process]
+	before := b.StateAt(now)
+	b.LeaveAt(l.breaker, now, pass, o, u)
+	l.changed(before, b.StateAt(now))
+}
+
+func (l *layer) changed(before, after breaker.State) {
+	if before == breaker.Closed && after != breaker.Closed {
+		l.notClose++
+	}
+	if before != breaker.Closed && after == breaker.Closed {
+		l.notClose--
+	}
+}
+
+// take asks the budget of a process for a retry after f.
+func (l *layer) take(process uint32, now time.Duration, f *fault.Fault) bool {
+	if l.budget == nil || f.After > 0 {
+		return true
+	}
+	s, ok := l.budget.TakeAt(l.budgets[process], now)
+	l.budgets[process] = s
+	return ok
+}
+
+// pay pays the deposit for a call that succeeded.
+func (l *layer) pay(process uint32) {
+	if l.budget != nil {
+		l.budgets[process] = l.budget.SuccessAt(l.budgets[process])
+	}
+}
+
+// rise is what the failure of a call in the layer below means in this one: its last attempt was
+// caused by c and meant f there.
+func (l *layer) rise(
+	below *layer, call *frame, reason rebound.Reason, f *fault.Fault, c cause,
+) fault.Fault {
+	if below.mute {
+		if reason == rebound.Rejected {
+			c = full
+		}
+		return l.faults[c]
+	}
+	e := &rebound.Error{Attempts: int(call.attempt), Reason: reason, Fault: *f, Err: below.errs[c]}
+	if reason == rebound.Rejected {
+		e.Cause = open
+		if call.attempt == 0 {
+			e.Err = nil
+		}
+	}
+	return l.p.Fault(context.Background(), e)
+}
+
+// name is what a result calls the policy.
+func name(p *rebound.Policy, i int) string {
+	if p != nil && p.Name != "" {
+		return p.Name
+	}
+	return fmt.Sprintf("policy %d", i+1)
+}

@@ -1,0 +1,145 @@
+package sim
+
+import (
+	"math"
+	"math/bits"
+	"time"
+)
+
+// random is a SplitMix64 generator (Steele, Lea and Flood, "Fast Splittable Pseudorandom Number
+// Generators", 2014). Every client has one of its own, so that what one does takes no numbers from
+// another, in whatever order the engine comes to them.
+type random uint64
+
+const golden = 0x9e3779b97f4a7c15
+
+// newRandom returns stream n of a seed.
+func newRandom(seed, n uint64) random {
+	return random(mix(mix(seed) + golden*(n+1)))
+}
+
+func mix(z uint64) uint64 {
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	return z ^ z>>31
+}
+
+func (r *random) next() uint64 {
+	*r += golden
+	return mix(uint64(*r))
+}
+
+// float returns a number in [0, 1).
+func (r *random) float() float64 { return float64(r.next()>>11) * 0x1p-53 }
+
+// below returns an integer in [0, n).
+func (r *random) below(n int) int {
+	hi, _ := bits.Mul64(r.next(), uint64(n))
+	return int(hi)
+}
+
+// chance reports an event of probability p. It draws nothing if the answer is certain.
+func (r *random) chance(p float64) bool {
+	return p > 0 && (p >= 1 || r.float() < p)
+}
+
+// exp returns a number from the exponential distribution with mean 1.
+func (r *random) exp() float64 { return -ln(1 - r.float()) }
+
+// normal returns a number from the normal distribution with mean 0 and deviation 1, by the polar
+// method (Marsaglia and Bray, 1964).
+func (r *random) normal() float64 {
+	for {
+		x, y := 2*r.float()-1, 2*r.float()-1
+		if s := float64(x*x) + float64(y*y); s > 0 && s < 1 {
+			return x * math.Sqrt(-2*ln(s)/s)
+		}
+	}
+}
+
+// ln is the natural logarithm of a positive, normal number. Unlike math.Log, which some platforms
+// have in assembly, it rounds the same way everywhere: explicit conversions keep products and sums
+// from being fused. With m in [√½, √2) and s = (m−1)/(m+1), ln m = 2s(1 + s²/3 + s⁴/5 + …).
+func ln(x float64) float64 {
+	u := math.Float64bits(x)
+	e := int(u>>52) - 1022
+	m := math.Float64frombits(u&(1<<52-1) | 1022<<52)
+	if m < math.Sqrt2/2 {
+		m *= 2
+		e--
+	}
+	s := (m - 1) / (m + 1)
+	z := s * s
+	p := 1.0 / 21
+	for _, c := range [...]float64{
+		1.0 / 19, 1.0 / 17, 1.0 / 15, 1.0 / 13, 1.0 / 11, 1.0 / 9, 1.0 / 7, 1.0 / 5, 1.0 / 3, 1,
+	} {
+		p = float64(p*z) + c
+	}
+	return float64(2*s*p) + float64(float64(e)*math.Ln2)
+}
+
+// exp is eˣ for |x| < 700, rounded the same way on every platform.
+func exp(x float64) float64 {
+	k := math.Floor(x/math.Ln2 + 0.5)
+	r := x - float64(k*math.Ln2)
+	p := 1.0
+	for n := 14.0; n > 0; n-- {
+		p = float64(p*r/n) + 1
+	}
+	return math.Ldexp(p, int(k))
+}
+
+// longest is the longest time that is drawn: a hundred years.
+const longest = 100 * 365 * 24 * time.Hour
+
+// nanos converts x nanoseconds to a time in [0, longest].
+func nanos(x float64) time.Duration {
+	if !(x > 0) {
+		return 0
+	}
+	if x >= float64(longest) {
+		return longest
+	}
+	return time.Duration(x)
+}
+
+// dist is a Dist made ready for drawing.
+type dist struct {
+	shape      byte // the first letter of Dist.Shape; 0 = always 0
+	mean       float64
+	spread     float64
+	mu, narrow float64 // parameters of the normal distribution behind a lognormal one
+}
+
+func (d Dist) ready() dist {
+	if d.Mean == 0 && d.Spread == 0 {
+		return dist{}
+	}
+	r := dist{shape: 'e', mean: float64(d.Mean), spread: float64(d.Spread)}
+	if d.Shape != "" {
+		r.shape = d.Shape[0]
+	}
+	if r.shape == 'l' {
+		cv := r.spread / r.mean
+		v := ln(1 + float64(cv*cv))
+		r.narrow, r.mu = math.Sqrt(v), ln(r.mean)-v/2
+	}
+	return r
+}
+
+func (d *dist) draw(r *random) time.Duration {
+	switch d.shape {
+	case 0:
+		return 0
+	case 'c':
+		return nanos(d.mean)
+	case 'u':
+		return nanos(d.mean + float64(d.spread*(2*r.float()-1)))
+	case 'n':
+		return nanos(math.Abs(d.mean + float64(d.spread*r.normal())))
+	case 'l':
+		return nanos(exp(min(d.mu+float64(d.narrow*r.normal()), 100)))
+	}
+	return nanos(d.mean * r.exp())
+}

@@ -1,0 +1,203 @@
+package sim
+
+import "time"
+
+// Result is what [Run] found. It is plain data and marshals as JSON.
+type Result struct {
+	Scenario Scenario       // as it was played, with its defaults in place
+	Policies []PolicyResult // one for each of the scenario's policies
+}
+
+// PolicyResult is what happened under one policy.
+type PolicyResult struct {
+	// Policy is its name, or "policy 1", "policy 2", … for one without.
+	Policy string
+
+	// Counts of the whole run.
+	Counts
+
+	// Unfinished calls were under way when the run ended. They count as calls, and as nothing
+	// else.
+	Unfinished int64
+
+	// SuccessRate is the share of the calls that succeeded.
+	SuccessRate float64
+
+	// Amplification is the number of attempts that the server met for each call: its load.
+	Amplification float64
+
+	// Peak is the highest rate of attempts, per second, in any one bin that begins when the last
+	// window has ended, or later. 0 without windows.
+	Peak float64
+
+	// Recovered says that the service came back after the last window's end, in Recovery: the
+	// time from there to the beginning of the first five seconds, of those with calls in them, of
+	// which each saw 95 % or more succeed, both of the calls that began in it and of those that
+	// ended.
+	Recovered bool
+	Recovery  time.Duration
+
+	// End is when the last call ended.
+	End time.Duration
+
+	// Latency of the calls that succeeded, from their beginning, waits included.
+	Latency Histogram
+
+	// Bins are the time series: bin i begins at i times Scenario.Bin.
+	Bins []Bin
+}
+
+// Counts are numbers of calls and attempts. An attempt counts where it reaches the server; how it
+// ended counts where its caller knows it.
+type Counts struct {
+	Calls  int64 // that began
+	OK     int64 // that succeeded
+	Failed int64 // that ended otherwise
+
+	Attempts  int64 // that reached the server
+	Retries   int64 // of those, all but the first of each call
+	TimedOut  int64 // attempts that were given up
+	Refused   int64 // attempts refused: no connection, or no place in the queue
+	Throttled int64 // attempts told to slow down
+	Errors    int64 // attempts answered with an error, or that met a conflict
+
+	Rejected int64 // attempts that a breaker kept from being made
+	Denied   int64 // retries that a budget refused
+}
+
+// Bin is a step of the time series.
+type Bin struct {
+	Counts
+
+	// Served is how many of the calls that began in this bin have succeeded, whenever.
+	Served int64
+
+	// Queue is how many attempts waited in the server when the bin ended.
+	Queue int
+
+	// Open is the share of breakers that were open or half-open when the bin ended.
+	Open float64
+}
+
+// tally collects a PolicyResult.
+type tally struct {
+	bin, end time.Duration
+	total    Counts
+	bins     []Bin
+	seconds  []second
+	latency  [buckets]int64
+	last     time.Duration // the end of the last call
+	next     int           // the first bin that has not ended
+}
+
+// second is what recovery is judged by.
+type second struct{ begun, served, ended, ok uint32 }
+
+func newTally(s *Scenario) tally {
+	return tally{
+		bin: s.Bin, end: s.Duration,
+		bins:    make([]Bin, (s.Duration+s.Bin-1)/s.Bin),
+		seconds: make([]second, (s.Duration+time.Second-1)/time.Second),
+	}
+}
+
+func (t *tally) at(now time.Duration) *Bin { return &t.bins[now/t.bin] }
+
+func (t *tally) callBegan(now time.Duration) {
+	t.at(now).Calls++
+	t.seconds[now/time.Second].begun++
+}
+
+func (t *tally) callEnded(began, now time.Duration, ok bool) {
+	b := t.at(now)
+	t.last = max(t.last, now)
+	t.seconds[now/time.Second].ended++
+	if !ok {
+		b.Failed++
+		return
+	}
+	b.OK++
+	t.at(began).Served++
+	t.seconds[now/time.Second].ok++
+	t.seconds[began/time.Second].served++
+	t.latency[bucketOf(now-began)]++
+}
+
+func (t *tally) attempted(now time.Duration, retry bool) {
+	b := t.at(now)
+	b.Attempts++
+	if retry {
+		b.Retries++
+	}
+}
+
+func (t *tally) answered(now time.Duration, c cause) {
+	b := t.at(now)
+	switch c {
+	case served:
+	case expired:
+		b.TimedOut++
+	case refused, full:
+		b.Refused++
+	case failed, conflict:
+		b.Errors++
+	default:
+		b.Throttled++
+	}
+}
+
+// result sums up. trouble is the end of the last window, 0 if there was none.
+func (t *tally) result(trouble time.Duration) PolicyResult {
+	r := PolicyResult{Bins: t.bins, End: t.last, Latency: histogram(&t.latency)}
+	for i := range t.bins {
+		b := &t.bins[i]
+		r.Counts.add(&b.Counts)
+		if trouble > 0 && time.Duration(i)*t.bin >= trouble {
+			r.Peak = max(r.Peak, float64(b.Attempts)/t.bin.Seconds())
+		}
+	}
+	r.Unfinished = r.Calls - r.OK - r.Failed
+	if r.Calls > 0 {
+		r.SuccessRate = float64(r.OK) / float64(r.Calls)
+		r.Amplification = float64(r.Attempts) / float64(r.Calls)
+	}
+	if trouble > 0 {
+		r.Recovery, r.Recovered = t.recovery(trouble)
+	}
+	return r
+}
+
+func (c *Counts) add(d *Counts) {
+	c.Calls += d.Calls
+	c.OK += d.OK
+	c.Failed += d.Failed
+	c.Attempts += d.Attempts
+	c.Retries += d.Retries
+	c.TimedOut += d.TimedOut
+	c.Refused += d.Refused
+	c.Throttled += d.Throttled
+	c.Errors += d.Errors
+	c.Rejected += d.Rejected
+	c.Denied += d.Denied
+}
+
+// recovery finds the first five good seconds after trouble. Seconds without calls are passed over.
+func (t *tally) recovery(trouble time.Duration) (time.Duration, bool) {
+	first, good := 0, 0
+	for i := int((trouble + time.Second - 1) / time.Second); i < len(t.seconds); i++ {
+		s := t.seconds[i]
+		switch {
+		case s.begun == 0 && s.ended == 0:
+		case float64(s.served) < 0.95*float64(s.begun), float64(s.ok) < 0.95*float64(s.ended):
+			good = 0
+		default:
+			if good == 0 {
+				first = i
+			}
+			if good++; good == 5 {
+				return time.Duration(first)*time.Second - trouble, true
+			}
+		}
+	}
+	return 0, false
+}

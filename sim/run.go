@@ -1,0 +1,83 @@
+package sim
+
+import (
+	"slices"
+	"time"
+
+	"github.com/rebound-go/rebound"
+)
+
+// Run plays s once for each of its policies. It returns an error, which names the field and says
+// what would be right, if s makes no sense; and one if a run turns out to be too large, or to stand
+// still. Several goroutines may run the same scenario.
+func Run(s Scenario) (Result, error) {
+	s, err := s.complete()
+	if err != nil {
+		return Result{}, err
+	}
+	r := Result{Scenario: s}
+	for i, p := range s.Policies {
+		x := newEngine(&s, p)
+		if err := x.run(); err != nil {
+			return Result{}, err
+		}
+		one := x.result(s.trouble())
+		one.Policy = name(p, i)
+		r.Policies = append(r.Policies, one)
+	}
+	return r, nil
+}
+
+// complete returns a valid scenario with its defaults in place, which shares nothing with s but
+// the policies.
+func (s Scenario) complete() (Scenario, error) {
+	if s.Duration == 0 {
+		s.Duration = defaultDuration
+	}
+	if s.Bin == 0 {
+		s.Bin = min(time.Second, s.Duration)
+	}
+	if s.MaxAttempts == 0 {
+		s.MaxAttempts = defaultMaxAttempts
+	}
+	if s.Clients.Processes == 0 {
+		s.Clients.Processes = max(s.Clients.Count, 1)
+	}
+	s.Layers = slices.Clone(s.Layers)
+	for i := range s.Layers {
+		if s.Layers[i].Processes == 0 {
+			s.Layers[i].Processes = 1
+		}
+	}
+	s.Policies = slices.Clone(s.Policies)
+	if len(s.Policies) == 0 {
+		s.Policies = []*rebound.Policy{nil}
+	}
+	for i, p := range s.Policies {
+		if p == nil {
+			s.Policies[i] = &rebound.Policy{Name: "zero policy"}
+		}
+	}
+	if err := s.validate(); err != nil {
+		return s, err
+	}
+	s.Clients.Profile = slices.Clone(s.Clients.Profile)
+	s.Server.Windows = slices.Clone(s.Server.Windows)
+	for i := range s.Server.Windows {
+		if w := &s.Server.Windows[i]; w.To == 0 {
+			w.To = s.Duration
+		}
+	}
+	return s, nil
+}
+
+// trouble is the end of the last window that ends before the run does, or 0 if there is none.
+func (s *Scenario) trouble() time.Duration {
+	var last time.Duration
+	for i := range s.Server.Windows {
+		if to := s.Server.Windows[i].To; to < s.Duration {
+			last = max(last, to)
+		}
+	}
+	return last
+}

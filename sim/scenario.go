@@ -1,0 +1,165 @@
+package sim
+
+import (
+	"time"
+
+	"github.com/rebound-go/rebound"
+)
+
+// Scenario is what a simulation plays: clients that call a server through policies, and what goes
+// wrong meanwhile. Zero fields mean their documented defaults, but there must be clients. All but
+// the policies is plain data and marshals as JSON, times in nanoseconds.
+type Scenario struct {
+	// Name is for titles and tables.
+	Name string
+
+	// Seed determines every random number. All policies meet the same clients.
+	Seed uint64
+
+	// Duration is how long the run lasts, at most 30 days. 0 = 60 s.
+	Duration time.Duration
+
+	// Bin is the width of one step of the time series. 0 = 1 s. A run has at most a million bins.
+	Bin time.Duration
+
+	// Clients make the calls.
+	Clients Clients
+
+	// Layers stand between the clients and the server, the nearest to the clients first: services
+	// that pass each attempt on as a call of their own. Empty: clients call the server.
+	Layers []Layer
+
+	// Server answers them.
+	Server Server
+
+	// NoJitter asks policies for waits without jitter, to show what it is good for.
+	NoJitter bool
+
+	// PayPerCall has budgets paid the deposit when a call begins, and not when it succeeds, to
+	// show why ours are not.
+	PayPerCall bool
+
+	// MaxAttempts ends a run that makes more attempts, with an error. 0 = 200 million.
+	MaxAttempts int64
+
+	// Policies are compared: the scenario is played once for each. Empty, or nil in it: the
+	// zero policy. They are only read.
+	Policies []*rebound.Policy `json:"-"`
+}
+
+// Clients make calls, each as the policy says. In a closed loop there are Count of them, each with
+// one call at a time; in an open loop, calls come at Rate, whatever becomes of the ones before.
+// One of the two must be set.
+type Clients struct {
+	// Count is the number of clients in a closed loop, at most 10 million.
+	Count int
+
+	// Think is a client's pause before each call; a client in a closed loop only. Zero: none.
+	Think Dist
+
+	// Burst starts all clients with a call at time 0. Otherwise they begin with a pause.
+	Burst bool
+
+	// Calls is how many calls a client in a closed loop makes. 0 = until the run ends.
+	Calls int
+
+	// Rate is the mean number of calls per second in an open loop; their arrivals are random
+	// (a Poisson process).
+	Rate float64
+
+	// Profile lets that rate change: it runs straight from each point to the next, and stays at
+	// the last. Two points at one time are a step. If it is set, Rate must not be.
+	Profile []Rate
+
+	// Processes is how many processes the clients live in. Those in one share its budget and its
+	// breaker. 0 = one for each client in a closed loop, one for all calls in an open loop.
+	Processes int
+
+	// Timeout is when clients give up an attempt, under a policy without AttemptTimeout.
+	// 0 = never.
+	Timeout time.Duration
+
+	// Deadline is when a call ends at the latest, waits included, as its context would have it.
+	// 0 = none.
+	Deadline time.Duration
+}
+
+// Rate is a point of a [Clients] profile: calls per second at a time.
+type Rate struct {
+	At        time.Duration
+	PerSecond float64
+}
+
+// Layer is a service between clients and server. It takes no time of its own.
+type Layer struct {
+	// Policy meets the failures of the next layer. Nil = the policy that is being played.
+	Policy *rebound.Policy `json:"-"`
+
+	// Processes is how many processes the service has; each call goes to a random one. 0 = 1.
+	Processes int
+
+	// Mute keeps from the layer above that failures were already retried here, as most protocols
+	// do between two services. Inside one program, errors tell.
+	Mute bool
+}
+
+// Server answers attempts in the order in which they come. The zero Server answers all of them at
+// once and well.
+type Server struct {
+	// Workers is how many attempts are served at a time, at most a million. 0 = all.
+	Workers int
+
+	// Service is how long serving one takes. Zero: no time.
+	Service Dist
+
+	// Crowding makes serving take longer the more attempts are in the server: by this share of
+	// its time for each other one there. 0 = it does not matter.
+	Crowding float64
+
+	// Queue is how many attempts may wait for a worker; further ones are refused as overloaded.
+	// 0 = any number, -1 = none.
+	Queue int
+
+	// DropExpired has workers skip attempts that their callers have given up. Otherwise they are
+	// served like any other, which is what makes a retry storm last.
+	DropExpired bool
+
+	// RoundTrip is the network's part of an attempt, there and back. 0 = none.
+	RoundTrip time.Duration
+
+	// Row, if it is set, replaces all of the above: each attempt is an optimistic transaction on
+	// one row that all clients share. It reads the row, then writes it, and fails if another
+	// write came between. Each of the four messages takes Row.
+	Row Dist
+
+	// Windows are the times at which something is wrong. They may overlap.
+	Windows []Window
+}
+
+// Window is a time in which the server fails in the ways that are set; at least one must be. A
+// share is that part of the attempts, drawn at random: 1 is all of them.
+type Window struct {
+	From time.Duration // the beginning
+	To   time.Duration // the end, itself excluded; 0 = that of the run
+
+	Refuse     float64       // share refused: no connection
+	Throttle   float64       // share told to slow down: status 429
+	RetryAfter time.Duration // the wait that those are asked for; 0 = none
+	BlackHole  float64       // share never answered, and never served
+	Fail       float64       // share served, and then answered with an error: status 500
+	Slow       float64       // how many times longer serving takes, if begun now; 0 = 1
+}
+
+// Dist is a distribution of times. The zero Dist is always 0.
+type Dist struct {
+	// Mean of the times. For "normal" it is that of the bell, of which negative times count as
+	// positive.
+	Mean time.Duration
+
+	// Spread is the standard deviation, for "normal" and "lognormal"; for "uniform" it is the
+	// largest distance from the mean; the others have none.
+	Spread time.Duration
+
+	// Shape is "exponential" (or empty), "constant", "uniform", "normal" or "lognormal".
+	Shape string
+}

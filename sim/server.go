@@ -1,0 +1,160 @@
+package sim
+
+import (
+	"math"
+	"time"
+)
+
+// A cause says how an attempt ended.
+type cause = uint16
+
+const (
+	served    cause = iota
+	expired         // its own time, or its call's, was up
+	refused         // no connection
+	full            // no place in the queue
+	failed          // an error
+	conflict        // another client wrote the row
+	throttled       // told to slow down, by the first window; the next window has the next cause
+)
+
+// never is a time after every run's end.
+const never = time.Duration(math.MaxInt64)
+
+// server knows, when an attempt arrives, when and how it will be answered: workers take attempts
+// in order, so the next one free serves the next to come, and no later event changes that.
+type server struct {
+	Server
+	service dist
+	free    minHeap // the times at which each worker is free; empty: no limit
+	waiting times   // at which those in the queue will be served
+	inside  minHeap // the times at which those in the server will leave it, if Crowding matters
+
+	active []int         // the windows now,
+	until  time.Duration // and until when
+
+	hop     dist // between client and row
+	version uint32
+}
+
+func newServer(s Server) server {
+	return server{
+		Server:  s,
+		service: s.Service.ready(),
+		free:    make(minHeap, s.Workers),
+		hop:     s.Row.ready(),
+	}
+}
+
+// arrive takes in an attempt whose caller gives up at expires, and returns how and when it will
+// be answered; never, if it will not be.
+func (s *server) arrive(now, expires time.Duration, r *random) (cause, time.Duration) {
+	if now >= s.until {
+		s.look(now)
+	}
+	fails := false
+	for _, i := range s.active {
+		w := &s.Windows[i]
+		switch {
+		case r.chance(w.Refuse):
+			return refused, now + s.RoundTrip
+		case r.chance(w.Throttle):
+			return throttled + cause(i), now + s.RoundTrip
+		case r.chance(w.BlackHole):
+			return expired, never
+		}
+		fails = fails || r.chance(w.Fail)
+	}
+	begin, ok := s.turn(now)
+	if !ok {
+		return full, now + s.RoundTrip
+	}
+	if s.DropExpired && begin >= expires {
+		return expired, never
+	}
+	done := begin + s.work(now, begin, r)
+	if len(s.free) > 0 {
+		s.free.replace(uint64(done))
+	}
+	if fails {
+		return failed, done + s.RoundTrip
+	}
+	return served, done + s.RoundTrip
+}
+
+// turn returns when an attempt that comes now will be served; false: the queue is full.
+func (s *server) turn(now time.Duration) (time.Duration, bool) {
+	if len(s.free) == 0 || time.Duration(s.free[0]) <= now {
+		return now, true
+	}
+	if s.Queue != 0 && s.queue(now) >= max(s.Queue, 0) {
+		return 0, false
+	}
+	begin := time.Duration(s.free[0])
+	s.waiting.push(begin)
+	return begin, true
+}
+
+// work is how long an attempt takes that comes now and is begun later.
+func (s *server) work(now, begin time.Duration, r *random) time.Duration {
+	d := s.service.draw(r)
+	for i := range s.Windows {
+		if w := &s.Windows[i]; w.Slow > 0 && w.From <= begin && begin < w.To {
+			d = nanos(float64(d) * w.Slow)
+		}
+	}
+	if s.Crowding > 0 {
+		for len(s.inside) > 0 && time.Duration(s.inside[0]) <= now {
+			s.inside.pop()
+		}
+		d = nanos(float64(d) * (1 + float64(s.Crowding*float64(len(s.inside)))))
+		s.inside.push(uint64(begin + d))
+	}
+	return d
+}
+
+// queue is the number of attempts that wait.
+func (s *server) queue(now time.Duration) int {
+	s.waiting.drop(now)
+	return s.waiting.n
+}
+
+// look finds the windows that now lies in, and the end of that state.
+func (s *server) look(now time.Duration) {
+	s.active, s.until = s.active[:0], never
+	for i := range s.Windows {
+		w := &s.Windows[i]
+		switch {
+		case now < w.From:
+			s.until = min(s.until, w.From)
+		case now < w.To:
+			s.active = append(s.active, i)
+			s.until = min(s.until, w.To)
+		}
+	}
+}
+
+// times is a queue of times that never decrease, in a ring.
+type times struct {
+	ring     []time.Duration // its length is a power of 2
+	first, n int
+}
+
+func (q *times) push(t time.Duration) {
+	if q.n == len(q.ring) {
+		bigger := make([]time.Duration, max(16, 2*q.n))
+		n := copy(bigger, q.ring[q.first:])
+		copy(bigger[n:], q.ring[:q.first])
+		q.ring, q.first = bigger, 0
+	}
+	q.ring[(q.first+q.n)&(len(q.ring)-1)] = t
+	q.n++
+}
+
+// drop removes the times that have come.
+func (q *times) drop(now time.Duration) {
+	for q.n > 0 && q.ring[q.first] <= now {
+		q.first = (q.first + 1) & (len(q.ring) - 1)
+		q.n--
+	}
+}
