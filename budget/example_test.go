@@ -1,0 +1,103 @@
+package budget_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/rebound-go/rebound/budget"
+)
+
+// One budget for everything that talks to one service.
+func Example() {
+	search := &budget.Budget{Capacity: 2, Deposit: 0.5}
+
+	fmt.Println(search.Take(), search.Take(), search.Take())
+	search.Success()
+	search.Success()
+	fmt.Println(search.Take())
+	// Output:
+	// true true false
+	// true
+}
+
+func ExampleBudget_Take() {
+	var b budget.Budget
+	retries := 0
+	for b.Take() {
+		retries++
+	}
+	fmt.Println(retries, "retries, then none")
+	// Output: 10 retries, then none
+}
+
+func ExampleBudget_Return() {
+	b := &budget.Budget{Capacity: 5}
+	if b.Take() {
+		// The wait before the retry would pass the deadline: there will be none.
+		b.Return()
+	}
+	fmt.Println(b.Level(), "left")
+	// Output: 5 left
+}
+
+func ExampleBudget_Success() {
+	b := &budget.Budget{Capacity: 1, Deposit: 0.25}
+	b.Take()
+	for calls := 1; ; calls++ {
+		b.Success()
+		if b.Take() {
+			fmt.Println("a retry again after", calls, "successes")
+			break
+		}
+	}
+	// Output: a retry again after 4 successes
+}
+
+func ExampleBudget_Level() {
+	var b budget.Budget
+	b.Take()
+	fmt.Printf("%.0f of 10\n", b.Level())
+	// Output: 9 of 10
+}
+
+func ExampleBudget_Validate() {
+	b := &budget.Budget{Capacity: 0.5}
+	fmt.Println(b.Validate())
+	// Output: budget: Capacity is 0.5: want 1 or more, or 0 for 10
+}
+
+func ExampleBudget_Refused() {
+	b := &budget.Budget{Capacity: 5}
+	err := b.Refused()
+	fmt.Println(errors.Is(err, budget.ErrEmpty))
+	fmt.Println(strings.ReplaceAll(err.Error(), "; ", ";\n"))
+	// Output:
+	// true
+	// retry budget is empty: it holds 5, and gets back 0.1 per success and 0.1 per second;
+	// a batch with a fixed number of workers, which limits itself, may use budget.Unlimited
+}
+
+// A simulator keeps the states of many clients of one Budget, in a time of its own.
+func ExampleBudget_TakeAt() {
+	shared := &budget.Budget{Capacity: 2}
+	var client budget.State
+
+	for _, now := range []time.Duration{0, 0, 0, 5 * time.Second, 10 * time.Second} {
+		var ok bool
+		client, ok = shared.TakeAt(client, now)
+		fmt.Println(now, ok, shared.LevelAt(client, now))
+	}
+	// Output:
+	// 0s true 1
+	// 0s true 0
+	// 0s false 0
+	// 5s false 0.5
+	// 10s true 0
+}
+
+func ExampleUnlimited() {
+	fmt.Println(budget.Unlimited.Take(), budget.Unlimited.Level())
+	// Output: true +Inf
+}
