@@ -4,7 +4,8 @@
 //
 // Every strategy keeps these promises, whatever the arguments:
 //   - a delay is never negative and never longer than Max, and no attempt number overflows;
-//   - jitter is drawn inside the cap, so that clients which have all reached it still spread;
+//   - jitter is drawn inside the cap, so that clients which have all reached it still spread
+//     (AWS's formula in [Decorrelated] spreads a third of them);
 //   - the result is the same on every platform, to the nanosecond;
 //   - arguments and fields out of their range give a delay in these bounds, never a panic. Each
 //     strategy's Validate names such a field.
