@@ -7,12 +7,13 @@ import (
 )
 
 // calendar holds the events to come, one for each entity: a time and the entity's number. Time is
-// cut into buckets, for the whole run; a bucket is sorted when its time comes. What is added to
-// the bucket that is under way goes into a small heap beside it. An event is one word, its time
-// within the bucket above its entity: so equal times are in the entities' order, always.
+// cut into buckets, for the whole run: few enough for their ends to stay in the processor's cache.
+// A bucket is sorted when its time comes; what is added to it from then on goes into a heap beside
+// it. An event is one word, its time within the bucket above its entity: so equal times are always
+// in the entities' order.
 type calendar struct {
 	end    time.Duration // nothing is kept from here on
-	shift  uint          // a bucket is 1<<shift ns wide
+	shift  int           // a bucket is 1<<shift ns wide
 	heads  []uint32      // the newest chunk of each bucket; 0 = none
 	chunks []chunk       // [0] is not used
 	free   uint32        // the first of the chunks to be used again
@@ -21,19 +22,17 @@ type calendar struct {
 	sorted []uint64 // its events,
 	done   int      // of which so many are over,
 	late   minHeap  // and those added since
+	groups []uint32 // for sorting
 }
 
-// chunk is a part of a bucket; it fills two cache lines.
+// chunk is a part of a bucket.
 type chunk struct {
 	next, n uint32
-	events  [15]uint64
+	events  [31]uint64
 }
 
-// newCalendar returns a calendar for about that many events, evenly spread.
-func newCalendar(end time.Duration, events int) calendar {
-	buckets := min(max(events/16, 1<<10), 1<<20)
-	width := max(uint64(end)/uint64(buckets), 1)
-	shift := uint(min(bits.Len64(width), 32))
+func newCalendar(end time.Duration) calendar {
+	shift := min(max(bits.Len64(uint64(end))-14, 0), 32)
 	return calendar{
 		end: end, shift: shift,
 		heads:  make([]uint32, uint64(end)>>shift+1),
@@ -107,18 +106,44 @@ func (c *calendar) pop(limit time.Duration) (at time.Duration, id uint32, ok boo
 	return at, uint32(event), true
 }
 
-// open sorts the events of the bucket that is now under way, and frees its chunks.
+// open sorts the events of the bucket that is now under way, and frees its chunks. Events are first
+// put into groups of a few, by time.
 func (c *calendar) open() {
-	c.sorted, c.done = c.sorted[:0], 0
+	n := 0
+	for i := c.heads[c.now]; i != 0; i = c.chunks[i].next {
+		n += int(c.chunks[i].n)
+	}
+	c.sorted, c.done = slices.Grow(c.sorted[:0], n)[:n], 0
+	width := min(bits.Len(uint(n/8)), c.shift)
+	by := 32 + c.shift - width
+	c.groups = slices.Grow(c.groups[:0], 1<<width+1)[:1<<width+1]
+	clear(c.groups)
+	for i := c.heads[c.now]; i != 0; i = c.chunks[i].next {
+		ch := &c.chunks[i]
+		for _, event := range ch.events[:ch.n] {
+			c.groups[event>>by+1]++
+		}
+	}
+	for g := range 1 << width {
+		c.groups[g+1] += c.groups[g]
+	}
 	for i := c.heads[c.now]; i != 0; {
 		ch := &c.chunks[i]
-		c.sorted = append(c.sorted, ch.events[:ch.n]...)
+		for _, event := range ch.events[:ch.n] {
+			g := &c.groups[event>>by]
+			c.sorted[*g] = event
+			*g++
+		}
 		next := ch.next
 		ch.next, c.free = c.free, i
 		i = next
 	}
 	c.heads[c.now] = 0
-	slices.Sort(c.sorted)
+	first := uint32(0)
+	for _, last := range c.groups[:1<<width] {
+		slices.Sort(c.sorted[first:last])
+		first = last
+	}
 }
 
 // minHeap has its smallest number first; each node has four children, which are neighbors in
@@ -140,18 +165,15 @@ func (h *minHeap) push(v uint64) {
 	s[i] = v
 }
 
+// pop removes the smallest number.
 func (h *minHeap) pop() {
 	s := *h
-	last := s[len(s)-1]
-	*h = s[:len(s)-1]
-	if len(s) > 1 {
-		h.replace(last)
+	v := s[len(s)-1]
+	s = s[:len(s)-1]
+	*h = s
+	if len(s) == 0 {
+		return
 	}
-}
-
-// replace puts v in the place of the smallest number.
-func (h *minHeap) replace(v uint64) {
-	s := *h
 	i := 0
 	for {
 		least := 4*i + 1

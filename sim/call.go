@@ -38,7 +38,7 @@ func (x *engine) attempt(id uint32, level int, now time.Duration) {
 				x.settle(id, level, now, outcome{reason: rebound.Rejected, cause: e.cause})
 				return
 			}
-			x.passes[int(id)*len(x.layers)+level] = pass
+			f.pass = pass
 		}
 		f.attempt++
 		f.expires = min(x.contextEnd(id, level), l.attemptEnd(f, now))
@@ -152,7 +152,9 @@ func (x *engine) settle(id uint32, level int, now time.Duration, o outcome) {
 			}
 		default:
 			means = x.meaning(id, level, now, &o)
-			x.leave(id, level, now, x.judged(id, level, now, means))
+			if l.breaker != nil {
+				x.leave(id, level, now, x.judged(id, level, now, means))
+			}
 			if reason = x.retry(id, level, now, means); reason == "" {
 				return
 			}
@@ -197,8 +199,8 @@ func (x *engine) judged(id uint32, level int, now time.Duration, f *fault.Fault)
 
 func (x *engine) leave(id uint32, level int, now time.Duration, o fault.Outcome) {
 	if l := &x.layers[level]; l.breaker != nil {
-		pass := x.passes[int(id)*len(x.layers)+level]
-		l.leave(x.frame(id, level).process, now, pass, o, &x.entities[id].random)
+		f := x.frame(id, level)
+		l.leave(f.process, now, f.pass, o, &x.entities[id].random)
 	}
 }
 

@@ -8,7 +8,8 @@ import (
 	"github.com/rebound-go/rebound/fault"
 )
 
-// entity is a client in a closed loop, or a call in an open one. It has at most one event to come.
+// entity is a client in a closed loop, or a call in an open one. It has at most one event to come,
+// and fills a cache line.
 type entity struct {
 	random random
 	top    frame // of the first layer
@@ -23,6 +24,7 @@ type frame struct {
 	start   time.Duration
 	prev    time.Duration // the wait before this attempt
 	expires time.Duration // when this attempt's context ends
+	pass    fault.Pass // the breaker's
 	attempt int32
 	process uint32
 }
@@ -49,13 +51,13 @@ type engine struct {
 	layers   []layer
 	entities []entity
 	frames   []frame      // of the layers below the first, for each entity
-	passes   []fault.Pass // of all layers, for each entity, if any has a breaker
 	seen     []uint32     // the version of the row that each entity read
 	idle     []uint32     // entities of calls that are over
 	eager    bool         // an answer is heard as soon as it is known
 	clock    time.Duration
 	standing int   // events since the clock last moved
 	attempts int64 // at the server
+	touched  uint32
 	err      error
 }
 
@@ -63,7 +65,7 @@ func newEngine(s *Scenario, p *rebound.Policy) *engine {
 	x := &engine{
 		Scenario: s,
 		tally:    newTally(s),
-		server:   newServer(s.Server),
+		server:   newServer(s.Server, s.Duration),
 		think:    s.Clients.Think.ready(),
 	}
 	errs := causeErrors(s.Server.Windows)
@@ -80,11 +82,12 @@ func newEngine(s *Scenario, p *rebound.Policy) *engine {
 	x.eager = x.independent()
 	if s.Clients.Count == 0 {
 		x.arrivals = newArrivals(s.Seed, &s.Clients)
-		x.calendar = newCalendar(s.Duration, int(expected(&s.Clients, s.Duration)))
+		x.calendar = newCalendar(s.Duration)
 		return x
 	}
-	x.calendar = newCalendar(s.Duration, 4*s.Clients.Count)
+	x.calendar = newCalendar(s.Duration)
 	x.arrivals.next = never
+	x.entities = make([]entity, 0, s.Clients.Count)
 	for id := range s.Clients.Count {
 		x.enroll(id)
 	}
@@ -113,14 +116,7 @@ func (x *engine) enroll(id int) {
 
 // extend makes room for what entities have beside themselves.
 func (x *engine) extend() {
-	n := len(x.layers)
-	x.frames = append(x.frames, make([]frame, n-1)...)
-	for i := range x.layers {
-		if x.layers[i].breaker != nil {
-			x.passes = append(x.passes, make([]fault.Pass, n)...)
-			break
-		}
-	}
+	x.frames = append(x.frames, make([]frame, len(x.layers)-1)...)
 	if x.server.hop.shape != 0 {
 		x.seen = append(x.seen, 0)
 	}
@@ -132,6 +128,9 @@ func (x *engine) run() error {
 		now, id, ok := x.calendar.pop(x.arrivals.next)
 		switch {
 		case ok:
+			if x.calendar.done == 1 {
+				x.touch()
+			}
 			x.tick(now)
 			x.step(id, now)
 		case x.arrivals.next < x.Duration:
@@ -144,6 +143,15 @@ func (x *engine) run() error {
 		}
 	}
 	return x.err
+}
+
+// touch reads the entities of a bucket in one go: so their cache misses overlap.
+func (x *engine) touch() {
+	sum := uint32(0)
+	for _, event := range x.calendar.sorted {
+		sum += x.entities[uint32(event)].made
+	}
+	x.touched = sum
 }
 
 func (x *engine) step(id uint32, now time.Duration) {

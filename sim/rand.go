@@ -57,27 +57,34 @@ func (r *random) normal() float64 {
 	}
 }
 
-// ln is the natural logarithm of a positive, normal number. Unlike math.Log, which some platforms
-// have in assembly, it rounds the same way everywhere: explicit conversions keep products and sums
-// from being fused. With m in [√½, √2) and s = (m−1)/(m+1), ln m = 2s(1 + s²/3 + s⁴/5 + …).
+// ln is the natural logarithm of a positive, normal number, to within 10⁻¹⁵. Unlike math.Log, which
+// some platforms have in assembly, it rounds the same way everywhere: explicit conversions keep
+// products and sums from being fused. For x = m·2ᵉ with m in [1, 2), and c near 1/m, ln x is
+// e·ln 2 − ln c + ln(1+r) with r = mc − 1: below 1/256, so that a few terms of its series do.
 func ln(x float64) float64 {
 	u := math.Float64bits(x)
-	e := int(u>>52) - 1022
-	m := math.Float64frombits(u&(1<<52-1) | 1022<<52)
-	if m < math.Sqrt2/2 {
-		m *= 2
-		e--
-	}
-	s := (m - 1) / (m + 1)
-	z := s * s
-	p := 1.0 / 21
-	for _, c := range [...]float64{
-		1.0 / 19, 1.0 / 17, 1.0 / 15, 1.0 / 13, 1.0 / 11, 1.0 / 9, 1.0 / 7, 1.0 / 5, 1.0 / 3, 1,
-	} {
-		p = float64(p*z) + c
-	}
-	return float64(2*s*p) + float64(float64(e)*math.Ln2)
+	e := float64(int(u>>52) - 1023)
+	t := &logs[u>>45&127]
+	r := float64(math.Float64frombits(u&(1<<52-1)|1023<<52)*t.c) - 1
+	z := float64(r * r)
+	p := float64(r*(1.0/3)) - 0.5 + float64(z*(float64(r*0.2)-0.25-float64(z*(1.0/6))))
+	return float64(e*math.Ln2) + t.minusLn + r + float64(z*p)
 }
+
+// logs has c and −ln c for 128 values of m.
+var logs = func() (t [128]struct{ c, minusLn float64 }) {
+	for i := range t {
+		m := 1 + (float64(i)+0.5)/128
+		// With s = (m−1)/(m+1), ln m = 2(s + s³/3 + s⁵/5 + …).
+		s := (m - 1) / (m + 1)
+		sum := 0.0
+		for n := 41.0; n > 0; n -= 2 {
+			sum = float64(sum*float64(s*s)) + 1/n
+		}
+		t[i].c, t[i].minusLn = 1/m, 2*s*sum
+	}
+	return t
+}()
 
 // exp is eˣ for |x| < 700, rounded the same way on every platform.
 func exp(x float64) float64 {

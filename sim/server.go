@@ -26,9 +26,10 @@ const never = time.Duration(math.MaxInt64)
 type server struct {
 	Server
 	service dist
-	free    minHeap // the times at which each worker is free; empty: no limit
-	waiting times   // at which those in the queue will be served
-	inside  minHeap // the times at which those in the server will leave it, if Crowding matters
+	busy    int      // workers that have attempts to serve;
+	free    calendar // when each of them will have served the last one so far
+	waiting times    // when those in the queue will be served
+	inside  minHeap  // when those in the server will leave it, if Crowding matters
 
 	active []int         // the windows now,
 	until  time.Duration // and until when
@@ -37,11 +38,11 @@ type server struct {
 	version uint32
 }
 
-func newServer(s Server) server {
+func newServer(s Server, end time.Duration) server {
 	return server{
 		Server:  s,
 		service: s.Service.ready(),
-		free:    make(minHeap, s.Workers),
+		free:    newCalendar(end),
 		hop:     s.Row.ready(),
 	}
 }
@@ -70,29 +71,49 @@ func (s *server) arrive(now, expires time.Duration, r *random) (cause, time.Dura
 		return full, now + s.RoundTrip
 	}
 	if s.DropExpired && begin >= expires {
+		s.occupy(begin)
 		return expired, never
 	}
 	done := begin + s.work(now, begin, r)
-	if len(s.free) > 0 {
-		s.free.replace(uint64(done))
-	}
+	s.occupy(done)
 	if fails {
 		return failed, done + s.RoundTrip
 	}
 	return served, done + s.RoundTrip
 }
 
-// turn returns when an attempt that comes now will be served; false: the queue is full.
+// turn takes the worker that is free first, and returns when that is; false: the queue is full.
 func (s *server) turn(now time.Duration) (time.Duration, bool) {
-	if len(s.free) == 0 || time.Duration(s.free[0]) <= now {
+	if s.Workers == 0 {
+		return now, true
+	}
+	for s.busy > 0 {
+		if _, _, ok := s.free.pop(now + 1); !ok {
+			break
+		}
+		s.busy--
+	}
+	if s.busy < s.Workers {
 		return now, true
 	}
 	if s.Queue != 0 && s.queue(now) >= max(s.Queue, 0) {
 		return 0, false
 	}
-	begin := time.Duration(s.free[0])
+	begin, _, ok := s.free.pop(never)
+	if !ok {
+		begin = s.free.end
+	}
+	s.busy--
 	s.waiting.push(begin)
 	return begin, true
+}
+
+// occupy keeps the worker that was taken until some time.
+func (s *server) occupy(until time.Duration) {
+	if s.Workers > 0 {
+		s.busy++
+		s.free.push(until, 0)
+	}
 }
 
 // work is how long an attempt takes that comes now and is begun later.
