@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/breaker"
@@ -101,4 +102,26 @@ func ExampleGate() {
 	// Output:
 	// taken during an attempt: 1
 	// taken afterwards: 0
+}
+
+// Why does a breaker not close? What it knows of itself is plain data.
+func Example_breakerStuckOpen() {
+	b := &breaker.Breaker{Name: "ocr", Failures: 2, Cooldown: time.Hour}
+	policy := &rebound.Policy{Attempts: 2, Backoff: quickly, Breaker: b}
+	down := func(context.Context) error { return errors.New("connection reset") }
+
+	rebound.Run(context.Background(), policy, down)
+	b.HalfOpen() // as if the hour had passed
+	rebound.Run(context.Background(), policy, down)
+
+	s := b.Snapshot()
+	fmt.Println(s.Name, "is", s.State, "because:", s.Why)
+	fmt.Println("failure:", s.OpenedBy)
+	fmt.Println("times opened:", s.Opened, "forced:", s.Forced)
+	fmt.Println("next probe in an hour:", s.Remaining > 59*time.Minute)
+	// Output:
+	// ocr is open because: probe failed
+	// failure: connection reset
+	// times opened: 2 forced: false
+	// next probe in an hour: true
 }
