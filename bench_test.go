@@ -7,6 +7,7 @@ import (
 
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/breaker"
+	"github.com/rebound-go/rebound/budget"
 )
 
 // BenchmarkDo measures what a call costs around a function that does next to nothing.
@@ -27,7 +28,7 @@ func BenchmarkDo(b *testing.B) {
 	}
 	b.Run("two failures", func(b *testing.B) {
 		b.ReportAllocs()
-		p := &rebound.Policy{Backoff: atOnce}
+		p := &rebound.Policy{Backoff: atOnce, Budget: budget.Unlimited}
 		for b.Loop() {
 			n := 0
 			_, _ = rebound.Do(ctx, p, func(context.Context) (int, error) {
@@ -36,9 +37,6 @@ func BenchmarkDo(b *testing.B) {
 				}
 				return n, nil
 			})
-			for range 20 {
-				p.Success()
-			}
 		}
 	})
 }

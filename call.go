@@ -17,10 +17,11 @@ type call struct {
 	ctx     context.Context
 	p       *Policy
 	attempt int           // attempts begun
-	start   time.Time     // zero until somebody needs it
+	start   time.Duration // on the clock of now, once it is
 	prev    time.Duration // the wait before this attempt
 	result  fault.Result  // of this attempt
 	late    bool          // the caller's deadline passed in the middle of this attempt
+	started bool          // somebody needed the start
 	broke   bool          // the body of an Attempts loop has left it
 	fault   fault.Fault   // of the last attempt that failed
 	last    error         // its error
@@ -31,10 +32,19 @@ type call struct {
 func newCall(ctx context.Context, p *Policy) call {
 	c := call{ctx: ctx, p: p}
 	if p.MaxElapsed > 0 || p.Observe != nil {
-		c.start = time.Now()
+		c.begin()
 	}
 	return c
 }
+
+func (c *call) begin() { c.start, c.started = now(), true }
+
+func (c *call) elapsed() time.Duration { return now() - c.start }
+
+// now is a clock of which only differences mean something. It costs half of what time.Now does.
+func now() time.Duration { return time.Since(epoch) }
+
+var epoch = time.Now()
 
 // plain reports whether a first attempt that succeeds needs no account: there is nothing but
 // perhaps a breaker around fn, and nobody asks for times.
@@ -130,7 +140,7 @@ func (c *call) attemptTimeout() time.Duration {
 	if c.p.MaxElapsed == 0 {
 		return c.p.AttemptTimeout
 	}
-	return min(c.p.AttemptTimeout, c.p.MaxElapsed-time.Since(c.start))
+	return min(c.p.AttemptTimeout, c.p.MaxElapsed-c.elapsed())
 }
 
 // judge notes how the attempt ended, for its gates and for failed.
@@ -203,8 +213,8 @@ func (e *timeoutError) Timeout() bool { return true }
 // attempt is due, after having waited for it, or else the error to stop with.
 func (c *call) failed(err error) error {
 	c.last = err
-	if c.start.IsZero() {
-		c.start = time.Now()
+	if !c.started {
+		c.begin()
 	}
 	switch {
 	case c.broke:
@@ -223,7 +233,9 @@ func (c *call) failed(err error) error {
 	if refusal := c.p.TakeRetry(c.fault); refusal != nil {
 		return c.stop(OutOfBudget, refusal)
 	}
-	c.event(Event{Kind: Retrying, Fault: c.fault, Err: err, Delay: d.Delay})
+	if c.p.Observe != nil {
+		c.event(Event{Kind: Retrying, Fault: c.fault, Err: err, Delay: d.Delay})
+	}
 	if !wait(c.ctx, d.Delay) {
 		c.p.returnRetry(c.fault)
 		return c.stop(Canceled, context.Cause(c.ctx))
@@ -234,14 +246,11 @@ func (c *call) failed(err error) error {
 
 func (c *call) state() State {
 	s := State{Attempt: c.attempt, Prev: c.prev, U: rand.Float64()}
-	deadline, ok := c.ctx.Deadline()
-	if c.p.MaxElapsed == 0 && !ok {
-		return s
+	if c.p.MaxElapsed > 0 {
+		s.Elapsed = c.elapsed()
 	}
-	now := time.Now()
-	s.Elapsed = now.Sub(c.start)
-	if ok {
-		s.Left = max(deadline.Sub(now), 1)
+	if deadline, ok := c.ctx.Deadline(); ok {
+		s.Left = max(time.Until(deadline), 1)
 	}
 	return s
 }
@@ -273,28 +282,29 @@ func (c *call) stop(r Reason, cause error) error {
 	if r == Canceled {
 		e.ctxErr = c.ctx.Err()
 	}
-	if !c.start.IsZero() {
-		e.Elapsed = time.Since(c.start)
+	if c.started {
+		e.Elapsed = c.elapsed()
 	}
 	if c.fault.Kind == fault.None && c.last != nil {
 		c.p.deposit() // an answer: the service is well
 	}
-	c.event(Event{Kind: GaveUp, Fault: c.fault, Err: e, Elapsed: e.Elapsed, Reason: r})
+	if c.p.Observe != nil {
+		c.event(Event{Kind: GaveUp, Fault: c.fault, Err: e, Elapsed: e.Elapsed, Reason: r})
+	}
 	return e
 }
 
 func (c *call) succeeded() {
 	c.p.deposit()
-	c.event(Event{Kind: Succeeded})
+	if c.p.Observe != nil {
+		c.event(Event{Kind: Succeeded})
+	}
 }
 
 func (c *call) event(e Event) {
-	if c.p.Observe == nil {
-		return
-	}
 	e.Policy, e.Attempt = c.p.Name, c.attempt
 	if e.Elapsed == 0 {
-		e.Elapsed = time.Since(c.start)
+		e.Elapsed = c.elapsed()
 	}
 	c.p.Observe(c.ctx, e)
 }
