@@ -6,7 +6,7 @@ var (
 	throttled = finding{rank: code, kind: RateLimited, sent: NotDone}
 	crowded   = finding{rank: code, kind: Overloaded, sent: NotDone}
 	tooSlow   = finding{rank: code, kind: Transient, flags: timeout}
-	passing   = finding{rank: code, kind: Transient}
+	hiccup    = finding{rank: code, kind: Transient}
 	never     = finding{rank: code, kind: Permanent, sent: NotDone}
 )
 
@@ -32,8 +32,8 @@ var words = map[string]finding{
 	"RequestTimeoutException": tooSlow,
 	"TimeoutError":            tooSlow,
 
-	"ModelErrorException":           passing, // Bedrock, 424
-	"ModelNotReadyException":        passing, // Bedrock, 429
+	"ModelErrorException":           hiccup,  // Bedrock, 424
+	"ModelNotReadyException":        hiccup,  // Bedrock, 429
 	"ModelTimeoutException":         tooSlow, // Bedrock, 408
 	"ServiceUnavailableException":   {rank: code, kind: Overloaded},
 	"ServiceQuotaExceededException": never,

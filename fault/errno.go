@@ -26,12 +26,12 @@ func readErrno(t reflect.Type) reader {
 func errno(e syscall.Errno) finding {
 	switch e {
 	case syscall.ECONNREFUSED, wsaRefused,
-		syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.EHOSTDOWN, syscall.ENETDOWN,
+		syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.ENETDOWN,
 		wsaHostUnreachable, wsaNetUnreachable, wsaHostDown, wsaNetDown,
 		syscall.EADDRNOTAVAIL, wsaNoAddress:
 		return finding{rank: fact, kind: Transient, sent: NotSent, flags: connection | local}
 	case syscall.ECONNRESET, syscall.ECONNABORTED, syscall.EPIPE, syscall.ENETRESET,
-		syscall.ENOTCONN, syscall.ESHUTDOWN,
+		syscall.ENOTCONN,
 		wsaReset, wsaAborted, wsaNetReset, wsaNotConnected, wsaShutdown:
 		return finding{rank: fact, kind: Transient, flags: connection}
 	case syscall.ETIMEDOUT, wsaTimedOut:

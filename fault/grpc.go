@@ -91,7 +91,7 @@ func readConnect(t reflect.Type) reader {
 			return f
 		}
 		if out := v.MethodByName("Meta").Call(nil); len(out) == 1 {
-			f.after, _ = RetryAfter(header(out[0]), time.Now())
+			f.after, _ = retryAfter(header(out[0]), time.Now())
 		}
 		return f
 	}

@@ -11,10 +11,9 @@ func readHopeless(t reflect.Type) reader {
 	pkg, name := base(t).PkgPath(), base(t).Name()
 	f := finding{rank: fact, kind: Permanent, detail: title(t)}
 	switch {
-	case strings.HasPrefix(pkg, "encoding/"), pkg == "strconv":
-	case pkg == "crypto/x509":
-		f.sent = NotSent
+	case strings.HasPrefix(pkg, "encoding/") && name != "" && name[0] <= 'Z', pkg == "strconv":
 	case hopelessTypes[pkg+"."+name]:
+	case pkg == "crypto/x509", connectTypes[pkg+"."+name]:
 		f.sent = NotSent
 	default:
 		return nil
@@ -22,9 +21,18 @@ func readHopeless(t reflect.Type) reader {
 	return func(error) finding { return f }
 }
 
-// hopelessTypes are such types beside those whose whole package is about bad data. None of them
-// leaves any doubt that nothing was sent.
+// hopelessTypes are such types beside those whose whole package is about bad data.
 var hopelessTypes = map[string]bool{
+	"net/http.MaxBytesError":   true,
+	"net/http.ProtocolError":   true,
+	"net/url.EscapeError":      true,
+	"net/url.InvalidHostError": true,
+	"os/exec.Error":            true,
+	"time.ParseError":          true,
+}
+
+// connectTypes are those that end a call before anything is sent.
+var connectTypes = map[string]bool{
 	"crypto/tls.AlertError":                           true,
 	"crypto/tls.CertificateVerificationError":         true,
 	"crypto/tls.ECHRejectionError":                    true,
@@ -34,10 +42,4 @@ var hopelessTypes = map[string]bool{
 	"net.InvalidAddrError":                            true,
 	"net.ParseError":                                  true,
 	"net.UnknownNetworkError":                         true,
-	"net/http.MaxBytesError":                          true,
-	"net/http.ProtocolError":                          true,
-	"net/url.EscapeError":                             true,
-	"net/url.InvalidHostError":                        true,
-	"os/exec.Error":                                   true,
-	"time.ParseError":                                 true,
 }

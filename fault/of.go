@@ -2,6 +2,7 @@ package fault
 
 import (
 	"cmp"
+	"errors"
 	"reflect"
 	"time"
 )
@@ -20,6 +21,9 @@ func Of(err error) Fault {
 	if err == nil {
 		return Fault{}
 	}
+	if ordinary(err) {
+		return Fault{Kind: Unknown, Err: err}
+	}
 	w := walk{left: maxNodes, seek: everything}
 	w.chain(err, 0)
 	if w.described != nil {
@@ -27,6 +31,24 @@ func Of(err error) Fault {
 	}
 	return w.conclude(err)
 }
+
+// ordinary reports whether err is text that nobody knows, wrapped by package fmt if at all, as most
+// errors are. It spares them a walk, whose bookkeeping takes longer than all that it would find.
+func ordinary(err error) bool {
+	for err != nil {
+		t := reflect.TypeOf(err)
+		if t != plainType && !shapeOf(t).fmtWrapper || reflect.ValueOf(err).IsNil() {
+			return false
+		}
+		if t == plainType {
+			return phraseIn(err.Error()) == nil
+		}
+		err = err.(interface{ Unwrap() error }).Unwrap()
+	}
+	return true
+}
+
+var plainType = reflect.TypeOf(errors.New(""))
 
 // ask lets d describe itself as the fault of err.
 func ask(d Described, err error) (f Fault) {
@@ -124,12 +146,16 @@ func (w *walk) chain(err error, at reach) {
 		}
 		if w.seek != marks {
 			for _, read := range s.readers {
-				w.take(read(err), &l)
+				if f := read(err); f.rank != nothing || f.flags != 0 || f.reach != 0 {
+					w.take(f, &l)
+				}
 			}
 		}
 		err = w.next(err, s, l.at)
 	}
-	w.keep(l.soft)
+	if l.soft.rank > w.best.rank {
+		w.best = l.soft
+	}
 }
 
 // next returns the error that err wraps; several it walks itself.
@@ -158,8 +184,8 @@ func (w *walk) take(f finding, l *link) {
 	w.after = cmp.Or(w.after, f.after)
 	if f.reach != 0 && l.at != neverSent {
 		l.at = f.reach
-		if l.at == neverSent && l.mine && w.best.sent == MaybeDone {
-			w.best.sent = NotSent // as a cause deeper down shows
+		if l.at == neverSent && l.mine && w.best.flags&connection != 0 {
+			w.best.sent = NotSent // what broke off never began, as its cause shows
 		}
 	}
 	switch {
@@ -173,13 +199,6 @@ func (w *walk) take(f finding, l *link) {
 		l.soft = f
 	case f.rank > w.best.rank:
 		w.best, l.mine = f, true
-	}
-}
-
-// keep makes f the best finding if it proves more than what is known.
-func (w *walk) keep(f finding) {
-	if f.rank > w.best.rank {
-		w.best = f
 	}
 }
 

@@ -16,21 +16,25 @@ const longestWait = time.Duration(1 << 62)
 // is a wait of 0 when it is past. A value that is malformed or negative counts as absent. ok says
 // whether there is a wait, which may be 0. The header is an http.Header.
 func RetryAfter(header map[string][]string, now time.Time) (wait time.Duration, ok bool) {
-	if d, ok := parseNumber(first(header, "Retry-After-Ms"), time.Millisecond); ok {
+	return retryAfter(valuesOf(header), now)
+}
+
+func retryAfter(header values, now time.Time) (time.Duration, bool) {
+	if d, ok := parseNumber(header("Retry-After-Ms"), time.Millisecond); ok {
 		return d, true
 	}
-	if v := strings.TrimSpace(first(header, "Retry-After")); v != "" {
+	if v := strings.TrimSpace(header("Retry-After")); v != "" {
 		if d, ok := parseNumber(v, time.Second); ok {
 			return d, true
 		}
-		if served, ok := parseDate(first(header, "Date"), now); ok {
+		if served, ok := parseDate(header("Date"), now); ok {
 			now = served
 		}
 		if at, ok := parseDate(v, now); ok {
 			return min(max(at.Sub(now), 0), longestWait), true
 		}
 	}
-	return parseNumber(first(header, "X-Amz-Retry-After"), time.Millisecond)
+	return parseNumber(header("X-Amz-Retry-After"), time.Millisecond)
 }
 
 // parseNumber reads digits with an optional fraction, and nothing else that a float may be.

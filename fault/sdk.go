@@ -80,14 +80,14 @@ func (s *answerShape) read(err error) finding {
 	status, head := s.answer(err)
 	f := finding{}
 	if status >= 400 {
-		f = found(Response(status, head, time.Now()))
+		f = found(response(status, head, time.Now()))
 		f.flags = statusFlags(status)
 	}
 	f = s.google(f, err)
 	for _, w := range s.words {
 		if word := w.text(err); word != "" {
 			if g := spoken(word); g.rank > f.rank {
-				g.after = max(f.after, g.after)
+				g.after, g.flags = f.after, g.flags|f.flags
 				return g
 			}
 		}
@@ -95,8 +95,8 @@ func (s *answerShape) read(err error) finding {
 	return f
 }
 
-// answer gives the status, 0 if it is not known, and the header, which may be nil.
-func (s *answerShape) answer(err error) (int, map[string][]string) {
+// answer gives the status, 0 if it is not known, and the header.
+func (s *answerShape) answer(err error) (int, values) {
 	if r := s.response.of(err); r.IsValid() && !(r.Kind() == reflect.Pointer && r.IsNil()) {
 		return number(s.status.in(r)), header(s.header.in(r))
 	}

@@ -12,10 +12,11 @@ type reader func(err error) finding
 // shape is what is known of a type of error: how to go on from it, and who can read it. A type is
 // looked at once; most have no reader at all.
 type shape struct {
-	described bool
-	pointer   bool
-	wraps     uint8
-	readers   []reader
+	described  bool
+	pointer    bool
+	fmtWrapper bool // what fmt.Errorf makes of a single %w
+	wraps      uint8
+	readers    []reader
 }
 
 const (
@@ -45,8 +46,9 @@ func shapeOf(t reflect.Type) *shape {
 
 func newShape(t reflect.Type) *shape {
 	s := &shape{
-		described: t.Implements(reflect.TypeFor[Described]()),
-		pointer:   t.Kind() == reflect.Pointer,
+		described:  t.Implements(reflect.TypeFor[Described]()),
+		pointer:    t.Kind() == reflect.Pointer,
+		fmtWrapper: called(t, "fmt", "wrapError"),
 	}
 	switch {
 	case t.Implements(reflect.TypeFor[interface{ Unwrap() error }]()):
@@ -154,16 +156,32 @@ func isBool(t reflect.Type) bool { return t.Kind() == reflect.Bool }
 
 func is[T any](t reflect.Type) bool { return t == reflect.TypeFor[T]() }
 
-// headerType is what http.Header is made of.
-var headerType = reflect.TypeFor[map[string][]string]()
+// values looks up the value of a header by its name in canonical form; "" if there is none.
+type values func(name string) string
 
-func isHeader(t reflect.Type) bool { return t.ConvertibleTo(headerType) }
+// isHeader reports whether t is an http.Header, or what one is made of.
+func isHeader(t reflect.Type) bool {
+	return has[interface{ Get(string) string }](t) || is[map[string][]string](t)
+}
 
-// header is the HTTP header in v, nil if there is none.
-func header(v reflect.Value) map[string][]string {
-	if !v.IsValid() || !v.CanConvert(headerType) {
-		return nil
+// header reads the HTTP header in v, which may be none.
+func header(v reflect.Value) values {
+	if v.IsValid() {
+		switch h := v.Interface().(type) {
+		case interface{ Get(string) string }:
+			return h.Get
+		case map[string][]string:
+			return valuesOf(h)
+		}
 	}
-	h, _ := v.Convert(headerType).Interface().(map[string][]string)
-	return h
+	return valuesOf(nil)
+}
+
+func valuesOf(header map[string][]string) values {
+	return func(name string) string {
+		if v := header[name]; len(v) > 0 {
+			return v[0]
+		}
+		return ""
+	}
 }

@@ -73,6 +73,8 @@ func readSQLite(t reflect.Type) reader {
 		return func(err error) finding {
 			return sqlite(number(reflect.ValueOf(err).MethodByName("ExtendedCode").Call(nil)[0]))
 		}
+	case isInt(t) && mentions(t, "sqlite"): // ncruces: a code is an error
+		return func(err error) finding { return sqlite(number(reflect.ValueOf(err))) }
 	case has[interface{ Code() int }](t) && !isOracle(t):
 		named := mentions(t, "sqlite")
 		return func(err error) finding { return codeMethod(err, named) }

@@ -46,11 +46,15 @@ func status(code int) (Kind, Sent) {
 // RFC 9110 has it, and a 403 RateLimited, as GitHub's secondary limits have it. The header is an
 // http.Header; now is what a date in it is compared to.
 func Response(code int, header map[string][]string, now time.Time) Fault {
+	return response(code, valuesOf(header), now)
+}
+
+func response(code int, header values, now time.Time) Fault {
 	f := Status(code)
 	if f == (Fault{}) {
 		return f
 	}
-	if after, ok := RetryAfter(header, now); ok && after > 0 {
+	if after, ok := retryAfter(header, now); ok && after > 0 {
 		f.After = after
 		switch code {
 		case 403:
@@ -59,8 +63,8 @@ func Response(code int, header map[string][]string, now time.Time) Fault {
 			f.Kind = Transient
 		}
 	}
-	if said := shouldRetry(header); said != 0 {
-		f.Kind = told(f.Kind, said)
+	if k := told(f.Kind, shouldRetry(header)); k != f.Kind {
+		f.Kind = k
 		f.Detail += ", x-should-retry"
 	}
 	return f
@@ -68,9 +72,9 @@ func Response(code int, header map[string][]string, now time.Time) Fault {
 
 // shouldRetry reads the headers by which some APIs, OpenAI's, Anthropic's and Stripe's among them,
 // say themselves what their clients should do.
-func shouldRetry(header map[string][]string) flags {
+func shouldRetry(header values) flags {
 	for _, name := range [...]string{"X-Should-Retry", "Stripe-Should-Retry"} {
-		switch first(header, name) {
+		switch header(name) {
 		case "true":
 			return retry
 		case "false":
@@ -78,12 +82,4 @@ func shouldRetry(header map[string][]string) flags {
 		}
 	}
 	return 0
-}
-
-// first is the first value of a header whose name is in its canonical form; "" if there is none.
-func first(header map[string][]string, name string) string {
-	if v := header[name]; len(v) > 0 {
-		return v[0]
-	}
-	return ""
 }

@@ -5,16 +5,11 @@ import (
 	"strings"
 )
 
-// phrase is the meaning of an error that is nothing but its text.
-type phrase struct {
-	text  string
-	exact bool // text is the whole of it, not its beginning
-	f     finding
-}
-
 var (
 	cut      = finding{rank: fact, kind: Transient, flags: connection | systemIO}
 	unsent   = finding{rank: fact, kind: Transient, sent: NotSent, flags: connection}
+	calm     = finding{rank: fact, kind: Overloaded}
+	garbled  = finding{rank: fact, kind: Transient}
 	hopeless = finding{rank: fact, kind: Permanent}
 	misuse   = finding{rank: fact, kind: Permanent, sent: NotSent}
 	answer   = finding{rank: fact, kind: None, sent: NotDone}
@@ -22,63 +17,74 @@ var (
 
 // phrases are errors that have no type of their own. Those of packages that would have to be
 // imported to compare them, and those that are not exported at all, can be told in no other way.
-var phrases = []phrase{
-	{"context canceled", true, finding{rank: fact, kind: Canceled}},
-	{"EOF", true, cut},
-	{"unexpected EOF", true, cut},
-	{"use of closed network connection", true, cut},
-	{"io: read/write on closed pipe", true, cut},
-	{"short write", true, finding{rank: hint, kind: Unknown, flags: systemIO}},
-	{"file does not exist", true, hopeless},
-	{"permission denied", true, hopeless},
-	{"executable file not found in ", false, hopeless},
+// A star stands for any text. The first match decides.
+var phrases = compiled([]phrase{
+	{"context canceled", finding{rank: fact, kind: Canceled}},
+	{"EOF", cut},
+	{"unexpected EOF", cut},
+	{"use of closed network connection", cut},
+	{"io: read/write on closed pipe", cut},
+	{"short write", finding{rank: hint, kind: Unknown, flags: systemIO}},
+	{"file does not exist", hopeless},
+	{"permission denied", hopeless},
+	{"executable file not found in *", hopeless},
 
-	{"driver: bad connection", true, unsent},
-	{"invalid connection", true, cut}, // go-sql-driver/mysql: dropped in the middle
-	{"sql: no rows in result set", true, answer},
-	{"no rows in result set", true, answer},
-	{"sql: transaction has already been committed or rolled back", true, misuse},
-	{"sql: connection is already closed", true, misuse},
-	{"sql: database is closed", true, misuse},
+	{"driver: bad connection", unsent},
+	{"invalid connection", cut}, // go-sql-driver/mysql: dropped in the middle
+	{"sql: no rows in result set", answer},
+	{"no rows in result set", answer},
+	{"sql: transaction has already been committed or rolled back", misuse},
+	{"sql: connection is already closed", misuse},
+	{"sql: database is closed", misuse},
 
-	{"http: server gave HTTP response to HTTPS client", true, misuse},
-	{"http: no Host in request URL", true, misuse},
-	{"http: nil Request", false, misuse},
-	{"http: Request", false, misuse},
-	{"http: invalid Host header", true, misuse},
-	{"http: server closed idle connection", true, cut},
-	{"net/http: invalid ", false, misuse},
-	{"net/http: can't write control character", false, misuse},
-	{"net/http: nil Context", true, misuse},
-	{"net/http: HTTP/1.x transport connection broken", false, cut},
-	{"net/http: cannot rewind body after connection loss", true, cut},
-	{"net/http: request canceled while waiting for connection", true,
+	{"http: server gave HTTP response to HTTPS client", misuse},
+	{"http: no Host in request URL", misuse},
+	{"http: nil Request*", misuse},
+	{"http: Request.*", misuse},
+	{"http: invalid Host header", misuse},
+	{"http: server closed idle connection", cut},
+	{"net/http: invalid *", misuse},
+	{"net/http: can't write control character*", misuse},
+	{"net/http: nil Context", misuse},
+	{"net/http: HTTP/1.x transport connection broken*", cut},
+	{"net/http: cannot rewind body after connection loss", cut},
+	{"net/http: request canceled while waiting for connection",
 		finding{rank: fact, kind: Canceled, sent: NotSent}},
-	{"net/http: request canceled", true, finding{rank: fact, kind: Canceled}},
-	{"unsupported protocol scheme", false, misuse},
-	{"stopped after ", false, finding{rank: fact, kind: Permanent, sent: NotDone}},
-	{`malformed HTTP response "\x15\x03`, false, misuse},   // a TLS alert: https is spoken there
-	{`malformed HTTP response "\x00\x00`, false, hopeless}, // an HTTP/2 frame
-	{"malformed HTTP ", false, finding{rank: fact, kind: Transient}},
+	{"net/http: request canceled", finding{rank: fact, kind: Canceled}},
+	{"unsupported protocol scheme*", misuse},
+	{"stopped after * redirects", hopeless},
+	{`malformed HTTP response "\x15\x03*`, misuse},   // a TLS alert: https is spoken there
+	{`malformed HTTP response "\x00\x00*`, hopeless}, // an HTTP/2 frame
+	{"malformed HTTP *", garbled},
 
-	{"http2: client conn", false, cut},
-	{"http2: Transport received ", false, cut}, // GOAWAY
-	{"http2: server sent GOAWAY", false, cut},
-	{"http2: Transport: cannot retry err", false, cut},
-	{"http2: unsupported scheme", true, misuse},
+	{"http2: client conn*", cut},
+	{"http2: *GOAWAY*ENHANCE_YOUR_CALM*", calm},
+	{"http2: Transport received *GOAWAY*", cut},
+	{"http2: server sent GOAWAY*", cut},
+	{"http2: Transport: cannot retry err*", cut},
+	{"http2: unsupported scheme", misuse},
 
-	{"tls: failed to verify certificate", false, misuse},
-	{"tls: first record does not look like a TLS handshake", true, misuse},
-	{"x509: ", false, misuse},
+	{"tls: failed to verify certificate*", misuse},
+	{"tls: first record does not look like a TLS handshake", misuse},
+	{"x509: *", misuse},
+})
+
+// phrase is the meaning of a text.
+type phrase struct {
+	pattern string
+	finding
 }
 
-// phrasesBy holds the phrases by their first byte, which almost no other error begins with.
-var phrasesBy = func() (by [128][]phrase) {
-	for _, p := range phrases {
-		by[p.text[0]] = append(by[p.text[0]], p)
+// compiled sorts phrases by their first byte, which almost no other error begins with.
+func compiled(all []phrase) (by [128][]phrase) {
+	for _, p := range all {
+		start, _, _ := strings.Cut(p.pattern, "*")
+		start, _, _ = strings.Cut(start, `"`)
+		p.detail = strings.TrimRight(start, " :.")
+		by[p.pattern[0]] = append(by[p.pattern[0]], p)
 	}
 	return by
-}()
+}
 
 // readText reads errors that wrap nothing and whose type says nothing.
 func readText(t reflect.Type) reader {
@@ -87,24 +93,42 @@ func readText(t reflect.Type) reader {
 	if !plain && b.PkgPath() != "internal/poll" && b.PkgPath() != "net/http" {
 		return nil
 	}
-	return func(err error) finding { return phraseIn(err.Error()) }
-}
-
-func phraseIn(text string) finding {
-	if text == "" || text[0] >= 128 {
+	return func(err error) finding {
+		if p := phraseIn(err.Error()); p != nil {
+			return p.finding
+		}
 		return finding{}
 	}
-	for i := range phrasesBy[text[0]] {
-		p := &phrasesBy[text[0]][i]
-		if !strings.HasPrefix(text, p.text) || p.exact && len(text) != len(p.text) {
-			continue
-		}
-		f := p.f
-		f.detail = strings.TrimRight(p.text, " :")
-		if strings.Contains(text, "ENHANCE_YOUR_CALM") {
-			f.kind, f.flags = Overloaded, 0
-		}
-		return f
+}
+
+// phraseIn is the phrase that matches text, nil if there is none.
+func phraseIn(text string) *phrase {
+	if text == "" || text[0] >= 128 {
+		return nil
 	}
-	return finding{}
+	candidates := phrases[text[0]]
+	for i := range candidates {
+		if matches(candidates[i].pattern, text) {
+			return &candidates[i]
+		}
+	}
+	return nil
+}
+
+// matches reports whether text is what pattern says. It takes the first place at which each part
+// between two stars is found, which is never wrong.
+func matches(pattern, text string) bool {
+	part, rest, star := strings.Cut(pattern, "*")
+	if !star {
+		return text == pattern
+	}
+	text, ok := strings.CutPrefix(text, part)
+	for ok && star {
+		part, rest, star = strings.Cut(rest, "*")
+		if !star {
+			return strings.HasSuffix(text, part)
+		}
+		_, text, ok = strings.Cut(text, part)
+	}
+	return false
 }
