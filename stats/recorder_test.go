@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"math"
 	"reflect"
 	"strings"
@@ -158,6 +159,15 @@ func TestRecent(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestRecentSurvives has a failure whose error cannot be printed.
+func TestRecentSurvives(t *testing.T) {
+	e := gaveUp("ocr", 1, fault.Permanent, rebound.NotRetryable)
+	e.Err = (*fs.PathError)(nil)
+	if got := observe(e).Snapshot().Recent[0].Error; got != "<nil>" {
+		t.Errorf("Error = %q, want <nil>", got)
+	}
 }
 
 func TestReset(t *testing.T) {

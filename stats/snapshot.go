@@ -2,6 +2,7 @@ package stats
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -141,7 +142,7 @@ func (f failure) plain() Failure {
 		Kind: f.event.Fault.Kind, Detail: f.event.Fault.Detail,
 	}
 	if f.event.Err != nil {
-		p.Error = f.event.Err.Error()
+		p.Error = fmt.Sprint(f.event.Err) // which survives an Error method that panics
 	}
 	return p
 }

@@ -1,0 +1,233 @@
+package reboundtest
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/fault"
+)
+
+// GateTraits tells [TestGate] what to expect of a gate beyond what holds for all.
+type GateTraits struct {
+	// Limit is how many attempts the gate lets in at the same time. 0 = this is not tested.
+	Limit int
+
+	// Failures is how many failures in a row, of kind Transient, close the gate to all further
+	// attempts, as a breaker does. 0 = this is not tested.
+	Failures int
+
+	// Cooldown is how long a gate that failures have closed stays so, before it lets an attempt in
+	// to see how things are. The tests really wait for it, some ten times. 0 = this is not tested.
+	Cooldown time.Duration
+
+	// NoAllocs says that an attempt that succeeds must not cost the gate an allocation.
+	NoAllocs bool
+}
+
+// TestGate checks that a type keeps the contract of [rebound.Gate], as the engine relies on it:
+//
+//   - a gate lets attempts in, one after the other and many at once, and stays usable;
+//
+//   - every Leave frees what its Enter took, however the attempt ended: with success, with a
+//     failure, with a panic (a zero Outcome), or Skipped because a later gate refused;
+//
+//   - what says nothing bad about the service does not close the gate: an answer, a permanent
+//     failure, a rate limit, the caller's cancellation, an attempt that was skipped;
+//
+//   - a refusal is an error that errors.Is finds, and takes nothing;
+//
+//   - an Enter that waits ends with the context, and then takes nothing either;
+//
+//   - no more than traits.Limit attempts are inside at any time;
+//
+//   - traits.Failures failures, or panics, in a row close the gate; after traits.Cooldown it lets
+//     an attempt in, whose success opens it and whose failure does not; an attempt that never
+//     returns does not keep it closed for good; one that began before the gate closed changes
+//     nothing any more.
+//
+//     func TestBulkhead(t *testing.T) {
+//     fresh := func() rebound.Gate { return NewBulkhead(3) }
+//     reboundtest.TestGate(t, fresh, reboundtest.GateTraits{Limit: 3})
+//     }
+//
+// Every call of fresh must return a gate that has seen nothing yet, shares nothing with the others,
+// and has room for a thousand attempts in a row, where it limits their rate. Run the tests with the
+// race detector.
+func TestGate(t *testing.T, fresh func() rebound.Gate, traits GateTraits) {
+	for _, check := range gateChecks {
+		if check.applies(traits) {
+			t.Run(check.name, func(t *testing.T) {
+				check.run(&gateTest{reporter: t, gate: fresh(), traits: traits})
+			})
+		}
+	}
+}
+
+// gateCheck is one of the things that TestGate checks, each with a gate of its own.
+type gateCheck struct {
+	name    string
+	applies func(GateTraits) bool
+	run     func(*gateTest)
+}
+
+var gateChecks = []gateCheck{
+	{"in a row", always, (*gateTest).inARow},
+	{"harmless outcomes", always, (*gateTest).harmless},
+	{"one panic", func(t GateTraits) bool { return t.Failures != 1 }, (*gateTest).onePanic},
+	{"ended context", always, (*gateTest).endedContext},
+	{"many at once", always, (*gateTest).manyAtOnce},
+
+	{"limit", limits, (*gateTest).limit},
+	{"every outcome frees", limits, (*gateTest).everyOutcomeFrees},
+	{"canceled in the queue", limits, (*gateTest).canceledInQueue},
+	{"freed in the queue", limits, (*gateTest).freedInQueue},
+
+	{"failures close", closes, (*gateTest).failuresClose},
+	{"panics close", closes, (*gateTest).panicsClose},
+	{"late success", closesMany, (*gateTest).lateSuccess},
+
+	{"opens again", reopens, (*gateTest).opensAgain},
+	{"failed probe", reopens, (*gateTest).failedProbe},
+	{"panicked probe", reopens, (*gateTest).panickedProbe},
+	{"skipped probe", reopens, (*gateTest).skippedProbe},
+	{"lost probe", reopensMany, (*gateTest).lostProbe},
+	{"late success beside a probe", reopensMany, (*gateTest).lateSuccessBesideProbe},
+	{"late failures", reopensMany, (*gateTest).lateFailures},
+
+	{"allocations", func(t GateTraits) bool { return t.NoAllocs }, (*gateTest).allocations},
+}
+
+func always(GateTraits) bool    { return true }
+func limits(t GateTraits) bool  { return t.Limit > 0 }
+func closes(t GateTraits) bool  { return t.Failures > 0 }
+func reopens(t GateTraits) bool { return closes(t) && t.Cooldown > 0 }
+
+// closesMany and reopensMany need room for so many attempts that one failure more closes the gate.
+func closesMany(t GateTraits) bool  { return closes(t) && (!limits(t) || t.Limit > t.Failures) }
+func reopensMany(t GateTraits) bool { return closesMany(t) && reopens(t) }
+
+// How attempts end.
+var (
+	success  = fault.Outcome{Result: fault.OK}
+	skipped  = fault.Outcome{Result: fault.Skipped}
+	panicked = fault.Outcome{}
+	failure  = failed(fault.Transient)
+)
+
+func failed(k fault.Kind) fault.Outcome {
+	return fault.Outcome{Fault: fault.Fault{Kind: k, Detail: "a test's", Err: errGateTest}}
+}
+
+const (
+	patience = 5 * time.Second        // longest time for what should happen at once
+	glance   = 100 * time.Millisecond // how long an Enter may take before it counts as waiting
+)
+
+// gateTest is the run of one check.
+type gateTest struct {
+	reporter
+	gate   rebound.Gate
+	traits GateTraits
+}
+
+// reporter is the part of testing.TB that checks need.
+type reporter interface {
+	Helper()
+	Errorf(format string, args ...any)
+	Fatalf(format string, args ...any)
+}
+
+type entered struct {
+	pass fault.Pass
+	err  error
+}
+
+// begin calls Enter, which may wait, and returns where its answer will be.
+func (g *gateTest) begin(ctx context.Context) <-chan entered {
+	answer := make(chan entered, 1)
+	go func() {
+		pass, err := g.gate.Enter(ctx)
+		answer <- entered{pass, err}
+	}()
+	return answer
+}
+
+// answer returns what Enter said.
+func (g *gateTest) answer(from <-chan entered, when string) entered {
+	g.Helper()
+	select {
+	case e := <-from:
+		return e
+	case <-time.After(patience):
+		g.Fatalf("Enter %s: has not returned after %v", when, patience)
+		return entered{}
+	}
+}
+
+// enter is an Enter that must let the attempt in.
+func (g *gateTest) enter(when string) fault.Pass {
+	g.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	e := g.answer(g.begin(ctx), when)
+	if e.err != nil {
+		g.Fatalf("Enter %s: refused with %v, want the attempt to be let in", when, e.err)
+	}
+	return e.pass
+}
+
+// try is an Enter that may be refused, at once or, if it waits, soon.
+func (g *gateTest) try(when string) entered {
+	g.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), glance)
+	defer cancel()
+	return g.answer(g.begin(ctx), when)
+}
+
+// refused is an Enter that must not let the attempt in.
+func (g *gateTest) refused(when string) {
+	g.Helper()
+	e := g.try(when)
+	if e.err == nil {
+		g.Fatalf("Enter %s: let in, want a refusal", when)
+	}
+	g.sound(e.err)
+}
+
+// closed is an Enter of a gate that closed after since: it must not let the attempt in before the
+// cooldown is over, which on a busy machine it may be.
+func (g *gateTest) closed(since time.Time, when string) {
+	g.Helper()
+	e := g.try(when)
+	switch {
+	case e.err != nil:
+		g.sound(e.err)
+	case g.traits.Cooldown > 0 && time.Since(since) >= g.traits.Cooldown:
+		g.leave(e.pass, skipped)
+	default:
+		g.Fatalf("Enter %s: let in, want a refusal", when)
+	}
+}
+
+// leave calls Leave, which must return.
+func (g *gateTest) leave(p fault.Pass, o fault.Outcome) {
+	g.Helper()
+	done := make(chan struct{})
+	go func() {
+		g.gate.Leave(p, o)
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-time.After(patience):
+		g.Fatalf("Leave has not returned after %v", patience)
+	}
+}
+
+// round is one whole attempt, which must be let in.
+func (g *gateTest) round(when string, o fault.Outcome) {
+	g.Helper()
+	g.leave(g.enter(when), o)
+}

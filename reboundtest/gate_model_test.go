@@ -1,0 +1,205 @@
+package reboundtest
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/rebound-go/rebound/fault"
+)
+
+const (
+	modelCooldown = 50 * time.Millisecond
+	modelFailures = 4
+)
+
+// bugs are what a model does wrong. The first two are no mistakes.
+type bugs struct {
+	queue  bool // who finds all places taken waits for one
+	breaks bool // failures close it
+
+	extra                       int    // places beyond the limit
+	leakOn                      string // an attempt that ends so keeps its place
+	leakOnRefusal, leakOnCancel bool   // these take one
+	deaf, mute, sleepy          bool   // in the queue: to the context, about it, for a free place
+	unmatched, stuck, alloc     bool   // errors; Leave; memory
+
+	ignorePanic, countSkipped bool
+	countOn                   string // a kind that counts as failure
+	noGenerations             bool
+	never, hasty              bool // the cooldown is endless, or none
+	anyProbe                  bool // a probe opens it, however it ended
+	leakProbe, noLease        bool // of a probe that was skipped, or lost
+}
+
+// model is a bulkhead and a circuit breaker in one, as plain as can be.
+type model struct {
+	bugs
+	places chan struct{} // nil: no limit
+	stop   chan struct{} // releases what a mistake has blocked
+
+	mu       sync.Mutex
+	lost     int // places that the next to leave will not free
+	gen      uint64
+	failures int
+	shut     bool
+	since    time.Time // when it was shut
+	probing  bool
+	probed   time.Time
+}
+
+func newModel(limit int, b bugs) *model {
+	m := &model{bugs: b, stop: make(chan struct{})}
+	if limit > 0 {
+		m.places = make(chan struct{}, limit+b.extra)
+	}
+	return m
+}
+
+var (
+	errFull = errors.New("full")
+	errShut = errors.New("shut")
+	sink    any
+)
+
+// list is an error that cannot be compared.
+type list []string
+
+func (l list) Error() string { return "refused" }
+
+func (m *model) Enter(ctx context.Context) (fault.Pass, error) {
+	if m.alloc {
+		sink = new(int)
+	}
+	if err := m.takePlace(ctx); err != nil {
+		return fault.Pass{}, err
+	}
+	pass, err := m.ask()
+	if err != nil {
+		m.freePlace()
+	}
+	return pass, err
+}
+
+func (m *model) takePlace(ctx context.Context) error {
+	if m.places == nil {
+		return nil
+	}
+	select {
+	case m.places <- struct{}{}:
+		return nil
+	default:
+	}
+	if !m.queue {
+		m.lose(m.leakOnRefusal)
+		if m.unmatched {
+			return list{"full"}
+		}
+		return errFull
+	}
+	places, ended := m.places, ctx.Done()
+	if m.sleepy {
+		places = nil
+	}
+	if m.deaf {
+		ended = nil
+	}
+	select {
+	case places <- struct{}{}:
+		return nil
+	case <-ended:
+	case <-m.stop:
+	}
+	m.lose(m.leakOnCancel)
+	if m.mute {
+		return errFull
+	}
+	return context.Cause(ctx)
+}
+
+func (m *model) lose(place bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if place {
+		m.lost++
+	}
+}
+
+func (m *model) freePlace() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.lost > 0 {
+		m.lost--
+	} else if m.places != nil {
+		<-m.places
+	}
+}
+
+// ask is the breaker's part of Enter.
+func (m *model) ask() (fault.Pass, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := time.Now()
+	if !m.shut {
+		return fault.Pass{A: m.gen}, nil
+	}
+	if m.never || !m.hasty && now.Sub(m.since) < modelCooldown {
+		return fault.Pass{}, errShut
+	}
+	if m.probing && (m.noLease || now.Sub(m.probed) < modelCooldown) {
+		return fault.Pass{}, errShut
+	}
+	m.probing, m.probed = true, now
+	m.gen++
+	return fault.Pass{A: m.gen}, nil
+}
+
+func (m *model) Leave(p fault.Pass, o fault.Outcome) {
+	if m.stuck {
+		<-m.stop
+	}
+	if m.leakOn != describe(o) {
+		m.freePlace()
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.breaks || p.A != m.gen && !m.noGenerations {
+		return
+	}
+	switch {
+	case m.good(o):
+		m.turn(false)
+	case m.bad(o):
+		m.failures++
+		if m.failures >= modelFailures || m.shut {
+			m.turn(m.failures >= modelFailures || !m.anyProbe)
+		}
+	default:
+		m.probing = m.probing && m.leakProbe
+	}
+}
+
+// turn shuts or opens the gate.
+func (m *model) turn(shut bool) {
+	if shut || m.shut {
+		m.gen++
+	}
+	m.failures, m.probing = 0, false
+	m.shut, m.since = shut, time.Now()
+}
+
+func (m *model) good(o fault.Outcome) bool {
+	return o.Result == fault.OK || o.Fault.Kind == fault.Permanent ||
+		o.Result == fault.Failed && o.Fault.Kind == fault.None && o.Fault.Err != nil
+}
+
+func (m *model) bad(o fault.Outcome) bool {
+	switch {
+	case o.Result == fault.Skipped:
+		return m.countSkipped
+	case o.Fault.Err == nil:
+		return !m.ignorePanic
+	}
+	return o.Fault.Kind == fault.Transient || o.Fault.Kind.String() == m.countOn
+}

@@ -1,0 +1,199 @@
+package reboundtest
+
+import (
+	"fmt"
+	"runtime"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/breaker"
+)
+
+// The gates of this module, and the two usual shapes of a bulkhead, keep the contract.
+func TestGateHolds(t *testing.T) {
+	cooldown := 50 * time.Millisecond
+	for name, test := range map[string]struct {
+		fresh  func() rebound.Gate
+		traits GateTraits
+	}{
+		"breaker": {
+			func() rebound.Gate { return &breaker.Breaker{Cooldown: cooldown} },
+			GateTraits{Failures: 5, Cooldown: cooldown, NoAllocs: true},
+		},
+		"breaker that one failure opens": {
+			func() rebound.Gate { return &breaker.Breaker{Failures: 1, Cooldown: cooldown} },
+			GateTraits{Failures: 1, Cooldown: cooldown, NoAllocs: true},
+		},
+		"breaker with probes and a window": {
+			func() rebound.Gate {
+				return &breaker.Breaker{
+					Failures: 3, Rate: 0.99, Probes: 3, Cooldown: cooldown,
+					SlowAfter: time.Hour, SlowRate: 1,
+				}
+			},
+			GateTraits{Failures: 3, Cooldown: cooldown, NoAllocs: true},
+		},
+		"bulkhead": {
+			func() rebound.Gate { return newModel(2, bugs{}) }, GateTraits{Limit: 2},
+		},
+		"bulkhead with a queue": {
+			func() rebound.Gate { return newModel(2, bugs{queue: true}) }, GateTraits{Limit: 2},
+		},
+		"both": {
+			func() rebound.Gate { return newModel(9, bugs{breaks: true}) },
+			GateTraits{Limit: 9, Failures: 4, Cooldown: modelCooldown},
+		},
+		"both, for one": {
+			func() rebound.Gate { return newModel(1, bugs{breaks: true, queue: true}) },
+			GateTraits{Limit: 1, Failures: 4, Cooldown: modelCooldown},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if !test.traits.NoAllocs { // which cannot be counted in parallel
+				t.Parallel()
+			}
+			TestGate(t, test.fresh, test.traits)
+		})
+	}
+}
+
+var (
+	limited = GateTraits{Limit: 2}
+	closing = GateTraits{Failures: modelFailures, Cooldown: modelCooldown}
+)
+
+// mistakes are gates that each do one thing wrong, and checks that must find it.
+var mistakes = []struct {
+	mistake string
+	bugs    bugs
+	traits  GateTraits
+	want    []string
+}{
+	{"none", bugs{}, limited, nil},
+	{"none, with a queue", bugs{queue: true}, limited, nil},
+	{"none, closing", bugs{breaks: true}, closing, nil},
+
+	{"success takes a place for good", bugs{leakOn: "with success"}, limited, []string{
+		"in a row", "harmless outcomes", "many at once", "limit", "every outcome frees",
+		"canceled in the queue", "freed in the queue"}},
+	{"a panic takes a place for good", bugs{leakOn: "with a panic"}, limited,
+		[]string{"every outcome frees"}},
+	{"a skipped attempt takes a place for good", bugs{leakOn: "as skipped"}, limited,
+		[]string{"every outcome frees", "harmless outcomes", "many at once"}},
+	{"a refusal takes a place for good", bugs{leakOnRefusal: true}, limited,
+		[]string{"limit", "every outcome frees", "canceled in the queue", "freed in the queue"}},
+	{"a canceled wait takes a place for good", bugs{queue: true, leakOnCancel: true}, limited,
+		[]string{"limit", "every outcome frees", "canceled in the queue", "freed in the queue"}},
+	{"one more than the limit", bugs{extra: 1}, limited,
+		[]string{"limit", "every outcome frees", "canceled in the queue", "freed in the queue"}},
+	{"no more than one", bugs{extra: -1}, limited,
+		[]string{"limit", "every outcome frees", "canceled in the queue", "freed in the queue",
+			"many at once", "ended context"}},
+	{"the queue does not look at the context", bugs{queue: true, deaf: true}, limited,
+		[]string{"limit", "every outcome frees", "canceled in the queue", "freed in the queue"}},
+	{"the queue hides the context's error", bugs{queue: true, mute: true}, limited,
+		[]string{"canceled in the queue"}},
+	{"those in the queue are not woken", bugs{queue: true, sleepy: true}, limited,
+		[]string{"freed in the queue"}},
+	{"the refusal does not match itself", bugs{unmatched: true}, limited,
+		[]string{"limit", "every outcome frees", "freed in the queue"}},
+	{"Leave blocks", bugs{stuck: true}, limited,
+		[]string{"in a row", "harmless outcomes", "one panic", "many at once"}},
+
+	{"it never closes", bugs{}, closing, []string{
+		"failures close", "panics close", "late success", "opens again", "failed probe",
+		"panicked probe", "skipped probe", "lost probe", "late success beside a probe",
+		"late failures"}},
+	{"panics do not count", bugs{breaks: true, ignorePanic: true}, closing,
+		[]string{"panics close", "panicked probe"}},
+	{"a rate limit counts", bugs{breaks: true, countOn: "rate_limited"}, closing,
+		[]string{"harmless outcomes"}},
+	{"cancellation counts", bugs{breaks: true, countOn: "canceled"}, closing,
+		[]string{"harmless outcomes"}},
+	{"what was skipped counts", bugs{breaks: true, countSkipped: true}, closing,
+		[]string{"harmless outcomes", "skipped probe"}},
+	{"late results count", bugs{breaks: true, noGenerations: true}, closing,
+		[]string{"late success", "late success beside a probe", "late failures"}},
+	{"it stays closed", bugs{breaks: true, never: true}, closing, []string{
+		"opens again", "failed probe", "panicked probe", "skipped probe", "lost probe",
+		"late success beside a probe", "late failures"}},
+	{"it has no cooldown", bugs{breaks: true, hasty: true}, closing,
+		[]string{"opens again", "failures close"}},
+	{"a failed probe opens it", bugs{breaks: true, anyProbe: true}, closing,
+		[]string{"failed probe", "panicked probe", "late success beside a probe"}},
+	{"a skipped probe is never given back", bugs{breaks: true, leakProbe: true}, closing,
+		[]string{"skipped probe"}},
+	{"a lost probe keeps it closed", bugs{breaks: true, noLease: true}, closing,
+		[]string{"lost probe"}},
+}
+
+func TestGateFinds(t *testing.T) {
+	for _, test := range mistakes {
+		t.Run(test.mistake, func(t *testing.T) {
+			got := findings(t, test.bugs, test.traits)
+			if test.want == nil && len(got) > 0 {
+				t.Errorf("checks failed: %q, want none", got)
+			}
+			if test.want != nil && len(got) == 0 {
+				t.Error("no check failed")
+			}
+			for _, name := range test.want {
+				if _, ok := got[name]; !ok {
+					t.Errorf("check %q passed; failed are only %q", name, got)
+				}
+			}
+		})
+	}
+}
+
+func TestGateFindsAllocations(t *testing.T) {
+	var f fakeTB
+	gate := newModel(2, bugs{alloc: true})
+	(&gateTest{reporter: &f, gate: gate}).allocations()
+	want := []string{"an attempt that succeeds costs 1 allocations, want 0"}
+	if !slices.Equal(f, want) {
+		t.Errorf("failures = %q, want %q", f, want)
+	}
+}
+
+// findings runs all checks that apply, each in a bubble, and returns what those say that failed.
+func findings(t *testing.T, b bugs, traits GateTraits) map[string]string {
+	found := map[string]string{}
+	for _, check := range gateChecks {
+		if !check.applies(traits) {
+			continue
+		}
+		synctest.Test(t, func(t *testing.T) {
+			gate := newModel(traits.Limit, b)
+			var f fakeTB
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				check.run(&gateTest{reporter: &f, gate: gate, traits: traits})
+			}()
+			<-done
+			close(gate.stop)
+			if len(f) > 0 {
+				found[check.name] = f[0]
+			}
+		})
+	}
+	return found
+}
+
+// fakeTB collects failures instead of failing.
+type fakeTB []string
+
+func (f *fakeTB) Helper() {}
+
+func (f *fakeTB) Errorf(format string, args ...any) {
+	*f = append(*f, fmt.Sprintf(format, args...))
+}
+
+func (f *fakeTB) Fatalf(format string, args ...any) {
+	f.Errorf(format, args...)
+	runtime.Goexit()
+}

@@ -1,0 +1,104 @@
+package reboundtest
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"slices"
+	"time"
+)
+
+// Step is how a [Server] meets one request. Any handler function will do; the request's context
+// ends when the client leaves.
+type Step func(http.ResponseWriter, *http.Request)
+
+// Answer is a whole answer: a status, a body, and headers given as names and values in turn.
+//
+//	Answer(429, "slow down", "Retry-After", "2")
+func Answer(status int, body string, header ...string) Step {
+	h := pairs(header)
+	return func(w http.ResponseWriter, _ *http.Request) {
+		maps.Copy(w.Header(), h)
+		w.WriteHeader(status)
+		io.WriteString(w, body)
+	}
+}
+
+// CutBody is a 200 whose connection breaks in the middle of the body: the client gets the header
+// and the given part of the body, and then io.ErrUnexpectedEOF.
+func CutBody(part string, header ...string) Step {
+	h := pairs(header)
+	return func(w http.ResponseWriter, _ *http.Request) {
+		maps.Copy(w.Header(), h)
+		io.WriteString(w, part)
+		http.NewResponseController(w).Flush()
+		hangUp()
+	}
+}
+
+// Delay lets d pass before it goes on with step, unless the client leaves before.
+func Delay(d time.Duration, step Step) Step {
+	return func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-time.After(d):
+			step(w, r)
+		case <-r.Context().Done():
+			hangUp()
+		}
+	}
+}
+
+// Hang never answers: it waits until the client leaves.
+func Hang() Step {
+	return func(_ http.ResponseWriter, r *http.Request) {
+		<-r.Context().Done()
+		hangUp()
+	}
+}
+
+// Drop closes the connection without an answer: the client gets io.EOF.
+func Drop() Step {
+	return func(http.ResponseWriter, *http.Request) { hangUp() }
+}
+
+// Reset breaks the connection without an answer: the client gets ECONNRESET.
+func Reset() Step {
+	return takeOver(func(conn net.Conn) {
+		if tcp, ok := conn.(*net.TCPConn); ok {
+			tcp.SetLinger(0) // what makes Close a reset
+		}
+	})
+}
+
+// Garbage answers with something that is not HTTP.
+func Garbage() Step {
+	return takeOver(func(conn net.Conn) { io.WriteString(conn, "SSH-2.0-not-HTTP\r\n") })
+}
+
+// takeOver does something to the connection itself, and closes it.
+func takeOver(do func(net.Conn)) Step {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			panic(fmt.Errorf("reboundtest: this step needs HTTP/1.1: %w", err))
+		}
+		do(conn)
+		conn.Close()
+	}
+}
+
+// hangUp ends a handler, and its connection with it, without another word.
+func hangUp() { panic(http.ErrAbortHandler) }
+
+func pairs(header []string) http.Header {
+	if len(header)%2 != 0 {
+		panic(fmt.Sprintf("reboundtest: headers are names and values in turn, not %q", header))
+	}
+	h := http.Header{}
+	for pair := range slices.Chunk(header, 2) {
+		h.Add(pair[0], pair[1])
+	}
+	return h
+}
