@@ -1,0 +1,142 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/breaker"
+)
+
+// pipeline takes one receipt at a time through both services.
+type pipeline struct {
+	*policies
+	client    *http.Client
+	ocrURL    string
+	visionURL string
+}
+
+// process never fails: whatever goes wrong with a receipt is part of its result, and the batch
+// goes on.
+func (p *pipeline) process(ctx context.Context, r receipt) result {
+	e, err := p.read(ctx, r)
+	if err != nil {
+		return result{id: r.id, outcome: ended(ctx, failed), err: err}
+	}
+	out := extracted
+	if e.local {
+		out = byFallback
+	}
+	category, err := p.sort(ctx, r)
+	switch {
+	case err == nil:
+		e.Category = category
+	case !errors.Is(err, breaker.ErrOpen):
+		return result{id: r.id, outcome: ended(ctx, failed), err: err}
+	case out == extracted:
+		out = skipped
+	}
+	return result{id: r.id, outcome: out, extraction: e, err: err}
+}
+
+// ended is out, unless it was Ctrl-C that brought it about.
+func ended(ctx context.Context, out outcome) outcome {
+	if ctx.Err() != nil {
+		return interrupted
+	}
+	return out
+}
+
+// read asks the OCR service what the receipt says. If that fails, or if the breaker does not even
+// let it try, the local reader has to do.
+func (p *pipeline) read(ctx context.Context, r receipt) (extraction, error) {
+	return rebound.DoElse(ctx, p.ocr,
+		func(ctx context.Context) (e extraction, err error) {
+			if err = p.post(ctx, p.ocrURL, r, &e); err == nil {
+				err = malformed(e.check())
+			}
+			return e, err
+		},
+		func(context.Context, error) (extraction, error) { return readLocally(r.image) },
+	)
+}
+
+// sort asks the vision service for the receipt's category.
+func (p *pipeline) sort(ctx context.Context, r receipt) (string, error) {
+	l, err := rebound.DoChecked(ctx, p.vision,
+		func(ctx context.Context) (l label, err error) {
+			err = p.post(ctx, p.visionURL, r, &l)
+			return l, err
+		},
+		label.check,
+	)
+	return l.Category, err
+}
+
+func (l label) check() error {
+	if l.Category == "" {
+		return malformed(errors.New("no category"))
+	}
+	return nil
+}
+
+// post sends a receipt to a service and decodes the answer. Errors of the network are returned
+// as they are: a policy knows time-outs and broken connections when it sees them.
+func (p *pipeline) post(ctx context.Context, url string, r receipt, answer any) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/"+r.id,
+		bytes.NewReader(r.image))
+	if err != nil {
+		return err
+	}
+	resp, err := p.client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body) // all of it before post returns: then ctx ends
+	if err != nil {
+		return err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return statusError(resp, body)
+	}
+	return malformed(json.Unmarshal(body, answer))
+}
+
+// malformed marks an answer that makes no sense: the next one may.
+func malformed(err error) error {
+	if err == nil {
+		return nil
+	}
+	return rebound.Transient(fmt.Errorf("malformed answer: %w", err))
+}
+
+// statusError says with a mark what a status other than 200 means for the next attempt. Marks
+// outrank policies: without one, the aggressive preset would stop at a 503.
+func statusError(resp *http.Response, body []byte) error {
+	err := fmt.Errorf("status %d: %s", resp.StatusCode, bytes.TrimSpace(body))
+	switch {
+	case resp.StatusCode == http.StatusTooManyRequests:
+		return rebound.RetryAfter(err, retryAfter(resp.Header))
+	case resp.StatusCode >= 500:
+		return rebound.Transient(err)
+	default:
+		return rebound.Permanent(err)
+	}
+}
+
+// retryAfter is the wait that a service asks for, in seconds; 0 = none.
+func retryAfter(h http.Header) time.Duration {
+	seconds, err := strconv.ParseFloat(h.Get("Retry-After"), 64)
+	if err != nil {
+		return 0
+	}
+	return time.Duration(seconds * float64(time.Second))
+}
