@@ -1,0 +1,76 @@
+package rebound
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rebound-go/rebound/fault"
+)
+
+// judge notes how the attempt ended, for its gates and for failed.
+func (c *call) judge(err error, timedOut bool) {
+	if err == nil {
+		c.result = fault.OK
+		return
+	}
+	f := c.p.Fault(c.ctx, err)
+	if timedOut && f.Kind != fault.Canceled && !fault.Marked(err) {
+		f.Kind = fault.Transient
+		if !fault.IsTimeout(err) {
+			f.Err = &timeoutError{err, c.p.AttemptTimeout}
+		}
+	}
+	c.fault, c.result = f, fault.Failed
+	c.late = f.Kind == fault.Canceled && errors.Is(c.ctx.Err(), context.DeadlineExceeded)
+}
+
+// outcome is what the attempt's gates are told of it. A caller whose patience ended with its
+// deadline says something about the service; one that went away says nothing.
+func (c *call) outcome() fault.Outcome {
+	if c.result != fault.Failed {
+		return fault.Outcome{Result: c.result}
+	}
+	o := fault.Outcome{Fault: c.fault}
+	if c.late {
+		o.Fault.Kind = fault.Transient
+	}
+	return o
+}
+
+// Fault says what err means as the outcome of an attempt made under ctx: what p.Classify makes of
+// it, marks, and the end of the caller's own context, which alone makes a failure Canceled. It is
+// for loops that are not Do. A nil error is the zero Fault.
+func (p *Policy) Fault(ctx context.Context, err error) fault.Fault {
+	if err == nil {
+		return fault.Fault{}
+	}
+	var f fault.Fault
+	if p == nil || p.Classify == nil {
+		f = fault.Of(err)
+	} else {
+		f = fault.Settle(p.Classify(err), err)
+	}
+	switch {
+	case ctx.Err() == nil && f.Kind == fault.Canceled:
+		f.Kind = fault.Transient // something else was canceled, not this call
+	case ctx.Err() == nil, f.Kind == fault.None:
+	case f.Kind == fault.Permanent && fault.Marked(err):
+	default:
+		f.Kind = fault.Canceled
+	}
+	return f
+}
+
+// timeoutError is a failure of an attempt whose own time was up, where the error does not say so.
+type timeoutError struct {
+	err error
+	d   time.Duration
+}
+
+func (e *timeoutError) Error() string {
+	return fmt.Sprintf("%v (the attempt's %v were up)", e.err, e.d)
+}
+func (e *timeoutError) Unwrap() error { return e.err }
+func (e *timeoutError) Timeout() bool { return true }
