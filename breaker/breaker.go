@@ -1,0 +1,137 @@
+// Package breaker stops calls to a service that keeps failing, so that it can recover and callers
+// are answered at once.
+//
+// A [Breaker] is closed while calls go well, opens when they fail, and after a cooldown lets a few
+// probes through whose results close it or open it again:
+//
+//	             failures                      cooldown over
+//	┌────────┐ ──────────────▶ ┌──────┐ ──────────────────────▶ ┌───────────┐
+//	│ closed │                 │ open │                         │ half-open │
+//	└────────┘                 └──────┘ ◀────────────────────── └───────────┘
+//	     ▲                                   a probe failed           │
+//	     └────────────────────────────────────────────────────────────┘
+//	                             Probes successes
+//
+// Three things may open it: failures in a row, the share of failures in a rolling window, and the
+// share of slow calls in that window. What counts as a failure: see [Breaker.Counts].
+//
+// A [Group] holds a breaker for each key, say for each host. [Bare] is the same state machine
+// without a clock and without locks, for simulators and job engines.
+package breaker
+
+import (
+	"context"
+	"time"
+
+	"github.com/rebound-go/rebound/fault"
+)
+
+// Breaker is a circuit breaker. The zero Breaker is ready: five failures in a row open it, a
+// minute later one probe decides. It is made to be shared by all goroutines that call the same
+// service; do not copy it, nor change its fields, once it is in use.
+//
+// A call that succeeds through a closed breaker without Rate and SlowRate reads one word and
+// writes nothing.
+type Breaker struct {
+	// Name is how errors, changes and snapshots call it.
+	Name string
+
+	// Failures in a row that open it. 0 means 5, or, when Rate or SlowRate is set, that failures
+	// in a row alone do not open it.
+	Failures int
+
+	// Rate is the share of failures among the calls in Window, in (0, 1], from which on it opens;
+	// it is looked at after every call. 0: no share of failures opens it.
+	Rate float64
+
+	// MinCalls is how many calls Window must hold before Rate and SlowRate are looked at. 0 means
+	// 10.
+	MinCalls int
+
+	// Window is the time that Rate and SlowRate look back. It moves on in tenths, so that a call
+	// counts for between nine tenths of it and all of it. 0 means 10 s.
+	Window time.Duration
+
+	// SlowAfter makes a call that takes at least this long a slow one, whether it succeeds or
+	// fails. 0: no call is slow.
+	SlowAfter time.Duration
+
+	// SlowRate is the share of slow calls among the calls in Window, in (0, 1], from which on it
+	// opens. With it set, a probe must also be fast: a slow one counts as failed. 0: slow calls do
+	// not matter.
+	SlowRate float64
+
+	// Cooldown is how long it stays open before it lets a probe through, and how long a probe
+	// may take: if all probes are out and the last of them began a Cooldown ago, they are given
+	// up, their results will be ignored, and another one is let through. That time doubles each
+	// time it happens, so that a service whose calls take longer than Cooldown is found healthy
+	// as well. 0 means 60 s.
+	Cooldown time.Duration
+
+	// CooldownJitter lengthens every cooldown by a random part of it, up to this share, so that
+	// a fleet does not probe in step: 0.1 means between Cooldown and 1.1 Cooldown. It is drawn
+	// when the breaker opens. 0: cooldowns are exact.
+	CooldownJitter float64
+
+	// Probes is how many calls a half-open breaker lets through at a time, and how many of them
+	// must succeed to close it; one that fails opens it. 0 means 1; at most 4095.
+	Probes int
+
+	// Counts says which failures count. Nil means those of kind Transient, Overloaded and Unknown.
+	// A failure that does not count is a success, since the server answered, unless it says
+	// nothing about the server: those of kind RateLimited and Canceled, and Permanent ones that
+	// were never sent, are neither. Nor is a call that a later gate refused. An answer (kind None)
+	// is always a success and a panic always a failure; Counts is not asked about them.
+	Counts func(fault.Fault) bool
+
+	// OnChange is told of every change of state, one at a time and in order, on the goroutine of
+	// some caller. No lock is held meanwhile: it may call the breaker's methods. Nil: nobody is.
+	OnChange func(Change)
+
+	cell cell
+}
+
+// Enter asks whether a call may be made, and returns the pass that [Breaker.Leave] wants when the
+// call has ended, or else an [*OpenError]. It never waits.
+func (b *Breaker) Enter(context.Context) (fault.Pass, error) {
+	if w := word(b.cell.word.Load()); w.plain() && b.SlowAfter == 0 {
+		return fault.Pass{A: uint64(w.gen())}, nil
+	}
+	return b.cell.enter(b.owner())
+}
+
+// Leave reports how a call that [Breaker.Enter] let through has ended. It must be called exactly
+// once for every pass, panics included: deferred, then, and a zero Outcome stands for a panic. A
+// result from before the last change of state is ignored.
+func (b *Breaker) Leave(p fault.Pass, o fault.Outcome) {
+	if o.Result == fault.OK && b.cell.succeed(b, p) {
+		return
+	}
+	b.cell.leave(b.owner(), p, b.judge(o), o.Fault)
+}
+
+// State says how the next call would be met: an open breaker whose cooldown is over is [HalfOpen],
+// since that call would be its probe.
+func (b *Breaker) State() State { return b.cell.state() }
+
+// ForceOpen opens the breaker until [Breaker.ForceClose], [Breaker.HalfOpen] or [Breaker.Reset]:
+// no cooldown ends it.
+func (b *Breaker) ForceOpen() { b.cell.force(b.owner(), Open) }
+
+// ForceClose closes the breaker, with clean counts, and keeps it closed whatever the calls do,
+// until [Breaker.ForceOpen], [Breaker.HalfOpen] or [Breaker.Reset]. It goes on counting.
+func (b *Breaker) ForceClose() { b.cell.force(b.owner(), Closed) }
+
+// HalfOpen makes the next calls probes, whatever the state was and whether or not it was forced.
+func (b *Breaker) HalfOpen() { b.cell.turn(b.owner(), HalfOpen) }
+
+// Reset closes the breaker, forced or not, with clean counts. Results of calls under way are
+// ignored.
+func (b *Breaker) Reset() { b.cell.turn(b.owner(), Closed) }
+
+// Snapshot returns what is to be known about the breaker now.
+func (b *Breaker) Snapshot() Snapshot { return b.cell.snapshot(b.owner()) }
+
+func (b *Breaker) owner() owner { return owner{cfg: b, name: b.named} }
+
+func (b *Breaker) named() string { return b.Name }

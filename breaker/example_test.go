@@ -1,0 +1,193 @@
+package breaker_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rebound-go/rebound/breaker"
+	"github.com/rebound-go/rebound/fault"
+)
+
+// guarded makes one call through a breaker, as rebound.Do does with Policy.Breaker. The deferred
+// Leave sees a zero Outcome, a failure, if f panics.
+func guarded(b *breaker.Breaker, f func() error) error {
+	pass, err := b.Enter(context.Background())
+	if err != nil {
+		return err
+	}
+	var out fault.Outcome
+	defer func() { b.Leave(pass, out) }()
+	if err = f(); err == nil {
+		out.Result = fault.OK
+	} else {
+		out.Fault = fault.Of(err)
+	}
+	return err
+}
+
+func Example() {
+	b := &breaker.Breaker{Name: "ocr", Failures: 3, Cooldown: time.Minute}
+	down := func() error { return errors.New("no answer") }
+	for range 4 {
+		err := guarded(b, down)
+		fmt.Println(err, errors.Is(err, breaker.ErrOpen))
+	}
+	// Output:
+	// no answer false
+	// no answer false
+	// no answer false
+	// breaker ocr is open for another 1m0s (failures in a row) true
+}
+
+func ExampleBreaker_Enter() {
+	b := &breaker.Breaker{Name: "ocr"}
+	ctx := context.Background()
+	for i := range 6 {
+		pass, err := b.Enter(ctx)
+		var open *breaker.OpenError
+		if errors.As(err, &open) {
+			fmt.Println("call", i+1, "refused; some time left:", open.Remaining() > 0)
+			return
+		}
+		b.Leave(pass, fault.Outcome{Fault: fault.Fault{Kind: fault.Transient}})
+	}
+	// Output: call 6 refused; some time left: true
+}
+
+// Failures in a row say little where many callers share a service that fails half of the time: a
+// share of the calls in a window says more.
+func ExampleBreaker_failureRate() {
+	b := &breaker.Breaker{Rate: 0.5, MinCalls: 10, Window: 30 * time.Second}
+	for i := range 10 {
+		guarded(b, func() error {
+			if i%2 == 0 {
+				return errors.New("no answer")
+			}
+			return nil
+		})
+	}
+	s := b.Snapshot()
+	fmt.Printf("%v: %s, %.0f %% of %d calls\n", s.State, s.Why, 100*s.FailureRate, s.Calls)
+	// Output: open: failure rate, 50 % of 10 calls
+}
+
+// A service that answers ever more slowly is about to fail. The time is made up here, with Bare.
+func ExampleBreaker_slowCalls() {
+	cfg := &breaker.Breaker{SlowAfter: 2 * time.Second, SlowRate: 0.5, MinCalls: 4}
+	var s breaker.Bare
+	now := time.Duration(0)
+	for _, took := range []time.Duration{time.Second, time.Second, 2 * time.Second, 3 * time.Second} {
+		pass, _ := s.EnterAt(cfg, now)
+		now += took
+		why := s.LeaveAt(cfg, now, pass, fault.Outcome{Result: fault.OK}, 0)
+		fmt.Printf("%v: %v %q\n", took, s.StateAt(now), why)
+	}
+	// Output:
+	// 1s: closed ""
+	// 1s: closed ""
+	// 2s: closed ""
+	// 3s: open "slow calls"
+}
+
+// A simulator drives any number of breakers through one configuration, with a clock of its own.
+func ExampleBare() {
+	cfg := &breaker.Breaker{Failures: 1, Cooldown: 10 * time.Second}
+	var s breaker.Bare
+	for now := time.Duration(0); now <= 15*time.Second; now += 5 * time.Second {
+		pass, ok := s.EnterAt(cfg, now)
+		if !ok {
+			fmt.Println(now, "refused for another", s.RemainingAt(now))
+			continue
+		}
+		o := fault.Outcome{} // a failure
+		if now > 0 {
+			o.Result = fault.OK
+		}
+		why := s.LeaveAt(cfg, now, pass, o, 0)
+		fmt.Printf("%v %v %q\n", now, s.StateAt(now), why)
+	}
+	// Output:
+	// 0s open "failures in a row"
+	// 5s refused for another 5s
+	// 10s closed "probes succeeded"
+	// 15s closed ""
+}
+
+func ExampleGroup() {
+	g := &breaker.Group[string]{Template: breaker.Breaker{Name: "fetch", Failures: 2}}
+	for _, host := range []string{"a.example", "b.example", "a.example", "a.example"} {
+		b := g.For(host)
+		pass, err := b.Enter(context.Background())
+		if err != nil {
+			fmt.Println(err)
+			continue
+		}
+		b.Leave(pass, fault.Outcome{Fault: fault.Fault{Kind: fault.Transient, Detail: "status 503"}})
+	}
+	// Output: breaker fetch/a.example is open for another 1m0s (failures in a row: status 503)
+}
+
+// All feeds debug pages and metrics.
+func ExampleGroup_All() {
+	var g breaker.Group[int]
+	for shard := range 100 {
+		if pass, err := g.For(shard).Enter(context.Background()); err == nil {
+			o := fault.Outcome{Result: fault.OK}
+			if shard == 42 {
+				o = fault.Outcome{} // a panic
+			}
+			g.For(shard).Leave(pass, o)
+		}
+	}
+	for shard, s := range g.All() {
+		fmt.Println(shard, s.State, s.Failures)
+	}
+	// Output: 42 closed 1
+}
+
+func ExampleBreaker_ForceOpen() {
+	b := &breaker.Breaker{Name: "billing"}
+	b.ForceOpen() // maintenance: no cooldown ends it
+	_, err := b.Enter(context.Background())
+	fmt.Println(err)
+
+	b.HalfOpen() // try it
+	fmt.Println(b.State())
+	b.Reset() // or just believe it
+	fmt.Println(b.State())
+	// Output:
+	// breaker billing is forced open
+	// half-open
+	// closed
+}
+
+// A breaker that seems stuck open says since when, why, and what would have to happen.
+func ExampleBreaker_Snapshot() {
+	b := &breaker.Breaker{Name: "ocr", Failures: 2}
+	for range 2 {
+		guarded(b, func() error { return errors.New("no answer") })
+	}
+	s := b.Snapshot()
+	fmt.Println(s.Name, s.State, "because of", s.Why)
+	fmt.Println("opened", s.Opened, "times, last by:", s.OpenedBy)
+	fmt.Println("a probe may come in", s.Remaining.Round(time.Second))
+	// Output:
+	// ocr open because of failures in a row
+	// opened 1 times, last by: no answer
+	// a probe may come in 1m0s
+}
+
+func ExampleBreaker_OnChange() {
+	b := &breaker.Breaker{Name: "ocr", Failures: 1, OnChange: func(c breaker.Change) {
+		fmt.Printf("%s: %v → %v, %s\n", c.Name, c.From, c.To, c.Why)
+	}}
+	guarded(b, func() error { return errors.New("no answer") })
+	b.HalfOpen()
+	guarded(b, func() error { return nil })
+	// Output:
+	// ocr: closed → open, failures in a row
+	// ocr: open → half-open, asked for
+	// ocr: half-open → closed, probes succeeded
+}

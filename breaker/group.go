@@ -1,0 +1,240 @@
+package breaker
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rebound-go/rebound/fault"
+)
+
+const defaultIdle = 10 * time.Minute
+
+// Group is a breaker for each key: for each host, model, shard. The zero Group is ready, and made
+// to be shared; do not copy it.
+//
+// It remembers no more than it must. While only failures in a row count, a key that does well
+// takes no memory at all. A closed breaker is forgotten once its key has not been used for Idle,
+// with the failures it had; one that is open, half-open or forced never is: [Keyed.Reset] those
+// whose key will not be seen again.
+type Group[K comparable] struct {
+	// Template configures every breaker. Its Name, a slash and the key make up the breaker's
+	// name; without a Name it is the key alone.
+	Template Breaker
+
+	// Idle is how long a closed breaker is remembered after its last use, at least; never less
+	// than the template's Window. Memory is given back when new keys fail, and by All. 0 means
+	// 10 min.
+	Idle time.Duration
+
+	cells sync.Map // of K to *cell
+	live  atomic.Int64
+
+	// Generations are numbered throughout the group. So a pass that was given out for a key that
+	// the group knew nothing about tells whether it is older than what it learnt since: its
+	// generation is the group's last. Cells begin with floor, the newest one forgotten.
+	seq, floor atomic.Uint32
+	swept      atomic.Int64 // the clock when idle cells were last looked for
+}
+
+// Validate returns an error that names the first field that makes no sense, as
+// [Breaker.Validate] does.
+func (g *Group[K]) Validate() error {
+	if g.Idle < 0 {
+		return g.Template.wrong("Idle", g.Idle, "0 (for 10m0s) or more")
+	}
+	return g.Template.Validate()
+}
+
+// For returns the breaker of a key. It may be kept or made for every call.
+func (g *Group[K]) For(key K) Keyed[K] { return Keyed[K]{g, key} }
+
+// All goes through the breakers that the group remembers, in no particular order, and forgets the
+// idle ones.
+func (g *Group[K]) All() iter.Seq2[K, Snapshot] {
+	return func(yield func(K, Snapshot) bool) {
+		g.sweep(clock())
+		g.cells.Range(func(key, c any) bool {
+			k := key.(K)
+			return yield(k, c.(*cell).snapshot(g.For(k).owner()))
+		})
+	}
+}
+
+// find returns nil for a key that the group knows nothing about.
+func (g *Group[K]) find(key K) *cell {
+	if g.live.Load() == 0 {
+		return nil
+	}
+	if c, ok := g.cells.Load(key); ok {
+		return c.(*cell)
+	}
+	return nil
+}
+
+// use calls f with the cell of a key, a new one if need be, until f finds it alive.
+func (g *Group[K]) use(key K, f func(*cell) bool) {
+	for {
+		c := g.find(key)
+		if c == nil {
+			c = g.add(key)
+		}
+		if f(c) {
+			return
+		}
+		g.drop(key, c)
+	}
+}
+
+func (g *Group[K]) add(key K) *cell {
+	g.sweepSometimes()
+	c := new(cell)
+	c.word.Store(uint64(word(0).numbered(g.floor.Load())))
+	if old, loaded := g.cells.LoadOrStore(key, c); loaded {
+		return old.(*cell)
+	}
+	g.live.Add(1)
+	return c
+}
+
+// drop takes a dead cell out of the map, unless somebody did already.
+func (g *Group[K]) drop(key K, c *cell) {
+	if g.cells.CompareAndDelete(key, c) {
+		g.live.Add(-1)
+	}
+}
+
+func (g *Group[K]) sweepSometimes() {
+	now, last := clock(), g.swept.Load()
+	if now-time.Duration(last) >= g.idle()/2 && g.swept.CompareAndSwap(last, int64(now)) {
+		g.sweep(now)
+	}
+}
+
+func (g *Group[K]) sweep(now time.Duration) {
+	g.cells.Range(func(key, c any) bool {
+		g.retire(key.(K), c.(*cell), now-g.idle())
+		return true
+	})
+}
+
+// retire forgets the cell of a key, if that may be forgotten.
+func (g *Group[K]) retire(key K, c *cell, before time.Duration) {
+	if gen, ok := c.retire(&g.Template, before); ok {
+		g.raise(gen)
+		g.drop(key, c)
+	}
+}
+
+// raise lifts floor to gen.
+func (g *Group[K]) raise(gen uint32) {
+	for {
+		old := g.floor.Load()
+		if int32(gen-old) <= 0 || g.floor.CompareAndSwap(old, gen) {
+			return
+		}
+	}
+}
+
+func (g *Group[K]) idle() time.Duration {
+	d := g.Idle
+	if d <= 0 {
+		d = defaultIdle
+	}
+	if g.Template.windowed() {
+		d = max(d, g.Template.width()*buckets)
+	}
+	return d
+}
+
+// Keyed is the breaker of one key of a [Group]. Its methods are those of [Breaker].
+type Keyed[K comparable] struct {
+	group *Group[K]
+	key   K
+}
+
+// Enter is [Breaker.Enter] for the key.
+func (k Keyed[K]) Enter(context.Context) (fault.Pass, error) {
+	g := k.group
+	unknown := word(0).numbered(g.seq.Load()) // loaded before the map: see Group.seq
+	if c := g.find(k.key); c != nil {
+		return c.enter(k.owner())
+	}
+	if g.Template.timed() {
+		return g.Template.pass(unknown, clock()), nil
+	}
+	return g.Template.pass(unknown, 0), nil
+}
+
+// Leave is [Breaker.Leave] for the key.
+func (k Keyed[K]) Leave(p fault.Pass, o fault.Outcome) {
+	g := k.group
+	c := g.find(k.key)
+	counted := g.Template.windowed()
+	if c != nil && o.Result == fault.OK && c.succeed(&g.Template, p) {
+		return
+	}
+	v := g.Template.judge(o)
+	if c == nil && (v == neither || v == good && !counted) {
+		return
+	}
+	g.use(k.key, func(c *cell) bool {
+		if !c.leave(k.owner(), p, v, o.Fault) {
+			return false
+		}
+		if v == good && !counted {
+			g.retire(k.key, c, 0)
+		}
+		return true
+	})
+}
+
+// State is [Breaker.State] for the key.
+func (k Keyed[K]) State() State {
+	if c := k.group.find(k.key); c != nil {
+		return c.state()
+	}
+	return Closed
+}
+
+// Snapshot is [Breaker.Snapshot] for the key.
+func (k Keyed[K]) Snapshot() Snapshot {
+	if c := k.group.find(k.key); c != nil {
+		return c.snapshot(k.owner())
+	}
+	return Snapshot{Name: k.named()}
+}
+
+// ForceOpen is [Breaker.ForceOpen] for the key.
+func (k Keyed[K]) ForceOpen() {
+	k.group.use(k.key, func(c *cell) bool { return c.force(k.owner(), Open) })
+}
+
+// ForceClose is [Breaker.ForceClose] for the key.
+func (k Keyed[K]) ForceClose() {
+	k.group.use(k.key, func(c *cell) bool { return c.force(k.owner(), Closed) })
+}
+
+// HalfOpen is [Breaker.HalfOpen] for the key.
+func (k Keyed[K]) HalfOpen() {
+	k.group.use(k.key, func(c *cell) bool { return c.turn(k.owner(), HalfOpen) })
+}
+
+// Reset is [Breaker.Reset] for the key.
+func (k Keyed[K]) Reset() {
+	k.group.use(k.key, func(c *cell) bool { return c.turn(k.owner(), Closed) })
+}
+
+func (k Keyed[K]) owner() owner {
+	return owner{cfg: &k.group.Template, name: k.named, seq: &k.group.seq}
+}
+
+func (k Keyed[K]) named() string {
+	if k.group.Template.Name == "" {
+		return fmt.Sprint(k.key)
+	}
+	return k.group.Template.Name + "/" + fmt.Sprint(k.key)
+}

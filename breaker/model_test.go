@@ -1,0 +1,259 @@
+package breaker_test
+
+import (
+	"context"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rebound-go/rebound/breaker"
+	"github.com/rebound-go/rebound/fault"
+)
+
+// model is a breaker as a person would explain it, without regard to speed or memory: it keeps
+// every call in a list.
+type model struct {
+	cfg   *breaker.Breaker
+	state breaker.State
+	epoch int // changes so far, and probes given up
+
+	calls   []counted     // closed: those that count
+	row     int           // closed: failures in a row
+	until   time.Duration // open
+	probing int           // half-open, as all that follow
+	passed  int
+	last    time.Duration
+	gaveUp  int
+	grid    time.Duration // when a bucket began
+}
+
+type counted struct {
+	at           time.Duration
+	failed, slow bool
+}
+
+// ticket is the model's pass.
+type ticket struct {
+	epoch int
+	began time.Duration
+}
+
+func (m *model) enter(now time.Duration) (ticket, bool) {
+	if m.state == breaker.Open && now >= m.until {
+		m.state, m.probing, m.passed, m.gaveUp = breaker.HalfOpen, 0, 0, 0
+		m.epoch++
+	}
+	switch m.state {
+	case breaker.Open:
+		return ticket{}, false
+	case breaker.HalfOpen:
+		if m.probing >= max(m.cfg.Probes, 1) {
+			if now < m.last+m.cfg.Cooldown<<m.gaveUp {
+				return ticket{}, false
+			}
+			m.probing, m.gaveUp = 0, min(m.gaveUp+1, 15)
+			m.epoch++
+		}
+		m.probing++
+		m.last = now
+	}
+	return ticket{m.epoch, now}, true
+}
+
+func (m *model) leave(now time.Duration, tk ticket, verdict rune) {
+	slow := m.cfg.SlowRate > 0 && now-tk.began >= m.cfg.SlowAfter
+	switch {
+	case tk.epoch != m.epoch:
+	case m.state == breaker.Closed && verdict != '-':
+		m.count(now, counted{now, verdict == 'f', slow})
+		if m.trips() {
+			m.open(now)
+		}
+	case m.state == breaker.HalfOpen && (verdict == 'f' || verdict == 's' && slow):
+		m.open(now)
+	case m.state == breaker.HalfOpen:
+		m.probing--
+		if verdict == 's' {
+			m.passed++
+		}
+		if m.passed >= max(m.cfg.Probes, 1) {
+			*m = model{cfg: m.cfg, epoch: m.epoch + 1, grid: now}
+		}
+	}
+}
+
+func (m *model) open(now time.Duration) {
+	m.state, m.until = breaker.Open, now+m.cfg.Cooldown
+	m.epoch++
+}
+
+func (m *model) count(now time.Duration, c counted) {
+	m.row++
+	if !c.failed {
+		m.row = 0
+	}
+	width := m.cfg.Window / 10
+	if len(m.calls) == 0 && m.epoch == 0 || now-m.grid >= m.cfg.Window {
+		m.grid = now
+	}
+	m.grid += (now - m.grid) / width * width
+	m.calls = append(m.calls, c)
+}
+
+// inWindow goes through all calls there ever were.
+func (m *model) inWindow() (calls, failed, slow float64) {
+	for _, c := range m.calls {
+		if c.at < m.grid-m.cfg.Window/10*9 {
+			continue
+		}
+		calls++
+		if c.failed {
+			failed++
+		}
+		if c.slow {
+			slow++
+		}
+	}
+	return calls, failed, slow
+}
+
+func (m *model) trips() bool {
+	row := m.cfg.Failures
+	if row == 0 && m.cfg.Rate == 0 && m.cfg.SlowRate == 0 {
+		row = 5
+	}
+	calls, failed, slow := m.inWindow()
+	enough := calls >= float64(m.cfg.MinCalls)
+	return row > 0 && m.row >= row ||
+		enough && m.cfg.Rate > 0 && failed/calls >= m.cfg.Rate ||
+		enough && m.cfg.SlowRate > 0 && slow/calls >= m.cfg.SlowRate
+}
+
+var verdicts = map[rune]fault.Outcome{'s': success, 'f': failure, '-': outcomes["limited"]}
+
+// FuzzBare plays the same random calls to a Bare and to the model.
+func FuzzBare(f *testing.F) {
+	f.Add([]byte{0, 0, 0, 0}, []byte("efefefefefe.....................e"))
+	f.Add([]byte{0, 2, 2, 1}, []byte("esef.efefe...........eeeesss"))
+	f.Add([]byte{2, 1, 1, 2}, []byte("e~es~s~f..e.~.~~.e.e.~.sse.f"))
+	f.Fuzz(func(t *testing.T, c, ops []byte) {
+		if len(c) >= 4 {
+			cfg := configOf(c)
+			compare(t, bare(cfg), cfg, ops)
+		}
+	})
+}
+
+// TestModel plays random calls that fail and take time as calls do, so that every state is seen
+// often, to the model and to every form of a breaker.
+func TestModel(t *testing.T) {
+	t.Run("bare", func(t *testing.T) { compareMany(t, 3000, bare) })
+	t.Run("breaker", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			compareMany(t, 1000, func(b *breaker.Breaker) subject { return shared(b) })
+		})
+	})
+	t.Run("group", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			compareMany(t, 1000, func(b *breaker.Breaker) subject { return shared(keyOf(b)) })
+		})
+	})
+}
+
+func compareMany(t *testing.T, n int, form func(*breaker.Breaker) subject) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	seen := map[breaker.State]int{}
+	for range n {
+		c := make([]byte, 4)
+		for i := range c {
+			c[i] = byte(rng.Uint32())
+		}
+		ops := make([]byte, 200)
+		alphabet := []string{"eeeeefsSF-~", "eeefffFs~~.", "eeeesssSf_~.", "esesesesef~"}[rng.IntN(4)]
+		for i := range ops {
+			ops[i] = alphabet[rng.IntN(len(alphabet))]
+		}
+		cfg := configOf(c)
+		for s, n := range compare(t, form(cfg), cfg, ops) {
+			seen[s] += n
+		}
+	}
+	for s := breaker.Closed; s <= breaker.HalfOpen; s++ {
+		if seen[s] < 5*n {
+			t.Errorf("%v after %d operations, want that state at least %d times", s, seen[s], 5*n)
+		}
+	}
+}
+
+const tick = 100 * time.Millisecond
+
+func configOf(c []byte) *breaker.Breaker {
+	return &breaker.Breaker{
+		Failures: int(c[0] % 4), Rate: float64(c[1]%3) / 2, MinCalls: 1 + int(c[1]/3%5),
+		SlowRate: float64(c[2]%3) / 2, SlowAfter: time.Duration(1+c[2]/3%8) * tick,
+		Probes: int(c[3] % 4), Cooldown: time.Duration(1+c[3]/4%4) * 7 * tick,
+		Window: time.Duration(1+c[0]/4%8) * 10 * tick,
+	}
+}
+
+// compare acts out ops: e begins a call; s, f and - end the oldest, and S, F and _ the newest, as
+// a success, a failure, and neither; ~ and . let one tick and ten pass, other bytes their number
+// of tenths of a tick. It returns how often each state was seen.
+func compare(
+	t *testing.T, s subject, cfg *breaker.Breaker, ops []byte,
+) map[breaker.State]int {
+	type open struct {
+		pass fault.Pass
+		tk   ticket
+	}
+	var (
+		seen  = map[breaker.State]int{}
+		m     = model{cfg: cfg}
+		now   time.Duration
+		under []open
+	)
+	for i, op := range ops {
+		var passed time.Duration
+		switch op {
+		case 'e':
+			p, err := s.Enter(context.Background())
+			tk, want := m.enter(now)
+			if (err == nil) != want {
+				t.Fatalf("%q at %v: refusal %v, want let through = %v", ops[:i+1], now, err, want)
+			}
+			if want {
+				under = append(under, open{p, tk})
+			}
+		case 's', 'f', '-', 'S', 'F', '_':
+			if len(under) == 0 {
+				continue
+			}
+			v, end := rune(op), 0
+			if newest, ok := map[rune]rune{'S': 's', 'F': 'f', '_': '-'}[v]; ok {
+				v, end = newest, len(under)-1
+			}
+			s.Leave(under[end].pass, verdicts[v])
+			m.leave(now, under[end].tk, v)
+			under = slices.Delete(under, end, end+1)
+		case '~':
+			passed = tick
+		case '.':
+			passed = 10 * tick
+		default:
+			passed = time.Duration(op) * tick / 10
+		}
+		s.wait(passed)
+		now += passed
+		want := m.state
+		if want == breaker.Open && now >= m.until {
+			want = breaker.HalfOpen
+		}
+		if got := s.state(); got != want {
+			t.Fatalf("%q at %v: state %v, want %v (%+v)", ops[:i+1], now, got, want, m)
+		}
+		seen[want]++
+	}
+	return seen
+}

@@ -1,0 +1,96 @@
+package breaker
+
+import (
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/rebound-go/rebound/fault"
+)
+
+// ErrOpen matches, under [errors.Is], every refusal of a breaker.
+var ErrOpen = errors.New("breaker open")
+
+// minEarly is the shortest time for which a timer is started.
+const minEarly = 100 * time.Millisecond
+
+// OpenError is a refusal: the breaker is open, or half-open with all its probes under way. There
+// is one for each change of state, shared by all calls refused until the next.
+type OpenError struct {
+	Name   string
+	State  State       // [Open] or [HalfOpen]
+	Forced bool        // open until somebody asks for another state
+	Why    string      // why it is in that state, as in [Change]
+	Fault  fault.Fault // the failure that opened it; zero if it was none
+
+	until time.Duration // the end of the cooldown
+	gen   uint32
+	early atomic.Bool // most of the cooldown is still to come: no need to read the clock
+}
+
+// begin sets early, and a timer that ends it well before the end of the cooldown, which only the
+// clock decides: so a timer that is late, or has to wait its turn, keeps no probe away. The timer
+// holds nothing but e, and is never stopped: one of a synctest bubble must not be, from outside.
+func (e *OpenError) begin() {
+	if e.State != Open {
+		return
+	}
+	d := (e.until - clock()) / 10 * 9
+	if !e.Forced && d < minEarly {
+		return
+	}
+	e.early.Store(true)
+	if !e.Forced {
+		time.AfterFunc(d, func() { e.early.Store(false) })
+	}
+}
+
+// lasts reports whether calls at now are refused as long as this state lasts.
+func (e *OpenError) lasts(now time.Duration) bool { return e.State == Open && now < e.until }
+
+// Remaining is what is left of the cooldown at the moment of asking: 0 if it is over, if the
+// breaker is half-open, and if it is forced open, when nobody knows.
+func (e *OpenError) Remaining() time.Duration {
+	if e.State != Open || e.Forced {
+		return 0
+	}
+	return max(e.until-clock(), 0)
+}
+
+func (e *OpenError) Error() string {
+	text := titled(e.Name)
+	switch {
+	case e.Forced:
+		return text + " is forced open"
+	case e.State == HalfOpen:
+		return text + " is half-open and its probes are under way"
+	}
+	text += " is open for another " + rounded(e.Remaining()).String() + " (" + e.Why
+	if e.Fault.Detail != "" {
+		text += ": " + e.Fault.Detail
+	}
+	return text + ")"
+}
+
+// rounded drops digits that nobody reads.
+func rounded(d time.Duration) time.Duration {
+	switch {
+	case d >= 10*time.Second:
+		return d.Round(time.Second)
+	case d >= time.Second:
+		return d.Round(100 * time.Millisecond)
+	}
+	return d.Round(time.Millisecond)
+}
+
+// Is makes every OpenError match [ErrOpen].
+func (e *OpenError) Is(target error) bool { return target == ErrOpen }
+
+// DescribeFault tells [fault.Of] that the call was never sent, and that trying again is in vain
+// before the cooldown is over: Final, so that no layer above waits and retries.
+func (e *OpenError) DescribeFault() fault.Fault {
+	return fault.Fault{
+		Kind: fault.Overloaded, Sent: fault.NotSent, Final: true,
+		After: e.Remaining(), Detail: "breaker open", Err: e,
+	}
+}

@@ -1,0 +1,82 @@
+package breaker
+
+import (
+	"time"
+
+	"github.com/rebound-go/rebound/fault"
+)
+
+// State of a breaker. It prints, and marshals to text, as "closed", "open" or "half-open". A
+// breaker that is forced open or closed is Open or Closed; its [Snapshot] says that it is forced.
+type State uint8
+
+const (
+	Closed   State = iota // calls go through
+	Open                  // calls are refused
+	HalfOpen              // some calls go through, as probes
+)
+
+func (s State) String() string {
+	if s > HalfOpen {
+		return "invalid"
+	}
+	return [...]string{"closed", "open", "half-open"}[s]
+}
+
+// MarshalText makes a State a word in JSON.
+func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// Change is a change of state. From and To are the same if only Forced changed.
+type Change struct {
+	Name     string
+	From, To State
+	Forced   bool        // To stays until somebody asks for another state
+	Why      string      // such as "failure rate" or "probe failed"; "asked for": by a method
+	Fault    fault.Fault // of the call whose end brought it about; zero if it was none, or OK
+	At       time.Time
+}
+
+// Snapshot is what is to be known about a breaker at one moment: plain data, ready for JSON and
+// for the question why it does not close.
+type Snapshot struct {
+	Name   string `json:"name"`
+	State  State  `json:"state"` // as [Breaker.State] has it
+	Forced bool   `json:"forced,omitempty"`
+
+	Since    time.Time `json:"since,omitzero"`      // of the last change of state; zero: none yet
+	Why      string    `json:"why,omitempty"`       // the reason of that change
+	Opened   int       `json:"opened"`              // how often it has opened
+	OpenedBy string    `json:"opened_by,omitempty"` // the failure that opened it last
+
+	// Remaining is what is left of the cooldown, in nanoseconds; 0 if not open, or forced.
+	Remaining time.Duration `json:"remaining_ns"`
+
+	Failures    int     `json:"failures"`     // in a row; those that opened it, if open
+	Calls       uint64  `json:"calls"`        // in the window, as all that follow; without
+	Failed      uint64  `json:"failed"`       // Rate and SlowRate there is no window,
+	Slow        uint64  `json:"slow"`         // and these are 0
+	FailureRate float64 `json:"failure_rate"` // Failed / Calls
+	SlowRate    float64 `json:"slow_rate"`    // Slow / Calls
+
+	Probing   int `json:"probing"`   // half-open: probes under way
+	Succeeded int `json:"succeeded"` // half-open: probes that succeeded
+
+	// Generation is one more with every change of state; results of calls that were let through
+	// in an earlier one are ignored.
+	Generation uint32 `json:"generation"`
+}
+
+// fill copies what the state machine knows at now.
+func (v *Snapshot) fill(s *Bare, now time.Duration) {
+	v.State, v.Forced, v.Generation = s.StateAt(now), s.word.forced(), s.word.gen()
+	v.Remaining = s.RemainingAt(now)
+	v.Failures = s.word.failures()
+	if s.word.state() == HalfOpen {
+		v.Probing, v.Succeeded = s.word.probing(), s.word.passed()
+	}
+	if s.win != nil {
+		t := s.win.totals()
+		v.Calls, v.Failed, v.Slow = t.calls, t.failed, t.slow
+		v.FailureRate, v.SlowRate = t.rate(t.failed), t.rate(t.slow)
+	}
+}

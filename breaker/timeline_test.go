@@ -1,0 +1,146 @@
+package breaker_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rebound-go/rebound/breaker"
+	"github.com/rebound-go/rebound/fault"
+)
+
+var outcomes = map[string]fault.Outcome{
+	"ok":         success,
+	"fail":       failure,
+	"transient":  {Fault: fault.Fault{Kind: fault.Transient, Err: errDown}},
+	"overloaded": {Fault: fault.Fault{Kind: fault.Overloaded, Err: errDown}},
+	"unknown":    {Fault: fault.Fault{Kind: fault.Unknown, Err: errDown}},
+	"limited":    {Fault: fault.Fault{Kind: fault.RateLimited, Err: errDown}},
+	"canceled":   {Fault: fault.Fault{Kind: fault.Canceled, Err: context.Canceled}},
+	"notfound":   {Fault: fault.Fault{Kind: fault.Permanent, Detail: "status 404"}},
+	"nohost":     {Fault: fault.Fault{Kind: fault.Permanent, Sent: fault.NotSent, Err: errDown}},
+	"answer":     {Fault: fault.Fault{Kind: fault.None, Err: errDown}},
+	"skipped":    {Result: fault.Skipped},
+	"panic":      {},
+}
+
+// subject is one of the forms of a breaker.
+type subject struct {
+	gate
+	state   func() breaker.State
+	methods map[string]func()
+	wait    func(time.Duration)
+}
+
+type controls interface {
+	gate
+	State() breaker.State
+	ForceOpen()
+	ForceClose()
+	HalfOpen()
+	Reset()
+}
+
+// shared is a Breaker, or a key of a Group, in a synctest bubble.
+func shared(b controls) subject {
+	return subject{b, b.State, map[string]func(){"forceopen": b.ForceOpen,
+		"forceclose": b.ForceClose, "halfopen": b.HalfOpen, "reset": b.Reset}, time.Sleep}
+}
+
+// bareGate is a Bare with a clock of its own.
+type bareGate struct {
+	breaker.Bare
+	cfg *breaker.Breaker
+	now time.Duration
+}
+
+func (g *bareGate) Enter(context.Context) (fault.Pass, error) {
+	p, ok := g.EnterAt(g.cfg, g.now)
+	if !ok {
+		return p, breaker.ErrOpen
+	}
+	return p, nil
+}
+
+func (g *bareGate) Leave(p fault.Pass, o fault.Outcome) { g.LeaveAt(g.cfg, g.now, p, o, 0) }
+
+func bare(cfg *breaker.Breaker) subject {
+	g := &bareGate{cfg: cfg}
+	return subject{g, func() breaker.State { return g.StateAt(g.now) }, nil,
+		func(d time.Duration) { g.now += d }}
+}
+
+func TestTimelines(t *testing.T) {
+	for _, tl := range timelines {
+		t.Run(tl.name+"/breaker", func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { play(t, shared(tl.cfg()), tl.rows) })
+		})
+		t.Run(tl.name+"/group", func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { play(t, shared(keyOf(tl.cfg())), tl.rows) })
+		})
+		if !strings.Contains(tl.rows, "force") && !strings.Contains(tl.rows, "reset") {
+			t.Run(tl.name+"/bare", func(t *testing.T) { play(t, bare(tl.cfg()), tl.rows) })
+		}
+	}
+}
+
+// keyOf is a key of a group whose breakers are all like b.
+func keyOf(b *breaker.Breaker) breaker.Keyed[string] {
+	return (&breaker.Group[string]{Template: breaker.Breaker{
+		Name: b.Name, Failures: b.Failures, Rate: b.Rate, MinCalls: b.MinCalls, Window: b.Window,
+		SlowAfter: b.SlowAfter, SlowRate: b.SlowRate, Cooldown: b.Cooldown, Probes: b.Probes,
+		CooldownJitter: b.CooldownJitter, Counts: b.Counts, OnChange: b.OnChange,
+	}}).For("key")
+}
+
+// play acts out the rows and compares the state after each.
+func play(t *testing.T, s subject, rows string) {
+	t.Helper()
+	var now time.Duration
+	passes := map[string]fault.Pass{}
+	for row := range strings.Lines(strings.TrimSpace(rows)) {
+		f := strings.Fields(row)
+		at, err := time.ParseDuration(f[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.wait(at - now)
+		now = at
+		act(t, s, passes, f[1:len(f)-1])
+		if got, want := s.state().String(), f[len(f)-1]; got != want {
+			t.Fatalf("after %q: state %s, want %s", strings.TrimSpace(row), got, want)
+		}
+		if t.Failed() {
+			t.Fatalf("in row %q", strings.TrimSpace(row))
+		}
+	}
+}
+
+// act does what one row says.
+func act(t *testing.T, s subject, passes map[string]fault.Pass, words []string) {
+	t.Helper()
+	o, whole := outcomes[words[0]]
+	method := s.methods[words[0]]
+	switch {
+	case words[0] == "enter":
+		p, err := s.Enter(t.Context())
+		if err != nil {
+			t.Errorf("refused: %v", err)
+		}
+		passes[words[1]] = p
+	case words[0] == "refused":
+		if _, err := s.Enter(t.Context()); err == nil {
+			t.Errorf("a call was let through, want it refused")
+		}
+	case len(words) == 2:
+		s.Leave(passes[words[0]], outcomes[words[1]])
+	case whole && !call(s, o):
+		t.Errorf("the call was refused")
+	case method != nil:
+		method()
+	case !whole && words[0] != "state":
+		t.Fatalf("unknown verb %q", words[0])
+	}
+}
