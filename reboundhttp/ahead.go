@@ -1,0 +1,94 @@
+package reboundhttp
+
+import (
+	"io"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	aheadBytes = 64 << 10
+	aheadTime  = time.Second
+)
+
+// ahead is the body of a bad response, the beginning of which has been read ahead: to be looked
+// at, and to free the connection. Who reads the body gets all of it. What the server sends late is
+// not waited for: a goroutine goes on with the one Read that it is in.
+type ahead struct {
+	src  io.ReadCloser
+	done chan struct{} // closed when nothing is read ahead any more; nil if it never was
+	late atomic.Bool   // time is up
+
+	mu    sync.Mutex // guards buf and err until done is closed
+	buf   []byte
+	err   error // of src
+	first [256]byte
+}
+
+// readFrom reads the beginning of resp's body, puts a in its place, and returns what it read.
+func (a *ahead) readFrom(resp *http.Response) []byte {
+	if resp.Body == nil || resp.Body == http.NoBody {
+		return nil
+	}
+	a.src, a.buf = resp.Body, a.first[:0]
+	resp.Body = a
+	if _, ok := a.src.(io.WriterTo); ok {
+		a.fill() // it is in memory: bodies that come over a network cannot write themselves
+		return a.buf
+	}
+	a.done = make(chan struct{})
+	go func() {
+		defer close(a.done)
+		a.fill()
+	}()
+	timer := time.NewTimer(aheadTime)
+	defer timer.Stop()
+	select {
+	case <-a.done:
+	case <-timer.C:
+		a.late.Store(true)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.buf
+}
+
+// fill reads until the body ends, or enough is read, or time is up. What buf holds once is not
+// changed any more, so that it can be looked at meanwhile.
+func (a *ahead) fill() {
+	buf := a.buf
+	for len(buf) < aheadBytes && !a.late.Load() {
+		if len(buf) == cap(buf) {
+			buf = append(buf, 0)[:len(buf)]
+		}
+		n, err := a.src.Read(buf[len(buf):min(cap(buf), aheadBytes)])
+		buf = buf[:len(buf)+n]
+		a.mu.Lock()
+		a.buf, a.err = buf, err
+		a.mu.Unlock()
+		if err != nil {
+			return
+		}
+	}
+}
+
+// Read gives what was read ahead, then the rest.
+func (a *ahead) Read(p []byte) (int, error) {
+	if a.done != nil {
+		<-a.done
+	}
+	switch {
+	case len(a.buf) > 0:
+		n := copy(p, a.buf)
+		a.buf = a.buf[n:]
+		return n, nil
+	case a.err != nil:
+		return 0, a.err
+	}
+	return a.src.Read(p)
+}
+
+// Close ends a Read under way, too.
+func (a *ahead) Close() error { return a.src.Close() }

@@ -1,0 +1,253 @@
+package reboundhttp
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/fault"
+)
+
+// call is one RoundTrip. It lives on the stack; what outlives it is in its record.
+type call struct {
+	t    *Transport
+	req  *http.Request // the caller's
+	plan               // what to do
+	mint bool          // an Idempotency-Key is to be made
+
+	out    *http.Request  // what is sent: req itself, if nothing is to be added
+	body   *replay        // the request's body, if req has no GetBody
+	rec    *record        // what CallOf will tell; nil while that is nothing
+	n      int            // attempts begun
+	resent int            // requests that net/http sent again by itself
+	begun  time.Time      // if the timeout of an attempt depends on it
+	ended  time.Time      // the last attempt
+	bad    *http.Response // the last attempt's, if it failed with one
+}
+
+var errNothing = errors.New("reboundhttp: Base returned neither a response nor an error")
+
+// attempt is what the policy repeats.
+func (c *call) attempt(ctx context.Context) (*http.Response, error) {
+	if c.n++; c.n == 1 {
+		c.prepare(ctx)
+	} else {
+		c.noteWait(ctx)
+		c.discard()
+	}
+	req, lim, err := c.request()
+	if err != nil {
+		return nil, err
+	}
+	resp, err := c.t.base().RoundTrip(req)
+	if err == nil && resp == nil {
+		err = rebound.Permanent(errNothing)
+	}
+	if err != nil && resp != nil && resp.Body != nil {
+		_ = resp.Body.Close()
+	}
+	if lim != nil {
+		resp, err = lim.settle(resp, err)
+	}
+	w := c.heard(err)
+	switch {
+	case err != nil:
+		err = c.failure(err, w)
+	case good(resp.StatusCode):
+		return resp, nil
+	default:
+		err = c.refusal(resp)
+	}
+	c.ended = time.Now()
+	return nil, err
+}
+
+func good(status int) bool { return status >= 100 && status < 400 }
+
+// prepare makes the request that is sent, once for all attempts.
+func (c *call) prepare(ctx context.Context) {
+	c.out = c.req
+	once := hasBody(c.req) && c.req.GetBody == nil
+	traced := c.t.traced()
+	if c.timeout > 0 && c.policy.MaxElapsed > 0 {
+		c.begun = time.Now()
+	}
+	if !once && !traced && !c.mint {
+		return
+	}
+	if traced {
+		c.rec = &record{Context: ctx}
+		ctx = c.rec.traced()
+	}
+	c.out = c.req.WithContext(ctx)
+	if c.mint {
+		c.out.Header = withKey(c.req.Header)
+	}
+	if once {
+		c.body = newReplay(c.req, c.t.maxBuffer())
+		c.out.Body, _ = c.body.open()
+		c.out.GetBody = c.body.open
+	}
+}
+
+// withKey returns a copy of h with an Idempotency-Key of 128 random bits.
+func withKey(h http.Header) http.Header {
+	h = h.Clone()
+	if h == nil {
+		h = http.Header{}
+	}
+	h.Set("Idempotency-Key", rand.Text())
+	return h
+}
+
+// request is what this attempt sends, and its limits, nil if it has none.
+func (c *call) request() (*http.Request, *limits, error) {
+	body, again := c.out.Body, c.n > 1 && hasBody(c.out)
+	if again {
+		var err error
+		if body, err = c.out.GetBody(); err != nil {
+			return nil, nil, rebound.Permanent(&bodyError{err})
+		}
+	}
+	lim := c.limits()
+	if lim == nil && !again {
+		return c.out, nil, nil
+	}
+	ctx := c.out.Context()
+	if lim != nil {
+		ctx = lim.ctx
+	}
+	req := c.out.WithContext(ctx)
+	req.Body = body
+	return req, lim, nil
+}
+
+func hasBody(req *http.Request) bool { return req.Body != nil && req.Body != http.NoBody }
+
+// bodyError is the failure to get the request's body for another attempt.
+type bodyError struct{ err error }
+
+func (e *bodyError) Error() string {
+	return "reboundhttp: the request's body for another attempt: " + e.err.Error()
+}
+func (e *bodyError) Unwrap() error { return e.err }
+
+// discard gives up the response of the attempt before. What there is of its body has been read,
+// so that its connection can serve again, unless that was too much.
+func (c *call) discard() {
+	if c.bad != nil && c.bad.Body != nil {
+		_ = c.bad.Body.Close()
+	}
+	c.bad = nil
+}
+
+// failure is the error of an attempt that got no response.
+func (c *call) failure(err error, w wire) error {
+	var header tls.RecordHeaderError
+	if errors.As(err, &header) && string(header.RecordHeader[:]) == "HTTP/" {
+		err = http.ErrSchemeMismatch // as http.Client would tell it, if it saw the error itself
+	}
+	e := attemptError{err: err, unsent: w.unsent(), spent: c.spent(), resent: c.overdone(w)}
+	if e.unsent || e.spent || e.resent {
+		return &e
+	}
+	return err
+}
+
+// refusal is the error of an attempt whose response has a bad status. It reads the response's
+// body if somebody may want it, or its connection may be wanted again.
+func (c *call) refusal(resp *http.Response) error {
+	c.bad = resp
+	f := Fault(resp, nil)
+	if !c.curious && !c.policy.Decide(rebound.State{Attempt: c.n, U: -1}, f).Retry {
+		return &StatusError{Response: resp, fault: f, known: true}
+	}
+	e := &struct { // at once, to be allocated at once
+		StatusError
+		ahead
+	}{StatusError: StatusError{Response: resp, fault: f, known: true}}
+	e.Body = e.readFrom(resp)
+	if c.spent() {
+		return &attemptError{err: &e.StatusError, spent: true}
+	}
+	return &e.StatusError
+}
+
+// spent reports whether the request cannot be sent again because its body is gone.
+func (c *call) spent() bool { return c.body != nil && c.body.spent() }
+
+// overdone reports whether net/http has sent the request more often in this one attempt than the
+// policy would have in all, as it does when a server refuses HTTP/2 streams: that is a layer below
+// that retried.
+func (c *call) overdone(w wire) bool {
+	limit := c.policy.Attempts
+	if limit == 0 {
+		limit = 3
+	}
+	return limit > 0 && w.sent > limit
+}
+
+// finish makes what RoundTrip returns of what Do returned.
+func (c *call) finish(resp *http.Response, err error) (*http.Response, error) {
+	if c.body != nil {
+		c.body.finish()
+	}
+	if c.n == 0 {
+		closeBody(c.req)
+	}
+	if err == nil {
+		c.tell(resp, nil)
+		return resp, nil
+	}
+	e := c.counted(err.(*rebound.Error))
+	if c.bad == nil || e.Reason == rebound.Canceled {
+		c.discard()
+		return nil, e
+	}
+	if c.n > 1 {
+		c.bad.Header = final(c.bad.Header)
+	}
+	c.tell(c.bad, e)
+	return c.bad, nil
+}
+
+// counted is e with the attempts that went over the wire. It copies e, which Observe has seen.
+func (c *call) counted(e *rebound.Error) *rebound.Error {
+	if c.resent == 0 {
+		return e
+	}
+	told := *e
+	told.Attempts += c.resent
+	return &told
+}
+
+// attemptError is the error of an attempt of which the Transport knows more than the error says.
+type attemptError struct {
+	err    error
+	unsent bool // no connection was had to send the request on
+	spent  bool // the body cannot be sent again
+	resent bool // net/http retried it to the end
+}
+
+func (e *attemptError) Error() string { return e.err.Error() }
+func (e *attemptError) Unwrap() error { return e.err }
+
+// DescribeFault is that of the error itself and what the Transport knows.
+func (e *attemptError) DescribeFault() fault.Fault { return e.over(fault.Of(e.err)) }
+
+func (e *attemptError) over(f fault.Fault) fault.Fault {
+	if e.unsent {
+		f = unsent(f, e.err)
+	}
+	if e.spent {
+		f.Detail = strings.TrimPrefix(f.Detail+", body sent once", ", ")
+	}
+	f.Final = f.Final || e.resent
+	f.Err = e
+	return f
+}

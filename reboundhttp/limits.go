@@ -1,0 +1,143 @@
+package reboundhttp
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+)
+
+// limits end an attempt that takes too long. They have its context, which ends when its response's
+// body is closed.
+type limits struct {
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	whole  *time.Timer   // the attempt, its body included
+	header *time.Timer   // the attempt, until the response's header is there
+	slow   *timeoutError // what header cancels it with
+	idle   time.Duration // a Read of the body
+}
+
+// limits returns what limits this attempt, or nil for nothing.
+func (c *call) limits() *limits {
+	if c.timeout|c.t.FirstByteTimeout|c.t.IdleTimeout == 0 {
+		return nil
+	}
+	l := &limits{idle: c.t.IdleTimeout}
+	l.ctx, l.cancel = context.WithCancelCause(c.out.Context())
+	if d := c.timeout; d > 0 {
+		if limit := c.policy.MaxElapsed; limit > 0 {
+			d = max(1, min(d, limit-time.Since(c.begun)))
+		}
+		l.whole = l.timer(&timeoutError{"the attempt's %v were up", d})
+	}
+	if d := c.t.FirstByteTimeout; d > 0 {
+		l.slow = &timeoutError{"no response within %v", d}
+		l.header = l.timer(l.slow)
+	}
+	return l
+}
+
+func (l *limits) timer(e *timeoutError) *time.Timer {
+	return time.AfterFunc(e.d, func() { l.cancel(e) })
+}
+
+// timeoutError says which limit an attempt ran into.
+type timeoutError struct {
+	text string
+	d    time.Duration
+}
+
+func (e *timeoutError) Error() string { return "reboundhttp: " + fmt.Sprintf(e.text, e.d) }
+func (e *timeoutError) Timeout() bool { return true }
+
+// Is makes it a context.DeadlineExceeded, as net/http's own timeouts are.
+func (e *timeoutError) Is(target error) bool { return target == context.DeadlineExceeded }
+
+// settle takes the outcome of the attempt, and lets a response live under what limits are left.
+func (l *limits) settle(resp *http.Response, err error) (*http.Response, error) {
+	if l.header != nil && !l.header.Stop() {
+		l.cancel(l.slow) // as the timer is about to do
+	}
+	if late := l.passed(); late != nil {
+		if err == nil {
+			_ = resp.Body.Close()
+		}
+		err = late
+	}
+	if err != nil {
+		l.end(nil)
+		return nil, err
+	}
+	body := &limitedBody{body: resp.Body, limits: l}
+	resp.Body = body
+	if w, ok := body.body.(io.Writer); ok { // the connection of a 101, which is no response's
+		stop(l.whole)
+		l.idle = 0
+		resp.Body = &switchedBody{body, w}
+	}
+	return resp, nil
+}
+
+// passed returns the limit that was passed, or nil.
+func (l *limits) passed() error {
+	if e, ok := context.Cause(l.ctx).(*timeoutError); ok {
+		return e
+	}
+	return nil
+}
+
+func (l *limits) end(cause error) {
+	stop(l.whole)
+	stop(l.header)
+	l.cancel(cause)
+}
+
+func stop(t *time.Timer) {
+	if t != nil {
+		t.Stop()
+	}
+}
+
+// limitedBody is the body of a response that is still under limits.
+type limitedBody struct {
+	body   io.ReadCloser
+	limits *limits
+	idle   *time.Timer
+}
+
+func (b *limitedBody) Read(p []byte) (int, error) {
+	l := b.limits
+	switch {
+	case l.idle == 0:
+	case b.idle == nil:
+		b.idle = l.timer(&timeoutError{"no data for %v", l.idle})
+	default:
+		b.idle.Reset(l.idle)
+	}
+	n, err := b.body.Read(p)
+	stop(b.idle)
+	if err == nil {
+		return n, nil
+	}
+	stop(l.whole)
+	if err != io.EOF {
+		if late := l.passed(); late != nil {
+			err = late
+		}
+	}
+	return n, err
+}
+
+func (b *limitedBody) Close() error {
+	err := b.body.Close()
+	b.limits.end(nil)
+	return err
+}
+
+// switchedBody is that of a connection that now speaks another protocol, and can be written to.
+type switchedBody struct {
+	*limitedBody
+	io.Writer
+}

@@ -1,0 +1,125 @@
+package reboundhttp
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"sync"
+)
+
+// replay is the body of a request without GetBody. It keeps what is read of it, so that further
+// attempts, and net/http itself, can read the same again, each with a reader of its own; nothing
+// is read before it is sent. Once it has grown too long to be kept, only the reader that got
+// there can go on.
+type replay struct {
+	src   io.ReadCloser
+	limit int64
+
+	reading sync.Mutex // held while src is read, which may take long
+
+	mu   sync.Mutex // guards what follows
+	kept []byte
+	n    int64 // bytes read of src; more than len(kept) if they are no longer kept
+	err  error // of src
+	last *reader
+	over bool // there will be no further reader
+}
+
+var errSpent = errors.New("it was too long to be kept, and GetBody is not set")
+
+func newReplay(req *http.Request, limit int64) *replay {
+	if req.ContentLength > limit {
+		limit = 0
+	}
+	return &replay{src: req.Body, limit: limit}
+}
+
+// open returns a new reader, from the beginning.
+func (r *replay) open() (io.ReadCloser, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.lost() {
+		return nil, errSpent
+	}
+	r.last = &reader{replay: r}
+	return r.last, nil
+}
+
+func (r *replay) lost() bool { return r.n > int64(len(r.kept)) }
+
+func (r *replay) spent() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.lost()
+}
+
+// finish closes the body as soon as the last reader is closed.
+func (r *replay) finish() {
+	r.mu.Lock()
+	r.over = true
+	now := r.last.closed
+	r.mu.Unlock()
+	if now {
+		_ = r.src.Close()
+	}
+}
+
+// reader reads a replay.
+type reader struct {
+	*replay
+	pos    int64 // guarded by replay.mu, as is
+	closed bool
+}
+
+var errClosed = errors.New("http: read from a closed request body")
+
+func (v *reader) Read(p []byte) (int, error) {
+	if n, err, ok := v.old(p); ok {
+		return n, err
+	}
+	v.reading.Lock()
+	defer v.reading.Unlock()
+	if n, err, ok := v.old(p); ok { // read by another meanwhile
+		return n, err
+	}
+	n, err := v.src.Read(p)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.n+int64(n) <= v.limit && !v.lost() {
+		v.kept = append(v.kept, p[:n]...)
+	} else if n > 0 {
+		v.kept = nil
+	}
+	v.n += int64(n)
+	v.err = err
+	v.pos = v.n
+	return n, err
+}
+
+// old reads what was read before, if there is any.
+func (v *reader) old(p []byte) (n int, err error, ok bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	switch {
+	case v.closed:
+		return 0, errClosed, true
+	case v.pos < v.n && v.lost():
+		return 0, errSpent, true
+	case v.pos < v.n:
+		n = copy(p, v.kept[v.pos:])
+		v.pos += int64(n)
+		return n, nil, true
+	}
+	return 0, v.err, v.err != nil
+}
+
+func (v *reader) Close() error {
+	v.mu.Lock()
+	last := v.over && v.last == v && !v.closed
+	v.closed = true
+	v.mu.Unlock()
+	if last {
+		return v.src.Close()
+	}
+	return nil
+}

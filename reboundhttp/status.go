@@ -1,0 +1,104 @@
+package reboundhttp
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/fault"
+)
+
+// StatusError is a response with a bad status, 400 and up, as an error: what a policy's Classify
+// and Observe see of it.
+type StatusError struct {
+	// Response is the response. Classifiers leave its body alone: it is the caller's, who gets it
+	// whole if there is no further attempt, and closed otherwise.
+	Response *http.Response
+
+	// Body is the beginning of its body, up to 64 KiB of what came within a second. It is empty
+	// if the policy has no Classify, RetryIf and Observe and would not repeat the request anyway.
+	Body []byte
+
+	fault fault.Fault // of Response, if
+	known bool
+}
+
+// longestText is how many bytes of a response's body an error quotes.
+const longestText = 200
+
+// Error gives the status and the beginning of the body, unless that is a page of HTML.
+func (e *StatusError) Error() string {
+	code := e.Response.StatusCode
+	text := strings.ToLower(http.StatusText(code))
+	if body := strings.TrimSpace(string(cut(e.Body))); body != "" && body[0] != '<' {
+		text = strings.Join(strings.Fields(body), " ")
+	}
+	if text == "" {
+		return "status " + strconv.Itoa(code)
+	}
+	return "status " + strconv.Itoa(code) + ": " + text
+}
+
+// cut returns at most the first longestText bytes of body, and no half of a character.
+func cut(body []byte) []byte {
+	if len(body) <= longestText {
+		return body
+	}
+	n := longestText
+	for n > longestText-utf8.UTFMax && !utf8.RuneStart(body[n]) {
+		n--
+	}
+	return append(body[:n:n], "…"...)
+}
+
+// DescribeFault is [Fault] of the response.
+func (e *StatusError) DescribeFault() fault.Fault {
+	if e.known {
+		return e.fault
+	}
+	return Fault(e.Response, nil)
+}
+
+// Fault says what the outcome of a request means: err if there is one, as fault.Of has it, else
+// the response's status and headers, as fault.Response has it, with the wait of [RetryAfter]. The
+// headers of a rate limit count for a 429 only, since many APIs send them with every response.
+//
+// Of a response that a [Transport] gave up on it is what the Transport made of it, and Final if
+// the request was repeated.
+func Fault(resp *http.Response, err error) fault.Fault {
+	if err != nil || resp == nil {
+		return fault.Of(err)
+	}
+	if r := recordOf(resp); r != nil {
+		if e, ok := r.call.Err.(*rebound.Error); ok {
+			return e.DescribeFault()
+		}
+	}
+	now := time.Now()
+	f := fault.Response(resp.StatusCode, resp.Header, now)
+	switch {
+	case f.Kind == fault.None:
+	case f.Kind == fault.RateLimited:
+		f.After, _ = RetryAfter(resp.Header, now)
+	default:
+		f.After, _ = asked(resp.Header, now)
+	}
+	return f
+}
+
+// final is h with the word for SDKs above not to repeat the request. It is a copy, because a Base
+// may share headers between responses.
+func final(h http.Header) http.Header {
+	h = h.Clone()
+	if h == nil {
+		h = http.Header{}
+	}
+	h.Set("X-Should-Retry", "false")
+	if h.Get("Stripe-Should-Retry") != "" {
+		h.Set("Stripe-Should-Retry", "false")
+	}
+	return h
+}

@@ -1,0 +1,147 @@
+package reboundhttp
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/breaker"
+)
+
+// Transport is an http.RoundTripper that repeats requests. The zero Transport is ready: it sends
+// through http.DefaultTransport by the zero policy, with a retry budget for each host. It may be
+// used by any number of goroutines; once in use it must not be copied, nor its fields changed.
+//
+// It never modifies a request, and returns either a response or an error. Gates and breakers
+// learn how an attempt ended when its response's header is there, not when the body was read.
+type Transport struct {
+	// Base makes the attempts. Nil = http.DefaultTransport.
+	Base http.RoundTripper
+
+	// Policy says how failures are met. Its AttemptTimeout covers the reading of the response and
+	// ends with the closing of its body. A policy without a Budget of its own gets one for each
+	// host (URL.Host), with the defaults of budget.Budget and room for the attempts of one call.
+	// Its Classify is given a *StatusError for a response with a bad status. Nil = the zero
+	// policy.
+	Policy *rebound.Policy
+
+	// Idempotent says of a request that is not idempotent by its method or by carrying an
+	// Idempotency-Key whether repeating it does no harm all the same. Nil = it does.
+	Idempotent func(*http.Request) bool
+
+	// IdempotencyKeys gives a request that would need an Idempotency-Key to be repeated a random
+	// one, the same in all of its attempts. Only for servers that honour it: net/http, too, takes
+	// the header to mean that it may send the request again by itself.
+	IdempotencyKeys bool
+
+	// Breakers holds a breaker for each host (URL.Host), to be shared or watched. It stands
+	// around each attempt, inside the policy's Gates. Nil = none.
+	Breakers *breaker.Group[string]
+
+	// FirstByteTimeout is the time from an attempt's beginning, the dialing and the sending of
+	// its body included, to its response's header. An attempt that takes longer has failed, and
+	// is repeated like others. For streams, whose end no AttemptTimeout can know. 0 = none.
+	FirstByteTimeout time.Duration
+
+	// IdleTimeout is how long a Read of a response's body may wait for data; after that it
+	// returns an error that is a timeout. What the reader does in between does not count. 0 = no
+	// limit.
+	IdleTimeout time.Duration
+
+	// MaxBuffer is how many bytes of a request's body are kept, as it is sent, to be sent again,
+	// if the request has no GetBody. Once a body is longer than this the request is no longer
+	// repeated. 0 = 1 MiB.
+	MaxBuffer int64
+
+	hosts  hosts
+	silent atomic.Int32 // responses of a Base that has not called a trace yet; see traced
+}
+
+const defaultMaxBuffer = 1 << 20
+
+// NewClient returns a client with a [Transport] that goes by p (nil = the zero policy), and no
+// Timeout.
+func NewClient(p *rebound.Policy) *http.Client {
+	return &http.Client{Transport: &Transport{Policy: p}}
+}
+
+type policyKey struct{}
+
+// WithPolicy returns a context whose requests go by p (nil = the zero policy) instead of
+// [Transport.Policy]. Unless p has a Budget, they draw on that of their host like all others.
+func WithPolicy(ctx context.Context, p *rebound.Policy) context.Context {
+	return context.WithValue(ctx, policyKey{}, p)
+}
+
+// RoundTrip sends req, again and again if need be, and returns the last response, whatever its
+// status, or a [*rebound.Error]. A Transport or a policy that makes no sense fails every request
+// with reason Invalid, before anything is sent.
+func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	c := call{t: t, req: req}
+	if err := t.plan(&c); err != nil {
+		closeBody(req)
+		return nil, &rebound.Error{Reason: rebound.Invalid, Cause: err}
+	}
+	resp, err := rebound.Do(req.Context(), c.policy,
+		func(ctx context.Context) (*http.Response, error) { return c.attempt(ctx) })
+	if err == nil && c.rec == nil && c.body == nil {
+		return resp, nil
+	}
+	return c.finish(resp, err)
+}
+
+// CloseIdleConnections closes those of Base, as http.Client.CloseIdleConnections asks it to.
+func (t *Transport) CloseIdleConnections() {
+	if c, ok := t.base().(interface{ CloseIdleConnections() }); ok {
+		c.CloseIdleConnections()
+	}
+}
+
+// Validate returns an error that names the first field that makes no sense, and says what would.
+func (t *Transport) Validate() error {
+	for _, f := range []struct {
+		field string
+		value time.Duration
+	}{
+		{"FirstByteTimeout", t.FirstByteTimeout},
+		{"IdleTimeout", t.IdleTimeout},
+	} {
+		if f.value < 0 {
+			return fmt.Errorf("reboundhttp: Transport.%s is %v: want more than 0, or 0 for none",
+				f.field, f.value)
+		}
+	}
+	if t.MaxBuffer < 0 {
+		return fmt.Errorf("reboundhttp: Transport.MaxBuffer is %d: want a number of bytes, "+
+			"or 0 for %d", t.MaxBuffer, defaultMaxBuffer)
+	}
+	if t.Breakers != nil {
+		if err := t.Breakers.Validate(); err != nil {
+			return fmt.Errorf("reboundhttp: Transport.Breakers: %w", err)
+		}
+	}
+	return t.Policy.Validate()
+}
+
+func (t *Transport) base() http.RoundTripper {
+	if t.Base == nil {
+		return http.DefaultTransport
+	}
+	return t.Base
+}
+
+func (t *Transport) maxBuffer() int64 {
+	if t.MaxBuffer == 0 {
+		return defaultMaxBuffer
+	}
+	return t.MaxBuffer
+}
+
+func closeBody(req *http.Request) {
+	if req.Body != nil {
+		_ = req.Body.Close()
+	}
+}
