@@ -12,11 +12,11 @@ import (
 // and fills a cache line.
 type entity struct {
 	random random
-	top    frame // of the first layer
-	made   uint32
-	cause  cause
-	level  uint8 // of the layer whose next attempt is due, if that is next
-	next   step
+	top    frame  // of the first layer
+	made   uint32 // calls
+	cause  cause  // how the last attempt at the server ended, or will
+	level  uint8  // of the layer whose attempt is due, if next is doAttempt
+	next   action
 }
 
 // frame is a call in one layer.
@@ -24,40 +24,41 @@ type frame struct {
 	start   time.Duration
 	prev    time.Duration // the wait before this attempt
 	expires time.Duration // when this attempt's context ends
-	pass    fault.Pass // the breaker's
+	pass    fault.Pass    // of the breaker
 	attempt int32
 	process uint32
 }
 
-// A step is what an entity does next.
-type step uint8
+// An action is what an entity does when its event comes.
+type action uint8
 
 const (
-	call    step = iota // begin a call
-	again               // begin another attempt
-	answer_             // hear how the attempt ended
-	read                // read the row
-	write               // write it
+	doCall    action = iota // begin a call
+	doAttempt               // begin another attempt
+	doAnswer                // hear how the attempt ended
+	doRead                  // read the row
+	doWrite                 // write it
 )
 
 // engine plays a scenario with one policy.
 type engine struct {
 	*Scenario
-	tally
+	tally    tally
 	calendar calendar
 	server   server
 	arrivals arrivals
 	think    dist
 	layers   []layer
 	entities []entity
-	frames   []frame      // of the layers below the first, for each entity
-	seen     []uint32     // the version of the row that each entity read
-	idle     []uint32     // entities of calls that are over
-	eager    bool         // an answer is heard as soon as it is known
+	frames   []frame  // of the layers below the first, for each entity
+	seen     []uint32 // the version of the row that each entity read
+	idle     []uint32 // entities whose call is over
+	eager    bool     // an answer is heard as soon as it is known
+
 	clock    time.Duration
-	standing int   // events since the clock last moved
-	attempts int64 // at the server
-	touched  uint32
+	standing int    // events since the clock last moved
+	attempts int64  // at the server, or refused by a breaker
+	touched  uint32 // see touch
 	err      error
 }
 
@@ -65,6 +66,7 @@ func newEngine(s *Scenario, p *rebound.Policy) *engine {
 	x := &engine{
 		Scenario: s,
 		tally:    newTally(s),
+		calendar: newCalendar(s.Duration),
 		server:   newServer(s.Server, s.Duration),
 		think:    s.Clients.Think.ready(),
 	}
@@ -82,14 +84,12 @@ func newEngine(s *Scenario, p *rebound.Policy) *engine {
 	x.eager = x.independent()
 	if s.Clients.Count == 0 {
 		x.arrivals = newArrivals(s.Seed, &s.Clients)
-		x.calendar = newCalendar(s.Duration)
 		return x
 	}
-	x.calendar = newCalendar(s.Duration)
 	x.arrivals.next = never
 	x.entities = make([]entity, 0, s.Clients.Count)
-	for id := range s.Clients.Count {
-		x.enroll(id)
+	for range s.Clients.Count {
+		x.enroll()
 	}
 	return x
 }
@@ -103,23 +103,25 @@ func (x *engine) independent() bool {
 }
 
 // enroll adds a client of the closed loop.
-func (x *engine) enroll(id int) {
-	x.entities = append(x.entities, entity{random: newRandom(x.Seed, uint64(id))})
-	x.extend()
+func (x *engine) enroll() {
+	id := x.extend()
 	e := &x.entities[id]
-	var at time.Duration
-	if !x.Clients.Burst {
-		at = x.think.draw(&e.random)
+	e.random = newRandom(x.Seed, uint64(id))
+	if x.Clients.Burst {
+		x.later(id, 0, doCall)
+	} else {
+		x.later(id, x.think.draw(&e.random), doCall)
 	}
-	x.calendar.push(at, uint32(id))
 }
 
-// extend makes room for what entities have beside themselves.
-func (x *engine) extend() {
+// extend adds an entity, and what entities have beside themselves.
+func (x *engine) extend() uint32 {
+	x.entities = append(x.entities, entity{})
 	x.frames = append(x.frames, make([]frame, len(x.layers)-1)...)
 	if x.server.hop.shape != 0 {
 		x.seen = append(x.seen, 0)
 	}
+	return uint32(len(x.entities) - 1)
 }
 
 // run plays the scenario to its end, or to the first error.
@@ -132,7 +134,7 @@ func (x *engine) run() error {
 				x.touch()
 			}
 			x.tick(now)
-			x.step(id, now)
+			x.do(id, now)
 		case x.arrivals.next < x.Duration:
 			now = x.arrivals.next
 			x.tick(now)
@@ -145,7 +147,8 @@ func (x *engine) run() error {
 	return x.err
 }
 
-// touch reads the entities of a bucket in one go: so their cache misses overlap.
+// touch reads all entities of a bucket that was just opened: in one go, their cache misses
+// overlap, which halves the time that a million clients take.
 func (x *engine) touch() {
 	sum := uint32(0)
 	for _, event := range x.calendar.sorted {
@@ -154,90 +157,83 @@ func (x *engine) touch() {
 	x.touched = sum
 }
 
-func (x *engine) step(id uint32, now time.Duration) {
+func (x *engine) do(id uint32, now time.Duration) {
 	e := &x.entities[id]
 	switch e.next {
-	case call:
+	case doCall:
 		x.begin(id, now)
-	case again:
+	case doAttempt:
 		x.attempt(id, int(e.level), now)
-	case answer_:
-		x.end(id, now, e.cause)
-	case read:
+	case doAnswer:
+		x.answer(id, now, e.cause)
+	case doRead:
 		x.seen[id] = x.server.version
 		hops := x.server.hop.draw(&e.random) + x.server.hop.draw(&e.random)
-		x.later(id, now+hops, write)
-	case write:
+		x.later(id, now+hops, doWrite)
+	case doWrite:
 		e.cause = served
 		if x.seen[id] != x.server.version {
 			e.cause = conflict
 		} else {
 			x.server.version++
 		}
-		x.later(id, now+x.server.hop.draw(&e.random), answer_)
+		x.later(id, now+x.server.hop.draw(&e.random), doAnswer)
 	}
 }
 
-func (x *engine) later(id uint32, at time.Duration, next step) {
+func (x *engine) later(id uint32, at time.Duration, next action) {
 	x.entities[id].next = next
 	x.calendar.push(at, id)
 }
 
 // arrive begins a call of the open loop.
 func (x *engine) arrive(now time.Duration) {
-	n := x.arrivals.advance()
 	var id uint32
-	if k := len(x.idle); k > 0 {
-		id = x.idle[k-1]
-		x.idle = x.idle[:k-1]
-	} else {
-		if len(x.entities) == maxClients {
-			x.err = fmt.Errorf("sim: at %v, %d calls are under way at once: want fewer, by a lower "+
-				"Clients.Rate, a Clients.Timeout or Clients.Deadline", now, maxClients)
-			return
-		}
-		id = uint32(len(x.entities))
-		x.entities = append(x.entities, entity{})
-		x.extend()
+	switch n := len(x.idle); {
+	case n > 0:
+		id = x.idle[n-1]
+		x.idle = x.idle[:n-1]
+	case len(x.entities) == maxClients:
+		x.err = fmt.Errorf("sim: at %v, %d calls are under way at once: want a lower Clients.Rate, "+
+			"or a Clients.Timeout or Clients.Deadline", now, maxClients)
+		return
+	default:
+		id = x.extend()
 	}
-	e := &x.entities[id]
-	*e = entity{random: newRandom(x.Seed, n)}
+	x.entities[id] = entity{random: newRandom(x.Seed, x.arrivals.advance())}
 	x.begin(id, now)
 }
 
 // tick moves the clock.
 func (x *engine) tick(now time.Duration) {
-	if now >= time.Duration(x.tally.next+1)*x.bin {
-		x.sample(now)
-	}
 	if now != x.clock {
+		x.sample(now)
 		x.clock, x.standing = now, 0
 	}
 	if x.standing++; x.standing > 1000*len(x.entities)+1_000_000 {
-		x.err = fmt.Errorf("sim: the clock stands still at %v: something must take time, such as "+
-			"the policy's Backoff, Clients.Think, Server.Service or Server.RoundTrip", now)
+		x.err = fmt.Errorf("sim: the clock stands still at %v: want something that takes time, such "+
+			"as a longer Backoff, Clients.Think, Server.Service or Server.RoundTrip", now)
 	}
 }
 
 // sample completes the bins that end at now or before.
 func (x *engine) sample(now time.Duration) {
-	for x.tally.next < len(x.bins) {
-		end := min(time.Duration(x.tally.next+1)*x.bin, x.tally.end)
-		if end > now {
+	for {
+		b, end := x.tally.current()
+		if b == nil || end > now {
 			return
 		}
-		b := &x.bins[x.tally.next]
 		b.Queue = x.server.queue(end - 1)
-		b.Open = x.notClosed()
-		x.tally.next++
+		b.Open = x.open()
+		x.tally.done++
 	}
 }
 
-// notClosed is the share of breakers that are not closed.
-func (x *engine) notClosed() float64 {
+// open is the share of the breakers that are open or half-open.
+func (x *engine) open() float64 {
 	var n, all int
 	for i := range x.layers {
-		n += x.layers[i].notClose
+		n += x.layers[i].open
 		all += len(x.layers[i].breakers)
 	}
 	if all == 0 {

@@ -27,7 +27,7 @@ type layer struct {
 	budgets  []budget.State // of each process
 	breaker  *breaker.Breaker
 	breakers []breaker.Bare // of each process
-	notClose int            // breakers that are not closed
+	open     int            // breakers that are open or half-open
 
 	faults []fault.Fault // what each cause means to the policy
 	ended  fault.Fault   // what the end of the call's own context means
@@ -108,38 +108,33 @@ func (a answer) DescribeFault() fault.Fault {
 	return fault.Fault{Kind: a.kind, Sent: a.sent, After: a.after, Detail: a.text, Err: a}
 }
 
-// open is the error of a breaker that refuses.
-var open = &breaker.OpenError{State: breaker.Open}
-
-// enter asks the breaker of a process for an attempt.
-func (l *layer) enter(process uint32, now time.Duration) (fault.Pass, bool) {
-	b := &l.breakers[process]
+// enter asks the breaker of a call's process for an attempt.
+func (l *layer) enter(f *frame, now time.Duration) (ok bool) {
+	b := &l.breakers[f.process]
 	before := b.StateAt(now)
-	pass, ok := b.EnterAt(l.breaker, now)
+	f.pass, ok = b.EnterAt(l.breaker, now)
 	l.changed(before, b.StateAt(now))
-	return pass, ok
+	return ok
 }
 
-// leave tells the breaker of a process how an attempt ended.
-func (l *layer) leave(
-	process uint32, now time.Duration, pass fault.Pass, o fault.Outcome, r *random,
-) {
+// leave tells it how the attempt ended.
+func (l *layer) leave(f *frame, now time.Duration, o fault.Outcome, r *random) {
 	u := 0.0
 	if l.breaker.CooldownJitter > 0 {
 		u = r.float()
 	}
-	b := &l.breakers[process]
+	b := &l.breakers[f.process]
 	before := b.StateAt(now)
-	b.LeaveAt(l.breaker, now, pass, o, u)
+	b.LeaveAt(l.breaker, now, f.pass, o, u)
 	l.changed(before, b.StateAt(now))
 }
 
 func (l *layer) changed(before, after breaker.State) {
 	if before == breaker.Closed && after != breaker.Closed {
-		l.notClose++
+		l.open++
 	}
 	if before != breaker.Closed && after == breaker.Closed {
-		l.notClose--
+		l.open--
 	}
 }
 
@@ -160,8 +155,8 @@ func (l *layer) pay(process uint32) {
 	}
 }
 
-// rise is what the failure of a call in the layer below means in this one: its last attempt was
-// caused by c and meant f there.
+// rise is what the failure of a call in the layer below means in this one: its last attempt, if
+// there was one, was caused by c and meant f there.
 func (l *layer) rise(
 	below *layer, call *frame, reason rebound.Reason, f *fault.Fault, c cause,
 ) fault.Fault {
@@ -173,10 +168,10 @@ func (l *layer) rise(
 	}
 	e := &rebound.Error{Attempts: int(call.attempt), Reason: reason, Fault: *f, Err: below.errs[c]}
 	if reason == rebound.Rejected {
-		e.Cause = open
-		if call.attempt == 0 {
-			e.Err = nil
-		}
+		e.Cause = &breaker.OpenError{Name: below.breaker.Name, State: breaker.Open}
+	}
+	if call.attempt == 0 {
+		e.Err = nil
 	}
 	return l.p.Fault(context.Background(), e)
 }

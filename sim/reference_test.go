@@ -101,18 +101,6 @@ func TestLayersMultiply(t *testing.T) {
 	}
 }
 
-// metastable is a server of 1000/s with a load, which for ten seconds takes five times longer.
-func metastable(load float64) Scenario {
-	return Scenario{
-		Duration: 150 * time.Second,
-		Clients:  Clients{Rate: 1000 * load, Timeout: time.Second},
-		Server: Server{
-			Workers: 10, Service: Dist{Mean: 10 * time.Millisecond},
-			Windows: []Window{{From: 30 * time.Second, To: 40 * time.Second, Slow: 5}},
-		},
-	}
-}
-
 // goodput is the share of the calls that are served in the last 20 s.
 func goodput(r PolicyResult) float64 {
 	var ok, calls int64
@@ -142,13 +130,13 @@ func TestMetastableCollapse(t *testing.T) {
 		{"the default", 4, nil, false, 0.95, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s := metastable(c.load)
+			s := metastable()
+			s.Clients.Rate, s.Clients.Processes = 1000*c.load, 1
 			s.PayPerCall = c.perCall
 			if c.load > 0.9 {
-				s.Duration = 600 * time.Second
+				s.Duration = 500 * time.Second
 			}
 			r := play(t, s, &rebound.Policy{Attempts: c.attempts, Budget: c.budget})
-			t.Log(r.Recovered, r.Recovery, goodput(r))
 			if r.Recovered != c.recovers {
 				t.Errorf("recovered: got %v, want %v", r.Recovered, c.recovers)
 			}
@@ -162,7 +150,7 @@ func TestMetastableCollapse(t *testing.T) {
 		})
 	}
 	t.Run("load times four", func(t *testing.T) {
-		r := play(t, metastable(0.7), &rebound.Policy{Attempts: 4, Budget: budget.Unlimited})
+		r := play(t, metastable(), &rebound.Policy{Attempts: 4, Budget: budget.Unlimited})
 		var attempts, calls int64
 		for _, b := range r.Bins[len(r.Bins)-20:] {
 			attempts += b.Attempts
@@ -172,24 +160,18 @@ func TestMetastableCollapse(t *testing.T) {
 	})
 }
 
-// herd is 10,000 clients that call a server in the same instant, which is out for 30 s and then
-// answers anything at once.
-func herd(w Window) Scenario {
-	w.To = 30 * time.Second
-	return Scenario{
-		Duration: 60 * time.Second, Bin: 10 * time.Millisecond,
-		Clients: Clients{Count: 10_000, Calls: 1, Burst: true},
-		Server:  Server{Windows: []Window{w}},
-	}
-}
-
+// TestHerd: 10,000 clients fail in the same instant, and come back to a server that answers
+// anything at once.
 func TestHerd(t *testing.T) {
 	patient := &rebound.Policy{
 		Attempts: rebound.Unlimited, Backoff: fullJitter(100*time.Millisecond, 10*time.Second),
 	}
-	inStep := herd(Window{Refuse: 1})
+	inStep := herd()
 	inStep.NoJitter = true
-	told := herd(Window{Throttle: 1, RetryAfter: 30 * time.Second})
+	told := herd()
+	told.Server.Windows = []Window{{
+		To: 30 * time.Second, Throttle: 1, RetryAfter: 30 * time.Second,
+	}}
 	exactly := told
 	exactly.NoJitter = true
 	for _, c := range []struct {
@@ -199,7 +181,7 @@ func TestHerd(t *testing.T) {
 		tol  float64
 	}{
 		{"no jitter", inStep, 10_000, 0},
-		{"full jitter", herd(Window{Refuse: 1}), 31, 0.2},
+		{"full jitter", herd(), 31, 0.2},
 		{"an exact Retry-After", exactly, 10_000, 0},
 		{"Retry-After with upward jitter", told, 31, 0.2},
 	} {

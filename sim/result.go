@@ -81,13 +81,13 @@ type Bin struct {
 
 // tally collects a PolicyResult.
 type tally struct {
-	bin, end time.Duration
-	total    Counts
-	bins     []Bin
-	seconds  []second
-	latency  [buckets]int64
-	last     time.Duration // the end of the last call
-	next     int           // the first bin that has not ended
+	bin     time.Duration // the width of one
+	bins    []Bin
+	done    int // bins that have ended
+	seconds []second
+	latency [buckets]int64
+	last    time.Duration // the end of the last call
+	end     time.Duration // of the run
 }
 
 // second is what recovery is judged by.
@@ -99,6 +99,14 @@ func newTally(s *Scenario) tally {
 		bins:    make([]Bin, (s.Duration+s.Bin-1)/s.Bin),
 		seconds: make([]second, (s.Duration+time.Second-1)/time.Second),
 	}
+}
+
+// current returns the first bin that has not ended, or nil, and its end.
+func (t *tally) current() (*Bin, time.Duration) {
+	if t.done == len(t.bins) {
+		return nil, 0
+	}
+	return &t.bins[t.done], min(time.Duration(t.done+1)*t.bin, t.end)
 }
 
 func (t *tally) at(now time.Duration) *Bin { return &t.bins[now/t.bin] }

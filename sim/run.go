@@ -21,7 +21,7 @@ func Run(s Scenario) (Result, error) {
 		if err := x.run(); err != nil {
 			return Result{}, err
 		}
-		one := x.result(s.trouble())
+		one := x.tally.result(s.trouble())
 		one.Policy = name(p, i)
 		r.Policies = append(r.Policies, one)
 	}

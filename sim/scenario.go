@@ -10,8 +10,8 @@ import (
 // wrong meanwhile. Zero fields mean their documented defaults, but there must be clients. All but
 // the policies is plain data and marshals as JSON, times in nanoseconds.
 type Scenario struct {
-	// Name is for titles and tables.
-	Name string
+	// Name is for titles and tables, and About a sentence for lists.
+	Name, About string
 
 	// Seed determines every random number. All policies meet the same clients.
 	Seed uint64
@@ -19,7 +19,7 @@ type Scenario struct {
 	// Duration is how long the run lasts, at most 30 days. 0 = 60 s.
 	Duration time.Duration
 
-	// Bin is the width of one step of the time series. 0 = 1 s. A run has at most a million bins.
+	// Bin is the width of one step of the time series. 0 = 1 s. A run has at most 100,000 bins.
 	Bin time.Duration
 
 	// Clients make the calls.

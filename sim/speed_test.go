@@ -59,6 +59,6 @@ func TestMemory(t *testing.T) {
 	t.Log(float64(after.Sys-before.Sys)/n, float64(after.HeapSys)/n, float64(after.TotalAlloc-before.TotalAlloc)/n)
 	runtime.GC()
 	runtime.ReadMemStats(&after)
-	t.Log(float64(after.HeapAlloc-before.HeapAlloc)/n)
+	t.Log(float64(after.HeapAlloc-before.HeapAlloc) / n)
 	runtime.KeepAlive(x)
 }

@@ -13,13 +13,14 @@ const (
 	defaultMaxAttempts = 200_000_000
 
 	maxDuration = 30 * 24 * time.Hour
-	maxBins     = 1_000_000
+	maxBins     = 100_000
 	maxClients  = 10_000_000
 	maxWorkers  = 1_000_000
 	maxCalls    = 100_000_000
 	maxLayers   = 10
 	maxWindows  = 1000
 	maxPoints   = 10_000
+	maxQueue    = 20_000_000
 )
 
 // wrong is an error about a field.
@@ -44,7 +45,7 @@ func (s *Scenario) validate() error {
 	case s.Bin < 0 || s.Bin > s.Duration:
 		return wrong("Bin", s.Bin, "at most Duration, or 0 for 1s")
 	case s.Duration/s.Bin >= maxBins:
-		return wrong("Bin", s.Bin, fmt.Sprintf("%v or more, a millionth of Duration",
+		return wrong("Bin", s.Bin, fmt.Sprintf("%v or more, a hundred thousandth of Duration",
 			s.Duration/maxBins+1))
 	case s.MaxAttempts < 0:
 		return wrong("MaxAttempts", s.MaxAttempts, fmt.Sprintf("1 or more, or 0 for %d",

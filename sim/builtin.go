@@ -1,0 +1,93 @@
+package sim
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Builtin returns the scenario of that name, ready to be changed and run: give it Policies. The
+// error of an unknown name lists the known ones.
+func Builtin(name string) (Scenario, error) {
+	for _, s := range builtins() {
+		if s.Name == name {
+			return s, nil
+		}
+	}
+	return Scenario{}, fmt.Errorf("sim: there is no scenario %q: want one of %s",
+		name, strings.Join(Builtins(), ", "))
+}
+
+// Builtins returns the names of the scenarios that [Builtin] knows.
+func Builtins() []string {
+	var names []string
+	for _, s := range builtins() {
+		names = append(names, s.Name)
+	}
+	return names
+}
+
+// builtins returns the scenarios afresh, so that their owners may change them.
+func builtins() []Scenario {
+	return []Scenario{
+		blip(), outage(), brownout(), rateLimit(), metastable(), herd(),
+	}
+}
+
+// office is a service with room for four times the calls it gets, for two minutes, and a window in
+// the second half minute in which something goes wrong.
+func office(name, about string, w Window) Scenario {
+	w.From, w.To = 30*time.Second, 60*time.Second
+	return Scenario{
+		Name: name, About: about, Seed: 1, Duration: 2 * time.Minute,
+		Clients: Clients{Rate: 100, Processes: 10, Timeout: time.Second},
+		Server: Server{
+			Workers: 20, Service: Dist{Mean: 50 * time.Millisecond}, Queue: 200,
+			Windows: []Window{w},
+		},
+	}
+}
+
+func blip() Scenario {
+	return office("blip", "one attempt in a hundred fails for 30 s: retries hide it",
+		Window{Fail: 0.01})
+}
+
+func outage() Scenario {
+	return office("outage", "the server refuses everything for 30 s: retries are of no use",
+		Window{Refuse: 1})
+}
+
+func brownout() Scenario {
+	return office("brownout", "the server is six times slower for 30 s, and fails every tenth attempt",
+		Window{Slow: 6, Fail: 0.1})
+}
+
+func rateLimit() Scenario {
+	return office("rate-limit", "the server asks everybody to come back in 5 s, for 30 s",
+		Window{Throttle: 1, RetryAfter: 5 * time.Second})
+}
+
+// metastable is a server of 1000 attempts per second with an unbounded queue. Ten slow seconds fill
+// the queue with work for callers that have gone; whoever retries keeps it full.
+func metastable() Scenario {
+	return Scenario{
+		Name: "metastable", Seed: 1, Duration: 3 * time.Minute,
+		About:   "ten slow seconds fill a queue that retries keep full for ever",
+		Clients: Clients{Rate: 700, Processes: 10, Timeout: time.Second},
+		Server: Server{
+			Workers: 10, Service: Dist{Mean: 10 * time.Millisecond},
+			Windows: []Window{{From: 30 * time.Second, To: 40 * time.Second, Slow: 5}},
+		},
+	}
+}
+
+// herd is a server that is out for 30 s and then answers anything at once.
+func herd() Scenario {
+	return Scenario{
+		Name: "herd", Seed: 1, Duration: time.Minute, Bin: 10 * time.Millisecond,
+		About:   "10,000 clients fail in the same instant: when do they come back?",
+		Clients: Clients{Count: 10_000, Calls: 1, Burst: true},
+		Server:  Server{Windows: []Window{{To: 30 * time.Second, Refuse: 1}}},
+	}
+}

@@ -1,0 +1,6 @@
+//go:build !race
+
+package sim
+
+// slow is how many times smaller tests must be for the race detector.
+const slow = 1

@@ -1,0 +1,126 @@
+package sim
+
+import (
+	"time"
+
+	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/fault"
+)
+
+// answer is the end of an attempt at the server.
+func (x *engine) answer(id uint32, now time.Duration, c cause) {
+	x.tally.answered(now, c)
+	if c == served {
+		x.succeed(id, now)
+	} else {
+		x.fail(id, len(x.layers)-1, now, c, nil)
+	}
+}
+
+// succeed ends the call in all layers.
+func (x *engine) succeed(id uint32, now time.Duration) {
+	for level := range x.layers {
+		l, f := &x.layers[level], x.frame(id, level)
+		if l.breaker != nil {
+			l.leave(f, now, fault.Outcome{Result: fault.OK}, &x.entities[id].random)
+		}
+		if !x.PayPerCall {
+			l.pay(f.process)
+		}
+	}
+	x.over(id, now, true)
+}
+
+// fail is the failure of an attempt in a layer: another one will be made, or the call fails there,
+// and with it an attempt of the layer above. c is what became of the attempt at the server; risen
+// is what the layer below says that it means, nil if that is the server.
+func (x *engine) fail(id uint32, level int, now time.Duration, c cause, risen *fault.Fault) {
+	for ; ; level-- {
+		l, f := &x.layers[level], x.frame(id, level)
+		late := now >= x.contextEnd(id, level)
+		means := risen
+		switch {
+		case late:
+			means = &l.ended
+		case now >= f.expires:
+			means = &l.faults[expired]
+		case risen == nil:
+			means = &l.faults[c]
+		}
+		if l.breaker != nil {
+			l.leave(f, now, judged(means, late), &x.entities[id].random)
+		}
+		reason := x.retry(id, level, now, means)
+		if reason == "" {
+			return
+		}
+		if level == 0 {
+			x.over(id, now, false)
+			return
+		}
+		up := x.layers[level-1].rise(l, f, reason, means, c)
+		risen = &up
+	}
+}
+
+// judged is a failure as a breaker is told of it: a deadline in the middle of an attempt is one.
+func judged(means *fault.Fault, late bool) fault.Outcome {
+	o := fault.Outcome{Fault: *means}
+	if late && means.Kind == fault.Canceled {
+		o.Fault.Kind = fault.Transient
+	}
+	return o
+}
+
+// reject ends the call of a layer whose breaker did not let an attempt through.
+func (x *engine) reject(id uint32, level int, now time.Duration) {
+	x.tally.at(now).Rejected++
+	if level == 0 {
+		x.over(id, now, false)
+		return
+	}
+	l, f, c := &x.layers[level], x.frame(id, level), x.entities[id].cause
+	up := x.layers[level-1].rise(l, f, rebound.Rejected, &l.faults[c], c)
+	x.fail(id, level-1, now, full, &up)
+}
+
+// retry has the policy decide. It returns why the call ends, or "" if another attempt is due.
+func (x *engine) retry(id uint32, level int, now time.Duration, f *fault.Fault) rebound.Reason {
+	e, l, call := &x.entities[id], &x.layers[level], x.frame(id, level)
+	s := rebound.State{Attempt: int(call.attempt), Elapsed: now - call.start, Prev: call.prev, U: -1}
+	if !x.NoJitter {
+		s.U = e.random.float()
+	}
+	if end := x.contextEnd(id, level); end != never {
+		s.Left = max(end-now, 1)
+	}
+	d := l.p.Decide(s, *f)
+	switch {
+	case !d.Retry:
+		if f.Kind == fault.None && !x.PayPerCall {
+			l.pay(call.process) // an answer: the service is well
+		}
+		return d.Reason
+	case !l.take(call.process, now, f):
+		x.tally.at(now).Denied++
+		return rebound.OutOfBudget
+	}
+	call.prev = d.Delay
+	e.level = uint8(level)
+	if d.Delay < x.Duration-now {
+		x.later(id, now+d.Delay, doAttempt)
+	}
+	return ""
+}
+
+// over ends a call of the first layer.
+func (x *engine) over(id uint32, now time.Duration, ok bool) {
+	e := &x.entities[id]
+	x.tally.callEnded(e.top.start, now, ok)
+	switch {
+	case x.Clients.Count == 0:
+		x.idle = append(x.idle, id)
+	case x.Clients.Calls == 0 || int(e.made) < x.Clients.Calls:
+		x.later(id, now+x.think.draw(&e.random), doCall)
+	}
+}
