@@ -78,7 +78,7 @@ func ExampleNewServer() {
 	for range 4 {
 		resp, err := http.Get(server.URL)
 		if err != nil {
-			fmt.Println(fault.Of(err).Detail)
+			fmt.Println("connection failed:", fault.IsConnection(err))
 			continue
 		}
 		body, err := io.ReadAll(resp.Body)
@@ -87,7 +87,7 @@ func ExampleNewServer() {
 	}
 	fmt.Println(len(server.Requests()), "requests")
 	// Output:
-	// connection reset by peer
+	// connection failed: true
 	// 429 Too Many Requests "slow down" <nil>
 	// 200 OK "he" unexpected EOF
 	// 200 OK "hello" <nil>

@@ -6,10 +6,10 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
+	"github.com/rebound-go/rebound/fault"
 	"github.com/rebound-go/rebound/reboundtest"
 )
 
@@ -44,7 +44,6 @@ func TestSteps(t *testing.T) {
 			err: io.ErrUnexpectedEOF},
 		{name: "cut at once", step: reboundtest.CutBody(""), status: 200, err: io.ErrUnexpectedEOF},
 		{name: "drop", step: reboundtest.Drop(), err: io.EOF},
-		{name: "reset", step: reboundtest.Reset(), err: syscall.ECONNRESET},
 		{name: "hang", step: reboundtest.Hang(), leave: true, err: context.Canceled},
 		{name: "slow", step: reboundtest.Delay(time.Millisecond, late), status: 200, body: "late"},
 		{name: "too slow", step: reboundtest.Delay(time.Hour, late), leave: true,
@@ -71,6 +70,14 @@ func TestSteps(t *testing.T) {
 				t.Errorf("%d requests, want 1", n)
 			}
 		})
+	}
+}
+
+func TestResetStep(t *testing.T) {
+	server := reboundtest.NewServer(t, reboundtest.Reset())
+	_, _, _, err := get(t.Context(), server.URL)
+	if !fault.IsConnection(err) || errors.Is(err, io.EOF) {
+		t.Errorf("error = %v, want that the connection was reset", err)
 	}
 }
 
