@@ -3,8 +3,6 @@ package rebound
 import (
 	"context"
 	"errors"
-	"fmt"
-	"time"
 
 	"github.com/rebound-go/rebound/fault"
 )
@@ -19,7 +17,7 @@ func (c *call) judge(err error, timedOut bool) {
 	if timedOut && f.Kind != fault.Canceled && !fault.Marked(err) {
 		f.Kind = fault.Transient
 		if !fault.IsTimeout(err) {
-			f.Err = &timeoutError{err, c.p.AttemptTimeout}
+			f.Err = &timeoutError{err}
 		}
 	}
 	c.fault, c.result = f, fault.Failed
@@ -64,13 +62,8 @@ func (p *Policy) Fault(ctx context.Context, err error) fault.Fault {
 }
 
 // timeoutError is a failure of an attempt whose own time was up, where the error does not say so.
-type timeoutError struct {
-	err error
-	d   time.Duration
-}
+type timeoutError struct{ err error }
 
-func (e *timeoutError) Error() string {
-	return fmt.Sprintf("%v (the attempt's %v were up)", e.err, e.d)
-}
+func (e *timeoutError) Error() string { return "attempt timed out: " + e.err.Error() }
 func (e *timeoutError) Unwrap() error { return e.err }
 func (e *timeoutError) Timeout() bool { return true }
