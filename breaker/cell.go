@@ -76,7 +76,10 @@ func (c *cell) admit(cfg *Breaker, w word) fault.Pass {
 func (c *cell) refusal() *OpenError { return c.log.Load().refusal.Load() }
 
 func (c *cell) enterLocked(o owner, now time.Duration) (fault.Pass, error) {
-	s, _ := c.begin(o, now) // a dead cell is closed, and lets everybody in
+	s, ok := c.begin(o, now)
+	if !ok { // closed meanwhile, and forgotten
+		return o.cfg.pass(s.word, now), nil
+	}
 	before := s.word
 	if !s.enter(o.cfg, now) {
 		e := c.refusal()

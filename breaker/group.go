@@ -22,7 +22,7 @@ const defaultIdle = 10 * time.Minute
 // whose key will not be seen again.
 type Group[K comparable] struct {
 	// Template configures every breaker. Its Name, a slash and the key make up the breaker's
-	// name; without a Name it is the key alone.
+	// name; without a Name it is the key alone. A key's String method must not use the group.
 	Template Breaker
 
 	// Idle is how long a closed breaker is remembered after its last use, at least; never less

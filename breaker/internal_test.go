@@ -163,6 +163,9 @@ func TestDeadCells(t *testing.T) {
 	if got, want := k.Snapshot(), (Snapshot{Name: "a"}); got != want {
 		t.Errorf("got snapshot %+v, want %+v", got, want)
 	}
+	if _, err := c.enterLocked(k.owner(), clock()); err != nil {
+		t.Errorf("refused: %v", err)
+	}
 	p, err := k.Enter(t.Context())
 	if err != nil {
 		t.Errorf("refused: %v", err)
