@@ -22,78 +22,81 @@ func header(pairs ...string) http.Header {
 	return h
 }
 
+// none is the wait of a response that asks for none that makes sense.
+const none = -1
+
+var waitsAsked = []struct {
+	header []string
+	want   time.Duration
+}{
+	{nil, none},
+	{[]string{"Retry-After", "2.5"}, 2500 * time.Millisecond},
+	{[]string{"Retry-After", "0"}, 0},
+	{[]string{"Retry-After", "-1"}, none},
+	{[]string{"Retry-After", "NaN"}, none},
+	{[]string{"Retry-After", "Infinity"}, none},
+	{[]string{"Retry-After", "0x10"}, none},
+	{[]string{"Retry-After", "9999999999999"}, none},
+	{[]string{"Retry-After-Ms", "250", "Retry-After", "7"}, 250 * time.Millisecond},
+	{[]string{"Retry-After-Ms", "x", "Retry-After", "7"}, 7 * time.Second},
+	{[]string{"Retry-After", "Thu, 01 Jan 2026 12:00:30 GMT"}, 30 * time.Second},
+	{[]string{"Retry-After", "Thursday, 01-Jan-26 12:00:30 GMT"}, 30 * time.Second},
+	{[]string{"Retry-After", "Thu Jan  1 12:00:30 2026"}, 30 * time.Second},
+	{[]string{"Retry-After", "Thu, 01 Jan 2026 11:00:00 GMT"}, 0},
+	// The server's clock is five minutes ahead of ours, and five minutes late.
+	{[]string{"Retry-After", "Thu, 01 Jan 2026 12:05:30 GMT",
+		"Date", "Thu, 01 Jan 2026 12:05:00 GMT"}, 30 * time.Second},
+	{[]string{"Retry-After", "Thu, 01 Jan 2026 11:55:30 GMT",
+		"Date", "Thu, 01 Jan 2026 11:55:00 GMT"}, 30 * time.Second},
+
+	// Limits, when nothing asks for a wait.
+	{[]string{"X-Ratelimit-Reset-Requests", "12ms"}, 12 * time.Millisecond},
+	{[]string{"X-Ratelimit-Reset-Tokens", "6m0s"}, 6 * time.Minute},
+	{[]string{"X-Ratelimit-Reset-Tokens", "17"}, 17 * time.Second},
+	{[]string{"X-Ratelimit-Reset-Tokens", "-1"}, none},
+	{[]string{"X-Ratelimit-Reset-Tokens", "0"}, none},
+	{[]string{"X-Ratelimit-Reset-Requests", "1s", "X-Ratelimit-Reset-Tokens", "2s"},
+		2 * time.Second},
+	{[]string{"X-Ratelimit-Reset-Requests", "1h", "X-Ratelimit-Remaining-Requests", "99",
+		"X-Ratelimit-Reset-Tokens", "2s", "X-Ratelimit-Remaining-Tokens", "0"},
+		2 * time.Second},
+	{[]string{"X-Ratelimit-Reset-Requests", "1h", "X-Ratelimit-Remaining-Requests", "99"}, none},
+	{[]string{"X-Ratelimit-Reset-Requests", "1h", "X-Ratelimit-Remaining-Requests", "x"},
+		time.Hour},
+	{[]string{"Anthropic-Ratelimit-Requests-Reset", "2026-01-01T12:00:09Z"}, 9 * time.Second},
+	{[]string{"Anthropic-Ratelimit-Input-Tokens-Reset", "2026-01-01T12:00:09Z",
+		"Anthropic-Ratelimit-Input-Tokens-Remaining", "0",
+		"Anthropic-Ratelimit-Requests-Reset", "2026-01-01T12:00:40Z",
+		"Anthropic-Ratelimit-Requests-Remaining", "10"}, 9 * time.Second},
+	{[]string{"Anthropic-Ratelimit-Requests-Reset", "2026-01-01T12:00:09Z",
+		"Date", "Thu, 01 Jan 2026 12:00:05 GMT"}, 4 * time.Second},
+	{[]string{"Anthropic-Ratelimit-Requests-Reset", "2026-01-01T11:00:09Z"}, none},
+	{[]string{"X-Ratelimit-Reset", "1767268860", "X-Ratelimit-Remaining", "0"}, time.Minute},
+	{[]string{"X-Ratelimit-Reset", "1767268860.5"}, 60500 * time.Millisecond},
+	{[]string{"X-Ratelimit-Reset", "1767268860000"}, time.Minute},
+	{[]string{"X-Rate-Limit-Reset", "1767268860"}, time.Minute},
+	{[]string{"X-Ratelimit-Reset-After", "0.75"}, 750 * time.Millisecond},
+	{[]string{"Ratelimit-Reset", "50"}, 50 * time.Second},
+	{[]string{"Ratelimit", `"default";r=50;t=30`}, none},
+	{[]string{"Ratelimit", `"default";r=0;t=30`}, 30 * time.Second},
+	{[]string{"Ratelimit", `"a, b; r=9";r=0;t=30, "day";r=5;t=4000`}, 30 * time.Second},
+	{[]string{"Ratelimit", `"a\"b";t=3`, "Ratelimit", `"day";r=0;t=40`}, 40 * time.Second},
+	{[]string{"Ratelimit", "limit=100, remaining=0, reset=30"}, 30 * time.Second},
+	{[]string{"Ratelimit-Policy", `"default";q=100;w=60`}, none},
+	{[]string{"X-Ratelimit-Reset", "1e99"}, none},
+	{[]string{"X-Ratelimit-Reset", strings.Repeat("9", 400)}, none},
+	{[]string{"X-Ratelimit-Reset", "1.2.3"}, none},
+	{[]string{"X-Password-Reset", "5"}, none},
+
+	{[]string{"Retry-After", "1", "X-Ratelimit-Reset-Requests", "9s"}, time.Second},
+	{[]string{"Retry-After", "soon", "X-Ratelimit-Reset-Requests", "9s"}, none},
+	{[]string{"Retry-After", "-5", "X-Ratelimit-Reset-Requests", "9s"}, none},
+	{[]string{"Retry-After", "", "X-Ratelimit-Reset-Requests", "9s"}, none},
+	{[]string{"Retry-After-Ms", "?", "X-Ratelimit-Reset-Requests", "9s"}, none},
+}
+
 func TestRetryAfter(t *testing.T) {
-	const none = -1
-	tests := []struct {
-		header []string
-		want   time.Duration
-	}{
-		{nil, none},
-		{[]string{"Retry-After", "2.5"}, 2500 * time.Millisecond},
-		{[]string{"Retry-After", "0"}, 0},
-		{[]string{"Retry-After", "-1"}, none},
-		{[]string{"Retry-After", "NaN"}, none},
-		{[]string{"Retry-After", "Infinity"}, none},
-		{[]string{"Retry-After", "0x10"}, none},
-		{[]string{"Retry-After", "9999999999999"}, none},
-		{[]string{"Retry-After-Ms", "250", "Retry-After", "7"}, 250 * time.Millisecond},
-		{[]string{"Retry-After-Ms", "x", "Retry-After", "7"}, 7 * time.Second},
-		{[]string{"Retry-After", "Thu, 01 Jan 2026 12:00:30 GMT"}, 30 * time.Second},
-		{[]string{"Retry-After", "Thursday, 01-Jan-26 12:00:30 GMT"}, 30 * time.Second},
-		{[]string{"Retry-After", "Thu Jan  1 12:00:30 2026"}, 30 * time.Second},
-		{[]string{"Retry-After", "Thu, 01 Jan 2026 11:00:00 GMT"}, 0},
-		// The server's clock is five minutes ahead of ours, and five minutes late.
-		{[]string{"Retry-After", "Thu, 01 Jan 2026 12:05:30 GMT",
-			"Date", "Thu, 01 Jan 2026 12:05:00 GMT"}, 30 * time.Second},
-		{[]string{"Retry-After", "Thu, 01 Jan 2026 11:55:30 GMT",
-			"Date", "Thu, 01 Jan 2026 11:55:00 GMT"}, 30 * time.Second},
-
-		// Limits, when nothing asks for a wait.
-		{[]string{"X-Ratelimit-Reset-Requests", "12ms"}, 12 * time.Millisecond},
-		{[]string{"X-Ratelimit-Reset-Tokens", "6m0s"}, 6 * time.Minute},
-		{[]string{"X-Ratelimit-Reset-Tokens", "17"}, 17 * time.Second},
-		{[]string{"X-Ratelimit-Reset-Tokens", "-1"}, none},
-		{[]string{"X-Ratelimit-Reset-Tokens", "0"}, none},
-		{[]string{"X-Ratelimit-Reset-Requests", "1s", "X-Ratelimit-Reset-Tokens", "2s"},
-			2 * time.Second},
-		{[]string{"X-Ratelimit-Reset-Requests", "1h", "X-Ratelimit-Remaining-Requests", "99",
-			"X-Ratelimit-Reset-Tokens", "2s", "X-Ratelimit-Remaining-Tokens", "0"},
-			2 * time.Second},
-		{[]string{"X-Ratelimit-Reset-Requests", "1h", "X-Ratelimit-Remaining-Requests", "99"}, none},
-		{[]string{"X-Ratelimit-Reset-Requests", "1h", "X-Ratelimit-Remaining-Requests", "x"},
-			time.Hour},
-		{[]string{"Anthropic-Ratelimit-Requests-Reset", "2026-01-01T12:00:09Z"}, 9 * time.Second},
-		{[]string{"Anthropic-Ratelimit-Input-Tokens-Reset", "2026-01-01T12:00:09Z",
-			"Anthropic-Ratelimit-Input-Tokens-Remaining", "0",
-			"Anthropic-Ratelimit-Requests-Reset", "2026-01-01T12:00:40Z",
-			"Anthropic-Ratelimit-Requests-Remaining", "10"}, 9 * time.Second},
-		{[]string{"Anthropic-Ratelimit-Requests-Reset", "2026-01-01T12:00:09Z",
-			"Date", "Thu, 01 Jan 2026 12:00:05 GMT"}, 4 * time.Second},
-		{[]string{"Anthropic-Ratelimit-Requests-Reset", "2026-01-01T11:00:09Z"}, none},
-		{[]string{"X-Ratelimit-Reset", "1767268860", "X-Ratelimit-Remaining", "0"}, time.Minute},
-		{[]string{"X-Ratelimit-Reset", "1767268860.5"}, 60500 * time.Millisecond},
-		{[]string{"X-Ratelimit-Reset", "1767268860000"}, time.Minute},
-		{[]string{"X-Rate-Limit-Reset", "1767268860"}, time.Minute},
-		{[]string{"X-Ratelimit-Reset-After", "0.75"}, 750 * time.Millisecond},
-		{[]string{"Ratelimit-Reset", "50"}, 50 * time.Second},
-		{[]string{"Ratelimit", `"default";r=50;t=30`}, none},
-		{[]string{"Ratelimit", `"default";r=0;t=30`}, 30 * time.Second},
-		{[]string{"Ratelimit", `"a, b; r=9";r=0;t=30, "day";r=5;t=4000`}, 30 * time.Second},
-		{[]string{"Ratelimit", `"a\"b";t=3`, "Ratelimit", `"day";r=0;t=40`}, 40 * time.Second},
-		{[]string{"Ratelimit", "limit=100, remaining=0, reset=30"}, 30 * time.Second},
-		{[]string{"Ratelimit-Policy", `"default";q=100;w=60`}, none},
-		{[]string{"X-Ratelimit-Reset", "1e99"}, none},
-		{[]string{"X-Ratelimit-Reset", strings.Repeat("9", 400)}, none},
-		{[]string{"X-Ratelimit-Reset", "1.2.3"}, none},
-		{[]string{"X-Password-Reset", "5"}, none},
-
-		{[]string{"Retry-After", "1", "X-Ratelimit-Reset-Requests", "9s"}, time.Second},
-		{[]string{"Retry-After", "soon", "X-Ratelimit-Reset-Requests", "9s"}, none},
-		{[]string{"Retry-After", "-5", "X-Ratelimit-Reset-Requests", "9s"}, none},
-		{[]string{"Retry-After", "", "X-Ratelimit-Reset-Requests", "9s"}, none},
-		{[]string{"Retry-After-Ms", "?", "X-Ratelimit-Reset-Requests", "9s"}, none},
-	}
-	for _, tt := range tests {
+	for _, tt := range waitsAsked {
 		got, ok := RetryAfter(header(tt.header...), noon)
 		if !ok && got == 0 {
 			got = none

@@ -25,57 +25,58 @@ var (
 	broken  = &net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}
 )
 
+var repeats = []struct {
+	method string
+	header string // key, which the request carries
+	first  step
+	want   int // attempts
+}{
+	{"GET", "", status(200), 1},
+	{"GET", "", status(304), 1},
+	{"GET", "", status(404), 1},
+	{"GET", "", status(501), 1},
+	{"GET", "", status(503), 2},
+	{"GET", "", fails(broken), 2},
+	{"GET", "", fails(errors.New("who knows")), 2},
+	{"", "", status(500), 2},
+	{"HEAD", "", status(500), 2},
+	{"OPTIONS", "", status(500), 2},
+	{"TRACE", "", status(500), 2},
+	{"PUT", "", status(500), 2},
+	{"DELETE", "", status(500), 2},
+	{"QUERY", "", status(500), 2},
+
+	{"POST", "", status(200), 1},
+	{"POST", "", status(500), 1},
+	{"POST", "", status(502), 1},
+	{"POST", "", status(503), 1},
+	{"POST", "", status(503, "Retry-After", "1"), 1},
+	{"POST", "", status(503, "X-Should-Retry", "true"), 1},
+	{"POST", "", status(429), 2},
+	{"POST", "", status(408), 2},
+	{"POST", "", status(425), 2},
+	{"POST", "", status(421), 2},
+	{"POST", "", status(529), 2},
+	{"POST", "", fails(refused), 2},
+	{"POST", "", fails(broken), 1},
+	{"POST", "", fails(io.EOF), 1},
+	{"POST", "", fails(errors.New("who knows")), 1},
+	{"PATCH", "", status(503), 1},
+	{"PATCH", "", status(429), 2},
+	{"PROPPATCH", "", status(503), 1},
+	{"POST", "Idempotency-Key", status(503), 2},
+	{"POST", "X-Idempotency-Key", fails(broken), 2},
+
+	{"GET", "", status(400, "X-Should-Retry", "true"), 2},
+	{"GET", "", status(500, "X-Should-Retry", "false"), 1},
+	{"GET", "", status(500, "Stripe-Should-Retry", "false"), 1},
+	{"GET", "", status(409, "Stripe-Should-Retry", "true"), 2},
+	{"GET", "", status(413), 1},
+	{"GET", "", status(413, "Retry-After", "1"), 2},
+}
+
 func TestWhatIsRepeated(t *testing.T) {
-	tests := []struct {
-		method string
-		header string // key, which the request carries
-		first  step
-		want   int // attempts
-	}{
-		{"GET", "", status(200), 1},
-		{"GET", "", status(304), 1},
-		{"GET", "", status(404), 1},
-		{"GET", "", status(501), 1},
-		{"GET", "", status(503), 2},
-		{"GET", "", fails(broken), 2},
-		{"GET", "", fails(errors.New("who knows")), 2},
-		{"", "", status(500), 2},
-		{"HEAD", "", status(500), 2},
-		{"OPTIONS", "", status(500), 2},
-		{"TRACE", "", status(500), 2},
-		{"PUT", "", status(500), 2},
-		{"DELETE", "", status(500), 2},
-		{"QUERY", "", status(500), 2},
-
-		{"POST", "", status(200), 1},
-		{"POST", "", status(500), 1},
-		{"POST", "", status(502), 1},
-		{"POST", "", status(503), 1},
-		{"POST", "", status(503, "Retry-After", "1"), 1},
-		{"POST", "", status(503, "X-Should-Retry", "true"), 1},
-		{"POST", "", status(429), 2},
-		{"POST", "", status(408), 2},
-		{"POST", "", status(425), 2},
-		{"POST", "", status(421), 2},
-		{"POST", "", status(529), 2},
-		{"POST", "", fails(refused), 2},
-		{"POST", "", fails(broken), 1},
-		{"POST", "", fails(io.EOF), 1},
-		{"POST", "", fails(errors.New("who knows")), 1},
-		{"PATCH", "", status(503), 1},
-		{"PATCH", "", status(429), 2},
-		{"PROPPATCH", "", status(503), 1},
-		{"POST", "Idempotency-Key", status(503), 2},
-		{"POST", "X-Idempotency-Key", fails(broken), 2},
-
-		{"GET", "", status(400, "X-Should-Retry", "true"), 2},
-		{"GET", "", status(500, "X-Should-Retry", "false"), 1},
-		{"GET", "", status(500, "Stripe-Should-Retry", "false"), 1},
-		{"GET", "", status(409, "Stripe-Should-Retry", "true"), 2},
-		{"GET", "", status(413), 1},
-		{"GET", "", status(413, "Retry-After", "1"), 2},
-	}
-	for _, tt := range tests {
+	for _, tt := range repeats {
 		synctest.Test(t, func(t *testing.T) {
 			base := play(tt.first, status(200))
 			req := request(t, tt.method, "question")
