@@ -1,7 +1,7 @@
 // Package reboundtest is for the tests of programs that use rebound:
 //
 //   - [Do] makes a call without waiting, and tells how often and how long it would have waited;
-//   - a [Script] fails the way it is told to;
+//   - a [Scripted] function fails the way it is told to;
 //   - a [Server] plays a list of answers and breakdowns on a real connection;
 //   - [TestGate] checks that a type keeps the contract of [rebound.Gate].
 //

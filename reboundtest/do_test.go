@@ -72,7 +72,7 @@ func TestDo(t *testing.T) {
 		{"no gate", &rebound.Policy{Gates: []rebound.Gate{nil}}, nil, "", 0, nil, rebound.Invalid},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			script := reboundtest.NewScript(test.script...)
+			script := reboundtest.Script(test.script...)
 			got, err := reboundtest.Do(test.policy, reboundtest.Then(script, "yes"))
 			want := reboundtest.Trace[string]{
 				Value: test.value, Attempts: test.attempts, Delays: test.delays,
@@ -90,7 +90,7 @@ func TestDo(t *testing.T) {
 func TestDoError(t *testing.T) {
 	p := doubling(3)
 	p.Name = "ocr"
-	_, err := reboundtest.Do(p, reboundtest.Then(reboundtest.NewScript(errFlaky), 0))
+	_, err := reboundtest.Do(p, reboundtest.Then(reboundtest.Script(errFlaky), 0))
 	want := "rebound: ocr: attempt 3 of 3: flaky (exhausted after 3s)"
 	if err == nil || err.Error() != want || !errors.Is(err, errFlaky) {
 		t.Errorf("error = %v, want %s", err, want)

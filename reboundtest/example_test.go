@@ -50,7 +50,7 @@ func ExampleDo_exhausted() {
 }
 
 func ExampleScript() {
-	script := reboundtest.NewScript(errors.New("reset"), errors.New("reset"), nil)
+	script := reboundtest.Script(errors.New("reset"), errors.New("reset"), nil)
 	policy := &rebound.Policy{Backoff: backoff.Constant(0)}
 
 	err := rebound.Run(context.Background(), policy, script.Run)
@@ -60,7 +60,7 @@ func ExampleScript() {
 
 func ExampleThen() {
 	busy := rebound.RetryAfter(errors.New("slow down"), 7*time.Second)
-	script := reboundtest.NewScript(busy, nil)
+	script := reboundtest.Script(busy, nil)
 
 	trace, err := reboundtest.Do(nil, reboundtest.Then(script, "hello"))
 	fmt.Println(trace.Value, trace.Delays, err)

@@ -5,24 +5,24 @@ import (
 	"sync"
 )
 
-// Script is a function that fails as it is told to. Its first call returns the first error of the
+// Scripted is a function that fails as it is told to. Its first call returns the first error of the
 // script, the second call the second one, and so on; a nil error is a success. All calls after the
 // end go like the last one.
 //
-// The zero Script always succeeds. A Script may be shared by goroutines; it must not be copied.
-type Script struct {
+// The zero Scripted always succeeds. A Scripted may be shared by goroutines; it must not be copied.
+type Scripted struct {
 	errs []error
 
 	mu    sync.Mutex
 	calls int // guarded by mu
 }
 
-// NewScript returns a script of the given errors.
-func NewScript(errs ...error) *Script { return &Script{errs: errs} }
+// Script returns a function that fails with the given errors in turn: Script(err, err, nil).
+func Script(errs ...error) *Scripted { return &Scripted{errs: errs} }
 
 // Run plays the next line of the script. It takes no notice of the context; as a method value it
 // fits [rebound.Run].
-func (s *Script) Run(context.Context) error {
+func (s *Scripted) Run(context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.calls++
@@ -33,7 +33,7 @@ func (s *Script) Run(context.Context) error {
 }
 
 // Calls returns how often the script was called.
-func (s *Script) Calls() int {
+func (s *Scripted) Calls() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.calls
@@ -41,7 +41,7 @@ func (s *Script) Calls() int {
 
 // Then makes of a script a function for [Do] or [rebound.Do], which returns v whenever the script
 // succeeds, and T's zero value beside its errors.
-func Then[T any](s *Script, v T) func(context.Context) (T, error) {
+func Then[T any](s *Scripted, v T) func(context.Context) (T, error) {
 	return func(ctx context.Context) (T, error) {
 		if err := s.Run(ctx); err != nil {
 			var zero T

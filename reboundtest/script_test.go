@@ -18,7 +18,7 @@ func TestScript(t *testing.T) {
 		{[]error{a, nil}, []error{a, nil, nil}},
 		{[]error{a, b, nil, a}, []error{a, b, nil, a, a}},
 	} {
-		s := reboundtest.NewScript(test.script...)
+		s := reboundtest.Script(test.script...)
 		var got []error
 		for range test.want {
 			got = append(got, s.Run(context.Background()))
@@ -27,14 +27,14 @@ func TestScript(t *testing.T) {
 			t.Errorf("script %v: %v in %d calls, want %v", test.script, got, s.Calls(), test.want)
 		}
 	}
-	var zero reboundtest.Script
+	var zero reboundtest.Scripted
 	if err := zero.Run(context.Background()); err != nil || zero.Calls() != 1 {
 		t.Errorf("zero Script: %v after %d calls, want nil after 1", err, zero.Calls())
 	}
 }
 
 func TestThen(t *testing.T) {
-	fn := reboundtest.Then(reboundtest.NewScript(errFlaky, nil), "yes")
+	fn := reboundtest.Then(reboundtest.Script(errFlaky, nil), "yes")
 	for _, want := range []string{"", "yes", "yes"} {
 		if got, err := fn(context.Background()); got != want || (err == nil) != (want != "") {
 			t.Errorf("got %q, %v, want %q", got, err, want)
@@ -47,7 +47,7 @@ func TestScriptIsShared(t *testing.T) {
 	const calls = 100
 	lines := make([]error, calls)
 	lines[0] = errFlaky
-	s := reboundtest.NewScript(lines...)
+	s := reboundtest.Script(lines...)
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	failures := 0
