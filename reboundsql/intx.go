@@ -1,0 +1,96 @@
+package reboundsql
+
+import (
+	"context"
+	"database/sql"
+
+	"github.com/rebound-go/rebound"
+)
+
+// Options are what a transaction may need beside its policy. The zero Options are ready.
+type Options struct {
+	// Tx has the isolation level and whether the transaction only reads; one that does is never
+	// in doubt. Nil = the driver's defaults. InTxOf has no use for it.
+	Tx *sql.TxOptions
+
+	// Applied is asked when a COMMIT failed on the wire: is the transaction's effect there? Yes
+	// makes the call a success, no lets the policy repeat the transaction, and an error leaves the
+	// doubt for the next attempt to ask again. The context is the caller's, with as much time as an
+	// attempt has. The server may still be busy with that COMMIT, so the question should be one
+	// that waits for it, such as a locking read of a row that the transaction writes. Nil = nobody
+	// knows.
+	Applied func(context.Context) (bool, error)
+
+	// Idempotent declares that it does no harm if the transaction is applied twice, so that one in
+	// doubt may be repeated. Applied, if set, is preferred.
+	Idempotent bool
+
+	// RetryUnique treats a violated unique or exclusion constraint as one that another attempt may
+	// not meet. It is for closures that look whether a row is there and insert it if not: another
+	// transaction may have done so in between. False = such an error is permanent.
+	RetryUnique bool
+
+	// Reset is called before an attempt that follows a lost connection or a server that has become
+	// read-only, to have idle connections closed: pgxpool's method Reset does. InTx and
+	// InTxOptions look after the connections of their sql.DB by themselves. Nil = nothing to call.
+	Reset func()
+}
+
+func (o *Options) repeatable() bool {
+	return o.Idempotent || o.readOnly()
+}
+
+func (o *Options) readOnly() bool { return o.Tx != nil && o.Tx.ReadOnly }
+
+// Tx is a transaction that [InTxOf] can end, such as a pgx.Tx. An error of Rollback that is, or
+// reads like, sql.ErrTxDone or pgx.ErrTxClosed means that the transaction had ended before.
+type Tx interface {
+	Commit(context.Context) error
+	Rollback(context.Context) error
+}
+
+// InTx runs fn in a transaction of db and commits it, again and again until that succeeds or p
+// says stop. Whatever goes wrong, the transaction is rolled back and its connection released
+// first, also when fn panics or calls runtime.Goexit, which go on to the caller. The error is a
+// [*rebound.Error]; it matches [ErrCommitUnknown] if the transaction may have been applied all the
+// same, and otherwise it was not.
+//
+// The context given to fn is for fn's statements: the policy's AttemptTimeout and the caller's end
+// cancel the one that is running, and the transaction is then rolled back, not committed. Only
+// the COMMIT is bound by the context too, and in doubt if that ends in the middle of it.
+//
+// fn must not end the transaction; if it does, the call fails and is not repeated.
+func InTx(
+	ctx context.Context, db *sql.DB, p *rebound.Policy,
+	fn func(context.Context, *sql.Tx) error,
+) error {
+	return InTxOptions(ctx, db, Options{}, p, fn)
+}
+
+// InTxOptions is [InTx] with options.
+func InTxOptions(
+	ctx context.Context, db *sql.DB, o Options, p *rebound.Policy,
+	fn func(context.Context, *sql.Tx) error,
+) error {
+	pool := &pool{db: db}
+	return run(ctx, p, &work[*sqlTx]{
+		opts:  o,
+		begin: func(ctx context.Context) (*sqlTx, error) { return pool.begin(ctx, o.Tx) },
+		fn:    func(ctx context.Context, tx *sqlTx) error { return fn(ctx, tx.tx) },
+		lost:  pool.lost,
+	})
+}
+
+// InTxOf is [InTxOptions] for transactions of any type, which begin makes:
+//
+//	err := reboundsql.InTxOf(ctx, pool.Begin, reboundsql.Options{Reset: pool.Reset}, policy,
+//		func(ctx context.Context, tx pgx.Tx) error { … })
+//
+// begin must release what it took when it fails, and so must the transaction's Commit and its
+// Rollback, whether they succeed or not. Rollback is called after a failed Commit, too.
+func InTxOf[T Tx](
+	ctx context.Context, begin func(context.Context) (T, error), o Options, p *rebound.Policy,
+	fn func(context.Context, T) error,
+) error {
+	return run(ctx, p, &work[T]{opts: o, begin: begin, fn: fn})
+}

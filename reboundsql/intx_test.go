@@ -1,0 +1,236 @@
+package reboundsql_test
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"io"
+	"runtime"
+	"testing"
+
+	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/reboundsql"
+)
+
+// TestInTx tells what the server is asked when things go wrong, and how the call ends.
+func TestInTx(t *testing.T) {
+	const ok = rebound.Reason("")
+	readOnly := &sql.TxOptions{ReadOnly: true}
+	for _, c := range []struct {
+		name   string
+		server *server
+		opts   reboundsql.Options
+		want   string // asked
+		reason rebound.Reason
+		doubt  bool
+	}{
+		{
+			name:   "nothing goes wrong",
+			server: &server{},
+			want:   "1:open 1:begin 1:exec 1:commit",
+		}, {
+			name:   "options reach the driver",
+			server: &server{},
+			opts:   reboundsql.Options{Tx: &sql.TxOptions{Isolation: sql.LevelSerializable, ReadOnly: true}},
+			want:   "1:open 1:begin/Serializable/ro 1:exec 1:commit",
+		}, {
+			name:   "a serialization failure has all of it repeated",
+			server: new(server).says("exec", state("40001")),
+			want:   "1:open 1:begin 1:exec 1:rollback 1:begin 1:exec 1:commit",
+		}, {
+			name:   "and so it does at COMMIT, where there is nothing left to roll back",
+			server: new(server).says("commit", state("40001")),
+			want:   "1:open 1:begin 1:exec 1:commit 1:begin 1:exec 1:commit",
+		}, {
+			name:   "attempts end",
+			server: new(server).says("exec", state("40P01"), state("40P01"), state("40P01")),
+			want: "1:open 1:begin 1:exec 1:rollback 1:begin 1:exec 1:rollback " +
+				"1:begin 1:exec 1:rollback",
+			reason: rebound.Exhausted,
+		}, {
+			name:   "a syntax error is for ever",
+			server: new(server).says("exec", state("42601")),
+			want:   "1:open 1:begin 1:exec 1:rollback",
+			reason: rebound.NotRetryable,
+		}, {
+			name:   "a unique violation, too",
+			server: new(server).says("exec", state("23505")),
+			want:   "1:open 1:begin 1:exec 1:rollback",
+			reason: rebound.NotRetryable,
+		}, {
+			name:   "unless the closure looks first",
+			server: new(server).says("exec", state("23505")),
+			opts:   reboundsql.Options{RetryUnique: true},
+			want:   "1:open 1:begin 1:exec 1:rollback 1:begin 1:exec 1:commit",
+		}, {
+			name:   "which a constraint on COMMIT may tell",
+			server: new(server).says("commit", state("23P01")),
+			opts:   reboundsql.Options{RetryUnique: true},
+			want:   "1:open 1:begin 1:exec 1:commit 1:begin 1:exec 1:commit",
+		}, {
+			name:   "a COMMIT on a broken wire is in doubt",
+			server: new(server).says("commit", io.ErrUnexpectedEOF),
+			want:   "1:open 1:begin 1:exec 1:commit",
+			reason: rebound.NotRetryable,
+			doubt:  true,
+		}, {
+			name:   "whatever database/sql thinks of bad connections",
+			server: new(server).says("commit", driver.ErrBadConn),
+			want:   "1:open 1:begin 1:exec 1:commit",
+			reason: rebound.NotRetryable,
+			doubt:  true,
+		}, {
+			name:   "and a server that shuts down may have committed",
+			server: new(server).says("commit", state("57P01")),
+			want:   "1:open 1:begin 1:exec 1:commit",
+			reason: rebound.NotRetryable,
+			doubt:  true,
+		}, {
+			name:   "CockroachDB says so itself",
+			server: new(server).says("commit", state("40003")),
+			want:   "1:open 1:begin 1:exec 1:commit",
+			reason: rebound.NotRetryable,
+			doubt:  true,
+		}, {
+			name:   "an idempotent closure may do it again",
+			server: new(server).says("commit", errWire),
+			opts:   reboundsql.Options{Idempotent: true},
+			want:   "1:open 1:begin 1:exec 1:commit 1:begin 1:exec 1:commit",
+		}, {
+			name:   "and so may one that only reads",
+			server: new(server).says("commit", errWire),
+			opts:   reboundsql.Options{Tx: readOnly},
+			want:   "1:open 1:begin/ro 1:exec 1:commit 1:begin/ro 1:exec 1:commit",
+		}, {
+			name:   "but the doubt stays if the repetition fails",
+			server: new(server).says("commit", errWire).says("exec", nil, state("42601")),
+			opts:   reboundsql.Options{Idempotent: true},
+			want:   "1:open 1:begin 1:exec 1:commit 1:begin 1:exec 1:rollback",
+			reason: rebound.NotRetryable,
+			doubt:  true,
+		}, {
+			name:   "a failed transaction that fn tries to commit is rolled back",
+			server: new(server).says("commit", errors.New("commit unexpectedly resulted in rollback")),
+			want:   "1:open 1:begin 1:exec 1:commit",
+			reason: rebound.NotRetryable,
+		}, {
+			name: "database/sql passes over connections that went bad, once",
+			server: new(server).says("begin", driver.ErrBadConn, driver.ErrBadConn,
+				driver.ErrBadConn, driver.ErrBadConn),
+			want: "1:open 1:begin 2:open 2:begin 3:open 3:begin " +
+				"4:open 4:ping 4:begin 5:open 5:ping 5:begin 5:exec 5:commit",
+		}, {
+			name:   "a broken connection has the next one looked at",
+			server: new(server).says("exec", io.EOF).says("ping", io.EOF),
+			want: "1:open 1:begin 1:exec 1:rollback 1:ping 2:open 2:ping " +
+				"2:begin 2:exec 2:commit",
+		}, {
+			name:   "a server that is now read-only has new ones opened",
+			server: new(server).says("exec", state("25006")),
+			want:   "1:open 1:begin 1:exec 1:rollback 2:open 2:ping 2:begin 2:exec 2:commit",
+		}, {
+			name:   "but not for a transaction that asked for it",
+			server: new(server).says("exec", state("25006")),
+			opts:   reboundsql.Options{Tx: readOnly},
+			want:   "1:open 1:begin/ro 1:exec 1:rollback",
+			reason: rebound.NotRetryable,
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			err := reboundsql.InTxOptions(t.Context(), c.server.database(t), c.opts, quick(3), write)
+			check(t, c.server, err, c.want, c.reason)
+			if got := errors.Is(err, reboundsql.ErrCommitUnknown); got != c.doubt {
+				t.Errorf("in doubt: %v, want %v: %v", got, c.doubt, err)
+			}
+			if err != nil && c.reason == ok {
+				t.Errorf("got %v, want no error", err)
+			}
+		})
+	}
+}
+
+func check(t *testing.T, s *server, err error, want string, reason rebound.Reason) {
+	t.Helper()
+	if got := s.asked(); got != want {
+		t.Errorf("asked\n%s, want\n%s", got, want)
+	}
+	if reason == "" && err != nil || reason != "" && !errors.Is(err, reason) {
+		t.Errorf("got %v, want reason %q", err, reason)
+	}
+}
+
+// What is not in doubt is certainly not done, and a policy for calls that must not happen twice
+// may know.
+func TestNonIdempotentPolicyRepeatsTransactions(t *testing.T) {
+	p := quick(3)
+	p.NonIdempotent = true
+	s := new(server).says("exec", io.EOF, state("57P01"))
+	err := reboundsql.InTx(t.Context(), s.database(t), p, write)
+	if err != nil {
+		t.Errorf("got %v, want success at the third attempt", err)
+	}
+	marked := func(ctx context.Context, tx *sql.Tx) error { return rebound.Transient(write(ctx, tx)) }
+	p.RetryIf = func(fault.Fault) bool { return false }
+	s = new(server).says("exec", io.EOF)
+	if err := reboundsql.InTx(t.Context(), s.database(t), p, marked); err != nil {
+		t.Errorf("got %v, want the mark to outrank RetryIf", err)
+	}
+}
+
+func TestPanicAndGoexitRollBack(t *testing.T) {
+	for name, leave := range map[string]func(){
+		"panic":  func() { panic("out of here") },
+		"goexit": runtime.Goexit,
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &server{}
+			db := s.database(t)
+			done := make(chan any)
+			go func() {
+				defer func() { done <- recover() }()
+				_ = reboundsql.InTx(context.Background(), db, nil,
+					func(context.Context, *sql.Tx) error {
+						leave()
+						return nil
+					})
+			}()
+			got := <-done
+			if want := name == "panic"; (got == "out of here") != want {
+				t.Errorf("recovered %v", got)
+			}
+			check(t, s, nil, "1:open 1:begin 1:rollback", "")
+		})
+	}
+}
+
+// A function that ends its transaction cannot be repeated: it may have committed.
+func TestEndingTheTransactionIsNotForTheClosure(t *testing.T) {
+	for name, fn := range map[string]func(tx *sql.Tx) error{
+		"commits":                func(tx *sql.Tx) error { return tx.Commit() },
+		"commits and then fails": func(tx *sql.Tx) error { return errors.Join(tx.Commit(), io.EOF) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &server{}
+			err := reboundsql.InTx(t.Context(), s.database(t), quick(3),
+				func(_ context.Context, tx *sql.Tx) error { return fn(tx) })
+			check(t, s, err, "1:open 1:begin 1:commit", rebound.NotRetryable)
+			if errors.Is(err, reboundsql.ErrCommitUnknown) {
+				t.Errorf("%v matches ErrCommitUnknown, want it not to", err)
+			}
+		})
+	}
+}
+
+func TestErrorsOfTheClosureComeThrough(t *testing.T) {
+	mine := errors.New("not enough money")
+	s := &server{}
+	err := reboundsql.InTx(t.Context(), s.database(t), quick(3),
+		func(context.Context, *sql.Tx) error { return rebound.Permanent(mine) })
+	check(t, s, err, "1:open 1:begin 1:rollback", rebound.NotRetryable)
+	var e *rebound.Error
+	if !errors.Is(err, mine) || !errors.As(err, &e) || e.Attempts != 1 {
+		t.Errorf("got %v, want the closure's error in a *rebound.Error of one attempt", err)
+	}
+}

@@ -1,0 +1,151 @@
+package reboundsql
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"reflect"
+	"strings"
+
+	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/fault"
+)
+
+// Do executes one statement that changes something and returns no rows, outside of a transaction,
+// until it succeeds or p says stop. Like a COMMIT, a statement that failed on the wire may have
+// been carried out: it is not repeated, and the error matches [ErrCommitUnknown]. What certainly
+// did not happen is repeated, on another connection if the first one broke.
+//
+// The statement is sent at most once in each attempt: the retries of database/sql, which come on
+// top of a policy's and trust drivers to have sent nothing, are not in play.
+func Do(
+	ctx context.Context, db *sql.DB, p *rebound.Policy, query string, args ...any,
+) (sql.Result, error) {
+	s := &statement[sql.Result]{pool: pool{db: db}, run: executed(query, args), writes: true}
+	return s.do(ctx, p)
+}
+
+// DoIdempotent is [Do] for a statement that may be carried out twice without harm, such as one
+// that sets a column to a fixed value. It is repeated even if its outcome is unknown.
+func DoIdempotent(
+	ctx context.Context, db *sql.DB, p *rebound.Policy, query string, args ...any,
+) (sql.Result, error) {
+	s := &statement[sql.Result]{
+		pool: pool{db: db}, run: executed(query, args), writes: true, repeatable: true,
+	}
+	return s.do(ctx, p)
+}
+
+func executed(query string, args []any) func(context.Context, *sql.Conn) (sql.Result, error) {
+	return func(ctx context.Context, conn *sql.Conn) (sql.Result, error) {
+		return conn.ExecContext(ctx, query, args...)
+	}
+}
+
+// Query runs one statement that only reads, until all of its rows have been read or p says stop,
+// and returns what scan made of each row; nil if there was none. A connection that breaks in the
+// middle of the rows has the whole query repeated, so no row is ever there twice. scan must not
+// move to the next row. What a failed query returns beside its error has no meaning.
+//
+// A statement that changes something and returns rows belongs into [InTx].
+func Query[T any](
+	ctx context.Context, db *sql.DB, p *rebound.Policy, scan func(*sql.Rows) (T, error),
+	query string, args ...any,
+) ([]T, error) {
+	read := func(ctx context.Context, conn *sql.Conn) (all []T, err error) {
+		rows, err := conn.QueryContext(ctx, query, args...)
+		if err != nil {
+			return nil, err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			v, err := scan(rows)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, v)
+		}
+		return all, rows.Err()
+	}
+	s := &statement[[]T]{pool: pool{db: db}, run: read, repeatable: true}
+	return s.do(ctx, p)
+}
+
+// statement is one call of a single statement.
+type statement[T any] struct {
+	pool       pool
+	run        func(context.Context, *sql.Conn) (T, error)
+	writes     bool // it changes something
+	repeatable bool // it may be carried out twice
+	policy     *rebound.Policy
+	wary       bool // what the driver says of bad connections cannot be relied on
+	doubt      bool // an attempt failed that may have been carried out
+}
+
+func (s *statement[T]) do(ctx context.Context, p *rebound.Policy) (T, error) {
+	if p == nil {
+		p = &shared
+	}
+	s.policy, s.wary = p, s.writes && wary(s.pool.db)
+	return rebound.Do(ctx, p, s.attempt)
+}
+
+func (s *statement[T]) attempt(ctx context.Context) (v T, err error) {
+	if s.wary {
+		s.pool.lost(maybeStale) // or each connection that went stale would be a doubt
+	}
+	conn, err := s.pool.conn(ctx)
+	if err != nil {
+		return v, s.failed(err)
+	}
+	defer conn.Close()
+	v, err = s.run(ctx, conn)
+	switch {
+	case err == nil:
+		return v, nil
+	case !s.writes || !s.uncertain(err):
+		return v, s.failed(err)
+	case !s.repeatable:
+		return v, rebound.Permanent(doubtful(err, fault.Transient))
+	}
+	s.doubt = true
+	return v, s.failed(err)
+}
+
+// failed is the attempt's error, err, with what this package knows about its meaning.
+func (s *statement[T]) failed(err error) error {
+	s.pool.lost(lossOf(err))
+	if isReadOnly(err) {
+		err = retold(err, told{kind: fault.Transient})
+	}
+	switch {
+	case s.doubt:
+		return doubtful(err, fault.Of(err).Kind)
+	case s.policy.NonIdempotent:
+		return undone(err)
+	}
+	return err
+}
+
+// uncertain is like the function for a COMMIT, but believes most drivers that say their connection
+// is bad: they find out before they send anything.
+func (s *statement[T]) uncertain(err error) bool {
+	if errors.Is(err, driver.ErrBadConn) {
+		return s.wary
+	}
+	if strings.HasPrefix(err.Error(), "sql: ") {
+		return false // database/sql itself refused it, for its arguments
+	}
+	return uncertain(s.policy, err)
+}
+
+// wary reports whether db's driver says "bad connection" also of one that ends after a statement
+// was sent on it, as lib/pq does: https://github.com/lib/pq, error.go, handleError.
+func wary(db *sql.DB) bool {
+	t := reflect.TypeOf(db.Driver())
+	for t != nil && t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	return t != nil && strings.HasPrefix(t.PkgPath(), "github.com/lib/pq")
+}

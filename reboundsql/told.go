@@ -1,0 +1,130 @@
+package reboundsql
+
+import (
+	"database/sql/driver"
+	"errors"
+	"strings"
+
+	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/fault"
+)
+
+// ErrCommitUnknown is matched by the error of a call whose effect may be there or not: a COMMIT,
+// or a statement that commits by itself, failed in such a way that the server may have carried it
+// out. The caller has to find out, or to live with either.
+var ErrCommitUnknown = errors.New(
+	"reboundsql: it is not known whether the transaction was committed")
+
+// told is an error of which this package knows more than the error itself tells. Another attempt
+// at it is safe, or it would not be made: as far as any policy is concerned, nothing was done.
+type told struct {
+	err   error
+	kind  fault.Kind // None = as the error says
+	doubt bool       // matches ErrCommitUnknown
+}
+
+func (t *told) Error() string {
+	if t.doubt {
+		return "commit in doubt: " + t.err.Error()
+	}
+	return t.err.Error()
+}
+
+func (t *told) Unwrap() error { return t.err }
+
+// Is makes one of two errors match ErrCommitUnknown.
+func (t *told) Is(target error) bool { return t.doubt && target == ErrCommitUnknown }
+
+// DescribeFault tells a policy's classifier the truth.
+func (t *told) DescribeFault() fault.Fault {
+	f := fault.Of(t.err)
+	if t.kind != fault.None {
+		f.Kind = t.kind
+	}
+	f.Sent = fault.NotDone
+	return f
+}
+
+// retold wraps err so that a mark on it stays one.
+func retold(err error, t told) error {
+	t.err = err
+	if fault.Marked(err) {
+		f := fault.Of(err)
+		return fault.Mark(&t, f.Kind, f.After)
+	}
+	return &t
+}
+
+// undone says of err that the server has not done what failed with it, or has undone it.
+func undone(err error) error { return retold(err, told{}) }
+
+// doubtful says of err, the failure of an attempt, that something may have been carried out in this
+// attempt or in an earlier one.
+func doubtful(err error, kind fault.Kind) error {
+	return retold(err, told{doubt: true, kind: kind})
+}
+
+// uncertain reports whether err, of a COMMIT, leaves open what the server has done. A driver that
+// says its connection is bad should mean that it sent nothing, and database/sql believes it; but
+// lib/pq says so, too, when the connection ends before the answer has come.
+func uncertain(p *rebound.Policy, err error) bool {
+	if errors.Is(err, driver.ErrBadConn) {
+		return true
+	}
+	if inFailedTx(err) || fault.Of(err).Sent != fault.MaybeDone {
+		return false
+	}
+	return p.Classify == nil || p.Classify(err).Sent == fault.MaybeDone
+}
+
+// inFailedTx reports whether a COMMIT was answered with a rollback because a statement before it
+// had failed, which fn kept to itself. Drivers have no code for that: these are the texts of pgx
+// and of lib/pq.
+func inFailedTx(err error) bool {
+	text := err.Error()
+	return strings.Contains(text, "commit unexpectedly resulted in rollback") ||
+		strings.Contains(text, "ould not complete operation in a failed transaction")
+}
+
+// isUnique reports whether err is the violation of a unique or exclusion constraint.
+func isUnique(err error) bool {
+	switch fault.Of(err).Detail {
+	case "sqlstate 23505", "sqlstate 23P01", "mysql 1062", "mysql 1586",
+		"sqlite 1555", "sqlite 2067", "sqlite 2579", // of a primary key, an index, a rowid
+		"mssql 2601", "mssql 2627", "oracle 1":
+		return true
+	}
+	return false
+}
+
+// isReadOnly reports whether a server refused to write, as one does that was the primary before a
+// failover.
+func isReadOnly(err error) bool {
+	switch fault.Of(err).Detail {
+	case "sqlstate 25006", "mysql 1290", "mysql 1836", "mysql 3100", "mssql 3906":
+		return true
+	}
+	return false
+}
+
+// loss is what a failure says of connections other than its own.
+type loss uint8
+
+const (
+	nothingLost loss = iota
+	maybeStale       // a connection broke: others may have broken with it
+	wrongServer      // the server became read-only: all others lead there, too
+)
+
+func lossOf(err error) loss {
+	switch {
+	case isReadOnly(err):
+		return wrongServer
+	case fault.IsConnection(err):
+		return maybeStale
+	}
+	if f := fault.Of(err); f.Kind == fault.Transient && f.Sent == fault.NotSent {
+		return maybeStale
+	}
+	return nothingLost
+}

@@ -1,0 +1,192 @@
+package reboundsql
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/fault"
+)
+
+// rollbackTime is what a ROLLBACK may take. The context of the attempt is often dead by then and
+// must not be what bounds it: a driver may throw its connection away, or send nothing at all.
+const rollbackTime = 5 * time.Second
+
+// work is one call: what it runs, and what is known of its transactions so far.
+type work[T Tx] struct {
+	opts  Options
+	begin func(context.Context) (T, error)
+	fn    func(context.Context, T) error
+	lost  func(loss) // told of failures that say something of other connections; may be nil
+
+	ctx     context.Context // the caller's
+	policy  *rebound.Policy
+	doubt   error // what a COMMIT failed with whose outcome is still unknown
+	settled bool  // a COMMIT was in doubt, and then found not to be applied
+	reset   bool  // call opts.Reset before the next attempt
+}
+
+func run[T Tx](ctx context.Context, p *rebound.Policy, w *work[T]) error {
+	if p == nil {
+		p = &shared
+	}
+	w.ctx, w.policy = ctx, p
+	return rebound.Run(ctx, p, w.attempt)
+}
+
+// shared is the policy of all calls that are given none.
+var shared rebound.Policy
+
+// attempt makes one transaction, unless an earlier one turns out to have been applied.
+func (w *work[T]) attempt(ctx context.Context) error {
+	if w.doubt != nil && w.opts.Applied != nil {
+		if applied, err := w.ask(); applied || err != nil {
+			return err
+		}
+	}
+	if w.reset {
+		w.reset = false
+		w.opts.Reset()
+	}
+	unknown, err := w.transact(ctx)
+	switch {
+	case err == nil:
+		return nil
+	case unknown:
+		return w.inDoubt(err)
+	case w.settled && isUnique(err):
+		// Perhaps Applied was asked too early, and this is what the COMMIT has left behind.
+		w.doubt = err
+		if applied, unanswered := w.ask(); applied || unanswered != nil {
+			return unanswered
+		}
+	}
+	return w.failed(err)
+}
+
+// transact makes one transaction. Unknown says that its COMMIT failed, and may have been carried
+// out all the same.
+func (w *work[T]) transact(ctx context.Context) (unknown bool, err error) {
+	tx, err := w.begin(ctx)
+	if err != nil {
+		return false, err
+	}
+	over := false
+	defer func() {
+		if !over {
+			_ = rollback(ctx, tx) // after a panic, a Goexit, or a COMMIT that failed
+		}
+	}()
+	if err = w.fn(ctx, tx); err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		over = true
+		return false, ownEnd(err, rollback(ctx, tx))
+	}
+	err = tx.Commit(ctx)
+	over = err == nil
+	if ended(err) {
+		return false, notCommitted(ctx, err)
+	}
+	return err != nil && uncertain(w.policy, err), err
+}
+
+func rollback(ctx context.Context, tx Tx) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackTime)
+	defer cancel()
+	return tx.Rollback(ctx)
+}
+
+// ownEnd is err, what fn returned, unless the ROLLBACK after it says that the transaction was over
+// already. Then fn has ended it, perhaps with a COMMIT, and cannot be repeated.
+func ownEnd(err, rollback error) error {
+	if !ended(rollback) {
+		return err
+	}
+	return rebound.Permanent(fmt.Errorf("%w (its function has ended the transaction itself)", err))
+}
+
+// ended reports whether err says that the transaction was over before. The text is that of pgx.
+func ended(err error) bool {
+	return err != nil && (errors.Is(err, sql.ErrTxDone) || err.Error() == "tx is closed")
+}
+
+// notCommitted is the meaning of a COMMIT that came too late: the context was faster, and
+// database/sql has rolled back; or else fn has ended the transaction.
+func notCommitted(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return ownEnd(err, err)
+}
+
+// inDoubt is what follows a COMMIT whose outcome is unknown.
+func (w *work[T]) inDoubt(err error) error {
+	w.note(err)
+	w.doubt = err
+	switch {
+	case w.opts.Applied != nil:
+		if applied, unanswered := w.ask(); applied || unanswered != nil {
+			return unanswered
+		}
+		return undone(err)
+	case w.opts.repeatable():
+		return doubtful(err, fault.Transient)
+	}
+	return rebound.Permanent(doubtful(err, fault.Transient))
+}
+
+// ask settles the doubt, or returns an error that still holds it.
+func (w *work[T]) ask() (applied bool, err error) {
+	ctx, cancel := w.ctx, func() {}
+	if d := w.policy.AttemptTimeout; d > 0 {
+		ctx, cancel = context.WithTimeout(ctx, d)
+	}
+	defer cancel()
+	if err = ctx.Err(); err == nil {
+		applied, err = w.opts.Applied(ctx)
+	}
+	if err != nil {
+		w.note(err)
+		return false, doubtful(fmt.Errorf("%w (and Applied failed: %w)", w.doubt, err),
+			fault.Of(err).Kind)
+	}
+	w.doubt, w.settled = nil, true
+	return applied, nil
+}
+
+// failed is the attempt's error, err, with what this package knows about its meaning.
+func (w *work[T]) failed(err error) error {
+	w.note(err)
+	switch {
+	case w.opts.RetryUnique && isUnique(err):
+		err = rebound.Transient(err)
+	case !w.opts.readOnly() && isReadOnly(err):
+		err = retold(err, told{kind: fault.Transient})
+	case inFailedTx(err):
+		err = retold(err, told{kind: fault.Permanent})
+	}
+	switch {
+	case w.doubt != nil: // an earlier COMMIT may have been carried out
+		return doubtful(err, fault.Of(err).Kind)
+	case w.policy.NonIdempotent:
+		return undone(err)
+	}
+	return err
+}
+
+// note remembers what err says of the connections that the next attempt may be given.
+func (w *work[T]) note(err error) {
+	l := lossOf(err)
+	if l == nothingLost {
+		return
+	}
+	w.reset = w.opts.Reset != nil
+	if w.lost != nil {
+		w.lost(l)
+	}
+}
