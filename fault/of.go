@@ -3,6 +3,7 @@ package fault
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"reflect"
 	"time"
 )
@@ -37,18 +38,21 @@ func Of(err error) Fault {
 func ordinary(err error) bool {
 	for err != nil {
 		t := reflect.TypeOf(err)
-		if t != plainType && !shapeOf(t).fmtWrapper || reflect.ValueOf(err).IsNil() {
+		if t != plainType && t != wrapperType || reflect.ValueOf(err).IsNil() {
 			return false
 		}
 		if t == plainType {
 			return phraseIn(err.Error()) == nil
 		}
-		err = err.(interface{ Unwrap() error }).Unwrap()
+		err = errors.Unwrap(err)
 	}
 	return true
 }
 
-var plainType = reflect.TypeOf(errors.New(""))
+var (
+	plainType   = reflect.TypeOf(errors.New(""))
+	wrapperType = reflect.TypeOf(fmt.Errorf("%w", errors.New("")))
+)
 
 // ask lets d describe itself as the fault of err.
 func ask(d Described, err error) (f Fault) {
@@ -73,7 +77,7 @@ const (
 	code         // the server's own word for it, which is more than the status that came with it
 )
 
-// reach is what an error says of all that it wraps.
+// reach is what an error says of all that it wraps; the outermost that says anything is believed.
 type reach uint8
 
 const (
@@ -114,8 +118,8 @@ const (
 	marks             // look for the first Described error alone
 )
 
-// walk is one look over an error's tree, depth first, and what it has gathered so far. It keeps
-// no error and is passed to no reader, so that it stays on the stack.
+// walk is one look over an error's tree, depth first, and what it has gathered so far. Readers
+// return their findings instead of being passed the walk, so that it stays on the stack.
 type walk struct {
 	left      int
 	seek      int
@@ -125,15 +129,11 @@ type walk struct {
 	after     time.Duration
 }
 
-// survive abandons a part of the tree whose methods panic.
-func (w *walk) survive() { _ = recover() }
-
-// chain walks along err's Unwrap methods and returns early when the walk is over. at is what the
-// errors around it said of err.
+// chain walks along err's Unwrap methods. at is what the errors around err said of it. What lies
+// behind a method that panics is abandoned.
 func (w *walk) chain(err error, at reach) {
-	defer w.survive()
-	var l link
-	l.at = at
+	l := link{at: at}
+	defer w.end(&l)
 	for err != nil && w.left > 0 && w.described == nil {
 		w.left--
 		s := shapeOf(reflect.TypeOf(err))
@@ -153,8 +153,15 @@ func (w *walk) chain(err error, at reach) {
 		}
 		err = w.next(err, s, l.at)
 	}
-	if l.soft.rank > w.best.rank {
+}
+
+// end ends a chain: a weak finding on which nothing that it wraps could better is as good as a
+// fact, also beside facts that siblings of the chain may hold.
+func (w *walk) end(l *link) {
+	_ = recover()
+	if l.soft.rank == weak && w.best.rank < fact {
 		w.best = l.soft
+		w.best.rank = fact
 	}
 }
 
@@ -182,7 +189,7 @@ type link struct {
 func (w *walk) take(f finding, l *link) {
 	w.flags |= f.flags
 	w.after = cmp.Or(w.after, f.after)
-	if f.reach != 0 && l.at != neverSent {
+	if f.reach != 0 && l.at == 0 {
 		l.at = f.reach
 		if l.at == neverSent && l.mine && w.best.flags&connection != 0 {
 			w.best.sent = NotSent // what broke off never began, as its cause shows

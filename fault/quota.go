@@ -11,6 +11,9 @@ import (
 // HTTP clients make of them.
 func detailed(f finding, details []any) finding {
 	for _, d := range details {
+		if d == nil {
+			continue
+		}
 		if wait := retryDelay(d); wait > 0 {
 			f.after = wait
 		}

@@ -12,11 +12,10 @@ type reader func(err error) finding
 // shape is what is known of a type of error: how to go on from it, and who can read it. A type is
 // looked at once; most have no reader at all.
 type shape struct {
-	described  bool
-	pointer    bool
-	fmtWrapper bool // what fmt.Errorf makes of a single %w
-	wraps      uint8
-	readers    []reader
+	described bool
+	pointer   bool
+	wraps     uint8
+	readers   []reader
 }
 
 const (
@@ -46,9 +45,8 @@ func shapeOf(t reflect.Type) *shape {
 
 func newShape(t reflect.Type) *shape {
 	s := &shape{
-		described:  t.Implements(reflect.TypeFor[Described]()),
-		pointer:    t.Kind() == reflect.Pointer,
-		fmtWrapper: called(t, "fmt", "wrapError"),
+		described: t.Implements(reflect.TypeFor[Described]()),
+		pointer:   t.Kind() == reflect.Pointer,
 	}
 	switch {
 	case t.Implements(reflect.TypeFor[interface{ Unwrap() error }]()):

@@ -23,10 +23,11 @@ func sqlState(state string) finding {
 	switch state {
 	case "40001", "CR000", "40P01", // serialization failure, its old name in CockroachDB, deadlock
 		"55P03", "55006", "55000", // lock not available, object in use, or not in the right state
-		"57014",          // canceled: by a statement timeout, since a caller's end is known before
-		"58000",          // system error
-		"HYT00", "HYT01": // ODBC's timeouts
+		"57014", // canceled: by a statement timeout, since a caller's end is known before
+		"58000": // system error
 		f.kind = Transient
+	case "HYT00", "HYT01": // ODBC's timeouts
+		f.kind, f.sent, f.flags = Transient, MaybeDone, timeout
 	case "40003": // statement completion unknown; CockroachDB: the result is ambiguous
 		f.kind, f.sent = Transient, MaybeDone
 	case "57P01", "57P02", "57P05": // shut down, crashed, idle for too long: connection gone
@@ -35,9 +36,6 @@ func sqlState(state string) finding {
 		f.kind, f.sent, f.flags = Transient, NotSent, connection
 	default:
 		f = sqlClass(f, state[:2])
-	}
-	if state[:3] == "HYT" {
-		f.sent, f.flags = MaybeDone, timeout
 	}
 	return f
 }

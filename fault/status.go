@@ -54,7 +54,7 @@ func response(code int, header values, now time.Time) Fault {
 	if f == (Fault{}) {
 		return f
 	}
-	if after, ok := retryAfter(header, now); ok && after > 0 {
+	if after, ok := retryAfter(header, now); ok {
 		f.After = after
 		switch code {
 		case 403:

@@ -1,0 +1,121 @@
+package fault_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/rebound-go/rebound/fault"
+)
+
+// rpcCode, rpcStatus and rpcError are like those of google.golang.org/grpc.
+type rpcCode uint32
+
+type rpcStatus struct {
+	code    rpcCode
+	details []any
+}
+
+func (s *rpcStatus) Code() rpcCode  { return s.code }
+func (s *rpcStatus) Details() []any { return s.details }
+
+type rpcError struct {
+	status *rpcStatus
+	text   string
+}
+
+func (e *rpcError) Error() string          { return "rpc error: " + e.text }
+func (e *rpcError) GRPCStatus() *rpcStatus { return e.status }
+
+func rpc(code rpcCode, details ...any) error { return &rpcError{&rpcStatus{code, details}, ""} }
+
+// retryInfo, quotaFailure and what is in them are like Google's messages.
+type (
+	protoDuration time.Duration
+	retryInfo     struct{ wait time.Duration }
+	violation     struct{ id, description string }
+	quotaFailure  struct{ violations []*violation }
+)
+
+func (d *protoDuration) AsDuration() time.Duration  { return time.Duration(*d) }
+func (r *retryInfo) GetRetryDelay() *protoDuration  { d := protoDuration(r.wait); return &d }
+func (v *violation) GetQuotaId() string             { return v.id }
+func (v *violation) GetDescription() string         { return v.description }
+func (q *quotaFailure) GetViolations() []*violation { return q.violations }
+
+// connectError is like connectrpc.com/connect's.
+type connectError struct {
+	code rpcCode
+	meta map[string][]string
+	err  error
+}
+
+func (e *connectError) Error() string             { return "connect" }
+func (e *connectError) Unwrap() error             { return e.err }
+func (e *connectError) Code() rpcCode             { return e.code }
+func (e *connectError) Meta() map[string][]string { return e.meta }
+
+func TestGRPC(t *testing.T) {
+	check(t, []row{
+		{"ok", rpc(0), unknown, maybe, ""},
+		{"canceled", rpc(1), fault.Canceled, maybe, "grpc CANCELLED"},
+		{"unknown", rpc(2), unknown, maybe, "grpc UNKNOWN"},
+		{"invalid argument", rpc(3), permanent, notDone, ""},
+		{"deadline", rpc(4), transient, maybe, "grpc DEADLINE_EXCEEDED"},
+		{"not found", rpc(5), permanent, notDone, ""},
+		{"already exists", rpc(6), permanent, notDone, ""},
+		{"permission denied", rpc(7), permanent, notDone, ""},
+		{"exhausted", rpc(8), fault.RateLimited, notDone, "grpc RESOURCE_EXHAUSTED"},
+		{"failed precondition", rpc(9), permanent, notDone, ""},
+		{"aborted", rpc(10), transient, notDone, "grpc ABORTED"},
+		{"out of range", rpc(11), permanent, notDone, ""},
+		{"unimplemented", rpc(12), permanent, notDone, ""},
+		{"internal", rpc(13), unknown, maybe, "grpc INTERNAL"},
+		{"internal, of a proxy", &rpcError{&rpcStatus{code: 13},
+			"stream terminated by RST_STREAM with error code: NO_ERROR"}, transient, maybe, ""},
+		{"unavailable", rpc(14), transient, maybe, "grpc UNAVAILABLE"},
+		{"data loss", rpc(15), permanent, notDone, ""},
+		{"unauthenticated", rpc(16), permanent, notDone, "grpc UNAUTHENTICATED"},
+		{"no code", rpc(17), unknown, maybe, ""},
+		{"no status", &rpcError{}, unknown, maybe, ""},
+
+		{"connect unavailable", &connectError{code: 14}, transient, maybe, ""},
+		{"connect unavailable, never connected", &connectError{code: 14,
+			err: get(dial(sys("connect", refusedErrno)))}, transient, notSent, "grpc UNAVAILABLE"},
+		{"connect exhausted", &connectError{code: 8}, fault.RateLimited, notDone, ""},
+	})
+}
+
+func TestGRPCDetails(t *testing.T) {
+	const rate = fault.RateLimited
+	quota := func(id, text string) *quotaFailure {
+		return &quotaFailure{[]*violation{{"", "x"}, {id, text}}}
+	}
+	for _, tc := range []struct {
+		name  string
+		err   error
+		kind  fault.Kind
+		after time.Duration
+	}{
+		{"wait", rpc(8, &retryInfo{53 * time.Second}), rate, 53 * time.Second},
+		{"wait of another code", rpc(14, &retryInfo{time.Second}), transient, time.Second},
+		{"negative wait", rpc(8, &retryInfo{-time.Second}), rate, 0},
+		{"quota by the minute", rpc(8, quota("RequestsPerMinute", ""), &retryInfo{time.Second}),
+			rate, time.Second},
+		{"quota by the day", rpc(8, &retryInfo{time.Hour}, quota("RequestsPerDayPerProject", "")),
+			permanent, time.Hour},
+		{"daily quota", rpc(8, quota("", "Daily Limit for reads exceeded")), permanent, 0},
+		{"nothing allowed", rpc(8, quota("", "limit: 0, model: x")), permanent, 0},
+		{"little allowed", rpc(8, quota("", "limit: 0.5")), rate, 0},
+		{"no quota", rpc(8, &quotaFailure{}), rate, 0},
+		{"quota of another code", rpc(14, quota("PerDay", "")), transient, 0},
+		{"strangers", rpc(8, nil, 7, "x", errors.New("x"), struct{}{}), rate, 0},
+		{"connect", &connectError{code: 8, meta: map[string][]string{"Retry-After": {"7"}}},
+			rate, 7 * time.Second},
+	} {
+		if f := fault.Of(tc.err); f.Kind != tc.kind || f.After != tc.after {
+			t.Errorf("%s: %v after %v, want %v after %v", tc.name, f.Kind, f.After,
+				tc.kind, tc.after)
+		}
+	}
+}

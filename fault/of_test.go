@@ -1,0 +1,209 @@
+package fault_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/url"
+	"os"
+	"reflect"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/rebound-go/rebound/fault"
+)
+
+// row is one error and what is to be read from it. Every row is also tried wrapped.
+type row struct {
+	name   string
+	err    error
+	kind   fault.Kind
+	sent   fault.Sent
+	detail string // checked unless empty
+}
+
+func check(t *testing.T, rows []row) {
+	t.Helper()
+	for _, r := range rows {
+		for _, err := range []error{
+			r.err,
+			fmt.Errorf("get user 7: %w", r.err),
+			errors.Join(errors.New("x"), r.err),
+			fmt.Errorf("%w in %w", errors.New("x"), fmt.Errorf("y: %w", r.err)),
+		} {
+			f := fault.Of(err)
+			if f.Kind != r.kind || f.Sent != r.sent || r.detail != "" && f.Detail != r.detail {
+				t.Errorf("%s: Of(%T %v) = %v %v %q, want %v %v %q", r.name, err, err,
+					f.Kind, f.Sent, f.Detail, r.kind, r.sent, r.detail)
+			}
+			if !reflect.DeepEqual(f.Err, err) {
+				t.Errorf("%s: Err = %v, want the error classified, %v", r.name, f.Err, err)
+			}
+		}
+	}
+}
+
+func dial(err error) error  { return &net.OpError{Op: "dial", Net: "tcp", Err: err} }
+func read(err error) error  { return &net.OpError{Op: "read", Net: "tcp", Err: err} }
+func write(err error) error { return &net.OpError{Op: "write", Net: "tcp", Err: err} }
+func get(err error) error   { return &url.Error{Op: "Get", URL: "https://example.test", Err: err} }
+
+func sys(call string, e syscall.Errno) error { return os.NewSyscallError(call, e) }
+
+func TestOfNil(t *testing.T) {
+	if f := fault.Of(nil); f != (fault.Fault{}) {
+		t.Errorf("Of(nil) = %+v, want the zero Fault", f)
+	}
+}
+
+func TestOfUnknown(t *testing.T) {
+	check(t, []row{
+		{"plain", errors.New("x"), fault.Unknown, fault.MaybeDone, ""},
+		{"empty", errors.New(""), fault.Unknown, fault.MaybeDone, ""},
+		{"not ASCII", errors.New("öl"), fault.Unknown, fault.MaybeDone, ""},
+		{"begins like a phrase", errors.New("EOFs"), fault.Unknown, fault.MaybeDone, ""},
+		{"own type", given2{}, fault.Unknown, fault.MaybeDone, ""},
+	})
+}
+
+type given2 struct{}
+
+func (given2) Error() string { return "given2" }
+
+// TestOfOutermost: of several errors that are recognised in a tree, the outermost decides, and of
+// siblings the first; what is said of one branch changes nothing about another.
+func TestOfOutermost(t *testing.T) {
+	for _, r := range []row{
+		{"first of two", errors.Join(read(sys("read", syscall.ECONNRESET)), io.EOF),
+			fault.Transient, fault.MaybeDone, syscall.ECONNRESET.Error()},
+		{"a dial beside it says nothing of a reset", errors.Join(
+			read(sys("read", syscall.ECONNRESET)), dial(sys("connect", syscall.ECONNREFUSED))),
+			fault.Transient, fault.MaybeDone, syscall.ECONNRESET.Error()},
+		{"a reset beside it says nothing of a dial", errors.Join(
+			dial(sys("connect", syscall.ECONNREFUSED)), read(sys("read", syscall.ECONNRESET))),
+			fault.Transient, fault.NotSent, syscall.ECONNREFUSED.Error()},
+		{"a timeout beside a dial", errors.Join(
+			read(os.ErrDeadlineExceeded), dial(os.ErrDeadlineExceeded)),
+			fault.Transient, fault.MaybeDone, "timeout"},
+		{"a connection that stood, and was dialed again", read(dial(syscall.ECONNREFUSED)),
+			fault.Transient, fault.MaybeDone, syscall.ECONNREFUSED.Error()},
+		{"a timeout, and then trouble with closing", errors.Join(context.DeadlineExceeded,
+			fs.ErrNotExist), fault.Transient, fault.MaybeDone, "timeout"},
+		{"a timeout of which the cause is known", timeoutOf{errors.Join(errors.New("x"),
+			fs.ErrNotExist)}, fault.Permanent, fault.MaybeDone, "file does not exist"},
+		{"a status outside the error of reading its body", sdkError{StatusCode: 503,
+			err: io.ErrUnexpectedEOF}, fault.Overloaded, fault.MaybeDone, "status 503"},
+		{"canceled name lookup", dial(&net.DNSError{Err: "canceled", UnwrapErr: context.Canceled}),
+			fault.Canceled, fault.NotSent, "context canceled"},
+	} {
+		f := fault.Of(r.err)
+		if f.Kind != r.kind || f.Sent != r.sent || f.Detail != r.detail {
+			t.Errorf("%s: Of(%v) = %v %v %q, want %v %v %q", r.name, r.err,
+				f.Kind, f.Sent, f.Detail, r.kind, r.sent, r.detail)
+		}
+	}
+}
+
+// sdkError is what most SDKs make of a status.
+type sdkError struct {
+	StatusCode int
+	err        error
+}
+
+func (e sdkError) Error() string { return fmt.Sprint("status ", e.StatusCode) }
+func (e sdkError) Unwrap() error { return e.err }
+
+type timeoutOf struct{ err error }
+
+func (e timeoutOf) Error() string { return "timeout" }
+func (e timeoutOf) Timeout() bool { return true }
+func (e timeoutOf) Unwrap() error { return e.err }
+
+func TestOfAllocatesNothing(t *testing.T) {
+	for _, e := range benchErrors {
+		if n := testing.AllocsPerRun(100, func() { sink = fault.Of(e.err) }); n != 0 {
+			t.Errorf("Of(%s) allocates %v times, want 0", e.name, n)
+		}
+	}
+}
+
+// broken is an error all of whose methods panic.
+type broken struct{}
+
+func (*broken) Error() string             { panic("Error") }
+func (*broken) Unwrap() error             { panic("Unwrap") }
+func (*broken) Is(error) bool             { panic("Is") }
+func (*broken) Timeout() bool             { panic("Timeout") }
+func (*broken) Code() int                 { panic("Code") }
+func (*broken) ErrorCode() string         { panic("ErrorCode") }
+func (*broken) SQLState() string          { panic("SQLState") }
+func (*broken) StatusCode() int           { panic("StatusCode") }
+func (*broken) GRPCStatus() *brokenStatus { panic("GRPCStatus") }
+func (*brokenStatus) Code() uint32        { panic("Code") }
+
+type brokenStatus struct{}
+
+type brokenFault struct{ error }
+
+func (brokenFault) DescribeFault() fault.Fault { panic("DescribeFault") }
+
+// loop is an error that wraps itself, twice.
+type loop struct{ wide bool }
+
+func (l *loop) Error() string { return "loop" }
+func (l *loop) Unwrap() []error {
+	if l.wide {
+		return []error{l, nil, l}
+	}
+	return []error{l}
+}
+
+type ring struct{ next error }
+
+func (r *ring) Error() string { return strings.Repeat("r", 1) }
+func (r *ring) Unwrap() error { return r.next }
+
+func TestOfNeverPanics(t *testing.T) {
+	circle := &ring{}
+	circle.next = fmt.Errorf("round: %w", circle)
+	for _, err := range []error{
+		(*broken)(nil), &broken{}, (*net.OpError)(nil), (*url.Error)(nil), (*net.DNSError)(nil),
+		(*os.PathError)(nil), &net.OpError{Op: "dial"}, &url.Error{}, &os.PathError{},
+		(*loop)(nil), &loop{}, &loop{wide: true}, circle, (*h2StreamError)(nil), (*awsError)(nil),
+		brokenFault{errors.New("x")}, (*given)(nil), fmt.Errorf("none: %w", nil),
+		fmt.Errorf("nil: %w", (*broken)(nil)), new(multi),
+	} {
+		f := fault.Of(err)
+		if f.Kind == fault.None || f.Err != err {
+			t.Errorf("Of(%T) = %v with error %v, want a failure with the error given",
+				err, f.Kind, f.Err)
+		}
+		fault.Marked(err)
+		fault.Settle(f, err)
+		_, _, _ = fault.IsTimeout(err), fault.IsConnection(err), fault.IsIO(err)
+	}
+}
+
+type multi []error
+
+func (multi) Error() string     { return "multi" }
+func (m multi) Unwrap() []error { return m }
+
+// TestOfReadsAroundDamage: what cannot be read hides nothing beside or behind it.
+func TestOfReadsAroundDamage(t *testing.T) {
+	for _, err := range []error{
+		errors.Join(nil, (*net.OpError)(nil), syscall.ECONNRESET),
+		errors.Join(&broken{}, syscall.ECONNRESET),
+		multi{nil, (*broken)(nil), fmt.Errorf("x: %w", syscall.ECONNRESET)},
+		timeoutOf{&broken{}},
+		fault.Mark(&broken{}, fault.Transient, 0),
+	} {
+		if f := fault.Of(err); f.Kind != fault.Transient {
+			t.Errorf("Of(%T) = %v, want transient", err, f.Kind)
+		}
+	}
+}
