@@ -31,8 +31,7 @@ func errno(e syscall.Errno) finding {
 		syscall.EADDRNOTAVAIL, wsaNoAddress:
 		return finding{rank: fact, kind: Transient, sent: NotSent, flags: connection | local}
 	case syscall.ECONNRESET, syscall.ECONNABORTED, syscall.EPIPE, syscall.ENETRESET,
-		syscall.ENOTCONN,
-		wsaReset, wsaAborted, wsaNetReset, wsaNotConnected, wsaShutdown:
+		syscall.ENOTCONN, wsaReset, wsaAborted, wsaNetReset, wsaNotConnected, wsaShutdown:
 		return finding{rank: fact, kind: Transient, flags: connection}
 	case syscall.ETIMEDOUT, wsaTimedOut:
 		return finding{rank: fact, kind: Transient, flags: timeout | connection}

@@ -95,7 +95,7 @@ const (
 	final                        // a layer below has retried already
 	retry                        // the error says that it may be retried
 	noRetry                      // the error says that it must not be retried
-	local                        // Sent is known only if no connection stood yet
+	local                        // Sent holds only if no connection stood yet
 )
 
 // finding is what one error in a tree told one reader.

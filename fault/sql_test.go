@@ -230,7 +230,8 @@ func TestSQLWaits(t *testing.T) {
 }
 
 func FuzzSQLState(f *testing.F) {
-	for _, s := range []string{"40001", "08006", "", "4000", "HYT00", "HYT10", "\x00\x00\x00\x00\x00", "öl"} {
+	for _, s := range []string{"40001", "08006", "", "4000", "HYT00", "HYT10",
+		"\x00\x00\x00\x00\x00", "öl"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
