@@ -67,12 +67,6 @@ func (s *server) asked() string {
 	return strings.Join(s.log, " ")
 }
 
-func (s *server) forget() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.log = nil
-}
-
 func (s *server) Driver() driver.Driver { return nil }
 
 func (s *server) Connect(ctx context.Context) (driver.Conn, error) {
@@ -164,6 +158,8 @@ func (s *server) database(t testing.TB) *sql.DB {
 			t.Errorf("%d connections in use at the end, want 0", n)
 		}
 		db.Close()
+		s.mu.Lock()
+		defer s.mu.Unlock()
 		if s.open != 0 {
 			t.Errorf("%d connections open after Close, want 0", s.open)
 		}

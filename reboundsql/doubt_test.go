@@ -1,0 +1,217 @@
+package reboundsql_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"io"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/reboundsql"
+)
+
+// answers gives what Applied returns, in order: a bool or an error.
+func answers(all ...any) func(context.Context) (bool, error) {
+	return func(ctx context.Context) (bool, error) {
+		if ctx.Err() != nil {
+			return false, errors.New("asked with a dead context")
+		}
+		next := all[0]
+		all = all[1:]
+		if err, ok := next.(error); ok {
+			return false, err
+		}
+		return next.(bool), nil
+	}
+}
+
+func TestApplied(t *testing.T) {
+	once := "1:open 1:begin 1:exec 1:commit"
+	for _, c := range []struct {
+		name    string
+		server  *server
+		applied func(context.Context) (bool, error)
+		want    string
+		reason  rebound.Reason
+		doubt   bool
+	}{
+		{
+			name:    "yes is success",
+			server:  new(server).says("commit", errWire),
+			applied: answers(true),
+			want:    once,
+		}, {
+			name:    "no has it repeated",
+			server:  new(server).says("commit", errWire),
+			applied: answers(false),
+			want:    once + " 1:begin 1:exec 1:commit",
+		}, {
+			name:    "no is no doubt, even at the end",
+			server:  new(server).says("commit", errWire, errWire, errWire),
+			applied: answers(false, false, false),
+			want:    once + " 1:begin 1:exec 1:commit 1:begin 1:exec 1:commit",
+			reason:  rebound.Exhausted,
+		}, {
+			name:    "whoever cannot tell is asked again, before anything is repeated",
+			server:  new(server).says("commit", errWire),
+			applied: answers(io.EOF, io.EOF, true),
+			want:    once,
+		}, {
+			name:    "and when nobody can tell, the doubt stays",
+			server:  new(server).says("commit", errWire),
+			applied: answers(io.EOF, io.EOF, io.EOF),
+			want:    once,
+			reason:  rebound.Exhausted,
+			doubt:   true,
+		}, {
+			name:    "nor is a question repeated that makes no sense",
+			server:  new(server).says("commit", errWire),
+			applied: answers(state("42601")),
+			want:    once,
+			reason:  rebound.NotRetryable,
+			doubt:   true,
+		}, {
+			name:    "a key that is there after all has the question put again",
+			server:  new(server).says("commit", errWire).says("exec", nil, state("23505")),
+			applied: answers(false, true),
+			want:    once + " 1:begin 1:exec 1:rollback",
+		}, {
+			name:    "a key of somebody else",
+			server:  new(server).says("commit", errWire).says("exec", nil, state("23505")),
+			applied: answers(false, false),
+			want:    once + " 1:begin 1:exec 1:rollback",
+			reason:  rebound.NotRetryable,
+		}, {
+			name:    "a rollback that the server told needs no question",
+			server:  new(server).says("commit", state("40001")),
+			applied: answers(),
+			want:    once + " 1:begin 1:exec 1:commit",
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			err := reboundsql.InTxOptions(t.Context(), c.server.database(t),
+				reboundsql.Options{Applied: c.applied}, quick(3), write)
+			check(t, c.server, err, c.want, c.reason)
+			if got := errors.Is(err, reboundsql.ErrCommitUnknown); got != c.doubt {
+				t.Errorf("in doubt: %v, want %v: %v", got, c.doubt, err)
+			}
+		})
+	}
+}
+
+// stuck makes the server hang on a word until the context there ends.
+func stuck(s *server, word string, times int) {
+	s.hook = func(ctx context.Context, w string) error {
+		if w != word || times == 0 {
+			return nil
+		}
+		times--
+		<-ctx.Done()
+		return ctx.Err()
+	}
+}
+
+func TestAttemptTimeout(t *testing.T) {
+	for _, c := range []struct {
+		word  string
+		want  string
+		doubt bool
+	}{
+		{"begin", "1:open 1:begin 1:begin 1:exec 1:commit", false},
+		{"exec", "1:open 1:begin 1:exec 1:rollback 1:begin 1:exec 1:commit", false},
+		{"commit", "1:open 1:begin 1:exec 1:commit", true},
+	} {
+		t.Run(c.word, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &server{}
+				stuck(s, c.word, 1)
+				p := quick(3)
+				p.AttemptTimeout = time.Second
+				start := time.Now()
+				err := reboundsql.InTx(t.Context(), s.database(t), p, write)
+				if got := time.Since(start).Round(time.Millisecond); got != time.Second {
+					t.Errorf("took %v, want 1s", got)
+				}
+				if got := s.asked(); got != c.want {
+					t.Errorf("asked\n%s, want\n%s", got, c.want)
+				}
+				if got := errors.Is(err, reboundsql.ErrCommitUnknown); got != c.doubt {
+					t.Errorf("in doubt: %v, want %v: %v", got, c.doubt, err)
+				}
+			})
+		})
+	}
+}
+
+// The question is not asked with the time of the attempt that has run out.
+func TestAppliedHasTimeOfItsOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &server{}
+		stuck(s, "commit", 1)
+		p := quick(1)
+		p.AttemptTimeout = time.Second
+		var left time.Duration
+		applied := func(ctx context.Context) (bool, error) {
+			deadline, _ := ctx.Deadline()
+			left = time.Until(deadline)
+			return true, ctx.Err()
+		}
+		err := reboundsql.InTxOptions(t.Context(), s.database(t),
+			reboundsql.Options{Applied: applied}, p, write)
+		if err != nil || left != time.Second {
+			t.Errorf("got %v with %v left, want nil and 1s", err, left)
+		}
+	})
+}
+
+// A closure that takes no notice of its context is not committed after its time.
+func TestNoCommitAfterTheEnd(t *testing.T) {
+	s := &server{}
+	ctx, cancel := context.WithCancel(t.Context())
+	err := reboundsql.InTx(ctx, s.database(t), quick(3), func(context.Context, *sql.Tx) error {
+		cancel()
+		return nil
+	})
+	check(t, s, err, "1:open 1:begin 1:rollback", rebound.Canceled)
+	if errors.Is(err, reboundsql.ErrCommitUnknown) {
+		t.Errorf("%v matches ErrCommitUnknown, want it not to: COMMIT was never sent", err)
+	}
+}
+
+func TestCallerLeavesDuringCommit(t *testing.T) {
+	s := &server{}
+	ctx, cancel := context.WithCancel(t.Context())
+	s.hook = func(life context.Context, word string) error {
+		if word == "commit" {
+			cancel()
+			<-life.Done()
+			return life.Err()
+		}
+		return nil
+	}
+	err := reboundsql.InTxOptions(ctx, s.database(t), reboundsql.Options{Applied: answers()},
+		quick(3), write)
+	check(t, s, err, "1:open 1:begin 1:exec 1:commit", rebound.Canceled)
+	if !errors.Is(err, reboundsql.ErrCommitUnknown) {
+		t.Errorf("%v does not match ErrCommitUnknown", err)
+	}
+}
+
+// A ROLLBACK that hangs is given up, where its driver heeds a context, after five seconds.
+func TestRollbackIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := new(server).says("exec", state("42601"))
+		stuck(s, "rollback", 1)
+		start := time.Now()
+		err := reboundsql.InTx(t.Context(), s.database(t), quick(3), write)
+		if got := time.Since(start); got != 5*time.Second {
+			t.Errorf("took %v, want 5s", got)
+		}
+		if !errors.Is(err, rebound.NotRetryable) || !errors.Is(err, state("42601")) {
+			t.Errorf("got %v, want the closure's own error", err)
+		}
+	})
+}

@@ -1,0 +1,56 @@
+package reboundsql_test
+
+import (
+	"context"
+	"database/sql"
+	"io"
+	"runtime"
+	"testing"
+	"testing/synctest"
+
+	"github.com/rebound-go/rebound/reboundsql"
+)
+
+// Ten thousand transactions that fail in every way there is leave no connection in use, which
+// database looks at, and no goroutine behind, which the bubble would wait for. A pool of one
+// connection would have the first leak hang.
+func TestNothingLeaks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		before := runtime.NumGoroutine()
+		s := &server{}
+		db := s.database(t)
+		db.SetMaxOpenConns(1)
+		failures := []struct {
+			word string
+			err  error
+		}{
+			{"begin", state("53300")}, {"exec", state("42601")}, {"exec", io.EOF},
+			{"commit", io.EOF}, {"commit", state("40001")}, {"exec", nil},
+		}
+		for i := range 10_000 {
+			f := failures[i%len(failures)]
+			s.script, s.log = nil, nil
+			s.says(f.word, f.err)
+			err := reboundsql.InTx(t.Context(), db, quick(1),
+				func(ctx context.Context, tx *sql.Tx) error {
+					if err := write(ctx, tx); err != nil {
+						return err
+					}
+					rows, err := tx.QueryContext(ctx, "query") // never closed
+					if f.err == nil && err == nil {
+						_, err = rows.Columns()
+						err = io.EOF
+					}
+					return err
+				})
+			if err == nil {
+				t.Fatalf("transaction %d: want it to fail", i)
+			}
+		}
+		db.Close()
+		synctest.Wait()
+		if got := runtime.NumGoroutine(); got > before {
+			t.Errorf("%d goroutines after, %d before", got, before)
+		}
+	})
+}
