@@ -28,73 +28,77 @@ func answers(all ...any) func(context.Context) (bool, error) {
 	}
 }
 
+const once = "1:open 1:begin 1:exec 1:commit"
+
+var questions = []struct {
+	name    string
+	server  *server
+	applied []any
+	want    string
+	reason  rebound.Reason
+	doubt   bool
+}{
+	{
+		name:    "yes is success",
+		server:  new(server).says("commit", errWire),
+		applied: []any{true},
+		want:    once,
+	}, {
+		name:    "no has it repeated",
+		server:  new(server).says("commit", errWire),
+		applied: []any{false},
+		want:    once + " 1:begin 1:exec 1:commit",
+	}, {
+		name:    "no is no doubt, even at the end",
+		server:  new(server).says("commit", errWire, errWire, errWire),
+		applied: []any{false, false, false},
+		want:    once + " 1:begin 1:exec 1:commit 1:begin 1:exec 1:commit",
+		reason:  rebound.Exhausted,
+	}, {
+		name:    "whoever cannot tell is asked again, before anything is repeated",
+		server:  new(server).says("commit", errWire),
+		applied: []any{io.EOF, io.EOF, true},
+		want:    once,
+	}, {
+		name:    "and when nobody can tell, the doubt stays",
+		server:  new(server).says("commit", errWire),
+		applied: []any{io.EOF, io.EOF, io.EOF},
+		want:    once,
+		reason:  rebound.Exhausted,
+		doubt:   true,
+	}, {
+		name:    "nor is a question repeated that makes no sense",
+		server:  new(server).says("commit", errWire),
+		applied: []any{state("42601")},
+		want:    once,
+		reason:  rebound.NotRetryable,
+		doubt:   true,
+	}, {
+		name:    "a key that is there after all has the question put again",
+		server:  new(server).says("commit", errWire).says("exec", nil, state("23505")),
+		applied: []any{false, true},
+		want:    once + " 1:begin 1:exec 1:rollback",
+	}, {
+		name:    "a key of somebody else",
+		server:  new(server).says("commit", errWire).says("exec", nil, state("23505")),
+		applied: []any{false, false},
+		want:    once + " 1:begin 1:exec 1:rollback",
+		reason:  rebound.NotRetryable,
+	}, {
+		name:    "a rollback that the server told needs no question",
+		server:  new(server).says("commit", state("40001")),
+		applied: []any{},
+		want:    once + " 1:begin 1:exec 1:commit",
+	},
+}
+
 func TestApplied(t *testing.T) {
-	once := "1:open 1:begin 1:exec 1:commit"
-	for _, c := range []struct {
-		name    string
-		server  *server
-		applied func(context.Context) (bool, error)
-		want    string
-		reason  rebound.Reason
-		doubt   bool
-	}{
-		{
-			name:    "yes is success",
-			server:  new(server).says("commit", errWire),
-			applied: answers(true),
-			want:    once,
-		}, {
-			name:    "no has it repeated",
-			server:  new(server).says("commit", errWire),
-			applied: answers(false),
-			want:    once + " 1:begin 1:exec 1:commit",
-		}, {
-			name:    "no is no doubt, even at the end",
-			server:  new(server).says("commit", errWire, errWire, errWire),
-			applied: answers(false, false, false),
-			want:    once + " 1:begin 1:exec 1:commit 1:begin 1:exec 1:commit",
-			reason:  rebound.Exhausted,
-		}, {
-			name:    "whoever cannot tell is asked again, before anything is repeated",
-			server:  new(server).says("commit", errWire),
-			applied: answers(io.EOF, io.EOF, true),
-			want:    once,
-		}, {
-			name:    "and when nobody can tell, the doubt stays",
-			server:  new(server).says("commit", errWire),
-			applied: answers(io.EOF, io.EOF, io.EOF),
-			want:    once,
-			reason:  rebound.Exhausted,
-			doubt:   true,
-		}, {
-			name:    "nor is a question repeated that makes no sense",
-			server:  new(server).says("commit", errWire),
-			applied: answers(state("42601")),
-			want:    once,
-			reason:  rebound.NotRetryable,
-			doubt:   true,
-		}, {
-			name:    "a key that is there after all has the question put again",
-			server:  new(server).says("commit", errWire).says("exec", nil, state("23505")),
-			applied: answers(false, true),
-			want:    once + " 1:begin 1:exec 1:rollback",
-		}, {
-			name:    "a key of somebody else",
-			server:  new(server).says("commit", errWire).says("exec", nil, state("23505")),
-			applied: answers(false, false),
-			want:    once + " 1:begin 1:exec 1:rollback",
-			reason:  rebound.NotRetryable,
-		}, {
-			name:    "a rollback that the server told needs no question",
-			server:  new(server).says("commit", state("40001")),
-			applied: answers(),
-			want:    once + " 1:begin 1:exec 1:commit",
-		},
-	} {
+	for _, c := range questions {
 		t.Run(c.name, func(t *testing.T) {
-			err := reboundsql.InTxOptions(t.Context(), c.server.database(t),
-				reboundsql.Options{Applied: c.applied}, quick(3), write)
-			check(t, c.server, err, c.want, c.reason)
+			s := c.server.fresh()
+			err := reboundsql.InTxOptions(t.Context(), s.database(t),
+				reboundsql.Options{Applied: answers(c.applied...)}, quick(3), write)
+			check(t, s, err, c.want, c.reason)
 			if got := errors.Is(err, reboundsql.ErrCommitUnknown); got != c.doubt {
 				t.Errorf("in doubt: %v, want %v: %v", got, c.doubt, err)
 			}

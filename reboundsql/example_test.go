@@ -102,7 +102,7 @@ func ExampleDoIdempotent() {
 }
 
 func ExampleQuery() {
-	db := sql.OpenDB(new(server).says("row", nil, io.ErrUnexpectedEOF)) // the wire breaks after the first row
+	db := sql.OpenDB(new(server).says("row", nil, io.ErrUnexpectedEOF)) // after the first row
 	defer db.Close()
 
 	scan := func(rows *sql.Rows) (id int, err error) { return id, rows.Scan(&id) }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"strings"
 	"sync"
 	"testing"
@@ -44,6 +45,9 @@ func (s *server) says(word string, errs ...error) *server {
 	s.script[word] = append(s.script[word], errs...)
 	return s
 }
+
+// fresh is a server with the same script that nobody has asked anything.
+func (s *server) fresh() *server { return &server{script: maps.Clone(s.script)} }
 
 func (s *server) step(ctx context.Context, conn int, word string) error {
 	s.mu.Lock()

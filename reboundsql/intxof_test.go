@@ -35,43 +35,45 @@ func (n native) Rollback(ctx context.Context) error {
 	return n.rollback
 }
 
+var lives = []struct {
+	name   string
+	txs    []native
+	fn     []error // what it returns, in order
+	want   []string
+	reason rebound.Reason
+	doubt  bool
+}{
+	{
+		name: "nothing goes wrong",
+		txs:  []native{{}}, fn: []error{nil},
+		want: []string{"begin", "commit"},
+	}, {
+		name: "a broken connection has the pool reset",
+		txs:  []native{{}, {}}, fn: []error{io.EOF, nil},
+		want: []string{"begin", "rollback", "reset", "begin", "commit"},
+	}, {
+		name: "a deadlock has not",
+		txs:  []native{{}, {}}, fn: []error{state("40P01"), nil},
+		want: []string{"begin", "rollback", "begin", "commit"},
+	}, {
+		name: "a failed COMMIT releases with Rollback",
+		txs:  []native{{commit: state("40001")}, {}}, fn: []error{nil, nil},
+		want: []string{"begin", "commit", "rollback", "begin", "commit"},
+	}, {
+		name: "in doubt",
+		txs:  []native{{commit: errWire}}, fn: []error{nil},
+		want:   []string{"begin", "commit", "rollback"},
+		reason: rebound.NotRetryable, doubt: true,
+	}, {
+		name: "ended by its function",
+		txs:  []native{{rollback: errors.New("tx is closed")}}, fn: []error{state("40P01")},
+		want:   []string{"begin", "rollback"},
+		reason: rebound.NotRetryable,
+	},
+}
+
 func TestInTxOf(t *testing.T) {
-	for _, c := range []struct {
-		name   string
-		txs    []native
-		fn     []error // what it returns, in order
-		want   []string
-		reason rebound.Reason
-		doubt  bool
-	}{
-		{
-			name: "nothing goes wrong",
-			txs:  []native{{}}, fn: []error{nil},
-			want: []string{"begin", "commit"},
-		}, {
-			name: "a broken connection has the pool reset",
-			txs:  []native{{}, {}}, fn: []error{io.EOF, nil},
-			want: []string{"begin", "rollback", "reset", "begin", "commit"},
-		}, {
-			name: "a deadlock has not",
-			txs:  []native{{}, {}}, fn: []error{state("40P01"), nil},
-			want: []string{"begin", "rollback", "begin", "commit"},
-		}, {
-			name: "a failed COMMIT releases with Rollback",
-			txs:  []native{{commit: state("40001")}, {}}, fn: []error{nil, nil},
-			want: []string{"begin", "commit", "rollback", "begin", "commit"},
-		}, {
-			name: "in doubt",
-			txs:  []native{{commit: errWire}}, fn: []error{nil},
-			want:   []string{"begin", "commit", "rollback"},
-			reason: rebound.NotRetryable, doubt: true,
-		}, {
-			name: "ended by its function",
-			txs:  []native{{rollback: errors.New("tx is closed")}}, fn: []error{state("40P01")},
-			want:   []string{"begin", "rollback"},
-			reason: rebound.NotRetryable,
-		},
-	} {
+	for _, c := range lives {
 		t.Run(c.name, func(t *testing.T) {
 			var log []string
 			begin := func(context.Context) (native, error) {
