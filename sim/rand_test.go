@@ -3,7 +3,6 @@ package sim
 import (
 	"math"
 	"testing"
-	"time"
 )
 
 func TestLn(t *testing.T) {
@@ -23,13 +22,5 @@ func TestExp(t *testing.T) {
 		if got, want := exp(x), math.Exp(x); math.Abs(got-want) > 1e-13*want {
 			t.Fatalf("exp(%v): got %v, want %v", x, got, want)
 		}
-	}
-}
-
-func BenchmarkExp(b *testing.B) {
-	r := newRandom(1, 2)
-	var d dist = Dist{Mean: time.Second}.ready()
-	for b.Loop() {
-		d.draw(&r)
 	}
 }

@@ -1,0 +1,356 @@
+package sim
+
+import (
+	"encoding/json"
+	"fmt"
+	"hash/fnv"
+	"reflect"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/backoff"
+	"github.com/rebound-go/rebound/breaker"
+	"github.com/rebound-go/rebound/budget"
+)
+
+// busy has a bit of everything.
+func busy() Scenario {
+	return Scenario{
+		Seed: 7, Duration: 40 * time.Second,
+		Clients: Clients{
+			Profile: []Rate{{0, 50}, {10 * time.Second, 50}, {10 * time.Second, 300},
+				{20 * time.Second, 100}},
+			Processes: 5, Timeout: 500 * ms, Deadline: 5 * time.Second,
+		},
+		Layers: []Layer{{Processes: 3, Mute: true}},
+		Server: Server{
+			Workers: 8, Service: Dist{Mean: 40 * ms, Spread: 60 * ms, Shape: "lognormal"},
+			Crowding: 0.01, Queue: 50, RoundTrip: ms,
+			Windows: []Window{
+				{Fail: 0.05},
+				{From: 5 * time.Second, To: 8 * time.Second, Refuse: 0.5, BlackHole: 0.2},
+				{From: 15 * time.Second, To: 18 * time.Second, Throttle: 0.3, RetryAfter: 2 * time.Second},
+				{From: 17 * time.Second, To: 25 * time.Second, Slow: 3},
+			},
+		},
+		Policies: []*rebound.Policy{
+			{Name: "plain", Attempts: 4},
+			{
+				Name:    "guarded",
+				Backoff: backoff.Decorrelated{Base: 50 * ms, Max: 2 * time.Second},
+				Budget:  &budget.Budget{Capacity: 20},
+				Breaker: &breaker.Breaker{
+					Rate: 0.5, Cooldown: 2 * time.Second, CooldownJitter: 0.2, Probes: 3,
+				},
+			},
+		},
+	}
+}
+
+func run(t testing.TB, s Scenario) Result {
+	t.Helper()
+	r, err := Run(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func scenarios(t *testing.T) []Scenario {
+	all := []Scenario{busy()}
+	for _, name := range Builtins() {
+		s, err := Builtin(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, s)
+	}
+	return all
+}
+
+// TestDeterministic: the same scenario gives the same result, whatever else runs.
+func TestDeterministic(t *testing.T) {
+	for _, s := range scenarios(t) {
+		if s.Name == "metastable" {
+			s.Duration /= slow
+		}
+		want := run(t, s)
+		var all sync.WaitGroup
+		for _, procs := range []int{1, 2, 8} {
+			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs))
+			for range 2 {
+				all.Go(func() {
+					if got := run(t, s); !reflect.DeepEqual(got, want) {
+						t.Errorf("%s: two runs of one scenario differ", s.Name)
+					}
+				})
+			}
+			all.Wait()
+		}
+	}
+	other := busy()
+	other.Seed++
+	if reflect.DeepEqual(run(t, other).Policies, run(t, busy()).Policies) {
+		t.Error("another seed gives the same result")
+	}
+}
+
+// TestPinned pins what a scenario gives, to be the same on every platform. Whoever changes a
+// policy's behavior, or the order in which random numbers are drawn, has to change it too.
+func TestPinned(t *testing.T) {
+	s := busy()
+	s.Policies = s.Policies[:1]
+	text, err := json.Marshal(run(t, s).Policies)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := fnv.New64a()
+	h.Write(text)
+	if got, want := h.Sum64(), uint64(0x113b44e7989adefd); got != want {
+		t.Errorf("fingerprint: got %#x, want %#x; counts %+v", got, want, run(t, s).Policies[0].Counts)
+	}
+}
+
+// TestEager: hearing an answer as soon as it is known, which saves every second event, changes
+// nothing.
+func TestEager(t *testing.T) {
+	s := scenarioS(500)
+	s.Clients.Deadline = 20 * time.Second
+	open := scenarioS(500)
+	open.Clients = Clients{Rate: 60, Timeout: time.Second}
+	open.Server.Windows = append(open.Server.Windows, Window{Fail: 0.1})
+	for _, s := range []Scenario{s, open} {
+		s, err := s.complete()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range []*rebound.Policy{policyS(), {Budget: budget.Unlimited}, {}} {
+			quick, full := newEngine(&s, p), newEngine(&s, p)
+			if s.Clients.Count > 0 && !quick.eager {
+				t.Error("clients of their own processes are not recognised as independent")
+			}
+			full.eager = false
+			for _, x := range []*engine{quick, full} {
+				if err := x.run(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			got, want := quick.tally.result(s.trouble()), full.tally.result(s.trouble())
+			if !reflect.DeepEqual(got, want) {
+				t.Errorf("got %+v, want %+v", got.Counts, want.Counts)
+			}
+		}
+	}
+}
+
+// check complains of numbers that do not add up.
+func check(t *testing.T, r PolicyResult) {
+	t.Helper()
+	var sum Counts
+	var servedCalls int64
+	for i := range r.Bins {
+		sum.add(&r.Bins[i].Counts)
+		servedCalls += r.Bins[i].Served
+		if b := r.Bins[i]; b.Open < 0 || b.Open > 1 || b.Queue < 0 {
+			t.Errorf("bin %d: open %v, queue %d", i, b.Open, b.Queue)
+		}
+	}
+	if sum != r.Counts {
+		t.Errorf("bins have %+v, the run has %+v", sum, r.Counts)
+	}
+	var latencies int64
+	for _, n := range r.Latency.Counts {
+		latencies += n
+	}
+	switch {
+	case r.Calls != r.OK+r.Failed+r.Unfinished || r.Unfinished < 0:
+		t.Errorf("calls: %+v, unfinished %d", r.Counts, r.Unfinished)
+	case servedCalls != r.OK || latencies != r.OK:
+		t.Errorf("%d ok, %d served, %d latencies: want the same", r.OK, servedCalls, latencies)
+	case r.Attempts < r.OK || r.Retries > r.Attempts:
+		t.Errorf("attempts: %+v", r.Counts)
+	}
+}
+
+func TestNumbersAddUp(t *testing.T) {
+	for _, s := range scenarios(t) {
+		for _, r := range run(t, s).Policies {
+			t.Run(s.Name+" "+r.Policy, func(t *testing.T) {
+				check(t, r)
+				if r.Attempts < 1000 {
+					t.Errorf("hardly anything happens: %+v", r.Counts)
+				}
+			})
+		}
+	}
+}
+
+// TestJSON: a scenario survives JSON, but for its policies, and so does a result.
+func TestJSON(t *testing.T) {
+	want := run(t, busy())
+	text, err := json.Marshal(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got Result
+	if err := json.Unmarshal(text, &got); err != nil {
+		t.Fatal(err)
+	}
+	want.Scenario.Policies = nil
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	got.Scenario.Policies = busy().Policies
+	if again := run(t, got.Scenario); !reflect.DeepEqual(again.Policies, want.Policies) {
+		t.Error("the scenario read from JSON gives another result")
+	}
+}
+
+// TestPoliciesAreOnlyRead: a run neither spends a policy's budget nor opens its breaker.
+func TestPoliciesAreOnlyRead(t *testing.T) {
+	b := &budget.Budget{}
+	p := &rebound.Policy{Budget: b, Breaker: &breaker.Breaker{}}
+	s, _ := Builtin("outage")
+	if r := play(t, s, p); r.Rejected == 0 {
+		t.Errorf("nothing rejected: %+v", r.Counts)
+	}
+	if b.Level() != 10 || p.Breaker.State() != breaker.Closed {
+		t.Errorf("after the run: level %v, breaker %v; want 10, closed", b.Level(), p.Breaker.State())
+	}
+}
+
+// TestOwnBudget: the budget that a policy without one goes by is known exactly.
+func TestOwnBudget(t *testing.T) {
+	for _, c := range []struct {
+		p    *rebound.Policy
+		want float64 // capacity; 0 = no budget
+	}{
+		{&rebound.Policy{}, 10},
+		{&rebound.Policy{Attempts: 50}, 49},
+		{&rebound.Policy{Attempts: rebound.Unlimited}, 0},
+		{&rebound.Policy{Budget: budget.Unlimited}, 0},
+		{&rebound.Policy{Attempts: rebound.Unlimited, Budget: &budget.Budget{Capacity: 3}}, 3},
+	} {
+		b := inForce(c.p)
+		got := 0.0
+		if b != nil {
+			got = b.Capacity
+		}
+		if got != c.want {
+			t.Errorf("Attempts %d: got a budget of %v, want %v", c.p.Attempts, got, c.want)
+		}
+	}
+}
+
+// TestMemory: a client takes no more than 256 bytes, everything counted that a run allocates.
+func TestMemory(t *testing.T) {
+	const clients = 200_000 / slow
+	s := scenarioS(clients)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	play(t, s, policyS())
+	runtime.ReadMemStats(&after)
+	if got := (after.TotalAlloc - before.TotalAlloc) / clients; got > 256 {
+		t.Errorf("%d bytes per client, want at most 256", got)
+	}
+}
+
+// TestRunawayScenarios: what would never end ends with an error that says what to change.
+func TestRunawayScenarios(t *testing.T) {
+	for _, c := range []struct {
+		s    Scenario
+		p    *rebound.Policy
+		want string
+	}{
+		{Scenario{Clients: Clients{Count: 1}}, nil, "stands still at 0s"},
+		{
+			Scenario{
+				Clients: Clients{Count: 3, Calls: 1},
+				Server:  Server{Windows: []Window{{Refuse: 1}}},
+			},
+			&rebound.Policy{Attempts: rebound.Unlimited, Backoff: backoff.Constant(0)},
+			"stands still at 0s: want something that takes time",
+		},
+		{
+			Scenario{
+				Clients: Clients{Count: 3, Calls: 1}, MaxAttempts: 1e5,
+				Server: Server{Windows: []Window{{Refuse: 1}}},
+			},
+			&rebound.Policy{Attempts: rebound.Unlimited, Backoff: backoff.Constant(1)},
+			"more than 100000 attempts were made: want",
+		},
+		{
+			Scenario{
+				Clients: Clients{Count: 3}, Server: Server{Windows: []Window{{Refuse: 1}}},
+			},
+			&rebound.Policy{Attempts: 1, Breaker: &breaker.Breaker{}},
+			"stands still",
+		},
+	} {
+		c.s.Policies = []*rebound.Policy{c.p}
+		_, err := Run(c.s)
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("got error %v, want one with %q", err, c.want)
+		}
+	}
+}
+
+func FuzzRun(f *testing.F) {
+	f.Add(uint64(1), uint16(3), uint16(10), uint16(100), int8(3), uint8(2), uint8(100), uint32(0x1234))
+	f.Fuzz(func(t *testing.T, seed uint64, clients, think, service uint16, attempts int8,
+		workers, fails uint8, bits uint32) {
+		share := float64(fails) / 255
+		s := Scenario{
+			Seed: seed, Duration: 5 * time.Second, MaxAttempts: 200_000,
+			PayPerCall: bits&1 > 0, NoJitter: bits&2 > 0,
+			Clients: Clients{
+				Count: int(clients % 100), Think: Dist{Mean: time.Duration(think) * ms},
+				Burst: bits&4 > 0, Timeout: time.Duration(bits>>24) * ms, Processes: int(bits >> 3 & 7),
+			},
+			Server: Server{
+				Workers: int(workers), Queue: int(bits >> 8 & 15), Service: constant(time.Duration(service) * ms),
+				DropExpired: bits&16 > 0, Crowding: float64(bits >> 12 & 3),
+				Windows: []Window{
+					{From: time.Second, To: 2 * time.Second, Refuse: share},
+					{From: 1500 * ms, To: 3 * time.Second, Throttle: share, RetryAfter: 300 * ms},
+					{From: 2 * time.Second, BlackHole: share / 2, Fail: share, Slow: 1 + share},
+				},
+			},
+		}
+		if s.Clients.Count == 0 {
+			s.Clients = Clients{Rate: float64(think % 1000), Deadline: time.Second}
+		}
+		for range bits >> 20 & 3 {
+			s.Layers = append(s.Layers, Layer{Mute: bits&32 > 0, Processes: 2})
+		}
+		p := &rebound.Policy{Attempts: int(attempts), MaxElapsed: time.Duration(bits>>16&3) * time.Second}
+		if bits&64 > 0 {
+			p.Breaker = &breaker.Breaker{Cooldown: 200 * ms, Rate: share}
+		}
+		s.Policies = []*rebound.Policy{p}
+		r, err := Run(s)
+		if err != nil {
+			if !strings.HasPrefix(err.Error(), "sim: ") || !strings.Contains(err.Error(), "want ") {
+				t.Errorf("the error does not say what it wants: %v", err)
+			}
+			return
+		}
+		check(t, r.Policies[0])
+	})
+}
+
+func TestPolicyNames(t *testing.T) {
+	s, _ := Builtin("blip")
+	s.Policies = []*rebound.Policy{nil, {}, {Name: "mine"}}
+	var got []string
+	for _, r := range run(t, s).Policies {
+		got = append(got, r.Policy)
+	}
+	if want := "[zero policy policy 2 mine]"; fmt.Sprint(got) != want {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
