@@ -161,6 +161,7 @@ func TestOutageDoesNotFlood(t *testing.T) {
 		time.Sleep(12 * time.Second)
 		l.Observe(t.Context(), told(rebound.GaveUp, "ocr"))
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		counts := map[string]int{}
 		for line := range strings.Lines(b.String()) {
 			line = strings.TrimSpace(line)
@@ -228,6 +229,7 @@ func TestLimits(t *testing.T) {
 			length := b.Len()
 			l.Flush()
 			time.Sleep(time.Minute)
+			synctest.Wait()
 			if b.Len() != length {
 				t.Errorf("Lines %d: what was dropped is told twice:\n%s", row.lines, b.String())
 			}
@@ -271,6 +273,7 @@ func TestNothingGetsLost(t *testing.T) {
 		}
 		all.Wait()
 		time.Sleep(2 * time.Second)
+		synctest.Wait()
 		written, dropped := 0, 0
 		for line := range strings.Lines(b.String()) {
 			var r struct{ Dropped int }
