@@ -34,8 +34,8 @@ func (a *ahead) readFrom(resp *http.Response) []byte {
 	}
 	a.src, a.buf = resp.Body, a.first[:0]
 	resp.Body = a
-	if _, ok := a.src.(io.WriterTo); ok {
-		a.fill() // it is in memory: bodies that come over a network cannot write themselves
+	if inMemory(a.src) {
+		a.fill()
 		return a.buf
 	}
 	a.done = make(chan struct{})
@@ -53,6 +53,13 @@ func (a *ahead) readFrom(resp *http.Response) []byte {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.buf
+}
+
+// inMemory reports whether nobody waits for a read of body, and no connection for its end: those
+// that come over a network cannot write themselves.
+func inMemory(body io.Reader) bool {
+	_, ok := body.(io.WriterTo)
+	return ok || body == nil
 }
 
 // fill reads until the body ends, or enough is read, or time is up. What buf holds once is not

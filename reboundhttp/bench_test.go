@@ -110,3 +110,35 @@ func BenchmarkTransport(b *testing.B) {
 		}
 	}
 }
+
+// still answers every request with the same response.
+type still struct{ resp *http.Response }
+
+func (s still) RoundTrip(*http.Request) (*http.Response, error) { return s.resp, nil }
+
+func TestSuccessAllocatesNothing(t *testing.T) {
+	req := request(t, "GET", "")
+	tr := &Transport{Base: still{answer(req, 200, "ok")}}
+	roundTrip := func() {
+		if _, err := tr.RoundTrip(req); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range deaf {
+		roundTrip()
+	}
+	if n := testing.AllocsPerRun(100, roundTrip); n != 0 {
+		t.Errorf("%v allocations, want 0", n)
+	}
+}
+
+func BenchmarkRoundTrip(b *testing.B) {
+	req := request(b, "GET", "")
+	tr := &Transport{Base: still{answer(req, 200, "ok")}}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := tr.RoundTrip(req); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -15,10 +15,10 @@ import (
 
 // call is one RoundTrip. It lives on the stack; what outlives it is in its record.
 type call struct {
-	t    *Transport
-	req  *http.Request // the caller's
-	plan               // what to do
-	mint bool          // an Idempotency-Key is to be made
+	t      *Transport
+	req    *http.Request // the caller's
+	traits               // of it
+	plan                 // what to do
 
 	out    *http.Request  // what is sent: req itself, if nothing is to be added
 	body   *replay        // the request's body, if req has no GetBody
@@ -55,16 +55,14 @@ func (c *call) attempt(ctx context.Context) (*http.Response, error) {
 		resp, err = lim.settle(resp, err)
 	}
 	w := c.heard(err)
-	switch {
-	case err != nil:
-		err = c.failure(err, w)
-	case good(resp.StatusCode):
+	if err == nil && good(resp.StatusCode) {
 		return resp, nil
-	default:
-		err = c.refusal(resp)
 	}
 	c.ended = time.Now()
-	return nil, err
+	if err != nil {
+		return nil, c.failure(err, w)
+	}
+	return nil, c.refusal(resp)
 }
 
 func good(status int) bool { return status >= 100 && status < 400 }
@@ -72,12 +70,11 @@ func good(status int) bool { return status >= 100 && status < 400 }
 // prepare makes the request that is sent, once for all attempts.
 func (c *call) prepare(ctx context.Context) {
 	c.out = c.req
-	once := hasBody(c.req) && c.req.GetBody == nil
 	traced := c.t.traced()
 	if c.timeout > 0 && c.policy.MaxElapsed > 0 {
 		c.begun = time.Now()
 	}
-	if !once && !traced && !c.mint {
+	if !c.once && !traced && !c.mint {
 		return
 	}
 	if traced {
@@ -88,7 +85,7 @@ func (c *call) prepare(ctx context.Context) {
 	if c.mint {
 		c.out.Header = withKey(c.req.Header)
 	}
-	if once {
+	if c.once {
 		c.body = newReplay(c.req, c.t.maxBuffer())
 		c.out.Body, _ = c.body.open()
 		c.out.GetBody = c.body.open
@@ -127,8 +124,6 @@ func (c *call) request() (*http.Request, *limits, error) {
 	return req, lim, nil
 }
 
-func hasBody(req *http.Request) bool { return req.Body != nil && req.Body != http.NoBody }
-
 // bodyError is the failure to get the request's body for another attempt.
 type bodyError struct{ err error }
 
@@ -159,23 +154,33 @@ func (c *call) failure(err error, w wire) error {
 	return err
 }
 
-// refusal is the error of an attempt whose response has a bad status. It reads the response's
-// body if somebody may want it, or its connection may be wanted again.
+// refusal is the error of an attempt whose response has a bad status. It reads the beginning of
+// the response's body if somebody may want to see it, or its connection may be wanted again.
 func (c *call) refusal(resp *http.Response) error {
 	c.bad = resp
-	f := Fault(resp, nil)
-	if !c.curious && !c.policy.Decide(rebound.State{Attempt: c.n, U: -1}, f).Retry {
-		return &StatusError{Response: resp, fault: f, known: true}
+	f := answered(resp, c.ended)
+	if !c.curious && (inMemory(resp.Body) || c.stops(f)) {
+		return c.mark(&StatusError{Response: resp, fault: f, known: true})
 	}
-	e := &struct { // at once, to be allocated at once
+	e := &struct { // allocated at once
 		StatusError
 		ahead
 	}{StatusError: StatusError{Response: resp, fault: f, known: true}}
 	e.Body = e.readFrom(resp)
+	return c.mark(&e.StatusError)
+}
+
+// stops reports whether f ends the call, as far as the policy alone can tell.
+func (c *call) stops(f fault.Fault) bool {
+	return !c.policy.Decide(rebound.State{Attempt: c.n, U: -1}, f).Retry
+}
+
+// mark adds to a bad response's error that the request cannot be sent again, if that is so.
+func (c *call) mark(e *StatusError) error {
 	if c.spent() {
-		return &attemptError{err: &e.StatusError, spent: true}
+		return &attemptError{err: e, spent: true}
 	}
-	return &e.StatusError
+	return e
 }
 
 // spent reports whether the request cannot be sent again because its body is gone.

@@ -18,7 +18,8 @@ type Call struct {
 	// had. It includes the times that net/http sent it again by itself.
 	Attempts int
 
-	// Waits are those between the attempts that the policy made, as they turned out.
+	// Waits are the times between the attempts that the policy made, from the end of one to the
+	// beginning of the next.
 	Waits []time.Duration
 
 	// Err, a *rebound.Error, says why the request was not repeated, or not any more. Nil if the

@@ -18,8 +18,8 @@ type StatusError struct {
 	// whole if there is no further attempt, and closed otherwise.
 	Response *http.Response
 
-	// Body is the beginning of its body, up to 64 KiB of what came within a second. It is empty
-	// if the policy has no Classify, RetryIf and Observe and would not repeat the request anyway.
+	// Body is the beginning of its body: up to 64 KiB of what came within a second. It is there
+	// for policies with Classify, RetryIf or Observe; for others it may be empty.
 	Body []byte
 
 	fault fault.Fault // of Response, if
@@ -72,12 +72,16 @@ func Fault(resp *http.Response, err error) fault.Fault {
 	if err != nil || resp == nil {
 		return fault.Of(err)
 	}
+	return answered(resp, time.Now())
+}
+
+// answered is the meaning of a response received at now.
+func answered(resp *http.Response, now time.Time) fault.Fault {
 	if r := recordOf(resp); r != nil {
 		if e, ok := r.call.Err.(*rebound.Error); ok {
 			return e.DescribeFault()
 		}
 	}
-	now := time.Now()
 	f := fault.Response(resp.StatusCode, resp.Header, now)
 	switch {
 	case f.Kind == fault.None:

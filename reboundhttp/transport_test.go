@@ -502,10 +502,11 @@ func TestBreakerPerHost(t *testing.T) {
 func TestHostsAreForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tr := &Transport{Base: play(status(200))}
-		indebted := request(t, "GET", "")
-		indebted.URL.Host = "indebted.test"
+		if _, err := tr.RoundTrip(request(t, "GET", "")); err != nil { // the first host
+			t.Fatal(err)
+		}
 		h, err := tr.host("indebted.test")
-		if err != nil || !h.budget.Take() {
+		if err != nil || !h.budget.Load().Take() {
 			t.Fatal(err)
 		}
 		for i := range 3 * manyHosts {
@@ -516,7 +517,7 @@ func TestHostsAreForgotten(t *testing.T) {
 			}
 		}
 		n := 0
-		tr.hosts.known.Range(func(any, any) bool { n++; return true })
+		tr.hosts.rest.Range(func(any, any) bool { n++; return true })
 		if n != tr.hosts.count || n > manyHosts {
 			t.Errorf("%d hosts known, counted as %d, want at most %d", n, tr.hosts.count, manyHosts)
 		}

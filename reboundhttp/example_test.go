@@ -1,0 +1,212 @@
+package reboundhttp_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"time"
+
+	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/backoff"
+	"github.com/rebound-go/rebound/breaker"
+	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/reboundhttp"
+)
+
+// busy is a server that answers 503 so many times, and then 200.
+func busy(times int) *httptest.Server {
+	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if times--; times >= 0 {
+			http.Error(w, "busy", http.StatusServiceUnavailable)
+			return
+		}
+		io.WriteString(w, "hello")
+	}))
+}
+
+// hasty is a policy that waits for nobody, so that examples take no time.
+var hasty = &rebound.Policy{Backoff: backoff.Constant(time.Millisecond)}
+
+func Example() {
+	srv := busy(2)
+	defer srv.Close()
+
+	client := reboundhttp.NewClient(hasty)
+	resp, err := client.Get(srv.URL)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	fmt.Println(resp.StatusCode, string(body), err)
+	fmt.Println("attempts:", reboundhttp.CallOf(resp).Attempts)
+	// Output:
+	// 200 hello <nil>
+	// attempts: 3
+}
+
+// A response that stays bad comes back as it is, with a nil error, as from any http.Client.
+// CallOf tells what was done for it.
+func ExampleCallOf() {
+	srv := busy(9)
+	defer srv.Close()
+
+	resp, err := reboundhttp.NewClient(hasty).Get(srv.URL)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer resp.Body.Close()
+	body, _ := io.ReadAll(resp.Body)
+	fmt.Printf("%s: %q\n", resp.Status, body)
+
+	call := reboundhttp.CallOf(resp)
+	fmt.Println(call.Attempts, "attempts,", len(call.Waits), "waits")
+	fmt.Println(errors.Is(call.Err, rebound.Exhausted))
+	// Output:
+	// 503 Service Unavailable: "busy\n"
+	// 3 attempts, 2 waits
+	// true
+}
+
+// A POST is repeated only if the server certainly did not act on it. Where repeating does no harm,
+// say so.
+func ExampleTransport_idempotent() {
+	srv := busy(1)
+	defer srv.Close()
+
+	post := func(t *reboundhttp.Transport) {
+		client := &http.Client{Transport: t}
+		resp, err := client.Post(srv.URL+"/search", "text/plain", strings.NewReader("query"))
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		defer resp.Body.Close()
+		fmt.Println(resp.StatusCode, "after", reboundhttp.CallOf(resp).Attempts)
+	}
+	post(&reboundhttp.Transport{Policy: hasty})
+
+	srv.Config.Handler = busy(1).Config.Handler
+	post(&reboundhttp.Transport{
+		Policy:     hasty,
+		Idempotent: func(r *http.Request) bool { return r.URL.Path == "/search" },
+	})
+	// Output:
+	// 503 after 1
+	// 200 after 2
+}
+
+// The body's beginning tells a classifier more than the status does.
+func ExampleStatusError() {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusTooManyRequests)
+		io.WriteString(w, `{"code":"insufficient_quota"}`)
+	}))
+	defer srv.Close()
+
+	quota := func(err error) fault.Fault {
+		var bad *reboundhttp.StatusError
+		var body struct{ Code string }
+		if errors.As(err, &bad) && json.Unmarshal(bad.Body, &body) == nil &&
+			body.Code == "insufficient_quota" {
+			return fault.Fault{Kind: fault.Permanent, Detail: "code " + body.Code}
+		}
+		return fault.Of(err)
+	}
+	resp, err := reboundhttp.NewClient(&rebound.Policy{Classify: quota}).Get(srv.URL)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer resp.Body.Close()
+	body, _ := io.ReadAll(resp.Body)
+	fmt.Println(resp.StatusCode, string(body), "after", reboundhttp.CallOf(resp).Attempts)
+	// Output:
+	// 429 {"code":"insufficient_quota"} after 1
+}
+
+// One request may have a policy of its own.
+func ExampleWithPolicy() {
+	srv := busy(4)
+	defer srv.Close()
+
+	patient := hasty.Clone()
+	patient.Attempts = 5
+	ctx := reboundhttp.WithPolicy(context.Background(), patient)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, srv.URL, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	resp, err := reboundhttp.NewClient(hasty).Do(req)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer resp.Body.Close()
+	fmt.Println(resp.StatusCode, "after", reboundhttp.CallOf(resp).Attempts)
+	// Output:
+	// 200 after 5
+}
+
+// Each host has a breaker of its own.
+func ExampleTransport_breakers() {
+	srv := busy(1000)
+	defer srv.Close()
+
+	hosts := &breaker.Group[string]{Template: breaker.Breaker{Failures: 3}}
+	client := &http.Client{Transport: &reboundhttp.Transport{Policy: hasty, Breakers: hosts}}
+	resp, err := client.Get(srv.URL)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	resp.Body.Close()
+
+	_, err = client.Get(srv.URL)
+	fmt.Println(errors.Is(err, breaker.ErrOpen))
+	for _, b := range hosts.All() {
+		fmt.Println(b.State)
+	}
+	// Output:
+	// true
+	// open
+}
+
+// Fault tells layers above what an outcome means, for loops of their own.
+func ExampleFault() {
+	srv := busy(9)
+	defer srv.Close()
+
+	resp, err := http.Get(srv.URL)
+	f := reboundhttp.Fault(resp, err)
+	fmt.Println(f.Kind, f.Sent, f.Detail)
+	resp.Body.Close()
+	// Output:
+	// overloaded maybe_done status 503
+}
+
+func ExampleRetryAfter() {
+	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	for _, h := range []http.Header{
+		{"Retry-After": {"1.5"}},
+		{"Retry-After": {"Thu, 01 Jan 2026 12:05:07 GMT"},
+			"Date": {"Thu, 01 Jan 2026 12:05:00 GMT"}},
+		{"X-Ratelimit-Reset-Tokens": {"6m0s"}},
+		{"Retry-After": {"-1"}},
+	} {
+		fmt.Println(reboundhttp.RetryAfter(h, now))
+	}
+	// Output:
+	// 1.5s true
+	// 7s true
+	// 6m0s true
+	// 0s false
+}

@@ -1,0 +1,99 @@
+package reboundhttp
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/rebound-go/rebound/budget"
+)
+
+// host is what the requests to one host share.
+type host struct {
+	name   string
+	budget atomic.Pointer[budget.Budget]
+
+	repeat  plan // of requests that may be made twice
+	careful plan // of those that may not
+}
+
+// budgetFor is the host's budget for a call of so many attempts. It is replaced by a larger one if
+// it does not hold that many retries.
+func (h *host) budgetFor(attempts int) *budget.Budget {
+	const least = 10 // the default of budget.Budget
+	need := float64(max(least, attempts-1))
+	for {
+		b := h.budget.Load()
+		if b != nil && b.Capacity >= need {
+			return b
+		}
+		h.budget.CompareAndSwap(b, &budget.Budget{Capacity: need})
+	}
+}
+
+// idle reports whether nothing would be lost if h were forgotten.
+func (h *host) idle() bool { return full(h.budget.Load()) && full(h.repeat.policy.Budget) }
+
+func full(b *budget.Budget) bool { return b == nil || b.Level() >= b.Capacity }
+
+// manyHosts is how many hosts are remembered before those whose budget is full are forgotten.
+const manyHosts = 1000
+
+// hosts remembers the hosts that requests went to.
+type hosts struct {
+	first atomic.Pointer[host] // mostly the only one
+	rest  sync.Map             // of string to *host
+
+	mu    sync.Mutex // guards what follows, and is held when hosts are added and forgotten
+	count int        // of rest
+	limit int        // of count, before idle ones are looked for; 0 = manyHosts
+}
+
+func (s *hosts) find(name string) *host {
+	if h := s.first.Load(); h == nil || h.name == name {
+		return h
+	}
+	if h, ok := s.rest.Load(name); ok {
+		return h.(*host)
+	}
+	return nil
+}
+
+func (s *hosts) add(h *host) *host {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if old := s.find(h.name); old != nil {
+		return old
+	}
+	if s.first.CompareAndSwap(nil, h) {
+		return h
+	}
+	s.rest.Store(h.name, h)
+	if s.count++; s.count > max(s.limit, manyHosts) {
+		s.forget()
+		s.limit = 2 * s.count // if most of them are in debt, let some time pass
+	}
+	return h
+}
+
+func (s *hosts) forget() {
+	s.rest.Range(func(name, h any) bool {
+		if h.(*host).idle() {
+			s.rest.Delete(name)
+			s.count--
+		}
+		return true
+	})
+}
+
+func (t *Transport) host(name string) (*host, error) {
+	if h := t.hosts.find(name); h != nil {
+		return h, nil
+	}
+	if err := t.Validate(); err != nil {
+		return nil, err
+	}
+	h := &host{name: name}
+	h.repeat = t.derive(t.Policy, h, traits{repeat: true})
+	h.careful = t.derive(t.Policy, h, traits{})
+	return t.hosts.add(h), nil
+}
