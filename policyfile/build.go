@@ -1,0 +1,154 @@
+package policyfile
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/backoff"
+	"github.com/rebound-go/rebound/breaker"
+	"github.com/rebound-go/rebound/budget"
+	"github.com/rebound-go/rebound/fault"
+)
+
+// Build returns a fresh policy of that name as p describes it, or an error that names the field
+// which makes no sense.
+func (p Policy) Build(name string) (*rebound.Policy, error) {
+	made := &rebound.Policy{
+		Name:           name,
+		Attempts:       int(p.Attempts),
+		MaxElapsed:     time.Duration(p.MaxElapsed),
+		AttemptTimeout: time.Duration(p.AttemptTimeout),
+		MaxRetryAfter:  time.Duration(p.MaxRetryAfter),
+		NonIdempotent:  p.NonIdempotent,
+		Breaker:        p.Breaker.build(name),
+	}
+	var err, err2, err3, err4, err5 error
+	made.Backoff, err = p.Backoff.build("Backoff")
+	made.Throttled, err2 = p.Throttled.build("Throttled")
+	made.Budget, err3 = p.Budget.build()
+	made.RetryIf, err4 = matcher("Retry", p.Retry)
+	if p.Breaker != nil {
+		made.Breaker.Counts, err5 = matcher("Breaker.Counts", p.Breaker.Counts)
+	}
+	if err := cmp.Or(err, err2, err3, err4, err5, made.Validate()); err != nil {
+		return nil, err
+	}
+	return made, nil
+}
+
+// build returns the strategy, nil for nil. field is the policy's, for the error.
+func (b *Backoff) build(field string) (backoff.Backoff, error) {
+	if b == nil {
+		return nil, nil
+	}
+	kind := cmp.Or(b.Kind, "exponential")
+	if err := b.extra(kind); err != nil {
+		return nil, fmt.Errorf("%s.%w", field, err)
+	}
+	jitter, err := b.Jitter.jitter()
+	if err != nil {
+		return nil, fmt.Errorf("%s.Jitter: %w", field, err)
+	}
+	base, longest := time.Duration(b.Base), time.Duration(b.Max)
+	switch kind {
+	case "constant":
+		return backoff.Constant(base), nil
+	case "linear":
+		step := time.Duration(b.Step)
+		return backoff.Linear{Base: base, Step: step, Max: longest, Jitter: jitter}, nil
+	case "exponential":
+		return backoff.Exponential{Base: base, Max: longest, Factor: b.Factor, Jitter: jitter}, nil
+	case "fibonacci":
+		return backoff.Fibonacci{Base: base, Max: longest, Jitter: jitter}, nil
+	case "decorrelated":
+		return backoff.Decorrelated{Base: base, Max: longest, Low: b.Low, High: b.High}, nil
+	}
+	return nil, fmt.Errorf("%s.Kind: %q is no kind of backoff: %s",
+		field, kind, hint(string(kind), kinds))
+}
+
+// extra refuses a field that is set but that a backoff of that kind does not have.
+func (b *Backoff) extra(kind Kind) error {
+	for _, f := range []struct {
+		name  string
+		set   bool
+		kinds []Kind
+	}{
+		{"Factor", b.Factor != 0, []Kind{"exponential"}},
+		{"Step", b.Step != 0, []Kind{"linear"}},
+		{"Low", b.Low != 0, []Kind{"decorrelated"}},
+		{"High", b.High != 0, []Kind{"decorrelated"}},
+		{"Max", b.Max != 0, []Kind{"linear", "exponential", "fibonacci", "decorrelated"}},
+		{"Jitter", b.Jitter != "", []Kind{"linear", "exponential", "fibonacci"}},
+	} {
+		if f.set && !slices.Contains(f.kinds, kind) {
+			return fmt.Errorf("%s is set: the kind %s has none, leave it out", f.name, kind)
+		}
+	}
+	return nil
+}
+
+func (b *Budget) build() (*budget.Budget, error) {
+	switch {
+	case b == nil:
+		return nil, nil
+	case !b.Unlimited:
+		return &budget.Budget{Capacity: b.Capacity, Deposit: b.Deposit, Refill: b.Refill}, nil
+	case *b != Budget{Unlimited: true}:
+		return nil, fmt.Errorf("Budget.Unlimited is set: want no other field beside it")
+	}
+	return budget.Unlimited, nil
+}
+
+// build leaves Counts to [Policy.Build].
+func (b *Breaker) build(policy string) *breaker.Breaker {
+	if b == nil {
+		return nil
+	}
+	return &breaker.Breaker{
+		Name:           cmp.Or(b.Name, policy),
+		Failures:       b.Failures,
+		Rate:           b.Rate,
+		MinCalls:       b.MinCalls,
+		Window:         time.Duration(b.Window),
+		SlowAfter:      time.Duration(b.SlowAfter),
+		SlowRate:       b.SlowRate,
+		Cooldown:       time.Duration(b.Cooldown),
+		CooldownJitter: b.CooldownJitter,
+		Probes:         b.Probes,
+	}
+}
+
+// tests are what the classes of failures mean that are not kinds.
+var tests = map[Match]func(error) bool{
+	"timeout": fault.IsTimeout, "connection": fault.IsConnection, "io": fault.IsIO,
+}
+
+// matcher returns a predicate that accepts what fits any of the classes, nil for none.
+func matcher(field string, classes []Match) (func(fault.Fault) bool, error) {
+	for i, m := range classes {
+		if !slices.Contains(matches, string(m)) {
+			return nil, fmt.Errorf("%s[%d]: %q is no class of failures: %s",
+				field, i, string(m), hint(string(m), matches))
+		}
+	}
+	if len(classes) == 0 {
+		return nil, nil
+	}
+	classes = slices.Clone(classes)
+	return func(f fault.Fault) bool {
+		switch f.Kind {
+		case fault.None, fault.Permanent, fault.Canceled:
+			return false
+		}
+		return slices.ContainsFunc(classes, func(m Match) bool {
+			if test := tests[m]; test != nil {
+				return test(f.Err)
+			}
+			return f.Kind.String() == string(m)
+		})
+	}, nil
+}

@@ -1,0 +1,272 @@
+package policyfile
+
+import (
+	"bytes"
+	"encoding"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Decode reads one JSON value into what v points to, as strictly as [Parse], and remembers where
+// the fields stand. It is for configuration that has policies in it, or that is to be read like
+// them. file is what errors, each of them an [*Error], call the source.
+//
+// Fields have the name in their json tag, or else their Go name in snake case: MaxElapsed is
+// max_elapsed. Those of an embedded struct count as the outer one's own, unless that has a field of
+// the same name. A time.Duration is written as "500ms". A type with UnmarshalText gets the text of
+// a string or a number. No other method for decoding is looked for, and null is nowhere a value.
+func Decode(file string, data []byte, v any) (*Fields, error) {
+	d := &decoder{
+		Fields: Fields{file: file, lines: map[string]int{}},
+		json:   json.NewDecoder(bytes.NewReader(data)),
+		data:   data,
+	}
+	d.json.UseNumber()
+	if err := d.value("", reflect.ValueOf(v).Elem()); err != nil {
+		return nil, err
+	}
+	if rest := d.next(); rest < len(data) {
+		return nil, &Error{File: file, Line: d.line(rest),
+			Err: errors.New("there is something after the end: want one value")}
+	}
+	return &d.Fields, nil
+}
+
+type decoder struct {
+	Fields
+	json *json.Decoder
+	data []byte
+
+	counted  int // offset up to which lines were counted
+	newlines int // before it
+}
+
+// next returns the offset of the next token.
+func (d *decoder) next() int {
+	at := int(d.json.InputOffset())
+	for at < len(d.data) && strings.IndexByte(" \t\r\n,:", d.data[at]) >= 0 {
+		at++
+	}
+	return at
+}
+
+// line returns the line of an offset, which is not before that of the last call.
+func (d *decoder) line(offset int) int {
+	offset = min(offset, len(d.data))
+	d.newlines += bytes.Count(d.data[d.counted:offset], []byte("\n"))
+	d.counted = offset
+	return 1 + d.newlines
+}
+
+// fail is an error about a field, which stands in the given line.
+func (d *decoder) fail(path string, line int, format string, args ...any) error {
+	return &Error{File: d.file, Line: line, Field: path, Err: fmt.Errorf(format, args...)}
+}
+
+// token returns the next one and its line.
+func (d *decoder) token(path string) (json.Token, int, error) {
+	line := d.line(d.next())
+	t, err := d.json.Token()
+	var syntax *json.SyntaxError
+	switch {
+	case errors.As(err, &syntax): // its Offset counts from some earlier token
+		return nil, 0, d.fail(path, line, "this is no JSON: %w", err)
+	case err == io.EOF, errors.Is(err, io.ErrUnexpectedEOF):
+		return nil, 0, d.fail(path, d.line(len(d.data)), "the file ends too early")
+	case err != nil:
+		return nil, 0, d.fail(path, line, "%w", err)
+	}
+	return t, line, nil
+}
+
+func (d *decoder) value(path string, v reflect.Value) error {
+	t, line, err := d.token(path)
+	if err != nil {
+		return err
+	}
+	d.lines[path] = line
+	return d.assign(path, line, t, v)
+}
+
+// assign stores the value that begins with the token t.
+func (d *decoder) assign(path string, line int, t json.Token, v reflect.Value) error {
+	if v.Kind() == reflect.Pointer {
+		v.Set(reflect.New(v.Type().Elem()))
+		return d.assign(path, line, t, v.Elem())
+	}
+	if text, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
+		return d.text(path, line, t, text)
+	}
+	if v.Type() == reflect.TypeFor[time.Duration]() {
+		return d.text(path, line, t, (*Duration)(v.Addr().Interface().(*time.Duration)))
+	}
+	switch v.Kind() {
+	case reflect.Struct:
+		return d.object(path, line, t, structFields(v))
+	case reflect.Map:
+		return d.mapping(path, line, t, v)
+	case reflect.Slice:
+		return d.list(path, line, t, v)
+	}
+	return d.scalar(path, line, t, v)
+}
+
+func (d *decoder) text(path string, line int, t json.Token, to encoding.TextUnmarshaler) error {
+	var text string
+	switch t := t.(type) {
+	case string:
+		text = t
+	case json.Number:
+		text = t.String()
+	default:
+		return d.fail(path, line, "want a text, got %s", shown(t))
+	}
+	if err := to.UnmarshalText([]byte(text)); err != nil {
+		return d.fail(path, line, "%w", err)
+	}
+	return nil
+}
+
+// scalar stores a string, a number or a boolean by way of package json, which knows the ranges.
+func (d *decoder) scalar(path string, line int, t json.Token, v reflect.Value) error {
+	var want string
+	switch v.Kind() {
+	case reflect.String:
+		want = "a text in quotes"
+	case reflect.Bool:
+		want = "true or false"
+	case reflect.Float64, reflect.Float32:
+		want = "a number"
+	default:
+		want = "a whole number in its range"
+	}
+	literal, err := json.Marshal(t)
+	_, delim := t.(json.Delim)
+	if t == nil || delim || err != nil || json.Unmarshal(literal, v.Addr().Interface()) != nil {
+		return d.fail(path, line, "want %s, got %s", want, shown(t))
+	}
+	return nil
+}
+
+func (d *decoder) list(path string, line int, t json.Token, v reflect.Value) error {
+	if t != json.Delim('[') {
+		return d.fail(path, line, "want a list, got %s", shown(t))
+	}
+	v.SetLen(0)
+	for i := 0; d.json.More(); i++ {
+		item := reflect.New(v.Type().Elem()).Elem()
+		if err := d.value(fmt.Sprintf("%s[%d]", path, i), item); err != nil {
+			return err
+		}
+		v.Set(reflect.Append(v, item))
+	}
+	_, _, err := d.token(path)
+	return err
+}
+
+func (d *decoder) mapping(path string, line int, t json.Token, v reflect.Value) error {
+	v.Set(reflect.MakeMap(v.Type()))
+	return d.entries(path, line, t, func(key string, _ int) error {
+		item := reflect.New(v.Type().Elem()).Elem()
+		err := d.value(join(path, key), item)
+		v.SetMapIndex(reflect.ValueOf(key), item)
+		return err
+	})
+}
+
+func (d *decoder) object(
+	path string, line int, t json.Token, fields map[string]reflect.Value,
+) error {
+	return d.entries(path, line, t, func(key string, line int) error {
+		field, ok := fields[key]
+		if !ok {
+			return d.fail(join(path, key), line, "there is no such field: %s",
+				hint(key, sortedKeys(fields)))
+		}
+		return d.value(join(path, key), field)
+	})
+}
+
+// entries calls each with the keys of an object, none of which may come twice, and their lines.
+func (d *decoder) entries(
+	path string, line int, t json.Token, each func(string, int) error,
+) error {
+	if t != json.Delim('{') {
+		return d.fail(path, line, "want an object of fields, got %s", shown(t))
+	}
+	seen := map[string]int{}
+	for d.json.More() {
+		t, line, err := d.token(path)
+		if err != nil {
+			return err
+		}
+		key := t.(string) // the decoder lets no other token pass here
+		if first := seen[key]; first != 0 {
+			return d.fail(join(path, key), line, "it is there twice, first in line %d: want one",
+				first)
+		}
+		seen[key] = line
+		if err := each(key, line); err != nil {
+			return err
+		}
+	}
+	_, _, err := d.token(path)
+	return err
+}
+
+// structFields returns the fields of a struct by their names in a file.
+func structFields(v reflect.Value) map[string]reflect.Value {
+	fields := map[string]reflect.Value{}
+	var inner []reflect.Value
+	for i := range v.NumField() {
+		f := v.Type().Field(i)
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		switch {
+		case f.Anonymous && name == "" && f.Type.Kind() == reflect.Struct:
+			inner = append(inner, v.Field(i))
+		case name == "-" || !f.IsExported():
+		case name == "":
+			fields[snake(f.Name)] = v.Field(i)
+		default:
+			fields[name] = v.Field(i)
+		}
+	}
+	for _, in := range inner {
+		for name, field := range structFields(in) {
+			if _, shadowed := fields[name]; !shadowed {
+				fields[name] = field
+			}
+		}
+	}
+	return fields
+}
+
+func sortedKeys(fields map[string]reflect.Value) (names []string) {
+	for name := range fields {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// shown is a token as people see it.
+func shown(t json.Token) string {
+	switch t := t.(type) {
+	case nil:
+		return "nothing: leave the field out for its default"
+	case json.Delim:
+		if t == '[' {
+			return "a list"
+		}
+		return "an object"
+	case string:
+		return fmt.Sprintf("%q", t)
+	}
+	return fmt.Sprint(t)
+}

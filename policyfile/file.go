@@ -1,0 +1,120 @@
+// Package policyfile reads policies from a file, so that they can be changed without a new build
+// and shared with people who do not read Go:
+//
+//	{
+//	  "$schema": "https://raw.githubusercontent.com/rebound-go/rebound/main/policyfile/schema.json",
+//	  "policies": {
+//	    "ocr": {
+//	      "attempts": 5,
+//	      "backoff": {"base": "500ms", "max": "60s", "jitter": "additive:0.5"},
+//	      "retry": ["timeout", "connection", "io"],
+//	      "breaker": {"failures": 5, "cooldown": "60s"}
+//	    }
+//	  }
+//	}
+//
+// Reading is strict: a field that does not exist, is there twice or makes no sense is an error that
+// names the file, the line and the field, and says what would be right. A field that is not there
+// means the same as the zero field of [rebound.Policy]. What only code can say (a classifier,
+// gates, an observer) is set on the policy afterwards, before its first use.
+//
+// The format is JSON. The command rebound reads the same fields from YAML as well.
+package policyfile
+
+import (
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/rebound-go/rebound"
+)
+
+// File is a file of policies. The zero File has none.
+type File struct {
+	// Schema tells editors where the JSON Schema is that completes and checks the file.
+	Schema string `json:"$schema,omitempty"`
+
+	// Policies by name. The name is the one that errors, events and logs show.
+	Policies map[string]Policy `json:"policies"`
+}
+
+// Load reads the JSON file at path. Its errors are those of the file system and of [Parse].
+func Load(path string) (*File, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return Parse(path, data)
+}
+
+// Parse reads a file from data; name is what errors, each of them an [*Error], call the file. All
+// policies are checked, not only those that will be asked for.
+func Parse(name string, data []byte) (*File, error) {
+	f := &File{}
+	fields, err := Decode(name, data, f)
+	if err != nil {
+		return nil, err
+	}
+	if len(f.Policies) == 0 {
+		return nil, fields.Blame("policies", fmt.Errorf("there are none: want at least one"))
+	}
+	for _, policy := range f.Names() {
+		if _, err := f.Policy(policy); err != nil {
+			return nil, fields.Blame("policies."+policy, err)
+		}
+	}
+	return f, nil
+}
+
+// Marshal returns the file as indented JSON, which Parse reads back as the same file.
+func Marshal(f *File) ([]byte, error) {
+	data, err := json.MarshalIndent(f, "", "  ")
+	return append(data, '\n'), err
+}
+
+// Names returns the names of the policies in the file, sorted.
+func (f *File) Names() []string { return slices.Sorted(maps.Keys(f.Policies)) }
+
+// Policy returns a fresh policy as the file describes the one of that name. In a file that holds
+// one policy alone, the name may be empty. Keep the policy and share it: its budget and its breaker
+// are in it, and limit nothing if each call has new ones.
+func (f *File) Policy(name string) (*rebound.Policy, error) {
+	if name == "" && len(f.Policies) == 1 {
+		name = f.Names()[0]
+	}
+	spec, ok := f.Policies[name]
+	if !ok {
+		return nil, fmt.Errorf("there is no policy %q: %s", name, hint(name, f.Names()))
+	}
+	return spec.Build(name)
+}
+
+//go:embed schema.json
+var schema []byte
+
+// Schema returns the JSON Schema (draft 2020-12) of the format.
+func Schema() []byte { return slices.Clone(schema) }
+
+//go:embed presets.json
+var presets []byte
+
+// Presets returns the policies of package preset, as a file to start from.
+func Presets() *File {
+	f, err := Parse("presets.json", presets)
+	if err != nil {
+		panic(err) // the file is part of this package, and a test reads it
+	}
+	return f
+}
+
+// hint says which of the known names was meant, or lists them.
+func hint(name string, known []string) string {
+	if near := nearest(name, known); near != "" {
+		return fmt.Sprintf("did you mean %q?", near)
+	}
+	return "want one of " + strings.Join(known, ", ")
+}

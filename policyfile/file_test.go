@@ -1,0 +1,327 @@
+package policyfile_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/backoff"
+	"github.com/rebound-go/rebound/breaker"
+	"github.com/rebound-go/rebound/budget"
+	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/policyfile"
+	"github.com/rebound-go/rebound/preset"
+)
+
+// parse reads one policy, called ocr, from its fields.
+func parse(fields string) (*rebound.Policy, error) {
+	f, err := policyfile.Parse("p.json", []byte(`{"policies": {"ocr": {`+fields+`}}}`))
+	if err != nil {
+		return nil, err
+	}
+	return f.Policy("ocr")
+}
+
+func TestFields(t *testing.T) {
+	ms := time.Millisecond
+	for _, row := range []struct {
+		fields string
+		want   rebound.Policy
+	}{
+		{``, rebound.Policy{}},
+		{`"attempts": 7`, rebound.Policy{Attempts: 7}},
+		{`"attempts": "unlimited"`, rebound.Policy{Attempts: rebound.Unlimited}},
+		{`"max_elapsed": "1m30s", "attempt_timeout": "10s", "max_retry_after": "5m"`,
+			rebound.Policy{MaxElapsed: 90 * time.Second, AttemptTimeout: 10 * time.Second,
+				MaxRetryAfter: 5 * time.Minute}},
+		{`"non_idempotent": true`, rebound.Policy{NonIdempotent: true}},
+		{`"budget": {"unlimited": true}`, rebound.Policy{Budget: budget.Unlimited}},
+		{`"budget": {"capacity": 20, "deposit": 0.2, "refill": 1}`,
+			rebound.Policy{Budget: &budget.Budget{Capacity: 20, Deposit: 0.2, Refill: 1}}},
+		{`"breaker": {}`, rebound.Policy{Breaker: &breaker.Breaker{Name: "ocr"}}},
+		{`"breaker": {"name": "b", "rate": 0.5, "min_calls": 20, "window": "1m", "slow_after": "1s",
+			"slow_rate": 0.8, "cooldown": "30s", "cooldown_jitter": 0.1, "probes": 2, "failures": 3}`,
+			rebound.Policy{Breaker: &breaker.Breaker{Name: "b", Failures: 3, Rate: 0.5, MinCalls: 20,
+				Window: time.Minute, SlowAfter: time.Second, SlowRate: 0.8,
+				Cooldown: 30 * time.Second, CooldownJitter: 0.1, Probes: 2}}},
+		{`"backoff": {"kind": "constant", "base": "200ms"}`,
+			rebound.Policy{Backoff: backoff.Constant(200 * ms)}},
+		{`"backoff": {"kind": "linear", "base": "200ms", "step": "50ms", "max": "1s", "jitter": "none"}`,
+			rebound.Policy{Backoff: backoff.Linear{Base: 200 * ms, Step: 50 * ms, Max: time.Second,
+				Jitter: backoff.None}}},
+		{`"backoff": {"base": "200ms", "factor": 3, "max": "1s", "jitter": "proportional:0.25"}`,
+			rebound.Policy{Backoff: backoff.Exponential{Base: 200 * ms, Factor: 3, Max: time.Second,
+				Jitter: backoff.Proportional(0.25)}}},
+		{`"backoff": {"kind": "fibonacci", "jitter": "equal"}`,
+			rebound.Policy{Backoff: backoff.Fibonacci{Jitter: backoff.Equal}}},
+		{`"backoff": {"kind": "decorrelated", "base": "1s", "low": 1.3, "high": 2}`,
+			rebound.Policy{Backoff: backoff.Decorrelated{Base: time.Second, Low: 1.3, High: 2}}},
+		{`"throttled": {"jitter": "0.5..1.5"}`, rebound.Policy{
+			Throttled: backoff.Exponential{Jitter: backoff.Jitter{Low: 0.5, High: 1.5}}}},
+		{`"throttled": {"jitter": "full"}`, rebound.Policy{
+			Throttled: backoff.Exponential{Jitter: backoff.Full}}},
+	} {
+		got, err := parse(row.fields)
+		row.want.Name = "ocr"
+		if err != nil || !reflect.DeepEqual(got, &row.want) {
+			t.Errorf("%s: got %+v, %v, want %+v", row.fields, got, err, &row.want)
+		}
+	}
+}
+
+// Every preset can be written down: what the file says waits as long, and retries the same.
+func TestPresets(t *testing.T) {
+	file := policyfile.Presets()
+	presets := []*rebound.Policy{
+		preset.Default(), preset.Aggressive(), preset.RateLimit(), preset.Conservative(),
+	}
+	if got := len(file.Names()); got != len(presets) {
+		t.Errorf("got %d presets in the file, want %d", got, len(presets))
+	}
+	for _, want := range presets {
+		got, err := file.Policy(want.Name)
+		if err != nil {
+			t.Errorf("%s: %v", want.Name, err)
+			continue
+		}
+		compareFailures(t, got, want)
+		got, want := got.Clone(), want.Clone()
+		got.RetryIf, want.RetryIf = nil, nil
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("got %+v, want %+v", got, want)
+		}
+	}
+}
+
+// compareFailures meets all sorts of failures with both policies.
+func compareFailures(t *testing.T, p, want *rebound.Policy) {
+	t.Helper()
+	for _, err := range []error{
+		errors.New("unheard of"), syscall.ECONNREFUSED, syscall.ENOSPC, fs.ErrNotExist,
+		context.DeadlineExceeded, os.ErrDeadlineExceeded, rebound.Permanent(syscall.ECONNRESET),
+		rebound.Transient(errors.New("marked")), rebound.RetryAfter(errors.New("slow"), time.Second),
+	} {
+		for kind := fault.None; kind <= fault.Canceled; kind++ {
+			f := fault.Of(err)
+			f.Kind = kind
+			s := rebound.State{Attempt: 1, U: 0.5}
+			if got, want := p.Decide(s, f), want.Decide(s, f); got != want {
+				t.Errorf("%s, %v of kind %v: got %+v, want %+v", p.Name, err, kind, got, want)
+			}
+		}
+	}
+}
+
+func TestMatchesAreKindsToo(t *testing.T) {
+	p, err := parse(`"retry": ["unknown", "overloaded"], "breaker": {"counts": ["rate_limited"]}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for kind := fault.None; kind <= fault.Canceled; kind++ {
+		f := fault.Fault{Kind: kind, Err: context.DeadlineExceeded}
+		if got, want := p.RetryIf(f), kind == fault.Unknown || kind == fault.Overloaded; got != want {
+			t.Errorf("retry %v: got %t, want %t", kind, got, want)
+		}
+		if got, want := p.Breaker.Counts(f), kind == fault.RateLimited; got != want {
+			t.Errorf("counts %v: got %t, want %t", kind, got, want)
+		}
+	}
+}
+
+// A mistake is told with its line, its field, and what would be right.
+func TestMistakes(t *testing.T) {
+	for _, row := range []struct{ fields, want string }{
+		{`"backof": {}`, `policies.ocr.backof: there is no such field: did you mean "backoff"?`},
+		{`"attempt-timeout": "1s"`, `did you mean "attempt_timeout"?`},
+		{`"colour": 1`, `policies.ocr.colour: there is no such field: want one of attempt_timeout,`},
+		{`"attempts": 0`, `policies.ocr.attempts: "0" attempts cannot be made: want 1 or more, or "un`},
+		{`"attempts": 1.5`, `"1.5" attempts cannot be made: want 1 or more`},
+		{`"attempts": null`, `policies.ocr.attempts: want a text, got nothing: leave the field out`},
+		{`"attempts": 3, "attempts": 4`, `it is there twice, first in line 2: want one`},
+		{`"max_elapsed": 5`, `"5" is no duration: want a number and a unit, such as 500ms or 1m30s`},
+		{`"max_elapsed": "-5s"`, `"-5s" is no duration`},
+		{`"max_elapsed": ["5s"]`, `policies.ocr.max_elapsed: want a text, got a list`},
+		{`"backoff": {"kind": "exponental"}`, `policies.ocr.backoff.kind: "exponental" is no kind of ` +
+			`backoff: did you mean "exponential"?`},
+		{`"backoff": {"kind": "linear", "factor": 2}`,
+			`policies.ocr.backoff.factor: Backoff.Factor is set: the kind linear has none`},
+		{`"backoff": {"base": "2m", "max": "1m"}`, `policies.ocr.backoff.base: rebound: ` +
+			`Policy.Backoff: backoff: Exponential.Base is 2m0s, above its Max of 1m0s`},
+		{`"backoff": {"jitter": "some"}`, `policies.ocr.backoff.jitter: "some" is no jitter: want full`},
+		{`"backoff": {"jitter": "additive:-1"}`, `"additive:-1" is no jitter`},
+		{`"backoff": {"jitter": "2..1"}`, `"2..1" is no jitter`},
+		{`"backoff": {"factor": "2"}`, `policies.ocr.backoff.factor: want a number, got "2"`},
+		{`"backoff": []`, `policies.ocr.backoff: want an object of fields, got a list`},
+		{`"retry": "io"`, `policies.ocr.retry: want a list, got "io"`},
+		{`"retry": ["timeout", "conection"]`, `policies.ocr.retry[1]: "conection" is no class of ` +
+			`failures: did you mean "connection"?`},
+		{`"non_idempotent": "yes"`, `want true or false, got "yes"`},
+		{`"budget": {"capacity": 0.5}`, `policies.ocr.budget.capacity: rebound: Policy.Budget: ` +
+			`budget: Capacity is 0.5: want 1 or more`},
+		{`"budget": {"unlimited": true, "refill": 1}`, `policies.ocr.budget.unlimited: Budget.Unlim`},
+		{`"breaker": {"slow_rate": 0.5}`, `policies.ocr.breaker: rebound: Policy.Breaker: breaker ` +
+			`ocr: SlowAfter is 0s: it must be set`},
+		{`"breaker": {"failures": 1.5}`, `breaker.failures: want a whole number in its range, got 1.5`},
+		{`"breaker": {"name": 5}`, `breaker.name: want a text in quotes, got 5`},
+		{`"attempt_timeout": "2s", "max_elapsed": "1s"`, `policies.ocr.attempt_timeout: rebound: ` +
+			`Policy.AttemptTimeout is 2s, which is more than the 1s of MaxElapsed`},
+	} {
+		_, err := parse("\n" + row.fields)
+		var e *policyfile.Error
+		if !errors.As(err, &e) || e.File != "p.json" || e.Line != 2 ||
+			!strings.Contains(fmt.Sprint(err), row.want) {
+			t.Errorf("%s: got %v, want line 2 of p.json, and %q", row.fields, err, row.want)
+		}
+	}
+}
+
+func TestMistakesInTheWhole(t *testing.T) {
+	for _, row := range []struct{ text, want string }{
+		{``, `p.json:1: the file ends too early`},
+		{"{\n\"policies\": {}}", `p.json:2: policies: there are none: want at least one`},
+		{`{}`, `p.json:1: policies: there are none: want at least one`},
+		{`{"policies": {"a": {}}}` + "\n\n7", `p.json:3: there is something after the end`},
+		{"{\"policies\": {\n\"a\": {}", `p.json:2: policies: the file ends too early`},
+		{"{\"policies\": {\n\n\"a\": x", `p.json:3: policies.a: this is no JSON: invalid character 'x'`},
+		{"[]", `p.json:1: want an object of fields, got a list`},
+		{`{"policy": {}}`, `p.json:1: policy: there is no such field: did you mean "policies"?`},
+	} {
+		_, err := policyfile.Parse("p.json", []byte(row.text))
+		if !strings.HasPrefix(fmt.Sprint(err), row.want) {
+			t.Errorf("%q: got %v, want %s", row.text, err, row.want)
+		}
+	}
+}
+
+func TestNames(t *testing.T) {
+	two := policyfile.Presets()
+	one := &policyfile.File{Policies: map[string]policyfile.Policy{"ocr": {Attempts: 4}}}
+	for _, row := range []struct {
+		file       *policyfile.File
+		name, want string
+	}{
+		{one, "", "<nil>"},
+		{two, "agressive", `there is no policy "agressive": did you mean "aggressive"?`},
+		{two, "", `there is no policy "": want one of aggressive, conservative, default, rate-limit`},
+	} {
+		p, err := row.file.Policy(row.name)
+		if got := fmt.Sprint(err); got != row.want || (err == nil) != (p != nil) {
+			t.Errorf("%q: got %+v, %v, want %s", row.name, p, err, row.want)
+		}
+	}
+}
+
+func TestLoadReadsWhatMarshalWrites(t *testing.T) {
+	want := policyfile.Presets()
+	want.Schema = "schema.json"
+	want.Policies["all"] = policyfile.Policy{
+		Attempts:  policyfile.Attempts(rebound.Unlimited),
+		Throttled: &policyfile.Backoff{Kind: "linear", Step: policyfile.Duration(time.Second)},
+		Breaker:   &policyfile.Breaker{Counts: []policyfile.Match{"timeout"}},
+		Budget:    &policyfile.Budget{Unlimited: true},
+	}
+	data, err := policyfile.Marshal(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "policies.json")
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got, err := policyfile.Load(path)
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, %v, want %+v, from\n%s", got, err, want, data)
+	}
+	if _, err := policyfile.Load(path + "x"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("got %v, want an error of the file system", err)
+	}
+}
+
+// A policy built by hand, not read, is checked as well.
+func TestBuildChecks(t *testing.T) {
+	for _, row := range []struct {
+		policy policyfile.Policy
+		want   string
+	}{
+		{policyfile.Policy{Retry: []policyfile.Match{"io", "tiemout"}},
+			`Retry[1]: "tiemout" is no class of failures: did you mean "timeout"?`},
+		{policyfile.Policy{Backoff: &policyfile.Backoff{Kind: "quadratic"}},
+			`Backoff.Kind: "quadratic" is no kind of backoff: want one of constant,`},
+		{policyfile.Policy{Throttled: &policyfile.Backoff{Jitter: "most"}},
+			`Throttled.Jitter: "most" is no jitter`},
+		{policyfile.Policy{Attempts: -2}, `rebound: Policy.Attempts is -2`},
+	} {
+		if _, err := row.policy.Build("x"); !strings.HasPrefix(fmt.Sprint(err), row.want) {
+			t.Errorf("%+v: got %v, want %s", row.policy, err, row.want)
+		}
+	}
+}
+
+func TestDecodeOfOthersTypes(t *testing.T) {
+	type common struct {
+		Name    string
+		Timeout time.Duration
+		Secret  string `json:"-"`
+	}
+	var v struct {
+		common
+		Timeout int
+		Policy  policyfile.Policy
+		Hosts   []struct {
+			URL string `json:"url"`
+		}
+	}
+	text := `{"name": "n", "timeout": 5, "policy": {"attempts": 2}, "hosts": [{"url": "u"}]}`
+	_, err := policyfile.Decode("c.json", []byte(text), &v)
+	if err != nil || v.Name != "n" || v.Timeout != 5 || v.common.Timeout != 0 ||
+		v.Policy.Attempts != 2 || len(v.Hosts) != 1 || v.Hosts[0].URL != "u" {
+		t.Errorf("got %+v, %v from %s", v, err, text)
+	}
+	var c common
+	_, err = policyfile.Decode("c.json", []byte(`{"timeout": "1m", "secret": "x"}`), &c)
+	want := "c.json:1: secret: there is no such field: want one of name, timeout"
+	if fmt.Sprint(err) != want || c.Timeout != time.Minute {
+		t.Errorf("got %+v, %v, want %s", c, err, want)
+	}
+}
+
+// Whatever the text, Parse returns policies that are valid or an error with a line.
+func FuzzParse(f *testing.F) {
+	presets, err := policyfile.Marshal(policyfile.Presets())
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(presets)
+	f.Add([]byte(`{"policies": {"a": {"backoff": {"kind": "linear", "jitter": "1..2"}}}}`))
+	f.Add([]byte(`{"policies": {"a": {"breaker": {"counts": ["io"]}, "budget": {"capacity": 1}}}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		file, err := policyfile.Parse("f", data)
+		var e *policyfile.Error
+		if err != nil {
+			if lines := strings.Count(string(data), "\n") + 1; !errors.As(err, &e) ||
+				e.Line < 1 || e.Line > lines {
+				t.Errorf("got %v, want an Error with a line from 1 to %d", err, lines)
+			}
+			return
+		}
+		for _, name := range file.Names() {
+			if p, err := file.Policy(name); err != nil || p.Validate() != nil {
+				t.Errorf("%q: got %+v, %v, want a valid policy", name, p, err)
+			}
+		}
+		written, err := policyfile.Marshal(file)
+		again, err2 := policyfile.Parse("again", written)
+		if err != nil || err2 != nil || !reflect.DeepEqual(again, file) {
+			t.Errorf("got %+v (%v, %v) back, want %+v, from %s", again, err, err2, file, written)
+		}
+	})
+}

@@ -1,0 +1,124 @@
+package policyfile
+
+// Policy is one policy of a file. The zero Policy is the zero [rebound.Policy].
+type Policy struct {
+	// Attempts is the number of calls at most, the first included, or "unlimited". Default: 3.
+	Attempts Attempts `json:"attempts,omitzero"`
+
+	// Backoff is the wait after a failed attempt. Default: exponential, from 100ms, doubling up to
+	// 30s, with full jitter.
+	Backoff *Backoff `json:"backoff,omitempty"`
+
+	// Throttled is the wait after a failure that says "slow down" or "no room". Default: 4 times
+	// the delay of backoff.
+	Throttled *Backoff `json:"throttled,omitempty"`
+
+	// MaxElapsed bounds the whole call, waits included. Default: the caller's deadline alone.
+	MaxElapsed Duration `json:"max_elapsed,omitzero"`
+
+	// AttemptTimeout is the time that each attempt has. Default: no limit.
+	AttemptTimeout Duration `json:"attempt_timeout,omitzero"`
+
+	// MaxRetryAfter is the longest wait asked for by a server that is obeyed; asked for more, the
+	// call stops. Default: 2m.
+	MaxRetryAfter Duration `json:"max_retry_after,omitzero"`
+
+	// Retry lists the failures worth another attempt; one that fits any of them is. Default: every
+	// failure that is not known to be permanent.
+	Retry []Match `json:"retry,omitempty"`
+
+	// NonIdempotent is for calls that must not happen twice: only what the server certainly did
+	// not do is repeated. Default: false.
+	NonIdempotent bool `json:"non_idempotent,omitzero"`
+
+	// Budget limits retries to a share of the calls that succeed. Default: capacity 10, deposit
+	// 0.1, refill 0.1.
+	Budget *Budget `json:"budget,omitempty"`
+
+	// Breaker stops calls to a service that keeps failing. Default: none; {} is one that opens
+	// after 5 failures in a row, for 60s.
+	Breaker *Breaker `json:"breaker,omitempty"`
+}
+
+// Backoff is a strategy of package backoff. Fields that its kind does not have must not be set.
+type Backoff struct {
+	// Kind is the strategy. Default: exponential.
+	Kind Kind `json:"kind,omitzero"`
+
+	// Base is the delay after the first attempt; for the kind constant, after every attempt.
+	// Default: 100ms; for the kind constant, no wait.
+	Base Duration `json:"base,omitzero"`
+
+	// Factor is the growth from one delay to the next, 1 or more, of the kind exponential.
+	// Default: 2.
+	Factor float64 `json:"factor,omitzero"`
+
+	// Step is what each delay of the kind linear is longer than the one before. Default: base.
+	Step Duration `json:"step,omitzero"`
+
+	// Max is the longest delay, jitter included. Default: 30s, or base if that is more.
+	Max Duration `json:"max,omitzero"`
+
+	// Low is the least growth from one delay to the next, of the kind decorrelated. With low and
+	// high left out, a delay is drawn between base and 3 times the one before.
+	Low float64 `json:"low,omitzero"`
+
+	// High is the most growth from one delay to the next, of the kind decorrelated.
+	High float64 `json:"high,omitzero"`
+
+	// Jitter spreads the delays of the kinds exponential, linear and fibonacci. Default: full.
+	Jitter Jitter `json:"jitter,omitzero"`
+}
+
+// Budget is a retry budget: retries ≤ capacity + deposit × successes + refill × seconds.
+type Budget struct {
+	// Unlimited lets every retry pass; the other fields must not be set then. Default: false.
+	Unlimited bool `json:"unlimited,omitzero"`
+
+	// Capacity is the number of retries when full, 1 or more. Default: 10.
+	Capacity float64 `json:"capacity,omitzero"`
+
+	// Deposit is what each success gives back. Default: 0.1.
+	Deposit float64 `json:"deposit,omitzero"`
+
+	// Refill is what is given back per second. Default: 0.1.
+	Refill float64 `json:"refill,omitzero"`
+}
+
+// Breaker is a circuit breaker of package breaker.
+type Breaker struct {
+	// Name is what errors and snapshots call it. Default: the policy's name.
+	Name string `json:"name,omitzero"`
+
+	// Failures in a row that open it. Default: 5, or none if rate or slow_rate is set.
+	Failures int `json:"failures,omitzero"`
+
+	// Rate is the share of failures among the calls in window that opens it, above 0 and at most
+	// 1. Default: none does.
+	Rate float64 `json:"rate,omitzero"`
+
+	// MinCalls is the number of calls in window before rate and slow_rate count. Default: 10.
+	MinCalls int `json:"min_calls,omitzero"`
+
+	// Window is the time that rate and slow_rate look back. Default: 10s.
+	Window Duration `json:"window,omitzero"`
+
+	// SlowAfter makes a call that takes this long a slow one. Default: no call is slow.
+	SlowAfter Duration `json:"slow_after,omitzero"`
+
+	// SlowRate is the share of slow calls in window that opens it. Default: none does.
+	SlowRate float64 `json:"slow_rate,omitzero"`
+
+	// Cooldown is how long it stays open before it lets a probe through. Default: 60s.
+	Cooldown Duration `json:"cooldown,omitzero"`
+
+	// CooldownJitter lengthens cooldowns by up to this share of them. Default: 0.
+	CooldownJitter float64 `json:"cooldown_jitter,omitzero"`
+
+	// Probes is how many calls must succeed to close it. Default: 1.
+	Probes int `json:"probes,omitzero"`
+
+	// Counts lists the failures that count; one that fits any of them does. Default: those of kind
+	// transient, overloaded and unknown.
+	Counts []Match `json:"counts,omitempty"`
+}

@@ -1,0 +1,131 @@
+package policyfile
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/backoff"
+)
+
+// Duration is a time, written as Go writes it: "500ms", "2s", "1m30s". It must not be negative.
+type Duration time.Duration
+
+// MarshalText writes it as time.Duration.String does.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
+
+// UnmarshalText reads it, and refuses a number without a unit.
+func (d *Duration) UnmarshalText(text []byte) error {
+	v, err := time.ParseDuration(string(text))
+	if err != nil || v < 0 {
+		return fmt.Errorf("%q is no duration: want a number and a unit, such as 500ms or 1m30s",
+			text)
+	}
+	*d = Duration(v)
+	return nil
+}
+
+// Attempts is a number of attempts; [rebound.Unlimited] is written "unlimited".
+type Attempts int
+
+const unlimited = "unlimited"
+
+// MarshalJSON writes a number, or "unlimited".
+func (a Attempts) MarshalJSON() ([]byte, error) {
+	if a == rebound.Unlimited {
+		return []byte(`"unlimited"`), nil
+	}
+	return strconv.AppendInt(nil, int64(a), 10), nil
+}
+
+// UnmarshalText reads a number of 1 or more, or "unlimited".
+func (a *Attempts) UnmarshalText(text []byte) error {
+	if string(text) == unlimited {
+		*a = rebound.Unlimited
+		return nil
+	}
+	n, err := strconv.Atoi(string(text))
+	if err != nil || n < 1 {
+		return fmt.Errorf(`%q attempts cannot be made: want 1 or more, or "unlimited"`, text)
+	}
+	*a = Attempts(n)
+	return nil
+}
+
+// Jitter is one of package backoff by name: "full", "equal", "none", "additive:0.5",
+// "proportional:0.5", or any range of multiples of the delay, such as "0.5..1.5".
+type Jitter string
+
+// UnmarshalText refuses what is none of these.
+func (j *Jitter) UnmarshalText(text []byte) error {
+	if _, err := Jitter(text).jitter(); err != nil {
+		return err
+	}
+	*j = Jitter(text)
+	return nil
+}
+
+// jitter is the one that j names; "" is full.
+func (j Jitter) jitter() (backoff.Jitter, error) {
+	var made backoff.Jitter
+	var low, high float64
+	var err, err2 error
+	name, amount, hasAmount := strings.Cut(string(j), ":")
+	switch {
+	case j == "" || j == "full":
+		return backoff.Full, nil
+	case j == "equal":
+		return backoff.Equal, nil
+	case j == "none":
+		return backoff.None, nil
+	case hasAmount && (name == "additive" || name == "proportional"):
+		low, err = strconv.ParseFloat(amount, 64)
+		if made = backoff.Additive(low); name == "proportional" {
+			made = backoff.Proportional(low)
+		}
+	default:
+		from, to, _ := strings.Cut(string(j), "..")
+		low, err = strconv.ParseFloat(from, 64)
+		high, err2 = strconv.ParseFloat(to, 64)
+		made = backoff.Jitter{Low: low, High: high}
+	}
+	if err != nil || err2 != nil || made.Validate() != nil || made == (backoff.Jitter{}) {
+		return made, fmt.Errorf("%q is no jitter: want full, equal, none, additive:0.5, "+
+			"proportional:0.5 or a range such as 0.5..1.5", string(j))
+	}
+	return made, nil
+}
+
+// Kind is the name of a backoff strategy: "constant", "linear", "exponential", "fibonacci" or
+// "decorrelated".
+type Kind string
+
+var kinds = []string{"constant", "linear", "exponential", "fibonacci", "decorrelated"}
+
+// UnmarshalText refuses other names.
+func (k *Kind) UnmarshalText(text []byte) error { return word(k, text, "kind of backoff", kinds) }
+
+// Match is a class of failures: "timeout", "connection" and "io", as fault.IsTimeout,
+// fault.IsConnection and fault.IsIO tell them, or a kind: "unknown", "transient", "rate_limited" or
+// "overloaded". A permanent failure, an answer and the caller's cancellation fit none of them.
+type Match string
+
+var matches = []string{
+	"timeout", "connection", "io", "unknown", "transient", "rate_limited", "overloaded",
+}
+
+// UnmarshalText refuses other names.
+func (m *Match) UnmarshalText(text []byte) error {
+	return word(m, text, "class of failures", matches)
+}
+
+func word[T ~string](to *T, text []byte, what string, known []string) error {
+	if !slices.Contains(known, string(text)) {
+		return fmt.Errorf("%q is no %s: %s", text, what, hint(string(text), known))
+	}
+	*to = T(text)
+	return nil
+}
