@@ -1,0 +1,244 @@
+//go:build linux
+
+package sql_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/backoff"
+	"github.com/rebound-go/rebound/budget"
+	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/reboundsql"
+)
+
+// tally counts by word.
+type tally struct {
+	sync.Mutex
+	n map[string]int
+}
+
+func (t *tally) add(word string) {
+	t.Lock()
+	defer t.Unlock()
+	if t.n == nil {
+		t.n = map[string]int{}
+	}
+	t.n[word]++
+}
+
+// policy makes up to ten attempts that follow each other soon, and counts what they are made for.
+func policy(retries *tally) *rebound.Policy {
+	return &rebound.Policy{
+		Attempts:  10,
+		Backoff:   backoff.Exponential{Base: 5 * time.Millisecond, Max: 200 * time.Millisecond},
+		Throttled: backoff.Constant(20 * time.Millisecond),
+		Budget:    budget.Unlimited,
+		Observe: func(_ context.Context, e rebound.Event) {
+			if e.Kind == rebound.Retrying && retries != nil {
+				retries.add(e.Fault.Detail)
+			}
+		},
+	}
+}
+
+// engine is a driver with a database behind it, and how that says what the tests need.
+type engine struct {
+	db       *sql.DB
+	sleep    string // a statement that takes 10 s
+	conflict string // what the policy sees of a transaction that lost against another
+	unique   string // the same of a key that was there already
+	others   sync.WaitGroup
+}
+
+// engines runs a test with every driver of database/sql.
+func engines(t *testing.T, test func(*testing.T, *engine)) {
+	t.Run("postgres", func(t *testing.T) {
+		d := startPostgres(t)
+		for _, driver := range []string{"pgx", "postgres"} {
+			t.Run(driver, func(t *testing.T) {
+				dsn := d.postgres("127.0.0.1:" + strconv.Itoa(d.port))
+				test(t, &engine{db: open(t, driver, dsn), sleep: "SELECT pg_sleep(10)",
+					conflict: "sqlstate 40001", unique: "sqlstate 23505"})
+			})
+		}
+	})
+	t.Run("mariadb", func(t *testing.T) {
+		d := startMariaDB(t)
+		dsn := d.mysql("127.0.0.1:" + strconv.Itoa(d.port))
+		test(t, &engine{db: open(t, "mysql", dsn), sleep: "DO SLEEP(10)",
+			conflict: "mysql 1213", unique: "mysql 1062"})
+	})
+	t.Run("sqlite", func(t *testing.T) {
+		test(t, &engine{db: open(t, "sqlite", sqliteFile(t)),
+			sleep: "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n) " +
+				"SELECT max(i) FROM n", conflict: "sqlite 517", unique: "sqlite 1555"})
+	})
+}
+
+func TestDrivers(t *testing.T) {
+	engines(t, func(t *testing.T, e *engine) {
+		mustExec(t, e.db, "DROP TABLE IF EXISTS a", "CREATE TABLE a (id INT PRIMARY KEY, n INT)",
+			"INSERT INTO a VALUES (1, 0), (2, 0)")
+		t.Run("conflict", e.testConflict)
+		t.Run("unique", e.testUnique)
+		t.Run("hopeless", e.testHopeless)
+		t.Run("timeout", e.testTimeout)
+		t.Run("statement", e.testStatement)
+	})
+}
+
+// Two transactions read a row each and then write the row that the other one has read: one of
+// them must lose. It is made again.
+func (e *engine) testConflict(t *testing.T) {
+	retries := &tally{}
+	p := policy(retries)
+	o := reboundsql.Options{Tx: &sql.TxOptions{Isolation: sql.LevelSerializable}}
+	first := true
+	transfer := func(ctx context.Context, tx *sql.Tx) error {
+		n := 0
+		if err := tx.QueryRowContext(ctx, "SELECT n FROM a WHERE id = 1").Scan(&n); err != nil {
+			return err
+		}
+		if first {
+			first = false
+			if err := e.intrude(ctx, p, t); err != nil {
+				return err
+			}
+		}
+		_, err := tx.ExecContext(ctx, "UPDATE a SET n = "+strconv.Itoa(n+1)+" WHERE id = 1")
+		return err
+	}
+	err := reboundsql.InTxOptions(t.Context(), e.db, o, p, transfer)
+	e.others.Wait()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := mustCount(t, e.db, "SELECT n FROM a WHERE id = 1"); got != 2 {
+		t.Errorf("n is %d after two increments, want 2", got)
+	}
+	if retries.n[e.conflict] == 0 {
+		t.Errorf("retried for %v, want %q among it", retries.n, e.conflict)
+	}
+}
+
+// intrude increments the row in another transaction. MariaDB has the reader's lock in its way: it
+// waits, and becomes one side of a deadlock, so nobody waits for it there.
+func (e *engine) intrude(ctx context.Context, p *rebound.Policy, t *testing.T) error {
+	increment := func() error {
+		_, err := reboundsql.Do(ctx, e.db, p, "UPDATE a SET n = n + 1 WHERE id = 1")
+		return err
+	}
+	if e.conflict != "mysql 1213" {
+		return increment()
+	}
+	e.others.Go(func() {
+		if err := increment(); err != nil {
+			t.Error(err)
+		}
+	})
+	return e.waitForLock(ctx)
+}
+
+// waitForLock waits until a transaction of MariaDB waits for a lock.
+func (e *engine) waitForLock(ctx context.Context) error {
+	for n := 0; n == 0; pause(time.Millisecond) {
+		const q = "SELECT count(*) FROM information_schema.innodb_lock_waits"
+		if err := e.db.QueryRowContext(ctx, q).Scan(&n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *engine) testUnique(t *testing.T) {
+	insert := func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, "INSERT INTO a VALUES (1, 0)")
+		return err
+	}
+	retries := &tally{}
+	p := policy(retries)
+	p.Attempts = 2
+	err := reboundsql.InTx(t.Context(), e.db, p, insert)
+	if !errors.Is(err, rebound.NotRetryable) || len(retries.n) != 0 {
+		t.Errorf("got %v after retries %v, want none", err, retries.n)
+	}
+	err = reboundsql.InTxOptions(t.Context(), e.db, reboundsql.Options{RetryUnique: true}, p, insert)
+	if !errors.Is(err, rebound.Exhausted) || retries.n[e.unique] != 1 {
+		t.Errorf("got %v after retries %v, want one for %q", err, retries.n, e.unique)
+	}
+}
+
+func (e *engine) testHopeless(t *testing.T) {
+	for _, statement := range []string{
+		"NONSENSE", "SELECT * FROM nowhere", "INSERT INTO a VALUES (1, 1, 1)",
+	} {
+		retries := &tally{}
+		err := reboundsql.InTx(t.Context(), e.db, policy(retries),
+			func(ctx context.Context, tx *sql.Tx) error {
+				_, err := tx.ExecContext(ctx, statement)
+				return err
+			})
+		if !errors.Is(err, rebound.NotRetryable) || len(retries.n) != 0 {
+			t.Errorf("%s: got %v after retries %v, want none", statement, err, retries.n)
+		}
+	}
+}
+
+// The attempt's time-out cancels the statement that runs. With one connection at most, a pool
+// that it had poisoned, or a statement that went on, would show.
+func (e *engine) testTimeout(t *testing.T) {
+	e.db.SetMaxOpenConns(1)
+	defer e.db.SetMaxOpenConns(0)
+	p := policy(nil)
+	p.AttemptTimeout = 300 * time.Millisecond
+	attempts := 0
+	start := time.Now()
+	err := reboundsql.InTx(t.Context(), e.db, p, func(ctx context.Context, tx *sql.Tx) error {
+		attempts++
+		if attempts == 1 {
+			rows, err := tx.QueryContext(ctx, e.sleep)
+			if err == nil {
+				for rows.Next() {
+				}
+				err = errors.Join(rows.Err(), rows.Close())
+			}
+			return err
+		}
+		_, err := tx.ExecContext(ctx, "UPDATE a SET n = 7 WHERE id = 2")
+		return err
+	})
+	if took := time.Since(start); err != nil || attempts != 2 || took > 5*time.Second {
+		t.Errorf("got %v after %d attempts and %v, want success at the second within 5s",
+			err, attempts, took)
+	}
+	if got := mustCount(t, e.db, "SELECT n FROM a WHERE id = 2"); got != 7 {
+		t.Errorf("n is %d, want 7", got)
+	}
+}
+
+func (e *engine) testStatement(t *testing.T) {
+	res, err := reboundsql.Do(t.Context(), e.db, policy(nil), "UPDATE a SET n = 9 WHERE id = 2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, _ := res.RowsAffected(); n != 1 {
+		t.Errorf("%d rows affected, want 1", n)
+	}
+	scan := func(rows *sql.Rows) (n int, err error) { return n, rows.Scan(&n) }
+	got, err := reboundsql.Query(t.Context(), e.db, policy(nil), scan,
+		"SELECT n FROM a WHERE id = 2 UNION ALL SELECT 10")
+	if err != nil || len(got) != 2 || got[0] != 9 || got[1] != 10 {
+		t.Errorf("got %v, %v, want [9 10]", got, err)
+	}
+	_, err = reboundsql.Do(t.Context(), e.db, policy(nil), "INSERT INTO a VALUES (1, 0)")
+	if f := fault.Of(err); f.Kind != fault.Permanent || errors.Is(err, reboundsql.ErrCommitUnknown) {
+		t.Errorf("a duplicate key: got %v, %v, want it permanent and without doubt", f.Kind, err)
+	}
+}
