@@ -26,6 +26,7 @@ type job struct {
 	ocr, vision *service
 	pipeline    *pipeline
 	progress    *progress
+	debugPage   *debugPage // nil without -debug
 }
 
 func newJob(cfg config, stderr io.Writer) (*job, error) {
@@ -39,6 +40,11 @@ func newJob(cfg config, stderr io.Writer) (*job, error) {
 	}
 	j.progress = newProgress(stderr, j.status)
 	j.policies = newPolicies(cfg, j.breakerChanged)
+	if cfg.debug != "" {
+		if j.debugPage, err = serveDebug(cfg.debug, j.policies); err != nil {
+			return nil, err
+		}
+	}
 	for _, s := range []*service{j.ocr, j.vision} {
 		if err := s.start(); err != nil {
 			return nil, err
@@ -52,6 +58,7 @@ func newJob(cfg config, stderr io.Writer) (*job, error) {
 }
 
 func (j *job) close() {
+	j.debugPage.stop()
 	j.pipeline.client.CloseIdleConnections()
 	j.ocr.stop()
 	j.vision.stop()
@@ -119,6 +126,9 @@ func (j *job) announce(w io.Writer) {
 	}
 	describe(j.ocr, j.policies.ocr, "else read locally")
 	describe(j.vision, j.policies.vision, "skipped when open")
+	if j.debugPage != nil {
+		fmt.Fprintf(w, "  watch it at %s\n", j.debugPage.url)
+	}
 }
 
 // report says what happened.

@@ -4,6 +4,7 @@
 //	go run ./examples/receipts
 //	go run ./examples/receipts -no-retry     # the same night with one attempt per call
 //	go run ./examples/receipts -seed 7 -receipts 100 -speed 80
+//	go run ./examples/receipts -debug localhost:8080   # with a live page to watch it on
 //
 // Each receipt is read by an OCR service, under the aggressive preset and a breaker (5 failures,
 // 60 s) with a local reader to fall back to, and then sorted by a vision service, under the
@@ -73,6 +74,7 @@ type config struct {
 	seed     uint64
 	speed    speed
 	noRetry  bool
+	debug    string
 }
 
 // speed is how many times faster than life the night goes by: all that takes time here, waits,
@@ -92,6 +94,7 @@ func parseFlags(args []string, stderr io.Writer) (config, error) {
 	flags.Uint64Var(&c.seed, "seed", 1, "what the services' misbehaviour follows from")
 	flags.Float64Var((*float64)(&c.speed), "speed", 40, "divide all seconds by this")
 	flags.BoolVar(&c.noRetry, "no-retry", false, "one attempt per call, to see the difference")
+	flags.StringVar(&c.debug, "debug", "", "serve a live page at this `address` while it runs")
 	err := flags.Parse(args)
 	if errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(stderr, "usage: receipts [flags]")

@@ -90,7 +90,7 @@ func TestInterrupt(t *testing.T) {
 // Neither services nor workers outlive the night, be it over or interrupted.
 func TestNothingIsLeftRunning(t *testing.T) {
 	before := runtime.NumGoroutine()
-	night(t.Context(), "-receipts", "10", "-speed", "1000")
+	night(t.Context(), "-receipts", "10", "-speed", "1000", "-debug", "localhost:0")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	night(ctx)
@@ -128,7 +128,7 @@ func TestBadFlags(t *testing.T) {
 
 func TestHelp(t *testing.T) {
 	code, _, stderr := night(t.Context(), "-h")
-	for _, flag := range []string{"-receipts", "-seed", "-speed", "-no-retry"} {
+	for _, flag := range []string{"-receipts", "-seed", "-speed", "-no-retry", "-debug"} {
 		if !strings.Contains(stderr, flag) {
 			t.Errorf("the help does not mention %s:\n%s", flag, stderr)
 		}

@@ -8,21 +8,26 @@ import (
 	"github.com/rebound-go/rebound/breaker"
 	"github.com/rebound-go/rebound/budget"
 	"github.com/rebound-go/rebound/preset"
+	"github.com/rebound-go/rebound/rebounddebug"
 	"github.com/rebound-go/rebound/stats"
 )
 
 // policies is all that this job has against failure: one policy per service, each with its own
-// breaker, and one recorder that hears from both.
+// breaker, one recorder that hears from both, and a memory for what the breakers do.
 type policies struct {
 	ocr, vision *rebound.Policy
 	recorder    stats.Recorder
+	changes     rebounddebug.Changes
 }
 
 func newPolicies(cfg config, onChange func(breaker.Change)) *policies {
 	p := &policies{ocr: ocrPolicy(), vision: visionPolicy()}
 	for _, policy := range []*rebound.Policy{p.ocr, p.vision} {
 		policy.Observe = p.recorder.Observe
-		policy.Breaker.OnChange = onChange
+		policy.Breaker.OnChange = func(c breaker.Change) {
+			p.changes.OnChange(c)
+			onChange(c)
+		}
 		// The budget that a policy has by default keeps a server full of callers from burying
 		// a service in trouble under their retries. A batch with a fixed number of workers
 		// cannot do that: there are never more requests than workers, retries or not.

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"crypto/rand"
+	"fmt"
+	"net"
+	"net/http"
+
+	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/rebounddebug"
+)
+
+const debugPath = "/debug/rebound/"
+
+// debugPage is the live page of a run, on an address of its own.
+type debugPage struct {
+	url    string // with the token that allows to force breakers
+	server *http.Server
+	served chan struct{} // closed when the server is at its end
+}
+
+func serveDebug(addr string, p *policies) (*debugPage, error) {
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("-debug: %w", err)
+	}
+	token := rand.Text()
+	mux := http.NewServeMux()
+	mux.Handle(debugPath, rebounddebug.Handler(rebounddebug.Options{
+		Title:        "receipts",
+		Policies:     []*rebound.Policy{p.ocr, p.vision},
+		Recorder:     &p.recorder,
+		Changes:      &p.changes,
+		ControlToken: token,
+	}))
+	d := &debugPage{
+		url:    fmt.Sprintf("http://%s%s#token=%s", listener.Addr(), debugPath, token),
+		server: &http.Server{Handler: mux}, served: make(chan struct{}),
+	}
+	go func() {
+		defer close(d.served)
+		_ = d.server.Serve(listener)
+	}()
+	return d, nil
+}
+
+// stop ends the server and hangs up on whoever is watching. A nil page has nothing to stop.
+func (d *debugPage) stop() {
+	if d != nil {
+		_ = d.server.Close()
+		<-d.served
+	}
+}

@@ -1,0 +1,82 @@
+package rebounddebug
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+const maxForm = 4 << 10
+
+// orders are what may be done to a breaker, by the value of the form's field "set".
+var orders = map[string]func(Breaker){
+	"open":      Breaker.ForceOpen,
+	"closed":    Breaker.ForceClose,
+	"half-open": Breaker.HalfOpen,
+	"reset":     Breaker.Reset,
+}
+
+// sameOrigin refuses what a browser sends on behalf of another site.
+var sameOrigin = http.NewCrossOriginProtection()
+
+// control carries out an order: the form fields are breaker, an id, and set.
+func (p *page) control(w http.ResponseWriter, r *http.Request) {
+	if status, problem := p.mayControl(r); problem != "" {
+		if status == http.StatusUnauthorized {
+			w.Header().Set("WWW-Authenticate", "Bearer")
+		}
+		http.Error(w, problem, status)
+		return
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	if err := r.ParseForm(); err != nil {
+		http.Error(w, "cannot read the form: "+err.Error(), http.StatusBadRequest)
+		return
+	}
+	id, order := r.PostForm.Get("breaker"), orders[r.PostForm.Get("set")]
+	if order == nil {
+		http.Error(w, "set must be open, closed, half-open or reset", http.StatusBadRequest)
+		return
+	}
+	b := p.breaker(id)
+	if b == nil {
+		http.Error(w, fmt.Sprintf("there is no breaker %q", id), http.StatusNotFound)
+		return
+	}
+	order(b)
+	writeJSON(w, b.Snapshot())
+}
+
+// mayControl says what is wrong with a request, if anything.
+func (p *page) mayControl(r *http.Request) (status int, problem string) {
+	if err := sameOrigin.Check(r); err != nil {
+		return http.StatusForbidden, err.Error()
+	}
+	if p.ControlToken == "" {
+		return http.StatusForbidden, "manual control is off: the program has set no ControlToken"
+	}
+	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if !ok || !equal(token, p.ControlToken) {
+		return http.StatusUnauthorized, "this takes the program's control token"
+	}
+	return 0, ""
+}
+
+// equal takes the same time whatever the difference is, also in length.
+func equal(a, b string) bool {
+	x, y := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
+	return subtle.ConstantTimeCompare(x[:], y[:]) == 1
+}
+
+// breaker returns the one with an id, or nil.
+func (p *page) breaker(id string) Breaker {
+	all := p.breakers()
+	i := slices.IndexFunc(all, func(b breakerState) bool { return b.ID == id })
+	if i < 0 {
+		return nil
+	}
+	return all[i].breaker
+}

@@ -1,0 +1,447 @@
+'use strict';
+
+// What the server sends is data, never markup: all of it goes into text nodes and attributes.
+
+const $ = (id) => document.getElementById(id);
+const svgSpace = 'http://www.w3.org/2000/svg';
+
+// el makes an element of HTML, svg one of SVG.
+const el = (tag, attributes, ...children) =>
+	fill(document.createElement(tag), attributes, children);
+const svg = (tag, attributes, ...children) =>
+	fill(document.createElementNS(svgSpace, tag), attributes, children);
+
+function fill(node, attributes, children) {
+	for (const [name, value] of Object.entries(attributes || {})) node.setAttribute(name, value);
+	node.append(...children);
+	return node;
+}
+
+// write changes a text only if it is another one, so as not to disturb who reads or selects it.
+function write(node, text) {
+	if (node.textContent !== text) node.textContent = text;
+}
+
+function set(node, name, value) {
+	if (node.getAttribute(name) !== value) node.setAttribute(name, value);
+}
+
+// list keeps one child of parent for each item, in this order: make makes it, update fills it.
+function list(parent, items, key, make, update) {
+	const left = new Map([...parent.children].map((child) => [child.dataset.key, child]));
+	items.forEach((item, i) => {
+		const k = String(key(item, i));
+		let child = left.get(k);
+		left.delete(k);
+		if (!child) {
+			child = make(item);
+			child.dataset.key = k;
+		}
+		if (parent.children[i] !== child) parent.insertBefore(child, parent.children[i] || null);
+		update(child, item);
+	});
+	for (const child of left.values()) child.remove();
+}
+
+// ---- numbers and words
+
+const whole = new Intl.NumberFormat('en');
+const count = (n) => whole.format(n);
+const words = (s) => s.replaceAll('_', ' ').replaceAll('-', '‑');
+const short = (n) => String(Number(n.toPrecision(3)));
+
+function percent(part, all) {
+	if (!all) return '–';
+	const p = (100 * part) / all;
+	if (p > 99.9 && p < 100) return '>99.9 %';
+	if (p > 0 && p < 0.1) return '<0.1 %';
+	return `${p.toFixed(p === 100 || p === 0 ? 0 : 1)} %`;
+}
+
+// duration writes nanoseconds with about three digits.
+function duration(ns) {
+	if (ns < 1e3) return `${Math.round(ns)} ns`;
+	if (ns < 1e6) return `${short(ns / 1e3)} µs`;
+	if (ns < 999.5e6) return `${short(ns / 1e6)} ms`;
+	if (ns < 59.95e9) return `${short(ns / 1e9)} s`;
+	const s = Math.round(ns / 1e9);
+	const two = (a, au, b, bu) => (b ? `${a} ${au} ${b} ${bu}` : `${a} ${au}`);
+	if (s < 3600) return two(Math.floor(s / 60), 'min', s % 60, 's');
+	if (s < 86400) return two(Math.floor(s / 3600), 'h', Math.floor((s % 3600) / 60), 'min');
+	return two(Math.floor(s / 86400), 'd', Math.floor((s % 86400) / 3600), 'h');
+}
+
+const ago = (at, now) => {
+	const s = Math.max(0, Math.floor((now - at) / 1000));
+	return s < 1 ? 'now' : `${duration(s * 1e9)} ago`;
+};
+
+// ---- totals
+
+function totals(state) {
+	const t = state.total;
+	const open = state.breakers.filter((b) => b.state !== 'closed').length;
+	const rows = [
+		['Calls', count(t.calls)],
+		['Succeeded', percent(t.succeeded, t.calls)],
+		['Attempts per call', t.mean_attempts ? `×${t.mean_attempts.toFixed(2)}` : '–'],
+		['Retries', count(t.retries)],
+		['Spent waiting', t.waits ? duration(t.delay_ns) : '–'],
+	];
+	if (state.breakers.length) {
+		rows.push([open === 1 ? 'Breaker not closed' : 'Breakers not closed',
+			`${open} of ${state.breakers.length}`, open > 0]);
+	}
+	list($('totals'), rows, (row, i) => i, () => el('div', {}, el('dt'), el('dd')),
+		(div, [name, value, bad]) => {
+			write(div.firstChild, name);
+			write(div.lastChild, value);
+			div.classList.toggle('bad', Boolean(bad));
+		});
+}
+
+// ---- policies
+
+// row makes a table's row; its cells get the labels that a narrow page shows beside them.
+function row(table, head) {
+	const labels = [...table.closest('table').querySelectorAll('thead th')];
+	const cells = labels.map((label, i) => {
+		const cell = el(i === head ? 'th' : 'td', i === head
+			? { role: 'rowheader', scope: 'row' }
+			: { role: 'cell', 'data-label': label.textContent });
+		if (label.className) cell.className = label.className;
+		return cell;
+	});
+	return el('tr', { role: 'row' }, ...cells);
+}
+
+function newPolicy() {
+	const tr = row($('policies'), 0);
+	const lines = () => [el('span'), el('small')];
+	tr.cells[0].append(...lines());
+	for (const i of [2, 4]) tr.cells[i].append(el('div', {}, ...lines()));
+	tr.cells[1].append(el('span'));
+	tr.cells[3].append(el('div', { class: 'attempts' },
+		svg('svg', { viewBox: '0 0 100 36', role: 'img', preserveAspectRatio: 'none' }),
+		el('span')));
+	for (const i of [5, 6]) tr.cells[i].append(el('ul', { class: 'pairs' }));
+	tr.cells[7].append(el('div', {}, el('meter'), el('span'), el('small')));
+	return tr;
+}
+
+function showPolicy(tr, p) {
+	const both = (i, first, second) => {
+		const cell = tr.cells[i].querySelector('div') || tr.cells[i];
+		write(cell.querySelector('span'), first);
+		write(cell.querySelector('small'), second);
+	};
+	both(0, p.policy || '(unnamed)', p.config ? described(p.config) : '');
+	write(tr.cells[1].firstChild, count(p.calls));
+	both(2, percent(p.succeeded, p.calls), p.failed ? `${count(p.failed)} failed` +
+		(p.refused ? `, ${count(p.refused)} of them refused` : '') : '');
+	const picture = tr.cells[3].querySelector('div');
+	distribution(picture.firstChild, p.distribution || []);
+	write(picture.lastChild, p.mean_attempts ? `×${p.mean_attempts.toFixed(2)}` : '–');
+	both(4, p.waits ? duration(p.delay_ns) : '–',
+		p.waits ? `${count(p.waits)}, ${duration(p.delay_ns / p.waits)} each` : '');
+	pairs(tr.cells[5], p.faults);
+	pairs(tr.cells[6], p.stops);
+	budget(tr.cells[7].firstChild, p.config && p.config.budget);
+	tr.cells[7].classList.toggle('none', !p.config);
+}
+
+function described(c) {
+	const parts = [c.attempts < 0 ? 'unlimited attempts'
+		: c.attempts === 1 ? '1 attempt' : `${c.attempts} attempts`];
+	if (c.attempt_timeout_ns) parts[0] += ` of ${duration(c.attempt_timeout_ns)}`;
+	if (c.schedule_ns && c.schedule_ns.length) {
+		const more = c.attempts < 0 || c.attempts - 1 > c.schedule_ns.length ? ', …' : '';
+		parts.push(`waits ${c.schedule_ns.map(duration).join(', ')}${more}`);
+	}
+	if (c.max_elapsed_ns) parts.push(`${duration(c.max_elapsed_ns)} in all`);
+	if (c.non_idempotent) parts.push('not idempotent');
+	if (c.breaker) parts.push(`breaker ${c.breaker}`);
+	return parts.join('; ');
+}
+
+// distribution draws how many calls took 1, 2, … attempts. Heights go by the square root, so that
+// the few that took many are seen beside the many that took one.
+function distribution(picture, rows) {
+	const bars = [];
+	for (let n = 1; n <= 10; n++) {
+		const r = rows.find((r) => r.attempts === n);
+		const height = r ? Math.max(2, 35 * Math.sqrt(r.percent / 100)) : 0;
+		const bar = svg('rect', { x: (n - 1) * 10 + 1, y: 35 - height, width: 8, height, rx: 1 });
+		if (n === 1) bar.setAttribute('class', 'first');
+		bars.push(bar);
+	}
+	picture.replaceChildren(svg('line', { x1: 0, x2: 100, y1: 35.5, y2: 35.5 }), ...bars);
+	set(picture, 'aria-label', rows.length === 0 ? 'no calls yet' : rows.map((r) =>
+		`${percent(r.percent, 100)} of the calls took ${r.attempts}${r.or_more ? ' or more' : ''}`)
+		.join(', '));
+}
+
+// pairs lists words and how often each occurred, the most frequent first.
+function pairs(cell, counts) {
+	const sorted = Object.entries(counts || {}).sort((a, b) => b[1] - a[1]);
+	cell.classList.toggle('none', sorted.length === 0);
+	list(cell.firstChild, sorted, ([name]) => name, () => el('li'),
+		(li, [name, n]) => write(li, `${words(name)} ${count(n)}`));
+}
+
+function budget(div, b) {
+	const [meter, text, note] = div.children;
+	meter.hidden = !b || b.kind !== 'set';
+	if (!b) {
+		write(text, '');
+		return write(note, '');
+	}
+	if (b.kind !== 'set') {
+		write(text, b.kind === 'own' ? 'its own' : b.kind);
+		return write(note, b.kind === 'own' ? 'only the policy knows its level' : '');
+	}
+	for (const [name, part] of [['max', 1], ['low', 0.3], ['high', 0.6], ['optimum', 1]]) {
+		set(meter, name, String(b.capacity * part));
+	}
+	meter.value = b.level;
+	set(meter, 'aria-label', 'tokens left');
+	write(text, ` ${short(b.level)}`);
+	write(note, b.level < 1 ? 'empty: retries are refused' : `of ${short(b.capacity)} tokens`);
+}
+
+// ---- breakers
+
+const orders = [
+	['open', 'Force open'], ['half-open', 'Half‑open'], ['closed', 'Force closed'], ['reset', 'Reset'],
+];
+
+function newBreaker(b) {
+	const article = el('article', {},
+		el('h3', {}, el('span'), el('span', { class: 'badge' }), el('span', { class: 'remaining' })),
+		svg('svg', { class: 'history', viewBox: '0 0 600 32', preserveAspectRatio: 'none', role: 'img' }),
+		el('div', { class: 'scale', 'aria-hidden': 'true' }, el('span'), el('span', {}, 'now')),
+		el('p', { class: 'facts' }), el('p', { class: 'facts faint' }));
+	const group = el('div', { class: 'orders', role: 'group', 'aria-label': `Control ${b.id}` });
+	for (const [order, label] of orders) {
+		const button = el('button', { type: 'button', 'aria-label': `${label}: ${b.id}` }, label);
+		button.addEventListener('click', () => control(b.id, order));
+		group.append(button);
+	}
+	article.append(group);
+	return article;
+}
+
+function showBreaker(article, b, now, span) {
+	const [head, picture, scale, facts, fault, group] = article.children;
+	set(article, 'data-state', b.state);
+	write(head.children[0], b.id);
+	write(head.children[1], words(b.state) + (b.forced ? ', forced' : ''));
+	write(head.children[2], b.remaining_ns > 0 ? `probe in ${duration(b.remaining_ns)}` : '');
+	draw(picture, b, now, span);
+	write(scale.firstChild, `${duration(span * 1e6)} ago`);
+	write(facts, story(b, now));
+	write(fault, b.opened_by ? `Opened by: ${b.opened_by}` : '');
+	group.hidden = !token;
+}
+
+function story(b, now) {
+	if (!b.since) return 'Closed since the program began.';
+	const parts = [`${words(b.state)} since ${ago(Date.parse(b.since), now).replace(' ago', '')}`];
+	if (b.why) parts[0] += ` (${b.why})`;
+	parts.push(b.opened === 1 ? 'opened once' : `opened ${count(b.opened)} times`);
+	if (b.failures) parts.push(`${count(b.failures)} failures in a row`);
+	if (b.calls) {
+		parts.push(`${percent(b.failed, b.calls)} of ${count(b.calls)} calls in the window failed`);
+	}
+	if (b.probing) parts.push(`${b.probing} probing`);
+	const text = parts.join(', ');
+	return `${text[0].toUpperCase()}${text.slice(1)}.`;
+}
+
+const spans = [30, 60, 120, 300, 600, 1800, 3600, 3 * 3600, 12 * 3600, 24 * 3600];
+
+// spanOf is how far the pictures look back, in milliseconds: the same for all, and far enough for
+// the last dozen changes, but no more than a day.
+function spanOf(breakers, now) {
+	const oldest = Math.min(now, ...breakers.flatMap((b) => b.history.slice(-12))
+		.map((c) => Date.parse(c.at)).filter((at) => now - at < 86400e3));
+	return 1000 * (spans.find((s) => s * 1000 > 1.02 * (now - oldest)) || 86400);
+}
+
+// draw paints the states of the last span: the taller, the less gets through.
+function draw(picture, b, now, span) {
+	const begin = now - span;
+	const tops = { closed: 26, 'half-open': 13, open: 0 };
+	const pieces = [];
+	let state = b.history.length ? b.history[0].from : 'closed';
+	let from = begin;
+	for (const c of [...b.history, { at: null }]) {
+		const to = c.at ? Date.parse(c.at) : now;
+		if (to > from) pieces.push([state, from, to]);
+		from = Math.max(from, to);
+		state = c.to;
+	}
+	picture.replaceChildren(...pieces.map(([state, from, to]) => svg('rect', {
+		class: state, x: (600 * (from - begin)) / span, y: tops[state],
+		width: Math.max((600 * (to - from)) / span, 1.5), height: 32 - tops[state],
+	})));
+	set(picture, 'aria-label', pieces.length > 1
+		? `The last ${duration(span * 1e6)}: ` + pieces.slice(-8).map(([state, from, to]) =>
+			`${words(state)} for ${duration(Math.max(to - from, 1) * 1e6)}`).join(', then ')
+		: `${words(b.state)} for all of the last ${duration(span * 1e6)}`);
+}
+
+// tellChanges has a screen reader say what has happened to breakers, and nothing else.
+let known = new Map();
+function tellChanges(breakers) {
+	const news = breakers.filter((b) => known.has(b.id) && known.get(b.id) !== b.state)
+		.map((b) => `Breaker ${b.id} is ${words(b.state)}${b.why ? `: ${b.why}` : ''}.`);
+	known = new Map(breakers.map((b) => [b.id, b.state]));
+	if (news.length) write($('news'), news.join(' '));
+}
+
+// ---- failures
+
+function newFailure() {
+	const tr = row($('failures'), -1);
+	tr.cells[0].classList.add('when');
+	for (const cell of tr.cells) cell.append(el('span'));
+	tr.cells[5].classList.add('error');
+	return tr;
+}
+
+function showFailure(tr, f, now) {
+	const texts = [ago(Date.parse(f.time), now), f.policy || '(unnamed)', f.attempts || 'refused',
+		f.attempts ? words(f.kind) + (f.detail ? `: ${f.detail}` : '') : '–', words(f.reason), f.error];
+	texts.forEach((text, i) => write(tr.cells[i].firstChild, String(text)));
+}
+
+// ---- all of it
+
+let latest = null; // what the server sent last
+let skew = 0; // its clock less ours
+let paused = false;
+
+function show() {
+	if (!latest || paused) return;
+	const now = Date.now() + skew;
+	const title = latest.title ? `${latest.title} – rebound` : 'rebound';
+	if (document.title !== title) document.title = title;
+	write($('title'), latest.title);
+	totals(latest);
+	list($('policies'), latest.policies, (p) => p.policy, newPolicy, showPolicy);
+	const span = spanOf(latest.breakers, now);
+	list($('breakers'), latest.breakers, (b) => b.id, newBreaker,
+		(article, b) => showBreaker(article, b, now, span));
+	list($('failures'), latest.failures, (f, i) => i, newFailure,
+		(tr, f) => showFailure(tr, f, now));
+	for (const name of ['policies', 'breakers', 'failures']) {
+		$(`no-${name}`).hidden = latest[name].length > 0;
+		const table = $(name).closest('table');
+		if (table) table.hidden = latest[name].length === 0;
+	}
+	$('unlock').hidden = !latest.control || Boolean(token);
+	$('unlocked').hidden = !latest.control || !token;
+}
+
+function receive(state) {
+	latest = state;
+	skew = Date.parse(state.time) - Date.now();
+	if (!paused) tellChanges(state.breakers);
+	show();
+	link('live');
+}
+
+function link(how) {
+	set($('link'), 'data-link', how);
+	write($('link'), paused ? 'paused'
+		: { live: 'live', lost: 'connection lost, trying again …' }[how]);
+}
+
+// follow listens to events. If it is refused, because too many listen, it asks now and then.
+function follow() {
+	const events = new EventSource('events');
+	events.addEventListener('state', (e) => receive(JSON.parse(e.data)));
+	events.addEventListener('heartbeat', () => link('live'));
+	events.addEventListener('problem', (e) => complain(JSON.parse(e.data)));
+	events.addEventListener('error', () => {
+		link('lost');
+		if (events.readyState === EventSource.CLOSED) poll();
+	});
+	addEventListener('pagehide', () => events.close());
+	addEventListener('pageshow', (e) => e.persisted && location.reload());
+}
+
+async function poll() {
+	await refresh();
+	setTimeout(poll, 5000);
+}
+
+async function refresh() {
+	try {
+		const response = await fetch('?format=json');
+		if (response.ok) receive(await response.json());
+	} catch {
+		link('lost');
+	}
+}
+
+function complain(text) {
+	write($('problem'), text);
+	$('problem').hidden = !text;
+}
+
+// ---- control
+
+const tokenKey = `rebound-token ${location.pathname}`;
+let token = '';
+
+function unlock(value) {
+	token = value;
+	if (value) sessionStorage.setItem(tokenKey, value);
+	else sessionStorage.removeItem(tokenKey);
+	complain('');
+	show();
+}
+
+async function control(breaker, order) {
+	complain('');
+	try {
+		const response = await fetch(location.pathname, {
+			method: 'POST',
+			headers: { Authorization: `Bearer ${token}` },
+			body: new URLSearchParams({ breaker, set: order }),
+		});
+		if (response.ok) return await refresh();
+		const problem = await response.text();
+		if (response.status === 401) unlock('');
+		complain(`${breaker}: ${problem}`);
+	} catch (problem) {
+		complain(`${breaker}: ${problem.message}`);
+	}
+}
+
+// A token behind the address is taken out of it, where it would be seen and shared.
+function findToken() {
+	const given = new URLSearchParams(location.hash.slice(1)).get('token');
+	if (given) history.replaceState(null, '', location.pathname + location.search);
+	unlock(given || sessionStorage.getItem(tokenKey) || '');
+}
+
+$('unlock').addEventListener('submit', (e) => {
+	e.preventDefault();
+	unlock($('token').value);
+	$('token').value = '';
+});
+$('lock').addEventListener('click', () => unlock(''));
+$('pause').addEventListener('click', () => {
+	paused = !paused;
+	set($('pause'), 'aria-pressed', String(paused));
+	link($('link').dataset.link);
+	show();
+});
+
+findToken();
+addEventListener('hashchange', findToken);
+follow();
+setInterval(show, 1000);

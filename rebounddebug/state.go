@@ -1,0 +1,229 @@
+package rebounddebug
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"math"
+	"net/http"
+	"reflect"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/breaker"
+	"github.com/rebound-go/rebound/budget"
+	"github.com/rebound-go/rebound/stats"
+)
+
+const (
+	shownOfGroup  = 100
+	shownWaits    = 6
+	usualAttempts = 3  // what a policy's 0 means
+	usualCapacity = 10 // what a budget's 0 means
+)
+
+type page struct {
+	Options
+	every   time.Duration // between two looks for those who watch
+	clients atomic.Int32  // that watch
+}
+
+// state is all that the page shows, as JSON: durations are nanoseconds.
+type state struct {
+	Title    string          `json:"title"`
+	Control  bool            `json:"control"` // there is a token
+	Total    stats.Summary   `json:"total"`
+	Policies []policyState   `json:"policies"`
+	Breakers []breakerState  `json:"breakers"`
+	Failures []stats.Failure `json:"failures"` // newest first
+}
+
+// policyState is a policy's counts, and, if the page knows the policy itself, what it says.
+type policyState struct {
+	stats.Summary
+	Config *config `json:"config,omitempty"`
+}
+
+type config struct {
+	Attempts       int             `json:"attempts"` // -1 = unlimited
+	AttemptTimeout time.Duration   `json:"attempt_timeout_ns"`
+	MaxElapsed     time.Duration   `json:"max_elapsed_ns"`
+	Schedule       []time.Duration `json:"schedule_ns"` // the first waits, without jitter
+	NonIdempotent  bool            `json:"non_idempotent"`
+	Budget         budgetState     `json:"budget"`
+	Breaker        string          `json:"breaker,omitempty"` // its id
+}
+
+// budgetState tells of a retry budget. What a budget of the policy's own holds, only the policy
+// knows.
+type budgetState struct {
+	Kind     string   `json:"kind"`            // "set", "own" or "unlimited"
+	Level    *float64 `json:"level,omitempty"` // tokens, if set
+	Capacity float64  `json:"capacity,omitempty"`
+}
+
+type breakerState struct {
+	ID string `json:"id"`
+	breaker.Snapshot
+	History []change `json:"history"` // oldest first
+
+	breaker Breaker
+}
+
+// state looks at everything.
+func (p *page) state() state {
+	s := state{
+		Title: p.Title, Control: p.ControlToken != "", Policies: []policyState{},
+		Breakers: p.breakers(), Failures: []stats.Failure{},
+	}
+	known := map[string]int{} // index in s.Policies, by name
+	for _, policy := range p.Policies {
+		policy = orZero(policy)
+		if _, again := known[policy.Name]; again {
+			continue
+		}
+		known[policy.Name] = len(s.Policies)
+		s.Policies = append(s.Policies, policyState{
+			Summary: stats.Summary{Policy: policy.Name}, Config: describe(policy, s.Breakers),
+		})
+	}
+	if p.Recorder == nil {
+		return s
+	}
+	counts := p.Recorder.Snapshot()
+	s.Total = counts.Total
+	for _, c := range counts.Policies {
+		if i, ok := known[c.Policy]; ok {
+			s.Policies[i].Summary = c
+		} else {
+			s.Policies = append(s.Policies, policyState{Summary: c})
+		}
+	}
+	s.Failures = append(s.Failures, counts.Recent...)
+	return s
+}
+
+func orZero(p *rebound.Policy) *rebound.Policy {
+	if p == nil {
+		return new(rebound.Policy)
+	}
+	return p
+}
+
+func describe(p *rebound.Policy, breakers []breakerState) *config {
+	c := &config{
+		Attempts: cmp.Or(p.Attempts, usualAttempts), AttemptTimeout: p.AttemptTimeout,
+		MaxElapsed: p.MaxElapsed, NonIdempotent: p.NonIdempotent, Budget: describeBudget(p),
+	}
+	waits := c.Attempts - 1
+	if c.Attempts < 0 {
+		waits = shownWaits
+	}
+	c.Schedule = p.Schedule(min(waits, shownWaits))
+	for _, b := range breakers {
+		if p.Breaker != nil && b.breaker == Breaker(p.Breaker) {
+			c.Breaker = b.ID
+		}
+	}
+	return c
+}
+
+func describeBudget(p *rebound.Policy) budgetState {
+	b := p.Budget
+	switch {
+	case b == nil && p.Attempts != rebound.Unlimited:
+		return budgetState{Kind: "own"}
+	case b == nil, math.IsInf(b.Capacity, 1):
+		return budgetState{Kind: "unlimited"}
+	}
+	level := b.Level()
+	return budgetState{Kind: "set", Level: &level, Capacity: capacity(b)}
+}
+
+func capacity(b *budget.Budget) float64 { return cmp.Or(b.Capacity, usualCapacity) }
+
+// breakers returns all breakers there are, each once, with an id that only it has.
+func (p *page) breakers() []breakerState {
+	states, taken, seen := []breakerState{}, map[string]bool{}, map[Breaker]bool{}
+	add := func(b Breaker, owner string) {
+		switch t := reflect.TypeOf(b); {
+		case t == nil || t.Comparable() && seen[b]:
+			return
+		case t.Comparable():
+			seen[b] = true
+		}
+		s := breakerState{Snapshot: b.Snapshot(), breaker: b}
+		name := cmp.Or(s.Name, owner, "(unnamed)")
+		s.ID = name
+		for n := 2; taken[s.ID]; n++ {
+			s.ID = fmt.Sprintf("%s #%d", name, n)
+		}
+		taken[s.ID] = true
+		s.History = p.Changes.of(s.Snapshot)
+		states = append(states, s)
+	}
+	for _, policy := range p.Policies {
+		for _, b := range breakersOf(orZero(policy)) {
+			add(b, orZero(policy).Name)
+		}
+	}
+	for _, b := range p.Breakers {
+		add(b, "")
+	}
+	for _, g := range p.Groups {
+		for _, b := range firstOf(g) {
+			add(b, "")
+		}
+	}
+	return states
+}
+
+func breakersOf(p *rebound.Policy) (found []Breaker) {
+	if p.Breaker != nil {
+		found = append(found, p.Breaker)
+	}
+	for _, g := range p.Gates {
+		if b, ok := g.(Breaker); ok {
+			found = append(found, b)
+		}
+	}
+	return found
+}
+
+// firstOf returns the first of a group by name: groups have no order of their own.
+func firstOf(group iter.Seq[Breaker]) (first []Breaker) {
+	type named struct {
+		name string
+		b    Breaker
+	}
+	var all []named
+	for b := range group {
+		all = append(all, named{b.Snapshot().Name, b})
+	}
+	slices.SortFunc(all, func(a, b named) int { return cmp.Compare(a.name, b.name) })
+	for _, n := range all[:min(len(all), shownOfGroup)] {
+		first = append(first, n.b)
+	}
+	return first
+}
+
+// dated is a state and the moment it was true at, by this machine's clock.
+type dated struct {
+	Time time.Time `json:"time"`
+	state
+}
+
+func (p *page) serveJSON(w http.ResponseWriter, r *http.Request) {
+	writeJSON(w, dated{time.Now(), p.state()})
+}
+
+func writeJSON(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Vary", "Accept")
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	_ = e.Encode(v) // what can fail is the connection
+}
