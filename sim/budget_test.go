@@ -85,7 +85,7 @@ func TestDefaultBudgetForLoneCaller(t *testing.T) {
 	lone := func(every time.Duration) Scenario {
 		return Scenario{
 			Duration: 2 * time.Hour, Bin: time.Minute,
-			Clients: Clients{Count: 1, Think: Dist{Mean: every, Shape: "constant"}},
+			Clients: Clients{Count: 1, Think: Dist{Mean: every, Shape: Constant}},
 			Server:  Server{Windows: []Window{{Refuse: 1}}},
 		}
 	}

@@ -14,7 +14,7 @@ import (
 type calendar struct {
 	end    time.Duration // nothing is kept from here on
 	shift  int           // a bucket is 1<<shift ns wide
-	heads  []uint32      // the newest chunk of each bucket; 0 = none
+	heads  []uint32      // each bucket's newest chunk, and how full that is; 0 = empty
 	chunks []chunk       // [0] is not used
 	free   uint32        // the first of the chunks to be used again
 
@@ -22,17 +22,23 @@ type calendar struct {
 	sorted []uint64 // its events,
 	done   int      // of which so many are over,
 	late   minHeap  // and those added since
-	groups []uint32 // for sorting
+	bucket []uint64 // its events, not sorted
+	groups []uint32 // their places
 }
 
-// chunk is a part of a bucket.
+// chunk is a part of a bucket. All but the newest are full.
 type chunk struct {
-	next, n uint32
-	events  [31]uint64
+	events [chunkSize]uint64
+	next   uint32
 }
+
+const (
+	chunkBits = 5
+	chunkSize = 1<<chunkBits - 1
+)
 
 func newCalendar(end time.Duration) calendar {
-	shift := min(max(bits.Len64(uint64(end))-14, 0), 32)
+	shift := min(max(bits.Len64(uint64(end))-13, 0), 32)
 	return calendar{
 		end: end, shift: shift,
 		heads:  make([]uint32, uint64(end)>>shift+1),
@@ -50,14 +56,13 @@ func (c *calendar) push(at time.Duration, id uint32) {
 		c.late.push(event)
 		return
 	}
-	i := c.heads[b]
-	if i == 0 || c.chunks[i].n == uint32(len(chunk{}.events)) {
-		i = c.grow(i)
-		c.heads[b] = i
+	head := c.heads[b]
+	n := head & chunkSize
+	if head == 0 || n == chunkSize {
+		head, n = c.grow(head>>chunkBits)<<chunkBits, 0
 	}
-	ch := &c.chunks[i]
-	ch.events[ch.n] = event
-	ch.n++
+	c.chunks[head>>chunkBits].events[n] = event
+	c.heads[b] = head + 1
 }
 
 // grow returns an empty chunk to stand before chunk next.
@@ -69,8 +74,7 @@ func (c *calendar) grow(next uint32) uint32 {
 		return i
 	}
 	ch := &c.chunks[i]
-	c.free = ch.next
-	ch.next, ch.n = next, 0
+	c.free, ch.next = ch.next, next
 	return i
 }
 
@@ -106,42 +110,43 @@ func (c *calendar) pop(limit time.Duration) (at time.Duration, id uint32, ok boo
 	return at, uint32(event), true
 }
 
-// open sorts the events of the bucket that is now under way, and frees its chunks. Events are first
-// put into groups of a few, by time.
+// open sorts the events of the bucket that is now under way, and frees its chunks.
 func (c *calendar) open() {
-	n := 0
-	for i := c.heads[c.now]; i != 0; i = c.chunks[i].next {
-		n += int(c.chunks[i].n)
+	c.bucket = c.bucket[:0]
+	head := c.heads[c.now]
+	c.heads[c.now] = 0
+	for i, n := head>>chunkBits, head&chunkSize; i != 0; n = chunkSize {
+		ch := &c.chunks[i]
+		c.bucket = append(c.bucket, ch.events[:n]...)
+		i, ch.next, c.free = ch.next, c.free, i
 	}
+	c.sort()
+}
+
+// sort fills sorted from bucket. It first puts the events into groups of a few, by time.
+func (c *calendar) sort() {
+	n := len(c.bucket)
 	c.sorted, c.done = slices.Grow(c.sorted[:0], n)[:n], 0
 	width := min(bits.Len(uint(n/8)), c.shift)
 	by := 32 + c.shift - width
 	c.groups = slices.Grow(c.groups[:0], 1<<width+1)[:1<<width+1]
 	clear(c.groups)
-	for i := c.heads[c.now]; i != 0; i = c.chunks[i].next {
-		ch := &c.chunks[i]
-		for _, event := range ch.events[:ch.n] {
-			c.groups[event>>by+1]++
-		}
+	for _, event := range c.bucket {
+		c.groups[event>>by+1]++
 	}
 	for g := range 1 << width {
 		c.groups[g+1] += c.groups[g]
 	}
-	for i := c.heads[c.now]; i != 0; {
-		ch := &c.chunks[i]
-		for _, event := range ch.events[:ch.n] {
-			g := &c.groups[event>>by]
-			c.sorted[*g] = event
-			*g++
-		}
-		next := ch.next
-		ch.next, c.free = c.free, i
-		i = next
+	for _, event := range c.bucket {
+		g := &c.groups[event>>by]
+		c.sorted[*g] = event
+		*g++
 	}
-	c.heads[c.now] = 0
 	first := uint32(0)
 	for _, last := range c.groups[:1<<width] {
-		slices.Sort(c.sorted[first:last])
+		if last-first > 1 {
+			slices.Sort(c.sorted[first:last])
+		}
 		first = last
 	}
 }

@@ -86,7 +86,7 @@ func (x *engine) send(id uint32, expires, now time.Duration) {
 	e := &x.entities[id]
 	x.tally.attempted(now, x.repeated(id))
 	x.count(now)
-	if x.server.hop.shape != 0 {
+	if x.server.hop.shape != "" {
 		x.later(id, now+x.server.hop.draw(&e.random), doRead)
 		return
 	}

@@ -37,7 +37,7 @@ func TestContention(t *testing.T) {
 					Seed: seed, Duration: 10 * time.Minute,
 					Clients: Clients{Count: 100, Calls: 1, Burst: true},
 					Server: Server{Row: Dist{
-						Mean: 10 * time.Millisecond, Spread: 2 * time.Millisecond, Shape: "normal",
+						Mean: 10 * time.Millisecond, Spread: 2 * time.Millisecond, Shape: Normal,
 					}},
 				}, p)
 				if r.OK != 100 {

@@ -56,6 +56,7 @@ type engine struct {
 	eager    bool     // an answer is heard as soon as it is known
 
 	clock    time.Duration
+	due      time.Duration // the end of a bin, see sample
 	standing int    // events since the clock last moved
 	attempts int64  // at the server, or refused by a breaker
 	touched  uint32 // see touch
@@ -98,7 +99,7 @@ func newEngine(s *Scenario, p *rebound.Policy) *engine {
 // then it need not be an event.
 func (x *engine) independent() bool {
 	top := &x.layers[0]
-	return len(x.layers) == 1 && top.breaker == nil && x.server.hop.shape == 0 &&
+	return len(x.layers) == 1 && top.breaker == nil && x.server.hop.shape == "" &&
 		(top.budget == nil || x.Clients.Count > 0 && top.processes == x.Clients.Count)
 }
 
@@ -118,7 +119,7 @@ func (x *engine) enroll() {
 func (x *engine) extend() uint32 {
 	x.entities = append(x.entities, entity{})
 	x.frames = append(x.frames, make([]frame, len(x.layers)-1)...)
-	if x.server.hop.shape != 0 {
+	if x.server.hop.shape != "" {
 		x.seen = append(x.seen, 0)
 	}
 	return uint32(len(x.entities) - 1)
@@ -207,7 +208,9 @@ func (x *engine) arrive(now time.Duration) {
 // tick moves the clock.
 func (x *engine) tick(now time.Duration) {
 	if now != x.clock {
-		x.sample(now)
+		if now >= x.due {
+			x.sample(now)
+		}
 		x.clock, x.standing = now, 0
 	}
 	if x.standing++; x.standing > 1000*len(x.entities)+1_000_000 {
@@ -220,7 +223,7 @@ func (x *engine) tick(now time.Duration) {
 func (x *engine) sample(now time.Duration) {
 	for {
 		b, end := x.tally.current()
-		if b == nil || end > now {
+		if x.due = end; end > now {
 			return
 		}
 		b.Queue = x.server.queue(end - 1)

@@ -28,7 +28,7 @@ func busy() Scenario {
 		},
 		Layers: []Layer{{Processes: 3, Mute: true}},
 		Server: Server{
-			Workers: 8, Service: Dist{Mean: 40 * ms, Spread: 60 * ms, Shape: "lognormal"},
+			Workers: 8, Service: Dist{Mean: 40 * ms, Spread: 60 * ms, Shape: LogNormal},
 			Crowding: 0.01, Queue: 50, RoundTrip: ms,
 			Windows: []Window{
 				{Fail: 0.05},
@@ -297,50 +297,6 @@ func TestRunawayScenarios(t *testing.T) {
 			t.Errorf("got error %v, want one with %q", err, c.want)
 		}
 	}
-}
-
-func FuzzRun(f *testing.F) {
-	f.Add(uint64(1), uint16(3), uint16(10), uint16(100), int8(3), uint8(2), uint8(100), uint32(0x1234))
-	f.Fuzz(func(t *testing.T, seed uint64, clients, think, service uint16, attempts int8,
-		workers, fails uint8, bits uint32) {
-		share := float64(fails) / 255
-		s := Scenario{
-			Seed: seed, Duration: 5 * time.Second, MaxAttempts: 200_000,
-			PayPerCall: bits&1 > 0, NoJitter: bits&2 > 0,
-			Clients: Clients{
-				Count: int(clients % 100), Think: Dist{Mean: time.Duration(think) * ms},
-				Burst: bits&4 > 0, Timeout: time.Duration(bits>>24) * ms, Processes: int(bits >> 3 & 7),
-			},
-			Server: Server{
-				Workers: int(workers), Queue: int(bits >> 8 & 15), Service: constant(time.Duration(service) * ms),
-				DropExpired: bits&16 > 0, Crowding: float64(bits >> 12 & 3),
-				Windows: []Window{
-					{From: time.Second, To: 2 * time.Second, Refuse: share},
-					{From: 1500 * ms, To: 3 * time.Second, Throttle: share, RetryAfter: 300 * ms},
-					{From: 2 * time.Second, BlackHole: share / 2, Fail: share, Slow: 1 + share},
-				},
-			},
-		}
-		if s.Clients.Count == 0 {
-			s.Clients = Clients{Rate: float64(think % 1000), Deadline: time.Second}
-		}
-		for range bits >> 20 & 3 {
-			s.Layers = append(s.Layers, Layer{Mute: bits&32 > 0, Processes: 2})
-		}
-		p := &rebound.Policy{Attempts: int(attempts), MaxElapsed: time.Duration(bits>>16&3) * time.Second}
-		if bits&64 > 0 {
-			p.Breaker = &breaker.Breaker{Cooldown: 200 * ms, Rate: share}
-		}
-		s.Policies = []*rebound.Policy{p}
-		r, err := Run(s)
-		if err != nil {
-			if !strings.HasPrefix(err.Error(), "sim: ") || !strings.Contains(err.Error(), "want ") {
-				t.Errorf("the error does not say what it wants: %v", err)
-			}
-			return
-		}
-		check(t, r.Policies[0])
-	})
 }
 
 func TestPolicyNames(t *testing.T) {

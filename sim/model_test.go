@@ -15,153 +15,157 @@ const ms = time.Millisecond
 // The tests of this file are small enough to be counted by hand: constant times, clients that all
 // begin at once.
 
-func constant(d time.Duration) Dist { return Dist{Mean: d, Shape: "constant"} }
+func constant(d time.Duration) Dist { return Dist{Mean: d, Shape: Constant} }
+
+func burst(n int) Clients { return Clients{Count: n, Calls: 1, Burst: true} }
+
+// one is a client that gives up attempts after a second.
+var one = Clients{Count: 1, Calls: 1, Burst: true, Timeout: time.Second}
+
+var thrice = &rebound.Policy{Attempts: 3, Backoff: backoff.Constant(300 * ms)}
+
+type model struct {
+	name    string
+	s       Scenario
+	p       *rebound.Policy
+	want    Counts
+	slowest time.Duration // the longest latency
+	end     time.Duration
+}
+
+var models = []model{
+	{
+		"a server without limits answers at once",
+		Scenario{Clients: burst(7)}, nil,
+		Counts{Calls: 7, OK: 7, Attempts: 7}, 0, 0,
+	}, {
+		"workers take attempts in order",
+		Scenario{
+			Clients: burst(7), Server: Server{Workers: 3, Service: constant(100 * ms)},
+		}, nil,
+		Counts{Calls: 7, OK: 7, Attempts: 7}, 300 * ms, 300 * ms,
+	}, {
+		"the network takes its time",
+		Scenario{
+			Clients: burst(7), Server: Server{
+				Workers: 3, Service: constant(100 * ms), RoundTrip: 50 * ms,
+			},
+		}, nil,
+		Counts{Calls: 7, OK: 7, Attempts: 7}, 350 * ms, 350 * ms,
+	}, {
+		"a full queue refuses", // 3 served, 2 wait, 2 refused; they come again at 400 ms
+		Scenario{
+			Clients: burst(7),
+			Server:  Server{Workers: 3, Queue: 2, Service: constant(100 * ms)},
+		}, &rebound.Policy{Throttled: backoff.Constant(400 * ms)},
+		Counts{Calls: 7, OK: 7, Attempts: 9, Retries: 2, Refused: 2}, 500 * ms, 500 * ms,
+	}, {
+		"crowding slows", // the n-th takes 100·(1 + (n−1)/10) ms
+		Scenario{
+			Clients: burst(11), Server: Server{Service: constant(100 * ms), Crowding: 0.1},
+		}, nil,
+		Counts{Calls: 11, OK: 11, Attempts: 11}, 200 * ms, 200 * ms,
+	}, {
+		"abandoned work is done all the same", // answers at 100, 200, 300 ms; given up at 150
+		Scenario{
+			Clients: Clients{Count: 3, Calls: 1, Burst: true, Timeout: 150 * ms},
+			Server:  Server{Workers: 1, Service: constant(100 * ms)},
+		}, &rebound.Policy{Attempts: 2, Backoff: backoff.Constant(0)}, // new ones: 400, 500
+		Counts{Calls: 3, OK: 1, Failed: 2, Attempts: 5, Retries: 2, TimedOut: 4},
+		100 * ms, 300 * ms,
+	}, {
+		"unless the server drops it", // the 3rd, due at 200; new ones at 160: 300 and 400
+		Scenario{
+			Clients: Clients{Count: 3, Calls: 1, Burst: true, Timeout: 160 * ms},
+			Server:  Server{Workers: 1, Service: constant(100 * ms), DropExpired: true},
+		}, &rebound.Policy{Attempts: 2, Backoff: backoff.Constant(0)},
+		Counts{Calls: 3, OK: 2, Failed: 1, Attempts: 5, Retries: 2, TimedOut: 3},
+		300 * ms, 320 * ms,
+	}, {
+		"a black hole swallows",
+		Scenario{
+			Clients: one,
+			Server:  Server{Windows: []Window{{To: 2 * time.Second, BlackHole: 1}}},
+		}, thrice, // at 0, 1.3, 2.6
+		Counts{Calls: 1, OK: 1, Attempts: 3, Retries: 2, TimedOut: 2},
+		2600 * ms, 2600 * ms,
+	}, {
+		"for ever, without a timeout",
+		Scenario{
+			Clients: burst(1), Server: Server{Windows: []Window{{To: time.Second, BlackHole: 1}}},
+		}, thrice,
+		Counts{Calls: 1, Attempts: 1}, 0, 0,
+	}, {
+		"slowness is that of the moment when work begins", // 50 at 0; the other two take 500
+		Scenario{
+			Clients: burst(3),
+			Server: Server{
+				Workers: 1, Service: constant(50 * ms),
+				Windows: []Window{{From: 50 * ms, To: 500 * ms, Slow: 10}},
+			},
+		}, nil,
+		Counts{Calls: 3, OK: 3, Attempts: 3}, 600 * ms, 600 * ms,
+	}, {
+		"an asked wait is a floor", // no jitter: at 0 and at 5 s
+		Scenario{
+			Clients: burst(4), NoJitter: true,
+			Server: Server{Windows: []Window{{
+				To: time.Second, Throttle: 1, RetryAfter: 5 * time.Second,
+			}}},
+		}, thrice,
+		Counts{Calls: 4, OK: 4, Attempts: 8, Retries: 4, Throttled: 4},
+		5 * time.Second, 5 * time.Second,
+	}, {
+		"a deadline ends the call", // at 0, 300, 600; the wait to 900 would pass 800
+		Scenario{
+			Clients: Clients{Count: 1, Calls: 1, Burst: true, Deadline: 800 * ms},
+			Server:  Server{Windows: []Window{{Refuse: 1}}},
+		}, &rebound.Policy{Attempts: 9, Backoff: backoff.Constant(300 * ms)},
+		Counts{Calls: 1, Failed: 1, Attempts: 3, Retries: 2, Refused: 3}, 0, 600 * ms,
+	}, {
+		"a deadline ends an attempt",
+		Scenario{
+			Clients: Clients{Count: 1, Calls: 1, Burst: true, Deadline: 800 * ms},
+			Server:  Server{Service: constant(time.Second)},
+		}, thrice,
+		Counts{Calls: 1, Failed: 1, Attempts: 1, TimedOut: 1}, 0, 800 * ms,
+	}, {
+		"MaxElapsed cuts the last attempt", // 0 to 400, 700 to 1000
+		Scenario{Clients: burst(1), Server: Server{Service: constant(time.Second)}},
+		&rebound.Policy{
+			Attempts: 3, Backoff: backoff.Constant(300 * ms),
+			AttemptTimeout: 400 * ms, MaxElapsed: time.Second,
+		},
+		Counts{Calls: 1, Failed: 1, Attempts: 2, Retries: 1, TimedOut: 2}, 0, time.Second,
+	}, {
+		"a layer's attempts stay inside those above", // at 0, 300, 600, 900; and that 3 times
+		Scenario{
+			Clients: one,
+			Layers: []Layer{{Mute: true, Policy: &rebound.Policy{
+				Attempts: 9, Backoff: backoff.Constant(300 * ms),
+			}}},
+			Server: Server{Windows: []Window{{Refuse: 1}}},
+		}, &rebound.Policy{Attempts: 3, Backoff: backoff.Constant(100 * ms)},
+		Counts{Calls: 1, Failed: 1, Attempts: 12, Retries: 11, Refused: 12}, 0, 2900 * ms,
+	}, {
+		"the end of an attempt cancels what is below", // 0 to 1000, 1300 to 2300, 2600 to 3600
+		Scenario{
+			Clients: one,
+			Layers:  []Layer{{Policy: &rebound.Policy{Attempts: 9}}},
+			Server:  Server{Windows: []Window{{BlackHole: 1}}},
+		}, thrice,
+		Counts{Calls: 1, Failed: 1, Attempts: 3, Retries: 2, TimedOut: 3}, 0, 3600 * ms,
+	},
+}
 
 func TestModels(t *testing.T) {
-	burst := func(n int) Clients { return Clients{Count: n, Calls: 1, Burst: true} }
-	patient := func(timeout time.Duration) Clients {
-		c := burst(1)
-		c.Timeout = timeout
-		return c
-	}
-	thrice := &rebound.Policy{Attempts: 3, Backoff: backoff.Constant(300 * ms)}
-	for _, c := range []struct {
-		name   string
-		s      Scenario
-		p      *rebound.Policy
-		want   Counts
-		slower time.Duration // the longest latency
-		end    time.Duration
-	}{
-		{
-			"a server without limits answers at once",
-			Scenario{Clients: burst(7)}, nil,
-			Counts{Calls: 7, OK: 7, Attempts: 7}, 0, 0,
-		}, {
-			"workers take attempts in order",
-			Scenario{
-				Clients: burst(7), Server: Server{Workers: 3, Service: constant(100 * ms)},
-			}, nil,
-			Counts{Calls: 7, OK: 7, Attempts: 7}, 300 * ms, 300 * ms,
-		}, {
-			"the network takes its time",
-			Scenario{
-				Clients: burst(7), Server: Server{
-					Workers: 3, Service: constant(100 * ms), RoundTrip: 50 * ms,
-				},
-			}, nil,
-			Counts{Calls: 7, OK: 7, Attempts: 7}, 350 * ms, 350 * ms,
-		}, {
-			"a full queue refuses", // 3 served, 2 wait, 2 refused; they come again at 400 ms
-			Scenario{
-				Clients: burst(7),
-				Server:  Server{Workers: 3, Queue: 2, Service: constant(100 * ms)},
-			}, &rebound.Policy{Throttled: backoff.Constant(400 * ms)},
-			Counts{Calls: 7, OK: 7, Attempts: 9, Retries: 2, Refused: 2}, 500 * ms, 500 * ms,
-		}, {
-			"crowding slows", // the n-th takes 100·(1 + (n−1)/10) ms
-			Scenario{
-				Clients: burst(11), Server: Server{Service: constant(100 * ms), Crowding: 0.1},
-			}, nil,
-			Counts{Calls: 11, OK: 11, Attempts: 11}, 200 * ms, 200 * ms,
-		}, {
-			"abandoned work is done all the same", // answers at 100, 200, 300 ms; given up at 150
-			Scenario{
-				Clients: Clients{Count: 3, Calls: 1, Burst: true, Timeout: 150 * ms},
-				Server:  Server{Workers: 1, Service: constant(100 * ms)},
-			}, &rebound.Policy{Attempts: 2, Backoff: backoff.Constant(0)}, // new ones: 400, 500
-			Counts{Calls: 3, OK: 1, Failed: 2, Attempts: 5, Retries: 2, TimedOut: 4},
-			100 * ms, 300 * ms,
-		}, {
-			"unless the server drops it", // the 3rd, due at 200; new ones at 160: 300 and 400
-			Scenario{
-				Clients: Clients{Count: 3, Calls: 1, Burst: true, Timeout: 160 * ms},
-				Server:  Server{Workers: 1, Service: constant(100 * ms), DropExpired: true},
-			}, &rebound.Policy{Attempts: 2, Backoff: backoff.Constant(0)},
-			Counts{Calls: 3, OK: 2, Failed: 1, Attempts: 5, Retries: 2, TimedOut: 3},
-			300 * ms, 320 * ms,
-		}, {
-			"a black hole swallows",
-			Scenario{
-				Clients: patient(time.Second),
-				Server:  Server{Windows: []Window{{To: 2 * time.Second, BlackHole: 1}}},
-			}, thrice, // at 0, 1.3, 2.6
-			Counts{Calls: 1, OK: 1, Attempts: 3, Retries: 2, TimedOut: 2},
-			2600 * ms, 2600 * ms,
-		}, {
-			"for ever, without a timeout",
-			Scenario{
-				Clients: burst(1), Server: Server{Windows: []Window{{To: time.Second, BlackHole: 1}}},
-			}, thrice,
-			Counts{Calls: 1, Attempts: 1}, 0, 0,
-		}, {
-			"slowness is that of the moment when work begins", // 50 at 0; the other two take 500
-			Scenario{
-				Clients: burst(3),
-				Server: Server{
-					Workers: 1, Service: constant(50 * ms),
-					Windows: []Window{{From: 50 * ms, To: 500 * ms, Slow: 10}},
-				},
-			}, nil,
-			Counts{Calls: 3, OK: 3, Attempts: 3}, 600 * ms, 600 * ms,
-		}, {
-			"an asked wait is a floor", // no jitter: at 0 and at 5 s
-			Scenario{
-				Clients: burst(4), NoJitter: true,
-				Server: Server{Windows: []Window{{
-					To: time.Second, Throttle: 1, RetryAfter: 5 * time.Second,
-				}}},
-			}, thrice,
-			Counts{Calls: 4, OK: 4, Attempts: 8, Retries: 4, Throttled: 4},
-			5 * time.Second, 5 * time.Second,
-		}, {
-			"a deadline ends the call", // at 0, 300, 600; the wait to 900 would pass 800
-			Scenario{
-				Clients: Clients{Count: 1, Calls: 1, Burst: true, Deadline: 800 * ms},
-				Server:  Server{Windows: []Window{{Refuse: 1}}},
-			}, &rebound.Policy{Attempts: 9, Backoff: backoff.Constant(300 * ms)},
-			Counts{Calls: 1, Failed: 1, Attempts: 3, Retries: 2, Refused: 3}, 0, 600 * ms,
-		}, {
-			"a deadline ends an attempt",
-			Scenario{
-				Clients: Clients{Count: 1, Calls: 1, Burst: true, Deadline: 800 * ms},
-				Server:  Server{Service: constant(time.Second)},
-			}, thrice,
-			Counts{Calls: 1, Failed: 1, Attempts: 1, TimedOut: 1}, 0, 800 * ms,
-		}, {
-			"MaxElapsed cuts the last attempt", // 0 to 400, 700 to 1000
-			Scenario{Clients: burst(1), Server: Server{Service: constant(time.Second)}},
-			&rebound.Policy{
-				Attempts: 3, Backoff: backoff.Constant(300 * ms),
-				AttemptTimeout: 400 * ms, MaxElapsed: time.Second,
-			},
-			Counts{Calls: 1, Failed: 1, Attempts: 2, Retries: 1, TimedOut: 2}, 0, time.Second,
-		}, {
-			"a layer's attempts stay inside those above", // at 0, 300, 600, 900; and that 3 times
-			Scenario{
-				Clients: patient(time.Second),
-				Layers: []Layer{{Mute: true, Policy: &rebound.Policy{
-					Attempts: 9, Backoff: backoff.Constant(300 * ms),
-				}}},
-				Server: Server{Windows: []Window{{Refuse: 1}}},
-			}, &rebound.Policy{Attempts: 3, Backoff: backoff.Constant(100 * ms)},
-			Counts{Calls: 1, Failed: 1, Attempts: 12, Retries: 11, Refused: 12}, 0, 2900 * ms,
-		}, {
-			"the end of an attempt cancels what is below", // 0 to 1000, 1300 to 2300, 2600 to 3600
-			Scenario{
-				Clients: patient(time.Second),
-				Layers:  []Layer{{Policy: &rebound.Policy{Attempts: 9}}},
-				Server:  Server{Windows: []Window{{BlackHole: 1}}},
-			}, thrice,
-			Counts{Calls: 1, Failed: 1, Attempts: 3, Retries: 2, TimedOut: 3}, 0, 3600 * ms,
-		},
-	} {
+	for _, c := range models {
 		t.Run(c.name, func(t *testing.T) {
 			r := play(t, c.s, c.p)
 			if r.Counts != c.want {
 				t.Errorf("counts:\ngot  %+v\nwant %+v", r.Counts, c.want)
 			}
-			near(t, "longest latency", r.Latency.Quantile(1).Seconds(), c.slower.Seconds(), 0.04)
+			near(t, "longest latency", r.Latency.Quantile(1).Seconds(), c.slowest.Seconds(), 0.04)
 			if r.End != c.end {
 				t.Errorf("end: got %v, want %v", r.End, c.end)
 			}

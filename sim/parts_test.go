@@ -107,12 +107,12 @@ func TestDistributions(t *testing.T) {
 		deviation float64 // in shares of the mean
 	}{
 		{Dist{Mean: mean}, 1},
-		{Dist{Mean: mean, Shape: "exponential"}, 1},
-		{Dist{Mean: mean, Shape: "constant"}, 0},
-		{Dist{Mean: mean, Spread: spread, Shape: "uniform"}, 0.3 / math.Sqrt(3)},
-		{Dist{Mean: mean, Spread: spread, Shape: "normal"}, 0.3},
-		{Dist{Mean: mean, Spread: spread, Shape: "lognormal"}, 0.3},
-		{Dist{Mean: mean, Spread: 2 * mean, Shape: "lognormal"}, 2},
+		{Dist{Mean: mean, Shape: Exponential}, 1},
+		{Dist{Mean: mean, Shape: Constant}, 0},
+		{Dist{Mean: mean, Spread: spread, Shape: Uniform}, 0.3 / math.Sqrt(3)},
+		{Dist{Mean: mean, Spread: spread, Shape: Normal}, 0.3},
+		{Dist{Mean: mean, Spread: spread, Shape: LogNormal}, 0.3},
+		{Dist{Mean: mean, Spread: 2 * mean, Shape: LogNormal}, 2},
 	} {
 		const n = 1_000_000
 		d, r := c.d.ready(), newRandom(1, 1)
@@ -122,7 +122,7 @@ func TestDistributions(t *testing.T) {
 			sum += x
 			squares += x * x
 		}
-		near(t, c.d.Shape+" mean", sum/n, 1, 0.01)
+		near(t, string(c.d.Shape)+" mean", sum/n, 1, 0.01)
 		got := math.Sqrt(max(squares/n-sum/n*(sum/n), 0))
 		if math.Abs(got-c.deviation) > 0.03*max(c.deviation, 0.01) {
 			t.Errorf("%s deviation: got %.4f, want %.4f", c.d.Shape, got, c.deviation)

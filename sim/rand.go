@@ -113,7 +113,7 @@ func nanos(x float64) time.Duration {
 
 // dist is a Dist made ready for drawing.
 type dist struct {
-	shape      byte // the first letter of Dist.Shape; 0 = always 0
+	shape      Shape // empty = always 0
 	mean       float64
 	spread     float64
 	mu, narrow float64 // parameters of the normal distribution behind a lognormal one
@@ -123,11 +123,11 @@ func (d Dist) ready() dist {
 	if d.Mean == 0 && d.Spread == 0 {
 		return dist{}
 	}
-	r := dist{shape: 'e', mean: float64(d.Mean), spread: float64(d.Spread)}
-	if d.Shape != "" {
-		r.shape = d.Shape[0]
-	}
-	if r.shape == 'l' {
+	r := dist{shape: d.Shape, mean: float64(d.Mean), spread: float64(d.Spread)}
+	switch d.Shape {
+	case "":
+		r.shape = Exponential
+	case LogNormal:
 		cv := r.spread / r.mean
 		v := ln(1 + float64(cv*cv))
 		r.narrow, r.mu = math.Sqrt(v), ln(r.mean)-v/2
@@ -137,16 +137,16 @@ func (d Dist) ready() dist {
 
 func (d *dist) draw(r *random) time.Duration {
 	switch d.shape {
-	case 0:
-		return 0
-	case 'c':
+	case Exponential:
+		return nanos(d.mean * r.exp())
+	case Constant:
 		return nanos(d.mean)
-	case 'u':
+	case Uniform:
 		return nanos(d.mean + float64(d.spread*(2*r.float()-1)))
-	case 'n':
+	case Normal:
 		return nanos(math.Abs(d.mean + float64(d.spread*r.normal())))
-	case 'l':
+	case LogNormal:
 		return nanos(exp(min(d.mu+float64(d.narrow*r.normal()), 100)))
 	}
-	return nanos(d.mean * r.exp())
+	return 0
 }

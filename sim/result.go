@@ -101,10 +101,10 @@ func newTally(s *Scenario) tally {
 	}
 }
 
-// current returns the first bin that has not ended, or nil, and its end.
+// current returns the first bin that has not ended, and its end; never, if all have.
 func (t *tally) current() (*Bin, time.Duration) {
 	if t.done == len(t.bins) {
-		return nil, 0
+		return nil, never
 	}
 	return &t.bins[t.done], min(time.Duration(t.done+1)*t.bin, t.end)
 }

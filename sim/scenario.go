@@ -152,14 +152,25 @@ type Window struct {
 
 // Dist is a distribution of times. The zero Dist is always 0.
 type Dist struct {
-	// Mean of the times. For "normal" it is that of the bell, of which negative times count as
-	// positive.
+	// Mean of the times.
 	Mean time.Duration
 
-	// Spread is the standard deviation, for "normal" and "lognormal"; for "uniform" it is the
-	// largest distance from the mean; the others have none.
+	// Spread is the standard deviation of a Normal or LogNormal one, and the largest distance
+	// from the mean of a Uniform one; the others have none.
 	Spread time.Duration
 
-	// Shape is "exponential" (or empty), "constant", "uniform", "normal" or "lognormal".
-	Shape string
+	// Shape of the distribution. Empty = Exponential.
+	Shape Shape
 }
+
+// Shape names a kind of distribution.
+type Shape string
+
+// The shapes that a [Dist] may have.
+const (
+	Exponential Shape = "exponential" // as of waits for a random event; its deviation is its mean
+	Constant    Shape = "constant"    // always Mean
+	Uniform     Shape = "uniform"     // between Mean − Spread and Mean + Spread
+	Normal      Shape = "normal"      // a bell; negative times count as positive
+	LogNormal   Shape = "lognormal"   // with a long tail, as the times of real services have
+)

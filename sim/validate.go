@@ -160,19 +160,21 @@ func (w *Window) validate(field string, end time.Duration) error {
 }
 
 func (d Dist) validate(field string) error {
+	spreads := false
 	switch d.Shape {
-	case "", "exponential", "constant", "uniform", "normal", "lognormal":
+	case "", Exponential, Constant:
+	case Uniform, Normal, LogNormal:
+		spreads = true
 	default:
-		return wrong(field+".Shape", fmt.Sprintf("%q", d.Shape),
-			`"exponential", "constant", "uniform", "normal" or "lognormal"`)
+		return wrong(field+".Shape", fmt.Sprintf("%q", d.Shape), fmt.Sprintf("%q, %q, %q, %q or %q",
+			Exponential, Constant, Uniform, Normal, LogNormal))
 	}
-	spreads := d.Shape != "" && d.Shape != "exponential" && d.Shape != "constant"
 	switch {
 	case d.Spread != 0 && !spreads:
 		return wrong(field+".Spread", d.Spread, "0, or a Shape that has a spread")
-	case d.Spread > 0 && d.Mean == 0 && d.Shape == "lognormal":
+	case d.Spread > 0 && d.Mean == 0 && d.Shape == LogNormal:
 		return wrong(field+".Mean", d.Mean, "more than 0")
-	case d.Shape == "uniform" && d.Spread > d.Mean:
+	case d.Shape == Uniform && d.Spread > d.Mean:
 		return wrong(field+".Spread", d.Spread, "at most Mean")
 	}
 	return cmp.Or(within(field+".Mean", d.Mean), within(field+".Spread", d.Spread))

@@ -17,111 +17,116 @@ type gate struct{}
 func (gate) Enter(context.Context) (fault.Pass, error) { return fault.Pass{}, nil }
 func (gate) Leave(fault.Pass, fault.Outcome)           {}
 
-// TestValidation: each change makes a good scenario a bad one; the error begins with the field's
-// name.
+const day = 24 * time.Hour
+
+func window(w Window) func(*Scenario) {
+	return func(s *Scenario) { s.Server.Windows = []Window{w} }
+}
+
+func policy(p *rebound.Policy) func(*Scenario) {
+	return func(s *Scenario) { s.Policies = []*rebound.Policy{nil, p} }
+}
+
+// invalid are changes that make a good scenario a bad one, and how the error begins, which names
+// the field.
+var invalid = []struct {
+	want   string
+	change func(*Scenario)
+}{
+	{"Duration is -1s: want", func(s *Scenario) { s.Duration = -time.Second }},
+	{"Duration is 744h0m0s: want up to 720h0m0s", func(s *Scenario) { s.Duration = 31 * day }},
+	{"Bin is -1s: want", func(s *Scenario) { s.Bin = -time.Second }},
+	{"Bin is 2m0s: want at most Duration", func(s *Scenario) { s.Bin = 2 * time.Minute }},
+	{"Bin is 1µs: want", func(s *Scenario) { s.Bin = time.Microsecond }},
+	{"MaxAttempts is -1: want", func(s *Scenario) { s.MaxAttempts = -1 }},
+	{"Clients.Count is 0: want 1 or more, or a Rate", func(s *Scenario) { s.Clients = Clients{} }},
+	{"Clients.Count is -1: want", func(s *Scenario) { s.Clients.Count = -1 }},
+	{"Clients.Count is 99999999: want", func(s *Scenario) { s.Clients.Count = 99999999 }},
+	{"Clients.Count is 10: want 0, because", func(s *Scenario) { s.Clients.Rate = 1 }},
+	{"Clients.Count is 0: want 1 or more: Calls", func(s *Scenario) {
+		s.Clients = Clients{Rate: 1, Calls: 1}
+	}},
+	{"Clients.Calls is -1: want", func(s *Scenario) { s.Clients.Calls = -1 }},
+	{"Clients.Processes is -1: want", func(s *Scenario) { s.Clients.Processes = -1 }},
+	{"Clients.Processes is 11: want at most", func(s *Scenario) { s.Clients.Processes = 11 }},
+	{"Clients.Timeout is -1ns: want", func(s *Scenario) { s.Clients.Timeout = -1 }},
+	{"Clients.Deadline is -1ns: want", func(s *Scenario) { s.Clients.Deadline = -1 }},
+	{"Clients.Think.Mean is -1ns: want", func(s *Scenario) { s.Clients.Think.Mean = -1 }},
+	{"Clients.Rate is NaN: want", func(s *Scenario) { s.Clients = Clients{Rate: math.NaN()} }},
+	{"Clients.Rate is -3: want", func(s *Scenario) { s.Clients = Clients{Rate: -3} }},
+	{"Clients.Rate is 1e+12: want at most", func(s *Scenario) { s.Clients = Clients{Rate: 1e12} }},
+	{"Clients.Rate is 1: want 0, because", func(s *Scenario) {
+		s.Clients = Clients{Rate: 1, Profile: []Rate{{0, 1}}}
+	}},
+	{"Clients.Profile[0].PerSecond is -1: want", func(s *Scenario) {
+		s.Clients = Clients{Profile: []Rate{{0, -1}}}
+	}},
+	{"Clients.Profile[0].At is -1ns: want", func(s *Scenario) {
+		s.Clients = Clients{Profile: []Rate{{-1, 1}}}
+	}},
+	{"Clients.Profile[1].At is 1ns: want no earlier", func(s *Scenario) {
+		s.Clients = Clients{Profile: []Rate{{2, 1}, {1, 1}}}
+	}},
+	{"Clients.Profile is 10001: want", func(s *Scenario) {
+		s.Clients = Clients{Profile: make([]Rate, 10001)}
+	}},
+	{"Layers is 11: want", func(s *Scenario) { s.Layers = make([]Layer, 11) }},
+	{"Layers[0].Processes is -1: want", func(s *Scenario) { s.Layers = []Layer{{Processes: -1}} }},
+	{"Layers[0].Policy: rebound: Policy.Attempts is -2: want", func(s *Scenario) {
+		s.Layers = []Layer{{Policy: &rebound.Policy{Attempts: -2}}}
+	}},
+	{"Server.Workers is -1: want", func(s *Scenario) { s.Server.Workers = -1 }},
+	{"Server.Queue is -2: want", func(s *Scenario) { s.Server.Queue = -2 }},
+	{"Server.Queue is 5: want 0", func(s *Scenario) { s.Server.Queue = 5 }},
+	{"Server.Crowding is NaN: want", func(s *Scenario) { s.Server.Crowding = math.NaN() }},
+	{"Server.RoundTrip is -1ns: want", func(s *Scenario) { s.Server.RoundTrip = -1 }},
+	{`Server.Service.Shape is "gamma": want "exponential"`, func(s *Scenario) {
+		s.Server.Service.Shape = "gamma"
+	}},
+	{"Server.Service.Spread is 1s: want 0", func(s *Scenario) {
+		s.Server.Service.Spread = time.Second
+	}},
+	{"Server.Service.Spread is 1s: want at most Mean", func(s *Scenario) {
+		s.Server.Service = Dist{Spread: time.Second, Shape: Uniform}
+	}},
+	{"Server.Service.Mean is 0s: want more", func(s *Scenario) {
+		s.Server.Service = Dist{Spread: time.Second, Shape: LogNormal}
+	}},
+	{"Server.Windows is 1001: want", func(s *Scenario) { s.Server.Windows = make([]Window, 1001) }},
+	{"Server.Windows[0].Refuse is 0: want more than 0, or one of", window(Window{})},
+	{"Server.Windows[0].Refuse is 1.5: want", window(Window{Refuse: 1.5})},
+	{"Server.Windows[0].Throttle is -1: want", window(Window{Throttle: -1})},
+	{"Server.Windows[0].BlackHole is 2: want", window(Window{BlackHole: 2})},
+	{"Server.Windows[0].Fail is NaN: want", window(Window{Fail: math.NaN()})},
+	{"Server.Windows[0].Slow is -1: want", window(Window{Slow: -1})},
+	{"Server.Windows[0].RetryAfter is -1ns: want", window(Window{Throttle: 1, RetryAfter: -1})},
+	{"Server.Windows[0].Throttle is 0: want", window(Window{Refuse: 1, RetryAfter: 1})},
+	{"Server.Windows[0].From is 1m0s: want", window(Window{From: time.Minute, Fail: 1})},
+	{"Server.Windows[0].To is 1s: want", window(Window{From: 2e9, To: 1e9, Fail: 1})},
+	{"Server.Row is 1s: want 0, or a Server", func(s *Scenario) {
+		s.Server.Row.Mean, s.Server.Workers = time.Second, 1
+	}},
+	{"Server.Row is 1s: want 0, or Clients", func(s *Scenario) {
+		s.Server.Row.Mean, s.Clients.Timeout = time.Second, 1
+	}},
+	{"Policies[0].AttemptTimeout is 1s: want 0", func(s *Scenario) {
+		s.Server.Row.Mean = time.Second
+		s.Policies = []*rebound.Policy{{AttemptTimeout: time.Second}}
+	}},
+	{"Layers[0].Policy.AttemptTimeout is 1s: want 0", func(s *Scenario) {
+		s.Server.Row.Mean = time.Second
+		s.Layers = []Layer{{Policy: &rebound.Policy{AttemptTimeout: time.Second}}}
+	}},
+	{"Policies[1]: rebound: Policy.MaxElapsed is -1ns: want",
+		policy(&rebound.Policy{MaxElapsed: -1})},
+	{"Policies[1]: rebound: Policy.Backoff: backoff: Exponential.Factor is 0.5: want",
+		policy(&rebound.Policy{Backoff: backoff.Exponential{Factor: 0.5}})},
+	{"Policies[1].Gates is 1: want none",
+		policy(&rebound.Policy{Gates: []rebound.Gate{gate{}}})},
+}
+
 func TestValidation(t *testing.T) {
-	day := 24 * time.Hour
-	window := func(w Window) func(*Scenario) {
-		return func(s *Scenario) { s.Server.Windows = []Window{w} }
-	}
-	policy := func(p rebound.Policy) func(*Scenario) {
-		return func(s *Scenario) { s.Policies = []*rebound.Policy{nil, &p} }
-	}
-	for _, c := range []struct {
-		want   string
-		change func(*Scenario)
-	}{
-		{"Duration is -1s: want", func(s *Scenario) { s.Duration = -time.Second }},
-		{"Duration is 744h0m0s: want up to 720h0m0s", func(s *Scenario) { s.Duration = 31 * day }},
-		{"Bin is -1s: want", func(s *Scenario) { s.Bin = -time.Second }},
-		{"Bin is 2m0s: want at most Duration", func(s *Scenario) { s.Bin = 2 * time.Minute }},
-		{"Bin is 1µs: want", func(s *Scenario) { s.Bin = time.Microsecond }},
-		{"MaxAttempts is -1: want", func(s *Scenario) { s.MaxAttempts = -1 }},
-		{"Clients.Count is 0: want 1 or more, or a Rate", func(s *Scenario) { s.Clients = Clients{} }},
-		{"Clients.Count is -1: want", func(s *Scenario) { s.Clients.Count = -1 }},
-		{"Clients.Count is 99999999: want", func(s *Scenario) { s.Clients.Count = 99999999 }},
-		{"Clients.Count is 10: want 0, because", func(s *Scenario) { s.Clients.Rate = 1 }},
-		{"Clients.Count is 0: want 1 or more: Calls", func(s *Scenario) {
-			s.Clients = Clients{Rate: 1, Calls: 1}
-		}},
-		{"Clients.Calls is -1: want", func(s *Scenario) { s.Clients.Calls = -1 }},
-		{"Clients.Processes is -1: want", func(s *Scenario) { s.Clients.Processes = -1 }},
-		{"Clients.Processes is 11: want at most", func(s *Scenario) { s.Clients.Processes = 11 }},
-		{"Clients.Timeout is -1ns: want", func(s *Scenario) { s.Clients.Timeout = -1 }},
-		{"Clients.Deadline is -1ns: want", func(s *Scenario) { s.Clients.Deadline = -1 }},
-		{"Clients.Think.Mean is -1ns: want", func(s *Scenario) { s.Clients.Think.Mean = -1 }},
-		{"Clients.Rate is NaN: want", func(s *Scenario) { s.Clients = Clients{Rate: math.NaN()} }},
-		{"Clients.Rate is -3: want", func(s *Scenario) { s.Clients = Clients{Rate: -3} }},
-		{"Clients.Rate is 1e+12: want at most", func(s *Scenario) { s.Clients = Clients{Rate: 1e12} }},
-		{"Clients.Rate is 1: want 0, because", func(s *Scenario) {
-			s.Clients = Clients{Rate: 1, Profile: []Rate{{0, 1}}}
-		}},
-		{"Clients.Profile[0].PerSecond is -1: want", func(s *Scenario) {
-			s.Clients = Clients{Profile: []Rate{{0, -1}}}
-		}},
-		{"Clients.Profile[0].At is -1ns: want", func(s *Scenario) {
-			s.Clients = Clients{Profile: []Rate{{-1, 1}}}
-		}},
-		{"Clients.Profile[1].At is 1ns: want no earlier", func(s *Scenario) {
-			s.Clients = Clients{Profile: []Rate{{2, 1}, {1, 1}}}
-		}},
-		{"Clients.Profile is 10001: want", func(s *Scenario) {
-			s.Clients = Clients{Profile: make([]Rate, 10001)}
-		}},
-		{"Layers is 11: want", func(s *Scenario) { s.Layers = make([]Layer, 11) }},
-		{"Layers[0].Processes is -1: want", func(s *Scenario) { s.Layers = []Layer{{Processes: -1}} }},
-		{"Layers[0].Policy: rebound: Policy.Attempts is -2: want", func(s *Scenario) {
-			s.Layers = []Layer{{Policy: &rebound.Policy{Attempts: -2}}}
-		}},
-		{"Server.Workers is -1: want", func(s *Scenario) { s.Server.Workers = -1 }},
-		{"Server.Queue is -2: want", func(s *Scenario) { s.Server.Queue = -2 }},
-		{"Server.Queue is 5: want 0", func(s *Scenario) { s.Server.Queue = 5 }},
-		{"Server.Crowding is NaN: want", func(s *Scenario) { s.Server.Crowding = math.NaN() }},
-		{"Server.RoundTrip is -1ns: want", func(s *Scenario) { s.Server.RoundTrip = -1 }},
-		{`Server.Service.Shape is "gamma": want "exponential"`, func(s *Scenario) {
-			s.Server.Service.Shape = "gamma"
-		}},
-		{"Server.Service.Spread is 1s: want 0", func(s *Scenario) {
-			s.Server.Service.Spread = time.Second
-		}},
-		{"Server.Service.Spread is 1s: want at most Mean", func(s *Scenario) {
-			s.Server.Service = Dist{Spread: time.Second, Shape: "uniform"}
-		}},
-		{"Server.Service.Mean is 0s: want more", func(s *Scenario) {
-			s.Server.Service = Dist{Spread: time.Second, Shape: "lognormal"}
-		}},
-		{"Server.Windows is 1001: want", func(s *Scenario) { s.Server.Windows = make([]Window, 1001) }},
-		{"Server.Windows[0].Refuse is 0: want more than 0, or one of", window(Window{})},
-		{"Server.Windows[0].Refuse is 1.5: want", window(Window{Refuse: 1.5})},
-		{"Server.Windows[0].Throttle is -1: want", window(Window{Throttle: -1})},
-		{"Server.Windows[0].BlackHole is 2: want", window(Window{BlackHole: 2})},
-		{"Server.Windows[0].Fail is NaN: want", window(Window{Fail: math.NaN()})},
-		{"Server.Windows[0].Slow is -1: want", window(Window{Slow: -1})},
-		{"Server.Windows[0].RetryAfter is -1ns: want", window(Window{Throttle: 1, RetryAfter: -1})},
-		{"Server.Windows[0].Throttle is 0: want", window(Window{Refuse: 1, RetryAfter: 1})},
-		{"Server.Windows[0].From is 1m0s: want", window(Window{From: time.Minute, Fail: 1})},
-		{"Server.Windows[0].To is 1s: want", window(Window{From: 2e9, To: 1e9, Fail: 1})},
-		{"Server.Row is 1s: want 0, or a Server", func(s *Scenario) {
-			s.Server.Row.Mean, s.Server.Workers = time.Second, 1
-		}},
-		{"Server.Row is 1s: want 0, or Clients", func(s *Scenario) {
-			s.Server.Row.Mean, s.Clients.Timeout = time.Second, 1
-		}},
-		{"Policies[0].AttemptTimeout is 1s: want 0", func(s *Scenario) {
-			s.Server.Row.Mean = time.Second
-			s.Policies = []*rebound.Policy{{AttemptTimeout: time.Second}}
-		}},
-		{"Layers[0].Policy.AttemptTimeout is 1s: want 0", func(s *Scenario) {
-			s.Server.Row.Mean = time.Second
-			s.Layers = []Layer{{Policy: &rebound.Policy{AttemptTimeout: time.Second}}}
-		}},
-		{"Policies[1]: rebound: Policy.MaxElapsed is -1ns: want",
-			policy(rebound.Policy{MaxElapsed: -1})},
-		{"Policies[1]: rebound: Policy.Backoff: backoff: Exponential.Factor is 0.5: want",
-			policy(rebound.Policy{Backoff: backoff.Exponential{Factor: 0.5}})},
-		{"Policies[1].Gates is 1: want none",
-			policy(rebound.Policy{Gates: []rebound.Gate{gate{}}})},
-	} {
+	for _, c := range invalid {
 		s := Scenario{Clients: Clients{Count: 10, Think: Dist{Mean: time.Second}}}
 		c.change(&s)
 		_, err := Run(s)
