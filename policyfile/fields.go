@@ -82,7 +82,8 @@ func nearest(name string, known []string) (best string) {
 	least := math.MaxInt
 	for _, k := range known {
 		d, bearable := distance(name, k), max(len(name), len(k))/3
-		alike := len(name) >= 5 && strings.HasPrefix(k, name[:5])
+		alike := len(name) >= 5 && strings.HasPrefix(k, name[:5]) ||
+			len(k) >= 3 && strings.HasPrefix(name, k)
 		if d < least && (alike || d <= max(bearable, 1)) {
 			best, least = k, d
 		}

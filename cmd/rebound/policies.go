@@ -1,0 +1,122 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/policyfile"
+)
+
+func newPolicies() *cobra.Command {
+	var asJSON, schema bool
+	c := &cobra.Command{
+		Use:   "policies [file|name|file#name]...",
+		Short: "List policies, and check files of them",
+		Long: "List the zero policy and the presets, or the policies of files. A file that is wrong\n" +
+			"is an error that names the line, the field, and what would be right.\n\n" +
+			"With --json the policies are printed as a file, to start one of your own from.",
+		Example: "  rebound policies\n" +
+			"  rebound policies policies.yaml\n" +
+			"  rebound policies aggressive --json > policies.json\n" +
+			"  rebound policies --schema > schema.json",
+		RunE: func(c *cobra.Command, args []string) error {
+			out := c.OutOrStdout()
+			if schema {
+				_, err := out.Write(policyfile.Schema())
+				return err
+			}
+			if len(args) == 0 {
+				args = ownNames()
+			}
+			var all []named
+			for _, ref := range args {
+				some, err := find(ref)
+				if err != nil {
+					return err
+				}
+				all = append(all, some...)
+			}
+			if asJSON {
+				return writeFile(out, all)
+			}
+			return list(out, all)
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print a file of them")
+	c.Flags().BoolVar(&schema, "schema", false, "print the JSON Schema of such files")
+	return c
+}
+
+func writeFile(out io.Writer, all []named) error {
+	file := policyfile.File{Policies: map[string]policyfile.Policy{}}
+	for _, p := range all {
+		if _, twice := file.Policies[p.name]; twice {
+			return fmt.Errorf("there are two policies called %s: want one for a file", p.name)
+		}
+		file.Policies[p.name] = p.spec
+	}
+	data, err := policyfile.Marshal(&file)
+	if err != nil {
+		return err
+	}
+	_, err = out.Write(data)
+	return err
+}
+
+func list(out io.Writer, all []named) error {
+	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "policy\tattempts\twaits, at the most\tretries")
+	for _, n := range all {
+		p, err := n.build()
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", n.name, attempts(p), sketch(p), retried(n.spec))
+	}
+	return t.Flush()
+}
+
+func attempts(p *rebound.Policy) string {
+	switch p.Attempts {
+	case rebound.Unlimited:
+		return "no limit"
+	case 0:
+		return "3"
+	}
+	return fmt.Sprint(p.Attempts)
+}
+
+// sketch shows the first few waits.
+func sketch(p *rebound.Policy) string {
+	const shown = 4
+	rows := makePlan(p, fault.Transient, shown+2).Rows[1:]
+	var waits []string
+	for i, r := range rows {
+		if i == shown {
+			waits = append(waits, "…")
+			break
+		}
+		waits = append(waits, short(r.Wait.Most))
+	}
+	if len(waits) == 0 {
+		return "none"
+	}
+	return strings.Join(waits, " → ")
+}
+
+func retried(p policyfile.Policy) string {
+	if len(p.Retry) == 0 {
+		return "all but permanent failures"
+	}
+	var words []string
+	for _, m := range p.Retry {
+		words = append(words, string(m))
+	}
+	return strings.Join(words, ", ")
+}

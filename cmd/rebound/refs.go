@@ -1,0 +1,91 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/policyfile"
+)
+
+// zero is the name of the zero policy.
+const zero = "zero"
+
+// named is a policy as a file describes it.
+type named struct {
+	name string
+	spec policyfile.Policy
+}
+
+func (n named) build() (*rebound.Policy, error) {
+	p, err := n.spec.Build(n.name)
+	if err != nil {
+		return nil, fmt.Errorf("policy %s: %w", n.name, err)
+	}
+	return p, nil
+}
+
+// own are the policies that need no file: the zero policy and the presets.
+func own() map[string]policyfile.Policy {
+	all := policyfile.Presets().Policies
+	all[zero] = policyfile.Policy{}
+	return all
+}
+
+func ownNames() []string { return slices.Sorted(maps.Keys(own())) }
+
+// find returns the policies that a reference stands for: one by its own name, such as aggressive;
+// one of a file, such as policies.yaml#ocr; or all of a file, such as policies.yaml.
+func find(ref string) ([]named, error) {
+	if spec, ok := own()[ref]; ok {
+		return []named{{ref, spec}}, nil
+	}
+	path, name, one := strings.Cut(ref, "#")
+	if _, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("%q is no policy and no file: want one of %s, a file, or file#name",
+			ref, strings.Join(ownNames(), ", "))
+	}
+	file, err := loadPolicies(path)
+	if err != nil {
+		return nil, err
+	}
+	if one {
+		if _, err := file.Policy(name); err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		return []named{{name, file.Policies[name]}}, nil
+	}
+	var all []named
+	for _, name := range file.Names() {
+		all = append(all, named{name, file.Policies[name]})
+	}
+	return all, nil
+}
+
+// findOne is find where there must be one.
+func findOne(ref string) (named, error) {
+	all, err := find(ref)
+	if err != nil {
+		return named{}, err
+	}
+	if len(all) == 1 {
+		return all[0], nil
+	}
+	var refs []string
+	for _, p := range all {
+		refs = append(refs, ref+"#"+p.name)
+	}
+	return named{}, fmt.Errorf("%s has %d policies: want one of %s",
+		ref, len(all), strings.Join(refs, ", "))
+}
+
+func loadPolicies(path string) (*policyfile.File, error) {
+	data, err := readJSON(path)
+	if err != nil {
+		return nil, err
+	}
+	return policyfile.Parse(path, data)
+}

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"errors"
+
+	"github.com/spf13/cobra"
+)
+
+// ownFailure is the exit code of `rebound run` when it fails itself; GNU timeout has the same. The
+// other subcommands, which run nothing of the user's, exit with 1.
+const ownFailure = 125
+
+// exited is an error that has been told already, and stands for an exit code alone.
+type exited int
+
+func (exited) Error() string { return "exited" }
+
+// exitCode tells an error that nobody has told yet.
+func exitCode(root *cobra.Command, err error) int {
+	var code exited
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &code):
+		return int(code)
+	}
+	var own ownError
+	if errors.As(err, &own) {
+		root.PrintErrln("rebound:", own.err)
+		return ownFailure
+	}
+	root.PrintErrln("rebound:", err)
+	return 1
+}
+
+// ownError is a failure of `rebound run` itself, such as a flag that does not exist.
+type ownError struct{ err error }
+
+func (e ownError) Error() string { return e.err.Error() }
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "rebound",
+		Short: "Retry policies: print, simulate, run commands under them",
+		Long: "rebound runs retry policies.\n\n" +
+			"A policy says how failures are met: how often to try, how long to wait, when to stop.\n" +
+			"It has a name (zero, or one of the presets: see rebound policies), or it is in a\n" +
+			"file: policies.yaml#ocr.",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.AddCommand(newPlan(), newPolicies())
+	return root
+}
