@@ -1,0 +1,216 @@
+package llm
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"strings"
+)
+
+// chunk is what tells one provider's event from another's.
+type chunk struct {
+	Type  string
+	Delta json.RawMessage
+	Error json.RawMessage
+
+	Response json.RawMessage // of OpenAI's response.failed
+
+	Choices []struct { // of OpenAI's chat and text completions, and of most others
+		Text  string
+		Delta struct {
+			Content, Refusal, Audio any
+			ToolCalls               any `json:"tool_calls"`
+			FunctionCall            any `json:"function_call"`
+		}
+	}
+
+	Candidates []struct { // of Google
+		Content struct {
+			Parts []struct {
+				Thought bool
+				Text    *string
+			}
+		}
+		FinishReason string `json:"finishReason"`
+	}
+	PromptFeedback *struct {
+		BlockReason string `json:"blockReason"`
+	} `json:"promptFeedback"`
+	UsageMetadata json.RawMessage `json:"usageMetadata"`
+}
+
+// read gives an event's chunk; ok is false if the data is no JSON object. A field of another type
+// than here counts as absent.
+func (e Event) read() (c chunk, ok bool) {
+	data := bytes.TrimSpace(e.Data)
+	if len(data) == 0 || data[0] != '{' {
+		return c, false
+	}
+	err := json.Unmarshal(data, &c)
+	if _, other := err.(*json.UnmarshalTypeError); err != nil && !other {
+		return chunk{}, false
+	}
+	if c.Type == "" {
+		c.Type = e.Name
+	}
+	return c, true
+}
+
+// Output reports whether an event has output for the user of a model: a piece of text, of a
+// refusal, of sound, or of the call of a tool. What a model thinks before it answers is not meant,
+// nor are the events around the output. Of an event that it does not know Output says true, since
+// it may have been shown to somebody.
+func Output(e Event) bool {
+	c, ok := e.read()
+	switch {
+	case isDone(e):
+		return false
+	case !ok:
+		return len(e.Data) > 0 || e.Data == nil
+	case present(c.Error):
+		return false
+	case c.Choices != nil:
+		return c.chosen()
+	case c.Candidates != nil:
+		return c.spoke()
+	case c.PromptFeedback != nil || c.UsageMetadata != nil:
+		return false
+	}
+	return c.typed()
+}
+
+func (c chunk) chosen() bool {
+	for _, choice := range c.Choices {
+		d := choice.Delta
+		if choice.Text != "" || d.FunctionCall != nil || d.Audio != nil ||
+			says(d.Content) || says(d.Refusal) || says(d.ToolCalls) {
+			return true
+		}
+	}
+	return false
+}
+
+// says reports whether v is a text, or a list of parts of which one is no thought.
+func says(v any) bool {
+	switch v := v.(type) {
+	case string:
+		return v != ""
+	case []any:
+		return slices.ContainsFunc(v, func(part any) bool {
+			m, _ := part.(map[string]any)
+			return m["type"] != "thinking" && m["type"] != "reasoning"
+		})
+	}
+	return v != nil
+}
+
+func (c chunk) spoke() bool {
+	for _, candidate := range c.Candidates {
+		for _, part := range candidate.Content.Parts {
+			if !part.Thought && (part.Text == nil || *part.Text != "") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// quiet are the types of events that have no output, of Anthropic and Cohere.
+var quiet = []string{
+	"error", "ping", "message_start", "content_block_start", "content_block_stop", "message_delta",
+	"message_stop", "message-start", "content-start", "content-end", "message-end",
+	"tool-plan-delta", "tool-call-end", "citation-start", "citation-end",
+}
+
+func (c chunk) typed() bool {
+	switch {
+	case c.Type == "content_block_delta":
+		var d struct {
+			Type string
+			Text string
+		}
+		_ = json.Unmarshal(c.Delta, &d)
+		thought := d.Type == "thinking_delta" || d.Type == "signature_delta"
+		return !thought && (d.Type != "text_delta" || d.Text != "")
+	case strings.HasPrefix(c.Type, "response."):
+		return strings.HasSuffix(c.Type, ".delta") && !strings.Contains(c.Type, "reasoning")
+	}
+	return !slices.Contains(quiet, c.Type)
+}
+
+// ends are the types of the last events of a stream: of Anthropic, Cohere, OpenAI's responses, and
+// its speech, transcripts and images.
+var ends = []string{
+	"message_stop", "message-end", "response.completed", "response.incomplete", "response.failed",
+	"response.cancelled", "speech.audio.done", "transcript.text.done",
+	"image_generation.completed", "image_edit.completed",
+}
+
+// Ended reports whether an event is the mark at the end of a stream, without which it was cut:
+// [DONE] of OpenAI's chat and all who copied it, message_stop of Anthropic, response.completed and
+// its like of OpenAI's responses, a candidate with a finishReason of Google's. An event that is too
+// long to be read may be one.
+func Ended(e Event) bool {
+	if isDone(e) || e.Data == nil || slices.Contains(ends, e.Name) {
+		return true
+	}
+	if !mentions(e.Data, `finishReason`, `blockReason`) && !mentions(e.Data, ends...) {
+		return false // without the cost of reading JSON
+	}
+	c, _ := e.read()
+	if slices.Contains(ends, c.Type) {
+		return true
+	}
+	for _, candidate := range c.Candidates {
+		if candidate.FinishReason != "" {
+			return true
+		}
+	}
+	return c.PromptFeedback != nil && c.PromptFeedback.BlockReason != ""
+}
+
+func isDone(e Event) bool { return bytes.HasPrefix(bytes.TrimSpace(e.Data), []byte("[DONE]")) }
+
+func mentions(data []byte, words ...string) bool {
+	return slices.ContainsFunc(words, func(w string) bool {
+		return bytes.Contains(data, []byte(w))
+	})
+}
+
+func present(v json.RawMessage) bool { return len(v) > 0 && string(v) != "null" }
+
+// failed reports whether an event is an error of the provider's.
+func failed(e Event) bool {
+	if e.Name == "error" {
+		return true
+	}
+	if !mentions(e.Data, `"error"`, "response.failed") {
+		return false
+	}
+	c, ok := e.read()
+	return ok && (present(c.Error) || c.Type == "error" || c.Type == "response.failed")
+}
+
+// answer is an error event as the body of a response, in the shape that SDKs expect.
+func answer(e Event) []byte {
+	c, ok := e.read()
+	switch {
+	case !ok:
+		body, _ := json.Marshal(map[string]any{"error": map[string]string{
+			"message": string(e.Data),
+		}})
+		return body
+	case present(c.Error):
+		return e.Data
+	}
+	inner := json.RawMessage(e.Data)
+	var r struct{ Error json.RawMessage }
+	if json.Unmarshal(c.Response, &r) == nil && present(r.Error) {
+		inner = r.Error
+	}
+	body, err := json.Marshal(map[string]json.RawMessage{"error": inner})
+	if err != nil {
+		return e.Data
+	}
+	return body
+}

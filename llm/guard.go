@@ -1,0 +1,73 @@
+package llm
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// guard is what the repeating transport makes its attempts with: of a stream it takes the attempt
+// to last until the first output, so that what fails before is repeated like any other failure.
+type guard struct {
+	base          http.RoundTripper
+	output, ended func(Event) bool
+	idle          time.Duration
+}
+
+// RoundTrip returns a stream once it has output. The response of one whose provider sent an error
+// before has the status and the body that the error would have had at once.
+func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
+	ctx, cancel := context.WithCancelCause(req.Context())
+	resp, err := g.base.RoundTrip(req.WithContext(ctx))
+	if err != nil || resp == nil || resp.Body == nil {
+		cancel(nil)
+		return resp, err
+	}
+	if resp.StatusCode == http.StatusSwitchingProtocols {
+		context.AfterFunc(req.Context(), func() { cancel(nil) })
+		return resp, nil
+	}
+	resp.Body = &idleBody{ReadCloser: resp.Body, limit: g.idle, ctx: ctx, cancel: cancel}
+	if !Generation(req) || !isStream(resp) {
+		return resp, nil
+	}
+	w := &watch{output: g.output, ended: g.ended, body: resp.Body}
+	w.begin()
+	e := w.failure()
+	switch {
+	case e == nil:
+		resp.Body = w
+		return resp, nil
+	case e.Err != nil:
+		_ = w.Close()
+		return nil, e
+	}
+	_ = w.Close()
+	return refusal(resp, e.Event), nil
+}
+
+func isStream(resp *http.Response) bool {
+	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	encoded := resp.Header.Get("Content-Encoding")
+	return resp.StatusCode == http.StatusOK && kind == "text/event-stream" &&
+		(encoded == "" || encoded == "identity")
+}
+
+// refusal is the response that the provider would have given, had it known in time.
+func refusal(resp *http.Response, e Event) *http.Response {
+	body := answer(e)
+	r := *resp
+	r.StatusCode = parse(e.Data).guess()
+	r.Status = strconv.Itoa(r.StatusCode) + " " + http.StatusText(r.StatusCode)
+	r.Header = resp.Header.Clone()
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Content-Length", strconv.Itoa(len(body)))
+	r.ContentLength = int64(len(body))
+	r.TransferEncoding = nil
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	return &r
+}

@@ -1,0 +1,165 @@
+package llm
+
+import (
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/breaker"
+	"github.com/rebound-go/rebound/reboundhttp"
+)
+
+// Transport is an http.RoundTripper for the APIs of language models: a [reboundhttp.Transport] that
+// reads their errors, repeats generations and watches over streams. The zero Transport is ready. It
+// may be used by any number of goroutines; once in use its fields must not be changed.
+//
+// A stream of server-sent events that answers a generation is given to the caller once its first
+// output is there, and repeated if it fails before. An error that the provider sends by then
+// becomes a response with the status that belongs to it. After that nothing is repeated: an error
+// of the provider's reaches the caller as it is, and a stream that breaks, falls silent, or ends
+// without its end mark ends in a [*StreamError] that the body's Read returns.
+//
+// SDKs with a retry loop of their own add attempts and do not multiply them: a response that is
+// not worth repeating has the header X-Should-Retry: false, which the SDKs of OpenAI and Anthropic
+// obey, and a request that such an SDK repeats all the same, as it does after every error that is
+// no response, gets a single attempt.
+type Transport struct {
+	// Base makes the attempts. Nil = http.DefaultTransport.
+	Base http.RoundTripper
+
+	// Policy says how failures are met. Its AttemptTimeout would cover the whole of a stream. A
+	// policy without Classify gets [Classify]. Nil = what [Policy] returns.
+	Policy *rebound.Policy
+
+	// Idempotent says which requests do no harm when repeated, beside those that never do. Nil =
+	// Generation.
+	Idempotent func(*http.Request) bool
+
+	// Breakers holds a breaker for each host. Nil = none.
+	Breakers *breaker.Group[string]
+
+	// FirstOutputTimeout is the time from an attempt's beginning to the first output of a stream,
+	// or to the header of any other response. 0 = none.
+	FirstOutputTimeout time.Duration
+
+	// IdleTimeout is how long a response's body may be silent. The pings and comments that many
+	// servers send while a model thinks are no silence. 0 = 5 minutes.
+	IdleTimeout time.Duration
+
+	// Output says which event is the first that cannot be taken back, and ends the time in which
+	// the stream may be repeated. Up to 4 MiB are held back before. Nil = Output. One that is always
+	// false has a stream arrive in one piece, whole or not at all.
+	Output func(Event) bool
+
+	// Ended says which event marks the end of a stream. Nil = Ended.
+	Ended func(Event) bool
+
+	once   sync.Once
+	inner  *reboundhttp.Transport
+	single *rebound.Policy // for requests that an SDK repeats
+	err    error           // what is wrong with the fields
+}
+
+// NewClient returns a client with a [Transport] that goes by p (nil = what [Policy] returns), and no
+// Timeout.
+func NewClient(p *rebound.Policy) *http.Client {
+	return &http.Client{Transport: &Transport{Policy: p}}
+}
+
+// RoundTrip sends req, again and again if need be, and returns the last response, whatever its
+// status, or a [*rebound.Error].
+func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	t.once.Do(t.build)
+	if t.err != nil {
+		if req.Body != nil {
+			_ = req.Body.Close()
+		}
+		return nil, &rebound.Error{Reason: rebound.Invalid, Cause: t.err}
+	}
+	if n := req.Header.Get("X-Stainless-Retry-Count"); n != "" && n != "0" {
+		req = req.WithContext(reboundhttp.WithPolicy(req.Context(), t.single))
+	}
+	resp, err := t.inner.RoundTrip(req)
+	if err == nil && hopeless(resp) {
+		h := resp.Header.Clone()
+		h.Set("X-Should-Retry", "false")
+		resp.Header = h
+	}
+	return resp, err
+}
+
+// hopeless reports whether resp failed, and repeating the request was no use. That it must not be
+// repeated is another matter, on which an SDK may think otherwise.
+func hopeless(resp *http.Response) bool {
+	e, bad := reboundhttp.CallOf(resp).Err.(*rebound.Error)
+	return bad && e.Reason != rebound.NotIdempotent
+}
+
+// build makes the parts, once.
+func (t *Transport) build() {
+	if t.err = t.Validate(); t.err != nil {
+		return
+	}
+	p := t.policy()
+	t.single = p.Clone()
+	t.single.Attempts = 1
+	g := &guard{base: t.Base, idle: t.IdleTimeout, output: t.Output, ended: t.Ended}
+	if g.base == nil {
+		g.base = http.DefaultTransport
+	}
+	if g.idle == 0 {
+		g.idle = defaultIdle
+	}
+	if g.output == nil {
+		g.output = Output
+	}
+	if g.ended == nil {
+		g.ended = Ended
+	}
+	t.inner = &reboundhttp.Transport{
+		Base: g, Policy: p, Idempotent: t.Idempotent, Breakers: t.Breakers,
+		FirstByteTimeout: t.FirstOutputTimeout,
+	}
+	if t.inner.Idempotent == nil {
+		t.inner.Idempotent = Generation
+	}
+}
+
+// policy is the one that attempts are made by. The transport below keeps the budgets, one for each
+// host, so that a clone will do.
+func (t *Transport) policy() *rebound.Policy {
+	if t.Policy == nil {
+		return Policy()
+	}
+	p := t.Policy.Clone()
+	if p.Classify == nil {
+		p.Classify = Classify
+	}
+	return p
+}
+
+// CloseIdleConnections closes those of Base, as http.Client.CloseIdleConnections asks it to.
+func (t *Transport) CloseIdleConnections() {
+	base := t.Base
+	if base == nil {
+		base = http.DefaultTransport
+	}
+	if c, ok := base.(interface{ CloseIdleConnections() }); ok {
+		c.CloseIdleConnections()
+	}
+}
+
+// Validate returns an error that names the first field that makes no sense, and says what would.
+func (t *Transport) Validate() error {
+	if t.IdleTimeout < 0 {
+		return fmt.Errorf("llm: Transport.IdleTimeout is %v: want more than 0, or 0 for %v",
+			t.IdleTimeout, defaultIdle)
+	}
+	if t.FirstOutputTimeout < 0 {
+		return fmt.Errorf("llm: Transport.FirstOutputTimeout is %v: want more than 0, or 0 for none",
+			t.FirstOutputTimeout)
+	}
+	return (&reboundhttp.Transport{Policy: t.Policy, Breakers: t.Breakers}).Validate()
+}

@@ -1,0 +1,145 @@
+package llm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+)
+
+const (
+	defaultIdle = 5 * time.Minute
+	maxHeld     = 4 << 20 // bytes held back before the first output
+	chunkSize   = 8 << 10
+)
+
+// watch reads a stream and knows how far it has come.
+type watch struct {
+	output, ended func(Event) bool
+
+	body   io.ReadCloser
+	parser parser
+	seen   func(Event) // is given each event, if not nil
+	held   []byte      // what was read before the first output
+	out    bool        // output came
+	done   bool        // the end mark came
+	wrong  *Event      // the provider's error came
+	err    error       // of body
+}
+
+func (w *watch) see(e Event) {
+	if w.seen != nil {
+		w.seen(e)
+	}
+	switch {
+	case w.done || w.wrong != nil:
+	case failed(e):
+		w.wrong = &e
+	default:
+		w.done = w.ended(e)
+		w.out = w.out || w.output(e)
+	}
+}
+
+// begin reads until there is output, or an end. Until then the stream may be repeated.
+func (w *watch) begin() {
+	buf := make([]byte, chunkSize)
+	for !w.out && !w.done && w.wrong == nil && w.err == nil {
+		n, err := w.body.Read(buf)
+		w.held = append(w.held, buf[:n]...)
+		w.parser.feed(buf[:n], w.see)
+		w.err = err
+		w.out = w.out || len(w.held) > maxHeld
+	}
+}
+
+// failure is why the stream failed before any output; nil if it has not.
+func (w *watch) failure() *StreamError {
+	switch {
+	case w.out || w.done:
+		return nil
+	case w.wrong != nil:
+		return &StreamError{Event: *w.wrong}
+	}
+	return w.broken()
+}
+
+// broken is the error that the end of the body is, if it comes too early.
+func (w *watch) broken() *StreamError {
+	switch {
+	case w.err == nil, w.done, w.err == io.EOF && w.wrong != nil:
+		return nil
+	case w.err == io.EOF:
+		return &StreamError{Err: io.ErrUnexpectedEOF, Output: w.out}
+	}
+	return &StreamError{Err: w.err, Output: w.out}
+}
+
+// Read gives what was held back, then the rest. An end without a mark is an error.
+func (w *watch) Read(p []byte) (int, error) {
+	if len(w.held) > 0 {
+		n := copy(p, w.held)
+		w.held = w.held[n:]
+		return n, nil
+	}
+	if w.err == nil {
+		var n int
+		n, w.err = w.body.Read(p)
+		w.parser.feed(p[:n], w.see)
+		if n > 0 {
+			return n, nil
+		}
+	}
+	if broken := w.broken(); broken != nil {
+		return 0, broken
+	}
+	if w.err != nil {
+		return 0, io.EOF
+	}
+	return 0, nil
+}
+
+func (w *watch) Close() error { return w.body.Close() }
+
+// idleBody is the body of a response that must not be silent for too long. Its context is that of
+// the request, which ends with it.
+type idleBody struct {
+	io.ReadCloser
+	limit  time.Duration
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	timer  *time.Timer
+}
+
+func (b *idleBody) Read(p []byte) (int, error) {
+	if b.timer == nil {
+		b.timer = time.AfterFunc(b.limit, func() { b.cancel(idleError(b.limit)) })
+	} else {
+		b.timer.Reset(b.limit)
+	}
+	n, err := b.ReadCloser.Read(p)
+	b.timer.Stop()
+	if late := (idleError)(0); err != nil && err != io.EOF &&
+		errors.As(context.Cause(b.ctx), &late) {
+		err = late
+	}
+	return n, err
+}
+
+func (b *idleBody) Close() error {
+	err := b.ReadCloser.Close()
+	b.cancel(nil)
+	return err
+}
+
+// idleError is a silence of so long.
+type idleError time.Duration
+
+func (e idleError) Error() string { return fmt.Sprintf("llm: no data for %v", time.Duration(e)) }
+func (e idleError) Timeout() bool { return true }
+
+// Is makes it a context.DeadlineExceeded, as net/http's own time-outs are.
+func (e idleError) Is(target error) bool { return target == context.DeadlineExceeded }
+
+func isCut(err error) bool { return err == io.ErrUnexpectedEOF }
