@@ -1,0 +1,177 @@
+package debugpage
+
+import (
+	"context"
+	_ "embed"
+	"flag"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+)
+
+var update = flag.Bool("update", false, "make the screenshots in docs/img anew")
+
+// card is a breaker on the page.
+func card(name, rest string) string {
+	return fmt.Sprintf(`article[data-key="%s"]%s`, name, rest)
+}
+
+func present(selector string) string {
+	return fmt.Sprintf("document.querySelector('%s') !== null", selector)
+}
+
+// TestPage watches a run of the receipts from its begin until both services have been down.
+func TestPage(t *testing.T) {
+	ctx := browser(t)
+	page, origin := receipts(t, "-speed", "25")
+	address, _, _ := strings.Cut(page, "#")
+	seen := watch(t, ctx)
+	do(t, ctx, chromedp.Navigate(page))
+
+	until(t, ctx, present(`#policies tr[data-key="ocr"]`))
+	until(t, ctx, present(`#policies tr[data-key="vision"]`))
+	until(t, ctx, `Number(document.querySelector('#policies tr[data-key="ocr"]').cells[1].textContent) > 2`)
+	if got := eval[string](t, ctx, "location.href"); got != address {
+		t.Errorf("the address shown is %s, want %s, without the token", got, address)
+	}
+	forceOpen(t, ctx)
+	crossSite(t, ctx, address)
+
+	until(t, ctx, present(card("ocr", `[data-state="open"]`)))
+	news := eval[string](t, ctx, `document.getElementById("news").textContent`)
+	if want := "Breaker ocr is open: failures in a row."; news != want {
+		t.Errorf("a screen reader is told %q, want %q", news, want)
+	}
+	until(t, ctx, present(card("ocr", `[data-state="closed"]`)))
+	for _, state := range []string{"open", "closed"} {
+		if !eval[bool](t, ctx, present(card("ocr", " .history ."+state))) {
+			t.Errorf("the picture of the OCR breaker shows nothing %s", state)
+		}
+	}
+	until(t, ctx, present(card("vision", `[data-state="open"]`)))
+	until(t, ctx, present("#failures tr"))
+	looks(t, ctx)
+	seen.check(t, origin)
+}
+
+// forceOpen forces the vision breaker open by keyboard, sees that the calls obey, also after a
+// reload, and resets it.
+func forceOpen(t *testing.T, ctx context.Context) {
+	refused := `Number((document.querySelector('#policies tr[data-key="vision"]').cells[2]` +
+		`.textContent.match(/(\d+) of them refused/) || [0, 0])[1])`
+	forced := present(card("vision", `[data-state="open"]`)) + " && " +
+		`document.querySelector('` + card("vision", " .badge") + `').textContent === "open, forced"`
+	do(t, ctx,
+		chromedp.Focus(`button[aria-label="Force open: vision"]`, chromedp.ByQuery),
+		chromedp.KeyEvent(kb.Enter))
+	until(t, ctx, forced)
+	before := eval[int](t, ctx, refused)
+	until(t, ctx, fmt.Sprintf("%s > %d", refused, before+2))
+	do(t, ctx, chromedp.Reload())
+	until(t, ctx, forced)
+	until(t, ctx, fmt.Sprintf("%s > %d", refused, before+4))
+	do(t, ctx, chromedp.Click(`button[aria-label="Reset: vision"]`, chromedp.ByQuery))
+	until(t, ctx, present(card("vision", `[data-state="closed"]`)))
+}
+
+// crossSite has a page of another site try to open the breakers.
+func crossSite(t *testing.T, ctx context.Context, address string) {
+	evil := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		fmt.Fprintf(w, `<form method="post" action="%s"><input name="breaker" value="ocr">`+
+			`<input name="set" value="open"></form>`, address)
+	}))
+	defer evil.Close()
+	tab, cancel := chromedp.NewContext(ctx)
+	defer cancel()
+	do(t, tab)
+	seen := watch(t, tab)
+	site := strings.Replace(evil.URL, "127.0.0.1", "localhost", 1) // another one than 127.0.0.1
+	do(t, tab, chromedp.Navigate(site),
+		chromedp.Evaluate(`document.forms[0].submit()`, nil),
+		chromedp.WaitVisible("pre", chromedp.ByQuery))
+	if got := seen.status("POST " + address); got != http.StatusForbidden {
+		t.Errorf("a form of another site: status %d, want %d", got, http.StatusForbidden)
+	}
+	do(t, tab, chromedp.Navigate(site))
+	post := `fetch(%q, {method: "POST", %s body: new URLSearchParams({breaker: "ocr", set: "open"})})` +
+		`.then((r) => r.type, () => "refused")`
+	for _, options := range []string{
+		`mode: "no-cors",`, `headers: {Authorization: "Bearer guess"},`,
+	} {
+		got := ""
+		do(t, tab, chromedp.Evaluate(fmt.Sprintf(post, address, options), &got, awaited))
+		if got != "refused" {
+			t.Errorf("fetch with %s from another site: %q, want it refused", options, got)
+		}
+	}
+	if eval[bool](t, ctx, present(card("ocr", " .badge"))+
+		` && document.querySelector('`+card("ocr", " .badge")+`').textContent.includes("forced")`) {
+		t.Error("another site has forced the OCR breaker open")
+	}
+}
+
+//go:embed contrast.js
+var contrast string
+
+// looks looks at the page in light and dark, wide and narrow.
+func looks(t *testing.T, ctx context.Context) {
+	defer do(t, ctx, emulation.SetEmulatedMedia(), emulation.ClearDeviceMetricsOverride())
+	for _, look := range []struct {
+		name, scheme  string
+		width, height int64
+	}{
+		{"debug-page", "light", 1280, 800}, {"dark", "dark", 1280, 800},
+		{"phone", "light", 390, 844}, {"phone-dark", "dark", 390, 844}, {"narrow", "light", 320, 600},
+	} {
+		do(t, ctx,
+			emulation.SetDeviceMetricsOverride(look.width, look.height, 1, look.width < 500),
+			emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{
+				{Name: "prefers-color-scheme", Value: look.scheme},
+				{Name: "prefers-reduced-motion", Value: "reduce"},
+			}))
+		width := eval[float64](t, ctx, "document.documentElement.scrollWidth")
+		if width > float64(look.width) {
+			t.Errorf("%s: the page is %v wide, want at most %d", look.name, width, look.width)
+		}
+		for _, poor := range eval[[]string](t, ctx, contrast) {
+			t.Errorf("%s: hard to read: %s", look.name, poor)
+		}
+		screenshot(t, ctx, look.name)
+	}
+}
+
+// screenshot keeps a picture: the one for the README with -update, all of them in the folder that
+// SCREENSHOTS names.
+func screenshot(t *testing.T, ctx context.Context, name string) {
+	dir := os.Getenv("SCREENSHOTS")
+	if *update && name == "debug-page" {
+		dir = filepath.Join("..", "..", "docs", "img")
+	}
+	if dir == "" {
+		return
+	}
+	var png []byte
+	do(t, ctx, chromedp.FullScreenshot(&png, 100))
+	if err := os.WriteFile(filepath.Join(dir, name+".png"), png, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestContrastRatio is the measure's own test: black on white is 21, by WCAG 2.2.
+func TestContrastRatio(t *testing.T) {
+	ctx := browser(t)
+	do(t, ctx, chromedp.Navigate("data:text/html,<p style='color:%23888;background:%23fff'>hard</p>"))
+	poor := eval[[]string](t, ctx, contrast)
+	if len(poor) != 1 || !strings.HasPrefix(poor[0], "3.5") {
+		t.Errorf("got %q, want one text with a contrast of %.1f", poor, 3.5)
+	}
+}
