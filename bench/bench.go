@@ -1,0 +1,94 @@
+// Package bench gives the same jobs to rebound, to other libraries and to hand-written code, so
+// that their costs stand side by side. The figures are in results/; docs/performance.md says what
+// they mean. From the root of the repository:
+//
+//	go run ./bench/cmd/table           all jobs as one table
+//	go test ./bench                    every entry does the job that it claims to do
+//	go test ./bench -bench /retry_ok   one job, for profiles
+//
+// An entry is what a user would write at a call site, closures included. To add a library, write a
+// file with a table of its entries and list that in the function entries.
+package bench
+
+import (
+	"context"
+	"net/http"
+	"slices"
+)
+
+// Op is one measured operation. The id changes with every call, so that no result can be kept and
+// closures have something to capture.
+type Op func(ctx context.Context, id int) (int, error)
+
+// Doer sends one request through a library's HTTP client.
+type Doer func(*http.Request) (*http.Response, error)
+
+// Kind is the part that an entry plays in the comparison.
+type Kind int
+
+const (
+	Floor     Kind = iota // written by hand: no library can do less and still do the job
+	Reference             // shown, but not a rival: it does less, or something else
+	Peer                  // a library
+	Ours                  // rebound
+)
+
+// Entry is one way of doing a scenario's job. One of Op, HTTP and Held is set, as the scenario
+// asks.
+type Entry struct {
+	Scenario string // its Name
+	Lib      string // the library, or one way of using it
+	Kind     Kind   // its part in the comparison
+	Note     string // where it does less or more than the others
+
+	Op   func() Op                    // sets up and returns the operation
+	HTTP func(http.RoundTripper) Doer // a client over the given transport
+	Held func(keep []any)             // fills keep with objects that have made one call each
+}
+
+// Scenario is a job. Its figures include the measuring loop, which the scenario "harness" shows.
+type Scenario struct {
+	Name  string
+	About string // one line
+	Cores bool   // measured on two cores, too
+	Calls int    // calls of Work that one operation makes, -1 = not checked
+	Fails bool   // the operation returns an error
+}
+
+// Scenarios are all jobs, in the order of the table.
+var Scenarios = []Scenario{
+	{"harness", "nothing: the measuring loop itself, which is in every row", true, 0, false},
+	{"parts", "what the building blocks cost on this machine", false, -1, false},
+	{"parts_shared", "the same of one object that all goroutines share", true, -1, false},
+	{"retry_ok", "3 attempts, exponential backoff with jitter; the first succeeds", true, 1, false},
+	{"retry_2fail", "two failures, zero (or 1 ns) delay, then success", false, 3, false},
+	{"delay", "the next exponential delay with jitter, starting over every 8th", false, 0, false},
+	{"breaker_closed", "success through a closed breaker that counts", true, 1, false},
+	{"breaker_open", "refused by an open breaker", true, 0, true},
+	{"breaker_window", "success through a breaker: failure rate of 10 s", true, 1, false},
+	{"breaker_keyed", "success through a breaker chosen by one of 1024 keys", true, 1, false},
+	{"stack", "retry around breaker around attempt timeout; success at once", true, 1, false},
+	{"budget_ok", "retry budget: what a successful call pays", true, 0, false},
+	{"budget_take", "retry budget: take one retry and give it back", true, 0, false},
+	{"http_stub_ok", "http.Client without a network: 200", false, 1, false},
+	{"http_stub_503", "http.Client without a network: 503 with a body, then 200", false, 2, false},
+	{"http_loop_ok", "http.Client and a server on loopback: 200", false, 1, false},
+	{"http_loop_503", "the same: 503 with a body, then 200, zero delay", false, 2, false},
+	{"sql_tx", "one update in a transaction, SQLite in memory", false, 1, false},
+	{"held_breaker", "heap per counting breaker, after one call", false, -1, false},
+	{"held_window", "heap per breaker with a window of 10 s, after one call", false, -1, false},
+	{"held_key", "heap per key of a registry of breakers, after one call", false, -1, false},
+}
+
+// Entries returns every entry of a scenario: floors, references, peers, ours.
+func Entries(scenario string) []Entry {
+	all := slices.DeleteFunc(entries(), func(e Entry) bool { return e.Scenario != scenario })
+	slices.SortStableFunc(all, func(a, b Entry) int { return int(a.Kind - b.Kind) })
+	return all
+}
+
+func entries() []Entry {
+	return slices.Concat(floors, parts, breakerFloors, httpFloors, sqlEntries, avastEntries,
+		awsEntries, cenkaltiEntries, eapacheEntries, failsafeEntries, failsafeBreakers,
+		hashicorpEntries, sethvargoEntries, sonyEntries, mixedEntries, xtimeEntries, reboundEntries)
+}

@@ -1,0 +1,128 @@
+package bench
+
+import (
+	"context"
+	"slices"
+	"testing"
+)
+
+// each calls f for every entry, under a name such as retry_ok/rebound.
+func each(f func(s Scenario, e Entry)) {
+	for _, s := range Scenarios {
+		for _, e := range Entries(s.Name) {
+			f(s, e)
+		}
+	}
+}
+
+// Every entry makes the calls that its scenario names, and returns their result.
+func TestEntriesDoTheirJob(t *testing.T) {
+	counting = true
+	defer func() { counting = false }()
+	each(func(s Scenario, e Entry) {
+		switch {
+		case e.Op != nil:
+			t.Run(s.Name+"/"+e.Lib, func(t *testing.T) { testOp(t, s, e) })
+		case e.HTTP != nil:
+			t.Run(s.Name+"/"+e.Lib, func(t *testing.T) { testHTTP(t, s, e) })
+		}
+	})
+}
+
+func testOp(t *testing.T, s Scenario, e Entry) {
+	op := e.Op()
+	for id := 1000; id < 1010; id++ {
+		calls.Store(0)
+		v, err := op(context.Background(), id)
+		if (err != nil) != s.Fails {
+			t.Fatalf("error %v, want one: %t", err, s.Fails)
+		}
+		if n := int(calls.Load()); s.Calls >= 0 && n != s.Calls {
+			t.Fatalf("%d calls, want %d", n, s.Calls)
+		}
+		if s.Calls > 0 && v != id+1 {
+			t.Fatalf("result %d, want %d", v, id+1)
+		}
+	}
+}
+
+func testHTTP(t *testing.T, s Scenario, e Entry) {
+	where := newTarget(s.Name)
+	defer where.close()
+	do := e.HTTP(where.transport)
+	for range 20 {
+		before := where.hits()
+		if err := get(context.Background(), do, where.url); err != nil {
+			t.Fatal(err)
+		}
+		if n := where.hits() - before; int(n) != s.Calls {
+			t.Fatalf("%d requests, want %d", n, s.Calls)
+		}
+	}
+	if n := where.conns(); n > 1 && e.Kind == Ours {
+		t.Errorf("%d connections for 20 calls, want 1: bodies were left open", n)
+	} else if n > 1 {
+		t.Logf("%d connections for 20 calls: bodies were left open", n)
+	}
+}
+
+// Rebound has an entry, and something to compare it with, in every scenario that is not about the
+// machine.
+func TestScenariosAreComparisons(t *testing.T) {
+	for _, s := range Scenarios {
+		var kinds []Kind
+		for _, e := range Entries(s.Name) {
+			kinds = append(kinds, e.Kind)
+		}
+		if slices.Contains([]string{"harness", "parts", "parts_shared"}, s.Name) {
+			continue
+		}
+		for _, k := range []Kind{Floor, Peer, Ours} {
+			if !slices.Contains(kinds, k) {
+				t.Errorf("%s has no entry of kind %d: %v", s.Name, k, kinds)
+			}
+		}
+	}
+}
+
+func TestEntriesBelongToScenarios(t *testing.T) {
+	names := map[string]bool{}
+	each(func(s Scenario, e Entry) {
+		name := s.Name + "/" + e.Lib
+		if names[name] {
+			t.Errorf("%s: two entries of that name", name)
+		}
+		names[name] = true
+	})
+	if want := len(entries()); len(names) != want {
+		t.Errorf("%d of %d entries are of a known scenario", len(names), want)
+	}
+}
+
+// What fails nowhere must cost rebound no allocation.
+func TestOursAllocatesNothing(t *testing.T) {
+	free := []string{"retry_ok", "delay", "breaker_closed", "breaker_window", "breaker_keyed",
+		"budget_ok", "budget_take"}
+	each(func(s Scenario, e Entry) {
+		if e.Kind != Ours || !slices.Contains(free, s.Name) {
+			return
+		}
+		op, ctx := e.Op(), context.Background()
+		if n := testing.AllocsPerRun(100, func() { _, _ = op(ctx, 1) }); n != 0 {
+			t.Errorf("%s/%s: %v allocations, want 0", s.Name, e.Lib, n)
+		}
+	})
+}
+
+// BenchmarkEntries measures one goroutine, under the name "cores" as many as -cpu says.
+func BenchmarkEntries(b *testing.B) {
+	each(func(s Scenario, e Entry) {
+		if e.Held != nil {
+			return
+		}
+		b.Run(s.Name+"/"+e.Lib, func(b *testing.B) { Serial(b, s, e) })
+		if s.Cores {
+			b.Run(s.Name+"/"+e.Lib+"/cores", func(b *testing.B) { Parallel(b, s, e) })
+		}
+	})
+}
