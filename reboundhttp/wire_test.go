@@ -269,12 +269,13 @@ func TestTLSErrorsArePermanent(t *testing.T) {
 
 func TestHTTP2Resets(t *testing.T) {
 	var n atomic.Int32
-	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	handler := func(w http.ResponseWriter, r *http.Request) {
 		if n.Add(1)%3 != 0 {
 			panic(http.ErrAbortHandler) // resets the stream
 		}
 		io.WriteString(w, r.Proto)
-	}))
+	}
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(handler))
 	srv.EnableHTTP2 = true
 	srv.StartTLS()
 	defer srv.Close()

@@ -1,0 +1,77 @@
+// Package http_test has reboundhttp meet what it will meet: other people's SDKs, servers that
+// speak HTTP/2 badly, and networks that fail. What waits runs in the time of a synctest bubble,
+// over pipes instead of a network.
+package http_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"testing"
+
+	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/reboundhttp"
+)
+
+// pipe is a listener and the dialer to it.
+type pipe struct {
+	conns chan net.Conn
+	done  chan struct{}
+}
+
+func newPipe() *pipe { return &pipe{make(chan net.Conn), make(chan struct{})} }
+
+func (p *pipe) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	here, there := net.Pipe()
+	select {
+	case p.conns <- there:
+		return here, nil
+	case <-p.done:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipe) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.conns:
+		return c, nil
+	case <-p.done:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipe) Close() error {
+	close(p.done)
+	return nil
+}
+
+func (p *pipe) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
+
+// serve runs a server with the handler h, and returns a transport that is connected to it.
+func serve(t *testing.T, h http.Handler) *http.Transport {
+	p := newPipe()
+	srv := &http.Server{Handler: h}
+	go srv.Serve(p)
+	base := &http.Transport{DialContext: p.dial}
+	t.Cleanup(func() {
+		base.CloseIdleConnections()
+		srv.Close()
+	})
+	return base
+}
+
+// told is what RoundTrip's caller is told: the attempts, and why there were no more, "" if the
+// response is good.
+func told(resp *http.Response, err error) (attempts int, reason rebound.Reason) {
+	if err == nil {
+		call := reboundhttp.CallOf(resp)
+		errors.As(call.Err, &reason)
+		return call.Attempts, reason
+	}
+	var e *rebound.Error
+	if errors.As(err, &e) {
+		return e.Attempts, e.Reason
+	}
+	return 0, "no *rebound.Error"
+}
