@@ -36,3 +36,6 @@ func doubling(base, longest time.Duration) backoff.Backoff {
 		Base: base, Factor: 2, Max: longest, Jitter: backoff.Proportional(0.5),
 	}
 }
+
+// shared is the policy of streams and chains that are given none.
+var shared = Policy()

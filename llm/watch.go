@@ -20,7 +20,7 @@ type watch struct {
 
 	body   io.ReadCloser
 	parser parser
-	seen   func(Event) // is given each event, if not nil
+	seen   func(Event) // is given each event but errors, if not nil
 	held   []byte      // what was read before the first output
 	out    bool        // output came
 	done   bool        // the end mark came
@@ -29,9 +29,6 @@ type watch struct {
 }
 
 func (w *watch) see(e Event) {
-	if w.seen != nil {
-		w.seen(e)
-	}
 	switch {
 	case w.done || w.wrong != nil:
 	case failed(e):
@@ -39,6 +36,9 @@ func (w *watch) see(e Event) {
 	default:
 		w.done = w.ended(e)
 		w.out = w.out || w.output(e)
+		if w.seen != nil {
+			w.seen(e)
+		}
 	}
 }
 
@@ -46,12 +46,17 @@ func (w *watch) see(e Event) {
 func (w *watch) begin() {
 	buf := make([]byte, chunkSize)
 	for !w.out && !w.done && w.wrong == nil && w.err == nil {
-		n, err := w.body.Read(buf)
+		n := w.fill(buf)
 		w.held = append(w.held, buf[:n]...)
-		w.parser.feed(buf[:n], w.see)
-		w.err = err
 		w.out = w.out || len(w.held) > maxHeld
 	}
+}
+
+// fill reads once.
+func (w *watch) fill(buf []byte) (n int) {
+	n, w.err = w.body.Read(buf)
+	w.parser.feed(buf[:n], w.see)
+	return n
 }
 
 // failure is why the stream failed before any output; nil if it has not.
@@ -84,10 +89,7 @@ func (w *watch) Read(p []byte) (int, error) {
 		return n, nil
 	}
 	if w.err == nil {
-		var n int
-		n, w.err = w.body.Read(p)
-		w.parser.feed(p[:n], w.see)
-		if n > 0 {
+		if n := w.fill(p); n > 0 {
 			return n, nil
 		}
 	}

@@ -1,0 +1,170 @@
+package llm
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"time"
+
+	"github.com/rebound-go/rebound"
+)
+
+// Stream reads a stream of server-sent events for programs that have no SDK to do so. It repeats
+// the opening until the first output is there. After that an error is the caller's, unless the
+// stream [Stream.Resumes].
+//
+// Give Open a client without retries of its own; with a [Transport], whose streams are watched
+// already, a plain loop over the body does. A Stream may be used by any number of goroutines.
+type Stream struct {
+	// Open begins the stream. last is the ID of the last event that the caller was given; it is
+	// empty unless the stream Resumes. ctx ends with the stream.
+	Open func(ctx context.Context, last string) (io.ReadCloser, error)
+
+	// Resumes says that Open goes on after the last event, so that a stream which breaks after
+	// output can be opened again. Attempts and MaxElapsed then begin anew whenever there was output
+	// since the last failure, and at no other time; an Open that failed, and one that brought
+	// nothing, both count.
+	Resumes bool
+
+	// Policy says how failures are met. Its AttemptTimeout is the time to the first output. Nil =
+	// what the function Policy returns, one for all streams.
+	Policy *rebound.Policy
+
+	// IdleTimeout is how long the stream may be silent. 0 = 5 minutes.
+	IdleTimeout time.Duration
+
+	// Output says which events are output, and Ended which one marks the end. Events before the
+	// first output are held back, up to 4 MiB. Nil = Output, and Ended.
+	Output, Ended func(Event) bool
+}
+
+// Events opens the stream and goes through its events, the end mark included. An error comes last:
+// a [*rebound.Error] if the stream could not be opened to its first output, else a [*StreamError].
+// It ends with the loop, whose body may take its time: only reading is timed.
+func (s *Stream) Events(ctx context.Context) iter.Seq2[Event, error] {
+	return func(yield func(Event, error) bool) {
+		r := reading{Stream: s}
+		for {
+			if err := r.open(ctx); err != nil {
+				yield(Event{}, err)
+				return
+			}
+			broken, more := r.deliver(yield)
+			switch {
+			case !more:
+				return
+			case !s.Resumes:
+				yield(Event{}, broken)
+				return
+			}
+			r.pending = broken
+		}
+	}
+}
+
+// reading is one use of a Stream.
+type reading struct {
+	*Stream
+	last    string       // ID of the last event delivered
+	pending *StreamError // ended the stream that was open before
+	w       *watch       // the stream that is open
+	queue   []Event      // read of it, not delivered
+}
+
+var errNoOpen = errors.New("llm: Stream.Open is nil: want a function that begins the stream")
+
+// open opens the stream and reads to its first output. What broke the one before is the first
+// failure of the call, so that the policy has its say before anything is opened.
+func (r *reading) open(ctx context.Context) error {
+	switch {
+	case r.Open == nil:
+		return &rebound.Error{Reason: rebound.Invalid, Cause: errNoOpen}
+	case r.IdleTimeout < 0:
+		return &rebound.Error{Reason: rebound.Invalid, Cause: fmt.Errorf(
+			"llm: Stream.IdleTimeout is %v: want more than 0, or 0 for %v", r.IdleTimeout, defaultIdle)}
+	}
+	p := r.Policy
+	if p == nil {
+		p = shared
+	}
+	return rebound.Run(ctx, p, func(attempt context.Context) error {
+		if err := r.pending; err != nil {
+			r.pending = nil
+			return err
+		}
+		return r.begin(ctx, attempt)
+	})
+}
+
+// begin is one attempt. The stream outlives the attempt's context, and has one of its own.
+func (r *reading) begin(ctx, attempt context.Context) error {
+	own, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(attempt, func() { cancel(context.Cause(attempt)) })
+	body, err := r.Open(own, r.last)
+	if err != nil || body == nil {
+		stop()
+		cancel(nil)
+		return cmp.Or(err, errNoBody)
+	}
+	idle := r.IdleTimeout
+	if idle == 0 {
+		idle = defaultIdle
+	}
+	r.queue = nil
+	r.w = &watch{
+		output: r.Output, ended: r.Ended,
+		body: &idleBody{ReadCloser: body, limit: idle, ctx: own, cancel: cancel},
+		seen: func(e Event) { r.queue = append(r.queue, e) },
+	}
+	if r.w.output == nil {
+		r.w.output = Output
+	}
+	if r.w.ended == nil {
+		r.w.ended = Ended
+	}
+	r.w.begin()
+	r.w.held = nil
+	if e := r.w.failure(); e != nil {
+		stop()
+		_ = r.w.Close()
+		return e
+	}
+	if !stop() {
+		_ = r.w.Close()
+		return context.Cause(attempt)
+	}
+	return nil
+}
+
+var errNoBody = errors.New("llm: Stream.Open returned neither a stream nor an error")
+
+// deliver gives the caller what is read, and reads on. more is false if the stream or the caller
+// is done; otherwise broken says what happened.
+func (r *reading) deliver(yield func(Event, error) bool) (broken *StreamError, more bool) {
+	defer r.w.Close()
+	buf := make([]byte, chunkSize)
+	for {
+		for i, e := range r.queue {
+			if r.Resumes && e.ID != "" {
+				r.last = e.ID
+			}
+			if !yield(e, nil) {
+				r.queue = r.queue[i:]
+				return nil, false
+			}
+		}
+		r.queue = r.queue[:0]
+		switch w := r.w; {
+		case w.done:
+			return nil, false
+		case w.wrong != nil:
+			return &StreamError{Event: *w.wrong, Output: true}, true
+		case w.err != nil:
+			return w.broken(), true
+		}
+		r.w.fill(buf)
+	}
+}
