@@ -134,18 +134,19 @@ func (s *statement[T]) uncertain(err error) bool {
 	if errors.Is(err, driver.ErrBadConn) {
 		return s.wary
 	}
-	if strings.HasPrefix(err.Error(), "sql: ") {
-		return false // database/sql itself refused it, for its arguments
-	}
 	return uncertain(s.policy, err)
 }
 
-// wary reports whether db's driver says "bad connection" also of one that ends after a statement
-// was sent on it, as lib/pq does: https://github.com/lib/pq, error.go, handleError.
+// wary reports whether db's driver is one that says "bad connection" also of one that breaks when
+// a statement was sent and not answered. lib/pq 1.12 does so on purpose, for the end of the stream
+// (error.go, handleError). pgx 5.12 forgets that it had sent a statement without arguments: what
+// it returns is not the failure, but the one of reading on from the connection that it has closed
+// since, which it calls safe to retry (pgconn.go, receiveMessage).
 func wary(db *sql.DB) bool {
 	t := reflect.TypeOf(db.Driver())
 	for t != nil && t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	return t != nil && strings.HasPrefix(t.PkgPath(), "github.com/lib/pq")
+	return t != nil && (strings.HasPrefix(t.PkgPath(), "github.com/lib/pq") ||
+		strings.HasPrefix(t.PkgPath(), "github.com/jackc/pgx/"))
 }

@@ -64,17 +64,18 @@ func doubtful(err error, kind fault.Kind) error {
 	return retold(err, told{doubt: true, kind: kind})
 }
 
-// uncertain reports whether err, of a COMMIT, leaves open what the server has done. A driver that
-// says its connection is bad should mean that it sent nothing, and database/sql believes it; but
-// lib/pq says so, too, when the connection ends before the answer has come.
+// uncertain reports whether err, of a COMMIT, leaves open what the server has done. Only a server
+// that answered, and database/sql itself, are believed that nothing was: drivers that say they have
+// sent nothing, or that their connection is bad, cannot be relied on; see wary.
 func uncertain(p *rebound.Policy, err error) bool {
-	if errors.Is(err, driver.ErrBadConn) {
+	switch {
+	case errors.Is(err, driver.ErrBadConn):
 		return true
-	}
-	if inFailedTx(err) || fault.Of(err).Sent != fault.MaybeDone {
+	case fault.Of(err).Sent == fault.NotDone, inFailedTx(err),
+		strings.HasPrefix(err.Error(), "sql: "):
 		return false
 	}
-	return p.Classify == nil || p.Classify(err).Sent == fault.MaybeDone
+	return p.Classify == nil || p.Classify(err).Sent != fault.NotDone
 }
 
 // inFailedTx reports whether a COMMIT was answered with a rollback because a statement before it

@@ -1,0 +1,280 @@
+//go:build linux
+
+package sql_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/reboundsql"
+)
+
+// execer executes a statement in a transaction of whatever driver.
+type execer func(context.Context, string) error
+
+// client is a way to run transactions: InTx with a driver, or InTxOf with a pool of pgx.
+type client struct {
+	name string
+	run  func(context.Context, reboundsql.Options, *rebound.Policy,
+		func(context.Context, execer) error) error
+	direct *sql.DB // past the wire, to look with
+}
+
+func overSQL(t testing.TB, driver, dsn string, direct *sql.DB) *client {
+	db := open(t, driver, dsn)
+	db.SetMaxIdleConns(16)
+	return &client{driver, func(ctx context.Context, o reboundsql.Options, p *rebound.Policy,
+		fn func(context.Context, execer) error) error {
+		return reboundsql.InTxOptions(ctx, db, o, p, func(ctx context.Context, tx *sql.Tx) error {
+			return fn(ctx, func(ctx context.Context, query string) error {
+				_, err := tx.ExecContext(ctx, query)
+				return err
+			})
+		})
+	}, direct}
+}
+
+func overPgx(t testing.TB, dsn string, direct *sql.DB) *client {
+	pool, err := pgxpool.New(context.Background(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if n := pool.Stat().AcquiredConns(); n != 0 {
+			t.Errorf("pgxpool: %d connections in use at the end, want 0", n)
+		}
+		pool.Close()
+	})
+	return &client{"pgxpool", func(ctx context.Context, o reboundsql.Options, p *rebound.Policy,
+		fn func(context.Context, execer) error) error {
+		o.Reset = pool.Reset
+		begin := func(ctx context.Context) (pgx.Tx, error) {
+			return pool.BeginTx(ctx, pgxOptions(o.Tx))
+		}
+		return reboundsql.InTxOf(ctx, begin, o, p, func(ctx context.Context, tx pgx.Tx) error {
+			return fn(ctx, func(ctx context.Context, query string) error {
+				_, err := tx.Exec(ctx, query)
+				return err
+			})
+		})
+	}, direct}
+}
+
+func pgxOptions(o *sql.TxOptions) (p pgx.TxOptions) {
+	if o != nil && o.Isolation == sql.LevelSerializable {
+		p.IsoLevel = pgx.Serializable
+	}
+	return p
+}
+
+// clients runs a test with every way to reach a server over a wire that can be broken.
+func clients(t *testing.T, test func(*testing.T, *client, *wire)) {
+	t.Run("postgres", func(t *testing.T) {
+		d := startPostgres(t)
+		w := newWire(t, d)
+		direct := open(t, "pgx", d.postgres("127.0.0.1:"+strconv.Itoa(d.port)))
+		dsn := d.postgres(w.addr())
+		for _, c := range []*client{
+			overSQL(t, "pgx", dsn, direct), overSQL(t, "postgres", dsn, direct),
+			overPgx(t, dsn, direct),
+		} {
+			t.Run(c.name, func(t *testing.T) { test(t, c, w) })
+		}
+	})
+	t.Run("mariadb", func(t *testing.T) {
+		d := startMariaDB(t)
+		w := newWire(t, d)
+		direct := open(t, "mysql", d.mysql("127.0.0.1:"+strconv.Itoa(d.port)))
+		// This driver does not watch a context while it commits: its own time-out must.
+		c := overSQL(t, "mysql", d.mysql(w.addr())+"?readTimeout=500ms", direct)
+		test(t, c, w)
+	})
+}
+
+func TestWire(t *testing.T) {
+	clients(t, func(t *testing.T, c *client, w *wire) {
+		for name, test := range map[string]func(*testing.T, *client, *wire){
+			"commit in doubt":  commitInDoubt,
+			"commit times out": commitTimesOut,
+			"connection lost":  connectionLost,
+			"read-only":        readOnlyServer,
+		} {
+			t.Run(name, func(t *testing.T) {
+				mustExec(t, c.direct, "DROP TABLE IF EXISTS d",
+					"CREATE TABLE d (k VARCHAR(20), n INT)")
+				test(t, c, w)
+			})
+		}
+	})
+}
+
+// A wire that breaks when COMMIT has been sent and before its answer has come: the transaction was
+// applied, and the client cannot know.
+func commitInDoubt(t *testing.T, c *client, w *wire) {
+	for _, v := range []struct {
+		name  string
+		opts  reboundsql.Options
+		doubt bool
+		rows  int
+	}{
+		{"nobody knows", reboundsql.Options{}, true, 1},
+		{"asked", reboundsql.Options{Applied: func(ctx context.Context) (yes bool, err error) {
+			n := 0
+			const q = "SELECT count(*) FROM d WHERE k = 'asked'"
+			err = c.direct.QueryRowContext(ctx, q).Scan(&n)
+			return n > 0, err
+		}}, false, 1},
+		{"idempotent", reboundsql.Options{Idempotent: true}, false, 2},
+	} {
+		err := c.run(t.Context(), v.opts, policy(nil), breakAtCommit(w, v.name))
+		if got := errors.Is(err, reboundsql.ErrCommitUnknown); got != v.doubt {
+			t.Errorf("%s: in doubt: %v, want %v: %v", v.name, got, v.doubt, err)
+		}
+		if !v.doubt && err != nil {
+			t.Errorf("%s: got %v", v.name, err)
+		}
+		q := "SELECT count(*) FROM d WHERE k = '" + v.name + "'"
+		if got := mustCount(t, c.direct, q); got != v.rows {
+			t.Errorf("%s: applied %d times, want %d", v.name, got, v.rows)
+		}
+	}
+}
+
+// breakAtCommit inserts a row and, the first time, sees to it that the answer to the COMMIT that
+// follows is lost.
+func breakAtCommit(w *wire, key string) func(context.Context, execer) error {
+	attempts := 0
+	return func(ctx context.Context, exec execer) error {
+		attempts++
+		err := exec(ctx, "INSERT INTO d VALUES ('"+key+"', 1)")
+		if err == nil && attempts == 1 {
+			w.mute()
+			time.AfterFunc(200*time.Millisecond, w.mend)
+		}
+		return err
+	}
+}
+
+// The same with nothing but silence: the attempt's time-out ends the COMMIT. For lib/pq nothing
+// does: told that its context has ended, it asks the server to cancel, and reads on.
+func commitTimesOut(t *testing.T, c *client, w *wire) {
+	if c.name == "postgres" {
+		return
+	}
+	p := policy(nil)
+	p.AttemptTimeout = 500 * time.Millisecond
+	start := time.Now()
+	err := c.run(t.Context(), reboundsql.Options{}, p, func(ctx context.Context, exec execer) error {
+		defer w.mute()
+		return exec(ctx, "INSERT INTO d VALUES ('x', 1)")
+	})
+	took := time.Since(start)
+	w.mend()
+	if !errors.Is(err, reboundsql.ErrCommitUnknown) || took > 5*time.Second {
+		t.Errorf("got %v after %v, want ErrCommitUnknown within 5s", err, took)
+	}
+	if got := mustCount(t, c.direct, "SELECT count(*) FROM d"); got != 1 {
+		t.Errorf("applied %d times, want 1", got)
+	}
+}
+
+// A wire that breaks in the middle of a transaction has undone it for certain.
+func connectionLost(t *testing.T, c *client, w *wire) {
+	attempts := 0
+	p := policy(nil)
+	p.NonIdempotent = true
+	err := c.run(t.Context(), reboundsql.Options{}, p, func(ctx context.Context, exec execer) error {
+		attempts++
+		if err := exec(ctx, "INSERT INTO d VALUES ('x', 1)"); err != nil {
+			return err
+		}
+		if attempts == 1 {
+			w.cut()
+		}
+		return exec(ctx, "INSERT INTO d VALUES ('x', 2)")
+	})
+	if err != nil || attempts != 2 {
+		t.Errorf("got %v after %d attempts, want success at the second", err, attempts)
+	}
+	if got := mustCount(t, c.direct, "SELECT count(*) FROM d"); got != 2 {
+		t.Errorf("%d rows, want 2", got)
+	}
+}
+
+// After a failover, all connections of the pool lead to a server that no longer writes. The next
+// attempt is made on a new one.
+func readOnlyServer(t *testing.T, c *client, _ *wire) {
+	demote := func(ctx context.Context, exec execer) error {
+		return exec(ctx, "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
+	}
+	if c.name == "mysql" || c.name == "postgres" {
+		return // there, the server as a whole is read-only; lib/pq overrides a session's setting
+	}
+	if err := occupy(t.Context(), c, 4, demote); err != nil {
+		t.Fatal(err)
+	}
+	retries := &tally{}
+	err := c.run(t.Context(), reboundsql.Options{}, policy(retries),
+		func(ctx context.Context, exec execer) error {
+			return exec(ctx, "INSERT INTO d VALUES ('x', 1)")
+		})
+	if err != nil || retries.n["sqlstate 25006"] != 1 {
+		t.Errorf("got %v after retries %v, want one for 25006", err, retries.n)
+	}
+}
+
+// occupy runs n transactions at the same time, so that as many connections are in the pool then.
+func occupy(ctx context.Context, c *client, n int, fn func(context.Context, execer) error) error {
+	errs := make(chan error)
+	begun, all := make(chan struct{}), make(chan struct{})
+	for range n {
+		go func() {
+			errs <- c.run(ctx, reboundsql.Options{}, policy(nil),
+				func(ctx context.Context, exec execer) error {
+					begun <- struct{}{}
+					<-all
+					return fn(ctx, exec)
+				})
+		}()
+	}
+	for range n {
+		<-begun
+	}
+	close(all)
+	var err error
+	for range n {
+		err = errors.Join(err, <-errs)
+	}
+	return err
+}
+
+// MariaDB says in words, with a number that has other meanings too, that it does not write.
+func TestReadOnlyMariaDB(t *testing.T) {
+	d := startMariaDB(t)
+	addr := "127.0.0.1:" + strconv.Itoa(d.port)
+	root := open(t, "mysql", d.mysql(addr))
+	mustExec(t, root, "CREATE TABLE d (k VARCHAR(20), n INT)", "CREATE USER app",
+		"GRANT ALL ON mysql.d TO app", "SET GLOBAL read_only = 1")
+	c := overSQL(t, "mysql", strings.Replace(d.mysql(addr), "root@", "app@", 1), root)
+	retries := &tally{}
+	err := c.run(t.Context(), reboundsql.Options{}, policy(retries),
+		func(ctx context.Context, exec execer) error {
+			err := exec(ctx, "INSERT INTO d VALUES ('x', 1)")
+			if err != nil {
+				mustExec(t, root, "SET GLOBAL read_only = 0")
+			}
+			return err
+		})
+	if err != nil || retries.n["mysql 1290"] != 1 {
+		t.Errorf("got %v after retries %v, want one for 1290", err, retries.n)
+	}
+}
