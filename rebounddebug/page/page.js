@@ -48,24 +48,26 @@ function list(parent, items, key, make, update) {
 const whole = new Intl.NumberFormat('en');
 const count = (n) => whole.format(n);
 const words = (s) => s.replaceAll('_', ' ').replaceAll('-', '‑');
+const joined = (s) => s.replaceAll(' ', '\u00a0'); // a number stays with its unit
 const short = (n) => String(Number(n.toPrecision(3)));
 
 function percent(part, all) {
 	if (!all) return '–';
 	const p = (100 * part) / all;
-	if (p > 99.9 && p < 100) return '>99.9 %';
-	if (p > 0 && p < 0.1) return '<0.1 %';
-	return `${p.toFixed(p === 100 || p === 0 ? 0 : 1)} %`;
+	if (p > 99.9 && p < 100) return joined('>99.9 %');
+	if (p > 0 && p < 0.1) return joined('<0.1 %');
+	return joined(`${p.toFixed(p === 100 || p === 0 ? 0 : 1)} %`);
 }
 
 // duration writes nanoseconds with about three digits.
 function duration(ns) {
-	if (ns < 1e3) return `${Math.round(ns)} ns`;
-	if (ns < 1e6) return `${short(ns / 1e3)} µs`;
-	if (ns < 999.5e6) return `${short(ns / 1e6)} ms`;
-	if (ns < 59.95e9) return `${short(ns / 1e9)} s`;
+	if (ns === 0) return joined('0 s');
+	if (ns < 1e3) return joined(`${Math.round(ns)} ns`);
+	if (ns < 1e6) return joined(`${short(ns / 1e3)} µs`);
+	if (ns < 999.5e6) return joined(`${short(ns / 1e6)} ms`);
+	if (ns < 59.95e9) return joined(`${short(ns / 1e9)} s`);
 	const s = Math.round(ns / 1e9);
-	const two = (a, au, b, bu) => (b ? `${a} ${au} ${b} ${bu}` : `${a} ${au}`);
+	const two = (a, au, b, bu) => joined(b ? `${a} ${au} ${b} ${bu}` : `${a} ${au}`);
 	if (s < 3600) return two(Math.floor(s / 60), 'min', s % 60, 's');
 	if (s < 86400) return two(Math.floor(s / 3600), 'h', Math.floor((s % 3600) / 60), 'min');
 	return two(Math.floor(s / 86400), 'd', Math.floor((s % 86400) / 3600), 'h');
@@ -138,12 +140,12 @@ function showPolicy(tr, p) {
 	both(0, p.policy || '(unnamed)', p.config ? described(p.config) : '');
 	write(tr.cells[1].firstChild, count(p.calls));
 	both(2, percent(p.succeeded, p.calls), p.failed ? `${count(p.failed)} failed` +
-		(p.refused ? `, ${count(p.refused)} of them refused` : '') : '');
+		(p.refused ? joined(` (${count(p.refused)} refused)`).replace('\u00a0', ' ') : '') : '');
 	const picture = tr.cells[3].querySelector('div');
 	distribution(picture.firstChild, p.distribution || []);
 	write(picture.lastChild, p.mean_attempts ? `×${p.mean_attempts.toFixed(2)}` : '–');
 	both(4, p.waits ? duration(p.delay_ns) : '–',
-		p.waits ? `${count(p.waits)}, ${duration(p.delay_ns / p.waits)} each` : '');
+		p.waits ? `${count(p.waits)} of ${duration(p.delay_ns / p.waits)}` : '');
 	pairs(tr.cells[5], p.faults);
 	pairs(tr.cells[6], p.stops);
 	budget(tr.cells[7].firstChild, p.config && p.config.budget);
@@ -246,10 +248,11 @@ function showBreaker(article, b, now, span) {
 
 function story(b, now) {
 	if (!b.since) return 'Closed since the program began.';
-	const parts = [`${words(b.state)} since ${ago(Date.parse(b.since), now).replace(' ago', '')}`];
+	const since = Math.max(0, Math.floor((now - Date.parse(b.since)) / 1000));
+	const parts = [`${words(b.state)} for ${duration(since * 1e9)}`];
 	if (b.why) parts[0] += ` (${b.why})`;
 	parts.push(b.opened === 1 ? 'opened once' : `opened ${count(b.opened)} times`);
-	if (b.failures) parts.push(`${count(b.failures)} failures in a row`);
+	if (b.failures) parts.push(b.failures === 1 ? '1 failure' : `${count(b.failures)} failures in a row`);
 	if (b.calls) {
 		parts.push(`${percent(b.failed, b.calls)} of ${count(b.calls)} calls in the window failed`);
 	}
@@ -302,18 +305,37 @@ function tellChanges(breakers) {
 
 // ---- failures
 
+// together makes one row of calls that a breaker or a gate refused one after the other.
+function together(failures) {
+	const groups = [];
+	for (const f of failures) {
+		const last = groups[groups.length - 1];
+		if (last && !f.attempts && !last.attempts && f.policy === last.policy &&
+			f.reason === last.reason) last.times++;
+		else groups.push({ ...f, times: 1 });
+	}
+	return groups;
+}
+
 function newFailure() {
 	const tr = row($('failures'), -1);
-	tr.cells[0].classList.add('when');
 	for (const cell of tr.cells) cell.append(el('span'));
-	tr.cells[5].classList.add('error');
+	for (const [i, name] of [[0, 'when'], [1, 'who'], [5, 'error']]) tr.cells[i].classList.add(name);
 	return tr;
 }
 
 function showFailure(tr, f, now) {
-	const texts = [ago(Date.parse(f.time), now), f.policy || '(unnamed)', f.attempts || 'refused',
-		f.attempts ? words(f.kind) + (f.detail ? `: ${f.detail}` : '') : '–', words(f.reason), f.error];
-	texts.forEach((text, i) => write(tr.cells[i].firstChild, String(text)));
+	const own = `rebound: ${f.policy ? `${f.policy}: ` : ''}`;
+	const texts = [
+		ago(Date.parse(f.time), now),
+		f.policy || '(unnamed)',
+		f.attempts ? count(f.attempts) : `refused${f.times > 1 ? ` ${count(f.times)}×` : ''}`,
+		f.attempts ? words(f.kind) + (f.detail ? `: ${f.detail}` : '') : '–',
+		words(f.reason),
+		f.error.startsWith(own) ? f.error.slice(own.length) : f.error,
+	];
+	texts.forEach((text, i) => write(tr.cells[i].firstChild, text));
+	tr.cells[3].classList.toggle('none', !f.attempts);
 }
 
 // ---- all of it
@@ -333,7 +355,7 @@ function show() {
 	const span = spanOf(latest.breakers, now);
 	list($('breakers'), latest.breakers, (b) => b.id, newBreaker,
 		(article, b) => showBreaker(article, b, now, span));
-	list($('failures'), latest.failures, (f, i) => i, newFailure,
+	list($('failures'), together(latest.failures), (f, i) => i, newFailure,
 		(tr, f) => showFailure(tr, f, now));
 	for (const name of ['policies', 'breakers', 'failures']) {
 		$(`no-${name}`).hidden = latest[name].length > 0;
