@@ -1,6 +1,7 @@
 package reboundhttp_test
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -178,6 +179,40 @@ func ExampleTransport_breakers() {
 	// Output:
 	// true
 	// open
+}
+
+// A stream has no end that a timeout could know beforehand. Limit the time until it begins, and the
+// time between two pieces of it.
+func ExampleTransport_stream() {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for n := range 3 {
+			fmt.Fprintf(w, "data: %d\n", n)
+			http.NewResponseController(w).Flush()
+		}
+		<-r.Context().Done() // says no more, and does not hang up
+	}))
+	defer srv.Close()
+
+	client := &http.Client{Transport: &reboundhttp.Transport{
+		FirstByteTimeout: 10 * time.Second,
+		IdleTimeout:      50 * time.Millisecond,
+	}}
+	resp, err := client.Get(srv.URL)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer resp.Body.Close()
+	lines := bufio.NewScanner(resp.Body)
+	for lines.Scan() {
+		fmt.Println(lines.Text())
+	}
+	fmt.Println(lines.Err())
+	// Output:
+	// data: 0
+	// data: 1
+	// data: 2
+	// reboundhttp: no data for 50ms
 }
 
 // Fault tells layers above what an outcome means, for loops of their own.

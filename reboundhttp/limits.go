@@ -60,6 +60,9 @@ func (l *limits) settle(resp *http.Response, err error) (*http.Response, error) 
 	if l.header != nil && !l.header.Stop() {
 		l.cancel(l.slow) // as the timer is about to do
 	}
+	if err == nil && resp.Body == nil {
+		resp.Body = http.NoBody
+	}
 	if late := l.passed(); late != nil {
 		if err == nil {
 			_ = resp.Body.Close()

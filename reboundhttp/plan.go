@@ -79,7 +79,7 @@ func (t *Transport) derive(p *rebound.Policy, h *host, r traits) plan {
 	d.AttemptTimeout = 0
 	d.NonIdempotent = d.NonIdempotent || !r.repeat
 	d.Classify = classify(d.Classify)
-	if r.once {
+	if r.once || d.RetryIf != nil {
 		d.RetryIf = unlessSpent(d.RetryIf)
 	}
 	if d.Budget == nil && d.Attempts != rebound.Unlimited {

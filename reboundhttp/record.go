@@ -89,7 +89,7 @@ func (c *call) tell(resp *http.Response, e *rebound.Error) {
 		c.rec.call.Err = e
 	}
 	if recordOf(resp) != c.rec {
-		resp.Request = c.req.WithContext(c.rec)
+		resp.Request = c.out.WithContext(c.rec)
 	}
 }
 

@@ -31,6 +31,9 @@ const longestText = 200
 
 // Error gives the status and the beginning of the body, unless that is a page of HTML.
 func (e *StatusError) Error() string {
+	if e.Response == nil {
+		return "no response"
+	}
 	code := e.Response.StatusCode
 	text := strings.ToLower(http.StatusText(code))
 	if body := strings.TrimSpace(string(cut(e.Body))); body != "" && body[0] != '<' {

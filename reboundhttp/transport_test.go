@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"reflect"
 	"strings"
 	"syscall"
@@ -615,6 +616,48 @@ func TestStatusErrorText(t *testing.T) {
 	if got := e.Error(); got != "status 599" {
 		t.Errorf("got %q, want status 599", got)
 	}
+}
+
+// A Base may leave out a body that is empty, and a request.
+func TestBareResponses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := 0
+		base := roundTripper(func(*http.Request) (*http.Response, error) {
+			if n++; n%3 != 0 {
+				return &http.Response{StatusCode: 500}, nil
+			}
+			return &http.Response{StatusCode: 200}, nil
+		})
+		for _, timeout := range []time.Duration{0, time.Second} {
+			tr := &Transport{Base: base, Policy: &rebound.Policy{AttemptTimeout: timeout}}
+			resp, err := (&http.Client{Transport: tr}).Do(request(t, "GET", ""))
+			if got := outcome(resp, err); got != "200" || CallOf(resp).Attempts != 3 {
+				t.Errorf("%s after %d attempts, want 200 after 3", got, CallOf(resp).Attempts)
+			}
+			if got := read(t, resp); got != "" {
+				t.Errorf("the body is %q, want none", got)
+			}
+		}
+	})
+}
+
+// A mark outranks RetryIf also where the Transport has something to add.
+func TestMarksOutrankRetryIf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		never := &rebound.Policy{RetryIf: func(fault.Fault) bool { return false }}
+		for want, err := range map[int]error{1: broken, 3: rebound.Transient(broken)} {
+			n := 0
+			base := roundTripper(func(req *http.Request) (*http.Response, error) {
+				n++
+				httptrace.ContextClientTrace(req.Context()).GetConn("") // so it was never sent
+				return nil, err
+			})
+			resp, err := (&Transport{Base: base, Policy: never}).RoundTrip(request(t, "POST", ""))
+			if n != want {
+				t.Errorf("%s after %d attempts, want %d", outcome(resp, err), n, want)
+			}
+		}
+	})
 }
 
 func TestCloseIdleConnections(t *testing.T) {

@@ -260,8 +260,8 @@ func TestTLSErrorsArePermanent(t *testing.T) {
 		}}
 		_, err := (&http.Client{Transport: &Transport{Base: base, Policy: quick()}}).Get(tt.url)
 		var e *rebound.Error
-		if !errors.As(err, &e) || e.Reason != rebound.NotRetryable || dials.Load() != 1 || !tt.want(err) ||
-			e.Fault.Kind != fault.Permanent {
+		if !errors.As(err, &e) || e.Reason != rebound.NotRetryable || dials.Load() != 1 ||
+			e.Fault.Kind != fault.Permanent || !tt.want(err) {
 			t.Errorf("%s: %v after %d dials, want not retryable after 1", tt.url, err, dials.Load())
 		}
 	}
