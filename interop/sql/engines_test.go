@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -68,6 +69,13 @@ func (d *daemon) begin(t testing.TB) {
 		t.Fatal(err)
 	}
 	t.Cleanup(d.kill)
+}
+
+// direct opens the server's database.
+func (d *daemon) direct(t testing.TB) *sql.DB {
+	t.Helper()
+	driver, dsn, _ := strings.Cut(d.dsn, " ")
+	return open(t, driver, dsn)
 }
 
 func ping(driver, dsn string) error {
