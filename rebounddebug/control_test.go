@@ -1,0 +1,107 @@
+package rebounddebug_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/rebound-go/rebound/breaker"
+	"github.com/rebound-go/rebound/rebounddebug"
+)
+
+// order posts an order as a program on the same machine would, with a token if there is one.
+func order(h http.Handler, token, id, set string, header ...string) *httptest.ResponseRecorder {
+	form := url.Values{"breaker": {id}, "set": {set}}.Encode()
+	r := httptest.NewRequest(http.MethodPost, address, strings.NewReader(form))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}
+
+func TestControl(t *testing.T) {
+	b := &breaker.Breaker{Name: "ocr"}
+	h := rebounddebug.Handler(rebounddebug.Options{
+		Breakers: []rebounddebug.Breaker{b}, ControlToken: "sesame",
+	})
+	for _, row := range []struct {
+		set    string
+		want   breaker.State
+		forced bool
+	}{
+		{"open", breaker.Open, true}, {"half-open", breaker.HalfOpen, false},
+		{"closed", breaker.Closed, true}, {"open", breaker.Open, true},
+		{"reset", breaker.Closed, false},
+	} {
+		w := order(h, "sesame", "ocr", row.set)
+		if got := b.Snapshot(); w.Code != 200 || got.State != row.want || got.Forced != row.forced {
+			t.Errorf("%s: status %d, %v, forced: %t; want %v, %t",
+				row.set, w.Code, got.State, got.Forced, row.want, row.forced)
+		}
+	}
+	if v := look(t, h); !v.Control {
+		t.Error("the page does not say that breakers may be controlled")
+	}
+}
+
+// What is refused changes nothing.
+func TestControlIsRefused(t *testing.T) {
+	b := &breaker.Breaker{Name: "ocr"}
+	page := func(token string) http.Handler {
+		return rebounddebug.Handler(rebounddebug.Options{
+			Breakers: []rebounddebug.Breaker{b}, ControlToken: token,
+		})
+	}
+	for _, row := range []struct {
+		name       string
+		configured string
+		token      string
+		id, set    string
+		header     []string
+		want       int
+	}{
+		{"off", "", "", "ocr", "open", nil, 403},
+		{"off, empty token", "", " ", "ocr", "open", nil, 403},
+		{"no token", "sesame", "", "ocr", "open", nil, 401},
+		{"wrong token", "sesame", "sesamf", "ocr", "open", nil, 401},
+		{"half a token", "sesame", "ses", "ocr", "open", nil, 401},
+		{"other scheme", "sesame", "", "ocr", "open",
+			[]string{"Authorization", "Basic sesame"}, 401},
+		{"other site", "sesame", "sesame", "ocr", "open",
+			[]string{"Sec-Fetch-Site", "cross-site"}, 403},
+		{"same site, other origin", "sesame", "sesame", "ocr", "open",
+			[]string{"Sec-Fetch-Site", "same-site"}, 403},
+		{"old browser, other origin", "sesame", "sesame", "ocr", "open",
+			[]string{"Origin", "http://evil.example"}, 403},
+		{"sandboxed", "sesame", "sesame", "ocr", "open", []string{"Origin", "null"}, 403},
+		{"no such breaker", "sesame", "sesame", "vision", "open", nil, 404},
+		{"no such order", "sesame", "sesame", "ocr", "ajar", nil, 400},
+		{"too much", "sesame", "sesame", strings.Repeat("x", 1<<13), "open", nil, 400},
+		{"no form", "sesame", "sesame", "ocr", "open",
+			[]string{"Content-Type", "application/json"}, 400},
+	} {
+		w := order(page(row.configured), row.token, row.id, row.set, row.header...)
+		if w.Code != row.want || b.Snapshot().Generation != 0 {
+			t.Errorf("%s: status %d, %s; breaker %+v; want %d and no change",
+				row.name, w.Code, w.Body, b.Snapshot(), row.want)
+		}
+	}
+	same := []string{"Origin", "http://localhost:8080", "Sec-Fetch-Site", "same-origin"}
+	if w := order(page("sesame"), "sesame", "ocr", "open", same...); w.Code != 200 {
+		t.Errorf("the page itself: status %d, %s; want 200", w.Code, w.Body)
+	}
+	r := httptest.NewRequest(http.MethodGet, address+"?breaker=ocr&set=reset", nil)
+	r.Header.Set("Authorization", "Bearer sesame")
+	page("sesame").ServeHTTP(httptest.NewRecorder(), r)
+	if b.State() != breaker.Open {
+		t.Error("a GET has closed the breaker")
+	}
+}
