@@ -30,7 +30,7 @@ type Call struct {
 // CallOf returns what a response of a [Transport] took to get. A response that shows no trace of
 // a Transport, and one that was good at once, took one attempt.
 func CallOf(resp *http.Response) Call {
-	if r := recordOf(resp); r != nil && r.call.Attempts > 0 {
+	if r := recordOf(resp); r != nil && r.resp == resp {
 		return r.call
 	}
 	return Call{Attempts: 1}
@@ -43,6 +43,7 @@ type record struct {
 	context.Context
 	call  Call
 	waits [4]time.Duration // room for the first of call.Waits
+	resp  *http.Response   // that the call ended with; others may come to share the context
 
 	asked, conns, sent atomic.Int32 // what the trace heard in this attempt
 }
@@ -84,7 +85,7 @@ func (c *call) tell(resp *http.Response, e *rebound.Error) {
 	if c.rec == nil {
 		c.rec = &record{Context: c.req.Context()}
 	}
-	c.rec.call.Attempts = c.n + c.resent
+	c.rec.resp, c.rec.call.Attempts = resp, c.n+c.resent
 	if e != nil {
 		c.rec.call.Err = e
 	}

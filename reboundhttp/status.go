@@ -80,7 +80,7 @@ func Fault(resp *http.Response, err error) fault.Fault {
 
 // answered is the meaning of a response received at now.
 func answered(resp *http.Response, now time.Time) fault.Fault {
-	if r := recordOf(resp); r != nil {
+	if r := recordOf(resp); r != nil && r.resp == resp {
 		if e, ok := r.call.Err.(*rebound.Error); ok {
 			return e.DescribeFault()
 		}

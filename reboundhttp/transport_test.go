@@ -231,6 +231,19 @@ func TestCallOf(t *testing.T) {
 			}
 			resp.Body.Close()
 		}
+		// A request made in the context of an earlier response has nothing to do with that.
+		tr := &Transport{Base: play(status(500)), Policy: seconds()}
+		tr.silent.Store(deaf)
+		old, err := tr.RoundTrip(request(t, "GET", ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		tr.Base = play(status(429), status(200))
+		resp, err := tr.RoundTrip(request(t, "GET", "").WithContext(old.Request.Context()))
+		if got := outcome(resp, err); got != "200" || CallOf(resp).Attempts != 2 ||
+			CallOf(resp).Waits[0] != 10*time.Second {
+			t.Errorf("%s, %+v: want 200 after 2 and 10s", got, CallOf(resp))
+		}
 		if got := CallOf(&http.Response{}); got.Attempts != 1 {
 			t.Errorf("a stranger's response took %d attempts, want 1", got.Attempts)
 		}
