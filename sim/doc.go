@@ -7,9 +7,10 @@
 //
 // The policies are the very ones that are shipped: every decision is made by [rebound.Policy]'s
 // Decide, every budget is a [budget.State] and every breaker a [breaker.Bare]. What the simulator
-// supplies is the clock, the random numbers and the model of clients and server. A policy's
-// Observe and its breaker's OnChange are not called; Gates, of which only their own code knows
-// what they do, are refused.
+// supplies is the clock, the random numbers and the model of clients and server. Policies are only
+// read: each simulated process has a budget and a breaker of its own, as they are configured.
+// Observe and the breaker's OnChange are not called; Gates, of which only their own code knows what
+// they do, are refused.
 //
 // A run depends on nothing but its scenario: one seed, one result, on every platform.
 package sim

@@ -57,9 +57,9 @@ type engine struct {
 
 	clock    time.Duration
 	due      time.Duration // the end of a bin, see sample
-	standing int    // events since the clock last moved
-	attempts int64  // at the server, or refused by a breaker
-	touched  uint32 // see touch
+	standing int           // events since the clock last moved
+	attempts int64         // at the server, or refused by a breaker
+	touched  uint32        // see touch
 	err      error
 }
 
@@ -149,7 +149,7 @@ func (x *engine) run() error {
 }
 
 // touch reads all entities of a bucket that was just opened: in one go, their cache misses
-// overlap, which halves the time that a million clients take.
+// overlap, which saves a million clients two fifths of their time.
 func (x *engine) touch() {
 	sum := uint32(0)
 	for _, event := range x.calendar.sorted {

@@ -75,9 +75,6 @@ func scenarios(t *testing.T) []Scenario {
 // TestDeterministic: the same scenario gives the same result, whatever else runs.
 func TestDeterministic(t *testing.T) {
 	for _, s := range scenarios(t) {
-		if s.Name == "metastable" {
-			s.Duration /= slow
-		}
 		want := run(t, s)
 		var all sync.WaitGroup
 		for _, procs := range []int{1, 2, 8} {

@@ -49,7 +49,7 @@ func newLayer(p *rebound.Policy, processes int, timeout time.Duration, errs []er
 	for c, err := range errs {
 		l.faults[c] = p.Fault(context.Background(), err)
 	}
-	if l.faults[expired].Kind != fault.Canceled {
+	if p.AttemptTimeout > 0 && l.faults[expired].Kind != fault.Canceled {
 		l.faults[expired].Kind = fault.Transient
 	}
 	over, cancel := context.WithCancel(context.Background())
@@ -67,12 +67,16 @@ func inForce(p *rebound.Policy) *budget.Budget {
 	case p.Budget != nil:
 		return p.Budget
 	}
+	own := p.Clone()
 	var empty *budget.EmptyError
-	for own := p.Clone(); !errors.As(own.TakeRetry(fault.Fault{}), &empty); {
+	for range 1 << 17 { // more than a budget can hold
+		if errors.As(own.TakeRetry(fault.Fault{}), &empty) {
+			return &budget.Budget{
+				Capacity: empty.Capacity, Deposit: empty.Deposit, Refill: empty.Refill,
+			}
+		}
 	}
-	return &budget.Budget{
-		Capacity: empty.Capacity, Deposit: empty.Deposit, Refill: empty.Refill,
-	}
+	return nil
 }
 
 // causeErrors are the causes as errors, such as a client of a real server would see.

@@ -6,7 +6,7 @@ import (
 )
 
 // A cause says how an attempt ended.
-type cause = uint16
+type cause uint16
 
 const (
 	served    cause = iota
