@@ -20,13 +20,13 @@ import (
 	"github.com/rebound-go/rebound/reboundsql"
 )
 
-// chaos breaks the wire twice a second, with the answers to what was sent lost, and kills the
+// chaos breaks the wire four times a second, with the answers to what was sent lost, and kills the
 // server several times, until stop is closed.
 func chaos(t *testing.T, d *daemon, w *wire, stop <-chan struct{}) (kills, cuts int) {
 	next := *bankTime / 5
 	death := time.NewTimer(next)
 	defer death.Stop()
-	cut := time.NewTicker(500 * time.Millisecond)
+	cut := time.NewTicker(250 * time.Millisecond)
 	defer cut.Stop()
 	for {
 		select {
@@ -34,7 +34,7 @@ func chaos(t *testing.T, d *daemon, w *wire, stop <-chan struct{}) (kills, cuts 
 			return kills, cuts
 		case <-cut.C:
 			w.mute()
-			pause(20 * time.Millisecond)
+			pause(30 * time.Millisecond)
 			w.mend()
 			cuts++
 		case <-death.C:

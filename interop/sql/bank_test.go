@@ -23,7 +23,7 @@ import (
 var bankTime = flag.Duration("bank", 3*time.Second, "how long each bank is open")
 
 const (
-	accounts = 16
+	accounts = 64
 	opening  = 1000 // the balance of each account
 	tellers  = 16
 )
