@@ -162,8 +162,8 @@ func Ended(e Event) bool {
 		return true
 	}
 	for _, candidate := range c.Candidates {
-		if candidate.FinishReason != "" {
-			return true
+		if r := candidate.FinishReason; r != "" && r != "FINISH_REASON_UNSPECIFIED" {
+			return true // what is not specified is a checkpoint, from which an SDK may continue
 		}
 	}
 	return c.PromptFeedback != nil && c.PromptFeedback.BlockReason != ""

@@ -10,8 +10,9 @@ import (
 	"time"
 )
 
-// guard is what the repeating transport makes its attempts with: of a stream it takes the attempt
-// to last until the first output, so that what fails before is repeated like any other failure.
+// guard is what the repeating transport makes its attempts with. An attempt at a generation lasts
+// until the answer is whole, or a stream has its first output, so that what fails before is repeated
+// like any other failure.
 type guard struct {
 	base          http.RoundTripper
 	output, ended func(Event) bool
@@ -32,8 +33,11 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 		return resp, nil
 	}
 	resp.Body = &idleBody{ReadCloser: resp.Body, limit: g.idle, ctx: ctx, cancel: cancel}
-	if !Generation(req) || !isStream(resp) {
+	switch {
+	case !Generation(req) || resp.StatusCode != http.StatusOK:
 		return resp, nil
+	case !isStream(resp):
+		return whole(resp)
 	}
 	w := &watch{output: g.output, ended: g.ended, body: resp.Body}
 	w.begin()
@@ -53,8 +57,31 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 func isStream(resp *http.Response) bool {
 	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	encoded := resp.Header.Get("Content-Encoding")
-	return resp.StatusCode == http.StatusOK && kind == "text/event-stream" &&
-		(encoded == "" || encoded == "identity")
+	return kind == "text/event-stream" && (encoded == "" || encoded == "identity")
+}
+
+// whole reads an answer in JSON before it is the caller's, who could not do much with half of it.
+// What is longer than 4 MiB is passed on as it comes.
+func whole(resp *http.Response) (*http.Response, error) {
+	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	if kind != "application/json" {
+		return resp, nil
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxHeld))
+	if err != nil {
+		_ = resp.Body.Close()
+		return nil, err
+	}
+	if len(body) < maxHeld {
+		_ = resp.Body.Close()
+		resp.Body = io.NopCloser(bytes.NewReader(body))
+		return resp, nil
+	}
+	resp.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bytes.NewReader(body), resp.Body), resp.Body}
+	return resp, nil
 }
 
 // refusal is the response that the provider would have given, had it known in time.

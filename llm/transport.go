@@ -15,7 +15,8 @@ import (
 // reads their errors, repeats generations and watches over streams. The zero Transport is ready. It
 // may be used by any number of goroutines; once in use its fields must not be changed.
 //
-// A stream of server-sent events that answers a generation is given to the caller once its first
+// An answer in JSON to a generation is read as a whole first, and repeated if it breaks off. A
+// stream of server-sent events that answers one is given to the caller once its first
 // output is there, and repeated if it fails before. An error that the provider sends by then
 // becomes a response with the status that belongs to it. After that nothing is repeated: an error
 // of the provider's reaches the caller as it is, and a stream that breaks, falls silent, or ends
@@ -41,7 +42,8 @@ type Transport struct {
 	Breakers *breaker.Group[string]
 
 	// FirstOutputTimeout is the time from an attempt's beginning to the first output of a stream,
-	// or to the header of any other response. 0 = none.
+	// to the end of an answer in JSON to a generation, or to the header of any other response.
+	// 0 = none.
 	FirstOutputTimeout time.Duration
 
 	// IdleTimeout is how long a response's body may be silent. The pings and comments that many

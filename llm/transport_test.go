@@ -152,6 +152,21 @@ func TestStreamsNotWatched(t *testing.T) {
 	})
 }
 
+func TestWholeAnswers(t *testing.T) {
+	good := failing(200, `{"choices": []}`)
+	big := `{"choices": [], "padding": "` + strings.Repeat("x", 5<<20) + `"}`
+	checkStreams(t, []streamRow{
+		{"good", "", []reply{good}, 1, 0, good.body, nil},
+		{"cut", "", []reply{failing(200, `{"cho`).with(io.ErrUnexpectedEOF), good}, 2, 0,
+			good.body, nil},
+		{"silence", "", []reply{failing(200, `{"cho`).with(errHang), good}, 2, 0, good.body, nil},
+		{"large", "", []reply{failing(200, big)}, 1, 0, big, nil},
+		{"large and cut", "", []reply{failing(200, big).with(errReset)}, 1, 0, big, errReset},
+		{"no generation", "/v1/files", []reply{failing(200, `{"cho`).with(errReset)}, 1, 0,
+			`{"cho`, errReset},
+	})
+}
+
 func TestStreamError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &service{replies: []reply{stream(hello)}}
@@ -287,7 +302,7 @@ func TestTransportLimits(t *testing.T) {
 	})
 	synctest.Test(t, func(t *testing.T) {
 		s := &service{replies: []reply{failing(200, "{").with(errHang)}}
-		_, _, err := post(t, &http.Client{Transport: &llm.Transport{Base: s}}, chatPath)
+		_, _, err := post(t, &http.Client{Transport: &llm.Transport{Base: s}}, "/v1/files")
 		if !fault.IsTimeout(err) || !strings.Contains(err.Error(), "no data for 5m0s") {
 			t.Errorf("a body that hangs: got %v, want no data for 5m0s", err)
 		}
