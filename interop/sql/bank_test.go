@@ -148,18 +148,23 @@ type ledger struct {
 	mu                  sync.Mutex
 	done, failed, doubt []transfer
 	example             error // of a failure
+	print               func(outcome string, m transfer)
 }
 
 func (l *ledger) report(m transfer, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	outcome := "done"
 	switch {
 	case err == nil:
 		l.done = append(l.done, m)
 	case errors.Is(err, reboundsql.ErrCommitUnknown):
-		l.doubt = append(l.doubt, m)
+		outcome, l.doubt = "doubt", append(l.doubt, m)
 	default:
-		l.failed, l.example = append(l.failed, m), err
+		outcome, l.failed, l.example = "failed", append(l.failed, m), err
+	}
+	if l.print != nil {
+		l.print(outcome, m)
 	}
 }
 
