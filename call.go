@@ -56,7 +56,7 @@ func loop[T any](c *call, fn func(context.Context) (T, error), v T) (T, error) {
 		if c.ctx.Err() != nil {
 			return v, c.stop(Canceled, context.Cause(c.ctx))
 		}
-		next, err := through(c, c.p.Gates, fn)
+		next, err := attempt(c, fn)
 		if c.refusal != nil {
 			return v, c.stop(c.reason, c.refusal)
 		}
@@ -69,6 +69,17 @@ func loop[T any](c *call, fn func(context.Context) (T, error), v T) (T, error) {
 			return v, stop
 		}
 	}
+}
+
+// attempt makes one attempt: it calls fn behind whatever stands around it.
+func attempt[T any](c *call, fn func(context.Context) (T, error)) (v T, err error) {
+	if c.p.Breaker != nil || len(c.p.Gates) > 0 || c.p.AttemptTimeout > 0 {
+		return through(c, c.p.Gates, fn)
+	}
+	c.attempt++
+	v, err = fn(c.ctx)
+	c.judge(err, false)
+	return v, err
 }
 
 // through makes one attempt behind the gates given, the breaker last. It calls itself for each
@@ -158,33 +169,34 @@ func (c *call) failed(err error) error {
 			return c.stop(Invalid, invalid)
 		}
 	}
-	d := c.p.Decide(c.state(), c.fault)
+	s := State{Attempt: c.attempt, Prev: c.prev, U: rand.Float64()}
+	c.clock(&s)
+	d := c.p.decide(&s, &c.fault)
 	if !d.Retry {
 		return c.stop(d.Reason, c.cause(d.Reason))
 	}
-	if refusal := c.p.TakeRetry(c.fault); refusal != nil {
+	if refusal := c.p.takeRetry(c.fault.After); refusal != nil {
 		return c.stop(OutOfBudget, refusal)
 	}
 	if c.p.Observe != nil {
 		c.event(Event{Kind: Retrying, Fault: c.fault, Err: err, Delay: d.Delay})
 	}
 	if !wait(c.ctx, d.Delay) {
-		c.p.returnRetry(c.fault)
+		c.p.returnRetry(c.fault.After)
 		return c.stop(Canceled, context.Cause(c.ctx))
 	}
 	c.prev = d.Delay
 	return nil
 }
 
-func (c *call) state() State {
-	s := State{Attempt: c.attempt, Prev: c.prev, U: rand.Float64()}
+// clock adds what the clock says to a state, if anything depends on it.
+func (c *call) clock(s *State) {
 	if c.p.MaxElapsed > 0 {
 		s.Elapsed = c.elapsed()
 	}
 	if deadline, ok := c.ctx.Deadline(); ok {
 		s.Left = max(time.Until(deadline), 1)
 	}
-	return s
 }
 
 // cause is what ended the call from outside, for a reason that Decide gave.

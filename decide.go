@@ -34,6 +34,10 @@ func (p *Policy) Decide(s State, f fault.Fault) Decision {
 	if p == nil {
 		p = &shared
 	}
+	return p.decide(&s, &f)
+}
+
+func (p *Policy) decide(s *State, f *fault.Fault) Decision {
 	if reason := p.refuse(s, f); reason != "" {
 		return Decision{Reason: reason}
 	}
@@ -48,7 +52,7 @@ func (p *Policy) Decide(s State, f fault.Fault) Decision {
 }
 
 // refuse returns why another attempt is out of the question however short the wait, or "".
-func (p *Policy) refuse(s State, f fault.Fault) Reason {
+func (p *Policy) refuse(s *State, f *fault.Fault) Reason {
 	limit := p.attempts()
 	switch {
 	case limit < Unlimited:
@@ -70,9 +74,9 @@ func (p *Policy) refuse(s State, f fault.Fault) Reason {
 }
 
 // retryable reports whether f is worth another attempt. A mark on the error outranks RetryIf.
-func (p *Policy) retryable(f fault.Fault) bool {
+func (p *Policy) retryable(f *fault.Fault) bool {
 	if p.RetryIf != nil && !fault.Marked(f.Err) {
-		return p.RetryIf(f)
+		return p.RetryIf(*f)
 	}
 	return f.Kind != fault.None && f.Kind != fault.Permanent
 }
@@ -87,7 +91,7 @@ func (p *Policy) maxRetryAfter() time.Duration {
 // delay is the wait after a failure. One that the server asked for is a floor, and jitter on top
 // of it goes upward only, by up to a quarter: an exact wait would bring all its clients back in
 // the same instant.
-func (p *Policy) delay(s State, f fault.Fault) time.Duration {
+func (p *Policy) delay(s *State, f *fault.Fault) time.Duration {
 	d := p.backoff(s, f.Kind)
 	if f.After <= 0 {
 		return d
@@ -99,7 +103,7 @@ func (p *Policy) delay(s State, f fault.Fault) time.Duration {
 	return max(d, f.After)
 }
 
-func (p *Policy) backoff(s State, k fault.Kind) time.Duration {
+func (p *Policy) backoff(s *State, k fault.Kind) time.Duration {
 	b, times := p.Backoff, 1.0
 	if k == fault.RateLimited || k == fault.Overloaded {
 		if p.Throttled != nil {
@@ -136,7 +140,7 @@ func (p *Policy) Schedule(n int) []time.Duration {
 	var waits []time.Duration
 	var prev time.Duration
 	for i := range max(n, 0) {
-		prev = p.backoff(State{Attempt: i + 1, Prev: prev, U: -1}, fault.Transient)
+		prev = p.backoff(&State{Attempt: i + 1, Prev: prev, U: -1}, fault.Transient)
 		waits = append(waits, prev)
 	}
 	return waits

@@ -13,14 +13,15 @@ func (c *call) judge(err error, timedOut bool) {
 		c.result = fault.OK
 		return
 	}
-	f := c.p.Fault(c.ctx, err)
+	f := &c.fault
+	c.p.read(f, c.ctx, err)
 	if timedOut && f.Kind != fault.Canceled && !fault.Marked(err) {
 		f.Kind = fault.Transient
 		if !fault.IsTimeout(err) {
 			f.Err = &timeoutError{err}
 		}
 	}
-	c.fault, c.result = f, fault.Failed
+	c.result = fault.Failed
 	c.late = f.Kind == fault.Canceled && errors.Is(c.ctx.Err(), context.DeadlineExceeded)
 }
 
@@ -40,25 +41,34 @@ func (c *call) outcome() fault.Outcome {
 // Fault says what err means as the outcome of an attempt made under ctx: what p.Classify makes of
 // it, marks, and the end of the caller's own context, which alone makes a failure Canceled. It is
 // for loops that are not Do. A nil error is the zero Fault.
-func (p *Policy) Fault(ctx context.Context, err error) fault.Fault {
+func (p *Policy) Fault(ctx context.Context, err error) (f fault.Fault) {
 	if err == nil {
-		return fault.Fault{}
+		return f
 	}
-	var f fault.Fault
-	if p == nil || p.Classify == nil {
-		f = fault.Of(err)
+	if p == nil {
+		p = &shared
+	}
+	p.read(&f, ctx, err)
+	return f
+}
+
+// read is Fault for an error that is not nil. It fills in f: a Fault is large, and handed on by
+// value it cost a failure more time than the wait's arithmetic.
+func (p *Policy) read(f *fault.Fault, ctx context.Context, err error) {
+	if p.Classify == nil {
+		*f = fault.Of(err)
 	} else {
-		f = fault.Settle(p.Classify(err), err)
+		*f = fault.Settle(p.Classify(err), err)
 	}
-	switch {
-	case ctx.Err() == nil && f.Kind == fault.Canceled:
-		f.Kind = fault.Transient // something else was canceled, not this call
-	case ctx.Err() == nil, f.Kind == fault.None:
-	case f.Kind == fault.Permanent && fault.Marked(err):
-	default:
+	if ctx.Err() == nil {
+		if f.Kind == fault.Canceled {
+			f.Kind = fault.Transient // something else was canceled, not this call
+		}
+		return
+	}
+	if f.Kind != fault.None && (f.Kind != fault.Permanent || !fault.Marked(err)) {
 		f.Kind = fault.Canceled
 	}
-	return f
 }
 
 // timeoutError is a failure of an attempt whose own time was up, where the error does not say so.

@@ -123,6 +123,19 @@ func (p *Policy) Validate() error {
 		return fmt.Errorf("rebound: Policy.Attempts is %d: want 1 or more, 0 for %d, "+
 			"or rebound.Unlimited", p.Attempts, defaultAttempts)
 	}
+	if p.MaxElapsed|p.AttemptTimeout|p.MaxRetryAfter < 0 {
+		return p.negative()
+	}
+	if p.MaxElapsed > 0 && p.AttemptTimeout > p.MaxElapsed {
+		return fmt.Errorf("rebound: Policy.AttemptTimeout is %v, which is more than the %v of "+
+			"MaxElapsed: want at most that", p.AttemptTimeout, p.MaxElapsed)
+	}
+	return p.validateParts()
+}
+
+// negative names the first duration that is below zero. It is apart, because Validate runs after
+// every first failure.
+func (p *Policy) negative() error {
 	for _, d := range []struct {
 		field string
 		value time.Duration
@@ -136,11 +149,7 @@ func (p *Policy) Validate() error {
 				"or 0 for the default", d.field, d.value)
 		}
 	}
-	if p.MaxElapsed > 0 && p.AttemptTimeout > p.MaxElapsed {
-		return fmt.Errorf("rebound: Policy.AttemptTimeout is %v, which is more than the %v of "+
-			"MaxElapsed: want at most that", p.AttemptTimeout, p.MaxElapsed)
-	}
-	return p.validateParts()
+	return nil
 }
 
 func (p *Policy) validateParts() error {
@@ -151,13 +160,13 @@ func (p *Policy) validateParts() error {
 		return err
 	}
 	if p.Budget != nil {
-		if err := validate("Budget", p.Budget); err != nil {
-			return err
+		if err := p.Budget.Validate(); err != nil {
+			return invalid("Budget", err)
 		}
 	}
 	if p.Breaker != nil {
-		if err := validate("Breaker", p.Breaker); err != nil {
-			return err
+		if err := p.Breaker.Validate(); err != nil {
+			return invalid("Breaker", err)
 		}
 	}
 	for i, g := range p.Gates {
@@ -168,14 +177,18 @@ func (p *Policy) validateParts() error {
 	return nil
 }
 
-// validate asks a part of a policy for its own opinion, if it has one.
-func validate(field string, part any) error {
-	if v, ok := part.(interface{ Validate() error }); ok {
+// validate asks a backoff for its own opinion, if it has one.
+func validate(field string, b backoff.Backoff) error {
+	if v, ok := b.(interface{ Validate() error }); ok {
 		if err := v.Validate(); err != nil {
-			return fmt.Errorf("rebound: Policy.%s: %w", field, err)
+			return invalid(field, err)
 		}
 	}
 	return nil
+}
+
+func invalid(field string, err error) error {
+	return fmt.Errorf("rebound: Policy.%s: %w", field, err)
 }
 
 // attempts is the number of attempts allowed, or Unlimited.
@@ -192,17 +205,19 @@ func (p *Policy) attempts() int {
 //
 // TakeRetry and [Policy.Success] are for loops that are not Do and go by Decide; such a loop asks
 // before it waits.
-func (p *Policy) TakeRetry(f fault.Fault) error {
+func (p *Policy) TakeRetry(f fault.Fault) error { return p.takeRetry(f.After) }
+
+func (p *Policy) takeRetry(after time.Duration) error {
 	b := p.budget()
-	if b == nil || f.After > 0 || b.Take() {
+	if b == nil || after > 0 || b.Take() {
 		return nil
 	}
 	return b.Refused()
 }
 
 // returnRetry gives back what TakeRetry took for a retry that did not take place.
-func (p *Policy) returnRetry(f fault.Fault) {
-	if b := p.budget(); b != nil && f.After <= 0 {
+func (p *Policy) returnRetry(after time.Duration) {
+	if b := p.budget(); b != nil && after <= 0 {
 		b.Return()
 	}
 }

@@ -18,7 +18,7 @@ var (
 // phrases are errors that have no type of their own. Those of packages that would have to be
 // imported to compare them, and those that are not exported at all, can be told in no other way.
 // A star stands for any text. The first match decides.
-var phrases = compiled([]phrase{
+var phrases = compiled([]meaning{
 	{"context canceled", finding{rank: fact, kind: Canceled}},
 	{"EOF", cut},
 	{"unexpected EOF", cut},
@@ -69,19 +69,27 @@ var phrases = compiled([]phrase{
 	{"x509: *", misuse},
 })
 
-// phrase is the meaning of a text.
-type phrase struct {
+// meaning is what a text that fits the pattern means.
+type meaning struct {
 	pattern string
 	finding
 }
 
+// phrase is a meaning with its pattern cut at the first star.
+type phrase struct {
+	start, rest string
+	star        bool
+	finding
+}
+
 // compiled sorts phrases by their first byte, which almost no other error begins with.
-func compiled(all []phrase) (by [128][]phrase) {
-	for _, p := range all {
-		start, _, _ := strings.Cut(p.pattern, "*")
-		start, _, _ = strings.Cut(start, `"`)
+func compiled(all []meaning) (by [128][]phrase) {
+	for _, m := range all {
+		p := phrase{finding: m.finding}
+		p.start, p.rest, p.star = strings.Cut(m.pattern, "*")
+		start, _, _ := strings.Cut(p.start, `"`)
 		p.detail = strings.TrimRight(start, " :.")
-		by[p.pattern[0]] = append(by[p.pattern[0]], p)
+		by[m.pattern[0]] = append(by[m.pattern[0]], p)
 	}
 	return by
 }
@@ -108,27 +116,30 @@ func phraseIn(text string) *phrase {
 	}
 	candidates := phrases[text[0]]
 	for i := range candidates {
-		if matches(candidates[i].pattern, text) {
-			return &candidates[i]
+		p := &candidates[i]
+		if after, ok := strings.CutPrefix(text, p.start); ok && p.goesOn(after) {
+			return p
 		}
 	}
 	return nil
 }
 
-// matches reports whether text is what pattern says. It takes the first place at which each part
-// between two stars is found, which is never wrong.
-func matches(pattern, text string) bool {
-	part, rest, star := strings.Cut(pattern, "*")
-	if !star {
-		return text == pattern
+// goesOn reports whether what follows the start of the pattern in a text is what the pattern says.
+// It takes the first place at which each part between two stars is found, which is never wrong.
+func (p *phrase) goesOn(text string) bool {
+	if !p.star {
+		return text == ""
 	}
-	text, ok := strings.CutPrefix(text, part)
-	for ok && star {
-		part, rest, star = strings.Cut(rest, "*")
+	rest := p.rest
+	for {
+		part, more, star := strings.Cut(rest, "*")
 		if !star {
 			return strings.HasSuffix(text, part)
 		}
-		_, text, ok = strings.Cut(text, part)
+		_, after, found := strings.Cut(text, part)
+		if !found {
+			return false
+		}
+		text, rest = after, more
 	}
-	return false
 }
