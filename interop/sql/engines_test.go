@@ -42,6 +42,11 @@ func (d *daemon) postgres(addr string) string {
 	return "postgres://postgres@" + addr + "/postgres?sslmode=disable"
 }
 
+// overSocket is a DSN of the server's socket.
+func (d *daemon) overSocket() string {
+	return fmt.Sprintf("postgres://postgres@/postgres?host=%s&port=%d&sslmode=disable", d.dir, d.port)
+}
+
 // startMariaDB starts a MariaDB server of the test's own.
 func startMariaDB(t testing.TB) *daemon {
 	t.Helper()
