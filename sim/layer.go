@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
-	"syscall"
 	"time"
 
 	"github.com/rebound-go/rebound"
@@ -84,9 +82,8 @@ func causeErrors(windows []Window) []error {
 	errs := []error{
 		served:  nil,
 		expired: context.DeadlineExceeded,
-		refused: &net.OpError{
-			Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED),
-		},
+		// Not every platform has a syscall.ECONNREFUSED.
+		refused:  &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")},
 		full:     answer{fault.Overloaded, fault.NotDone, 0, "status 503"},
 		failed:   answer{fault.Transient, fault.MaybeDone, 0, "status 500"},
 		conflict: answer{fault.Transient, fault.NotDone, 0, "conflict"},

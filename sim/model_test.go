@@ -8,6 +8,7 @@ import (
 	"github.com/rebound-go/rebound/backoff"
 	"github.com/rebound-go/rebound/breaker"
 	"github.com/rebound-go/rebound/budget"
+	"github.com/rebound-go/rebound/fault"
 )
 
 const ms = time.Millisecond
@@ -244,5 +245,33 @@ func TestShortQueue(t *testing.T) {
 	r := play(t, s, &rebound.Policy{Attempts: 4, Budget: budget.Unlimited})
 	if !r.Recovered {
 		t.Errorf("not recovered, with a goodput of %.3f at the end", goodput(r))
+	}
+}
+
+// TestFaults: failures look to a policy like those of a real server.
+func TestFaults(t *testing.T) {
+	l := newLayer(&rebound.Policy{}, 1, 0, causeErrors([]Window{{RetryAfter: time.Minute}}))
+	for c, want := range map[cause]fault.Fault{
+		served:    {},
+		expired:   {Kind: fault.Transient},
+		refused:   {Kind: fault.Transient, Sent: fault.NotSent},
+		full:      {Kind: fault.Overloaded, Sent: fault.NotDone},
+		failed:    {Kind: fault.Transient},
+		conflict:  {Kind: fault.Transient, Sent: fault.NotDone},
+		throttled: {Kind: fault.RateLimited, Sent: fault.NotDone, After: time.Minute},
+	} {
+		got := l.faults[c]
+		if c != served && got.Err == nil {
+			t.Errorf("cause %d: the fault has no error", c)
+		}
+		if got.Detail, got.Err = "", nil; got != want {
+			t.Errorf("cause %d: got %+v, want %+v", c, got, want)
+		}
+	}
+	if !fault.IsConnection(l.errs[refused]) || !fault.IsTimeout(l.errs[expired]) {
+		t.Error("a refused connection or a timeout is not known as such")
+	}
+	if l.ended.Kind != fault.Canceled {
+		t.Errorf("the end of a call's context: got %v, want canceled", l.ended.Kind)
 	}
 }

@@ -2,6 +2,6 @@
 
 package sim
 
-// slow is how many times smaller the largest tests must be for the race detector, and loose how many
-// times wider that makes their tolerances.
+// slow is how many times smaller the largest tests must be for the race detector, and loose how
+// many times wider that makes their tolerances.
 const slow, loose = 10, 3
