@@ -74,14 +74,14 @@ func (c *call) prepare(ctx context.Context) {
 	if c.timeout > 0 && c.policy.MaxElapsed > 0 {
 		c.begun = time.Now()
 	}
-	if !c.once && !traced && !c.mint {
-		return
-	}
-	if traced {
+	switch {
+	case traced:
 		c.rec = &record{Context: ctx}
-		ctx = c.rec.traced()
+		c.rec.req = *c.req.WithContext(c.rec.traced())
+		c.out = &c.rec.req
+	case c.once || c.mint:
+		c.out = c.req.WithContext(ctx)
 	}
-	c.out = c.req.WithContext(ctx)
 	if c.mint {
 		c.out.Header = withKey(c.req.Header)
 	}

@@ -44,6 +44,7 @@ type record struct {
 	call  Call
 	waits [4]time.Duration // room for the first of call.Waits
 	resp  *http.Response   // that the call ended with; others may come to share the context
+	req   http.Request     // one with the record in its context, to be allocated at once
 
 	asked, conns, sent atomic.Int32 // what the trace heard in this attempt
 }
@@ -85,13 +86,18 @@ func (c *call) tell(resp *http.Response, e *rebound.Error) {
 	if c.rec == nil {
 		c.rec = &record{Context: c.req.Context()}
 	}
-	c.rec.resp, c.rec.call.Attempts = resp, c.n+c.resent
+	r := c.rec
+	r.resp, r.call.Attempts = resp, c.n+c.resent
 	if e != nil {
-		c.rec.call.Err = e
+		r.call.Err = e
 	}
-	if recordOf(resp) != c.rec {
-		resp.Request = c.out.WithContext(c.rec)
+	if recordOf(resp) == r {
+		return
 	}
+	if c.out != &r.req {
+		r.req = *c.out.WithContext(r)
+	}
+	resp.Request = &r.req
 }
 
 // deaf is how many responses a Base may give before it is no longer traced, if until then it has

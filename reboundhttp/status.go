@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -85,15 +86,47 @@ func answered(resp *http.Response, now time.Time) fault.Fault {
 			return e.DescribeFault()
 		}
 	}
-	f := fault.Response(resp.StatusCode, resp.Header, now)
+	f := meaning(resp, now)
 	switch {
 	case f.Kind == fault.None:
 	case f.Kind == fault.RateLimited:
 		f.After, _ = RetryAfter(resp.Header, now)
-	default:
+	case f.After > 0:
 		f.After, _ = asked(resp.Header, now)
 	}
 	return f
+}
+
+// meaning is fault.Response without the text it makes: most responses have none of the headers that
+// it reads, and differ in nothing but their status.
+func meaning(resp *http.Response, now time.Time) fault.Fault {
+	i := resp.StatusCode - 400
+	if i < 0 || i >= len(statuses) || speaks(resp.Header) {
+		return fault.Response(resp.StatusCode, resp.Header, now)
+	}
+	f := statuses[i].Load()
+	if f == nil {
+		plain := fault.Status(resp.StatusCode)
+		f = &plain
+		statuses[i].Store(f)
+	}
+	return *f
+}
+
+// statuses are the faults of the statuses from 400 on, once they were seen.
+var statuses [200]atomic.Pointer[fault.Fault]
+
+// speaks reports whether there is a header that says more than the status.
+func speaks(h http.Header) bool {
+	for _, name := range [...]string{
+		"Retry-After", "Retry-After-Ms", "X-Amz-Retry-After",
+		"X-Should-Retry", "Stripe-Should-Retry",
+	} {
+		if _, ok := h[name]; ok {
+			return true
+		}
+	}
+	return false
 }
 
 // final is h with the word for SDKs above not to repeat the request. It is a copy, because a Base
