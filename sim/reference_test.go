@@ -221,7 +221,7 @@ func TestQueues(t *testing.T) {
 	}{{1, 0.5}, {5, 3}, {10, 10}, {50, 45}} {
 		t.Run(fmt.Sprintf("M/M/%d/%[1]d at %v", c.workers, c.offered), func(t *testing.T) {
 			r := play(t, Scenario{
-				Duration: time.Duration(2e4 / c.offered / slow * 1e9), Clients: Clients{Rate: 100 * c.offered},
+				Duration: time.Duration(1e4 / c.offered / slow * 1e9), Clients: Clients{Rate: 100 * c.offered},
 				Server: Server{
 					Workers: c.workers, Queue: -1, Service: Dist{Mean: 10 * time.Millisecond},
 				},
