@@ -1,0 +1,172 @@
+//go:build linux
+
+package sql_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/reboundsql"
+)
+
+// The snippets of docs/sql.md.
+
+var bankPolicy = &rebound.Policy{Name: "bank", Attempts: 5}
+
+// demoDB is a database for an example: two accounts, and what was moved between them.
+func demoDB() *sql.DB {
+	db, err := sql.Open("sqlite", "file::memory:")
+	if err != nil {
+		panic(err)
+	}
+	db.SetMaxOpenConns(1)
+	for _, s := range []string{
+		"CREATE TABLE accounts (id INT PRIMARY KEY, balance INT)",
+		"INSERT INTO accounts VALUES (1, 100), (2, 0)",
+		"CREATE TABLE transfers (key TEXT PRIMARY KEY, amount INT)",
+	} {
+		if _, err := db.Exec(s); err != nil {
+			panic(err)
+		}
+	}
+	return db
+}
+
+var errPoor = errors.New("not enough money")
+
+// withdraw takes money from the first account and gives it to the second.
+func withdraw(ctx context.Context, db *sql.DB, amount int) error {
+	return reboundsql.InTx(ctx, db, bankPolicy, func(ctx context.Context, tx *sql.Tx) error {
+		balance := 0
+		row := tx.QueryRowContext(ctx, "SELECT balance FROM accounts WHERE id = 1")
+		if err := row.Scan(&balance); err != nil {
+			return err
+		}
+		if balance < amount {
+			return rebound.Permanent(errPoor)
+		}
+		const move = "UPDATE accounts SET balance = balance + ? WHERE id = ?"
+		if _, err := tx.ExecContext(ctx, move, -amount, 1); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, move, amount, 2)
+		return err
+	})
+}
+
+func Example() {
+	db := demoDB()
+	defer db.Close()
+	fmt.Println(withdraw(context.Background(), db, 70))
+	fmt.Println(errors.Is(withdraw(context.Background(), db, 70), errPoor))
+	// Output:
+	// <nil>
+	// true
+}
+
+// Queries is what sqlc generates.
+type Queries struct{ db dbtx }
+
+type dbtx interface {
+	ExecContext(context.Context, string, ...any) (sql.Result, error)
+	QueryRowContext(context.Context, string, ...any) *sql.Row
+}
+
+func New(db dbtx) *Queries { return &Queries{db} }
+
+func (q *Queries) AddToBalance(ctx context.Context, amount, id int) error {
+	_, err := q.db.ExecContext(ctx,
+		"UPDATE accounts SET balance = balance + ? WHERE id = ?", amount, id)
+	return err
+}
+
+func Example_sqlc() {
+	db := demoDB()
+	defer db.Close()
+	ctx := context.Background()
+
+	err := reboundsql.InTx(ctx, db, bankPolicy, func(ctx context.Context, tx *sql.Tx) error {
+		q := New(tx)
+		if err := q.AddToBalance(ctx, -70, 1); err != nil {
+			return err
+		}
+		return q.AddToBalance(ctx, 70, 2)
+	})
+	fmt.Println(err)
+	// Output: <nil>
+}
+
+func Example_inDoubt() {
+	db := demoDB()
+	defer db.Close()
+	ctx := context.Background()
+
+	const key = "order-4711" // chosen by whoever asks for the transfer, before the first attempt
+	o := reboundsql.Options{
+		Applied: func(ctx context.Context) (bool, error) {
+			n := 0
+			row := db.QueryRowContext(ctx, "SELECT count(*) FROM transfers WHERE key = ?", key)
+			err := row.Scan(&n)
+			return n > 0, err
+		},
+	}
+	err := reboundsql.InTxOptions(ctx, db, o, bankPolicy, func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, "INSERT INTO transfers VALUES (?, 70)", key)
+		return err
+	})
+	if errors.Is(err, reboundsql.ErrCommitUnknown) {
+		fmt.Println("the database could not be asked: put the order aside")
+	}
+	fmt.Println(err)
+	// Output: <nil>
+}
+
+func Example_statements() {
+	db := demoDB()
+	defer db.Close()
+	ctx := context.Background()
+
+	_, err := reboundsql.DoIdempotent(ctx, db, bankPolicy,
+		"UPDATE accounts SET balance = 0 WHERE id = 2")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	scan := func(rows *sql.Rows) (balance int, err error) { return balance, rows.Scan(&balance) }
+	balances, err := reboundsql.Query(ctx, db, bankPolicy, scan,
+		"SELECT balance FROM accounts ORDER BY id")
+	fmt.Println(balances, err)
+	// Output: [100 0] <nil>
+}
+
+func TestPgxPool(t *testing.T) {
+	ctx := t.Context()
+	pool, err := pgxpool.New(ctx, startPostgres(t).overSocket())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	_, err = pool.Exec(ctx, "CREATE TABLE transfers (key TEXT PRIMARY KEY, amount INT)")
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	begin := func(ctx context.Context) (pgx.Tx, error) {
+		return pool.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.Serializable})
+	}
+	o := reboundsql.Options{Reset: pool.Reset}
+	err = reboundsql.InTxOf(ctx, begin, o, bankPolicy, func(ctx context.Context, tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, "INSERT INTO transfers VALUES ($1, $2)", "order-4711", 70)
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
