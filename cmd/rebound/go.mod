@@ -7,6 +7,7 @@ require (
 	github.com/rebound-go/rebound v0.0.0
 	github.com/spf13/cobra v1.10.2
 	github.com/spf13/pflag v1.0.9
+	golang.org/x/sys v0.37.0
 )
 
 require github.com/inconshreveable/mousetrap v1.1.0 // indirect

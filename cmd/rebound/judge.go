@@ -1,0 +1,156 @@
+package main
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync/atomic"
+
+	"github.com/rebound-go/rebound/cmd/rebound/process"
+)
+
+// verdict is what follows an attempt.
+type verdict int
+
+const (
+	works verdict = iota // it has succeeded
+	again                // it has failed, and another one may do better
+	never                // it has failed, and so would others
+)
+
+// judge tells whether an attempt has succeeded, and whether another one is worth it.
+type judge struct {
+	on, notOn             ends
+	onOutput, notOnOutput pattern
+}
+
+// reads reports whether the output matters.
+func (j *judge) reads() bool { return j.onOutput.re != nil || j.notOnOutput.re != nil }
+
+// watch is called with every line of output.
+func (j *judge) watch(line []byte) {
+	j.onOutput.look(line)
+	j.notOnOutput.look(line)
+}
+
+// reset forgets the output of the attempt before.
+func (j *judge) reset() {
+	j.onOutput.seen.Store(nil)
+	j.notOnOutput.seen.Store(nil)
+}
+
+// decide returns the verdict on an attempt, and in words how it ended.
+func (j *judge) decide(res process.Result) (verdict, string) {
+	ended := res.String()
+	if line := j.notOnOutput.seen.Load(); line != nil {
+		return never, fmt.Sprintf("%s, output %q", ended, *line)
+	}
+	if line := j.onOutput.seen.Load(); line != nil {
+		return again, fmt.Sprintf("%s, output %q", ended, *line)
+	}
+	if res.Code == 0 {
+		return works, ended
+	}
+	choosy := j.on.text != "" || j.onOutput.re != nil
+	hopeless := res.Err != nil || res.Cut == nil && res.Signal == 0 &&
+		(res.Code == process.CannotRun || res.Code == process.NotFound)
+	switch {
+	case j.notOn.has(res):
+		return never, ended
+	case j.on.has(res):
+		return again, ended
+	case choosy, hopeless:
+		return never, ended
+	}
+	return again, ended
+}
+
+// ends is a list of ways to fail: exit codes, signals, a timeout.
+type ends struct {
+	text    string
+	spans   [][2]int // of exit codes; a signal n is 128 + n
+	timeout bool
+}
+
+// Set reads a list such as 75,100-110,SIGKILL,timeout. Several lists add up.
+func (e *ends) Set(text string) error {
+	for _, word := range strings.Split(text, ",") {
+		low, high, ok := span(word)
+		switch {
+		case word == "timeout":
+			e.timeout = true
+		case ok:
+			e.spans = append(e.spans, [2]int{low, high})
+		default:
+			return fmt.Errorf("%q is no way to fail: want an exit code from 1 to 255, a range such "+
+				"as 100-110, a signal such as SIGKILL, or timeout", word)
+		}
+	}
+	e.text = strings.TrimPrefix(e.text+","+text, ",")
+	return nil
+}
+
+// span reads an exit code, a range of them, or a signal.
+func span(word string) (low, high int, ok bool) {
+	if sig := process.ByName(strings.ToUpper(word)); sig != 0 {
+		code := process.SignalBase + int(sig)
+		return code, code, true
+	}
+	from, to, isRange := strings.Cut(word, "-")
+	if !isRange {
+		to = from
+	}
+	low, err := strconv.Atoi(from)
+	high, err2 := strconv.Atoi(to)
+	return low, high, err == nil && err2 == nil && low >= 1 && low <= high && high <= 255
+}
+
+func (e *ends) String() string { return e.text }
+
+// Type is what the help calls the value.
+func (e *ends) Type() string { return "list" }
+
+// has reports whether an attempt ended in one of the ways. One that was cut short did so in none
+// but timeout, whatever its exit code.
+func (e *ends) has(res process.Result) bool {
+	if res.Cut != nil {
+		return e.timeout
+	}
+	for _, s := range e.spans {
+		if s[0] <= res.Code && res.Code <= s[1] {
+			return true
+		}
+	}
+	return false
+}
+
+// pattern is a regular expression, and the first line that matched it.
+type pattern struct {
+	re   *regexp.Regexp
+	seen atomic.Pointer[string]
+}
+
+func (p *pattern) look(line []byte) {
+	if p.re != nil && p.seen.Load() == nil && p.re.Match(line) {
+		const most = 200
+		text := strings.ToValidUTF8(string(line[:min(len(line), most)]), "")
+		p.seen.CompareAndSwap(nil, &text)
+	}
+}
+
+// Set compiles the expression.
+func (p *pattern) Set(text string) (err error) {
+	p.re, err = regexp.Compile(text)
+	return err
+}
+
+func (p *pattern) String() string {
+	if p.re == nil {
+		return ""
+	}
+	return p.re.String()
+}
+
+// Type is what the help calls the value.
+func (p *pattern) Type() string { return "regexp" }

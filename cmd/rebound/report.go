@@ -1,0 +1,66 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"time"
+
+	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/cmd/rebound/process"
+)
+
+// report is what --report json prints.
+type report struct {
+	Command   []string        `json:"command"`
+	Policy    string          `json:"policy"`
+	Succeeded bool            `json:"succeeded"`
+	Reason    rebound.Reason  `json:"reason,omitempty"` // why there was no further attempt
+	ExitCode  int             `json:"exit_code"`        // that rebound exits with
+	Elapsed   float64         `json:"elapsed_seconds"`
+	Attempts  []attemptReport `json:"attempts"`
+}
+
+// attemptReport is one attempt.
+type attemptReport struct {
+	Attempt  int     `json:"attempt"`
+	ExitCode int     `json:"exit_code"`
+	Ended    string  `json:"ended"` // in words
+	TimedOut bool    `json:"timed_out,omitempty"`
+	Signal   string  `json:"signal,omitempty"` // that killed it
+	Took     float64 `json:"took_seconds"`
+	Wait     float64 `json:"wait_seconds"` // that followed
+}
+
+func (r *report) add(n int, res process.Result, v verdict, why string) {
+	a := attemptReport{Attempt: n, ExitCode: res.Code, Ended: why, Took: res.Took.Seconds()}
+	a.TimedOut = res.Cut != nil && !errors.As(res.Cut, new(process.Stop))
+	if res.Signal != 0 {
+		a.Signal = process.Name(res.Signal)
+	}
+	r.Attempts = append(r.Attempts, a)
+	r.Succeeded = v == works
+}
+
+// wait notes the wait after the last attempt.
+func (r *report) wait(d time.Duration) { r.Attempts[len(r.Attempts)-1].Wait = d.Seconds() }
+
+// tell prints the report, if one is wanted.
+func (j *job) tell(err error, code int, elapsed time.Duration) error {
+	if !j.reporting {
+		return nil
+	}
+	r := &j.report
+	r.ExitCode, r.Elapsed = code, elapsed.Seconds()
+	var stopped *rebound.Error
+	if errors.As(err, &stopped) {
+		r.Reason = stopped.Reason
+	}
+	if j.reportTo == "" {
+		return writeJSON(j.stderr, r)
+	}
+	f, err := os.Create(j.reportTo)
+	if err != nil {
+		return err
+	}
+	return errors.Join(writeJSON(f, r), f.Close())
+}

@@ -1,0 +1,171 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rebound-go/rebound/cmd/rebound/process"
+)
+
+const runHelp = `Run a command until it works.
+
+The command is run as it stands, without a shell, in a group of processes of its own. An attempt
+that fails, or whose time is up, leaves nothing running. SIGTERM, SIGINT, SIGHUP and SIGQUIT are
+handed to the command and end the run, a second one at once; other signals are handed on.
+
+Which failures are worth another attempt is for --on, --not-on and their twins for output to say;
+what the policy retries does not matter, the rest of it does. --on and --not-on take exit codes,
+ranges of them, signals that killed the command, and timeout: --on 75,100-110,SIGKILL,timeout. If
+there is any --on or --on-output, one of them must fit; else all failures do but 126 and 127. A line
+of output that fits --on-output makes a failure of an attempt that exits with 0, too.
+
+Every attempt reads the same standard input from the beginning. It has REBOUND_ATTEMPT (1, 2, 3, …),
+REBOUND_ATTEMPTS (how many at most, 0 = no limit) and, from the second on, REBOUND_PREVIOUS_EXIT in
+its environment.
+
+Nothing is printed when the first attempt succeeds, and what is printed goes to stderr.
+
+Exit code: that of the last attempt, or 1 if that exited with 0 but its output was refused
+  124    the last attempt, or all of them, took too long
+  125    rebound itself failed
+  126    the command cannot be run
+  127    there is no such command
+  128+n  the last attempt, or rebound, was ended by signal n`
+
+// runFlags are the flags of `rebound run` beside those of the policy.
+type runFlags struct {
+	policy policyFlags
+	judge  judge
+
+	output, stdin string
+	killAfter     time.Duration
+	foreground    bool
+	quiet         bool
+	report        string
+	reportTo      string
+}
+
+func newRun() *cobra.Command {
+	var flags runFlags
+	c := &cobra.Command{
+		Use:   "run [flags] -- command [argument]...",
+		Short: "Run a command until it works",
+		Long:  runHelp,
+		Example: "  rebound run -- curl -fsS https://example.com/data.json\n" +
+			"  rebound run -n 5 -d 2s --attempt-timeout 30s --output hold -- make fetch > out\n" +
+			"  rebound run --on 75 --on-output 'connection reset' -- ./sync",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return ownError{errors.New("there is no command: want rebound run [flags] -- " +
+					"command [argument]...")}
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			j, err := flags.job(c, args)
+			if err != nil {
+				return ownError{err}
+			}
+			if code := j.run(); code != 0 {
+				return exited(code)
+			}
+			return nil
+		},
+	}
+	flags.register(c)
+	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return ownError{err} })
+	return c
+}
+
+func (f *runFlags) register(c *cobra.Command) {
+	f.policy.register(c)
+	s := c.Flags()
+	s.SetInterspersed(false)
+	s.Var(&f.judge.on, "on", "retry these: exit codes, signals, timeout")
+	s.Var(&f.judge.notOn, "not-on", "do not retry these")
+	s.Var(&f.judge.onOutput, "on-output", "retry if a line of output matches this expression")
+	s.Var(&f.judge.notOnOutput, "not-on-output", "do not retry if one matches this")
+	s.StringVar(&f.output, "output", "stream", "stdout: stream, or hold back all but the last one's")
+	s.StringVar(&f.stdin, "stdin", "auto", "auto, replay, inherit (attempts share it) or null")
+	s.DurationVar(&f.killAfter, "kill-after", 10*time.Second, "kill what a signal has not ended")
+	s.BoolVar(&f.foreground, "foreground", false, "leave the command the terminal, and no group")
+	s.BoolVarP(&f.quiet, "quiet", "q", false, "print nothing about failures")
+	s.StringVar(&f.report, "report", "", `"json" prints a report at the end`)
+	s.StringVar(&f.reportTo, "report-to", "", "file for the report (default stderr)")
+	complete(c, "output", []string{"stream", "hold"})
+	complete(c, "stdin", []string{"auto", "replay", "inherit", "null"})
+	complete(c, "report", []string{"json"})
+}
+
+// job makes what the flags and arguments describe, or says what is wrong with them.
+func (f *runFlags) job(c *cobra.Command, args []string) (*job, error) {
+	chosen, err := f.policy.choose()
+	if err != nil {
+		return nil, err
+	}
+	p, err := chosen.build()
+	if err != nil {
+		return nil, err
+	}
+	stdin, err := f.input(c.InOrStdin())
+	switch {
+	case err != nil:
+		return nil, err
+	case f.output != "stream" && f.output != "hold":
+		return nil, fmt.Errorf("--output is %q: want stream or hold", f.output)
+	case f.report != "" && f.report != "json":
+		return nil, fmt.Errorf("--report is %q: want json", f.report)
+	case f.reportTo != "" && f.report == "":
+		return nil, errors.New("--report-to is set: want --report json as well")
+	case f.killAfter < 0:
+		return nil, fmt.Errorf("--kill-after is %v: want 0 or more", f.killAfter)
+	}
+	j := &job{
+		policy: p, judge: &f.judge, stderr: c.ErrOrStderr(), quiet: f.quiet,
+		report: report{Command: args, Policy: p.Name}, reporting: f.report != "", reportTo: f.reportTo,
+		runner: process.Runner{
+			Args: args, Stdin: stdin, Stdout: c.OutOrStdout(), Stderr: c.ErrOrStderr(),
+			Hold: f.output == "hold", KillAfter: f.killAfter, Foreground: f.foreground,
+		},
+	}
+	if f.judge.reads() {
+		j.runner.Watch = f.judge.watch
+	}
+	return j, nil
+}
+
+// input is what attempts read. Of a terminal they read nothing, unless they are in the foreground:
+// the terminal would stop any other group that tries.
+func (f *runFlags) input(stdin io.Reader) (*process.Input, error) {
+	file, isFile := stdin.(*os.File)
+	mode := f.stdin
+	if mode == "auto" {
+		mode = "replay"
+		if isFile && device(file) {
+			mode = "null"
+			if f.foreground {
+				mode = "inherit"
+			}
+		}
+	}
+	switch {
+	case mode == "null":
+		return nil, nil
+	case mode == "replay":
+		return process.Replay(stdin), nil
+	case mode == "inherit" && isFile:
+		return process.Inherit(file), nil
+	}
+	return nil, fmt.Errorf("--stdin is %q: want auto, replay, inherit or null", f.stdin)
+}
+
+// device reports whether a file is a terminal, or another device such as /dev/null.
+func device(f *os.File) bool {
+	stat, err := f.Stat()
+	return err != nil || stat.Mode()&os.ModeCharDevice != 0
+}

@@ -1,0 +1,256 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// command is rebound with these arguments; it is killed if it takes longer than a minute.
+func command(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	t.Cleanup(cancel)
+	c := exec.CommandContext(ctx, filepath.Join(bin(t), "rebound"), args...)
+	c.Env = os.Environ()
+	return c
+}
+
+// family is a shell script that becomes three processes, which write their ids and then wait.
+const family = `sleep 300 & a=$!
+sh -c 'sleep 301 & echo $$ $!; wait' & b=$!
+echo $$ $a $b
+wait`
+
+// start starts c, and returns the ids that the first lines of its output hold.
+func start(t *testing.T, c *exec.Cmd, lines int) (pids []int, rest *bufio.Reader) {
+	t.Helper()
+	out, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Stderr = &bytes.Buffer{}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	rest = bufio.NewReader(out)
+	for range lines {
+		line, err := rest.ReadString('\n')
+		if err != nil {
+			t.Fatalf("got %q, %v, want a line of ids; stderr: %s", line, err, c.Stderr)
+		}
+		for _, word := range strings.Fields(line) {
+			pid, err := strconv.Atoi(word)
+			if err != nil {
+				t.Fatal(err)
+			}
+			pids = append(pids, pid)
+		}
+	}
+	return pids, rest
+}
+
+// ended checks that rebound exits with the code, and that none of the processes is left.
+func ended(t *testing.T, c *exec.Cmd, code int, pids []int) {
+	t.Helper()
+	var exit *exec.ExitError
+	if err := c.Wait(); err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	if got := c.ProcessState.ExitCode(); got != code {
+		t.Errorf("got exit code %d, want %d; stderr: %s", got, code, c.Stderr)
+	}
+	for _, pid := range pids {
+		if err := syscall.Kill(pid, 0); !errors.Is(err, syscall.ESRCH) {
+			t.Errorf("process %d of %d: got %v, want that there is none", pid, pids, err)
+		}
+	}
+}
+
+func signalTo(t *testing.T, c *exec.Cmd, sig syscall.Signal) {
+	t.Helper()
+	if err := c.Process.Signal(sig); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestSignalsLeaveNothing(t *testing.T) {
+	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP} {
+		c := command(t, "run", "--", "sh", "-c", family)
+		pids, _ := start(t, c, 2)
+		signalTo(t, c, sig)
+		ended(t, c, 128+int(sig), pids)
+	}
+}
+
+// A process that does not listen is killed when its time is up, or at the second signal.
+func TestStubbornProcesses(t *testing.T) {
+	stubborn := `trap '' TERM; echo $$; while :; do sleep 300 & echo $!; wait; done`
+	c := command(t, "run", "--kill-after", "100ms", "--", "sh", "-c", stubborn)
+	pids, _ := start(t, c, 2)
+	signalTo(t, c, syscall.SIGTERM)
+	ended(t, c, 128+int(syscall.SIGTERM), pids)
+
+	c = command(t, "run", "--kill-after", "1h", "--", "sh", "-c",
+		`trap 'echo 1' TERM; echo $$; while :; do :; done`)
+	pids, rest := start(t, c, 1)
+	signalTo(t, c, syscall.SIGTERM)
+	if line, err := rest.ReadString('\n'); line != "1\n" {
+		t.Fatalf("got %q, %v, want the answer to the first signal", line, err)
+	}
+	signalTo(t, c, syscall.SIGTERM)
+	ended(t, c, 128+int(syscall.SIGTERM), pids)
+}
+
+// What a failed attempt has left behind is gone before the next one; a timeout reaches all.
+func TestAttemptsLeaveNothing(t *testing.T) {
+	c := command(t, "run", "-n", "2", "-d", "1ms", "--", "sh", "-c", "sleep 300 & echo $!; exit 1")
+	pids, _ := start(t, c, 2)
+	ended(t, c, 1, pids)
+
+	c = command(t, "run", "-n", "1", "--attempt-timeout", "300ms", "--", "sh", "-c", family)
+	pids, _ = start(t, c, 2)
+	ended(t, c, 124, pids)
+}
+
+// What a command that succeeds leaves behind is as it would be without rebound.
+func TestSuccessLeavesDaemons(t *testing.T) {
+	c := command(t, "run", "--", "sh", "-c", "sleep 300 >/dev/null 2>&1 & echo $!")
+	pids, _ := start(t, c, 1)
+	ended(t, c, 0, nil)
+	if err := syscall.Kill(pids[0], syscall.SIGKILL); err != nil {
+		t.Errorf("got %v, want the process %d to be there still", err, pids[0])
+	}
+}
+
+// Signals that do not stop a program reach the command.
+func TestOtherSignalsReachTheCommand(t *testing.T) {
+	c := command(t, "run", "--", "sh", "-c",
+		`trap 'exit 0' USR1; echo $$; while :; do :; done`)
+	pids, _ := start(t, c, 1)
+	signalTo(t, c, syscall.SIGUSR1)
+	ended(t, c, 0, pids)
+}
+
+// A command whose output nobody reads any more ends as it would without rebound.
+func TestClosedOutput(t *testing.T) {
+	for _, flags := range []string{"", "--not-on-output x"} {
+		c := exec.CommandContext(t.Context(), "bash", "-c",
+			"rebound run -n 1 --quiet "+flags+" -- yes | head -n 1; echo ${PIPESTATUS[0]}")
+		c.Env = environment(t)
+		got, err := c.Output()
+		if want := "y\n141\n"; string(got) != want {
+			t.Errorf("%s: got %q, %v, want %q", flags, got, err, want)
+		}
+	}
+}
+
+const mega = 1 << 20
+
+// 200 MB of output pass through, in either mode, byte by byte and without a place in memory.
+func TestMuchOutput(t *testing.T) {
+	for _, mode := range [][]string{
+		{"--output", "stream"}, {"--output", "hold"}, {"--not-on-output", "x"},
+	} {
+		args := append([]string{"run"}, mode...)
+		c := command(t, append(args, "--", "head", "-c", strconv.Itoa(200*mega), "/dev/zero")...)
+		var count countZeros
+		c.Stdout, c.Stderr = &count, os.Stderr
+		if err := c.Run(); err != nil || count.n != 200*mega || count.wrong {
+			t.Errorf("%v: got %d bytes (wrong: %t), %v, want 200 MB of zeros",
+				mode, count.n, count.wrong, err)
+		}
+		usage, ok := c.ProcessState.SysUsage().(*syscall.Rusage)
+		if ok && usage.Maxrss > 100*1024 { // KB on Linux; elsewhere bytes, and then far above
+			t.Errorf("%v: got %d KB of memory at the most, want less than 100 MB", mode, usage.Maxrss)
+		}
+	}
+}
+
+// countZeros takes zeros.
+type countZeros struct {
+	n     int
+	wrong bool
+}
+
+func (z *countZeros) Write(p []byte) (int, error) {
+	z.n += len(p)
+	z.wrong = z.wrong || len(bytes.Trim(p, "\x00")) > 0
+	return len(p), nil
+}
+
+// 10 MB of input are the same for all three attempts, from a pipe and from a file.
+func TestMuchInput(t *testing.T) {
+	random := rand.NewChaCha8([32]byte{1})
+	data := make([]byte, 10*mega)
+	if _, err := random.Read(data); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "input")
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	sum := sha256.Sum256(data)
+	for _, input := range []io.Reader{bytes.NewReader(data), file} {
+		c := command(t, "run", "-q", "-d", "1ms", "--", "sh", "-c",
+			"sha256sum; test $REBOUND_ATTEMPT = 3")
+		c.Stdin = input
+		got, err := c.Output()
+		want := strings.Repeat(hex(sum[:])+"  -\n", 3)
+		if err != nil || string(got) != want {
+			t.Errorf("%T: got %s, %v, want %s", input, got, err, want)
+		}
+	}
+	c := exec.CommandContext(t.Context(), "bash", "-c", "cat "+path+
+		" | rebound run -q -d 1ms -- sh -c 'sha256sum; test $REBOUND_ATTEMPT = 2' | uniq -c")
+	c.Env = environment(t)
+	got, err := c.Output()
+	if want := "2 " + hex(sum[:]) + "  -\n"; strings.TrimLeft(string(got), " ") != want {
+		t.Errorf("bash: got %s, %v, want %s", got, err, want)
+	}
+}
+
+func hex(b []byte) string {
+	const digits = "0123456789abcdef"
+	var s []byte
+	for _, x := range b {
+		s = append(s, digits[x>>4], digits[x&15])
+	}
+	return string(s)
+}
+
+// A pipe that stays open and says nothing keeps nobody waiting.
+func TestSilentInput(t *testing.T) {
+	c := command(t, "run", "-n", "2", "-d", "1ms", "-q", "--", "sh", "-c", "read x; exit 1")
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	defer r.Close()
+	if _, err := w.WriteString("line\n"); err != nil {
+		t.Fatal(err)
+	}
+	c.Stdin = r
+	err = c.Run()
+	if got := c.ProcessState.ExitCode(); got != 1 {
+		t.Errorf("got exit code %d, %v, want 1", got, err)
+	}
+}
