@@ -23,6 +23,7 @@ type sdk struct {
 
 	answer string   // a good response
 	events []string // a good stream, the first without output and the last the end mark
+	crowd  string   // an event that says that the model is overloaded
 }
 
 var sdks = []sdk{openaiSDK, responsesSDK, anthropicSDK, googleSDK}
@@ -71,6 +72,7 @@ var openaiSDK = sdk{
 		`data: {"choices": [{"delta": {}, "finish_reason": "stop"}]}`,
 		"data: [DONE]",
 	},
+	crowd: `data: {"error": {"code": "server_is_overloaded", "message": "m"}}`,
 }
 
 var responsesSDK = sdk{
@@ -103,6 +105,8 @@ var responsesSDK = sdk{
 			`data: {"type": "response.output_text.delta", "delta": "!"}`,
 		"event: response.completed\n" + `data: {"type": "response.completed", "response": {}}`,
 	},
+	crowd: "event: error\n" +
+		`data: {"type": "error", "code": "server_is_overloaded", "message": "m"}`,
 }
 
 var anthropicSDK = sdk{
@@ -132,6 +136,8 @@ var anthropicSDK = sdk{
 			` "delta": {"type": "text_delta", "text": "!"}}`,
 		"event: message_stop\n" + `data: {"type": "message_stop"}`,
 	},
+	crowd: "event: error\n" +
+		`data: {"type": "error", "error": {"type": "overloaded_error", "message": "m"}}`,
 }
 
 func anthropicClient(hc *http.Client, own bool) anthropic.Client {
@@ -185,6 +191,7 @@ var googleSDK = sdk{
 		`data: {"candidates": [{"content": {"parts": [{"text": "Hello"}]}}]}`,
 		`data: {"candidates": [{"content": {"parts": [{"text": "!"}]}, "finishReason": "STOP"}]}`,
 	},
+	crowd: `data: {"error": {"code": 503, "status": "UNAVAILABLE", "message": "m"}}`,
 }
 
 func googleClient(ctx context.Context, hc *http.Client) (*genai.Client, error) {
