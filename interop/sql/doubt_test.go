@@ -27,6 +27,7 @@ type client struct {
 	run  func(context.Context, reboundsql.Options, *rebound.Policy,
 		func(context.Context, execer) error) error
 	direct *sql.DB // past the wire, to look with
+	db     *sql.DB // over the wire; nil for a pool of pgx
 }
 
 func overSQL(t testing.TB, driver, dsn string, direct *sql.DB) *client {
@@ -40,7 +41,7 @@ func overSQL(t testing.TB, driver, dsn string, direct *sql.DB) *client {
 				return err
 			})
 		})
-	}, direct}
+	}, direct, db}
 }
 
 func overPgx(t testing.TB, dsn string, direct *sql.DB) *client {
@@ -66,7 +67,7 @@ func overPgx(t testing.TB, dsn string, direct *sql.DB) *client {
 				return err
 			})
 		})
-	}, direct}
+	}, direct, nil}
 }
 
 func pgxOptions(o *sql.TxOptions) (p pgx.TxOptions) {
@@ -95,7 +96,7 @@ func clients(t *testing.T, test func(*testing.T, *client, *wire)) {
 		w := newWire(t, d)
 		direct := open(t, "mysql", d.mysql("127.0.0.1:"+strconv.Itoa(d.port)))
 		// This driver does not watch a context while it commits: its own time-out must.
-		c := overSQL(t, "mysql", d.mysql(w.addr())+"?readTimeout=500ms", direct)
+		c := overSQL(t, "mysql", d.mysql(w.addr())+"?readTimeout=1s", direct)
 		test(t, c, w)
 	})
 }
@@ -106,6 +107,7 @@ func TestWire(t *testing.T) {
 			"commit in doubt":  commitInDoubt,
 			"commit times out": commitTimesOut,
 			"connection lost":  connectionLost,
+			"statement":        statementInDoubt,
 			"read-only":        readOnlyServer,
 		} {
 			t.Run(name, func(t *testing.T) {
@@ -184,6 +186,38 @@ func commitTimesOut(t *testing.T, c *client, w *wire) {
 	}
 	if got := mustCount(t, c.direct, "SELECT count(*) FROM d"); got != 1 {
 		t.Errorf("applied %d times, want 1", got)
+	}
+}
+
+// A statement is its own COMMIT: if its answer is lost, it was carried out once, and nobody knows.
+func statementInDoubt(t *testing.T, c *client, w *wire) {
+	slow := "length(pg_sleep(0.4)::text)"
+	switch {
+	case c.db == nil:
+		return
+	case c.name == "mysql":
+		slow = "SLEEP(0.4)"
+	}
+	for _, v := range []struct {
+		name  string
+		do    func(context.Context, *sql.DB, *rebound.Policy, string, ...any) (sql.Result, error)
+		doubt bool
+		rows  int
+	}{
+		{"once", reboundsql.Do, true, 1},
+		{"twice", reboundsql.DoIdempotent, false, 2},
+	} {
+		insert := "INSERT INTO d SELECT '" + v.name + "', " + slow
+		time.AfterFunc(200*time.Millisecond, w.mute) // when it has been sent
+		time.AfterFunc(700*time.Millisecond, w.mend) // when it has been answered
+		_, err := v.do(t.Context(), c.db, policy(nil), insert)
+		if got := errors.Is(err, reboundsql.ErrCommitUnknown); got != v.doubt {
+			t.Errorf("%s: in doubt: %v, want %v: %v", v.name, got, v.doubt, err)
+		}
+		q := "SELECT count(*) FROM d WHERE k = '" + v.name + "'"
+		if got := mustCount(t, c.direct, q); got != v.rows {
+			t.Errorf("%s: applied %d times, want %d", v.name, got, v.rows)
+		}
 	}
 }
 
