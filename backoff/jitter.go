@@ -52,8 +52,8 @@ func (j Jitter) valid() bool {
 	return j.Low >= 0 && j.High >= j.Low && j.High <= math.MaxFloat64
 }
 
-// spread draws from the range around d, which is in [0, limit]. Products are converted or assigned
-// before they are added to: else some platforms would fuse the two, and round differently.
+// spread draws from the range around d, which is in [0, limit]. Products are converted before they
+// are added to: else some platforms would fuse the two, and round differently.
 func (j Jitter) spread(d, limit time.Duration, u float64) time.Duration {
 	if !(u >= 0) || j == (Jitter{1, 1}) {
 		return d
@@ -65,7 +65,7 @@ func (j Jitter) spread(d, limit time.Duration, u float64) time.Duration {
 		return nanos(u*float64(d), d)
 	}
 	top := float64(limit)
-	low, high := j.Low*float64(d), j.High*float64(d)
+	low, high := float64(j.Low*float64(d)), float64(j.High*float64(d))
 	if high > top {
 		high = top
 	}

@@ -71,7 +71,8 @@ func (b *Budget) owedAt(s State, now time.Duration) (owed, last uint64) {
 	if passed > tickMask-lateTicks {
 		return owed, last
 	}
-	back := float64(passed) * (orDefault(b.Refill, defaultRefill) * perTick)
+	// Converted, so that no platform fuses the product with the sum below.
+	back := float64(float64(passed) * float64(orDefault(b.Refill, defaultRefill)*perTick))
 	if !(back < float64(owed)) {
 		return 0, at
 	}
