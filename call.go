@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/rebound-go/rebound/breaker"
 	"github.com/rebound-go/rebound/fault"
 )
 
@@ -114,12 +115,30 @@ func guarded[T any](c *call, fn func(context.Context) (T, error)) (v T, err erro
 	if err != nil {
 		return v, c.refuse(Rejected, err)
 	}
-	left := false
-	defer abandon(&left, b, pass)
+	in := inside{b, pass}
+	defer in.abandon()
 	v, err = timed(c, fn)
-	left = true
-	b.Leave(pass, c.outcome())
+	in.leave(c.outcome())
 	return v, err
+}
+
+// inside is an attempt that a breaker has let in, and that has not left it yet.
+type inside struct {
+	breaker *breaker.Breaker // nil once it has left
+	pass    fault.Pass
+}
+
+func (in *inside) leave(o fault.Outcome) {
+	b := in.breaker
+	in.breaker = nil
+	b.Leave(in.pass, o)
+}
+
+// abandon is the deferred half of leave, for an attempt that ended in a panic or a Goexit.
+func (in *inside) abandon() {
+	if in.breaker != nil {
+		in.breaker.Leave(in.pass, fault.Outcome{})
+	}
 }
 
 // abandon leaves a gate whose attempt ended in a panic or a runtime.Goexit. Deferring a plain

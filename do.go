@@ -45,24 +45,27 @@ func shielded[T any](
 ) (v T, err error) {
 	pass, err := p.Breaker.Enter(ctx)
 	if err != nil {
-		c := call{ctx: ctx, p: p}
-		_ = c.refuse(Rejected, err)
-		return v, c.stop(c.reason, c.refusal)
+		return v, refused(ctx, p, err)
 	}
-	left := false
-	defer abandon(&left, p.Breaker, pass)
+	in := inside{p.Breaker, pass}
+	defer in.abandon()
 	v, err = fn(ctx)
 	if err == nil {
-		left = true
-		p.Breaker.Leave(pass, fault.Outcome{Result: fault.OK})
+		in.leave(fault.Outcome{Result: fault.OK})
 		p.deposit()
 		return v, nil
 	}
 	c := call{ctx: ctx, p: p, attempt: 1}
 	c.judge(err, false)
-	left = true
-	p.Breaker.Leave(pass, c.outcome())
+	in.leave(c.outcome())
 	return rest(&c, fn, v, err)
+}
+
+// refused is the error of a call whose first attempt the breaker has not let in.
+func refused(ctx context.Context, p *Policy, err error) error {
+	c := call{ctx: ctx, p: p}
+	_ = c.refuse(Rejected, err)
+	return c.stop(c.reason, c.refusal)
 }
 
 // rest goes on after a first attempt that failed.

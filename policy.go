@@ -230,15 +230,19 @@ func (p *Policy) Success() {
 	p.deposit()
 }
 
-// deposit stays small enough to be inlined: a success that finds nothing owed costs two loads.
+// deposit stays small enough to be inlined: a policy that has not failed yet has no budget.
 func (p *Policy) deposit() {
+	if p.Budget != nil || p.loadOwn() != nil {
+		p.pay()
+	}
+}
+
+func (p *Policy) pay() {
 	b := p.Budget
 	if b == nil {
 		b = p.loadOwn()
 	}
-	if b != nil {
-		b.Success()
-	}
+	b.Success()
 }
 
 // budget is the budget in force, or nil for none.

@@ -97,17 +97,27 @@ func (b *Breaker) Enter(context.Context) (fault.Pass, error) {
 	if w := word(b.cell.word.Load()); w.plain() && b.SlowAfter == 0 {
 		return fault.Pass{A: uint64(w.gen())}, nil
 	}
-	return b.cell.enter(b.owner())
+	return b.enter()
 }
+
+//go:noinline
+func (b *Breaker) enter() (fault.Pass, error) { return b.cell.enter(b.owner()) }
 
 // Leave reports how a call that [Breaker.Enter] let through has ended. It must be called exactly
 // once for every pass, panics included: deferred, then, and a zero Outcome stands for a panic. A
 // result from before the last change of state is ignored.
 func (b *Breaker) Leave(p fault.Pass, o fault.Outcome) {
-	if o.Result == fault.OK && b.cell.succeed(b, p) {
-		return
+	switch {
+	case o.Result == fault.OK && b.cell.word.Load() == p.A<<genShift &&
+		b.Rate == 0 && b.SlowRate == 0: // nothing to be counted
+	case o.Result == fault.OK && b.cell.succeed(b, p):
+	default:
+		b.leave(p, &o)
 	}
-	b.cell.leave(b.owner(), p, b.judge(o), o.Fault)
+}
+
+func (b *Breaker) leave(p fault.Pass, o *fault.Outcome) {
+	b.cell.leave(b.owner(), p, b.judge(*o), o.Fault)
 }
 
 // State says how the next call would be met: an open breaker whose cooldown is over is [HalfOpen],

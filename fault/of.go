@@ -38,11 +38,11 @@ func Of(err error) Fault {
 func ordinary(err error) bool {
 	for err != nil {
 		t := reflect.TypeOf(err)
-		if t != plainType && t != wrapperType || reflect.ValueOf(err).IsNil() {
-			return false
-		}
 		if t == plainType {
-			return phraseIn(err.Error()) == nil
+			return !reflect.ValueOf(err).IsNil() && phraseIn(err.Error()) == nil
+		}
+		if t != wrapperType || reflect.ValueOf(err).IsNil() {
+			return false
 		}
 		err = errors.Unwrap(err)
 	}
