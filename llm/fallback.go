@@ -3,6 +3,7 @@ package llm
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/rebound-go/rebound"
@@ -19,7 +20,7 @@ import (
 //
 // A model that fails in passing (a reset, a time-out, a 500) gets a second try. One that fails so
 // again, that is out of capacity or limits the rate, is left alone for as long as it asks or p
-// says, and the first that is ready comes next, without a wait if there is one. One that cannot
+// says, and the first of the others that is ready comes next, without a wait. One that cannot
 // answer in this call is not asked again: it has no quota left, its context is too short, its key
 // is wrong, it wants a wait beyond MaxRetryAfter. So put the model that you want most first.
 //
@@ -117,7 +118,7 @@ func (c *chain) failed(e *rebound.Error) error {
 	if reason := c.over(d); reason != "" {
 		return c.stop(reason, nil)
 	}
-	return c.move(d)
+	return c.move()
 }
 
 func (c *chain) state() rebound.State {
@@ -159,8 +160,8 @@ func (c *chain) limit() int {
 	return c.p.Attempts
 }
 
-// next is the model that is asked next: the first one that is ready, else the one that will be
-// first; -1 if all are dead.
+// next is the model that is asked next: the first of the others that is ready, else whichever will
+// be ready first; -1 if all are dead.
 func (c *chain) next() int {
 	if m := c.models[c.at]; !m.dead && m.failures == 1 && passing(c.fault.Kind) {
 		return c.at
@@ -169,7 +170,7 @@ func (c *chain) next() int {
 	for i, m := range c.models {
 		switch {
 		case m.dead:
-		case !m.ready.After(now):
+		case i != c.at && !m.ready.After(now):
 			return i
 		case best < 0 || m.ready.Before(c.models[best].ready):
 			best = i
@@ -180,9 +181,17 @@ func (c *chain) next() int {
 
 func passing(k fault.Kind) bool { return k == fault.Transient || k == fault.Unknown }
 
-// move goes to the next model, if time and budget allow, and waits until it is ready.
-func (c *chain) move(d rebound.Decision) error {
+// move goes to the next model, if time and budget allow, and waits until it is ready. Where the
+// budget does not allow another try of one, there may be one that was never tried.
+func (c *chain) move() error {
 	next := c.next()
+	if c.models[next].tried {
+		if refusal := c.p.TakeRetry(c.fault); refusal != nil {
+			if next = c.untried(); next < 0 {
+				return c.stop(rebound.OutOfBudget, refusal)
+			}
+		}
+	}
 	wait := max(0, time.Until(c.models[next].ready))
 	s := c.state()
 	switch {
@@ -191,15 +200,15 @@ func (c *chain) move(d rebound.Decision) error {
 	case s.Left != 0 && wait >= s.Left:
 		return c.stop(rebound.PastDeadline, nil)
 	}
-	if c.models[next].tried {
-		if refusal := c.p.TakeRetry(c.fault); refusal != nil {
-			return c.stop(rebound.OutOfBudget, refusal)
-		}
-	}
 	c.event(rebound.Event{Kind: rebound.Retrying, Fault: c.fault, Err: c.last, Delay: wait})
 	if wait > 0 {
 		pause(c.ctx, wait) // the next attempt sees whether ctx ended
 	}
 	c.at, c.prev = next, wait
 	return nil
+}
+
+// untried is the first model that was never tried, -1 if there is none.
+func (c *chain) untried() int {
+	return slices.IndexFunc(c.models, func(m model) bool { return !m.tried })
 }
