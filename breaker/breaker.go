@@ -107,13 +107,15 @@ func (b *Breaker) enter() (fault.Pass, error) { return b.cell.enter(b.owner()) }
 // once for every pass, panics included: deferred, then, and a zero Outcome stands for a panic. A
 // result from before the last change of state is ignored.
 func (b *Breaker) Leave(p fault.Pass, o fault.Outcome) {
-	switch {
-	case o.Result == fault.OK && b.cell.word.Load() == p.A<<genShift &&
-		b.Rate == 0 && b.SlowRate == 0: // nothing to be counted
-	case o.Result == fault.OK && b.cell.succeed(b, p):
-	default:
-		b.leave(p, &o)
+	if o.Result == fault.OK {
+		if b.Rate == 0 && b.SlowRate == 0 && b.cell.word.Load() == p.A<<genShift {
+			return
+		}
+		if b.cell.succeed(b, p) {
+			return
+		}
 	}
+	b.leave(p, &o)
 }
 
 func (b *Breaker) leave(p fault.Pass, o *fault.Outcome) {
