@@ -56,8 +56,8 @@ type Tx interface {
 // same, and otherwise it was not.
 //
 // The context given to fn is for fn's statements: the policy's AttemptTimeout and the caller's end
-// cancel the one that is running, and the transaction is then rolled back, not committed. Only
-// the COMMIT is bound by the context too, and in doubt if that ends in the middle of it.
+// cancel the one that is running, and the transaction is then rolled back, not committed. COMMIT is
+// bound by that context, too, and in doubt if the context ends in the middle of it.
 //
 // fn must not end the transaction; if it does, the call fails and is not repeated.
 func InTx(
@@ -72,13 +72,8 @@ func InTxOptions(
 	ctx context.Context, db *sql.DB, o Options, p *rebound.Policy,
 	fn func(context.Context, *sql.Tx) error,
 ) error {
-	pool := &pool{db: db}
-	return run(ctx, p, &work[*sqlTx]{
-		opts:  o,
-		begin: func(ctx context.Context) (*sqlTx, error) { return pool.begin(ctx, o.Tx) },
-		fn:    func(ctx context.Context, tx *sqlTx) error { return fn(ctx, tx.tx) },
-		lost:  pool.lost,
-	})
+	s := &sqlSource{pool: pool{db: db}, tx: o.Tx, fn: fn}
+	return run(ctx, p, &work[*sqlTx]{source: s, opts: o})
 }
 
 // InTxOf is [InTxOptions] for transactions of any type, which begin makes:
@@ -92,5 +87,15 @@ func InTxOf[T Tx](
 	ctx context.Context, begin func(context.Context) (T, error), o Options, p *rebound.Policy,
 	fn func(context.Context, T) error,
 ) error {
-	return run(ctx, p, &work[T]{opts: o, begin: begin, fn: fn})
+	return run(ctx, p, &work[T]{source: &funcs[T]{begin, fn}, opts: o})
 }
+
+// funcs is the source of InTxOf.
+type funcs[T Tx] struct {
+	make func(context.Context) (T, error)
+	fn   func(context.Context, T) error
+}
+
+func (f *funcs[T]) begin(ctx context.Context) (T, error) { return f.make(ctx) }
+func (f *funcs[T]) use(ctx context.Context, tx T) error  { return f.fn(ctx, tx) }
+func (f *funcs[T]) lost(loss)                            {}

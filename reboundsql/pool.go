@@ -21,42 +21,6 @@ type pool struct {
 
 func (p *pool) lost(l loss) { p.doubt = max(p.doubt, l) }
 
-// begin begins a transaction that the end of ctx does not roll back behind its user's back: after
-// BEGIN it lives until it is ended, and so it is known for certain who has ended it.
-//
-// A first BEGIN has database/sql's own retries, at most two on connections that went bad in the
-// pool and one on a new connection. On a connection that was probed there are none.
-func (p *pool) begin(ctx context.Context, o *sql.TxOptions) (*sqlTx, error) {
-	t := &sqlTx{}
-	if p.doubt != nothingLost {
-		conn, err := p.conn(ctx)
-		if err != nil {
-			return nil, err
-		}
-		t.conn = conn
-	}
-	var life context.Context
-	life, t.end = context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, t.end)
-	var err error
-	if t.conn != nil {
-		t.tx, err = t.conn.BeginTx(life, o)
-	} else {
-		t.tx, err = p.db.BeginTx(life, o)
-	}
-	if !stop() {
-		err = replaced(ctx, err)
-	}
-	if err != nil {
-		if t.tx != nil {
-			_ = t.tx.Rollback()
-		}
-		t.release()
-		return nil, err
-	}
-	return t, nil
-}
-
 // replaced is the error of an operation that the end of ctx has cut short by canceling another
 // context: ctx's own, unless the driver had more to say.
 func replaced(ctx context.Context, err error) error {
@@ -111,36 +75,5 @@ func dropIdle(ctx context.Context, db *sql.DB) {
 			return
 		}
 		discard(conn)
-	}
-}
-
-// sqlTx is a transaction of database/sql with the methods of a Tx. Its own context, which end
-// ends, is not the attempt's: see pool.begin.
-type sqlTx struct {
-	tx   *sql.Tx
-	conn *sql.Conn // if it has one of its own
-	end  context.CancelFunc
-}
-
-// Commit commits, and gives up waiting when ctx ends.
-func (t *sqlTx) Commit(ctx context.Context) error { return t.bounded(ctx, t.tx.Commit) }
-
-// Rollback rolls back; drivers that heed a transaction's context give up when ctx ends.
-func (t *sqlTx) Rollback(ctx context.Context) error { return t.bounded(ctx, t.tx.Rollback) }
-
-func (t *sqlTx) bounded(ctx context.Context, end func() error) error {
-	defer t.release()
-	stop := context.AfterFunc(ctx, t.end)
-	err := end()
-	if !stop() && err != nil {
-		return replaced(ctx, err)
-	}
-	return err
-}
-
-func (t *sqlTx) release() {
-	t.end()
-	if t.conn != nil {
-		_ = t.conn.Close()
 	}
 }

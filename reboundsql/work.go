@@ -15,12 +15,17 @@ import (
 // must not be what bounds it: a driver may throw its connection away, or send nothing at all.
 const rollbackTime = 5 * time.Second
 
+// source is what a call makes transactions of.
+type source[T Tx] interface {
+	begin(context.Context) (T, error)
+	use(context.Context, T) error // what the user wants done
+	lost(loss)                    // a failure says something of other connections
+}
+
 // work is one call: what it runs, and what is known of its transactions so far.
 type work[T Tx] struct {
-	opts  Options
-	begin func(context.Context) (T, error)
-	fn    func(context.Context, T) error
-	lost  func(loss) // told of failures that say something of other connections; may be nil
+	source source[T]
+	opts   Options
 
 	ctx     context.Context // the caller's
 	policy  *rebound.Policy
@@ -70,7 +75,7 @@ func (w *work[T]) attempt(ctx context.Context) error {
 // transact makes one transaction. Unknown says that its COMMIT failed, and may have been carried
 // out all the same.
 func (w *work[T]) transact(ctx context.Context) (unknown bool, err error) {
-	tx, err := w.begin(ctx)
+	tx, err := w.source.begin(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -80,7 +85,7 @@ func (w *work[T]) transact(ctx context.Context) (unknown bool, err error) {
 			_ = rollback(ctx, tx) // after a panic, a Goexit, or a COMMIT that failed
 		}
 	}()
-	if err = w.fn(ctx, tx); err == nil {
+	if err = w.source.use(ctx, tx); err == nil {
 		err = ctx.Err()
 	}
 	if err != nil {
@@ -186,7 +191,5 @@ func (w *work[T]) note(err error) {
 		return
 	}
 	w.reset = w.opts.Reset != nil
-	if w.lost != nil {
-		w.lost(l)
-	}
+	w.source.lost(l)
 }
