@@ -1,10 +1,11 @@
 // Command table measures every entry of package bench and prints one table for each scenario.
 //
-//	table [-only retry] [-lib rebound] [-count 5] [-time 100ms] [-raw raw.txt] [-scale=false]
+//	table [-only retry] [-lib rebound] [-count 6] [-time 100ms] [-raw raw.txt] [-scale=false]
 //
 // Entries take turns, so that what the machine does meanwhile meets all of them. A sample during
 // which other processes took more than a tenth of the machine is taken again, for as many as three
-// times the samples asked for; a row that has too few quiet ones says so with a ~.
+// times the samples asked for. A figure is the median of the quiet samples; one that has fewer than
+// three of them has a ~ before it, and is the lower quartile of all.
 package main
 
 import (
@@ -25,7 +26,7 @@ import (
 var (
 	only      = flag.String("only", "", "scenarios whose name contains this")
 	lib       = flag.String("lib", "", "entries whose library contains this, and the floors")
-	count     = flag.Int("count", 5, "samples per row")
+	count     = flag.Int("count", 6, "samples per row")
 	benchtime = flag.String("time", "100ms", "time per sample")
 	raw       = flag.String("raw", "", "file for the samples, as benchstat reads them")
 	scale     = flag.Bool("scale", true, "how groups and waiting calls scale, too")
@@ -45,14 +46,17 @@ func main() {
 
 func run(out io.Writer) error {
 	rows := chosen()
-	var samples bytes.Buffer
-	fmt.Fprint(&samples, header())
 	for range 3 * *count {
 		for _, r := range rows {
-			r.sample(*count, &samples)
+			r.sample(*count)
 		}
 	}
 	if *raw != "" {
+		var samples bytes.Buffer
+		fmt.Fprint(&samples, header())
+		for _, r := range rows {
+			r.writeSamples(&samples)
+		}
 		if err := os.WriteFile(*raw, samples.Bytes(), 0o644); err != nil {
 			return err
 		}

@@ -46,7 +46,7 @@ func (r *row) figure() float64 {
 	if r.entry.Held != nil {
 		return max(r.bytes, 0)
 	}
-	v, _ := r.serial.median()
+	v, _ := r.serial.figure()
 	return v
 }
 
@@ -77,9 +77,9 @@ func styled(e bench.Entry) string {
 	return "_" + e.Lib + "_"
 }
 
-// told is a median in ns with three digits, "" if there is none.
+// told is a figure in ns with three digits, "" if there is none.
 func told(s series) string {
-	v, quiet := s.median()
+	v, quiet := s.figure()
 	text := fmt.Sprintf("%.0f", v)
 	switch {
 	case v == 0:

@@ -24,57 +24,86 @@ type row struct {
 }
 
 // series are the samples of one figure.
-type series struct {
-	all, quiet []float64
+type series struct{ all, quiet []sample }
+
+// sample is one measurement.
+type sample struct {
+	ns   float64
+	line string // as benchstat reads it
 }
 
-func (s *series) add(v, foreign float64) {
+func (s *series) add(v sample, foreign float64) {
 	s.all = append(s.all, v)
 	if foreign <= 0.1 {
 		s.quiet = append(s.quiet, v)
 	}
 }
 
-// median is that of the quiet samples, if there are at least three.
-func (s *series) median() (v float64, quiet bool) {
-	of := s.quiet
-	if quiet = len(of) >= 3; !quiet {
-		of = s.all
+// chosen returns the quiet samples if there are at least three, or else all.
+func (s *series) chosen() (samples []sample, quiet bool) {
+	if len(s.quiet) >= 3 || len(s.quiet) == len(s.all) {
+		return s.quiet, true
 	}
+	return s.all, false
+}
+
+// figure is the median of the quiet samples. Where there are too few, it is the lower quartile of
+// all: what others do to a sample only lengthens it.
+func (s *series) figure() (ns float64, quiet bool) {
+	of, quiet := s.chosen()
 	if len(of) == 0 {
 		return 0, true
 	}
-	of = slices.Sorted(slices.Values(of))
-	return (of[(len(of)-1)/2] + of[len(of)/2]) / 2, quiet
+	var all []float64
+	for _, v := range of {
+		all = append(all, v.ns)
+	}
+	slices.Sort(all)
+	if !quiet {
+		return all[len(all)/4], false
+	}
+	return (all[(len(all)-1)/2] + all[len(all)/2]) / 2, true
 }
 
-// sample takes one sample more, unless there are n quiet ones, and writes it to w.
-func (r *row) sample(n int, w io.Writer) {
+// sample takes one sample more of each figure, unless there are n quiet ones.
+func (r *row) sample(n int) {
 	if r.entry.Held != nil {
 		r.heap()
 		return
 	}
 	if len(r.serial.quiet) < n {
-		r.measure(&r.serial, bench.Serial, "", w)
+		r.measure(&r.serial, bench.Serial, "")
 	}
 	if r.scenario.Cores && len(r.cores.quiet) < n {
-		r.measure(&r.cores, bench.Parallel, "/cores", w)
+		r.measure(&r.cores, bench.Parallel, "/cores")
 	}
 }
 
 func (r *row) measure(
-	s *series, how func(*testing.B, bench.Scenario, bench.Entry), suffix string, w io.Writer,
+	s *series, how func(*testing.B, bench.Scenario, bench.Entry), suffix string,
 ) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
 	runtime.GC()
 	before := usage()
 	result := testing.Benchmark(func(b *testing.B) { how(b, r.scenario, r.entry) })
 	foreign := usage().foreign(before)
-	s.add(float64(result.T.Nanoseconds())/float64(result.N), foreign)
 	r.bytes = float64(result.AllocedBytesPerOp())
 	r.allocs = float64(result.AllocsPerOp())
 	name := strings.ReplaceAll(r.scenario.Name+"/"+r.entry.Lib, " ", "_") + suffix
-	fmt.Fprintf(w, "BenchmarkEntries/%s %v\t%v\n", name, result, result.MemString())
+	s.add(sample{
+		ns:   float64(result.T.Nanoseconds()) / float64(result.N),
+		line: fmt.Sprintf("BenchmarkEntries/%s %v\t%v\n", name, result, result.MemString()),
+	}, foreign)
+}
+
+// writeSamples writes what the figures were made of, for benchstat.
+func (r *row) writeSamples(w io.Writer) {
+	for _, s := range []series{r.serial, r.cores} {
+		of, _ := s.chosen()
+		for _, v := range of {
+			fmt.Fprint(w, v.line)
+		}
+	}
 }
 
 func (r *row) heap() {
