@@ -15,8 +15,8 @@ import (
 // Fallback calls fn with the first of several models, providers or deployments, and with others
 // where one fails, until one answers. All of it is one call by p: its Attempts and MaxElapsed, its
 // gates, and what Observe sees are those of the whole chain, and a [Transport] or any
-// [reboundhttp.Transport] that is reached with the context given to fn makes a single attempt. A
-// nil p is what [Policy] returns, one for all chains.
+// [reboundhttp.Transport] that is reached with the context given to fn makes a single attempt, and
+// leaves its own policy aside. A nil p is what [Policy] returns, one for all chains.
 //
 // A model that fails in passing (a reset, a time-out, a 500) gets a second try. One that fails so
 // again, that is out of capacity or limits the rate, is left alone for as long as it asks or p
@@ -184,21 +184,20 @@ func passing(k fault.Kind) bool { return k == fault.Transient || k == fault.Unkn
 // move goes to the next model, if time and budget allow, and waits until it is ready. Where the
 // budget does not allow another try of one, there may be one that was never tried.
 func (c *chain) move() error {
-	next := c.next()
-	if c.models[next].tried {
-		if refusal := c.p.TakeRetry(c.fault); refusal != nil {
-			if next = c.untried(); next < 0 {
-				return c.stop(rebound.OutOfBudget, refusal)
-			}
-		}
-	}
+	next, s := c.next(), c.state()
 	wait := max(0, time.Until(c.models[next].ready))
-	s := c.state()
 	switch {
 	case c.p.MaxElapsed > 0 && wait >= c.p.MaxElapsed-s.Elapsed:
 		return c.stop(rebound.PastElapsed, nil)
 	case s.Left != 0 && wait >= s.Left:
 		return c.stop(rebound.PastDeadline, nil)
+	}
+	if c.models[next].tried {
+		if refusal := c.p.TakeRetry(c.fault); refusal != nil {
+			if next, wait = c.untried(), 0; next < 0 {
+				return c.stop(rebound.OutOfBudget, refusal)
+			}
+		}
 	}
 	c.event(rebound.Event{Kind: rebound.Retrying, Fault: c.fault, Err: c.last, Delay: wait})
 	if wait > 0 {

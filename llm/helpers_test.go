@@ -69,20 +69,22 @@ func (s *service) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	return &http.Response{
 		StatusCode: r.status, Header: r.header.Clone(), Request: req, ContentLength: -1,
-		Body: &replyBody{Reader: strings.NewReader(r.body), end: r.end, ctx: req.Context(), s: s},
+		Body: &replyBody{Reader: strings.NewReader(r.body), piece: 7 + len(r.body)/1000,
+			end: r.end, ctx: req.Context(), s: s},
 	}, nil
 }
 
 type replyBody struct {
 	io.Reader
-	end  error
-	ctx  context.Context
-	s    *service
-	once sync.Once
+	piece int // bytes read at a time, which respect no event
+	end   error
+	ctx   context.Context
+	s     *service
+	once  sync.Once
 }
 
 func (b *replyBody) Read(p []byte) (int, error) {
-	n, err := b.Reader.Read(p[:min(len(p), 7)]) // in pieces that respect no event
+	n, err := b.Reader.Read(p[:min(len(p), b.piece)])
 	if err != io.EOF || b.end == nil {
 		return n, err
 	}
