@@ -1,0 +1,123 @@
+package reboundotel_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/breaker"
+	"github.com/rebound-go/rebound/budget"
+	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/reboundotel"
+)
+
+func TestCallMetrics(t *testing.T) {
+	s := newSDK(t, reboundotel.Options{})
+	ctx := t.Context()
+	p := s.policy("ocr")
+	for _, fails := range []int{0, 0, 2, 9} {
+		_, _ = rebound.Do(ctx, p, failing(fails, rebound.Transient(errDown)))
+	}
+	_, _ = rebound.Do(ctx, p, failing(1, rebound.RetryAfter(errDown, 0)))
+	_, _ = rebound.Do(ctx, p, failing(1, rebound.Permanent(errDown)))
+	p = s.policy("vision")
+	p.Breaker = new(breaker.Breaker)
+	p.Breaker.ForceOpen()
+	_, _ = rebound.Do(ctx, p, failing(0, nil))
+	p = s.policy("")
+	p.Classify = func(err error) fault.Fault { return fault.Fault{Kind: fault.None, Err: err} }
+	_, _ = rebound.Do(ctx, p, failing(1, errDown))
+	want(t, s.metrics(),
+		"rebound.call.attempts{outcome=failure policy=ocr} 2, 4 in all",
+		"rebound.call.attempts{outcome=failure policy=vision} 1, 0 in all",
+		"rebound.call.attempts{outcome=failure policy=} 1, 1 in all",
+		"rebound.call.attempts{outcome=success policy=ocr} 4, 7 in all",
+		"rebound.call.duration{error.type=not_retryable outcome=failure policy= "+
+			"reason=not_retryable} 1",
+		"rebound.call.duration{error.type=permanent outcome=failure policy=ocr "+
+			"reason=not_retryable} 1",
+		"rebound.call.duration{error.type=rejected outcome=failure policy=vision "+
+			"reason=rejected} 1",
+		"rebound.call.duration{error.type=transient outcome=failure policy=ocr "+
+			"reason=exhausted} 1",
+		"rebound.call.duration{outcome=success policy=ocr} 4",
+		"rebound.call.retry_delay{error.type=rate_limited policy=ocr} 1",
+		"rebound.call.retry_delay{error.type=transient policy=ocr} 4",
+	)
+}
+
+func TestGaugesAndTransitions(t *testing.T) {
+	s := newSDK(t, reboundotel.Options{})
+	ocr, vision := s.policy("ocr"), s.policy("vision")
+	ocr.Budget = &budget.Budget{Capacity: 20, Refill: 1e-9}
+	ocr.Breaker = &breaker.Breaker{Name: "ocr", Failures: 1, OnChange: s.OnChange}
+	vision.Budget = budget.Unlimited
+	extra := &breaker.Breaker{Name: "extra", OnChange: s.OnChange}
+	if err := s.Watch([]*rebound.Policy{ocr, vision, s.policy("own"), nil}, extra); err != nil {
+		t.Fatal(err)
+	}
+	for range 5 {
+		ocr.Budget.Take()
+	}
+	_, _ = ocr.Breaker.Enter(t.Context())
+	ocr.Breaker.ForceOpen()
+	ocr.Breaker.Reset()
+	ocr.Breaker.ForceOpen()
+	extra.HalfOpen()
+	want(t, s.metrics(),
+		"rebound.breaker.state{breaker=extra state=closed} 0",
+		"rebound.breaker.state{breaker=extra state=half-open} 1",
+		"rebound.breaker.state{breaker=extra state=open} 0",
+		"rebound.breaker.state{breaker=ocr state=closed} 0",
+		"rebound.breaker.state{breaker=ocr state=half-open} 0",
+		"rebound.breaker.state{breaker=ocr state=open} 1",
+		"rebound.breaker.transitions{breaker=extra from=closed to=half-open} 1",
+		"rebound.breaker.transitions{breaker=ocr from=closed to=open} 2",
+		"rebound.breaker.transitions{breaker=ocr from=open to=closed} 1",
+		"rebound.budget.capacity{policy=ocr} 20",
+		"rebound.budget.level{policy=ocr} 15",
+	)
+}
+
+// Names that are made up for single calls do not become so many time series.
+func TestCardinalityIsBounded(t *testing.T) {
+	s := newSDK(t, reboundotel.Options{})
+	for i := range 1000 {
+		name := fmt.Sprint("call ", i)
+		s.Observe(t.Context(), rebound.Event{Kind: rebound.Succeeded, Policy: name, Attempt: 1})
+		s.Observe(t.Context(), rebound.Event{Kind: rebound.GaveUp, Policy: "ocr", Attempt: 1,
+			Reason: rebound.Reason(name), Fault: fault.Fault{Kind: fault.Transient}})
+		s.OnChange(breaker.Change{Name: name, To: breaker.Open})
+	}
+	counts, others := map[string]int{}, 0
+	for _, line := range s.metrics() {
+		name, rest, _ := strings.Cut(line, "{")
+		counts[name]++
+		if strings.Contains(rest, "=_OTHER") {
+			others++
+		}
+	}
+	for name, most := range map[string]int{
+		"rebound.call.duration": 402, "rebound.call.attempts": 202,
+		"rebound.breaker.transitions": 201,
+	} {
+		if n := counts[name]; n > most || n < 200 {
+			t.Errorf("%s has %d time series, want 200 to %d", name, n, most)
+		}
+	}
+	if others != 3 {
+		t.Errorf("%d time series for the others, want one for each metric", others)
+	}
+}
+
+// The success path allocates nothing, with a real SDK behind it.
+func TestSuccessAllocatesNothing(t *testing.T) {
+	s := newSDK(t, reboundotel.Options{})
+	p, ctx := s.policy("ocr"), context.Background()
+	ok := func(context.Context) (int, error) { return 1, nil }
+	if got := testing.AllocsPerRun(100, func() { _, _ = rebound.Do(ctx, p, ok) }); got != 0 {
+		t.Errorf("%v allocations, want 0", got)
+	}
+}

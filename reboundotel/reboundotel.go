@@ -1,0 +1,118 @@
+// Package reboundotel tells OpenTelemetry what policies and breakers do: metrics of calls, retries,
+// budgets and breakers, and traces of single calls. It uses the stable API alone, and leaves it to
+// the program which SDK and which exporters stand behind it.
+//
+//	telemetry, err := reboundotel.New(reboundotel.Options{})
+//	policy := &rebound.Policy{Name: "ocr", Observe: telemetry.Observe}
+//	policy.Breaker = &breaker.Breaker{Name: "ocr", OnChange: telemetry.OnChange}
+//	err = telemetry.Watch([]*rebound.Policy{policy})
+//
+//	text, err := reboundotel.Do(ctx, telemetry, policy, read) // rebound.Do, with a span
+//
+// The metrics, where the words in brackets are attributes:
+//
+//	rebound.call.duration        s          histogram  [policy outcome reason error.type]
+//	rebound.call.attempts        {attempt}  histogram  [policy outcome]
+//	rebound.call.retry_delay     s          histogram  [policy error.type]  one wait each
+//	rebound.budget.level         {token}    gauge      [policy]
+//	rebound.budget.capacity      {token}    gauge      [policy]
+//	rebound.breaker.state        {breaker}  gauge      [breaker state]  1 for the state it is in
+//	rebound.breaker.transitions  {change}   counter    [breaker from to]
+//
+// Their full names begin with "rebound.", such as rebound.policy. They follow what gRPC has for its
+// retries (gRFC A96: grpc.client.call.retries and retry_delay) and the semantic conventions: what
+// ended a failed call is in error.type, as a kind of fault such as "transient", which is one of a
+// handful. Attributes are bounded: of policies and breakers, the first 200 names each are told
+// apart, and the others are called "_OTHER".
+package reboundotel
+
+import (
+	"cmp"
+	"context"
+	"errors"
+
+	"github.com/rebound-go/rebound"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// scope is the name under which all of it is told.
+const scope = "github.com/rebound-go/rebound/reboundotel"
+
+// Options says to whom [New] tells what. The zero Options is ready.
+type Options struct {
+	// MeterProvider is who is told the metrics. Nil means the global one.
+	MeterProvider metric.MeterProvider
+
+	// TracerProvider is who is told the spans. Nil means the global one.
+	TracerProvider trace.TracerProvider
+
+	// AttemptSpans asks for a span for each attempt, as a child of the call's, so that whatever
+	// the attempt does is its child.
+	AttemptSpans bool
+
+	// ResendCount has the span of each attempt after the first carry http.request.resend_count,
+	// for policies around HTTP requests whose own client does not.
+	ResendCount bool
+}
+
+// Telemetry is what listens to policies and breakers. It is made by [New], and to be shared by all
+// of a program's.
+type Telemetry struct {
+	options     Options
+	tracer      trace.Tracer
+	meter       metric.Meter
+	instruments instruments
+	policies    sets[string, policySets]
+	breakers    names
+}
+
+// New makes the instruments. An error is the SDK's.
+func New(o Options) (*Telemetry, error) {
+	if o.MeterProvider == nil {
+		o.MeterProvider = otel.GetMeterProvider()
+	}
+	if o.TracerProvider == nil {
+		o.TracerProvider = otel.GetTracerProvider()
+	}
+	t := &Telemetry{
+		options: o, tracer: o.TracerProvider.Tracer(scope), meter: o.MeterProvider.Meter(scope),
+	}
+	return t, t.instruments.make(t.meter)
+}
+
+// Do is [rebound.Do] in a span. The context given to fn has the call's span, or, with
+// [Options.AttemptSpans], that of the attempt: what fn sends on is traced as its child.
+//
+// The policy's Observe should be, or have among its [rebound.Observers], t.Observe: the events of
+// retries on the span, and the metrics, come from there.
+func Do[T any](
+	ctx context.Context, t *Telemetry, p *rebound.Policy, fn func(context.Context) (T, error),
+) (T, error) {
+	ctx, end := t.Start(ctx, p)
+	err := errUnfinished // what a panic leaves behind
+	defer func() { end(err) }()
+	v, err := rebound.Do(ctx, p, Attempt(t, fn))
+	return v, err
+}
+
+// Run is [Do] for functions that return no value.
+func Run(
+	ctx context.Context, t *Telemetry, p *rebound.Policy, fn func(context.Context) error,
+) error {
+	_, err := Do(ctx, t, p, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, fn(ctx)
+	})
+	return err
+}
+
+var errUnfinished = errors.New("the call did not return: a panic, or runtime.Goexit")
+
+// nameOf is what the span of a policy's calls is called.
+func nameOf(p *rebound.Policy) string {
+	if p == nil {
+		return "rebound"
+	}
+	return cmp.Or(p.Name, "rebound")
+}

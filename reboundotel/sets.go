@@ -1,0 +1,161 @@
+package reboundotel
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/breaker"
+	"github.com/rebound-go/rebound/budget"
+	"github.com/rebound-go/rebound/fault"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+)
+
+// Names beyond the first maxNames are called other, as the semantic conventions have it for values
+// that are not told apart.
+const (
+	maxNames = 200
+	other    = "_OTHER"
+)
+
+// options are attributes, ready to be recorded with: making them anew for every call would cost
+// more than recording.
+type options []metric.RecordOption
+
+func with(attributes ...attribute.KeyValue) options {
+	return options{metric.WithAttributeSet(attribute.NewSet(attributes...))}
+}
+
+// policySets are the attributes of a policy's measurements.
+type policySets struct {
+	policy                           attribute.KeyValue
+	success                          options // of durations
+	successAttempts, failureAttempts options
+	failures                         sets[failure, options] // of durations
+	retries                          sets[fault.Kind, options]
+}
+
+// failure is what failed calls are told apart by: not many.
+type failure struct {
+	reason    rebound.Reason
+	errorType string
+}
+
+func newPolicySets(name string) *policySets {
+	p := policyKey.String(name)
+	succeeded, failed := outcomeKey.String("success"), outcomeKey.String("failure")
+	return &policySets{
+		policy: p, success: with(p, succeeded),
+		successAttempts: with(p, succeeded), failureAttempts: with(p, failed),
+	}
+}
+
+func (p *policySets) retrying(k fault.Kind) options {
+	return *p.retries.of(k, func(k fault.Kind) *options {
+		o := with(p.policy, errorTypeKey.String(k.String()))
+		return &o
+	})
+}
+
+func (p *policySets) failed(e rebound.Event) options {
+	return *p.failures.of(failure{e.Reason, errorType(e.Fault, e.Reason)}, func(f failure) *options {
+		o := with(p.policy, outcomeKey.String("failure"),
+			reasonKey.String(string(f.reason)), errorTypeKey.String(f.errorType))
+		return &o
+	})
+}
+
+// errorType is what ended a call: the kind of its last failure, or, if there was no attempt, or
+// what it met is no failure, the reason.
+func errorType(f fault.Fault, r rebound.Reason) string {
+	if f.Kind == fault.None {
+		return cmp.Or(string(r), other)
+	}
+	return f.Kind.String()
+}
+
+// sets holds what was made for each of the first keys; those beyond share what is made for the
+// zero key, or, if keys are names, for other. The zero sets is empty.
+type sets[K comparable, V any] struct {
+	known sync.Map // of K to *V
+	count atomic.Int32
+}
+
+func (s *sets[K, V]) of(key K, make func(K) *V) *V {
+	if v, ok := s.known.Load(key); ok {
+		return v.(*V)
+	}
+	if s.count.Load() >= maxNames {
+		var spare K
+		if name, ok := any(&spare).(*string); ok {
+			*name = other
+		}
+		if key != spare {
+			return s.of(spare, make)
+		}
+	}
+	v, loaded := s.known.LoadOrStore(key, make(key))
+	if !loaded {
+		s.count.Add(1)
+	}
+	return v.(*V)
+}
+
+// names are the names of breakers that are told apart.
+type names struct{ sets[string, string] }
+
+func (n *names) admit(name string) string {
+	return *n.of(name, func(name string) *string { return &name })
+}
+
+// watched is what Watch looks at.
+type watched struct {
+	budgets  []watchedBudget
+	breakers []watchedBreaker
+}
+
+type watchedBudget struct {
+	budget     *budget.Budget
+	capacity   float64
+	attributes metric.MeasurementOption
+}
+
+type watchedBreaker struct {
+	breaker    Breaker
+	attributes [breaker.HalfOpen + 1]metric.MeasurementOption // by state
+}
+
+const usualCapacity = 10 // what a budget's 0 means
+
+func (t *Telemetry) watched(policies []*rebound.Policy, breakers []Breaker) (w watched) {
+	breakers = slices.Clone(breakers)
+	for _, p := range policies {
+		if p == nil {
+			continue
+		}
+		if p.Breaker != nil {
+			breakers = append(breakers, p.Breaker)
+		}
+		if b := p.Budget; b != nil && !math.IsInf(b.Capacity, 1) {
+			name := t.policies.of(p.Name, newPolicySets).policy
+			w.budgets = append(w.budgets, watchedBudget{
+				b, cmp.Or(b.Capacity, usualCapacity),
+				metric.WithAttributeSet(attribute.NewSet(name)),
+			})
+		}
+	}
+	for _, b := range breakers {
+		found := watchedBreaker{breaker: b}
+		name := t.breakers.admit(b.Snapshot().Name)
+		for s := range found.attributes {
+			found.attributes[s] = metric.WithAttributeSet(attribute.NewSet(
+				breakerKey.String(name), stateKey.String(breaker.State(s).String())))
+		}
+		w.breakers = append(w.breakers, found)
+	}
+	return w
+}

@@ -1,0 +1,99 @@
+package reboundotel
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+
+	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/fault"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// callKey is the key of a call in its context.
+type callKey struct{}
+
+// call is what is known of a call under way.
+type call struct {
+	policy   string
+	attempts atomic.Int64
+}
+
+// Start begins the span of a call that is not made by [Do]: one by [rebound.DoElse], say, or a
+// loop. The call is made with the context returned, and when it is over, end is called with its
+// error, once.
+func (t *Telemetry) Start(
+	ctx context.Context, p *rebound.Policy,
+) (spanning context.Context, end func(error)) {
+	c := &call{}
+	if p != nil {
+		c.policy = p.Name
+	}
+	ctx, span := t.tracer.Start(ctx, nameOf(p), trace.WithAttributes(policyKey.String(c.policy)))
+	ctx = context.WithValue(ctx, callKey{}, c)
+	return ctx, func(err error) {
+		finish(span, err)
+		span.End()
+	}
+}
+
+// finish says on a call's span how the call ended.
+func finish(span trace.Span, err error) {
+	if err == nil || !span.IsRecording() {
+		return
+	}
+	span.SetStatus(codes.Error, err.Error())
+	var e *rebound.Error
+	if !errors.As(err, &e) {
+		span.SetAttributes(errorTypeKey.String(fault.Of(err).Kind.String()))
+		return
+	}
+	span.SetAttributes(
+		attribute.Int("rebound.attempts", e.Attempts),
+		reasonKey.String(string(e.Reason)),
+		errorTypeKey.String(errorType(e.Fault, e.Reason)),
+	)
+}
+
+// Attempt returns fn, so wrapped that each attempt has a span of its own, if [Options.AttemptSpans]
+// asks for them, within the call that its context belongs to; else fn itself. Attempts are numbered
+// within a call that [Telemetry.Start] has begun. It is part of [Do].
+func Attempt[T any](
+	t *Telemetry, fn func(context.Context) (T, error),
+) func(context.Context) (T, error) {
+	if !t.options.AttemptSpans {
+		return fn
+	}
+	return func(ctx context.Context) (T, error) {
+		ctx, span := t.startAttempt(ctx)
+		err := errUnfinished
+		defer func() {
+			if err != nil && span.IsRecording() {
+				span.SetStatus(codes.Error, err.Error())
+				span.SetAttributes(errorTypeKey.String(fault.Of(err).Kind.String()))
+			}
+			span.End()
+		}()
+		v, err := fn(ctx)
+		return v, err
+	}
+}
+
+func (t *Telemetry) startAttempt(ctx context.Context) (context.Context, trace.Span) {
+	var attributes []attribute.KeyValue
+	name := "attempt"
+	if c, ok := ctx.Value(callKey{}).(*call); ok {
+		n := int(c.attempts.Add(1))
+		attributes = append(attributes, policyKey.String(c.policy),
+			attribute.Int("rebound.attempt", n))
+		if t.options.ResendCount && n > 1 {
+			attributes = append(attributes, attribute.Int("http.request.resend_count", n-1))
+		}
+		if c.policy != "" {
+			name = c.policy + " attempt"
+		}
+	}
+	return t.tracer.Start(ctx, name, trace.WithAttributes(attributes...))
+}
