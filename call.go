@@ -198,7 +198,7 @@ func (c *call) failed(err error) error {
 		return c.stop(OutOfBudget, refusal)
 	}
 	if c.p.Observe != nil {
-		c.event(Event{Kind: Retrying, Fault: c.fault, Err: err, Delay: d.Delay})
+		c.retrying(d.Delay)
 	}
 	if !wait(c.ctx, d.Delay) {
 		c.p.returnRetry(c.fault.After)
@@ -262,6 +262,10 @@ func (c *call) succeeded() {
 	if c.p.Observe != nil {
 		c.event(Event{Kind: Succeeded})
 	}
+}
+
+func (c *call) retrying(d time.Duration) {
+	c.event(Event{Kind: Retrying, Fault: c.fault, Err: c.last, Delay: d})
 }
 
 func (c *call) event(e Event) {

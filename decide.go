@@ -104,22 +104,19 @@ func (p *Policy) delay(s *State, f *fault.Fault) time.Duration {
 }
 
 func (p *Policy) backoff(s *State, k fault.Kind) time.Duration {
-	b, times := p.Backoff, 1.0
-	if k == fault.RateLimited || k == fault.Overloaded {
-		if p.Throttled != nil {
-			b = p.Throttled
-		} else {
-			times = throttledTimes
-		}
+	throttled := k == fault.RateLimited || k == fault.Overloaded
+	b := p.Backoff
+	if throttled && p.Throttled != nil {
+		b, throttled = p.Throttled, false
 	}
 	if b == nil {
 		b = defaultBackoff
 	}
 	d := max(b.Delay(s.Attempt, s.Prev, s.U), 0)
-	if times == 1 {
-		return d
+	if throttled {
+		return saturated(throttledTimes * float64(d))
 	}
-	return saturated(times * float64(d))
+	return d
 }
 
 // saturated is ns nanoseconds, or the longest duration there is.

@@ -13,16 +13,26 @@ func (c *call) judge(err error, timedOut bool) {
 		c.result = fault.OK
 		return
 	}
-	f := &c.fault
-	c.p.read(f, c.ctx, err)
-	if timedOut && f.Kind != fault.Canceled && !fault.Marked(err) {
-		f.Kind = fault.Transient
-		if !fault.IsTimeout(err) {
-			f.Err = &timeoutError{err}
-		}
-	}
 	c.result = fault.Failed
-	c.late = f.Kind == fault.Canceled && errors.Is(c.ctx.Err(), context.DeadlineExceeded)
+	c.p.read(&c.fault, c.ctx, err)
+	if timedOut {
+		c.timedOut(err)
+	}
+	c.late = c.fault.Kind == fault.Canceled &&
+		errors.Is(c.ctx.Err(), context.DeadlineExceeded)
+}
+
+// timedOut makes the fault that of an attempt whose own time was up, unless a mark, or the caller,
+// decides.
+func (c *call) timedOut(err error) {
+	f := &c.fault
+	if f.Kind == fault.Canceled || fault.Marked(err) {
+		return
+	}
+	f.Kind = fault.Transient
+	if !fault.IsTimeout(err) {
+		f.Err = &timeoutError{err}
+	}
 }
 
 // outcome is what the attempt's gates are told of it. A caller whose patience ended with its

@@ -153,11 +153,15 @@ func (p *Policy) negative() error {
 }
 
 func (p *Policy) validateParts() error {
-	if err := validate("Backoff", p.Backoff); err != nil {
-		return err
+	if p.Backoff != nil {
+		if err := validate("Backoff", p.Backoff); err != nil {
+			return err
+		}
 	}
-	if err := validate("Throttled", p.Throttled); err != nil {
-		return err
+	if p.Throttled != nil {
+		if err := validate("Throttled", p.Throttled); err != nil {
+			return err
+		}
 	}
 	if p.Budget != nil {
 		if err := p.Budget.Validate(); err != nil {
