@@ -118,6 +118,10 @@ func rounded(d time.Duration) time.Duration {
 // Unwrap returns Err, the last attempt's error.
 func (e *Error) Unwrap() error { return e.Err }
 
+// Timeout reports whether the last attempt ran out of time, for callers that ask a net.Error or an
+// url.Error.
+func (e *Error) Timeout() bool { return fault.IsTimeout(e.Err) }
+
 // Is reports whether target is the Reason, or is in Cause.
 func (e *Error) Is(target error) bool {
 	if r, ok := target.(Reason); ok && r == e.Reason {

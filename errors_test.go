@@ -134,6 +134,15 @@ func TestErrorOfCanceledWait(t *testing.T) {
 	})
 }
 
+func TestErrorTimeout(t *testing.T) {
+	for err, want := range map[error]bool{context.DeadlineExceeded: true, errFlaky: false} {
+		got := rebound.Run(t.Context(), &rebound.Policy{Attempts: 1}, failing(new(int), err))
+		if e := mustError(t, got); e.Timeout() != want {
+			t.Errorf("%v: Timeout() = %v, want %v", err, e.Timeout(), want)
+		}
+	}
+}
+
 // Rule 2: marks outrank classifiers and RetryIf, and survive wrapping, whose text is kept.
 func TestMarksOutrank(t *testing.T) {
 	always := func(fault.Fault) bool { return true }
