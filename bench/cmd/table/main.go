@@ -1,11 +1,12 @@
 // Command table measures every entry of package bench and prints one table for each scenario.
 //
-//	table [-only retry] [-lib rebound] [-count 6] [-time 100ms] [-raw raw.txt] [-scale=false]
+//	table [-only retry] [-lib rebound] [-count 6] [-time 100ms] [-limit 10m] [-raw raw.txt] \
+//		[-scale=false]
 //
 // Entries take turns, so that what the machine does meanwhile meets all of them. A sample during
-// which other processes took more than a tenth of the machine is taken again, for as many as three
-// times the samples asked for. A figure is the median of the quiet samples; one that has fewer than
-// three of them has a ~ before it, and is the lower quartile of all.
+// which other processes took more than a tenth of the machine is taken again, until the limit. A
+// figure is the median of the quiet samples; one that has fewer than three of them has a ~ before
+// it, and is the lower quartile of all.
 package main
 
 import (
@@ -28,6 +29,7 @@ var (
 	lib       = flag.String("lib", "", "entries whose library contains this, and the floors")
 	count     = flag.Int("count", 6, "samples per row")
 	benchtime = flag.String("time", "100ms", "time per sample")
+	limit     = flag.Duration("limit", 10*time.Minute, "start no further round after this time")
 	raw       = flag.String("raw", "", "file for the samples, as benchstat reads them")
 	scale     = flag.Bool("scale", true, "how groups and waiting calls scale, too")
 )
@@ -46,9 +48,10 @@ func main() {
 
 func run(out io.Writer) error {
 	rows := chosen()
-	for range 3 * *count {
+	for start, more := time.Now(), true; more && time.Since(start) < *limit; {
+		more = false
 		for _, r := range rows {
-			r.sample(*count)
+			more = r.sample(*count) || more
 		}
 	}
 	if *raw != "" {
@@ -61,7 +64,7 @@ func run(out io.Writer) error {
 			return err
 		}
 	}
-	fmt.Fprintf(out, "# The same work, side by side\n\n%s\n", machine())
+	fmt.Fprintf(out, "# The same work, side by side\n\n%s\n", machine(rows))
 	for _, s := range bench.Scenarios {
 		printScenario(out, s, rows)
 	}
@@ -93,11 +96,24 @@ func header() string {
 		runtime.GOOS, runtime.GOARCH, processor())
 }
 
-// machine tells the date and the shape of the machine.
-func machine() string {
-	return fmt.Sprintf("%s, %s/%s, %s, %d cores, %s; %d samples of %s per row.\n",
+// machine tells the date, the shape of the machine, and how quiet it was.
+func machine(rows []*row) string {
+	figures, quiet := 0, 0
+	for _, r := range rows {
+		for _, s := range []series{r.serial, r.cores} {
+			if len(s.all) == 0 {
+				continue
+			}
+			figures++
+			if _, ok := s.figure(); ok {
+				quiet++
+			}
+		}
+	}
+	return fmt.Sprintf("%s, %s/%s, %s, %d cores, %s. Samples of %s; %d of %d figures are from a "+
+		"quiet machine,\nthe others have a ~: the lower quartile of their samples.\n",
 		time.Now().UTC().Format("2 January 2006"), runtime.GOOS, runtime.GOARCH, runtime.Version(),
-		runtime.NumCPU(), processor(), *count, *benchtime)
+		runtime.NumCPU(), processor(), *benchtime, quiet, figures)
 }
 
 func processor() string {

@@ -65,11 +65,12 @@ func (s *series) figure() (ns float64, quiet bool) {
 	return (all[(len(all)-1)/2] + all[len(all)/2]) / 2, true
 }
 
-// sample takes one sample more of each figure, unless there are n quiet ones.
-func (r *row) sample(n int) {
+// sample takes one sample more of each figure that has less than n quiet ones, and reports whether
+// it is to be called again.
+func (r *row) sample(n int) bool {
 	if r.entry.Held != nil {
 		r.heap()
-		return
+		return false
 	}
 	if len(r.serial.quiet) < n {
 		r.measure(&r.serial, bench.Serial, "")
@@ -77,6 +78,7 @@ func (r *row) sample(n int) {
 	if r.scenario.Cores && len(r.cores.quiet) < n {
 		r.measure(&r.cores, bench.Parallel, "/cores")
 	}
+	return len(r.serial.quiet) < n || r.scenario.Cores && len(r.cores.quiet) < n
 }
 
 func (r *row) measure(
