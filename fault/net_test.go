@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/textproto"
 	"net/url"
 	"os"
 	"strings"
@@ -141,6 +142,7 @@ func TestHTTPTexts(t *testing.T) {
 		{`malformed HTTP response "\x00\x00\x12\x04\x00"`, permanent, fault.MaybeDone},
 		{`malformed HTTP response "nonsense"`, transient, fault.MaybeDone},
 		{`malformed HTTP status code "2x0"`, transient, fault.MaybeDone},
+		{"malformed MIME header line: Cont", transient, fault.MaybeDone},
 		{"http: server closed idle connection", transient, fault.MaybeDone},
 		{"net/http: HTTP/1.x transport connection broken: odd", transient, fault.MaybeDone},
 		{"net/http: request canceled", fault.Canceled, fault.MaybeDone},
@@ -249,5 +251,13 @@ func answer(out *bufio.ReadWriter, path string) {
 		fmt.Fprint(out, "nonsense\r\n\r\n")
 	case "/cut":
 		fmt.Fprint(out, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
+	}
+}
+
+func TestCutHeader(t *testing.T) {
+	err := fmt.Errorf("net/http: HTTP/1.x transport connection broken: %w",
+		textproto.ProtocolError("malformed MIME header line: Cont"))
+	if f := fault.Of(err); f.Kind != fault.Transient || f.Sent != fault.MaybeDone {
+		t.Errorf("%v: got %v, %v, want transient, maybe_done", err, f.Kind, f.Sent)
 	}
 }

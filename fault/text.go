@@ -56,6 +56,7 @@ var phrases = compiled([]meaning{
 	{`malformed HTTP response "\x15\x03*`, misuse},   // a TLS alert: https is spoken there
 	{`malformed HTTP response "\x00\x00*`, hopeless}, // an HTTP/2 frame
 	{"malformed HTTP *", garbled},
+	{"malformed MIME header*", garbled}, // a header cut short
 
 	{"http2: client conn*", cut},
 	{"http2: *GOAWAY*ENHANCE_YOUR_CALM*", calm},
@@ -98,7 +99,8 @@ func compiled(all []meaning) (by [128][]phrase) {
 func readText(t reflect.Type) reader {
 	b := base(t)
 	plain := b.Name() == "errorString" || b.Name() == "fundamental" // of errors, of pkg/errors
-	if !plain && b.PkgPath() != "internal/poll" && b.PkgPath() != "net/http" {
+	if !plain && b.PkgPath() != "internal/poll" && b.PkgPath() != "net/http" &&
+		b.PkgPath() != "net/textproto" {
 		return nil
 	}
 	return func(err error) finding {
