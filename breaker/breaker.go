@@ -100,6 +100,8 @@ func (b *Breaker) Enter(context.Context) (fault.Pass, error) {
 	return b.enter()
 }
 
+// enter is apart, as leave is, so that the common way needs next to no stack.
+//
 //go:noinline
 func (b *Breaker) enter() (fault.Pass, error) { return b.cell.enter(b.owner()) }
 
@@ -108,10 +110,11 @@ func (b *Breaker) enter() (fault.Pass, error) { return b.cell.enter(b.owner()) }
 // result from before the last change of state is ignored.
 func (b *Breaker) Leave(p fault.Pass, o fault.Outcome) {
 	if o.Result == fault.OK {
-		if b.Rate == 0 && b.SlowRate == 0 && b.cell.word.Load() == p.A<<genShift {
-			return
-		}
-		if b.cell.succeed(b, p) {
+		if b.Rate == 0 && b.SlowRate == 0 {
+			if b.cell.word.Load() == p.A<<genShift {
+				return
+			}
+		} else if b.cell.hurry(b, p) {
 			return
 		}
 	}
