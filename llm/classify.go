@@ -40,8 +40,8 @@ func Classify(err error) fault.Fault {
 	return f
 }
 
-// locked is f, save that a 409 to a generation, which creates nothing that could be in conflict, is a
-// lock that was not to be had in time, as the APIs of OpenAI and Anthropic use it.
+// locked is f, save that a 409 to a generation, which creates nothing that could be in conflict, is
+// a lock that was not to be had in time, as the APIs of OpenAI and Anthropic use it.
 func locked(f fault.Fault, resp *http.Response) fault.Fault {
 	if resp.StatusCode == http.StatusConflict && f.Kind == fault.Permanent &&
 		told(resp.Header) == "" && resp.Request != nil && Generation(resp.Request) {

@@ -154,7 +154,8 @@ func TestClassifyGoogle(t *testing.T) {
 			"violations": [{"quotaId": %q, "quotaValue": "10"}]}, `, id)
 	}
 	const exhausted = "RESOURCE_EXHAUSTED"
-	minute, day := quota("GenerateRequestsPerMinutePerProject"), quota("GenerateRequestsPerDayPerProject")
+	minute := quota("GenerateRequestsPerMinutePerProject")
+	day := quota("GenerateRequestsPerDayPerProject")
 	checkBodies(t, []bodyRow{
 		{"minute", response(429, body(429, exhausted, "", minute+wait("53s"))), limited, notDone,
 			53 * time.Second, "status 429"},

@@ -11,8 +11,8 @@ import (
 )
 
 // guard is what the repeating transport makes its attempts with. An attempt at a generation lasts
-// until the answer is whole, or a stream has its first output, so that what fails before is repeated
-// like any other failure.
+// until the answer is whole, or a stream has its first output, so that what fails before is
+// repeated like any other failure.
 type guard struct {
 	base          http.RoundTripper
 	output, ended func(Event) bool

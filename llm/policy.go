@@ -9,8 +9,8 @@ import (
 
 // Policy returns a policy for calls to language models: 5 attempts, about 500ms → 1s → 2s → 4s
 // apart after a connection that broke or a server that failed, and about 4s → 8s → 16s → 32s apart
-// after a limit or an overload, unless the server asks for more. Each wait is drawn from half of that
-// to half as much again.
+// after a limit or an overload, unless the server asks for more. Each wait is drawn from half of
+// that to half as much again.
 //
 // Errors mean what [Classify] says. A wait that the server asks for is obeyed up to 2 minutes:
 // longer ones are quotas, which last for hours and days, and are an error to be told at once.

@@ -51,8 +51,8 @@ type Transport struct {
 	IdleTimeout time.Duration
 
 	// Output says which event is the first that cannot be taken back, and ends the time in which
-	// the stream may be repeated. Up to 4 MiB are held back before. Nil = Output. One that is always
-	// false has a stream arrive in one piece, whole or not at all.
+	// the stream may be repeated. Up to 4 MiB are held back before. Nil = Output. One that is
+	// always false has a stream arrive in one piece, whole or not at all.
 	Output func(Event) bool
 
 	// Ended says which event marks the end of a stream. Nil = Ended.
@@ -64,8 +64,8 @@ type Transport struct {
 	err    error           // what is wrong with the fields
 }
 
-// NewClient returns a client with a [Transport] that goes by p (nil = what [Policy] returns), and no
-// Timeout.
+// NewClient returns a client with a [Transport] that goes by p (nil = what [Policy] returns), and
+// no Timeout.
 func NewClient(p *rebound.Policy) *http.Client {
 	return &http.Client{Transport: &Transport{Policy: p}}
 }

@@ -38,7 +38,8 @@ func openaiBody(code, message string) string {
 		code + `"}}`
 }
 
-const tooLarge = "Request too large for gpt-4o on tokens per min (TPM): Limit 30000, Requested 36055."
+const tooLarge = "Request too large for gpt-4o on tokens per min (TPM): " +
+	"Limit 30000, Requested 36055."
 
 func googleBody(status, details string) string {
 	return `{"error": {"code": 429, "message": "m", "status": "` + status + `", "details": [` +
