@@ -1,6 +1,7 @@
 package main
 
 import (
+	_ "embed"
 	"fmt"
 	"maps"
 	"os"
@@ -28,9 +29,19 @@ func (n named) build() (*rebound.Policy, error) {
 	return p, nil
 }
 
-// own are the policies that need no file: the zero policy and the presets.
+// builtin are policies to compare others with in a simulation.
+//
+//go:embed builtin.json
+var builtin []byte
+
+// own are the policies that need no file: the zero policy, the presets, and those to compare with.
 func own() map[string]policyfile.Policy {
 	all := policyfile.Presets().Policies
+	more, err := policyfile.Parse("builtin.json", builtin)
+	if err != nil {
+		panic(err) // the file is part of this program, and its tests read it
+	}
+	maps.Copy(all, more.Policies)
 	all[zero] = policyfile.Policy{}
 	return all
 }

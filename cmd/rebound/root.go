@@ -49,6 +49,6 @@ func newRoot() *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddCommand(newPlan(), newPolicies(), newRun())
+	root.AddCommand(newPlan(), newSim(), newRun(), newPolicies())
 	return root
 }

@@ -1,0 +1,87 @@
+// Package chart draws what simulations have found: a panel for each kind of number over the same
+// time, in each a line for every policy. Lines differ in their dashes and in how dark they are, so
+// that a print in grey can be read.
+package chart
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+	"gonum.org/v1/plot/vg/vgimg"
+	"gonum.org/v1/plot/vg/vgsvg"
+
+	"github.com/rebound-go/rebound/sim"
+)
+
+// CanDraw refuses a file whose name does not end in .svg, .png or .html.
+func CanDraw(path string) error {
+	switch strings.ToLower(filepath.Ext(path)) {
+	case ".svg", ".png", ".html":
+		return nil
+	}
+	return fmt.Errorf("%s: cannot draw that: want a name that ends in .svg, .png or .html", path)
+}
+
+// Draw writes a picture of the result to the file, in the format that its name ends in.
+func Draw(path string, r sim.Result) error {
+	if err := CanDraw(path); err != nil {
+		return err
+	}
+	f := newFigure(r)
+	var out bytes.Buffer
+	var err error
+	switch strings.ToLower(filepath.Ext(path)) {
+	case ".svg":
+		err = f.svg(&out)
+	case ".png":
+		err = f.png(&out)
+	default:
+		err = f.html(&out)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return os.WriteFile(path, out.Bytes(), 0o644)
+}
+
+func (f *figure) svg(out io.Writer) error {
+	c := vgsvg.New(f.width, f.height)
+	if err := f.draw(draw.New(c)); err != nil {
+		return err
+	}
+	var text bytes.Buffer
+	if _, err := c.WriteTo(&text); err != nil {
+		return err
+	}
+	// Where that typeface is missing, one of the same widths is to take its place.
+	_, err := strings.NewReplacer(
+		"font-family:Liberation Sans", "font-family:Liberation Sans,Arial,Helvetica,sans-serif",
+	).WriteString(out, text.String())
+	return err
+}
+
+// dotsPerInch make a picture sharp on screens with fine dots, too.
+const dotsPerInch = 144
+
+func (f *figure) png(out io.Writer) error {
+	c := vgimg.NewWith(vgimg.UseWH(f.width, f.height), vgimg.UseDPI(dotsPerInch))
+	if err := f.draw(draw.New(c)); err != nil {
+		return err
+	}
+	_, err := vgimg.PngCanvas{Canvas: c}.WriteTo(out)
+	return err
+}
+
+const (
+	width       = 21 * vg.Centimeter
+	panelHeight = 4.4 * vg.Centimeter
+	axisHeight  = 1.1 * vg.Centimeter // of the time below the last panel
+	margin      = 0.4 * vg.Centimeter
+	lineHeight  = 0.6 * vg.Centimeter
+)

@@ -1,0 +1,46 @@
+package chart
+
+import (
+	"bytes"
+	"html/template"
+	"io"
+	"strings"
+)
+
+// page is a document that needs nothing from elsewhere.
+var page = template.Must(template.New("page").Parse(`<!DOCTYPE html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{{.Name}} - rebound sim</title>
+<style>
+body { font: 16px/1.5 sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em }
+svg { width: 100%; height: auto }
+table { border-collapse: collapse }
+th, td { text-align: right; padding: .2em .8em; border-bottom: 1px solid #ccc }
+th:first-child, td:first-child { text-align: left }
+</style>
+<h1>{{.Name}}</h1>
+<p>{{.About}}</p>
+<table>
+<tr><th>policy<th>calls<th>succeeded<th>failed<th>attempts<th>retries<th>refused by a budget
+{{range .Policies}}<tr><td>{{.Policy}}<td>{{.Calls}}<td>{{.OK}}<td>{{.Failed}}<td>{{.Attempts -}}
+<td>{{.Retries}}<td>{{.Denied}}
+{{end}}</table>
+{{.Picture}}
+</html>
+`))
+
+func (f *figure) html(out io.Writer) error {
+	var svg bytes.Buffer
+	if err := f.svg(&svg); err != nil {
+		return err
+	}
+	text := svg.String()
+	return page.Execute(out, map[string]any{
+		"Name": f.result.Scenario.Name, "About": f.result.Scenario.About,
+		"Policies": f.result.Policies,
+		// Text in it was escaped when it was drawn; what is before <svg belongs to a file.
+		"Picture": template.HTML(text[strings.Index(text, "<svg"):]),
+	})
+}

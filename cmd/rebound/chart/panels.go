@@ -1,0 +1,105 @@
+package chart
+
+import (
+	"slices"
+
+	"github.com/rebound-go/rebound/sim"
+)
+
+// mostPoints is how many points of a line a reader can tell apart; more bins than that are merged.
+const mostPoints = 600
+
+// panel is one kind of number over time.
+type panel struct {
+	label  string
+	lines  [][]float64 // for each policy, a value for each step
+	log    bool
+	always bool // drawn even if there is nothing but zeros
+}
+
+// kinds are the panels that there may be. A value is of n bins, of width seconds in all.
+var kinds = []struct {
+	label  string
+	always bool
+	value  func(bins []sim.Bin, width float64) float64
+}{
+	{"attempts per s", true, func(bins []sim.Bin, width float64) float64 {
+		return sum(bins, func(b *sim.Bin) int64 { return b.Attempts }) / width
+	}},
+	{"calls answered per s", true, func(bins []sim.Bin, width float64) float64 {
+		return sum(bins, func(b *sim.Bin) int64 { return b.OK }) / width
+	}},
+	{"retries per s", false, func(bins []sim.Bin, width float64) float64 {
+		return sum(bins, func(b *sim.Bin) int64 { return b.Retries }) / width
+	}},
+	{"attempts in queue", false, func(bins []sim.Bin, _ float64) float64 {
+		longest := func(a, b sim.Bin) int { return a.Queue - b.Queue }
+		return float64(slices.MaxFunc(bins, longest).Queue)
+	}},
+	{"breakers open, %", false, func(bins []sim.Bin, _ float64) float64 {
+		return 100 * bins[len(bins)-1].Open
+	}},
+}
+
+func sum(bins []sim.Bin, of func(*sim.Bin) int64) float64 {
+	var total int64
+	for i := range bins {
+		total += of(&bins[i])
+	}
+	return float64(total)
+}
+
+// panels returns those that have something to show, and the width of a step in seconds.
+func panels(r sim.Result) (all []panel, step float64) {
+	bins := len(r.Policies[0].Bins)
+	merge := max((bins+mostPoints-1)/mostPoints, 1)
+	step = r.Scenario.Bin.Seconds() * float64(merge)
+	for _, k := range kinds {
+		p := panel{label: k.label, always: k.always}
+		for _, policy := range r.Policies {
+			var line []float64
+			for part := range slices.Chunk(policy.Bins, merge) {
+				line = append(line, k.value(part, r.Scenario.Bin.Seconds()*float64(len(part))))
+			}
+			p.lines = append(p.lines, line)
+		}
+		if p.always || p.max() > 0 {
+			p.log = p.steep()
+			all = append(all, p)
+		}
+	}
+	return all, step
+}
+
+// title is what stands above the panel: a label at the axis would have to stand on its side.
+func (p *panel) title() string {
+	if p.log {
+		return p.label + " (logarithmic)"
+	}
+	return p.label
+}
+
+func (p *panel) max() (most float64) {
+	for _, line := range p.lines {
+		most = max(most, slices.Max(line))
+	}
+	return most
+}
+
+// steep reports whether on a plain scale one line would press another one flat, or its own peak all
+// the rest of it.
+func (p *panel) steep() bool {
+	var positive []float64
+	for _, line := range p.lines {
+		for _, v := range line {
+			if v > 0 {
+				positive = append(positive, v)
+			}
+		}
+	}
+	if len(positive) == 0 {
+		return false
+	}
+	slices.Sort(positive)
+	return p.max() > 50*positive[len(positive)/2]
+}

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/rebound-go/rebound/policyfile"
+	"github.com/rebound-go/rebound/sim"
+)
+
+// scenarioFile is a scenario as a file has it: the fields of sim.Scenario in snake case, and
+// policies.
+type scenarioFile struct {
+	// Like is a built-in scenario whose values hold where the file says nothing.
+	Like string
+
+	// Policies are described here as a file of policies does.
+	Policies map[string]policyfile.Policy
+
+	// Compare lists the policies to play, by their names here or as --policy has them. Empty = all
+	// of Policies.
+	Compare []string
+
+	// Layers are those of the scenario, each with the name of its policy.
+	Layers []layerFile
+
+	sim.Scenario
+}
+
+// layerFile is a layer; an empty Policy means the one that is played.
+type layerFile struct {
+	Policy string
+	sim.Layer
+}
+
+// study is a scenario and the policies to play it for.
+type study struct {
+	scenario sim.Scenario
+	policies []named
+	fields   *policyfile.Fields // of the file; nil for a built-in scenario
+}
+
+// blame places an error of the simulator about the scenario in its file.
+func (s study) blame(err error) error {
+	if err != nil && s.fields != nil && strings.HasPrefix(err.Error(), "sim: Scenario.") {
+		return s.fields.Blame("", err)
+	}
+	return err
+}
+
+// readStudy returns a built-in scenario, or that of a file.
+func readStudy(ref string) (study, error) {
+	if slices.Contains(sim.Builtins(), ref) {
+		s, err := sim.Builtin(ref)
+		return study{scenario: s}, err
+	}
+	if _, err := os.Stat(ref); err != nil {
+		return study{}, fmt.Errorf("%q is no scenario and no file: want one of %s, or a file",
+			ref, strings.Join(sim.Builtins(), ", "))
+	}
+	data, err := readJSON(ref)
+	if err != nil {
+		return study{}, err
+	}
+	return parseStudy(ref, data)
+}
+
+func parseStudy(path string, data []byte) (study, error) {
+	var f scenarioFile
+	fields, err := policyfile.Decode(path, data, &f)
+	if err != nil {
+		return study{}, err
+	}
+	if f.Like != "" {
+		s, err := sim.Builtin(f.Like)
+		if err != nil {
+			return study{}, fields.Blame("like", err)
+		}
+		s.Name, s.About = "", ""
+		f = scenarioFile{Scenario: s} // the second time, what the file says goes over it
+		if _, err := policyfile.Decode(path, data, &f); err != nil {
+			return study{}, err
+		}
+	}
+	if f.Name == "" {
+		f.Name = strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
+	}
+	for _, name := range policyNames(f.Policies) {
+		if _, err := f.Policies[name].Build(name); err != nil {
+			return study{}, fields.Blame("policies."+name, err)
+		}
+	}
+	if err := f.fillLayers(fields); err != nil {
+		return study{}, err
+	}
+	all, err := f.compared(fields)
+	return study{f.Scenario, all, fields}, err
+}
+
+func policyNames(policies map[string]policyfile.Policy) []string {
+	return (&policyfile.File{Policies: policies}).Names()
+}
+
+// fillLayers gives the scenario its layers.
+func (f *scenarioFile) fillLayers(fields *policyfile.Fields) error {
+	for i, l := range f.Layers {
+		if l.Policy != "" {
+			p, err := f.policy(l.Policy)
+			if err == nil {
+				l.Layer.Policy, err = p.build()
+			}
+			if err != nil {
+				return fields.Blame(fmt.Sprintf("layers[%d].policy", i), err)
+			}
+		}
+		f.Scenario.Layers = append(f.Scenario.Layers, l.Layer)
+	}
+	return nil
+}
+
+// policy finds one by its name in the file, or elsewhere.
+func (f *scenarioFile) policy(ref string) (named, error) {
+	if spec, ok := f.Policies[ref]; ok {
+		return named{ref, spec}, nil
+	}
+	return findOne(ref)
+}
+
+// compared are the policies to play.
+func (f *scenarioFile) compared(fields *policyfile.Fields) (all []named, err error) {
+	for i, ref := range f.Compare {
+		p, err := f.policy(ref)
+		if err != nil {
+			return nil, fields.Blame(fmt.Sprintf("compare[%d]", i), err)
+		}
+		all = append(all, p)
+	}
+	if len(f.Compare) == 0 {
+		for _, name := range policyNames(f.Policies) {
+			all = append(all, named{name, f.Policies[name]})
+		}
+	}
+	return all, nil
+}
