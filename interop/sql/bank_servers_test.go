@@ -94,7 +94,7 @@ func TestBankPostgres(t *testing.T) {
 		{"reboundsql, with database/sql", resilient(db, p, nil), true, true},
 		{"reboundsql, pgxpool, with Applied", native(pool, p), true, true},
 	}
-	if testing.Verbose() {
+	if thorough() {
 		offices = append(offices, office{"naive", naive(db), false, false},
 			office{"reboundsql, with Applied", resilient(db, p, appliedPostgres(db)), true, true})
 	}
@@ -119,7 +119,7 @@ func TestBankMariaDB(t *testing.T) {
 		{"plain", plain(db), false, false},
 		{"reboundsql, with Applied", resilient(db, p, appliedMariaDB(db)), true, true},
 	}
-	if testing.Verbose() {
+	if thorough() {
 		offices = append(offices, office{"naive", naive(db), false, false},
 			office{"reboundsql", resilient(db, p, nil), true, true})
 	}

@@ -110,7 +110,7 @@ func (l *ledger) read(line string) {
 
 func TestBankSQLite(t *testing.T) {
 	kinds := []string{"plain", "reboundsql"}
-	if testing.Verbose() {
+	if thorough() {
 		kinds = []string{"plain", "naive", "reboundsql"}
 	}
 	for _, kind := range kinds {

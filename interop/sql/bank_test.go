@@ -22,6 +22,9 @@ import (
 // The figures in docs/sql.md are of go test ./sql -run Bank -bank 20s -v.
 var bankTime = flag.Duration("bank", 3*time.Second, "how long each bank is open")
 
+// thorough reports whether there is time for more than what a change could break.
+func thorough() bool { return *bankTime >= 10*time.Second }
+
 const (
 	accounts = 64
 	opening  = 1000 // the balance of each account

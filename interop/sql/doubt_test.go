@@ -102,6 +102,7 @@ func clients(t *testing.T, test func(*testing.T, *client, *wire)) {
 }
 
 func TestWire(t *testing.T) {
+	t.Parallel()
 	clients(t, func(t *testing.T, c *client, w *wire) {
 		for name, test := range map[string]func(*testing.T, *client, *wire){
 			"commit in doubt":  commitInDoubt,
@@ -293,6 +294,7 @@ func occupy(ctx context.Context, c *client, n int, fn func(context.Context, exec
 
 // MariaDB says in words, with a number that has other meanings too, that it does not write.
 func TestReadOnlyMariaDB(t *testing.T) {
+	t.Parallel()
 	d := startMariaDB(t)
 	addr := "127.0.0.1:" + strconv.Itoa(d.port)
 	root := open(t, "mysql", d.mysql(addr))

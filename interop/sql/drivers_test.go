@@ -83,6 +83,7 @@ func engines(t *testing.T, test func(*testing.T, *engine)) {
 }
 
 func TestDrivers(t *testing.T) {
+	t.Parallel()
 	engines(t, func(t *testing.T, e *engine) {
 		mustExec(t, e.db, "DROP TABLE IF EXISTS a", "CREATE TABLE a (id INT PRIMARY KEY, n INT)",
 			"INSERT INTO a VALUES (1, 0), (2, 0)")

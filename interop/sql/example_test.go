@@ -147,6 +147,7 @@ func Example_statements() {
 }
 
 func TestPgxPool(t *testing.T) {
+	t.Parallel()
 	ctx := t.Context()
 	pool, err := pgxpool.New(ctx, startPostgres(t).overSocket())
 	if err != nil {
