@@ -3,6 +3,7 @@ package rebounddebug_test
 import (
 	"encoding/json"
 	"io/fs"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -270,6 +271,16 @@ func TestBreakers(t *testing.T) {
 	}
 	if got := v.Policies[2].Config.Breaker; got != "mine" {
 		t.Errorf("the breaker of r is %q, want mine", got)
+	}
+}
+
+// What cannot be written as JSON is a problem that is told, not an empty page.
+func TestUnwritable(t *testing.T) {
+	w := get(rebounddebug.Handler(rebounddebug.Options{Policies: []*rebound.Policy{
+		{Name: "p", Budget: &budget.Budget{Capacity: math.NaN()}},
+	}}), "?format=json")
+	if w.Code != http.StatusInternalServerError || !strings.Contains(w.Body.String(), "NaN") {
+		t.Errorf("status %d, %q; want 500 and what is wrong", w.Code, w.Body)
 	}
 }
 
