@@ -100,7 +100,7 @@ func encoded(attributes []attribute.KeyValue) string {
 	var words []string
 	for _, a := range attributes {
 		key := strings.TrimPrefix(string(a.Key), "rebound.")
-		words = append(words, key+"="+a.Value.Emit())
+		words = append(words, key+"="+a.Value.String())
 	}
 	return strings.Join(words, " ")
 }

@@ -313,13 +313,15 @@ func (h *handler) Handle(ctx context.Context, r slog.Record) error {
 	return nil
 }
 
+type mine struct{} // the key of a value in the caller's context
+
 // The caller's context goes to the handler, which may find a trace in it. Lines that it does not
 // want are not counted against the limit.
 func TestHandlerIsAsked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := new(handler)
 		l := &reboundslog.Logger{To: slog.New(h), Lines: 1}
-		ctx := context.WithValue(t.Context(), handler{}.ctxs == nil, "mine")
+		ctx := context.WithValue(t.Context(), mine{}, true)
 		for range 3 {
 			l.Observe(ctx, told(rebound.Retrying, "ocr"))
 			l.OnChange(breaker.Change{To: breaker.HalfOpen})
