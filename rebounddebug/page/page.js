@@ -377,7 +377,7 @@ function receive(state) {
 function link(how) {
 	set($('link'), 'data-link', how);
 	write($('link'), paused ? 'paused'
-		: { live: 'live', lost: 'connection lost, trying again …' }[how]);
+		: { connecting: 'connecting …', live: 'live', lost: 'connection lost, trying again …' }[how]);
 }
 
 // follow listens to events. If it is refused, because too many listen, it asks now and then.
