@@ -93,13 +93,13 @@ func deferred(ctx context.Context, id int) (n int) {
 	return n
 }
 
-var escaped func() (int, error)
+var escaped atomic.Value
 
 // escape makes f escape, and keeps it only while a test counts.
 //
 //go:noinline
 func escape(f func() (int, error)) {
 	if counting {
-		escaped = f
+		escaped.Store(f)
 	}
 }
