@@ -83,6 +83,14 @@ func (s *parser) endLine(got func(Event)) {
 	}
 }
 
+// rest is what there is of an event for whose end the stream was too short.
+func (s *parser) rest() Event {
+	if s.long > 0 {
+		s.endLine(nil)
+	}
+	return s.event
+}
+
 // field reads one line: a field of the event, or a comment, whose name is empty.
 func (s *parser) field(line []byte) {
 	if s.tooLong() {

@@ -28,6 +28,7 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 		cancel(nil)
 		return resp, err
 	}
+	resp.Request = req // whose context does not end with the body
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		context.AfterFunc(req.Context(), func() { cancel(nil) })
 		return resp, nil

@@ -2,6 +2,7 @@ package llm
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -56,7 +57,19 @@ func (w *watch) begin() {
 func (w *watch) fill(buf []byte) (n int) {
 	n, w.err = w.body.Read(buf)
 	w.parser.feed(buf[:n], w.see)
+	if w.err == io.EOF {
+		w.finish()
+	}
 	return n
+}
+
+// finish looks for the end mark in what comes after the last empty line, which some servers leave
+// out at the very end.
+func (w *watch) finish() {
+	e := w.parser.rest()
+	if (isDone(e) || json.Valid(e.Data)) && w.ended(e) {
+		w.see(e)
+	}
 }
 
 // failure is why the stream failed before any output; nil if it has not.
