@@ -30,21 +30,28 @@ func browser(t *testing.T) context.Context {
 	if err != nil {
 		t.Skip("there is no chromium to test with: ", err)
 	}
+	profile, err := os.MkdirTemp("", "debugpage")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(profile) })
 	options := []chromedp.ExecAllocatorOption{
 		chromedp.ExecPath(path), chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.NoFirstRun, chromedp.UserDataDir(t.TempDir()),
+		chromedp.NoFirstRun, chromedp.UserDataDir(profile),
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
 		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
 		chromedp.Flag("disable-dev-shm-usage", true), chromedp.Flag("hide-scrollbars", true),
 		chromedp.WindowSize(1280, 900), chromedp.WSURLReadTimeout(patience),
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	// Not t.Context(), which ends before the clean-up that has the browser leave in peace.
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewContext(ctx)
 	t.Cleanup(cancel)
 	do(t, ctx)
+	t.Cleanup(func() { _ = chromedp.Cancel(ctx) }) // which waits until it has
 	return ctx
 }
 
