@@ -252,7 +252,8 @@ function story(b, now) {
 	const parts = [`${words(b.state)} for ${duration(since * 1e9)}`];
 	if (b.why) parts[0] += ` (${b.why})`;
 	parts.push(b.opened === 1 ? 'opened once' : `opened ${count(b.opened)} times`);
-	if (b.failures) parts.push(b.failures === 1 ? '1 failure' : `${count(b.failures)} failures in a row`);
+	if (b.failures === 1) parts.push('1 failure');
+	else if (b.failures) parts.push(`${count(b.failures)} failures in a row`);
 	if (b.calls) {
 		parts.push(`${percent(b.failed, b.calls)} of ${count(b.calls)} calls in the window failed`);
 	}
