@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -146,6 +147,9 @@ func (d *drill) attempt(ctx context.Context) error {
 	return nil
 }
 
+// ends are the reasons for which a call ends in a wait, or at a gate behind it.
+var ends = []rebound.Reason{rebound.Canceled, rebound.Rejected, rebound.PastElapsed}
+
 // hear checks one event against those before it, and adds it up.
 func (d *drill) hear(_ context.Context, e rebound.Event) {
 	m := &d.model
@@ -171,8 +175,7 @@ func (d *drill) hear(_ context.Context, e rebound.Event) {
 		}
 	case rebound.GaveUp:
 		m.stops[e.Reason]++
-		if cut := e.Attempt == m.attempt && (e.Reason == rebound.Canceled ||
-			e.Reason == rebound.Rejected); !fresh && !cut {
+		if cut := e.Attempt == m.attempt && slices.Contains(ends, e.Reason); !fresh && !cut {
 			d.Errorf("%+v: attempt %d, want %d", e, e.Attempt, m.attempt+1)
 		}
 	}
