@@ -62,7 +62,7 @@ func newRun() *cobra.Command {
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return ownError{errors.New("there is no command: want rebound run [flags] -- " +
-					"command [argument]...")}
+					"command and arguments")}
 			}
 			return nil
 		},

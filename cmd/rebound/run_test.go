@@ -24,7 +24,7 @@ func command(t *testing.T, args ...string) *exec.Cmd {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
 	c := exec.CommandContext(ctx, filepath.Join(bin(t), "rebound"), args...)
-	c.Env = os.Environ()
+	c.Env = append(os.Environ(), promptly)
 	return c
 }
 

@@ -43,8 +43,12 @@ func bin(t testing.TB) string {
 // environment has the command on its PATH.
 func environment(t testing.TB) []string {
 	t.Helper()
-	return append(os.Environ(), "PATH="+bin(t)+":"+os.Getenv("PATH"), "LC_ALL=C.UTF-8")
+	path := "PATH=" + bin(t) + ":" + os.Getenv("PATH")
+	return append(os.Environ(), path, "LC_ALL=C.UTF-8", promptly)
 }
+
+// promptly has programs with the race detector end without waiting for a second.
+const promptly = "GORACE=atexit_sleep_ms=0"
 
 // Each transcript in testdata is what a person sees at a terminal: lines that begin with $ are
 // commands for bash, what follows is their output, and [exit 3] an exit code other than 0.

@@ -81,18 +81,14 @@ func (r *Runner) Run(ctx context.Context, env ...string) Result {
 	own(cmd, !r.Foreground)
 	s, err := r.connect(cmd)
 	if err == nil {
-		err = cmd.Start()
-		s.started()
+		err = r.start(cmd)
 	}
+	s.started()
 	if err != nil {
 		s.close()
 		return Result{Code: startCode(err), Err: err, Took: time.Since(began)}
 	}
-	g := newGroup(cmd.Process, r.Foreground)
-	r.mu.Lock()
-	r.group = g
-	r.mu.Unlock()
-
+	g := r.current()
 	res := r.wait(ctx, cmd, g)
 	if res.Cut == nil && res.Code == 0 {
 		res.Cut = s.drain(ctx) // the output of what the command left behind is part of it
@@ -108,9 +104,23 @@ func (r *Runner) Run(ctx context.Context, env ...string) Result {
 	return res
 }
 
-// begin makes what an attempt needs.
+// start starts the command. A signal that comes meanwhile waits until there is somebody to get it.
+func (r *Runner) start(cmd *exec.Cmd) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	err := cmd.Start()
+	if err == nil {
+		r.group = newGroup(cmd.Process, r.Foreground)
+	}
+	return err
+}
+
+// begin makes what an attempt needs, and forgets the one before.
 func (r *Runner) begin() {
 	r.rush()
+	r.mu.Lock()
+	r.group = nil
+	r.mu.Unlock()
 	if r.held != nil {
 		r.held.Close()
 		r.held = nil
