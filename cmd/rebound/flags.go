@@ -88,7 +88,10 @@ func (f *policyFlags) changeBackoff(spec *policyfile.Policy) {
 			b.Jitter = ""
 		}
 	}
-	if f.set.Changed("delay") {
+	switch {
+	case f.set.Changed("delay") && f.delay == 0 && f.kind == "":
+		b = policyfile.Backoff{Kind: "constant"} // else 0 would mean the default of another kind
+	case f.set.Changed("delay"):
 		b.Base = f.delay
 	}
 	b.Max = cmp.Or(f.longest, b.Max)

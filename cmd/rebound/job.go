@@ -25,9 +25,8 @@ type job struct {
 	stderr io.Writer
 	quiet  bool
 
-	report    report
-	reporting bool
-	reportTo  string
+	report   report
+	reportTo io.WriteCloser // nil = no report
 
 	last process.Result
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"io"
 	"os"
 	"time"
 
@@ -46,7 +47,7 @@ func (r *report) wait(d time.Duration) { r.Attempts[len(r.Attempts)-1].Wait = d.
 
 // tell prints the report, if one is wanted.
 func (j *job) tell(err error, code int, elapsed time.Duration) error {
-	if !j.reporting {
+	if j.reportTo == nil {
 		return nil
 	}
 	r := &j.report
@@ -55,12 +56,18 @@ func (j *job) tell(err error, code int, elapsed time.Duration) error {
 	if errors.As(err, &stopped) {
 		r.Reason = stopped.Reason
 	}
-	if j.reportTo == "" {
-		return writeJSON(j.stderr, r)
-	}
-	f, err := os.Create(j.reportTo)
-	if err != nil {
-		return err
-	}
-	return errors.Join(writeJSON(f, r), f.Close())
+	return errors.Join(writeJSON(j.reportTo, r), j.reportTo.Close())
 }
+
+// reportWriter opens the file for the report before anything is run, or is stderr for none.
+func reportWriter(path string, stderr io.Writer) (io.WriteCloser, error) {
+	if path == "" {
+		return leftOpen{stderr}, nil
+	}
+	return os.Create(path)
+}
+
+// leftOpen is a writer that others go on using.
+type leftOpen struct{ io.Writer }
+
+func (leftOpen) Close() error { return nil }

@@ -127,7 +127,7 @@ func (f *runFlags) job(c *cobra.Command, args []string) (*job, error) {
 	}
 	j := &job{
 		policy: p, judge: &f.judge, stderr: c.ErrOrStderr(), quiet: f.quiet,
-		report: report{Command: args, Policy: p.Name}, reporting: f.report != "", reportTo: f.reportTo,
+		report: report{Command: args, Policy: p.Name},
 		runner: process.Runner{
 			Args: args, Stdin: stdin, Stdout: c.OutOrStdout(), Stderr: c.ErrOrStderr(),
 			Hold: f.output == "hold", KillAfter: f.killAfter, Foreground: f.foreground,
@@ -136,7 +136,10 @@ func (f *runFlags) job(c *cobra.Command, args []string) (*job, error) {
 	if f.judge.reads() {
 		j.runner.Watch = f.judge.watch
 	}
-	return j, nil
+	if f.report != "" {
+		j.reportTo, err = reportWriter(f.reportTo, c.ErrOrStderr())
+	}
+	return j, err
 }
 
 // input is what attempts read. Of a terminal they read nothing, unless they are in the foreground:

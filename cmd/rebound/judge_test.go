@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/rebound-go/rebound/cmd/rebound/process"
+)
+
+func TestJudge(t *testing.T) {
+	code := func(n int) process.Result { return process.Result{Code: n} }
+	late := process.Result{Code: 143, Cut: context.DeadlineExceeded}
+	killed := process.Result{Code: 137, Signal: syscall.SIGKILL}
+	missing := process.Result{Code: 127, Err: context.Canceled}
+	for _, row := range []struct {
+		on, notOn, onOutput, notOnOutput string
+		output                           string
+		res                              process.Result
+		want                             verdict
+	}{
+		{res: code(0), want: works},
+		{res: code(1), want: again},
+		{res: code(126), want: never},
+		{res: code(127), want: never},
+		{res: missing, want: never},
+		{res: killed, want: again},
+		{res: late, want: again},
+		{on: "127", res: code(127), want: again},
+		{on: "127", res: missing, want: again},
+		{on: "75", res: code(1), want: never},
+		{on: "75", res: late, want: never},
+		{on: "143", res: late, want: never},
+		{on: "75,timeout", res: late, want: again},
+		{on: "100-110", res: code(110), want: again},
+		{on: "100-110", res: code(111), want: never},
+		{on: "SIGKILL", res: killed, want: again},
+		{on: "kill", res: killed, want: again},
+		{on: "137", res: killed, want: again},
+		{notOn: "137", res: killed, want: never},
+		{notOn: "timeout", res: late, want: never},
+		{on: "1-255", notOn: "2", res: code(2), want: never},
+		{onOutput: "later", output: "try later", res: code(0), want: again},
+		{onOutput: "later", output: "done", res: code(0), want: works},
+		{onOutput: "later", output: "no", res: code(1), want: never},
+		{onOutput: "later", on: "1", output: "no", res: code(1), want: again},
+		{notOnOutput: "no such", onOutput: "user", output: "no such user", res: code(1), want: never},
+		{notOnOutput: "no such", output: "reset", res: code(1), want: again},
+	} {
+		var j judge
+		set(t, &j.on, row.on)
+		set(t, &j.notOn, row.notOn)
+		set(t, &j.onOutput, row.onOutput)
+		set(t, &j.notOnOutput, row.notOnOutput)
+		j.watch([]byte(row.output))
+		if got, why := j.decide(row.res); got != row.want {
+			t.Errorf("%+v: got %v (%s), want %v", row, got, why, row.want)
+		}
+	}
+}
+
+// set is what the flag does, if it is given.
+func set(t *testing.T, flag interface{ Set(string) error }, text string) {
+	t.Helper()
+	if text == "" {
+		return
+	}
+	if err := flag.Set(text); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestEndsRefusesWhatIsNone(t *testing.T) {
+	for _, text := range []string{"", "0", "256", "5-", "-5", "7-3", "1,,2", "SIGNONE", "timeouts"} {
+		var e ends
+		err := e.Set(text)
+		if err == nil || !strings.Contains(err.Error(), "want an exit code from 1 to 255") {
+			t.Errorf("%q: got %v, want an error that says what a way to fail is", text, err)
+		}
+	}
+}
