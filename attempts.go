@@ -18,7 +18,8 @@ import (
 // A body that assigns nothing ends the loop with an error that holds [ErrUnset]: the most common
 // slip is an inner := that shadows the variable. After a break, or a return, the attempt ends with
 // what *errp holds, which is left as it is; unset counts as success. A nil errp is such a slip
-// too, one that cannot be told: the body runs once.
+// too, one that cannot be told: the body runs once. While the body runs, and until it assigns,
+// *errp holds ErrUnset: the error of the attempt before is not to be read from it.
 func Attempts(ctx context.Context, p *Policy, errp *error) iter.Seq2[context.Context, int] {
 	return func(yield func(context.Context, int) bool) { iterate(ctx, p, errp, yield) }
 }
@@ -33,6 +34,12 @@ func iterate(
 		errp = new(error)
 	}
 	c := newCall(ctx, p)
+	before := *errp
+	defer func() {
+		if *errp == ErrUnset { // the body panicked before it assigned
+			*errp = before
+		}
+	}()
 	_, err := loop(&c, func(ctx context.Context) (struct{}, error) {
 		*errp = ErrUnset
 		c.broke = !yield(ctx, c.attempt)

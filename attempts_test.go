@@ -108,6 +108,17 @@ func TestAttemptsPanic(t *testing.T) {
 			panic("boom")
 		}
 	}()
+	func() {
+		err := errFlaky
+		defer func() {
+			if _ = recover(); err != errFlaky {
+				t.Errorf("the panic left %v in the error", err)
+			}
+		}()
+		for range rebound.Attempts(t.Context(), nil, &err) {
+			panic("boom")
+		}
+	}()
 	if b.State() != breaker.Open {
 		t.Errorf("breaker is %v, want it open", b.State())
 	}

@@ -5,7 +5,6 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/rebound-go/rebound/breaker"
 	"github.com/rebound-go/rebound/fault"
 )
 
@@ -15,21 +14,23 @@ import (
 type call struct {
 	ctx     context.Context
 	p       *Policy
-	attempt int           // attempts begun
-	start   time.Duration // on the clock of now, once it is
-	prev    time.Duration // the wait before this attempt
-	result  fault.Result  // of this attempt
-	late    bool          // the caller's deadline passed in the middle of this attempt
-	started bool          // somebody needed the start
-	broke   bool          // the body of an Attempts loop has left it
-	fault   fault.Fault   // of the last attempt that failed
-	last    error         // its error
-	refusal error         // what kept this attempt from beginning, for
-	reason  Reason        // this reason
+	attempt int             // attempts begun
+	start   time.Duration   // on the clock of now, once it is
+	prev    time.Duration   // the wait before this attempt
+	result  fault.Result    // of this attempt
+	late    bool            // the caller's deadline passed in the middle of this attempt
+	started bool            // somebody needed the start
+	broke   bool            // the body of an Attempts loop has left it
+	waited  bool            // a retry was announced, and has not begun
+	fault   fault.Fault     // of the last attempt that failed
+	last    error           // its error
+	reason  Reason          // why this attempt was not let in; empty if it was
+	refusal error           // what kept it out
+	entry   context.Context // what gates may wait under
 }
 
 func newCall(ctx context.Context, p *Policy) call {
-	c := call{ctx: ctx, p: p}
+	c := call{ctx: ctx, p: p, entry: ctx}
 	if p.MaxElapsed > 0 || p.Observe != nil {
 		c.begin()
 	}
@@ -55,11 +56,11 @@ func (p *Policy) plain() bool {
 func loop[T any](c *call, fn func(context.Context) (T, error), v T) (T, error) {
 	for {
 		if c.ctx.Err() != nil {
-			return v, c.stop(Canceled, context.Cause(c.ctx))
+			return v, c.stop(Canceled, causeOf(c.ctx))
 		}
 		next, err := attempt(c, fn)
-		if c.refusal != nil {
-			return v, c.stop(c.reason, c.refusal)
+		if c.reason != "" {
+			return v, c.keptOut()
 		}
 		v = next
 		if err == nil {
@@ -70,105 +71,6 @@ func loop[T any](c *call, fn func(context.Context) (T, error), v T) (T, error) {
 			return v, stop
 		}
 	}
-}
-
-// attempt makes one attempt: it calls fn behind whatever stands around it.
-func attempt[T any](c *call, fn func(context.Context) (T, error)) (v T, err error) {
-	if c.p.Breaker != nil || len(c.p.Gates) > 0 || c.p.AttemptTimeout > 0 {
-		return through(c, c.p.Gates, fn)
-	}
-	c.attempt++
-	v, err = fn(c.ctx)
-	c.judge(err, false)
-	return v, err
-}
-
-// through makes one attempt behind the gates given, the breaker last. It calls itself for each
-// gate, so that what a gate gave out is kept on the stack.
-func through[T any](
-	c *call, gates []Gate, fn func(context.Context) (T, error),
-) (v T, err error) {
-	if len(gates) == 0 {
-		return guarded(c, fn)
-	}
-	if gates[0] == nil {
-		return v, c.refuse(Invalid, c.p.Validate())
-	}
-	pass, err := gates[0].Enter(c.ctx)
-	if err != nil {
-		return v, c.refuse(Rejected, err)
-	}
-	left := false
-	defer abandon(&left, gates[0], pass)
-	v, err = through(c, gates[1:], fn)
-	left = true
-	gates[0].Leave(pass, c.outcome())
-	return v, err
-}
-
-func guarded[T any](c *call, fn func(context.Context) (T, error)) (v T, err error) {
-	b := c.p.Breaker
-	if b == nil {
-		return timed(c, fn)
-	}
-	pass, err := b.Enter(c.ctx)
-	if err != nil {
-		return v, c.refuse(Rejected, err)
-	}
-	in := inside{b, pass}
-	defer in.abandon()
-	v, err = timed(c, fn)
-	in.leave(c.outcome())
-	return v, err
-}
-
-// inside is an attempt that a breaker has let in, and that has not left it yet.
-type inside struct {
-	breaker *breaker.Breaker // nil once it has left
-	pass    fault.Pass
-}
-
-func (in *inside) leave(o fault.Outcome) {
-	b := in.breaker
-	in.breaker = nil
-	b.Leave(in.pass, o)
-}
-
-// abandon is the deferred half of leave, for an attempt that ended in a panic or a Goexit.
-func (in *inside) abandon() {
-	if in.breaker != nil {
-		in.breaker.Leave(in.pass, fault.Outcome{})
-	}
-}
-
-// abandon leaves a gate whose attempt ended in a panic or a runtime.Goexit. Deferring a plain
-// function costs less than deferring a closure.
-func abandon(left *bool, g Gate, pass fault.Pass) {
-	if !*left {
-		g.Leave(pass, fault.Outcome{})
-	}
-}
-
-func timed[T any](c *call, fn func(context.Context) (T, error)) (v T, err error) {
-	c.attempt++
-	if c.p.AttemptTimeout <= 0 {
-		v, err = fn(c.ctx)
-		c.judge(err, false)
-		return v, err
-	}
-	ctx, cancel := context.WithTimeout(c.ctx, c.attemptTimeout())
-	defer cancel()
-	v, err = fn(ctx)
-	c.judge(err, ctx.Err() != nil)
-	return v, err
-}
-
-// attemptTimeout is the time this attempt has: what is left of MaxElapsed, if that is less.
-func (c *call) attemptTimeout() time.Duration {
-	if c.p.MaxElapsed == 0 {
-		return c.p.AttemptTimeout
-	}
-	return min(c.p.AttemptTimeout, c.p.MaxElapsed-c.elapsed())
 }
 
 // failed decides what follows the attempt that just ended with err. It returns nil when another
@@ -194,15 +96,19 @@ func (c *call) failed(err error) error {
 	if !d.Retry {
 		return c.stop(d.Reason, c.cause(d.Reason))
 	}
+	if refusal := c.p.Refusal(d.Delay); refusal != nil {
+		return c.stop(Rejected, refusal)
+	}
 	if refusal := c.p.takeRetry(c.fault.After); refusal != nil {
 		return c.stop(OutOfBudget, refusal)
 	}
+	c.waited = true
 	if c.p.Observe != nil {
 		c.retrying(d.Delay)
 	}
 	if !wait(c.ctx, d.Delay) {
 		c.p.returnRetry(c.fault.After)
-		return c.stop(Canceled, context.Cause(c.ctx))
+		return c.stop(Canceled, causeOf(c.ctx))
 	}
 	c.prev = d.Delay
 	return nil
@@ -221,19 +127,9 @@ func (c *call) clock(s *State) {
 // cause is what ended the call from outside, for a reason that Decide gave.
 func (c *call) cause(r Reason) error {
 	if r == Canceled {
-		return context.Cause(c.ctx)
+		return causeOf(c.ctx)
 	}
 	return nil
-}
-
-// refuse notes that the attempt was not let in: for the gates around it, it never began.
-func (c *call) refuse(r Reason, err error) error {
-	c.reason, c.refusal = r, err
-	if c.ctx.Err() != nil {
-		c.reason, c.refusal = Canceled, context.Cause(c.ctx)
-	}
-	c.result = fault.Skipped
-	return err
 }
 
 // stop ends the call and returns its error.
@@ -243,7 +139,7 @@ func (c *call) stop(r Reason, cause error) error {
 		Cause: cause, limit: max(c.p.attempts(), 0),
 	}
 	if r == Canceled {
-		e.ctxErr = c.ctx.Err()
+		e.ctxErr = ended(c.ctx)
 	}
 	if c.started {
 		e.Elapsed = c.elapsed()
@@ -252,7 +148,10 @@ func (c *call) stop(r Reason, cause error) error {
 		c.p.deposit() // an answer: the service is well
 	}
 	if c.p.Observe != nil {
-		c.event(Event{Kind: GaveUp, Fault: c.fault, Err: e, Elapsed: e.Elapsed, Reason: r})
+		c.event(Event{
+			Kind: GaveUp, Fault: c.fault, Err: e, Elapsed: e.Elapsed, Reason: r,
+			Announced: c.waited,
+		})
 	}
 	return e
 }

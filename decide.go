@@ -112,11 +112,12 @@ func (p *Policy) backoff(s *State, k fault.Kind) time.Duration {
 	if b == nil {
 		b = defaultBackoff
 	}
-	d := max(b.Delay(s.Attempt, s.Prev, s.U), 0)
-	if throttled {
-		return saturated(throttledTimes * float64(d))
+	if !throttled {
+		return max(b.Delay(s.Attempt, s.Prev, s.U), 0)
 	}
-	return d
+	// The wait before was such a multiple, too: what grows from wait to wait must not see it.
+	d := b.Delay(s.Attempt, s.Prev/throttledTimes, s.U)
+	return saturated(throttledTimes * float64(max(d, 0)))
 }
 
 // saturated is ns nanoseconds, or the longest duration there is.

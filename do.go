@@ -65,7 +65,7 @@ func shielded[T any](
 func refused(ctx context.Context, p *Policy, err error) error {
 	c := call{ctx: ctx, p: p}
 	_ = c.refuse(Rejected, err)
-	return c.stop(c.reason, c.refusal)
+	return c.keptOut()
 }
 
 // rest goes on after a first attempt that failed.
@@ -117,5 +117,6 @@ func DoElse[T any](
 	if ferr == nil || errors.Is(ferr, err) {
 		return other, ferr
 	}
-	return other, fmt.Errorf("%w; then its fallback failed: %w", err, ferr)
+	// The fallback's error comes first where a layer above looks for marks.
+	return other, fmt.Errorf("%[2]w; then its fallback failed: %[1]w", ferr, err)
 }

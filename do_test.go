@@ -87,6 +87,15 @@ func TestDoElse(t *testing.T) {
 		!errors.Is(err, rebound.Exhausted) {
 		t.Errorf("both failed: got %q, %v", v, err)
 	}
+	calls := 0
+	_, err = rebound.Do(t.Context(), p, func(ctx context.Context) (string, error) {
+		calls++
+		return rebound.DoElse(ctx, &rebound.Policy{Attempts: 1}, fail,
+			func(context.Context, error) (string, error) { return "", rebound.Permanent(second) })
+	})
+	if calls != 1 || !errors.Is(err, rebound.NotRetryable) {
+		t.Errorf("a fallback's mark: got %d calls and %v", calls, err)
+	}
 	_, err = rebound.DoElse(t.Context(), p, fail, func(_ context.Context, err error) (
 		string, error,
 	) {

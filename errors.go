@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -26,7 +27,7 @@ const (
 	NotIdempotent  Reason = "not_idempotent"  // the server may have acted, and must not act twice
 	WaitTooLong    Reason = "wait_too_long"   // the server asked for more than MaxRetryAfter
 	AlreadyRetried Reason = "already_retried" // a layer below retried it to the end
-	Invalid        Reason = "invalid"         // the policy, or its use, is wrong; Error.Cause says how
+	Invalid        Reason = "invalid"         // the policy, or its use, is wrong: see Cause, or Err
 )
 
 // Error returns the word itself.
@@ -88,7 +89,7 @@ func (e *Error) lastText() string {
 	if e.Err == nil {
 		return e.Fault.Detail
 	}
-	text := e.Err.Error()
+	text := textOf(e.Err)
 	if e.Fault.Detail == "" || strings.Contains(text, e.Fault.Detail) {
 		return text
 	}
@@ -98,12 +99,18 @@ func (e *Error) lastText() string {
 func (e *Error) causeText() string {
 	switch {
 	case e.Cause != nil:
-		return e.Cause.Error()
-	case e.Fault.After > 0 && (e.Reason == WaitTooLong || e.Reason == PastDeadline):
+		return textOf(e.Cause)
+	case e.Fault.After > 0 && slices.Contains(bounds, e.Reason):
 		return fmt.Sprintf("the server asked for a wait of %v", e.Fault.After)
 	}
 	return ""
 }
+
+// bounds are the reasons for which a wait can be too long.
+var bounds = []Reason{WaitTooLong, PastDeadline, PastElapsed}
+
+// textOf is err's text, even if err is a nil pointer whose Error method panics.
+func textOf(err error) string { return fmt.Sprint(err) }
 
 // rounded keeps about three digits of d.
 func rounded(d time.Duration) time.Duration {
@@ -147,15 +154,26 @@ func (e *Error) DescribeFault() fault.Fault {
 	switch e.Reason {
 	case Exhausted, PastElapsed, OutOfBudget, WaitTooLong:
 		f.Final = f.Final || e.Attempts >= 2
-	case AlreadyRetried:
+	case AlreadyRetried, NotIdempotent, Invalid:
 		f.Final = true
 	case Rejected:
 		if e.Err == nil {
-			f = fault.Of(e.Cause)
+			f = refusedFault(e.Cause)
 		}
 		f.Final = true
 	case Canceled:
 		f = e.canceledFault(f)
+	}
+	return f
+}
+
+// refusedFault is what the refusal of a first attempt means: whatever the gate says of it, nothing
+// was sent. A gate that says nothing limits its callers, and tells nothing about the service.
+func refusedFault(refusal error) fault.Fault {
+	f := fault.Of(refusal)
+	f.Sent = fault.NotSent
+	if f.Kind == fault.Unknown {
+		f.Kind = fault.RateLimited
 	}
 	return f
 }

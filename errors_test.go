@@ -12,6 +12,7 @@ import (
 
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/backoff"
+	"github.com/rebound-go/rebound/breaker"
 	"github.com/rebound-go/rebound/budget"
 	"github.com/rebound-go/rebound/fault"
 )
@@ -193,6 +194,53 @@ func TestMarksOutrank(t *testing.T) {
 		if err != nil {
 			t.Errorf("a marked nil became %v", err)
 		}
+	}
+}
+
+// Rule 2: a classifier that puts another error into the Fault does not take its mark away.
+func TestMarksOutrankWhereTheErrorWasUnwrapped(t *testing.T) {
+	unwrap := func(err error) fault.Fault {
+		return fault.Fault{Kind: fault.Transient, Err: errors.Unwrap(err)}
+	}
+	for _, row := range []struct {
+		err   error
+		calls int
+	}{{rebound.Permanent(errFlaky), 1}, {rebound.Transient(errFlaky), 3}} {
+		calls := 0
+		_ = rebound.Run(t.Context(), &rebound.Policy{Backoff: atOnce, Classify: unwrap,
+			RetryIf: func(fault.Fault) bool { return row.calls == 1 }},
+			failing(&calls, row.err))
+		if calls != row.calls {
+			t.Errorf("got %d calls, want %d", calls, row.calls)
+		}
+	}
+}
+
+// A wait that somebody asked for stays with the error when somebody else marks it.
+func TestMarkKeepsTheWait(t *testing.T) {
+	err := rebound.Transient(fmt.Errorf("busy: %w", rebound.RetryAfter(errFlaky, 5*time.Second)))
+	own := &rebound.Policy{Classify: func(error) fault.Fault { return fault.Fault{} }}
+	for _, p := range []*rebound.Policy{nil, own} {
+		if f := p.Fault(t.Context(), err); f.After != 5*time.Second || f.Kind != fault.Transient {
+			t.Errorf("got %v after %v, want transient after 5s", f.Kind, f.After)
+		}
+	}
+}
+
+// nilError is an error type whose nil pointer cannot tell its text.
+type nilError struct{ text string }
+
+func (e *nilError) Error() string { return e.text }
+
+func TestErrorOfNilPointer(t *testing.T) {
+	b := &breaker.Breaker{Failures: 1}
+	err := rebound.Run(t.Context(), &rebound.Policy{Attempts: 1, Breaker: b},
+		failing(new(int), (*nilError)(nil)))
+	if got, want := err.Error(), "<nil>"; !strings.Contains(got, want) {
+		t.Errorf("got %q, want %q in it", got, want)
+	}
+	if got := b.Snapshot().OpenedBy; got != "<nil>" {
+		t.Errorf("the breaker was opened by %q", got)
 	}
 }
 

@@ -2,6 +2,7 @@ package rebound
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/rebound-go/rebound/fault"
@@ -32,6 +33,17 @@ func (k EventKind) String() string {
 // MarshalText makes an EventKind a word in JSON.
 func (k EventKind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
+// UnmarshalText reads what MarshalText has written.
+func (k *EventKind) UnmarshalText(text []byte) error {
+	for *k = Retrying; *k <= GaveUp; *k++ {
+		if k.String() == string(text) {
+			return nil
+		}
+	}
+	*k = Retrying
+	return fmt.Errorf("rebound: no event is called %q: want retrying, succeeded or gave_up", text)
+}
+
 // Event is one step of a call, as [Policy.Observe] sees it.
 type Event struct {
 	Kind    EventKind
@@ -42,6 +54,10 @@ type Event struct {
 	Delay   time.Duration // the wait that begins now; 0 unless Kind is Retrying
 	Elapsed time.Duration // since the call began, waits included
 	Reason  Reason        // why the call stopped; empty unless Kind is GaveUp
+
+	// Announced says of a GaveUp that its failure was told before, by a Retrying whose retry then
+	// did not take place: the context ended in the wait, or a gate refused the attempt after it.
+	Announced bool
 }
 
 // Observers combines several listeners into one for [Policy.Observe]: each is called with every

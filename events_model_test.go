@@ -5,7 +5,6 @@ import (
 	"errors"
 	"maps"
 	"math/rand/v2"
-	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -147,9 +146,6 @@ func (d *drill) attempt(ctx context.Context) error {
 	return nil
 }
 
-// ends are the reasons for which a call ends in a wait, or at a gate behind it.
-var ends = []rebound.Reason{rebound.Canceled, rebound.Rejected, rebound.PastElapsed}
-
 // hear checks one event against those before it, and adds it up.
 func (d *drill) hear(_ context.Context, e rebound.Event) {
 	m := &d.model
@@ -175,7 +171,8 @@ func (d *drill) hear(_ context.Context, e rebound.Event) {
 		}
 	case rebound.GaveUp:
 		m.stops[e.Reason]++
-		if cut := e.Attempt == m.attempt && slices.Contains(ends, e.Reason); !fresh && !cut {
+		if again := e.Attempt == m.attempt; fresh == again ||
+			e.Announced != (again && e.Attempt > 0) {
 			d.Errorf("%+v: attempt %d, want %d", e, e.Attempt, m.attempt+1)
 		}
 	}

@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/backoff"
 	"github.com/rebound-go/rebound/breaker"
+	"github.com/rebound-go/rebound/budget"
 	"github.com/rebound-go/rebound/fault"
 )
 
@@ -135,6 +137,54 @@ func TestOpenBreakerStopsTheCall(t *testing.T) {
 	})
 }
 
+// Rule 11: a call does not wait for an attempt that its breaker will refuse anyway, and a retry
+// that is refused after its wait costs nothing.
+func TestNoWaitBehindAnOpenBreaker(t *testing.T) {
+	var hosts breaker.Group[string]
+	hosts.Template.Failures = 1
+	for _, row := range []struct {
+		name   string
+		policy rebound.Policy
+		calls  int
+		took   time.Duration
+	}{
+		{"open for longer", rebound.Policy{Breaker: &breaker.Breaker{Failures: 1}}, 1, 0},
+		{"as a gate", rebound.Policy{Gates: []rebound.Gate{hosts.For("a")}}, 1, 0},
+		{"open for less", rebound.Policy{
+			Breaker: &breaker.Breaker{Failures: 1, Cooldown: time.Second},
+			Backoff: backoff.Constant(2 * time.Second)}, 3, 4 * time.Second},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := &budget.Budget{}
+				begin, calls := time.Now(), 0
+				row.policy.Budget = b
+				err := rebound.Run(t.Context(), &row.policy, failing(&calls, errFlaky))
+				if took := time.Since(begin); calls != row.calls || took != row.took {
+					t.Errorf("got %d calls, %v: %v; want %d, %v", calls, took, err, row.calls,
+						row.took)
+				}
+				if row.calls == 1 && (!errors.Is(err, breaker.ErrOpen) ||
+					!errors.Is(err, errFlaky) || b.Level() != 10) {
+					t.Errorf("got %v, and %v tokens left of 10", err, b.Level())
+				}
+			})
+		})
+	}
+}
+
+func TestRefusedRetryReturnsItsToken(t *testing.T) {
+	b, g := &budget.Budget{Refill: 1e-9}, &recorder{name: "a", log: new([]string)}
+	p := &rebound.Policy{Budget: b, Backoff: atOnce, Gates: []rebound.Gate{g}}
+	err := rebound.Run(t.Context(), p, func(context.Context) error {
+		g.refuse = errors.New("full")
+		return errFlaky
+	})
+	if !errors.Is(err, rebound.Rejected) || b.Level() != 10 {
+		t.Errorf("got %v, and %v tokens left of 10", err, b.Level())
+	}
+}
+
 // Rule 10, as far as the engine decides it: whose fault an attempt's end is.
 func TestWhatTheBreakerIsTold(t *testing.T) {
 	for _, row := range []struct {
@@ -227,3 +277,27 @@ func (b *bulkhead) Enter(context.Context) (fault.Pass, error) {
 }
 
 func (b *bulkhead) Leave(fault.Pass, fault.Outcome) { b.inside-- }
+
+// What a layer below never did, because a limiter refused it or it must not be done twice, is
+// neither repeated nor held against the service.
+func TestRefusalsBelow(t *testing.T) {
+	full := &recorder{name: "a", log: new([]string), refuse: errors.New("full")}
+	for name, inner := range map[string]*rebound.Policy{
+		"a gate":         {Gates: []rebound.Gate{full}},
+		"not idempotent": {NonIdempotent: true},
+		"invalid":        {MaxRetryAfter: -1},
+	} {
+		b, calls := &breaker.Breaker{Failures: 1}, 0
+		err := rebound.Run(t.Context(), &rebound.Policy{Backoff: atOnce, Breaker: b},
+			func(ctx context.Context) error {
+				calls++
+				return rebound.Run(ctx, inner, failing(new(int), errFlaky))
+			})
+		if calls != 1 || !errors.Is(err, rebound.AlreadyRetried) {
+			t.Errorf("%s: got %d calls and %v", name, calls, err)
+		}
+		if name == "a gate" && b.State() != breaker.Closed {
+			t.Errorf("%s: the outer breaker is %v", name, b.State())
+		}
+	}
+}

@@ -3,6 +3,7 @@ package rebound
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/rebound-go/rebound/fault"
 )
@@ -13,20 +14,44 @@ func (c *call) judge(err error, timedOut bool) {
 		c.result = fault.OK
 		return
 	}
+	if err == ErrUnset {
+		c.result = fault.Skipped // nobody knows how it ended
+		return
+	}
 	c.result = fault.Failed
 	c.p.read(&c.fault, c.ctx, err)
 	if timedOut {
 		c.timedOut(err)
 	}
 	c.late = c.fault.Kind == fault.Canceled &&
-		errors.Is(c.ctx.Err(), context.DeadlineExceeded)
+		errors.Is(ended(c.ctx), context.DeadlineExceeded)
 }
 
-// timedOut makes the fault that of an attempt whose own time was up, unless a mark, or the caller,
-// decides.
+// ended is ctx.Err, except that it does not wait for the context's timer to notice that its
+// deadline has passed: whoever keeps a deadline by other means, as connections do, may be first.
+func ended(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= 0 {
+		return context.DeadlineExceeded
+	}
+	return nil
+}
+
+// causeOf is context.Cause of a context that has ended.
+func causeOf(ctx context.Context) error {
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	return ended(ctx)
+}
+
+// timedOut makes the fault that of an attempt whose own time was up, unless the caller's end or a
+// mark decides, or it is an answer all the same.
 func (c *call) timedOut(err error) {
 	f := &c.fault
-	if f.Kind == fault.Canceled || fault.Marked(err) {
+	if f.Kind == fault.Canceled || f.Kind == fault.None || fault.Marked(err) {
 		return
 	}
 	f.Kind = fault.Transient
@@ -70,7 +95,7 @@ func (p *Policy) read(f *fault.Fault, ctx context.Context, err error) {
 	} else {
 		*f = fault.Settle(p.Classify(err), err)
 	}
-	if ctx.Err() == nil {
+	if ended(ctx) == nil {
 		if f.Kind == fault.Canceled {
 			f.Kind = fault.Transient // something else was canceled, not this call
 		}
@@ -84,6 +109,6 @@ func (p *Policy) read(f *fault.Fault, ctx context.Context, err error) {
 // timeoutError is a failure of an attempt whose own time was up, where the error does not say so.
 type timeoutError struct{ err error }
 
-func (e *timeoutError) Error() string { return "attempt timed out: " + e.err.Error() }
+func (e *timeoutError) Error() string { return "attempt timed out: " + textOf(e.err) }
 func (e *timeoutError) Unwrap() error { return e.err }
 func (e *timeoutError) Timeout() bool { return true }

@@ -4,9 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sync/atomic"
 	"time"
-	"unsafe"
 
 	"github.com/rebound-go/rebound/backoff"
 	"github.com/rebound-go/rebound/breaker"
@@ -177,6 +175,10 @@ func (p *Policy) validateParts() error {
 		if g == nil {
 			return fmt.Errorf("rebound: Policy.Gates[%d] is nil: want a gate, or no element", i)
 		}
+		if b, ok := g.(*breaker.Breaker); ok && b == p.Breaker {
+			return fmt.Errorf("rebound: Policy.Gates[%d] is Policy.Breaker: "+
+				"want it in one place, or each attempt counts twice", i)
+		}
 	}
 	return nil
 }
@@ -202,85 +204,3 @@ func (p *Policy) attempts() int {
 	}
 	return p.Attempts
 }
-
-// TakeRetry asks the policy's budget for one retry after a failure that meant f. A nil error
-// grants it; an error is the refusal, and says what the budget is. A retry that the server itself
-// scheduled (f.After > 0) costs nothing.
-//
-// TakeRetry and [Policy.Success] are for loops that are not Do and go by Decide; such a loop asks
-// before it waits.
-func (p *Policy) TakeRetry(f fault.Fault) error { return p.takeRetry(f.After) }
-
-func (p *Policy) takeRetry(after time.Duration) error {
-	b := p.budget()
-	if b == nil || after > 0 || b.Take() {
-		return nil
-	}
-	return b.Refused()
-}
-
-// returnRetry gives back what TakeRetry took for a retry that did not take place.
-func (p *Policy) returnRetry(after time.Duration) {
-	if b := p.budget(); b != nil && after <= 0 {
-		b.Return()
-	}
-}
-
-// Success tells the policy's budget of a call that succeeded.
-func (p *Policy) Success() {
-	if p == nil {
-		p = &shared
-	}
-	p.deposit()
-}
-
-// deposit stays small enough to be inlined: a policy that has not failed yet has no budget.
-func (p *Policy) deposit() {
-	if p.Budget != nil || p.loadOwn() != nil {
-		p.pay()
-	}
-}
-
-func (p *Policy) pay() {
-	b := p.Budget
-	if b == nil {
-		b = p.loadOwn()
-	}
-	b.Success()
-}
-
-// budget is the budget in force, or nil for none.
-func (p *Policy) budget() *budget.Budget {
-	if p == nil {
-		p = &shared
-	}
-	switch {
-	case p.Budget == budget.Unlimited:
-		return nil
-	case p.Budget != nil:
-		return p.Budget
-	case p.Attempts == Unlimited:
-		return nil
-	}
-	return p.ownBudget()
-}
-
-// ownBudget returns the policy's own budget and makes it if this is the first failure. It is a
-// plain pointer, used atomically, because a field of type atomic.Pointer would have vet refuse
-// even the harmless copies of a policy that is not in use yet.
-func (p *Policy) ownBudget() *budget.Budget {
-	if b := p.loadOwn(); b != nil {
-		return b
-	}
-	fresh := &budget.Budget{Capacity: float64(max(10, p.attempts()-1))}
-	if atomic.CompareAndSwapPointer(p.ownWord(), nil, unsafe.Pointer(fresh)) {
-		return fresh
-	}
-	return p.loadOwn()
-}
-
-func (p *Policy) loadOwn() *budget.Budget {
-	return (*budget.Budget)(atomic.LoadPointer(p.ownWord()))
-}
-
-func (p *Policy) ownWord() *unsafe.Pointer { return (*unsafe.Pointer)(unsafe.Pointer(&p.own)) }

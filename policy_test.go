@@ -19,6 +19,7 @@ import (
 
 // Rule 15: a value that makes no sense is named, with what would be right, and fn's error is kept.
 func TestInvalidPolicies(t *testing.T) {
+	same := &breaker.Breaker{}
 	for _, row := range []struct {
 		policy rebound.Policy
 		names  []string
@@ -35,6 +36,8 @@ func TestInvalidPolicies(t *testing.T) {
 		{rebound.Policy{Breaker: &breaker.Breaker{Failures: -1}},
 			[]string{"Policy.Breaker", "Failures"}},
 		{rebound.Policy{Gates: []rebound.Gate{nil}}, []string{"Policy.Gates[0] is nil"}},
+		{rebound.Policy{Gates: []rebound.Gate{same}, Breaker: same},
+			[]string{"Policy.Gates[0] is Policy.Breaker"}},
 	} {
 		err := row.policy.Validate()
 		if err == nil {
@@ -200,6 +203,15 @@ func TestThrottledWaits(t *testing.T) {
 		d := p.Decide(rebound.State{Attempt: n, U: -1}, limited)
 		if want := 4 * time.Second << (n - 1); d.Delay != want {
 			t.Errorf("attempt %d: got %v, want %v", n, d.Delay, want)
+		}
+	}
+	// Decorrelated waits grow from the one before: from that wait as Backoff gave it.
+	d := &rebound.Policy{Attempts: 9, Backoff: backoff.Decorrelated{Max: time.Hour}}
+	prev := time.Duration(0)
+	for n, want := range []time.Duration{1200, 3600, 10800, 32400} {
+		prev = d.Decide(rebound.State{Attempt: n + 1, Prev: prev, U: -1}, limited).Delay
+		if prev != want*time.Millisecond {
+			t.Errorf("decorrelated, wait %d: got %v, want %v", n+1, prev, want*time.Millisecond)
 		}
 	}
 	p.Throttled = backoff.Constant(time.Minute)

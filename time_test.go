@@ -9,6 +9,7 @@ import (
 
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/backoff"
+	"github.com/rebound-go/rebound/breaker"
 	"github.com/rebound-go/rebound/fault"
 )
 
@@ -193,6 +194,76 @@ func TestWhoseTimeout(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Rule 8: whoever keeps the caller's deadline by other means may notice it before the context.
+func TestDeadlineNoticedEarly(t *testing.T) {
+	late := &lateContext{Context: t.Context(), deadline: time.Now().Add(-1)}
+	b := &breaker.Breaker{Failures: 1}
+	err := rebound.Run(late, &rebound.Policy{Breaker: b}, failing(new(int), errFlaky))
+	e := mustError(t, err)
+	if e.Reason != rebound.Canceled || !errors.Is(err, context.DeadlineExceeded) ||
+		e.Fault.Kind != fault.Canceled {
+		t.Errorf("got %v, %v", e.Fault.Kind, err)
+	}
+	if b.State() != breaker.Open {
+		t.Errorf("the breaker is %v: a deadline that runs out in an attempt is a failure", b.State())
+	}
+}
+
+// lateContext is past its deadline, but its timer has not run yet.
+type lateContext struct {
+	context.Context
+	deadline time.Time
+}
+
+func (c *lateContext) Deadline() (time.Time, bool) { return c.deadline, true }
+
+// Rule 8: an answer that comes late is an answer, and the caller's end is no timeout.
+func TestAnswerUnderAttemptTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, took := range []time.Duration{0, 2 * time.Second} {
+			calls := 0
+			b := &breaker.Breaker{Failures: 1}
+			p := &rebound.Policy{AttemptTimeout: time.Second, Breaker: b,
+				Classify: func(error) fault.Fault { return fault.Fault{} }}
+			ctx, cancel := context.WithCancel(t.Context())
+			err := rebound.Run(ctx, p, func(context.Context) error {
+				calls++
+				<-time.After(took)
+				if took == 0 {
+					cancel()
+				}
+				return errFlaky
+			})
+			if calls != 1 || !errors.Is(err, rebound.NotRetryable) || b.State() != breaker.Closed {
+				t.Errorf("got %d calls, %v, breaker %v", calls, err, b.State())
+			}
+			cancel()
+		}
+	})
+}
+
+// MaxElapsed bounds what gates wait as well, and no attempt begins after it.
+func TestMaxElapsedBoundsGates(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for name, g := range map[string]rebound.Gate{"heeds": waiting{}, "deaf": deaf{}} {
+			begin, calls := time.Now(), 0
+			err := rebound.Run(t.Context(), &rebound.Policy{MaxElapsed: 2 * time.Second,
+				Gates: []rebound.Gate{g}}, failing(&calls, nil))
+			if calls != 0 || !errors.Is(err, rebound.PastElapsed) {
+				t.Errorf("%s: got %d calls and %v after %v", name, calls, err, time.Since(begin))
+			}
+		}
+	})
+}
+
+// deaf is a gate that waits for a minute whatever its context says.
+type deaf struct{ waiting }
+
+func (deaf) Enter(context.Context) (fault.Pass, error) {
+	<-time.After(time.Minute)
+	return fault.Pass{}, nil
 }
 
 // Rule 8: a context.Canceled that is not the caller's is no reason to stop.

@@ -105,6 +105,11 @@ func (b *Breaker) Enter(context.Context) (fault.Pass, error) {
 //go:noinline
 func (b *Breaker) enter() (fault.Pass, error) { return b.cell.enter(b.owner()) }
 
+// Refuses tells a caller who is about to wait for d whether that is in vain: it returns the
+// [*OpenError] of a breaker that is open and, as far as is known now, will still be when d is
+// over; else nil.
+func (b *Breaker) Refuses(d time.Duration) error { return b.cell.refuses(d) }
+
 // Leave reports how a call that [Breaker.Enter] let through has ended. It must be called exactly
 // once for every pass, panics included: deferred, then, and a zero Outcome stands for a panic. A
 // result from before the last change of state is ignored.

@@ -1,6 +1,7 @@
 package breaker
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/rebound-go/rebound/fault"
@@ -41,6 +42,18 @@ func (c *cell) force(o owner, to State) bool {
 	return ok
 }
 
+// refuses returns the refusal that lasts for d from now on, or nil.
+func (c *cell) refuses(d time.Duration) error {
+	if word(c.word.Load()).state() != Open {
+		return nil
+	}
+	e := c.refusal()
+	if e == nil || e.State != Open || !e.Forced && e.Remaining() <= d {
+		return nil
+	}
+	return e
+}
+
 func (c *cell) snapshot(o owner) Snapshot {
 	v := Snapshot{Name: o.name()}
 	now := clock()
@@ -58,15 +71,15 @@ func (c *cell) snapshot(o owner) Snapshot {
 	return v
 }
 
-// describe tells a failure in one line.
+// describe tells a failure in one line, even if its error is a nil pointer whose method panics.
 func describe(f fault.Fault) string {
 	switch {
 	case f.Err == nil:
 		return f.Detail
 	case f.Detail == "":
-		return f.Err.Error()
+		return fmt.Sprint(f.Err)
 	}
-	return f.Detail + ": " + f.Err.Error()
+	return f.Detail + ": " + fmt.Sprint(f.Err)
 }
 
 // retire makes the cell dead, and returns its generation, if nothing would be lost with it: if it

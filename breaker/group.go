@@ -169,6 +169,14 @@ func (k Keyed[K]) Enter(context.Context) (fault.Pass, error) {
 	return g.Template.pass(unknown, 0), nil
 }
 
+// Refuses is [Breaker.Refuses] for the key.
+func (k Keyed[K]) Refuses(d time.Duration) error {
+	if c := k.group.find(k.key); c != nil {
+		return c.refuses(d)
+	}
+	return nil
+}
+
 // Leave is [Breaker.Leave] for the key.
 func (k Keyed[K]) Leave(p fault.Pass, o fault.Outcome) {
 	g := k.group

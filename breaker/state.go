@@ -1,6 +1,7 @@
 package breaker
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/rebound-go/rebound/fault"
@@ -25,6 +26,17 @@ func (s State) String() string {
 
 // MarshalText makes a State a word in JSON.
 func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads what MarshalText has written.
+func (s *State) UnmarshalText(text []byte) error {
+	for *s = Closed; *s <= HalfOpen; *s++ {
+		if s.String() == string(text) {
+			return nil
+		}
+	}
+	*s = Closed
+	return fmt.Errorf("breaker: no state is called %q: want closed, open or half-open", text)
+}
 
 // Change is a change of state. From and To are the same if only Forced changed.
 type Change struct {

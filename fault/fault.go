@@ -6,7 +6,11 @@
 // speak in the [Fault] it returns.
 package fault
 
-import "time"
+import (
+	"fmt"
+	"slices"
+	"time"
+)
 
 // Kind says what is to be expected of another try. It prints, and marshals to text, as a lower
 // case word such as "rate_limited".
@@ -32,6 +36,13 @@ func (k Kind) String() string { return nameOf(kindNames[:], int(k)) }
 // MarshalText makes a Kind a word in JSON, also as the key of a map.
 func (k Kind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
+// UnmarshalText reads what MarshalText has written.
+func (k *Kind) UnmarshalText(text []byte) error {
+	i, err := indexOf(kindNames[:], "kind", text)
+	*k = Kind(i)
+	return err
+}
+
 // Sent says whether the server could have acted on the call, which is what decides if a call that
 // must not happen twice may be repeated.
 type Sent uint8
@@ -48,6 +59,20 @@ func (s Sent) String() string { return nameOf(sentNames[:], int(s)) }
 
 // MarshalText makes a Sent a word in JSON.
 func (s Sent) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads what MarshalText has written.
+func (s *Sent) UnmarshalText(text []byte) error {
+	i, err := indexOf(sentNames[:], "sent", text)
+	*s = Sent(i)
+	return err
+}
+
+func indexOf(names []string, what string, text []byte) (int, error) {
+	if i := slices.Index(names, string(text)); i >= 0 {
+		return i, nil
+	}
+	return 0, fmt.Errorf("fault: no %s is called %q: want one of %q", what, text, names)
+}
 
 func nameOf(names []string, i int) string {
 	if i < len(names) {

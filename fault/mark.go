@@ -19,6 +19,8 @@ func (m *mark) over(f Fault) Fault {
 	f.Kind, f.Final = m.kind, false
 	if m.after > 0 {
 		f.After = m.after
+	} else if inner, ok := described(m.err).(*mark); ok {
+		f.After = inner.over(f).After
 	}
 	return f
 }
@@ -51,6 +53,7 @@ func Settle(f Fault, err error) Fault {
 	case nil:
 	case *mark:
 		f = d.over(f)
+		f.Err = err
 	default:
 		f.Final = f.Final || ask(d, err).Final
 	}

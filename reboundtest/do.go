@@ -64,6 +64,7 @@ func attempt[T any](c *call, fn func(context.Context) (T, error)) (T, error) {
 	limit := c.timeout()
 	return rebound.Do(context.Background(), c.single(limit), func(ctx context.Context) (T, error) {
 		c.attempt++
+		c.waited = false
 		v, err := fn(ctx)
 		if ctx.Err() != nil {
 			c.elapsed += limit
@@ -79,6 +80,7 @@ type call struct {
 	attempt int
 	elapsed time.Duration // by the clock that stands still
 	prev    time.Duration
+	waited  bool          // a retry was announced, and has not begun
 	last    rebound.Error // of the last attempt that failed
 }
 
@@ -113,6 +115,9 @@ func (c *call) failed(err error) (time.Duration, error) {
 	var e *rebound.Error
 	errors.As(err, &e)
 	if e.Attempts == 0 {
+		if c.waited {
+			c.p.ReturnRetry(c.last.Fault)
+		}
 		return 0, c.stop(e.Reason, e.Cause)
 	}
 	c.last = *e
@@ -127,9 +132,13 @@ func (c *call) failed(err error) (time.Duration, error) {
 	if !d.Retry {
 		return 0, c.stop(d.Reason, nil)
 	}
+	if refusal := c.p.Refusal(d.Delay); refusal != nil {
+		return 0, c.stop(rebound.Rejected, refusal)
+	}
 	if refusal := c.p.TakeRetry(e.Fault); refusal != nil {
 		return 0, c.stop(rebound.OutOfBudget, refusal)
 	}
+	c.waited = true
 	c.event(rebound.Event{Kind: rebound.Retrying, Fault: e.Fault, Err: e.Err, Delay: d.Delay})
 	c.prev = d.Delay
 	c.elapsed += d.Delay
@@ -144,7 +153,9 @@ func (c *call) stop(r rebound.Reason, cause error) error {
 	if e.Err != nil && e.Fault.Kind == fault.None {
 		c.p.Success() // an answer
 	}
-	c.event(rebound.Event{Kind: rebound.GaveUp, Fault: e.Fault, Err: e, Reason: r})
+	c.event(rebound.Event{
+		Kind: rebound.GaveUp, Fault: e.Fault, Err: e, Reason: r, Announced: c.waited,
+	})
 	return e
 }
 

@@ -36,7 +36,7 @@ func (c *counts) add(e rebound.Event) {
 	case rebound.GaveUp:
 		c.failed++
 		c.stops[e.Reason]++
-		if !announced(e) {
+		if e.Attempt > 0 && !e.Announced {
 			c.faults[e.Fault.Kind]++
 		}
 		c.end(e)
@@ -53,20 +53,6 @@ func (c *counts) end(e rebound.Event) {
 	}
 	c.attempts += int64(e.Attempt)
 	c.rows[min(e.Attempt, lastRow)-1]++
-}
-
-// announced reports whether a GaveUp brings no fault that was not counted yet: there was no
-// attempt, or the last one was followed by a Retrying, which told its fault already. The call
-// ended in the wait, then, or at a gate behind it. (An attempt that itself was cut off by the end
-// of the caller's context has a fault of kind Canceled, and is never retried.)
-func announced(e rebound.Event) bool {
-	switch {
-	case e.Attempt <= 0, e.Reason == rebound.Rejected:
-		return true
-	case e.Reason == rebound.Canceled:
-		return e.Fault.Kind != fault.Canceled
-	}
-	return false
 }
 
 // merge adds o to c.

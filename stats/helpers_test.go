@@ -31,6 +31,12 @@ func gaveUp(p string, attempt int, k fault.Kind, r rebound.Reason) rebound.Event
 	return e
 }
 
+// announced is e, a GaveUp, behind a Retrying that told its failure.
+func announced(e rebound.Event) rebound.Event {
+	e.Announced = true
+	return e
+}
+
 func observe(events ...rebound.Event) *stats.Recorder {
 	r := new(stats.Recorder)
 	for _, e := range events {

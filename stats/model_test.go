@@ -107,6 +107,7 @@ func (c call) events() []rebound.Event {
 	case c.ending == canceled:
 		last.Reason, last.Fault.Kind = rebound.Canceled, fault.Canceled
 	}
+	last.Announced = c.ending == refusedBehind && c.made > 0 || c.ending == cutInWait
 	last.Elapsed = c.elapsed
 	return append(events, last)
 }

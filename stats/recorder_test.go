@@ -69,7 +69,7 @@ var summaries = []struct {
 	}},
 	{"canceled in the wait", []rebound.Event{
 		retrying("", 1, fault.Transient, time.Hour),
-		gaveUp("", 1, fault.Transient, rebound.Canceled),
+		announced(gaveUp("", 1, fault.Transient, rebound.Canceled)),
 	}, stats.Summary{
 		Calls: 1, Failed: 1, Attempts: 1, MeanAttempts: 1, Waits: 1, Delay: time.Hour,
 		Distribution: []stats.Row{{Attempts: 1, Calls: 1, Percent: 100}},
@@ -84,7 +84,7 @@ var summaries = []struct {
 	}},
 	{"refused after the wait", []rebound.Event{
 		retrying("", 1, fault.Overloaded, time.Second),
-		gaveUp("", 1, fault.Overloaded, rebound.Rejected),
+		announced(gaveUp("", 1, fault.Overloaded, rebound.Rejected)),
 	}, stats.Summary{
 		Calls: 1, Failed: 1, Attempts: 1, MeanAttempts: 1, Waits: 1, Delay: time.Second,
 		Distribution: []stats.Row{{Attempts: 1, Calls: 1, Percent: 100}},
