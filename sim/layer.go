@@ -149,6 +149,19 @@ func (l *layer) take(process uint32, now time.Duration, f *fault.Fault) bool {
 	return ok
 }
 
+// giveBack returns what take took for a retry that a breaker then refused.
+func (l *layer) giveBack(process uint32, f *fault.Fault) {
+	if l.budget != nil && f.After <= 0 {
+		l.budgets[process] = l.budget.ReturnAt(l.budgets[process])
+	}
+}
+
+// refuses reports whether the breaker of a process will refuse an attempt in so long a time, as
+// Policy.Refusal does.
+func (l *layer) refuses(process uint32, now, in time.Duration) bool {
+	return l.breaker != nil && l.breakers[process].RemainingAt(now) > in
+}
+
 // pay pays the deposit for a call that succeeded.
 func (l *layer) pay(process uint32) {
 	if l.budget != nil {

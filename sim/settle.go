@@ -75,11 +75,14 @@ func judged(means *fault.Fault, late bool) fault.Outcome {
 // reject ends the call of a layer whose breaker did not let an attempt through.
 func (x *engine) reject(id uint32, level int, now time.Duration) {
 	x.tally.at(now).Rejected++
+	l, f, c := &x.layers[level], x.frame(id, level), x.entities[id].cause
+	if f.attempt > 0 {
+		l.giveBack(f.process, &l.faults[c])
+	}
 	if level == 0 {
 		x.over(id, now, false)
 		return
 	}
-	l, f, c := &x.layers[level], x.frame(id, level), x.entities[id].cause
 	up := x.layers[level-1].rise(l, f, rebound.Rejected, &l.faults[c], c)
 	x.fail(id, level-1, now, full, &up)
 }
@@ -101,6 +104,9 @@ func (x *engine) retry(id uint32, level int, now time.Duration, f *fault.Fault) 
 			l.pay(call.process) // an answer: the service is well
 		}
 		return d.Reason
+	case l.refuses(call.process, now, d.Delay):
+		x.tally.at(now).Rejected++
+		return rebound.Rejected
 	case !l.take(call.process, now, f):
 		x.tally.at(now).Denied++
 		return rebound.OutOfBudget
