@@ -256,3 +256,40 @@ func TestSilentInput(t *testing.T) {
 		t.Errorf("got exit code %d, %v, want 1", got, err)
 	}
 }
+
+// Ctrl-Z stops rebound and the command, and both go on together.
+func TestStopAndContinue(t *testing.T) {
+	if _, err := os.Stat("/proc/self/stat"); err != nil {
+		t.Skip(err)
+	}
+	c := command(t, "run", "--", "sh", "-c", "echo $$; exec sleep 300")
+	pids, _ := start(t, c, 1)
+	signalTo(t, c, syscall.SIGTSTP)
+	var status syscall.WaitStatus
+	_, err := syscall.Wait4(c.Process.Pid, &status, syscall.WUNTRACED, nil)
+	if err != nil || !status.Stopped() {
+		t.Fatalf("got status %v, %v, want that rebound is stopped", status, err)
+	}
+	reach(t, pids[0], "T")
+	signalTo(t, c, syscall.SIGCONT)
+	reach(t, pids[0], "S")
+	signalTo(t, c, syscall.SIGTERM)
+	ended(t, c, 128+int(syscall.SIGTERM), pids)
+}
+
+// reach waits until a process is in that state.
+func reach(t *testing.T, pid int, state string) {
+	t.Helper()
+	var got string
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); {
+		stat, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+		if got = fields[0]; got == state {
+			return
+		}
+	}
+	t.Errorf("process %d: got state %s, want %s", pid, got, state)
+}

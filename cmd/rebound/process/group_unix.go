@@ -38,7 +38,7 @@ func (g *group) signal(sig syscall.Signal) {
 		return
 	}
 	_ = syscall.Kill(-g.id, sig)
-	if sig != syscall.SIGTSTP && sig != syscall.SIGKILL {
+	if sig != syscall.SIGSTOP && sig != syscall.SIGKILL {
 		_ = syscall.Kill(-g.id, syscall.SIGCONT)
 	}
 }
@@ -106,11 +106,13 @@ func (r *Runner) Pass(sig os.Signal) {
 	if !ok {
 		return
 	}
-	r.Forward(s)
-	if s == syscall.SIGTSTP {
-		_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP) // returns when somebody sends SIGCONT
-		r.Forward(syscall.SIGCONT)
+	if s != syscall.SIGTSTP {
+		r.Forward(s)
+		return
 	}
+	r.Forward(syscall.SIGSTOP)                     // SIGTSTP does not stop a group without a shell
+	_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP) // returns when somebody sends SIGCONT
+	r.Forward(syscall.SIGCONT)
 }
 
 // KeepPipes has a write to a closed pipe fail, where it would end the program and leave the command
