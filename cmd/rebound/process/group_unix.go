@@ -110,8 +110,12 @@ func (r *Runner) Pass(sig os.Signal) {
 		r.Forward(s)
 		return
 	}
-	r.Forward(syscall.SIGSTOP)                     // SIGTSTP does not stop a group without a shell
-	_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP) // returns when somebody sends SIGCONT
+	goesOn := make(chan os.Signal, 1)
+	signal.Notify(goesOn, syscall.SIGCONT)
+	defer signal.Stop(goesOn)
+	r.Forward(syscall.SIGSTOP) // SIGTSTP does not stop a group without a shell
+	_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+	<-goesOn // this thread may run on for a moment before it is stopped
 	r.Forward(syscall.SIGCONT)
 }
 
