@@ -134,6 +134,29 @@ func TestOwnBudgets(t *testing.T) {
 	}
 }
 
+// The budget that a policy draws on can be looked at.
+func TestRetryBudget(t *testing.T) {
+	for _, c := range []struct {
+		p    *rebound.Policy
+		want float64 // capacity; 0 = no budget
+	}{
+		{nil, 10}, {&rebound.Policy{}, 10},
+		{&rebound.Policy{Attempts: 50}, 49},
+		{&rebound.Policy{Attempts: rebound.Unlimited}, 0},
+		{&rebound.Policy{Budget: budget.Unlimited}, 0},
+		{&rebound.Policy{Attempts: rebound.Unlimited, Budget: &budget.Budget{Capacity: 3}}, 3},
+	} {
+		b := c.p.RetryBudget()
+		got := 0.0
+		if b != nil {
+			got = b.Capacity
+		}
+		if got != c.want {
+			t.Errorf("Attempts %d: got a budget of %v, want %v", c.p.Attempts, got, c.want)
+		}
+	}
+}
+
 func TestOutOfBudget(t *testing.T) {
 	p := &rebound.Policy{Backoff: backoff.Constant(0), Name: "batch"}
 	var err error

@@ -18,7 +18,7 @@ import (
 func (p *Policy) TakeRetry(f fault.Fault) error { return p.takeRetry(f.After) }
 
 func (p *Policy) takeRetry(after time.Duration) error {
-	b := p.budget()
+	b := p.RetryBudget()
 	if b == nil || after > 0 || b.Take() {
 		return nil
 	}
@@ -52,7 +52,7 @@ func (p *Policy) Refusal(d time.Duration) error {
 func (p *Policy) ReturnRetry(f fault.Fault) { p.returnRetry(f.After) }
 
 func (p *Policy) returnRetry(after time.Duration) {
-	if b := p.budget(); b != nil && after <= 0 {
+	if b := p.RetryBudget(); b != nil && after <= 0 {
 		b.Return()
 	}
 }
@@ -80,8 +80,9 @@ func (p *Policy) pay() {
 	b.Success()
 }
 
-// budget is the budget in force, or nil for none.
-func (p *Policy) budget() *budget.Budget {
+// RetryBudget returns the budget that p draws on, to look at its level: Budget, or else p's own.
+// Nil means that there is none, because Budget or Attempts is unlimited.
+func (p *Policy) RetryBudget() *budget.Budget {
 	if p == nil {
 		p = &shared
 	}

@@ -222,6 +222,9 @@ func TestPolicies(t *testing.T) {
 	if b := v.Policies[0].Config.Budget; b.Level < 15 || b.Level > 15.01 || b.Capacity != 20 {
 		t.Errorf("the budget is %+v, want 15 of 20", b)
 	}
+	if b := v.Policies[1].Config.Budget; b.Level != 10 || b.Capacity != 10 {
+		t.Errorf("a policy's own budget is %+v, want 10 of 10", b)
+	}
 	if v.Title != "test" || v.Control || v.Total.Calls != 2 || v.Total.Attempts != 4 {
 		t.Errorf("got %+v, want 2 calls with 4 attempts in all", v)
 	}

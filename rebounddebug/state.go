@@ -132,15 +132,15 @@ func describe(p *rebound.Policy, breakers []breakerState) *config {
 }
 
 func describeBudget(p *rebound.Policy) budgetState {
-	b := p.Budget
-	switch {
-	case b == nil && p.Attempts != rebound.Unlimited:
-		return budgetState{Kind: "own"}
-	case b == nil, math.IsInf(b.Capacity, 1):
+	b := p.RetryBudget()
+	if b == nil || math.IsInf(b.Capacity, 1) {
 		return budgetState{Kind: "unlimited"}
 	}
-	level := b.Level()
-	return budgetState{Kind: "set", Level: &level, Capacity: capacity(b)}
+	level, kind := b.Level(), "own"
+	if p.Budget != nil {
+		kind = "set"
+	}
+	return budgetState{Kind: kind, Level: &level, Capacity: capacity(b)}
 }
 
 func capacity(b *budget.Budget) float64 { return cmp.Or(b.Capacity, usualCapacity) }

@@ -98,8 +98,8 @@ type Breaker interface {
 }
 
 // Watch has the levels of the policies' budgets and the states of their breakers, and of further
-// ones, looked at whenever metrics are collected. A policy that has no Budget set has one of its
-// own, which only it knows; one that is unlimited has no level. Of a [breaker.Group], give those
+// ones, looked at whenever metrics are collected. A policy whose retries are unlimited has no
+// level. Of a [breaker.Group], give those
 // whose keys matter: group.For(key). An error is the SDK's.
 func (t *Telemetry) Watch(policies []*rebound.Policy, breakers ...Breaker) error {
 	level, err1 := t.meter.Float64ObservableGauge("rebound.budget.level",

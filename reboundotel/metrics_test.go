@@ -77,7 +77,9 @@ func TestGaugesAndTransitions(t *testing.T) {
 		"rebound.breaker.transitions{breaker=ocr from=closed to=open} 2",
 		"rebound.breaker.transitions{breaker=ocr from=open to=closed} 1",
 		"rebound.budget.capacity{policy=ocr} 20",
+		"rebound.budget.capacity{policy=own} 10",
 		"rebound.budget.level{policy=ocr} 15",
+		"rebound.budget.level{policy=own} 10",
 	)
 }
 

@@ -140,7 +140,7 @@ func (t *Telemetry) watched(policies []*rebound.Policy, breakers []Breaker) (w w
 		if p.Breaker != nil {
 			breakers = append(breakers, p.Breaker)
 		}
-		if b := p.Budget; b != nil && !math.IsInf(b.Capacity, 1) {
+		if b := p.RetryBudget(); b != nil && !math.IsInf(b.Capacity, 1) {
 			name := t.policies.of(p.Name, newPolicySets).policy
 			w.budgets = append(w.budgets, watchedBudget{
 				b, cmp.Or(b.Capacity, usualCapacity),

@@ -220,29 +220,6 @@ func TestPoliciesAreOnlyRead(t *testing.T) {
 	}
 }
 
-// TestOwnBudget: the budget that a policy without one goes by is known exactly.
-func TestOwnBudget(t *testing.T) {
-	for _, c := range []struct {
-		p    *rebound.Policy
-		want float64 // capacity; 0 = no budget
-	}{
-		{&rebound.Policy{}, 10},
-		{&rebound.Policy{Attempts: 50}, 49},
-		{&rebound.Policy{Attempts: rebound.Unlimited}, 0},
-		{&rebound.Policy{Budget: budget.Unlimited}, 0},
-		{&rebound.Policy{Attempts: rebound.Unlimited, Budget: &budget.Budget{Capacity: 3}}, 3},
-	} {
-		b := inForce(c.p)
-		got := 0.0
-		if b != nil {
-			got = b.Capacity
-		}
-		if got != c.want {
-			t.Errorf("Attempts %d: got a budget of %v, want %v", c.p.Attempts, got, c.want)
-		}
-	}
-}
-
 // TestMemory: a client takes no more than 256 bytes, everything counted that a run allocates.
 func TestMemory(t *testing.T) {
 	const clients = 200_000 / slow

@@ -37,7 +37,7 @@ func newLayer(p *rebound.Policy, processes int, timeout time.Duration, errs []er
 	if p.AttemptTimeout > 0 {
 		l.timeout, l.cut = p.AttemptTimeout, p.MaxElapsed > 0
 	}
-	if l.budget = inForce(p); l.budget != nil {
+	if l.budget = p.RetryBudget(); l.budget != nil {
 		l.budgets = make([]budget.State, processes)
 	}
 	if l.breaker != nil {
@@ -54,27 +54,6 @@ func newLayer(p *rebound.Policy, processes int, timeout time.Duration, errs []er
 	cancel()
 	l.ended = p.Fault(over, context.DeadlineExceeded)
 	return l
-}
-
-// inForce returns the budget that p goes by, or nil for none. A policy's own budget is not to be
-// had, but a copy of it refuses at last, and then says what it is.
-func inForce(p *rebound.Policy) *budget.Budget {
-	switch {
-	case p.Budget == budget.Unlimited, p.Budget == nil && p.Attempts == rebound.Unlimited:
-		return nil
-	case p.Budget != nil:
-		return p.Budget
-	}
-	own := p.Clone()
-	var empty *budget.EmptyError
-	for range 1 << 17 { // more than a budget can hold
-		if errors.As(own.TakeRetry(fault.Fault{}), &empty) {
-			return &budget.Budget{
-				Capacity: empty.Capacity, Deposit: empty.Deposit, Refill: empty.Refill,
-			}
-		}
-	}
-	return nil
 }
 
 // causeErrors are the causes as errors, such as a client of a real server would see.

@@ -193,14 +193,14 @@ function pairs(cell, counts) {
 
 function budget(div, b) {
 	const [meter, text, note] = div.children;
-	meter.hidden = !b || b.kind !== 'set';
+	meter.hidden = !b || b.kind === 'unlimited';
 	if (!b) {
 		write(text, '');
 		return write(note, '');
 	}
-	if (b.kind !== 'set') {
-		write(text, b.kind === 'own' ? 'its own' : b.kind);
-		return write(note, b.kind === 'own' ? 'only the policy knows its level' : '');
+	if (b.kind === 'unlimited') {
+		write(text, b.kind);
+		return write(note, '');
 	}
 	for (const [name, part] of [['max', 1], ['low', 0.3], ['high', 0.6], ['optimum', 1]]) {
 		set(meter, name, String(b.capacity * part));
