@@ -101,8 +101,8 @@ func TestEntriesBelongToScenarios(t *testing.T) {
 
 // What fails nowhere must cost rebound no allocation.
 func TestOursAllocatesNothing(t *testing.T) {
-	free := []string{"retry_ok", "retry_2fail", "delay", "breaker_closed", "breaker_window", "breaker_keyed",
-		"budget_ok", "budget_take"}
+	free := []string{"retry_ok", "retry_2fail", "delay", "breaker_closed",
+		"breaker_window", "breaker_keyed", "budget_ok", "budget_take"}
 	each(func(s Scenario, e Entry) {
 		if e.Kind != Ours || !slices.Contains(free, s.Name) {
 			return
