@@ -59,7 +59,7 @@ func TestRealHTTP2(t *testing.T) {
 	s.Config.ErrorLog = quiet
 	s.StartTLS()
 	defer s.Close()
-	err := fetch(nil, s.Client(), s.URL)
+	err := fetch(t.Context(), s.Client(), s.URL)
 	f := fault.Of(err)
 	if want := "http2 stream error 2"; f.Kind != fault.Transient || f.Detail != want {
 		t.Errorf("Of(%v) = %v %q, want transient %q", err, f.Kind, f.Detail, want)

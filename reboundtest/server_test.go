@@ -174,5 +174,6 @@ func TestHeadersComeInPairs(t *testing.T) {
 			t.Errorf("panic = %q, want one that shows the headers", r)
 		}
 	}()
-	reboundtest.Answer(429, "", "Retry-After")
+	header := strings.Fields("Retry-After")
+	reboundtest.Answer(429, "", header...)
 }

@@ -17,13 +17,12 @@ import (
 // real plays a scenario of the kind that TestAgainstGoroutines uses with goroutines: clients that
 // call Do, and a server of workers that take attempts from a channel.
 type real struct {
-	s       *Scenario
-	errs    []error
-	jobs    chan job
-	begun   time.Time
-	mu      sync.Mutex
-	counts  Counts
-	waiting int
+	s      *Scenario
+	errs   []error
+	jobs   chan job
+	begun  time.Time
+	mu     sync.Mutex
+	counts Counts
 }
 
 type job struct {

@@ -1,6 +1,7 @@
 package stats_test
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -40,7 +41,7 @@ func announced(e rebound.Event) rebound.Event {
 func observe(events ...rebound.Event) *stats.Recorder {
 	r := new(stats.Recorder)
 	for _, e := range events {
-		r.Observe(nil, e)
+		r.Observe(context.Background(), e)
 	}
 	return r
 }

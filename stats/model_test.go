@@ -1,6 +1,7 @@
 package stats_test
 
 import (
+	"context"
 	"fmt"
 	"reflect"
 	"testing"
@@ -23,7 +24,7 @@ func FuzzModel(f *testing.F) {
 		for i := 0; i+2 < len(data); i += 3 {
 			c := newCall(data[i], data[i+1], data[i+2])
 			for _, e := range c.events() {
-				rec.Observe(nil, e)
+				rec.Observe(context.Background(), e)
 			}
 			m.of("all").add(c)
 			m.of(c.policy).add(c)

@@ -176,7 +176,7 @@ func TestReset(t *testing.T) {
 	if got, want := r.Snapshot(), new(stats.Recorder).Snapshot(); !reflect.DeepEqual(got, want) {
 		t.Errorf("after Reset: %+v, want %+v", got, want)
 	}
-	r.Observe(nil, succeeded("ocr", 1, 0))
+	r.Observe(context.Background(), succeeded("ocr", 1, 0))
 	if got := r.Snapshot().Total.Calls; got != 1 {
 		t.Errorf("calls after Reset and a call: %d, want 1", got)
 	}
@@ -212,9 +212,9 @@ func TestConcurrent(t *testing.T) {
 		wg.Go(func() {
 			name := fmt.Sprint("policy ", w%3)
 			for range calls {
-				r.Observe(nil, retrying(name, 1, fault.Transient, time.Millisecond))
-				r.Observe(nil, succeeded(name, 2, time.Millisecond))
-				r.Observe(nil, gaveUp(name, 1, fault.Permanent, rebound.NotRetryable))
+				r.Observe(context.Background(), retrying(name, 1, fault.Transient, time.Millisecond))
+				r.Observe(context.Background(), succeeded(name, 2, time.Millisecond))
+				r.Observe(context.Background(), gaveUp(name, 1, fault.Permanent, rebound.NotRetryable))
 			}
 		})
 	}
@@ -292,13 +292,13 @@ func BenchmarkObserve(b *testing.B) {
 	e := succeeded("ocr", 1, time.Millisecond)
 	b.Run("alone", func(b *testing.B) {
 		for b.Loop() {
-			r.Observe(nil, e)
+			r.Observe(context.Background(), e)
 		}
 	})
 	b.Run("parallel", func(b *testing.B) {
 		b.RunParallel(func(pb *testing.PB) {
 			for pb.Next() {
-				r.Observe(nil, e)
+				r.Observe(context.Background(), e)
 			}
 		})
 	})

@@ -2,6 +2,7 @@ package stats_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"flag"
 	"os"
@@ -24,25 +25,25 @@ func batch() *stats.Recorder {
 			n = 2 + i%5
 		}
 		for k := 1; k < n; k++ {
-			r.Observe(nil, retrying("ocr", k, fault.Transient, 100*time.Millisecond<<k))
+			r.Observe(context.Background(), retrying("ocr", k, fault.Transient, 100*time.Millisecond<<k))
 		}
-		r.Observe(nil, succeeded("ocr", n, time.Duration(n*n)*123456*time.Microsecond))
+		r.Observe(context.Background(), succeeded("ocr", n, time.Duration(n*n)*123456*time.Microsecond))
 	}
 	for i := range 80 {
 		switch {
 		case i%10 == 0:
-			r.Observe(nil, gaveUp("vision", 0, 0, rebound.Rejected))
+			r.Observe(context.Background(), gaveUp("vision", 0, 0, rebound.Rejected))
 		case i%11 == 0:
-			r.Observe(nil, retrying("vision", 1, fault.RateLimited, 2*time.Second))
-			r.Observe(nil, retrying("vision", 2, fault.Overloaded, 6*time.Second))
-			r.Observe(nil, gaveUp("vision", 3, fault.RateLimited, rebound.Exhausted))
+			r.Observe(context.Background(), retrying("vision", 1, fault.RateLimited, 2*time.Second))
+			r.Observe(context.Background(), retrying("vision", 2, fault.Overloaded, 6*time.Second))
+			r.Observe(context.Background(), gaveUp("vision", 3, fault.RateLimited, rebound.Exhausted))
 		default:
-			r.Observe(nil, succeeded("vision", 1, 900*time.Millisecond))
+			r.Observe(context.Background(), succeeded("vision", 1, 900*time.Millisecond))
 		}
 	}
-	r.Observe(nil, retrying("", 1, fault.Unknown, time.Second))
-	r.Observe(nil, succeeded("", 12, 3*time.Minute))
-	r.Observe(nil, gaveUp("", 1, fault.Permanent, rebound.NotRetryable))
+	r.Observe(context.Background(), retrying("", 1, fault.Unknown, time.Second))
+	r.Observe(context.Background(), succeeded("", 12, 3*time.Minute))
+	r.Observe(context.Background(), gaveUp("", 1, fault.Permanent, rebound.NotRetryable))
 	return &r
 }
 

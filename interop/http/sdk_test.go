@@ -25,7 +25,7 @@ var sdks = map[string]func(context.Context, *http.Client) error{
 		c := openai.NewClient(openaioption.WithHTTPClient(hc), openaioption.WithAPIKey("k"),
 			openaioption.WithBaseURL("http://api.test/v1"))
 		_, err := c.Chat.Completions.New(ctx, openai.ChatCompletionNewParams{
-			Model:    openai.ChatModelGPT4o,
+			Model:    openai.ChatModelGPT5_5,
 			Messages: []openai.ChatCompletionMessageParamUnion{openai.UserMessage("hello")},
 		})
 		return err

@@ -58,7 +58,7 @@ func streamOf(events []string) string { return strings.Join(events, "\n\n") + "\
 
 func ask(ctx context.Context, client openai.Client) (string, error) {
 	r, err := client.Chat.Completions.New(ctx, openai.ChatCompletionNewParams{
-		Model:    openai.ChatModelGPT4o,
+		Model:    openai.ChatModelGPT5_5,
 		Messages: []openai.ChatCompletionMessageParamUnion{openai.UserMessage("Hi")},
 	})
 	if err != nil {

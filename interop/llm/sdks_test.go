@@ -40,7 +40,7 @@ func openaiClient(hc *http.Client, own bool) openai.Client {
 }
 
 var chat = openai.ChatCompletionNewParams{
-	Model:    openai.ChatModelGPT4o,
+	Model:    openai.ChatModelGPT5_5,
 	Messages: []openai.ChatCompletionMessageParamUnion{openai.UserMessage("hello")},
 }
 
@@ -202,6 +202,6 @@ func googleClient(ctx context.Context, hc *http.Client) (*genai.Client, error) {
 }
 
 var question = responses.ResponseNewParams{
-	Model: openai.ChatModelGPT4o,
+	Model: openai.ChatModelGPT5_5,
 	Input: responses.ResponseNewParamsInputUnion{OfString: openai.String("hello")},
 }
