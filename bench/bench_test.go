@@ -99,7 +99,7 @@ func TestEntriesBelongToScenarios(t *testing.T) {
 	}
 }
 
-// What fails nowhere must cost rebound no allocation.
+// A call that ends well costs rebound no allocation, however it came to that.
 func TestOursAllocatesNothing(t *testing.T) {
 	free := []string{"retry_ok", "retry_2fail", "delay", "breaker_closed",
 		"breaker_window", "breaker_keyed", "budget_ok", "budget_take"}
