@@ -11,6 +11,10 @@ import (
 // ErrOpen matches, under [errors.Is], every refusal of a breaker.
 var ErrOpen = errors.New("breaker open")
 
+// started is when the program did, by the clock on the wall: before it there are only the clocks of
+// synctest bubbles, which begin in the year 2000.
+var started = time.Now().Round(0)
+
 // minEarly is the shortest time for which a timer is started.
 const minEarly = 100 * time.Millisecond
 
@@ -31,8 +35,9 @@ type OpenError struct {
 // begin sets early, and a timer that ends it well before the end of the cooldown, which only the
 // clock decides: so a timer that is late, or has to wait its turn, keeps no probe away. The timer
 // holds nothing but e, and is never stopped: one of a synctest bubble must not be, from outside.
+// Nor is there one in a bubble, whose timers never go off once it has ended.
 func (e *OpenError) begin() {
-	if e.State != Open {
+	if e.State != Open || time.Now().Round(0).Before(started) {
 		return
 	}
 	d := (e.until - clock()) / 10 * 9

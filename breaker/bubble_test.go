@@ -1,0 +1,32 @@
+package breaker_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rebound-go/rebound/breaker"
+	"github.com/rebound-go/rebound/fault"
+)
+
+// A breaker that tests share, and that one of them leaves open, is not stuck in the next: Enter
+// goes by the clock, as State does.
+func TestBreakerOutlivesBubble(t *testing.T) {
+	b := &breaker.Breaker{Failures: 1, Cooldown: time.Second}
+	synctest.Test(t, func(t *testing.T) {
+		p, err := b.Enter(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Leave(p, fault.Outcome{Fault: fault.Fault{Kind: fault.Transient}})
+		if got := b.State(); got != breaker.Open {
+			t.Fatalf("state %v, want open", got)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(24 * time.Hour)
+		if _, err := b.Enter(t.Context()); err != nil {
+			t.Errorf("a day later: %v", err)
+		}
+	})
+}
