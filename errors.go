@@ -156,6 +156,8 @@ func (e *Error) DescribeFault() fault.Fault {
 		f.Final = f.Final || e.Attempts >= 2
 	case AlreadyRetried, NotIdempotent, Invalid:
 		f.Final = true
+	case NotRetryable: // a mark still outranks what the layers above think
+		f.Final = f.Final || f.Kind == fault.Permanent && fault.Marked(e.Err)
 	case Rejected:
 		if e.Err == nil {
 			f = refusedFault(e.Cause)

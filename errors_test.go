@@ -290,6 +290,21 @@ func TestLayersAdd(t *testing.T) {
 	}
 }
 
+// Rule 2: a mark outranks the predicates of all layers, not only of the one it was made in.
+func TestPermanentMarkBelow(t *testing.T) {
+	calls := 0
+	outer := &rebound.Policy{
+		Backoff: atOnce, RetryIf: func(fault.Fault) bool { return true },
+		Classify: func(error) fault.Fault { return fault.Fault{Kind: fault.Transient} },
+	}
+	err := rebound.Run(t.Context(), outer, func(ctx context.Context) error {
+		return rebound.Run(ctx, nil, failing(&calls, rebound.Permanent(errFlaky)))
+	})
+	if calls != 1 || !errors.Is(err, errFlaky) {
+		t.Errorf("got %d calls and %v, want 1", calls, err)
+	}
+}
+
 func TestThreeLayersAdd(t *testing.T) {
 	calls := 0
 	p := &rebound.Policy{Backoff: atOnce}
