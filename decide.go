@@ -75,7 +75,7 @@ func (p *Policy) refuse(s *State, f *fault.Fault) Reason {
 
 // retryable reports whether f is worth another attempt. A mark on the error outranks RetryIf.
 func (p *Policy) retryable(f *fault.Fault) bool {
-	if p.RetryIf != nil && !fault.Marked(f.Err) {
+	if p.RetryIf != nil && !fault.Marked(f.Err) && !permanentBelow(f.Err) {
 		return p.RetryIf(*f)
 	}
 	return f.Kind != fault.None && f.Kind != fault.Permanent

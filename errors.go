@@ -156,8 +156,6 @@ func (e *Error) DescribeFault() fault.Fault {
 		f.Final = f.Final || e.Attempts >= 2
 	case AlreadyRetried, NotIdempotent, Invalid:
 		f.Final = true
-	case NotRetryable: // a mark still outranks what the layers above think
-		f.Final = f.Final || f.Kind == fault.Permanent && fault.Marked(e.Err)
 	case Rejected:
 		if e.Err == nil {
 			f = refusedFault(e.Cause)
@@ -167,6 +165,16 @@ func (e *Error) DescribeFault() fault.Fault {
 		f = e.canceledFault(f)
 	}
 	return f
+}
+
+// permanentBelow reports whether err is of a layer below that stopped for a Permanent mark: what
+// outranks that layer's classifier and predicate outranks those above, unless they are marked.
+func permanentBelow(err error) bool {
+	var e *Error
+	if fault.Marked(err) || !errors.As(err, &e) || e.Reason != NotRetryable {
+		return false
+	}
+	return e.Fault.Kind == fault.Permanent && fault.Marked(e.Err) || permanentBelow(e.Err)
 }
 
 // refusedFault is what the refusal of a first attempt means: whatever the gate says of it, nothing

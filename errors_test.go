@@ -300,8 +300,15 @@ func TestPermanentMarkBelow(t *testing.T) {
 	err := rebound.Run(t.Context(), outer, func(ctx context.Context) error {
 		return rebound.Run(ctx, nil, failing(&calls, rebound.Permanent(errFlaky)))
 	})
-	if calls != 1 || !errors.Is(err, errFlaky) {
+	if calls != 1 || !errors.Is(err, errFlaky) || !errors.Is(err, rebound.NotRetryable) {
 		t.Errorf("got %d calls and %v, want 1", calls, err)
+	}
+	err = rebound.Run(t.Context(), outer, func(ctx context.Context) error {
+		return rebound.Transient(
+			rebound.Run(ctx, nil, failing(&calls, rebound.Permanent(errFlaky))))
+	})
+	if calls != 4 || !errors.Is(err, rebound.Exhausted) {
+		t.Errorf("a mark around it: got %d calls and %v, want 3 more", calls-1, err)
 	}
 }
 

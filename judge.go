@@ -94,6 +94,9 @@ func (p *Policy) read(f *fault.Fault, ctx context.Context, err error) {
 		*f = fault.Of(err)
 	} else {
 		*f = fault.Settle(p.Classify(err), err)
+		if permanentBelow(err) {
+			f.Kind = fault.Permanent
+		}
 	}
 	if ended(ctx) == nil {
 		if f.Kind == fault.Canceled {
