@@ -99,8 +99,8 @@ func TestNothingLeaks(t *testing.T) {
 		failing(t, failures, func(fn func(func(string) error) error) error {
 			return caught(func() error { return failingPgx(t.Context(), pool, p, fn) })
 		})
-		if s := pool.Stat(); s.AcquiredConns() != 0 {
-			t.Errorf("%d connections in use, want 0", s.AcquiredConns())
+		if n := inUse(pool); n != 0 {
+			t.Errorf("%d connections in use, want 0", n)
 		}
 		pool.Close()
 		settled(t, before)
