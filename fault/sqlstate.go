@@ -30,6 +30,8 @@ func sqlState(state string) finding {
 		f.kind, f.sent, f.flags = Transient, MaybeDone, timeout
 	case "40003": // statement completion unknown; CockroachDB: the result is ambiguous
 		f.kind, f.sent = Transient, MaybeDone
+	case "XXA00": // CockroachDB: the transaction is committed, but its schema change failed
+		f.sent = MaybeDone
 	case "57P01", "57P02", "57P05": // shut down, crashed, idle for too long: connection gone
 		f.kind, f.sent, f.flags = Transient, MaybeDone, connection
 	case "57P03", "08001", "08004": // starting up; no connection could be made

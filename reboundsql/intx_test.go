@@ -93,6 +93,19 @@ var failures = []struct {
 		reason: rebound.NotRetryable,
 		doubt:  true,
 	}, {
+		name:   "or that the rows are committed and the schema is not",
+		server: new(server).says("commit", state("XXA00")),
+		want:   "1:open 1:begin 1:exec 1:commit",
+		reason: rebound.NotRetryable,
+		doubt:  true,
+	}, {
+		name:   "which is no success and not repeated, whatever the options say",
+		server: new(server).says("commit", state("XXA00")),
+		opts:   reboundsql.Options{Idempotent: true, Applied: answers(true)},
+		want:   "1:open 1:begin 1:exec 1:commit",
+		reason: rebound.NotRetryable,
+		doubt:  true,
+	}, {
 		name:   "an idempotent closure may do it again",
 		server: new(server).says("commit", errWire),
 		opts:   reboundsql.Options{Idempotent: true},

@@ -108,6 +108,10 @@ func isReadOnly(err error) bool {
 	return false
 }
 
+// isHalfDone reports whether CockroachDB says that it has committed a transaction, but failed to
+// change the schema as that asked for, in whole or in part.
+func isHalfDone(err error) bool { return fault.Of(err).Detail == "sqlstate XXA00" }
+
 // loss is what a failure says of connections other than its own.
 type loss uint8
 

@@ -134,6 +134,8 @@ func (w *work[T]) inDoubt(err error) error {
 	w.note(err)
 	w.doubt = err
 	switch {
+	case isHalfDone(err): // to find the rows there would not make it a success
+		return rebound.Permanent(doubtful(err, fault.Transient))
 	case w.opts.Applied != nil:
 		if applied, unanswered := w.ask(); applied || unanswered != nil {
 			return unanswered
