@@ -193,6 +193,15 @@ func TestNonIdempotentPolicyRepeatsTransactions(t *testing.T) {
 	}
 }
 
+// A function that marks a violation as permanent knows better than RetryUnique.
+func TestMarkOutranksRetryUnique(t *testing.T) {
+	s := new(server).says("exec", state("23505"))
+	err := reboundsql.InTxOptions(t.Context(), s.database(t),
+		reboundsql.Options{RetryUnique: true}, quick(3),
+		func(ctx context.Context, tx *sql.Tx) error { return rebound.Permanent(write(ctx, tx)) })
+	check(t, s, err, "1:open 1:begin 1:exec 1:rollback", rebound.NotRetryable)
+}
+
 func TestPanicAndGoexitRollBack(t *testing.T) {
 	for name, leave := range map[string]func(){
 		"panic":  func() { panic("out of here") },

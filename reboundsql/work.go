@@ -170,7 +170,7 @@ func (w *work[T]) ask() (applied bool, err error) {
 func (w *work[T]) failed(err error) error {
 	w.note(err)
 	switch {
-	case w.opts.RetryUnique && isUnique(err):
+	case w.opts.RetryUnique && isUnique(err) && !fault.Marked(err):
 		err = rebound.Transient(err)
 	case !w.opts.readOnly() && isReadOnly(err):
 		err = retold(err, told{kind: fault.Transient})
