@@ -38,12 +38,12 @@ func (c *call) attempt(ctx context.Context) (*http.Response, error) {
 		c.prepare(ctx)
 	} else {
 		c.noteWait(ctx)
-		c.discard()
 	}
 	req, lim, err := c.request()
 	if err != nil {
-		return nil, err
+		return nil, err // and the response of the attempt before is the last there is
 	}
+	c.discard()
 	resp, err := c.t.base().RoundTrip(req)
 	if err == nil && resp == nil {
 		err = rebound.Permanent(errNothing)

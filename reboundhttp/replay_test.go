@@ -176,17 +176,6 @@ func TestBodyThatFails(t *testing.T) {
 		if !errors.Is(err, lost) || src.closed != 1 {
 			t.Errorf("%v, closed %d times: want %v, once", err, src.closed, lost)
 		}
-
-		req := request(t, "PUT", "q")
-		req.GetBody = func() (io.ReadCloser, error) { return nil, lost }
-		script := play(status(500))
-		_, err = (&Transport{Base: script}).RoundTrip(req)
-		if !errors.Is(err, lost) || !errors.Is(err, rebound.NotRetryable) || script.count() != 1 {
-			t.Errorf("%v after %d attempts: want %v, not retryable, after 1", err, script.count(), lost)
-		}
-		if script.open != 0 {
-			t.Errorf("%d responses were not closed", script.open)
-		}
 	})
 }
 
@@ -240,6 +229,28 @@ func TestPolicyWaitsWhileTheBodyIsKept(t *testing.T) {
 		resp, err := (&Transport{Base: base}).RoundTrip(once(t, "PUT", src).WithContext(ctx))
 		if got := outcome(resp, err); got != "503" || src.closed != 1 {
 			t.Errorf("%s, closed %d times: want 503 at once, closed once", got, src.closed)
+		}
+	})
+}
+
+// A response that came before the body was lost is still the last, and the caller's.
+func TestBodyLostAfterResponse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lost := errors.New("lost")
+		base := play(status(429))
+		req := request(t, "PUT", "q")
+		req.GetBody = func() (io.ReadCloser, error) { return nil, lost }
+		resp, err := (&Transport{Base: base}).RoundTrip(req)
+		if err != nil {
+			t.Fatalf("got %v, want the 429", err)
+		}
+		if got := read(t, resp); got != "body of 429" || resp.StatusCode != 429 {
+			t.Errorf("got %d %q, want 429 and its body", resp.StatusCode, got)
+		}
+		if err := CallOf(resp).Err; !errors.Is(err, lost) ||
+			!errors.Is(err, rebound.NotRetryable) || base.count() != 1 || base.open != 0 {
+			t.Errorf("CallOf tells %v after %d requests, %d bodies open, want %v after 1, none",
+				err, base.count(), base.open, lost)
 		}
 	})
 }
