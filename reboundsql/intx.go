@@ -36,10 +36,6 @@ type Options struct {
 	Reset func()
 }
 
-func (o *Options) repeatable() bool {
-	return o.Idempotent || o.readOnly()
-}
-
 func (o *Options) readOnly() bool { return o.Tx != nil && o.Tx.ReadOnly }
 
 // Tx is a transaction that [InTxOf] can end, such as a pgx.Tx. An error of Rollback that is, or

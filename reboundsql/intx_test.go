@@ -116,6 +116,13 @@ var failures = []struct {
 		opts:   reboundsql.Options{Tx: readOnly},
 		want:   "1:open 1:begin/ro 1:exec 1:commit 1:begin/ro 1:exec 1:commit",
 	}, {
+		name:   "which has nothing to be in doubt of, or to ask about",
+		server: new(server).says("commit", errWire, driver.ErrBadConn, io.EOF),
+		opts:   reboundsql.Options{Tx: readOnly, Applied: answers()},
+		want: "1:open 1:begin/ro 1:exec 1:commit 1:begin/ro 1:exec 1:commit " +
+			"2:open 2:ping 2:begin/ro 2:exec 2:commit",
+		reason: rebound.Exhausted,
+	}, {
 		name:   "but the doubt stays if the repetition fails",
 		server: new(server).says("commit", errWire).says("exec", nil, state("42601")),
 		opts:   reboundsql.Options{Idempotent: true},

@@ -132,6 +132,9 @@ func notCommitted(ctx context.Context, err error) error {
 // inDoubt is what follows a COMMIT whose outcome is unknown.
 func (w *work[T]) inDoubt(err error) error {
 	w.note(err)
+	if w.opts.readOnly() { // carried out or not, it has changed nothing
+		return retold(err, told{kind: fault.Transient})
+	}
 	w.doubt = err
 	switch {
 	case isHalfDone(err): // to find the rows there would not make it a success
@@ -141,7 +144,7 @@ func (w *work[T]) inDoubt(err error) error {
 			return unanswered
 		}
 		return undone(err)
-	case w.opts.repeatable():
+	case w.opts.Idempotent:
 		return doubtful(err, fault.Transient)
 	}
 	return rebound.Permanent(doubtful(err, fault.Transient))
