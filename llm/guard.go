@@ -55,6 +55,13 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 	return refusal(resp, e.Event), nil
 }
 
+// CloseIdleConnections closes those of the base, for the repeating transport.
+func (g *guard) CloseIdleConnections() {
+	if c, ok := g.base.(interface{ CloseIdleConnections() }); ok {
+		c.CloseIdleConnections()
+	}
+}
+
 func isStream(resp *http.Response) bool {
 	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	encoded := resp.Header.Get("Content-Encoding")

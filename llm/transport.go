@@ -144,13 +144,7 @@ func (t *Transport) policy() *rebound.Policy {
 
 // CloseIdleConnections closes those of Base, as http.Client.CloseIdleConnections asks it to.
 func (t *Transport) CloseIdleConnections() {
-	base := t.Base
-	if base == nil {
-		base = http.DefaultTransport
-	}
-	if c, ok := base.(interface{ CloseIdleConnections() }); ok {
-		c.CloseIdleConnections()
-	}
+	(&reboundhttp.Transport{Base: t.Base}).CloseIdleConnections()
 }
 
 // Validate returns an error that names the first field that makes no sense, and says what would.

@@ -378,3 +378,21 @@ func TestGeneration(t *testing.T) {
 		}
 	}
 }
+
+type closer struct {
+	service
+	closes int
+}
+
+func (c *closer) CloseIdleConnections() { c.closes++ }
+
+// A 421 holds for its connection: the next attempt wants another.
+func TestMisdirected(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &closer{service: service{replies: []reply{failing(421, ""), stream(hello, done)}}}
+		resp, _, err := post(t, &http.Client{Transport: &llm.Transport{Base: c}}, chatPath)
+		if err != nil || resp.StatusCode != 200 || c.closes != 1 {
+			t.Errorf("got %v, idle connections closed %d times, want 200, once", err, c.closes)
+		}
+	})
+}

@@ -111,8 +111,8 @@ func (c *call) request() (*http.Request, *limits, error) {
 			return nil, nil, rebound.Permanent(&bodyError{err})
 		}
 	}
-	lim := c.limits()
-	if lim == nil && !again {
+	lim, fresh := c.limits(), c.misdirected()
+	if lim == nil && !again && !fresh {
 		return c.out, nil, nil
 	}
 	ctx := c.out.Context()
@@ -121,7 +121,16 @@ func (c *call) request() (*http.Request, *limits, error) {
 	}
 	req := c.out.WithContext(ctx)
 	req.Body = body
+	req.Close = req.Close || fresh
 	return req, lim, nil
+}
+
+// misdirected reports whether the attempt before was answered 421, which holds for its connection.
+// The next one then wants another (RFC 9110, 15.5.20). Base's idle ones are closed for that; an
+// HTTP/2 connection that others use is still taken once more, and no more after a request with
+// Close.
+func (c *call) misdirected() bool {
+	return c.bad != nil && c.bad.StatusCode == http.StatusMisdirectedRequest
 }
 
 // bodyError is the failure to get the request's body for another attempt.
@@ -137,6 +146,9 @@ func (e *bodyError) Unwrap() error { return e.err }
 func (c *call) discard() {
 	if c.bad != nil && c.bad.Body != nil {
 		_ = c.bad.Body.Close()
+	}
+	if c.misdirected() {
+		c.t.CloseIdleConnections()
 	}
 	c.bad = nil
 }

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/backoff"
 	"github.com/rebound-go/rebound/fault"
 )
 
@@ -305,5 +306,57 @@ func TestConnectionRefused(t *testing.T) {
 	var e *rebound.Error
 	if !errors.As(err, &e) || e.Attempts != 3 || e.Fault.Sent != fault.NotSent {
 		t.Errorf("%v: want 3 attempts, not sent", err)
+	}
+}
+
+// A server answers every request on the connections it does not want with 421, as one does that
+// serves several names; the next attempt comes on another connection, be the first busy or not.
+func TestMisdirected(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		h2, busy bool
+		requests int32
+	}{{"h1", false, false, 2}, {"h2", true, false, 2}, {"h2 busy", true, true, 3}} {
+		t.Run(tt.name, func(t *testing.T) {
+			var first atomic.Pointer[string]
+			var requests atomic.Int32
+			release := make(chan struct{})
+			srv := httptest.NewUnstartedServer(http.HandlerFunc(
+				func(w http.ResponseWriter, r *http.Request) {
+					first.CompareAndSwap(nil, &r.RemoteAddr)
+					switch {
+					case r.URL.Path == "/busy":
+						w.(http.Flusher).Flush()
+						<-release
+						return
+					case r.RemoteAddr == *first.Load():
+						w.WriteHeader(http.StatusMisdirectedRequest)
+					}
+					requests.Add(1)
+				}))
+			srv.EnableHTTP2 = tt.h2
+			srv.StartTLS()
+			defer srv.Close()
+			defer close(release)
+			client := srv.Client()
+			client.Transport = &Transport{Base: client.Transport,
+				Policy: &rebound.Policy{Backoff: backoff.Constant(0)}}
+			if tt.busy {
+				resp, err := client.Get(srv.URL + "/busy")
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer resp.Body.Close()
+			}
+			resp, err := client.Get(srv.URL)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			if resp.StatusCode != 200 || requests.Load() != tt.requests {
+				t.Errorf("got %d after %d requests, want 200 after %d",
+					resp.StatusCode, requests.Load(), tt.requests)
+			}
+		})
 	}
 }
