@@ -204,6 +204,43 @@ func TestCallerLeavesDuringCommit(t *testing.T) {
 	}
 }
 
+// A pool full of connections that died without a word costs one attempt one probe.
+func TestDeadPoolIsFoundOutOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &server{}
+		db := s.database(t)
+		db.SetMaxIdleConns(8)
+		var idle []*sql.Conn
+		for range 8 {
+			conn, err := db.Conn(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			idle = append(idle, conn)
+		}
+		for _, conn := range idle {
+			conn.Close()
+		}
+		opened := false
+		s.hook = func(ctx context.Context, word string) error {
+			opened = opened || word == "open"
+			if word == "ping" && !opened {
+				<-ctx.Done()
+				return ctx.Err()
+			}
+			return nil
+		}
+		s.says("exec", io.EOF)
+		s.log = nil
+		start := time.Now()
+		err := reboundsql.InTx(t.Context(), db, quick(2), write)
+		if got := time.Since(start).Round(time.Millisecond); got != time.Second {
+			t.Errorf("took %v, want 1s", got)
+		}
+		check(t, s, err, "8:begin 8:exec 8:rollback 8:ping 9:open 9:ping 9:begin 9:exec 9:commit", "")
+	})
+}
+
 // A ROLLBACK that hangs is given up, where its driver heeds a context, after five seconds.
 func TestRollbackIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// probeTime is how long one connection may take to show that it is alive, or to be dropped.
+// probeTime is how long the connections that wait may take to show that they are alive, or to be
+// dropped, and how long a new one may.
 const probeTime = time.Second
 
 // pool is where one call gets its connections. After a failure that casts doubt on those that
@@ -35,28 +36,52 @@ func replaced(ctx context.Context, err error) error {
 func (p *pool) conn(ctx context.Context) (*sql.Conn, error) {
 	doubt := p.doubt
 	p.doubt = nothingLost
-	if doubt == wrongServer {
+	switch doubt {
+	case nothingLost:
+		return p.db.Conn(ctx)
+	case wrongServer:
 		dropIdle(ctx, p.db)
 	}
-	for idle := p.db.Stats().Idle; ; idle-- {
-		conn, err := p.db.Conn(ctx)
-		if err != nil || doubt == nothingLost {
-			return conn, err
-		}
-		if err = ping(ctx, conn); err == nil {
-			return conn, nil
-		}
-		discard(conn)
-		if idle <= 0 || ctx.Err() != nil {
-			return nil, err
-		}
+	if conn := waiting(ctx, p.db); conn != nil {
+		return conn, nil
 	}
+	conn, err := p.db.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	probe, cancel := context.WithTimeout(ctx, probeTime)
+	defer cancel()
+	return alive(probe, conn)
 }
 
-func ping(ctx context.Context, conn *sql.Conn) error {
-	ctx, cancel := context.WithTimeout(ctx, probeTime)
+// waiting returns the first connection that waits in db and is alive, or nil. All of them together
+// have the time of one probe: if one keeps silent that long, the others are not worth as much.
+func waiting(ctx context.Context, db *sql.DB) *sql.Conn {
+	probe, cancel := context.WithTimeout(ctx, probeTime)
 	defer cancel()
-	return conn.PingContext(ctx)
+	for range db.Stats().Idle {
+		conn, err := db.Conn(probe)
+		if err != nil {
+			return nil // somebody else was faster, and it was to be a new one
+		}
+		if conn, err = alive(probe, conn); err == nil {
+			return conn
+		}
+		if probe.Err() != nil {
+			dropIdle(ctx, db)
+			return nil
+		}
+	}
+	return nil
+}
+
+// alive returns conn if it answers before ctx ends, and else discards it.
+func alive(ctx context.Context, conn *sql.Conn) (*sql.Conn, error) {
+	if err := conn.PingContext(ctx); err != nil {
+		discard(conn)
+		return nil, err
+	}
+	return conn, nil
 }
 
 // discard closes a connection for good. database/sql does so with any that is said to be bad.
@@ -65,15 +90,30 @@ func discard(conn *sql.Conn) {
 	_ = conn.Close()
 }
 
-// dropIdle closes the connections that wait in db.
+// dropIdle closes the connections that wait in db, all at the same time: a driver may want a last
+// word from a server that is gone.
 func dropIdle(ctx context.Context, db *sql.DB) {
 	ctx, cancel := context.WithTimeout(ctx, probeTime)
 	defer cancel()
-	for range db.Stats().Idle {
+	idle := db.Stats().Idle
+	closed := make(chan struct{}, idle)
+	taken := 0
+	for range idle {
 		conn, err := db.Conn(ctx)
 		if err != nil {
+			break
+		}
+		taken++
+		go func() {
+			discard(conn)
+			closed <- struct{}{}
+		}()
+	}
+	for range taken {
+		select {
+		case <-closed:
+		case <-ctx.Done():
 			return
 		}
-		discard(conn)
 	}
 }
