@@ -184,6 +184,7 @@ func TestSQLNumbers(t *testing.T) {
 	check(t, []row{
 		{"deadlock", my(1213, "40001"), transient, notDone, "mysql 1213"},
 		{"lock wait", my(1205, "HY000"), transient, notDone, ""},
+		{"group certification", my(3101, "40000"), transient, notDone, "mysql 3101"},
 		{"too many connections", my(1040, "08004"), overloaded, notDone, ""},
 		{"user limit", my(1226, "42000"), overloaded, notDone, ""},
 		{"shutdown", my(1053, "08S01"), transient, maybe, ""},
@@ -211,6 +212,7 @@ func TestSQLNumbers(t *testing.T) {
 		{"some other code", coded{19, "x"}, unknown, maybe, ""},
 
 		{"deadlock", mssqlError{1205}, transient, notDone, "mssql 1205"},
+		{"snapshot conflict", mssqlError{3960}, transient, notDone, ""},
 		{"lock timeout", mssqlError{1222}, transient, notDone, ""},
 		{"cannot open database", mssqlError{4060}, transient, notDone, ""},
 		{"azure busy", mssqlError{40501}, overloaded, notDone, ""},

@@ -37,6 +37,7 @@ func mySQL(number int, state string) finding {
 	case 0:
 		return finding{}
 	case 1213, 1614, // deadlock, also of an XA branch: the transaction was rolled back
+		3101,       // another member of the group was first, as COMMIT found out: rolled back
 		1205,       // lock wait timeout: the statement was
 		1317, 3024, // interrupted, or over its time
 		1290, 1836, 3100: // read-only: a failover, and another server is the primary now
@@ -130,6 +131,7 @@ func sqlServer(number int32) finding {
 	case 0:
 		return finding{}
 	case 1205, 1222, 1204, // deadlock, lock timeout, no lock to be had
+		3960,                              // the snapshot is stale: rolled back
 		41301, 41302, 41305, 41325, 41839, // conflicts of transactions in memory
 		4060, 40613: // the database cannot be opened just now
 		f = locked
