@@ -10,28 +10,28 @@ import (
 // host is what the requests to one host share.
 type host struct {
 	name   string
-	budget atomic.Pointer[budget.Budget]
+	budget *budget.Budget
 
 	repeat  plan // of requests that may be made twice
 	careful plan // of those that may not
 }
 
-// budgetFor is the host's budget for a call of so many attempts. It is replaced by a larger one if
-// it does not hold that many retries.
-func (h *host) budgetFor(attempts int) *budget.Budget {
+// newHost returns the host of t with this name. Its budget holds the retries of one call by t's
+// own policy, and is the only one for as long as the host is known: a larger one made for another
+// policy would be a second allowance.
+func (t *Transport) newHost(name string) *host {
 	const least = 10 // the default of budget.Budget
-	need := float64(max(least, attempts-1))
-	for {
-		b := h.budget.Load()
-		if b != nil && b.Capacity >= need {
-			return b
-		}
-		h.budget.CompareAndSwap(b, &budget.Budget{Capacity: need})
+	h := &host{name: name, budget: &budget.Budget{Capacity: least}}
+	if t.Policy != nil {
+		h.budget.Capacity = float64(max(least, t.Policy.Attempts-1))
 	}
+	h.repeat = t.derive(t.Policy, h, traits{repeat: true})
+	h.careful = t.derive(t.Policy, h, traits{})
+	return h
 }
 
 // idle reports whether nothing would be lost if h were forgotten.
-func (h *host) idle() bool { return full(h.budget.Load()) && full(h.repeat.policy.Budget) }
+func (h *host) idle() bool { return full(h.budget) && full(h.repeat.policy.Budget) }
 
 func full(b *budget.Budget) bool { return b == nil || b.Level() >= b.Capacity }
 
@@ -92,8 +92,5 @@ func (t *Transport) host(name string) (*host, error) {
 	if err := t.Validate(); err != nil {
 		return nil, err
 	}
-	h := &host{name: name}
-	h.repeat = t.derive(t.Policy, h, traits{repeat: true})
-	h.careful = t.derive(t.Policy, h, traits{})
-	return t.hosts.add(h), nil
+	return t.hosts.add(t.newHost(name)), nil
 }

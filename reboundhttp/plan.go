@@ -83,7 +83,7 @@ func (t *Transport) derive(p *rebound.Policy, h *host, r traits) plan {
 		d.RetryIf = unlessSpent(d.RetryIf)
 	}
 	if d.Budget == nil && d.Attempts != rebound.Unlimited {
-		d.Budget = h.budgetFor(d.Attempts)
+		d.Budget = h.budget
 	}
 	if t.Breakers != nil {
 		d.Gates = append(d.Gates, t.Breakers.For(h.name))

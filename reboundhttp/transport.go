@@ -23,7 +23,8 @@ type Transport struct {
 
 	// Policy says how failures are met. Its AttemptTimeout covers the reading of the response and
 	// ends with the closing of its body. A policy without a Budget of its own gets one for each
-	// host (URL.Host), with the defaults of budget.Budget and room for the attempts of one call.
+	// host (URL.Host), with the defaults of budget.Budget and room for the attempts of one call
+	// by this policy.
 	// Its Classify is given a *StatusError for a response with a bad status. Nil = the zero
 	// policy.
 	Policy *rebound.Policy
@@ -71,7 +72,8 @@ func NewClient(p *rebound.Policy) *http.Client {
 type policyKey struct{}
 
 // WithPolicy returns a context whose requests go by p (nil = the zero policy) instead of
-// [Transport.Policy]. Unless p has a Budget, they draw on that of their host like all others.
+// [Transport.Policy]. Unless p has a Budget, they draw on that of their host like all others, which
+// p makes no larger: of more than 11 attempts by p only some may be made.
 func WithPolicy(ctx context.Context, p *rebound.Policy) context.Context {
 	return context.WithValue(ctx, policyKey{}, p)
 }

@@ -441,6 +441,12 @@ func TestWithPolicy(t *testing.T) {
 			}
 			time.Sleep(time.Hour) // refills the budget
 		}
+		base.sent = nil
+		tr = &Transport{Base: base, Policy: &rebound.Policy{Attempts: 15}}
+		resp, err := tr.RoundTrip(request(t, "GET", ""))
+		if got := outcome(resp, err); got != "500" || base.count() != 15 {
+			t.Errorf("%s after %d attempts, want 500 after 15", got, base.count())
+		}
 	})
 }
 
@@ -469,6 +475,11 @@ func TestBudgetPerHost(t *testing.T) {
 		}
 		if err := call("a.test", &rebound.Policy{Name: "other"}); !errors.Is(err, rebound.OutOfBudget) {
 			t.Errorf("a call by another policy: %v, want out of budget", err)
+		}
+		before := base.count()
+		err := call("a.test", &rebound.Policy{Attempts: 15})
+		if n := base.count() - before; !errors.Is(err, rebound.OutOfBudget) || n > 2 {
+			t.Errorf("a call of 15 attempts: %v after %d, want out of budget after 2", err, n)
 		}
 		if err := call("b.test", nil); !errors.Is(err, rebound.Exhausted) {
 			t.Errorf("a call to b.test: %v, want exhausted", err)
@@ -520,7 +531,7 @@ func TestHostsAreForgotten(t *testing.T) {
 			t.Fatal(err)
 		}
 		h, err := tr.host("indebted.test")
-		if err != nil || !h.budget.Load().Take() {
+		if err != nil || !h.budget.Take() {
 			t.Fatal(err)
 		}
 		for i := range 3 * manyHosts {
