@@ -8,8 +8,11 @@ import (
 	"io"
 	"runtime"
 	"testing"
+	"time"
 
 	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/backoff"
+	"github.com/rebound-go/rebound/budget"
 	"github.com/rebound-go/rebound/fault"
 	"github.com/rebound-go/rebound/reboundsql"
 )
@@ -197,6 +200,45 @@ func TestNonIdempotentPolicyRepeatsTransactions(t *testing.T) {
 	s = new(server).says("exec", io.EOF)
 	if err := reboundsql.InTx(t.Context(), s.database(t), p, marked); err != nil {
 		t.Errorf("got %v, want the mark to outrank RetryIf", err)
+	}
+}
+
+// A classifier that has its own idea of errors does not know that the transaction was rolled back.
+func TestNonIdempotentPolicyWithClassifier(t *testing.T) {
+	p := quick(3)
+	p.NonIdempotent, p.Budget = true, &budget.Budget{Capacity: 10}
+	p.Classify = func(err error) fault.Fault {
+		return fault.Fault{Kind: fault.Transient, Detail: "own", Err: err}
+	}
+	marked := func(ctx context.Context, tx *sql.Tx) error { return rebound.Transient(write(ctx, tx)) }
+	for _, fn := range []func(context.Context, *sql.Tx) error{write, marked} {
+		s := new(server).says("exec", io.EOF)
+		err := reboundsql.InTx(t.Context(), s.database(t), p, fn)
+		check(t, s, err, "1:open 1:begin 1:exec 1:rollback 1:ping 1:begin 1:exec 1:commit", "")
+	}
+	s := new(server).says("exec", errWire, errWire)
+	_, err := reboundsql.Query(t.Context(), s.database(t), p, number, "exec")
+	check(t, s, err, "1:open 1:exec 1:exec 1:exec 1:row 1:row 1:row", "")
+
+	s = new(server).says("commit", errWire)
+	err = reboundsql.InTx(t.Context(), s.database(t), p, write)
+	check(t, s, err, "1:open 1:begin 1:exec 1:commit", rebound.NotRetryable)
+	if !errors.Is(err, reboundsql.ErrCommitUnknown) {
+		t.Errorf("%v does not match ErrCommitUnknown", err)
+	}
+}
+
+// The retries of a policy with its own classifier are paid for by that policy.
+func TestClassifierKeepsBudget(t *testing.T) {
+	p := &rebound.Policy{Attempts: 2, NonIdempotent: true, Classify: fault.Of,
+		Backoff: backoff.Constant(time.Nanosecond)}
+	before := p.RetryBudget().Level()
+	s := new(server).says("exec", io.EOF, io.EOF)
+	err := reboundsql.InTx(t.Context(), s.database(t), p, write)
+	check(t, s, err, "1:open 1:begin 1:exec 1:rollback 1:ping 1:begin 1:exec 1:rollback",
+		rebound.Exhausted)
+	if got, want := p.RetryBudget().Level(), before-1; got != want {
+		t.Errorf("budget at %v, want %v", got, want)
 	}
 }
 

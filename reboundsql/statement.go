@@ -88,7 +88,7 @@ func (s *statement[T]) do(ctx context.Context, p *rebound.Policy) (T, error) {
 		p = &shared
 	}
 	s.policy, s.wary = p, s.writes && wary(s.pool.db)
-	return rebound.Do(ctx, p, s.attempt)
+	return rebound.Do(ctx, informed(p), s.attempt)
 }
 
 func (s *statement[T]) attempt(ctx context.Context) (v T, err error) {

@@ -35,7 +35,7 @@ func (t *told) Unwrap() error { return t.err }
 // Is makes one of two errors match ErrCommitUnknown.
 func (t *told) Is(target error) bool { return t.doubt && target == ErrCommitUnknown }
 
-// DescribeFault tells a policy's classifier the truth.
+// DescribeFault tells fault.Of the truth; see informed for other classifiers.
 func (t *told) DescribeFault() fault.Fault {
 	f := fault.Of(t.err)
 	if t.kind != fault.None {
@@ -43,6 +43,24 @@ func (t *told) DescribeFault() fault.Fault {
 	}
 	f.Sent = fault.NotDone
 	return f
+}
+
+// informed is p, with the same truth for a classifier of its own, which need not ask an error for
+// it: all that reaches a policy that asks what was sent is told. The budget stays that of p.
+func informed(p *rebound.Policy) *rebound.Policy {
+	if p.Classify == nil || !p.NonIdempotent {
+		return p
+	}
+	q := p.Clone()
+	q.Classify = func(err error) fault.Fault {
+		f := p.Classify(err)
+		f.Sent = fault.NotDone
+		return f
+	}
+	if b := p.RetryBudget(); b != nil {
+		q.Budget = b
+	}
+	return q
 }
 
 // retold wraps err so that a mark on it stays one.

@@ -39,7 +39,7 @@ func run[T Tx](ctx context.Context, p *rebound.Policy, w *work[T]) error {
 		p = &shared
 	}
 	w.ctx, w.policy = ctx, p
-	return rebound.Run(ctx, p, w.attempt)
+	return rebound.Run(ctx, informed(p), w.attempt)
 }
 
 // shared is the policy of all calls that are given none.
