@@ -31,7 +31,8 @@ type Transport struct {
 	Base http.RoundTripper
 
 	// Policy says how failures are met. Its AttemptTimeout would cover the whole of a stream. A
-	// policy without Classify gets [Classify]. Nil = what [Policy] returns.
+	// policy without Classify gets [Classify], and so does one from [reboundhttp.WithPolicy].
+	// Nil = what [Policy] returns.
 	Policy *rebound.Policy
 
 	// Idempotent says which requests do no harm when repeated, beside those that never do. Nil =
@@ -58,10 +59,9 @@ type Transport struct {
 	// Ended says which event marks the end of a stream. Nil = Ended.
 	Ended func(Event) bool
 
-	once   sync.Once
-	inner  *reboundhttp.Transport
-	single *rebound.Policy // for requests that an SDK repeats
-	err    error           // what is wrong with the fields
+	once  sync.Once
+	inner *reboundhttp.Transport
+	err   error // what is wrong with the fields
 }
 
 // NewClient returns a client with a [Transport] that goes by p (nil = what [Policy] returns), and
@@ -81,7 +81,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, &rebound.Error{Reason: rebound.Invalid, Cause: t.err}
 	}
 	if n := req.Header.Get("X-Stainless-Retry-Count"); n != "" && n != "0" {
-		req = req.WithContext(reboundhttp.WithPolicy(req.Context(), t.single))
+		req = once(req, t.inner.Policy)
 	}
 	resp, err := t.inner.RoundTrip(req)
 	if err == nil && hopeless(resp) {
@@ -90,6 +90,16 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		resp.Header = h
 	}
 	return resp, err
+}
+
+// once is req with a single attempt by the policy that it goes by, p if it has none of its own.
+func once(req *http.Request, p *rebound.Policy) *http.Request {
+	if own, ok := reboundhttp.PolicyOf(req.Context()); ok {
+		p = own
+	}
+	p = p.Clone()
+	p.Attempts = 1
+	return req.WithContext(reboundhttp.WithPolicy(req.Context(), p))
 }
 
 // hopeless reports whether resp failed, and repeating the request was no use. That it must not be
@@ -104,9 +114,6 @@ func (t *Transport) build() {
 	if t.err = t.Validate(); t.err != nil {
 		return
 	}
-	p := t.policy()
-	t.single = p.Clone()
-	t.single.Attempts = 1
 	g := &guard{base: t.Base, idle: t.IdleTimeout, output: t.Output, ended: t.Ended}
 	if g.base == nil {
 		g.base = http.DefaultTransport
@@ -121,25 +128,15 @@ func (t *Transport) build() {
 		g.ended = Ended
 	}
 	t.inner = &reboundhttp.Transport{
-		Base: g, Policy: p, Idempotent: t.Idempotent, Breakers: t.Breakers,
-		FirstByteTimeout: t.FirstOutputTimeout,
+		Base: g, Policy: t.Policy, Classify: Classify, Idempotent: t.Idempotent,
+		Breakers: t.Breakers, FirstByteTimeout: t.FirstOutputTimeout,
+	}
+	if t.inner.Policy == nil {
+		t.inner.Policy = Policy()
 	}
 	if t.inner.Idempotent == nil {
 		t.inner.Idempotent = Generation
 	}
-}
-
-// policy is the one that attempts are made by. The transport below keeps the budgets, one for each
-// host, so that a clone will do.
-func (t *Transport) policy() *rebound.Policy {
-	if t.Policy == nil {
-		return Policy()
-	}
-	p := t.Policy.Clone()
-	if p.Classify == nil {
-		p.Classify = Classify
-	}
-	return p
 }
 
 // CloseIdleConnections closes those of Base, as http.Client.CloseIdleConnections asks it to.

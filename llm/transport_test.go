@@ -396,3 +396,43 @@ func TestMisdirected(t *testing.T) {
 		}
 	})
 }
+
+// A policy for one request is read as the Transport's own is, and an SDK's repetition gets a single
+// attempt by it.
+func TestTransportRequestPolicy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		quota := failing(429, `{"error": {"code": "insufficient_quota"}}`)
+		for _, row := range []struct {
+			name  string
+			reply reply
+			count string
+			p     *rebound.Policy
+			calls int
+		}{
+			{"quota", quota, "", &rebound.Policy{}, 1},
+			{"quota, nil", quota, "", nil, 1},
+			{"busy", failing(503, ""), "0", &rebound.Policy{Attempts: 2}, 2},
+			{"repeated", failing(503, ""), "1", &rebound.Policy{Attempts: 2}, 1},
+			{"repeated, nil", failing(503, ""), "1", nil, 1},
+			{"own", quota, "", &rebound.Policy{Classify: fault.Of}, 3},
+		} {
+			s := &service{replies: []reply{row.reply}}
+			var seen int
+			if row.p != nil {
+				row.p.Observe = func(context.Context, rebound.Event) { seen++ }
+			}
+			ctx := reboundhttp.WithPolicy(t.Context(), row.p)
+			req, _ := http.NewRequestWithContext(ctx, "POST", "http://a"+chatPath, http.NoBody)
+			req.Header.Set("X-Stainless-Retry-Count", row.count)
+			resp, err := (&llm.Transport{Base: s}).RoundTrip(req)
+			if err != nil {
+				t.Fatalf("%s: %v", row.name, err)
+			}
+			_ = resp.Body.Close()
+			if s.calls != row.calls || (seen > 0) != (row.p != nil) {
+				t.Errorf("%s: got %d calls, %d events seen, want %d, seen by the request's policy",
+					row.name, s.calls, seen, row.calls)
+			}
+		}
+	})
+}

@@ -54,7 +54,7 @@ func (t *Transport) plan(c *call) error {
 	if err != nil {
 		return err
 	}
-	p, given := c.req.Context().Value(policyKey{}).(*rebound.Policy)
+	p, given := PolicyOf(c.req.Context())
 	switch {
 	case given:
 		if err := p.Validate(); err != nil {
@@ -74,6 +74,9 @@ func (t *Transport) plan(c *call) error {
 // derive makes a plan of p for requests to h.
 func (t *Transport) derive(p *rebound.Policy, h *host, r traits) plan {
 	d := p.Clone()
+	if d.Classify == nil {
+		d.Classify = t.Classify
+	}
 	out := plan{policy: d, timeout: d.AttemptTimeout}
 	out.curious = d.Classify != nil || d.RetryIf != nil || d.Observe != nil
 	d.AttemptTimeout = 0

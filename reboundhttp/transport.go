@@ -9,6 +9,7 @@ import (
 
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/breaker"
+	"github.com/rebound-go/rebound/fault"
 )
 
 // Transport is an http.RoundTripper that repeats requests. The zero Transport is ready: it sends
@@ -28,6 +29,10 @@ type Transport struct {
 	// Its Classify is given a *StatusError for a response with a bad status. Nil = the zero
 	// policy.
 	Policy *rebound.Policy
+
+	// Classify is used where the policy in force, this or that of a request, has none. Nil =
+	// fault.Of.
+	Classify fault.Classifier
 
 	// Idempotent says of a request that is not idempotent by its method or by carrying an
 	// Idempotency-Key whether repeating it does no harm all the same. Nil = it does.
@@ -76,6 +81,12 @@ type policyKey struct{}
 // p makes no larger: of more than 11 attempts by p only some may be made.
 func WithPolicy(ctx context.Context, p *rebound.Policy) context.Context {
 	return context.WithValue(ctx, policyKey{}, p)
+}
+
+// PolicyOf returns what [WithPolicy] put in the context; ok is false if there is nothing.
+func PolicyOf(ctx context.Context) (p *rebound.Policy, ok bool) {
+	p, ok = ctx.Value(policyKey{}).(*rebound.Policy)
+	return p, ok
 }
 
 // RoundTrip sends req, again and again if need be, and returns the last response, whatever its

@@ -699,3 +699,24 @@ type idling struct {
 }
 
 func (b *idling) CloseIdleConnections() { b.closed++ }
+
+// The Transport's classifier serves the policies that have none.
+func TestTransportClassify(t *testing.T) {
+	means := func(k fault.Kind) fault.Classifier {
+		return func(error) fault.Fault { return fault.Fault{Kind: k} }
+	}
+	synctest.Test(t, func(t *testing.T) {
+		for _, tt := range []struct {
+			own  fault.Classifier
+			want int
+		}{{nil, 1}, {means(fault.Transient), 3}} {
+			base := play(status(500))
+			tr := &Transport{Base: base, Classify: means(fault.Permanent)}
+			req := request(t, "GET", "")
+			ctx := WithPolicy(t.Context(), &rebound.Policy{Classify: tt.own})
+			if _, err := tr.RoundTrip(req.WithContext(ctx)); err != nil || base.count() != tt.want {
+				t.Errorf("%d attempts, %v, want %d", base.count(), err, tt.want)
+			}
+		}
+	})
+}
