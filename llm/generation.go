@@ -2,20 +2,25 @@ package llm
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 )
 
 // generating are the ends of the paths of endpoints that generate, embed or count, and change
 // nothing by it.
 var generating = []string{
-	"/completions", "/responses", "/embeddings", "/moderations", "/images/generations",
+	"/completions", "/v1/responses", "/embeddings", "/moderations", "/images/generations",
 	"/audio/speech", "/audio/transcriptions", "/audio/translations", // OpenAI, and those alike
 	"/v1/messages", "/v1/messages/count_tokens", "/v1/complete", // Anthropic
 	":generateContent", ":streamGenerateContent", ":countTokens", ":embedContent", // Google
 	":batchEmbedContents", ":predict", ":rawPredict", ":streamRawPredict",
-	"/invoke", "/invoke-with-response-stream", "/converse", "/converse-stream", // Bedrock
 	"/v1/chat", "/v2/chat", "/v1/embed", "/v2/embed", "/v1/rerank", "/v2/rerank", // Cohere
 	"/api/chat", "/api/generate", "/api/embed", // Ollama
+}
+
+// bedrock are what follows /model/{id} in the paths of Bedrock.
+var bedrock = []string{
+	"/invoke", "/invoke-with-response-stream", "/converse", "/converse-stream",
 }
 
 // Generation reports whether req asks a language model to generate, embed or count, by the path of
@@ -28,10 +33,27 @@ func Generation(req *http.Request) bool {
 		return false
 	}
 	path := strings.TrimSuffix(req.URL.Path, "/")
-	for _, end := range generating {
-		if strings.HasSuffix(path, end) {
-			return true
-		}
+	return endsIn(path, generating) || ofBedrock(path) ||
+		strings.Contains(path, "/openai/") && strings.HasSuffix(path, "/responses") // of Azure
+}
+
+func endsIn(path string, ends []string) bool {
+	return slices.ContainsFunc(ends, func(end string) bool { return strings.HasSuffix(path, end) })
+}
+
+// ofBedrock reports whether path is that of a model of Bedrock, whose ID has a slash only if it is
+// an ARN.
+func ofBedrock(path string) bool {
+	i := strings.LastIndexByte(path, '/')
+	if i < 0 || !slices.Contains(bedrock, path[i:]) {
+		return false
 	}
-	return false
+	_, id, ok := strings.Cut(path[:i], "/model/")
+	return ok && id != "" && (strings.HasPrefix(id, "arn:") || !strings.Contains(id, "/"))
+}
+
+// inPieces reports whether the answer to a generation that is no stream of events comes piece by
+// piece all the same: an array in JSON, from Google without alt=sse.
+func inPieces(req *http.Request) bool {
+	return strings.HasSuffix(strings.TrimSuffix(req.URL.Path, "/"), ":streamGenerateContent")
 }

@@ -37,6 +37,8 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 	switch {
 	case !Generation(req) || resp.StatusCode != http.StatusOK:
 		return resp, nil
+	case !isStream(resp) && inPieces(req):
+		return resp, nil
 	case !isStream(resp):
 		return whole(resp)
 	}

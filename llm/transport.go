@@ -15,7 +15,8 @@ import (
 // reads their errors, repeats generations and watches over streams. The zero Transport is ready. It
 // may be used by any number of goroutines; once in use its fields must not be changed.
 //
-// An answer in JSON to a generation is read as a whole first, and repeated if it breaks off. A
+// An answer in JSON to a generation is read as a whole first, and repeated if it breaks off, unless
+// it is Google's streamGenerateContent without alt=sse, which is passed on as it comes. A
 // stream of server-sent events that answers one is given to the caller once its first
 // output is there, and repeated if it fails before. An error that the provider sends by then
 // becomes a response with the status that belongs to it. After that nothing is repeated: an error

@@ -351,22 +351,34 @@ func TestTransportInvalid(t *testing.T) {
 
 func TestGeneration(t *testing.T) {
 	for path, want := range map[string]bool{
-		"/v1/chat/completions":                             true,
-		"/openai/deployments/gpt/chat/completions":         true,
-		"/v1/responses":                                    true,
-		"/v1/responses/r1/cancel":                          false,
-		"/v1/messages":                                     true,
-		"/v1/messages/":                                    true,
-		"/v1/messages/batches":                             false,
-		"/v1/threads/t1/messages":                          false,
-		"/v1beta/models/g:generateContent":                 true,
-		"/v1beta/models/g:batchGenerateContent":            false,
-		"/v1beta/models/g:predictLongRunning":              false,
-		"/model/anthropic.claude/converse-stream":          true,
-		"/model/anthropic.claude/invoke":                   true,
-		"/async-invoke":                                    false,
-		"/v1/files":                                        false,
-		"/v1/projects/p/publishers/anthropic/m:rawPredict": true,
+		"/v1/chat/completions":                                   true,
+		"/openai/deployments/gpt/chat/completions":               true,
+		"/v1/responses":                                          true,
+		"/v1/responses/r1/cancel":                                false,
+		"/v1/messages":                                           true,
+		"/v1/messages/":                                          true,
+		"/v1/messages/batches":                                   false,
+		"/v1/threads/t1/messages":                                false,
+		"/v1beta/models/g:generateContent":                       true,
+		"/v1beta/models/g:batchGenerateContent":                  false,
+		"/v1beta/models/g:predictLongRunning":                    false,
+		"/model/anthropic.claude/converse-stream":                true,
+		"/model/anthropic.claude/invoke":                         true,
+		"/model/arn:aws:bedrock:eu:1:inference-profile/p/invoke": true,
+		"/bedrock/model/m/invoke-with-response-stream":           true,
+		"/model/invoke":                                          false,
+		"/model/m/agents/a/invoke":                               false,
+		"/v1/agents/a/invoke":                                    false,
+		"/converse":                                              false,
+		"/openai/responses":                                      true,
+		"/openai/v1/responses":                                   true,
+		"/api/projects/p/openai/v1/responses":                    true,
+		"/openai/deployments/gpt/responses":                      true,
+		"/surveys/7/responses":                                   false,
+		"/responses":                                             false,
+		"/async-invoke":                                          false,
+		"/v1/files":                                              false,
+		"/v1/projects/p/publishers/anthropic/m:rawPredict":       true,
 	} {
 		req, _ := http.NewRequest("POST", "http://a"+path, http.NoBody)
 		if got := llm.Generation(req); got != want {
@@ -433,6 +445,24 @@ func TestTransportRequestPolicy(t *testing.T) {
 				t.Errorf("%s: got %d calls, %d events seen, want %d, seen by the request's policy",
 					row.name, s.calls, seen, row.calls)
 			}
+		}
+	})
+}
+
+// What Google streams without alt=sse is an array in JSON, given piece by piece.
+func TestTransportArrayStream(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &service{replies: []reply{failing(200, `[{"candidates": []}`).with(errHang)}}
+		client := &http.Client{Transport: &llm.Transport{Base: s}}
+		begin := time.Now()
+		resp, err := client.Post("http://a/v1beta/models/g:streamGenerateContent", "", http.NoBody)
+		if err != nil {
+			t.Fatalf("got %v after %v, want the response at once", err, time.Since(begin))
+		}
+		defer func() { _ = resp.Body.Close() }()
+		piece := make([]byte, 7)
+		if _, err := io.ReadFull(resp.Body, piece); err != nil || string(piece) != `[{"cand` {
+			t.Errorf("got %q, %v, want the first piece", piece, err)
 		}
 	})
 }
