@@ -24,19 +24,29 @@ type chunk struct {
 		}
 	}
 
-	Candidates []struct { // of Google
-		Content struct {
-			Parts []struct {
-				Thought bool
-				Text    *string
-			}
-		}
-		FinishReason string `json:"finishReason"`
-	}
+	Candidates     []candidate // of Google
 	PromptFeedback *struct {
 		BlockReason string `json:"blockReason"`
 	} `json:"promptFeedback"`
 	UsageMetadata json.RawMessage `json:"usageMetadata"`
+}
+
+// candidate is a piece of one of Google's answers to a request that may want several.
+type candidate struct {
+	Index   int
+	Content struct {
+		Parts []struct {
+			Thought bool
+			Text    *string
+		}
+	}
+	FinishReason string `json:"finishReason"`
+}
+
+// finished reports whether the piece is the last. What is not specified is a checkpoint, from which
+// an SDK may continue.
+func (c candidate) finished() bool {
+	return c.FinishReason != "" && c.FinishReason != "FINISH_REASON_UNSPECIFIED"
 }
 
 // read gives an event's chunk; ok is false if the data is no JSON object. A field of another type
@@ -148,8 +158,11 @@ var ends = []string{
 
 // Ended reports whether an event is the mark at the end of a stream, without which it was cut:
 // [DONE] of OpenAI's chat and all who copied it, message_stop of Anthropic, response.completed and
-// its like of OpenAI's responses, a candidate with a finishReason of Google's. An event that is too
-// long to be read may be one.
+// its like of OpenAI's responses, a candidate with a finishReason of Google's, or a blockReason. An
+// event that is too long to be read may be one.
+//
+// Of several candidates of Google's each has a mark. A [Transport] and a [Stream] give what comes
+// after it, too, and take a stream for whole if each candidate that it has had got its mark.
 func Ended(e Event) bool {
 	if isDone(e) || e.Data == nil || slices.Contains(ends, e.Name) {
 		return true
@@ -161,12 +174,8 @@ func Ended(e Event) bool {
 	if slices.Contains(ends, c.Type) {
 		return true
 	}
-	for _, candidate := range c.Candidates {
-		if r := candidate.FinishReason; r != "" && r != "FINISH_REASON_UNSPECIFIED" {
-			return true // what is not specified is a checkpoint, from which an SDK may continue
-		}
-	}
-	return c.PromptFeedback != nil && c.PromptFeedback.BlockReason != ""
+	return slices.ContainsFunc(c.Candidates, candidate.finished) ||
+		c.PromptFeedback != nil && c.PromptFeedback.BlockReason != ""
 }
 
 func isDone(e Event) bool { return bytes.HasPrefix(bytes.TrimSpace(e.Data), []byte("[DONE]")) }

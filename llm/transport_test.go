@@ -466,3 +466,49 @@ func TestTransportArrayStream(t *testing.T) {
 		}
 	})
 }
+
+// Google's candidates end each for itself, and the stream with the last of those that it has had.
+func TestStreamsOfCandidates(t *testing.T) {
+	const generate = "/v1beta/models/gemini:streamGenerateContent"
+	part := func(index, more string) string {
+		return `data: {"candidates": [{"content": {"parts": [{"text": "Hi"}]}` + more +
+			`, "index": ` + index + `}]}`
+	}
+	const stop = `, "finishReason": "STOP"`
+	first, second := part("0", stop), part("1", "")
+	last, usage := part("1", stop), `data: {"usageMetadata": {"totalTokenCount": 3}}`
+	failure := `data: {"error": {"code": 503, "status": "UNAVAILABLE"}}`
+	cut := io.ErrUnexpectedEOF
+	checkStreams(t, []streamRow{
+		{"whole", generate, []reply{stream(first, second, last, usage)}, 1, 0,
+			text(first, second, last, usage), nil},
+		{"cut in the second", generate, []reply{stream(first, second)}, 1, 0,
+			text(first, second), cut},
+		{"cut in the first", generate, []reply{stream(part("0", ""), last)}, 1, 0,
+			text(part("0", ""), last), cut},
+		{"an event after a candidate's last", generate, []reply{stream(last, part("1", ""))}, 1, 0,
+			text(last, part("1", "")), nil},
+		{"a reset after the last", generate, []reply{stream(last).with(errReset)}, 1, 0,
+			text(last), nil},
+		{"a reset between", generate, []reply{stream(second, first).with(errReset)}, 1, 0,
+			text(second, first), errReset},
+	})
+	for _, row := range []struct {
+		events []string
+		given  int
+		broken bool
+	}{
+		{[]string{first, second, last, usage}, 4, false},
+		{[]string{first, second}, 2, true},
+		{[]string{first, failure}, 1, true},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			data, err := listen(t.Context(), &llm.Stream{Open: open(stream(row.events...)).open})
+			var broken *llm.StreamError
+			if len(data) != row.given || errors.As(err, &broken) != row.broken {
+				t.Errorf("%d events: got %d, %v, want %d, broken: %t",
+					len(row.events), len(data), err, row.given, row.broken)
+			}
+		})
+	}
+}

@@ -21,12 +21,13 @@ type watch struct {
 
 	body   io.ReadCloser
 	parser parser
-	seen   func(Event) // is given each event but errors, if not nil
-	held   []byte      // what was read before the first output
-	out    bool        // output came
-	done   bool        // the end mark came
-	wrong  *Event      // the provider's error came
-	err    error       // of body
+	seen   func(Event)  // is given each event but errors, if not nil
+	held   []byte       // what was read before the first output
+	out    bool         // output came
+	done   bool         // the end mark came
+	turns  map[int]bool // Google's candidates so far: whether each has its mark
+	wrong  *Event       // the provider's error came
+	err    error        // of body
 }
 
 func (w *watch) see(e Event) {
@@ -35,12 +36,42 @@ func (w *watch) see(e Event) {
 	case failed(e):
 		w.wrong = &e
 	default:
-		w.done = w.ended(e)
+		w.done = w.ends(e)
 		w.out = w.out || w.output(e)
 		if w.seen != nil {
 			w.seen(e)
 		}
 	}
+}
+
+// ends reports whether e is the end mark of the stream, and not only that of a candidate, after
+// which there may be more of others.
+func (w *watch) ends(e Event) bool {
+	last := w.ended(e)
+	if !mentions(e.Data, `"candidates"`) {
+		return last
+	}
+	c, _ := e.read()
+	one := false
+	for _, piece := range c.Candidates {
+		mark := last && piece.finished()
+		one = one || mark
+		if w.turns == nil {
+			w.turns = map[int]bool{}
+		}
+		w.turns[piece.Index] = w.turns[piece.Index] || mark
+	}
+	return last && !one
+}
+
+// settled reports whether all of Google's candidates have their marks, if there are any.
+func (w *watch) settled() bool {
+	for _, mark := range w.turns {
+		if !mark {
+			return false
+		}
+	}
+	return len(w.turns) > 0
 }
 
 // begin reads until there is output, or an end. Until then the stream may be repeated.
@@ -60,6 +91,7 @@ func (w *watch) fill(buf []byte) (n int) {
 	if w.err == io.EOF {
 		w.finish()
 	}
+	w.done = w.done || w.err != nil && w.wrong == nil && w.settled()
 	return n
 }
 
