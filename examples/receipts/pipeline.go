@@ -8,11 +8,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/breaker"
+	"github.com/rebound-go/rebound/fault"
 )
 
 // pipeline takes one receipt at a time through both services.
@@ -124,19 +124,11 @@ func statusError(resp *http.Response, body []byte) error {
 	err := fmt.Errorf("status %d: %s", resp.StatusCode, bytes.TrimSpace(body))
 	switch {
 	case resp.StatusCode == http.StatusTooManyRequests:
-		return rebound.RetryAfter(err, retryAfter(resp.Header))
+		wait, _ := fault.RetryAfter(resp.Header, time.Now())
+		return rebound.RetryAfter(err, wait)
 	case resp.StatusCode >= 500:
 		return rebound.Transient(err)
 	default:
 		return rebound.Permanent(err)
 	}
-}
-
-// retryAfter is the wait that a service asks for, in seconds; 0 = none.
-func retryAfter(h http.Header) time.Duration {
-	seconds, err := strconv.ParseFloat(h.Get("Retry-After"), 64)
-	if err != nil {
-		return 0
-	}
-	return time.Duration(seconds * float64(time.Second))
 }
