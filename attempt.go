@@ -2,150 +2,152 @@ package rebound
 
 import (
 	"context"
-	"time"
 
 	"github.com/rebound-go/rebound/breaker"
-	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/gate"
 )
 
-// attempt makes one attempt: it calls fn behind whatever stands around it.
-func attempt[T any](c *call, fn func(context.Context) (T, error)) (v T, err error) {
+// Try makes one attempt of l's call: it calls fn behind the policy's gates and breaker, under its
+// timeouts, and classifies the error for them and for [Loop.Decide]. It keeps no reference to fn.
+//
+// The error is fn's own, or, if fn was not called, what rejected the attempt: a gate's error, the
+// context's cause, or [PastElapsed].
+func Try[T any](l *Loop, fn func(context.Context) (T, error)) (v T, err error) {
+	l.tried, l.cut, l.reason, l.refusal = true, false, "", nil
 	switch {
-	case c.p.MaxElapsed > 0:
-		return bounded(c, fn)
-	case c.p.Breaker != nil || len(c.p.Gates) > 0 || c.p.AttemptTimeout > 0:
-		return through(c, c.p.Gates, fn)
+	case l.ctx.Err() != nil:
+		return v, l.reject(l.ctx, Canceled, nil)
+	case l.p.MaxElapsed > 0:
+		return bounded(l, fn)
+	case l.p.Breaker != nil || len(l.p.Gates) > 0 || l.p.AttemptTimeout > 0:
+		return through(l, l.ctx, l.p.Gates, fn)
 	}
-	c.begins()
-	v, err = fn(c.ctx)
-	c.judge(err, false)
+	l.begin()
+	v, err = fn(l.ctx)
+	l.classify(err, false)
 	return v, err
 }
 
-// begins counts an attempt that is let in.
-func (c *call) begins() {
-	c.attempt++
-	c.waited = false
+// begin counts an attempt that is admitted.
+func (l *Loop) begin() {
+	l.attempt++
+	l.retry = notAnnounced
 }
 
-// bounded makes one attempt whose gates wait no longer than MaxElapsed allows.
-func bounded[T any](c *call, fn func(context.Context) (T, error)) (T, error) {
-	if len(c.p.Gates) > 0 {
-		ctx, cancel := context.WithTimeout(c.ctx, c.p.MaxElapsed-c.elapsed())
-		defer cancel()
-		c.entry = ctx
-	}
-	return through(c, c.p.Gates, fn)
+// bounded makes one attempt that lasts, the waits of its gates included, no longer than MaxElapsed
+// allows.
+func bounded[T any](l *Loop, fn func(context.Context) (T, error)) (T, error) {
+	ctx, cancel := context.WithTimeout(l.ctx, l.p.MaxElapsed-l.elapsed())
+	defer cancel()
+	return through(l, ctx, l.p.Gates, fn)
 }
 
 // through makes one attempt behind the gates given, the breaker last. It calls itself for each
-// gate, so that what a gate gave out is kept on the stack.
+// gate, so that passes are kept on the stack: a slice of them costs an allocation per attempt.
 func through[T any](
-	c *call, gates []Gate, fn func(context.Context) (T, error),
+	l *Loop, ctx context.Context, gates []gate.Gate, fn func(context.Context) (T, error),
 ) (v T, err error) {
 	if len(gates) == 0 {
-		return guarded(c, fn)
+		return withBreaker(l, ctx, fn)
 	}
 	if gates[0] == nil {
-		return v, c.refuse(Invalid, c.p.Validate())
+		return v, l.reject(ctx, Invalid, nil)
 	}
-	pass, err := gates[0].Enter(c.entry)
+	pass, err := gates[0].Enter(ctx)
 	if err != nil {
-		return v, c.refuse(Rejected, err)
+		return v, l.reject(ctx, Rejected, err)
 	}
 	left := false
 	defer abandon(&left, gates[0], pass)
-	v, err = through(c, gates[1:], fn)
+	v, err = through(l, ctx, gates[1:], fn)
 	left = true
-	gates[0].Leave(pass, c.outcome())
+	gates[0].Leave(pass, l.outcome())
 	return v, err
 }
 
-func guarded[T any](c *call, fn func(context.Context) (T, error)) (v T, err error) {
-	b := c.p.Breaker
+func withBreaker[T any](
+	l *Loop, ctx context.Context, fn func(context.Context) (T, error),
+) (v T, err error) {
+	b := l.p.Breaker
 	if b == nil {
-		return timed(c, fn)
+		return timed(l, ctx, fn)
 	}
-	pass, err := b.Enter(c.ctx)
+	pass, err := b.Enter(ctx)
 	if err != nil {
-		return v, c.refuse(Rejected, err)
+		return v, l.reject(ctx, Rejected, err)
 	}
-	in := inside{b, pass}
+	in := admitted{b, pass}
 	defer in.abandon()
-	v, err = timed(c, fn)
-	in.leave(c.outcome())
+	v, err = timed(l, ctx, fn)
+	in.leave(l.outcome())
 	return v, err
 }
 
-// inside is an attempt that a breaker has let in, and that has not left it yet.
-type inside struct {
+// admitted is an attempt that a breaker has admitted and that has not left it.
+type admitted struct {
 	breaker *breaker.Breaker // nil once it has left
-	pass    fault.Pass
+	pass    gate.Pass
 }
 
-func (in *inside) leave(o fault.Outcome) {
+func (in *admitted) leave(o gate.Outcome) {
 	b := in.breaker
 	in.breaker = nil
 	b.Leave(in.pass, o)
 }
 
 // abandon is the deferred half of leave, for an attempt that ended in a panic or a Goexit.
-func (in *inside) abandon() {
+func (in *admitted) abandon() {
 	if in.breaker != nil {
-		in.breaker.Leave(in.pass, fault.Outcome{})
+		in.breaker.Leave(in.pass, gate.Outcome{})
 	}
 }
 
 // abandon leaves a gate whose attempt ended in a panic or a runtime.Goexit. Deferring a plain
 // function costs less than deferring a closure.
-func abandon(left *bool, g Gate, pass fault.Pass) {
+func abandon(left *bool, g gate.Gate, pass gate.Pass) {
 	if !*left {
-		g.Leave(pass, fault.Outcome{})
+		g.Leave(pass, gate.Outcome{})
 	}
 }
 
-func timed[T any](c *call, fn func(context.Context) (T, error)) (v T, err error) {
-	if c.p.MaxElapsed > 0 && c.elapsed() >= c.p.MaxElapsed {
-		return v, c.refuse(PastElapsed, nil)
+// timed calls fn under AttemptTimeout, and under the end of ctx that MaxElapsed has set.
+func timed[T any](
+	l *Loop, ctx context.Context, fn func(context.Context) (T, error),
+) (v T, err error) {
+	if l.p.MaxElapsed > 0 && l.elapsed() >= l.p.MaxElapsed {
+		return v, l.reject(ctx, PastElapsed, nil)
 	}
-	c.begins()
-	if c.p.AttemptTimeout <= 0 {
-		v, err = fn(c.ctx)
-		c.judge(err, false)
+	l.begin()
+	if l.p.AttemptTimeout <= 0 {
+		v, err = fn(ctx)
+		l.cut = ctx.Err() != nil
+		l.classify(err, l.cut)
 		return v, err
 	}
-	ctx, cancel := context.WithTimeout(c.ctx, c.attemptTimeout())
+	own, cancel := context.WithTimeout(ctx, l.p.AttemptTimeout)
 	defer cancel()
-	v, err = fn(ctx)
-	c.judge(err, ctx.Err() != nil)
+	v, err = fn(own)
+	l.cut = ctx.Err() != nil
+	l.classify(err, own.Err() != nil)
 	return v, err
 }
 
-// attemptTimeout is the time this attempt has: what is left of MaxElapsed, if that is less.
-func (c *call) attemptTimeout() time.Duration {
-	if c.p.MaxElapsed == 0 {
-		return c.p.AttemptTimeout
-	}
-	return min(c.p.AttemptTimeout, c.p.MaxElapsed-c.elapsed())
-}
-
-// refuse notes that the attempt was not let in: for the gates around it, it never began.
-func (c *call) refuse(r Reason, err error) error {
+// reject records why an attempt was not admitted, and returns the error for it. Gates further
+// outside see Skipped.
+func (l *Loop) reject(ctx context.Context, r Reason, err error) error {
 	switch {
-	case ended(c.ctx) != nil:
-		r, err = Canceled, causeOf(c.ctx)
-	case c.entry != nil && c.entry.Err() != nil:
+	case ended(l.ctx) != nil:
+		r, err = Canceled, causeOf(l.ctx)
+	case ctx.Err() != nil:
 		r = PastElapsed
+	case r == Invalid:
+		_ = l.valid()
+		err = l.invalid
 	}
-	c.reason, c.refusal = r, err
-	c.result = fault.Skipped
+	l.reason, l.refusal = r, err
+	l.result = gate.Skipped
+	if err == nil {
+		return r
+	}
 	return err
-}
-
-// keptOut ends a call whose attempt was not let in. The retry that it was to be did not happen.
-func (c *call) keptOut() error {
-	if c.waited {
-		c.p.returnRetry(c.fault.After)
-	}
-	return c.stop(c.reason, c.refusal)
 }

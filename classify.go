@@ -6,29 +6,118 @@ import (
 	"time"
 
 	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/gate"
+	"github.com/rebound-go/rebound/internal/mark"
 )
 
-// judge notes how the attempt ended, for its gates and for failed.
-func (c *call) judge(err error, timedOut bool) {
-	if err == nil {
-		c.result = fault.OK
+// classify records how the attempt ended, for its gates and for Decide. timedOut reports that the
+// attempt's own context has ended.
+func (l *Loop) classify(err error, timedOut bool) {
+	switch err {
+	case nil:
+		l.result = gate.OK
+		return
+	case ErrUnset: // how the attempt ended is not known
+		l.result = gate.Skipped
+		l.fault = fault.Fault{Kind: fault.Permanent, Err: err}
 		return
 	}
-	if err == ErrUnset {
-		c.result = fault.Skipped // nobody knows how it ended
-		return
-	}
-	c.result = fault.Failed
-	c.p.read(&c.fault, c.ctx, err)
+	l.result = gate.Failed
+	l.p.classify(&l.fault, err)
+	l.met = l.fault.Kind
+	met := answered(&l.fault, err)
+	within(l.ctx, &l.fault, err)
 	if timedOut {
-		c.timedOut(err)
+		l.timedOut(err)
 	}
-	c.late = c.fault.Kind == fault.Canceled &&
-		errors.Is(ended(c.ctx), context.DeadlineExceeded)
+	if met {
+		return
+	}
+	l.met = l.fault.Kind
+	if l.met == fault.Canceled && errors.Is(ended(l.ctx), context.DeadlineExceeded) {
+		l.met = fault.Transient
+	}
+}
+
+// timedOut makes the fault that of an attempt whose own time was up, unless the caller's end
+// decides or the attempt was answered all the same.
+func (l *Loop) timedOut(err error) {
+	f := &l.fault
+	if f.Kind == fault.Canceled || answered(f, err) || mark.On(err) {
+		return
+	}
+	f.Kind = fault.Transient
+	if !fault.IsTimeout(err) {
+		f.Err = &timeoutError{err}
+	}
+}
+
+// answered reports whether f is a result that the end of a context does not explain: an answer, or
+// a permanent failure of a call that was sent.
+func answered(f *fault.Fault, err error) bool {
+	switch f.Kind {
+	case fault.None:
+		return true
+	case fault.Permanent:
+		return f.Sent != fault.NotSent || mark.On(err)
+	}
+	return false
+}
+
+// outcome is how the attempt ended, for its gates. A deadline of the caller that expires during an
+// attempt counts against the service; a cancellation does not. An answer that came too late for the
+// caller still shows that the service is alive.
+func (l *Loop) outcome() gate.Outcome {
+	if l.result != gate.Failed {
+		return gate.Outcome{Result: l.result}
+	}
+	o := gate.Outcome{Fault: l.fault}
+	o.Fault.Kind = l.met
+	return o
+}
+
+// Fault returns what err means as the outcome of an attempt made under ctx: what p.Classify makes
+// of it, marks, and the end of the caller's own context, which alone makes a failure Canceled. A
+// nil error is [fault.None].
+func (p *Policy) Fault(ctx context.Context, err error) (f fault.Fault) {
+	if err == nil {
+		return fault.Fault{Kind: fault.None}
+	}
+	if p == nil {
+		p = &shared
+	}
+	p.classify(&f, err)
+	within(ctx, &f, err)
+	return f
+}
+
+// classify fills in what an error that is not nil means by itself. A Fault is large: returned by
+// value it took longer than computing the delay.
+func (p *Policy) classify(f *fault.Fault, err error) {
+	if p.Classify == nil {
+		*f = fault.Of(err)
+	} else {
+		*f = mark.Settle(p.Classify(err), err)
+		if permanentBelow(err) {
+			f.Kind = fault.Permanent
+		}
+	}
+}
+
+// within makes f that of a call under ctx, whose end, and nothing else, is a cancellation.
+func within(ctx context.Context, f *fault.Fault, err error) {
+	switch {
+	case ended(ctx) == nil:
+		if f.Kind == fault.Canceled {
+			f.Kind = fault.Transient // something else was canceled, not this call
+		}
+	case f.Kind != fault.None && (f.Kind != fault.Permanent || !mark.On(err)):
+		f.Kind = fault.Canceled
+	}
 }
 
 // ended is ctx.Err, except that it does not wait for the context's timer to notice that its
-// deadline has passed: whoever keeps a deadline by other means, as connections do, may be first.
+// deadline has passed: a connection that keeps the deadline by itself may be first.
 func ended(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -45,68 +134,6 @@ func causeOf(ctx context.Context) error {
 		return cause
 	}
 	return ended(ctx)
-}
-
-// timedOut makes the fault that of an attempt whose own time was up, unless the caller's end or a
-// mark decides, or it is an answer all the same.
-func (c *call) timedOut(err error) {
-	f := &c.fault
-	if f.Kind == fault.Canceled || f.Kind == fault.None || fault.Marked(err) {
-		return
-	}
-	f.Kind = fault.Transient
-	if !fault.IsTimeout(err) {
-		f.Err = &timeoutError{err}
-	}
-}
-
-// outcome is what the attempt's gates are told of it. A caller whose patience ended with its
-// deadline says something about the service; one that went away says nothing.
-func (c *call) outcome() fault.Outcome {
-	if c.result != fault.Failed {
-		return fault.Outcome{Result: c.result}
-	}
-	o := fault.Outcome{Fault: c.fault}
-	if c.late {
-		o.Fault.Kind = fault.Transient
-	}
-	return o
-}
-
-// Fault says what err means as the outcome of an attempt made under ctx: what p.Classify makes of
-// it, marks, and the end of the caller's own context, which alone makes a failure Canceled. It is
-// for loops that are not Do. A nil error is the zero Fault.
-func (p *Policy) Fault(ctx context.Context, err error) (f fault.Fault) {
-	if err == nil {
-		return f
-	}
-	if p == nil {
-		p = &shared
-	}
-	p.read(&f, ctx, err)
-	return f
-}
-
-// read is Fault for an error that is not nil. It fills in f: a Fault is large, and handed on by
-// value it cost a failure more time than the wait's arithmetic.
-func (p *Policy) read(f *fault.Fault, ctx context.Context, err error) {
-	if p.Classify == nil {
-		*f = fault.Of(err)
-	} else {
-		*f = fault.Settle(p.Classify(err), err)
-		if permanentBelow(err) {
-			f.Kind = fault.Permanent
-		}
-	}
-	if ended(ctx) == nil {
-		if f.Kind == fault.Canceled {
-			f.Kind = fault.Transient // something else was canceled, not this call
-		}
-		return
-	}
-	if f.Kind != fault.None && (f.Kind != fault.Permanent || !fault.Marked(err)) {
-		f.Kind = fault.Canceled
-	}
 }
 
 // timeoutError is a failure of an attempt whose own time was up, where the error does not say so.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/rebound-go/rebound/backoff"
 	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/internal/mark"
 )
 
 // State is what [Policy.Decide] needs to know of a call when an attempt has failed.
@@ -29,7 +30,7 @@ var defaultBackoff backoff.Backoff = backoff.Exponential{}
 
 // Decide says what follows a failure. It is pure: it reads no clock, rolls no dice and keeps no
 // state, so any loop can run the policy, and a schedule can be computed without waiting. The
-// budget, which does keep state, is asked afterwards and by the loop: see [Policy.TakeRetry].
+// budget, which does keep state, is asked afterwards by the [Loop].
 func (p *Policy) Decide(s State, f fault.Fault) Decision {
 	if p == nil {
 		p = &shared
@@ -38,22 +39,30 @@ func (p *Policy) Decide(s State, f fault.Fault) Decision {
 }
 
 func (p *Policy) decide(s *State, f *fault.Fault) Decision {
-	if reason := p.refuse(s, f); reason != "" {
+	if reason := p.stop(s, f); reason != "" {
 		return Decision{Reason: reason}
 	}
 	delay := p.delay(s, f)
-	switch {
-	case p.MaxElapsed > 0 && delay >= p.MaxElapsed-s.Elapsed:
-		return Decision{Reason: PastElapsed}
-	case s.Left != 0 && delay >= s.Left:
-		return Decision{Reason: PastDeadline}
+	if reason := p.past(s, delay); reason != "" {
+		return Decision{Reason: reason}
 	}
 	return Decision{Retry: true, Delay: delay}
 }
 
-// refuse returns why another attempt is out of the question however short the wait, or "".
-func (p *Policy) refuse(s *State, f *fault.Fault) Reason {
-	limit := p.attempts()
+// past returns which bound a delay would pass, or "".
+func (p *Policy) past(s *State, delay time.Duration) Reason {
+	switch {
+	case p.MaxElapsed > 0 && delay >= p.MaxElapsed-s.Elapsed:
+		return PastElapsed
+	case s.Left != 0 && delay >= s.Left:
+		return PastDeadline
+	}
+	return ""
+}
+
+// stop returns why there is no further attempt however short the delay, or "".
+func (p *Policy) stop(s *State, f *fault.Fault) Reason {
+	limit := p.MaxAttempts()
 	switch {
 	case limit < Unlimited:
 		return Invalid
@@ -75,7 +84,7 @@ func (p *Policy) refuse(s *State, f *fault.Fault) Reason {
 
 // retryable reports whether f is worth another attempt. A mark on the error outranks RetryIf.
 func (p *Policy) retryable(f *fault.Fault) bool {
-	if p.RetryIf != nil && !fault.Marked(f.Err) && !permanentBelow(f.Err) {
+	if p.RetryIf != nil && !mark.On(f.Err) && !permanentBelow(f.Err) {
 		return p.RetryIf(*f)
 	}
 	return f.Kind != fault.None && f.Kind != fault.Permanent

@@ -3,9 +3,9 @@ package rebound
 import (
 	"context"
 	"errors"
-	"fmt"
+	"iter"
 
-	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/gate"
 )
 
 // Do calls fn until it returns no error, or until p says stop, and returns fn's last value. When
@@ -21,61 +21,78 @@ func Do[T any](
 		p = &shared
 	}
 	if !p.plain() || ctx.Err() != nil {
-		c := newCall(ctx, p)
-		var none T
-		return loop(&c, fn, none)
+		l := Begin(ctx, p)
+		v, err := Try(&l, fn)
+		return again(&l, fn, v, err)
 	}
 	if p.Breaker != nil {
-		return shielded(ctx, p, fn)
+		return firstWithBreaker(ctx, p, fn)
 	}
 	v, err := fn(ctx)
 	if err == nil {
 		p.deposit()
 		return v, nil
 	}
-	c := call{ctx: ctx, p: p, attempt: 1}
-	c.judge(err, false)
-	return rest(&c, fn, v, err)
+	l := failedOnce(ctx, p, err)
+	return again(&l, fn, v, err)
 }
 
-// shielded is Do for a plain policy with a breaker. Like the rest of Do, it is what the loop does
-// at its first attempt, without the account that only a failure needs.
-func shielded[T any](
+// firstWithBreaker is Do for a plain policy with a breaker. Both first attempts, this one and that
+// in Do, are what Try does without a Loop, which only a failure needs: it saves a success 9 ns of
+// 17 (BenchmarkDo).
+func firstWithBreaker[T any](
 	ctx context.Context, p *Policy, fn func(context.Context) (T, error),
 ) (v T, err error) {
 	pass, err := p.Breaker.Enter(ctx)
 	if err != nil {
-		return v, refused(ctx, p, err)
+		return v, rejectedOnce(ctx, p, err)
 	}
-	in := inside{p.Breaker, pass}
+	in := admitted{p.Breaker, pass}
 	defer in.abandon()
 	v, err = fn(ctx)
 	if err == nil {
-		in.leave(fault.Outcome{Result: fault.OK})
+		in.leave(gate.Outcome{Result: gate.OK})
 		p.deposit()
 		return v, nil
 	}
-	c := call{ctx: ctx, p: p, attempt: 1}
-	c.judge(err, false)
-	in.leave(c.outcome())
-	return rest(&c, fn, v, err)
+	l := failedOnce(ctx, p, err)
+	in.leave(l.outcome())
+	return again(&l, fn, v, err)
 }
 
-// refused is the error of a call whose first attempt the breaker has not let in.
-func refused(ctx context.Context, p *Policy, err error) error {
-	c := call{ctx: ctx, p: p}
-	_ = c.refuse(Rejected, err)
-	return c.keptOut()
+// failedOnce is the Loop after a first attempt by a plain policy, which ended with err.
+func failedOnce(ctx context.Context, p *Policy, err error) Loop {
+	l := Loop{ctx: ctx, p: p, attempt: 1, tried: true}
+	l.classify(err, false)
+	return l
 }
 
-// rest goes on after a first attempt that failed.
-func rest[T any](
-	c *call, fn func(context.Context) (T, error), v T, err error,
+// rejectedOnce is the error of a call whose first attempt the breaker has rejected.
+func rejectedOnce(ctx context.Context, p *Policy, err error) error {
+	l := Loop{ctx: ctx, p: p}
+	_ = l.reject(ctx, Rejected, err)
+	return l.Stop(l.reason, nil)
+}
+
+// again goes on after an attempt that returned v and err, until the call ends.
+func again[T any](
+	l *Loop, fn func(context.Context) (T, error), v T, err error,
 ) (T, error) {
-	if stop := c.failed(err); stop != nil {
-		return v, stop
+	for err != nil {
+		d := l.Decide(err)
+		if !d.Retry {
+			return v, l.Stop(d.Reason, nil)
+		}
+		if stop := l.Retry(d.Delay); stop != nil {
+			return v, stop
+		}
+		var next T
+		if next, err = Try(l, fn); l.reason == "" {
+			v = next
+		}
 	}
-	return loop(c, fn, v)
+	l.Succeed()
+	return v, nil
 }
 
 // Run is [Do] for functions that return no value.
@@ -101,10 +118,10 @@ func DoChecked[T any](
 	})
 }
 
-// DoElse is [Do] with a second best: when the call fails, for whatever reason but the caller's
-// own cancellation, fallback is called once with ctx and Do's error, and its result is returned.
-// If fallback fails too, the error returned holds both. The fallback is no attempt: it has no
-// AttemptTimeout, passes no gates and raises no event; ctx may be past its deadline.
+// DoElse is [Do] with a fallback. If the call fails for any reason other than its caller's
+// cancellation, fallback is called once with ctx and Do's error, and its result is returned. If
+// fallback fails, too, the error returned holds both. The fallback is no attempt: it has no
+// AttemptTimeout, passes no gates and raises no event. Its ctx may be past its deadline.
 func DoElse[T any](
 	ctx context.Context, p *Policy, fn func(context.Context) (T, error),
 	fallback func(context.Context, error) (T, error),
@@ -117,6 +134,61 @@ func DoElse[T any](
 	if ferr == nil || errors.Is(ferr, err) {
 		return other, ferr
 	}
-	// The fallback's error comes first where a layer above looks for marks.
-	return other, fmt.Errorf("%[2]w; then its fallback failed: %[1]w", ferr, err)
+	return other, &fallbackError{call: err, fallback: ferr}
+}
+
+// fallbackError is the error of a call whose fallback failed, too.
+type fallbackError struct{ call, fallback error }
+
+func (e *fallbackError) Error() string {
+	return e.call.Error() + "; then its fallback failed: " + textOf(e.fallback)
+}
+
+// Unwrap returns the fallback's error first: its marks count for the layers above.
+func (e *fallbackError) Unwrap() []error { return []error{e.fallback, e.call} }
+
+// Attempts is [Do] as a loop. Its body is the attempt: it gets the attempt's context and number,
+// from 1, and assigns its error to *errp. The loop ends when that error is nil, or when p says
+// stop, in which case *errp becomes the [*Error].
+//
+//	var user User
+//	var err error
+//	for ctx := range rebound.Attempts(ctx, policy, &err) {
+//		user, err = api.User(ctx, id)
+//	}
+//
+// A body that assigns nothing ends the loop with an error that holds [ErrUnset]: most often an
+// inner := shadows the variable. If errp is nil, the mistake cannot be reported, so the body runs
+// only once. After a break or a return the attempt ends with the error in *errp, which is left as
+// it is; unset counts as success. While the body runs and until it assigns, *errp holds ErrUnset,
+// not the error of the attempt before.
+func Attempts(ctx context.Context, p *Policy, errp *error) iter.Seq2[context.Context, int] {
+	return func(yield func(context.Context, int) bool) { iterate(ctx, p, errp, yield) }
+}
+
+func iterate(
+	ctx context.Context, p *Policy, errp *error, yield func(context.Context, int) bool,
+) {
+	if errp == nil {
+		errp = new(error)
+	}
+	l := Begin(ctx, p)
+	before := *errp
+	defer func() {
+		if *errp == ErrUnset { // the body panicked before it assigned
+			*errp = before
+		}
+	}()
+	body := func(ctx context.Context) (struct{}, error) {
+		*errp = ErrUnset
+		l.left = !yield(ctx, l.attempt)
+		if l.left && *errp == ErrUnset {
+			*errp = nil
+		}
+		return struct{}{}, *errp
+	}
+	_, err := Try(&l, body)
+	if _, err = again(&l, body, struct{}{}, err); !l.left {
+		*errp = err
+	}
 }

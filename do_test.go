@@ -9,6 +9,7 @@ import (
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/breaker"
 	"github.com/rebound-go/rebound/budget"
+	"github.com/rebound-go/rebound/gate"
 )
 
 func TestDoReturnsTheLastValue(t *testing.T) {
@@ -125,14 +126,14 @@ func TestSuccessAllocatesNothing(t *testing.T) {
 	ctx := context.Background()
 	events := 0
 	observe := func(context.Context, rebound.Event) { events++ }
-	gate := &bulkhead{}
+	places := &bulkhead{}
 	id := 0
 	work := func(context.Context) (int, error) { id++; return id, nil }
 	for name, p := range map[string]*rebound.Policy{
 		"nil": nil, "zero": {}, "breaker": {Breaker: &breaker.Breaker{}},
 		"breaker, budget, observer": {Breaker: &breaker.Breaker{}, Budget: &budget.Budget{},
 			Observe: observe},
-		"five gates": {Gates: []rebound.Gate{gate, gate, gate, gate, gate}},
+		"five gates": {Gates: []gate.Gate{places, places, places, places, places}},
 	} {
 		for form, call := range map[string]func(){
 			"Do":  func() { _, _ = rebound.Do(ctx, p, work) },

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/internal/mark"
 )
 
 // Reason says why a call stopped. It is an error, so that errors.Is(err, rebound.OutOfBudget)
@@ -51,11 +52,11 @@ type Error struct {
 	Attempts int           // attempts made; 0 = refused before the first
 	Reason   Reason        // why there was no further attempt
 	Fault    fault.Fault   // what the last attempt's failure meant
-	Elapsed  time.Duration // from the start, or from the first failure if nothing timed the start
+	Limit    int           // attempts that the policy allows; 0 = no limit
+	Elapsed  time.Duration // since the call began; 0 if the policy has no use for a clock
 	Err      error         // the last attempt's error; nil if there was no attempt
 	Cause    error         // what ended the call from outside: context.Cause, or the refusal; or nil
 
-	limit  int   // attempts allowed, for the text
 	ctxErr error // the context's Err beside its cause, for Is
 }
 
@@ -68,13 +69,13 @@ func (e *Error) Error() string {
 	}
 	if e.Attempts > 0 {
 		b.WriteString("attempt " + strconv.Itoa(e.Attempts))
-		if e.limit > 0 {
-			b.WriteString(" of " + strconv.Itoa(e.limit))
+		if e.Limit > 0 {
+			b.WriteString(" of " + strconv.Itoa(e.Limit))
 		}
 		b.WriteString(": " + e.lastText() + " ")
 	}
 	b.WriteString("(" + e.Reason.words())
-	if e.Attempts > 0 {
+	if e.Elapsed > 0 {
 		b.WriteString(" after " + rounded(e.Elapsed).String())
 	}
 	if why := e.causeText(); why != "" {
@@ -171,10 +172,10 @@ func (e *Error) DescribeFault() fault.Fault {
 // outranks that layer's classifier and predicate outranks those above, unless they are marked.
 func permanentBelow(err error) bool {
 	var e *Error
-	if fault.Marked(err) || !errors.As(err, &e) || e.Reason != NotRetryable {
+	if mark.On(err) || !errors.As(err, &e) || e.Reason != NotRetryable {
 		return false
 	}
-	return e.Fault.Kind == fault.Permanent && fault.Marked(e.Err) || permanentBelow(e.Err)
+	return e.Fault.Kind == fault.Permanent && mark.On(e.Err) || permanentBelow(e.Err)
 }
 
 // refusedFault is what the refusal of a first attempt means: whatever the gate says of it, nothing
@@ -200,14 +201,14 @@ func (e *Error) canceledFault(f fault.Fault) fault.Fault {
 
 // Permanent marks err as not worth another try, whatever classifiers and predicates say. It is
 // not wrapped in any text, and nil stays nil.
-func Permanent(err error) error { return fault.Mark(err, fault.Permanent, 0) }
+func Permanent(err error) error { return mark.New(err, fault.Permanent, 0) }
 
 // Transient marks err as worth another try, whatever classifiers and predicates say, and even
 // if a layer below has retried it to the end. Whether a policy that is NonIdempotent repeats the
 // call still depends on what is known of the error. Nil stays nil.
-func Transient(err error) error { return fault.Mark(err, fault.Transient, 0) }
+func Transient(err error) error { return mark.New(err, fault.Transient, 0) }
 
 // RetryAfter marks err as rate limited, with the wait that the server asked for: the next attempt
 // comes no earlier than d from now (0 or less = whenever the policy's backoff says). Nil stays
 // nil.
-func RetryAfter(err error, d time.Duration) error { return fault.Mark(err, fault.RateLimited, d) }
+func RetryAfter(err error, d time.Duration) error { return mark.New(err, fault.RateLimited, d) }

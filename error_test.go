@@ -90,7 +90,7 @@ func TestErrorText(t *testing.T) {
 			"rebound: ocr: attempt 3: status 503: service unavailable (exhausted after 1.2s)"},
 		{&rebound.Error{Attempts: 1, Reason: rebound.NotRetryable,
 			Fault: fault.Fault{Detail: "status 404"}, Err: errors.New("GET: status 404")},
-			"rebound: attempt 1: GET: status 404 (not retryable after 0s)"},
+			"rebound: attempt 1: GET: status 404 (not retryable)"},
 		{&rebound.Error{Attempts: 2, Reason: rebound.WaitTooLong, Err: errFlaky,
 			Fault: fault.Fault{After: time.Hour}, Elapsed: time.Minute},
 			"rebound: attempt 2: flaky (wait too long after 1m0s: " +
@@ -105,9 +105,8 @@ func TestErrorText(t *testing.T) {
 	}
 	err := rebound.Run(t.Context(), &rebound.Policy{Attempts: 2, Backoff: atOnce},
 		failing(new(int), errFlaky))
-	if want := "rebound: attempt 2 of 2: flaky (exhausted after "; !strings.HasPrefix(
-		err.Error(), want) {
-		t.Errorf("got %v, want a text that begins with %q", err, want)
+	if want := "rebound: attempt 2 of 2: flaky (exhausted)"; err.Error() != want {
+		t.Errorf("got %v, want %v", err, want)
 	}
 }
 
@@ -153,34 +152,34 @@ func TestMarksOutrank(t *testing.T) {
 	}
 	for _, row := range []struct {
 		name   string
-		policy rebound.Policy
+		policy *rebound.Policy
 		err    error
 		calls  int
 	}{
-		{"permanent over RetryIf", rebound.Policy{RetryIf: always},
+		{"permanent over RetryIf", &rebound.Policy{RetryIf: always},
 			rebound.Permanent(errFlaky), 1},
-		{"permanent over Classify", rebound.Policy{Classify: saying(fault.Transient)},
+		{"permanent over Classify", &rebound.Policy{Classify: saying(fault.Transient)},
 			rebound.Permanent(errFlaky), 1},
-		{"permanent, wrapped", rebound.Policy{RetryIf: always},
+		{"permanent, wrapped", &rebound.Policy{RetryIf: always},
 			fmt.Errorf("get user 7: %w", rebound.Permanent(errFlaky)), 1},
-		{"permanent, joined", rebound.Policy{RetryIf: always},
+		{"permanent, joined", &rebound.Policy{RetryIf: always},
 			errors.Join(io.EOF, rebound.Permanent(errFlaky)), 1},
-		{"transient over RetryIf", rebound.Policy{RetryIf: never},
+		{"transient over RetryIf", &rebound.Policy{RetryIf: never},
 			rebound.Transient(errFlaky), 3},
-		{"transient over Classify", rebound.Policy{Classify: saying(fault.Permanent)},
+		{"transient over Classify", &rebound.Policy{Classify: saying(fault.Permanent)},
 			rebound.Transient(errFlaky), 3},
-		{"transient over fault.Of", rebound.Policy{}, rebound.Transient(context.Canceled), 3},
-		{"rate limit over RetryIf", rebound.Policy{RetryIf: never, Throttled: atOnce},
+		{"transient over fault.Of", &rebound.Policy{}, rebound.Transient(context.Canceled), 3},
+		{"rate limit over RetryIf", &rebound.Policy{RetryIf: never, Throttled: atOnce},
 			rebound.RetryAfter(errFlaky, 0), 3},
-		{"outer mark over inner", rebound.Policy{},
+		{"outer mark over inner", &rebound.Policy{},
 			rebound.Transient(rebound.Permanent(errFlaky)), 3},
-		{"no mark: RetryIf", rebound.Policy{RetryIf: never}, errFlaky, 1},
-		{"no mark: Classify", rebound.Policy{Classify: saying(fault.Permanent)}, errFlaky, 1},
-		{"an answer", rebound.Policy{Classify: saying(fault.None)}, errFlaky, 1},
+		{"no mark: RetryIf", &rebound.Policy{RetryIf: never}, errFlaky, 1},
+		{"no mark: Classify", &rebound.Policy{Classify: saying(fault.Permanent)}, errFlaky, 1},
+		{"an answer", &rebound.Policy{Classify: saying(fault.None)}, errFlaky, 1},
 	} {
 		calls := 0
 		row.policy.Backoff = atOnce
-		err := rebound.Run(t.Context(), &row.policy, failing(&calls, row.err))
+		err := rebound.Run(t.Context(), row.policy, failing(&calls, row.err))
 		if calls != row.calls || !errors.Is(err, row.err) {
 			t.Errorf("%s: got %d calls and %v, want %d calls", row.name, calls, err, row.calls)
 		}
@@ -248,32 +247,32 @@ func TestErrorOfNilPointer(t *testing.T) {
 func TestLayersAdd(t *testing.T) {
 	for _, row := range []struct {
 		name  string
-		inner rebound.Policy
-		outer rebound.Policy
+		inner *rebound.Policy
+		outer *rebound.Policy
 		wrap  func(error) error
 		calls int
 		want  rebound.Reason
 	}{
-		{"exhausted below", rebound.Policy{}, rebound.Policy{}, nil, 3, rebound.AlreadyRetried},
-		{"RetryIf and Classify cannot lift it", rebound.Policy{}, rebound.Policy{
+		{"exhausted below", &rebound.Policy{}, &rebound.Policy{}, nil, 3, rebound.AlreadyRetried},
+		{"RetryIf and Classify cannot lift it", &rebound.Policy{}, &rebound.Policy{
 			RetryIf:  func(fault.Fault) bool { return true },
 			Classify: func(error) fault.Fault { return fault.Fault{Kind: fault.Transient} },
 		}, nil, 3, rebound.AlreadyRetried},
-		{"one attempt below is no retrying", rebound.Policy{Attempts: 1}, rebound.Policy{}, nil,
+		{"one attempt below is no retrying", &rebound.Policy{Attempts: 1}, &rebound.Policy{}, nil,
 			3, rebound.Exhausted},
-		{"a Transient mark lifts it", rebound.Policy{}, rebound.Policy{}, rebound.Transient,
+		{"a Transient mark lifts it", &rebound.Policy{}, &rebound.Policy{}, rebound.Transient,
 			9, rebound.Exhausted},
-		{"wrapped", rebound.Policy{}, rebound.Policy{},
+		{"wrapped", &rebound.Policy{}, &rebound.Policy{},
 			func(err error) error { return fmt.Errorf("inner: %w", err) },
 			3, rebound.AlreadyRetried},
-		{"not retryable below", rebound.Policy{RetryIf: func(fault.Fault) bool { return false }},
-			rebound.Policy{}, nil, 3, rebound.Exhausted},
+		{"not retryable below", &rebound.Policy{RetryIf: func(fault.Fault) bool { return false }},
+			&rebound.Policy{}, nil, 3, rebound.Exhausted},
 	} {
 		calls := 0
 		row.inner.Backoff, row.outer.Backoff = atOnce, atOnce
 		row.inner.Budget, row.outer.Budget = budget.Unlimited, budget.Unlimited
-		err := rebound.Run(t.Context(), &row.outer, func(ctx context.Context) error {
-			err := rebound.Run(ctx, &row.inner, failing(&calls, errFlaky))
+		err := rebound.Run(t.Context(), row.outer, func(ctx context.Context) error {
+			err := rebound.Run(ctx, row.inner, failing(&calls, errFlaky))
 			if row.wrap != nil {
 				err = row.wrap(err)
 			}

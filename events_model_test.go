@@ -14,6 +14,7 @@ import (
 	"github.com/rebound-go/rebound/breaker"
 	"github.com/rebound-go/rebound/budget"
 	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/gate"
 	"github.com/rebound-go/rebound/stats"
 )
 
@@ -90,7 +91,7 @@ func (d *drill) policy() *rebound.Policy {
 		p.Budget = d.budget
 	}
 	if d.r.IntN(16) == 0 {
-		p.Gates = []rebound.Gate{shut}
+		p.Gates = []gate.Gate{shut}
 	}
 	return p
 }

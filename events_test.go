@@ -44,26 +44,26 @@ func TestEvents(t *testing.T) {
 	second := backoff.Constant(time.Second)
 	for _, row := range []struct {
 		name   string
-		policy rebound.Policy
+		policy *rebound.Policy
 		fn     func(context.Context) error
 		want   []string
 	}{
-		{"first try", rebound.Policy{}, fails(0), []string{"succeeded p 1 none 0s 0s "}},
-		{"second try", rebound.Policy{}, fails(1), []string{
+		{"first try", &rebound.Policy{}, fails(0), []string{"succeeded p 1 none 0s 0s "}},
+		{"second try", &rebound.Policy{}, fails(1), []string{
 			"retrying p 1 unknown 1s 0s ", "succeeded p 2 none 0s 1s "}},
-		{"exhausted", rebound.Policy{}, fails(9), []string{
+		{"exhausted", &rebound.Policy{}, fails(9), []string{
 			"retrying p 1 unknown 1s 0s ", "retrying p 2 unknown 1s 1s ",
 			"gave_up p 3 unknown 0s 2s exhausted"}},
-		{"permanent", rebound.Policy{},
+		{"permanent", &rebound.Policy{},
 			func(context.Context) error { return rebound.Permanent(errFlaky) },
 			[]string{"gave_up p 1 permanent 0s 0s not_retryable"}},
-		{"no budget", rebound.Policy{Budget: &budget.Budget{Capacity: 1}}, fails(9), []string{
+		{"no budget", &rebound.Policy{Budget: &budget.Budget{Capacity: 1}}, fails(9), []string{
 			"retrying p 1 unknown 1s 0s ", "gave_up p 2 unknown 0s 1s out_of_budget"}},
-		{"breaker open", rebound.Policy{Breaker: open}, fails(9), []string{
-			"gave_up p 0 none 0s 0s rejected"}},
-		{"breaker opens", rebound.Policy{Breaker: &breaker.Breaker{Failures: 1}}, fails(9),
+		{"breaker open", &rebound.Policy{Breaker: open}, fails(9), []string{
+			"gave_up p 0 unknown 0s 0s rejected"}},
+		{"breaker opens", &rebound.Policy{Breaker: &breaker.Breaker{Failures: 1}}, fails(9),
 			[]string{"gave_up p 1 unknown 0s 0s rejected"}},
-		{"invalid", rebound.Policy{MaxRetryAfter: -1}, fails(9), []string{
+		{"invalid", &rebound.Policy{MaxRetryAfter: -1}, fails(9), []string{
 			"gave_up p 1 unknown 0s 0s invalid"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -72,7 +72,7 @@ func TestEvents(t *testing.T) {
 				row.policy.Name, row.policy.Backoff = "p", second
 				row.policy.Observe = rebound.Observers(watch(t, &log), nil, watch(t, &second2))
 				ctx := context.WithValue(t.Context(), key{}, "mine")
-				_ = rebound.Run(ctx, &row.policy, row.fn)
+				_ = rebound.Run(ctx, row.policy, row.fn)
 				if !slices.Equal(log, row.want) {
 					t.Errorf("got\n%q\nwant\n%q", log, row.want)
 				}

@@ -13,6 +13,7 @@ import (
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/backoff"
 	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/gate"
 )
 
 // step is one attempt of a script: how long it takes, and how it ends.
@@ -64,62 +65,62 @@ var (
 // refusing is a gate that lets nobody in.
 type refusing struct{ err error }
 
-func (r refusing) Enter(context.Context) (fault.Pass, error) { return fault.Pass{}, r.err }
-func (r refusing) Leave(fault.Pass, fault.Outcome)           {}
+func (r refusing) Enter(context.Context) (gate.Pass, error) { return gate.Pass{}, r.err }
+func (r refusing) Leave(gate.Pass, gate.Outcome)            {}
 
 // timelines has one call per way of ending; waits are one second where the policy has no other.
 // Every line reads: when, what, attempt, what the failure meant, and the wait or the reason. A call
 // that cancel is not 0 for is canceled after so long.
 var timelines = []struct {
 	name   string
-	policy rebound.Policy
+	policy *rebound.Policy
 	cancel time.Duration
 	limit  time.Duration // deadline, 0 = none
 	steps  []step
 	want   []string
 }{
-	{"at once", rebound.Policy{}, 0, 0, []step{{0, nil}}, []string{"0s succeeded 1"}},
-	{"slow and good", rebound.Policy{}, 0, 0, []step{{time.Minute, nil}}, []string{
+	{"at once", &rebound.Policy{}, 0, 0, []step{{0, nil}}, []string{"0s succeeded 1"}},
+	{"slow and good", &rebound.Policy{}, 0, 0, []step{{time.Minute, nil}}, []string{
 		"1m0s succeeded 1"}},
-	{"third time", rebound.Policy{}, 0, 0,
+	{"third time", &rebound.Policy{}, 0, 0,
 		[]step{{time.Second, errFlaky}, {2 * time.Second, errFlaky}, {3 * time.Second, nil}},
 		[]string{"1s retrying 1 unknown wait 1s", "4s retrying 2 unknown wait 1s",
 			"8s succeeded 3"}},
-	{"the server's wait", rebound.Policy{Backoff: backoff.Constant(0)}, 0, 0,
+	{"the server's wait", &rebound.Policy{Backoff: backoff.Constant(0)}, 0, 0,
 		[]step{{0, rebound.RetryAfter(errFlaky, 0)}, {0, nil}},
 		[]string{"0s retrying 1 rate_limited wait 0s", "0s succeeded 2"}},
-	{"one attempt", rebound.Policy{Attempts: 1}, 0, 0, []step{{0, errFlaky}}, []string{
+	{"one attempt", &rebound.Policy{Attempts: 1}, 0, 0, []step{{0, errFlaky}}, []string{
 		"0s gave_up 1 unknown exhausted"}},
-	{"time-out, then well", rebound.Policy{AttemptTimeout: time.Second}, 0, 0,
+	{"time-out, then well", &rebound.Policy{AttemptTimeout: time.Second}, 0, 0,
 		[]step{{time.Hour, nil}, {0, nil}},
 		[]string{"1s retrying 1 transient wait 1s", "2s succeeded 2"}},
-	{"answer", rebound.Policy{Classify: isAnswer}, 0, 0, []step{{0, errFlaky}}, []string{
+	{"answer", &rebound.Policy{Classify: isAnswer}, 0, 0, []step{{0, errFlaky}}, []string{
 		"0s gave_up 1 none not_retryable"}},
-	{"not idempotent", rebound.Policy{NonIdempotent: true}, 0, 0, []step{{0, errFlaky}}, []string{
+	{"not idempotent", &rebound.Policy{NonIdempotent: true}, 0, 0, []step{{0, errFlaky}}, []string{
 		"0s gave_up 1 unknown not_idempotent"}},
-	{"wait too long", rebound.Policy{}, 0, 0,
+	{"wait too long", &rebound.Policy{}, 0, 0,
 		[]step{{0, rebound.RetryAfter(errFlaky, time.Hour)}},
 		[]string{"0s gave_up 1 rate_limited wait_too_long"}},
-	{"retried below", rebound.Policy{}, 0, 0, []step{{0, given}}, []string{
-		"0s gave_up 1 none already_retried"}},
-	{"past MaxElapsed", rebound.Policy{MaxElapsed: 3 * time.Second}, 0, 0,
+	{"retried below", &rebound.Policy{}, 0, 0, []step{{0, given}}, []string{
+		"0s gave_up 1 unknown already_retried"}},
+	{"past MaxElapsed", &rebound.Policy{MaxElapsed: 3500 * time.Millisecond}, 0, 0,
 		[]step{{time.Second, errFlaky}},
 		[]string{"1s retrying 1 unknown wait 1s", "3s gave_up 2 unknown past_elapsed"}},
-	{"past the deadline", rebound.Policy{}, 0, 3500 * time.Millisecond,
+	{"past the deadline", &rebound.Policy{}, 0, 3500 * time.Millisecond,
 		[]step{{time.Second, errFlaky}},
 		[]string{"1s retrying 1 unknown wait 1s", "3s gave_up 2 unknown past_deadline"}},
-	{"no time for the wait", rebound.Policy{}, 0, 2500 * time.Millisecond,
+	{"no time for the wait", &rebound.Policy{}, 0, 2500 * time.Millisecond,
 		[]step{{900 * time.Millisecond, errFlaky}},
 		[]string{"900ms retrying 1 unknown wait 1s", "2.5s gave_up 2 canceled canceled"}},
-	{"deadline before the wait", rebound.Policy{}, 0, time.Second, []step{{0, errFlaky}}, []string{
+	{"deadline before the wait", &rebound.Policy{}, 0, time.Second, []step{{0, errFlaky}}, []string{
 		"0s gave_up 1 unknown past_deadline"}},
-	{"canceled in an attempt", rebound.Policy{}, time.Second, 0, []step{{time.Hour, nil}}, []string{
+	{"canceled in an attempt", &rebound.Policy{}, time.Second, 0, []step{{time.Hour, nil}}, []string{
 		"1s gave_up 1 canceled canceled"}},
-	{"canceled in a wait", rebound.Policy{}, 1500 * time.Millisecond, 0,
+	{"canceled in a wait", &rebound.Policy{}, 1500 * time.Millisecond, 0,
 		[]step{{time.Second, errFlaky}},
 		[]string{"1s retrying 1 unknown wait 1s", "1.5s gave_up 1 unknown canceled"}},
-	{"refused", rebound.Policy{Gates: []rebound.Gate{shut}}, 0, 0, []step{{0, nil}}, []string{
-		"0s gave_up 0 none rejected"}},
+	{"refused", &rebound.Policy{Gates: []gate.Gate{shut}}, 0, 0, []step{{0, nil}}, []string{
+		"0s gave_up 0 unknown rejected"}},
 }
 
 func TestEventTimelines(t *testing.T) {
@@ -157,7 +158,7 @@ func TestEventOfACallThatIsOverAlready(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		_, _ = rebound.Do(ctx, &rebound.Policy{Observe: timeline(&got)}, play(step{}))
-		if want := []string{"0s gave_up 0 none canceled"}; !slices.Equal(got, want) {
+		if want := []string{"0s gave_up 0 unknown canceled"}; !slices.Equal(got, want) {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	})

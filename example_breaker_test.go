@@ -8,7 +8,7 @@ import (
 
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/breaker"
-	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/gate"
 )
 
 // While the breaker is open the service is left alone, and the fallback answers.
@@ -80,20 +80,20 @@ func Example_breakerAroundRetry() {
 // seats is a gate: no more calls at a time than it has seats.
 type seats chan struct{}
 
-func (s seats) Enter(ctx context.Context) (fault.Pass, error) {
+func (s seats) Enter(ctx context.Context) (gate.Pass, error) {
 	select {
 	case s <- struct{}{}:
-		return fault.Pass{}, nil
+		return gate.Pass{}, nil
 	case <-ctx.Done():
-		return fault.Pass{}, context.Cause(ctx)
+		return gate.Pass{}, context.Cause(ctx)
 	}
 }
 
-func (s seats) Leave(fault.Pass, fault.Outcome) { <-s }
+func (s seats) Leave(gate.Pass, gate.Outcome) { <-s }
 
 func ExampleGate() {
 	room := make(seats, 2)
-	policy := &rebound.Policy{Gates: []rebound.Gate{room}}
+	policy := &rebound.Policy{Gates: []gate.Gate{room}}
 	rebound.Run(context.Background(), policy, func(context.Context) error {
 		fmt.Println("taken during an attempt:", len(room))
 		return nil
@@ -111,7 +111,7 @@ func Example_breakerStuckOpen() {
 	down := func(context.Context) error { return errors.New("connection reset") }
 
 	rebound.Run(context.Background(), policy, down)
-	b.HalfOpen() // as if the hour had passed
+	b.ForceHalfOpen() // as if the hour had passed
 	rebound.Run(context.Background(), policy, down)
 
 	s := b.Snapshot()

@@ -62,37 +62,38 @@ func ExamplePolicy_Decide() {
 	// false 0s "exhausted"
 }
 
-// A loop that is not Do, such as a job queue's, runs the same policy.
-func ExamplePolicy_TakeRetry() {
+// A job engine keeps the queue and the delays. Between two attempts it stores the State alone.
+func ExampleResume() {
 	ctx, policy := context.Background(), &rebound.Policy{Name: "job"}
-	job := func(attempt int) error {
-		if attempt < 3 {
-			return errors.New("flaky")
-		}
-		return nil
-	}
+	job := func(context.Context) (int, error) { return 0, errors.New("flaky") }
 
-	var queued time.Duration // the wait before this attempt, out of the queue's own books
-	for attempt := 1; ; attempt++ {
-		err := job(attempt)
+	stored := rebound.State{Durable: true}
+	for {
+		l := rebound.Resume(ctx, policy, stored)
+		l.U = func() float64 { return -1 } // no jitter
+		var delay time.Duration
+		l.Sleep = func(_ context.Context, d time.Duration) { delay = d } // the queue waits instead
+		_, err := rebound.Try(&l, job)
 		if err == nil {
-			policy.Success()
-			fmt.Println("attempt", attempt, "succeeded")
+			l.Succeed()
 			return
 		}
-		f := policy.Fault(ctx, err)
-		state := rebound.State{Attempt: attempt, Prev: queued, U: -1, Durable: true}
-		d := policy.Decide(state, f)
-		if !d.Retry || policy.TakeRetry(f) != nil {
+		d := l.Decide(err)
+		if !d.Retry {
+			fmt.Println(l.Stop(d.Reason, nil))
 			return
 		}
-		queued = d.Delay
-		fmt.Println("attempt", attempt, "failed, queued again in", queued)
+		if err := l.Retry(d.Delay); err != nil {
+			fmt.Println(err)
+			return
+		}
+		stored = l.State()
+		fmt.Println("attempt", stored.Attempt, "failed, queued again in", delay)
 	}
 	// Output:
 	// attempt 1 failed, queued again in 100ms
 	// attempt 2 failed, queued again in 200ms
-	// attempt 3 succeeded
+	// rebound: job: attempt 3 of 3: flaky (exhausted)
 }
 
 // A line before each wait, and one when the call is given up.

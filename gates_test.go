@@ -13,7 +13,7 @@ import (
 	"github.com/rebound-go/rebound/backoff"
 	"github.com/rebound-go/rebound/breaker"
 	"github.com/rebound-go/rebound/budget"
-	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/gate"
 )
 
 // recorder is a gate that notes what happens to it.
@@ -21,23 +21,23 @@ type recorder struct {
 	name   string
 	log    *[]string
 	refuse error
-	last   fault.Outcome
+	last   gate.Outcome
 }
 
-func (g *recorder) Enter(context.Context) (fault.Pass, error) {
+func (g *recorder) Enter(context.Context) (gate.Pass, error) {
 	if g.refuse != nil {
 		*g.log = append(*g.log, g.name+" refuses")
-		return fault.Pass{}, g.refuse
+		return gate.Pass{}, g.refuse
 	}
 	*g.log = append(*g.log, g.name+" enter")
-	return fault.Pass{A: 7, B: uint64(len(g.name))}, nil
+	return gate.Pass{A: 7, B: uint64(len(g.name))}, nil
 }
 
-func (g *recorder) Leave(p fault.Pass, o fault.Outcome) {
-	word := map[fault.Result]string{
-		fault.OK: " ok", fault.Failed: " failed", fault.Skipped: " skipped",
+func (g *recorder) Leave(p gate.Pass, o gate.Outcome) {
+	word := map[gate.Result]string{
+		gate.OK: " ok", gate.Failed: " failed", gate.Skipped: " skipped",
 	}[o.Result]
-	if p != (fault.Pass{A: 7, B: uint64(len(g.name))}) {
+	if p != (gate.Pass{A: 7, B: uint64(len(g.name))}) {
 		word += " with another's pass"
 	}
 	*g.log = append(*g.log, g.name+word)
@@ -61,7 +61,7 @@ func TestGatesNest(t *testing.T) {
 			[]string{"a enter", "bb refuses", "a skipped"}, rebound.Rejected},
 	} {
 		var log []string
-		p := &rebound.Policy{Backoff: atOnce, Gates: []rebound.Gate{
+		p := &rebound.Policy{Backoff: atOnce, Gates: []gate.Gate{
 			&recorder{name: "a", log: &log}, &recorder{name: "bb", log: &log, refuse: row.refuse},
 		}}
 		err := rebound.Run(t.Context(), p, row.fn)
@@ -81,7 +81,7 @@ func TestPanicLeavesGates(t *testing.T) {
 	} {
 		var log []string
 		b := &breaker.Breaker{Failures: 1}
-		p := &rebound.Policy{Breaker: b, Gates: []rebound.Gate{
+		p := &rebound.Policy{Breaker: b, Gates: []gate.Gate{
 			&recorder{name: "a", log: &log}, &recorder{name: "bb", log: &log},
 		}}
 		recovered := make(chan any, 1)
@@ -144,13 +144,13 @@ func TestNoWaitBehindAnOpenBreaker(t *testing.T) {
 	hosts.Template.Failures = 1
 	for _, row := range []struct {
 		name   string
-		policy rebound.Policy
+		policy *rebound.Policy
 		calls  int
 		took   time.Duration
 	}{
-		{"open for longer", rebound.Policy{Breaker: &breaker.Breaker{Failures: 1}}, 1, 0},
-		{"as a gate", rebound.Policy{Gates: []rebound.Gate{hosts.For("a")}}, 1, 0},
-		{"open for less", rebound.Policy{
+		{"open for longer", &rebound.Policy{Breaker: &breaker.Breaker{Failures: 1}}, 1, 0},
+		{"as a gate", &rebound.Policy{Gates: []gate.Gate{hosts.For("a")}}, 1, 0},
+		{"open for less", &rebound.Policy{
 			Breaker: &breaker.Breaker{Failures: 1, Cooldown: time.Second},
 			Backoff: backoff.Constant(2 * time.Second)}, 3, 4 * time.Second},
 	} {
@@ -159,7 +159,7 @@ func TestNoWaitBehindAnOpenBreaker(t *testing.T) {
 				b := &budget.Budget{}
 				begin, calls := time.Now(), 0
 				row.policy.Budget = b
-				err := rebound.Run(t.Context(), &row.policy, failing(&calls, errFlaky))
+				err := rebound.Run(t.Context(), row.policy, failing(&calls, errFlaky))
 				if took := time.Since(begin); calls != row.calls || took != row.took {
 					t.Errorf("got %d calls, %v: %v; want %d, %v", calls, took, err, row.calls,
 						row.took)
@@ -175,7 +175,7 @@ func TestNoWaitBehindAnOpenBreaker(t *testing.T) {
 
 func TestRefusedRetryReturnsItsToken(t *testing.T) {
 	b, g := &budget.Budget{Refill: 1e-9}, &recorder{name: "a", log: new([]string)}
-	p := &rebound.Policy{Budget: b, Backoff: atOnce, Gates: []rebound.Gate{g}}
+	p := &rebound.Policy{Budget: b, Backoff: atOnce, Gates: []gate.Gate{g}}
 	err := rebound.Run(t.Context(), p, func(context.Context) error {
 		g.refuse = errors.New("full")
 		return errFlaky
@@ -234,7 +234,7 @@ func TestGateInterruptedByContext(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		calls := 0
-		err := rebound.Run(ctx, &rebound.Policy{Gates: []rebound.Gate{waiting{}}},
+		err := rebound.Run(ctx, &rebound.Policy{Gates: []gate.Gate{waiting{}}},
 			failing(&calls, errFlaky))
 		e := mustError(t, err)
 		if calls != 0 || e.Reason != rebound.Canceled || e.Attempts != 0 ||
@@ -246,11 +246,11 @@ func TestGateInterruptedByContext(t *testing.T) {
 
 type waiting struct{}
 
-func (waiting) Enter(ctx context.Context) (fault.Pass, error) {
+func (waiting) Enter(ctx context.Context) (gate.Pass, error) {
 	<-ctx.Done()
-	return fault.Pass{}, errors.New("limiter: gave up waiting")
+	return gate.Pass{}, errors.New("limiter: gave up waiting")
 }
-func (waiting) Leave(fault.Pass, fault.Outcome) {}
+func (waiting) Leave(gate.Pass, gate.Outcome) {}
 
 // A refusal below is final above: nobody waits at an open breaker.
 func TestRefusalBelowIsFinalAbove(t *testing.T) {
@@ -270,20 +270,20 @@ func TestRefusalBelowIsFinalAbove(t *testing.T) {
 // bulkhead lets everybody in, and counts.
 type bulkhead struct{ inside, total int }
 
-func (b *bulkhead) Enter(context.Context) (fault.Pass, error) {
+func (b *bulkhead) Enter(context.Context) (gate.Pass, error) {
 	b.inside++
 	b.total++
-	return fault.Pass{}, nil
+	return gate.Pass{}, nil
 }
 
-func (b *bulkhead) Leave(fault.Pass, fault.Outcome) { b.inside-- }
+func (b *bulkhead) Leave(gate.Pass, gate.Outcome) { b.inside-- }
 
 // What a layer below never did, because a limiter refused it or it must not be done twice, is
 // neither repeated nor held against the service.
 func TestRefusalsBelow(t *testing.T) {
 	full := &recorder{name: "a", log: new([]string), refuse: errors.New("full")}
 	for name, inner := range map[string]*rebound.Policy{
-		"a gate":         {Gates: []rebound.Gate{full}},
+		"a gate":         {Gates: []gate.Gate{full}},
 		"not idempotent": {NonIdempotent: true},
 		"invalid":        {MaxRetryAfter: -1},
 	} {

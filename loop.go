@@ -6,171 +6,311 @@ import (
 	"time"
 
 	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/gate"
 )
 
-// call is the account of one call: what its loop knows between attempts. It lives on the stack of
-// the function that runs the loop. The generic functions below only call fn and pass gates; all
-// decisions are in methods of call, which do not depend on fn's type.
-type call struct {
+// Loop is the retry loop of one call, for code that cannot be a function given to [Do]: a job
+// engine, a chain of models, a virtual clock. Do, [Attempts], reboundtest.Do and llm.Fallback are
+// built on it. Its methods are called in this order:
+//
+//	l := rebound.Begin(ctx, policy)
+//	for {
+//		v, err := rebound.Try(&l, fn)
+//		if err == nil {
+//			l.Succeed()
+//			return v, nil
+//		}
+//		d := l.Decide(err)
+//		if !d.Retry {
+//			return v, l.Stop(d.Reason, nil)
+//		}
+//		if err := l.Retry(d.Delay); err != nil {
+//			return v, err
+//		}
+//	}
+//
+// A Loop is a value on its caller's stack: it costs no allocation. One goroutine uses it, for one
+// call, and it ends with Succeed, Stop, or an error of Retry. The zero Loop is not ready; [Begin]
+// and [Resume] make one. The exported fields may be set before the first attempt.
+type Loop struct {
+	// Sleep returns after d, or as soon as ctx ends. Nil = a timer, none for a delay of 0.
+	Sleep func(ctx context.Context, d time.Duration)
+	// U returns the random number of the next delay's jitter: in [0, 1), or below 0 for a delay
+	// without jitter. Nil = rand.Float64.
+	U func() float64
+	// Elapsed returns the time since the loop began, for a virtual clock. Nil = the monotonic
+	// clock. Deadlines of contexts are on the real clock all the same.
+	Elapsed func() time.Duration
+
 	ctx     context.Context
 	p       *Policy
-	attempt int             // attempts begun
-	start   time.Duration   // on the clock of now, once it is
-	prev    time.Duration   // the wait before this attempt
-	result  fault.Result    // of this attempt
-	late    bool            // the caller's deadline passed in the middle of this attempt
-	started bool            // somebody needed the start
-	broke   bool            // the body of an Attempts loop has left it
-	waited  bool            // a retry was announced, and has not begun
-	fault   fault.Fault     // of the last attempt that failed
-	last    error           // its error
-	reason  Reason          // why this attempt was not let in; empty if it was
-	refusal error           // what kept it out
-	entry   context.Context // what gates may wait under
+	attempt int           // attempts begun
+	offset  time.Duration // elapsed when the loop was resumed
+	start   time.Duration // on the clock of now, if the call is timed
+	prev    time.Duration // the delay before this attempt
+	decided time.Duration // the delay that Decide returned last
+	fault   fault.Fault   // of the last attempt that failed
+	last    error         // its error
+	refusal error         // what rejected this attempt
+	invalid error         // what Validate returned
+	reason  Reason        // why this attempt was rejected; empty if it was admitted
+	result  gate.Result   // of this attempt
+	durable bool          // see State.Durable
+	checked bool          // Validate was asked
+	tried   bool          // Try has classified an error that Decide has not seen
+	met     fault.Kind    // what this attempt's failure means to its gates
+	cut     bool          // MaxElapsed ended this attempt
+	left    bool          // the body of an Attempts loop has left it
+	retry   charge        // of a retry that was announced and has not begun
 }
 
-func newCall(ctx context.Context, p *Policy) call {
-	c := call{ctx: ctx, p: p, entry: ctx}
-	if p.MaxElapsed > 0 || p.Observe != nil {
-		c.begin()
+// charge is what an announced retry has cost.
+type charge uint8
+
+const (
+	notAnnounced charge = iota
+	free                // announced, and not charged to the budget
+	charged
+)
+
+// Begin returns the loop of a call by p under ctx. A nil p is the zero Policy that [Do] uses.
+func Begin(ctx context.Context, p *Policy) Loop {
+	if p == nil {
+		p = &shared
 	}
-	return c
+	l := Loop{ctx: ctx, p: p}
+	if p.timed() {
+		l.start = now()
+	}
+	return l
 }
 
-func (c *call) begin() { c.start, c.started = now(), true }
+// Resume returns the loop of a call that has failed s.Attempt times already, in another process or
+// hours ago. Its elapsed time begins at s.Elapsed, and s.Prev and s.Durable hold as in
+// [Policy.Decide]. Left and U of s are ignored.
+func Resume(ctx context.Context, p *Policy, s State) Loop {
+	l := Begin(ctx, p)
+	l.attempt, l.offset, l.prev, l.durable = s.Attempt, s.Elapsed, s.Prev, s.Durable
+	return l
+}
 
-func (c *call) elapsed() time.Duration { return now() - c.start }
+// State returns what [Resume] needs to go on with the call later.
+func (l *Loop) State() State {
+	return State{Attempt: l.attempt, Elapsed: l.elapsed(), Prev: l.prev, Durable: l.durable}
+}
 
-// now is a clock of which only differences mean something. It costs half of what time.Now does.
-func now() time.Duration { return time.Since(epoch) }
+// Fault returns what the last failed attempt means; zero if none has failed.
+func (l *Loop) Fault() fault.Fault { return l.fault }
 
-var epoch = time.Now()
+// timed reports whether something of p depends on the time since the call began.
+func (p *Policy) timed() bool {
+	return p.MaxElapsed|p.AttemptTimeout > 0 || p.Observe != nil
+}
 
-// plain reports whether a first attempt that succeeds needs no account: there is nothing but
-// perhaps a breaker around fn, and nobody asks for times.
+// plain reports whether a first attempt of p that succeeds needs no Loop: nothing but perhaps a
+// breaker stands around fn.
 func (p *Policy) plain() bool {
 	return p.Observe == nil && len(p.Gates) == 0 && p.AttemptTimeout|p.MaxElapsed == 0
 }
 
-// loop makes attempts until one succeeds or the call must stop. v is the value so far.
-func loop[T any](c *call, fn func(context.Context) (T, error), v T) (T, error) {
-	for {
-		if c.ctx.Err() != nil {
-			return v, c.stop(Canceled, causeOf(c.ctx))
-		}
-		next, err := attempt(c, fn)
-		if c.reason != "" {
-			return v, c.keptOut()
-		}
-		v = next
-		if err == nil {
-			c.succeeded()
-			return v, nil
-		}
-		if stop := c.failed(err); stop != nil {
-			return v, stop
-		}
-	}
-}
-
-// failed decides what follows the attempt that just ended with err. It returns nil when another
-// attempt is due, after having waited for it, or else the error to stop with.
-func (c *call) failed(err error) error {
-	c.last = err
-	if !c.started {
-		c.begin()
-	}
+// elapsed is the time since the call began, or 0 if the policy has no use for a clock.
+func (l *Loop) elapsed() time.Duration {
 	switch {
-	case c.broke:
-		return c.stop(NotRetryable, nil)
-	case err == ErrUnset:
-		return c.stop(Invalid, nil)
-	case c.attempt == 1:
-		if invalid := c.p.Validate(); invalid != nil {
-			return c.stop(Invalid, invalid)
-		}
+	case l.Elapsed != nil:
+		return l.offset + l.Elapsed()
+	case l.p.timed():
+		return l.offset + now() - l.start
 	}
-	s := State{Attempt: c.attempt, Prev: c.prev, U: rand.Float64()}
-	c.clock(&s)
-	d := c.p.decide(&s, &c.fault)
-	if !d.Retry {
-		return c.stop(d.Reason, c.cause(d.Reason))
-	}
-	if refusal := c.p.Refusal(d.Delay); refusal != nil {
-		return c.stop(Rejected, refusal)
-	}
-	if refusal := c.p.takeRetry(c.fault.After); refusal != nil {
-		return c.stop(OutOfBudget, refusal)
-	}
-	c.waited = true
-	if c.p.Observe != nil {
-		c.retrying(d.Delay)
-	}
-	if !wait(c.ctx, d.Delay) {
-		c.p.returnRetry(c.fault.After)
-		return c.stop(Canceled, causeOf(c.ctx))
-	}
-	c.prev = d.Delay
-	return nil
+	return l.offset
 }
 
-// clock adds what the clock says to a state, if anything depends on it.
-func (c *call) clock(s *State) {
-	if c.p.MaxElapsed > 0 {
-		s.Elapsed = c.elapsed()
+// now is a clock of which only differences matter. It costs half of what time.Now does.
+func now() time.Duration { return time.Since(epoch) }
+
+var epoch = time.Now()
+
+// Decide says what follows the attempt that ended with err: it classifies err, unless [Try] has,
+// and asks [Policy.Decide]. At the first failure it also validates the policy.
+func (l *Loop) Decide(err error) Decision {
+	if !l.tried {
+		l.begin()
+		l.classify(err, false)
 	}
-	if deadline, ok := c.ctx.Deadline(); ok {
+	l.tried, l.decided = false, -1
+	if l.reason != "" {
+		return Decision{Reason: l.reason}
+	}
+	l.last = err
+	switch {
+	case l.left:
+		return Decision{Reason: NotRetryable}
+	case err == ErrUnset || !l.valid():
+		return Decision{Reason: Invalid}
+	case l.cut && l.fault.Kind == fault.Transient:
+		return Decision{Reason: PastElapsed}
+	}
+	s := State{Attempt: l.attempt, Prev: l.prev, Durable: l.durable, U: l.random()}
+	l.clock(&s)
+	d := l.p.decide(&s, &l.fault)
+	if d.Retry {
+		l.decided = d.Delay
+	}
+	return d
+}
+
+// valid validates the policy once.
+func (l *Loop) valid() bool {
+	if !l.checked {
+		l.checked = true
+		l.invalid = l.p.Validate()
+	}
+	return l.invalid == nil
+}
+
+func (l *Loop) random() float64 {
+	if l.U != nil {
+		return l.U()
+	}
+	return rand.Float64()
+}
+
+// clock sets the times in s that p depends on.
+func (l *Loop) clock(s *State) {
+	if l.p.MaxElapsed > 0 {
+		s.Elapsed = l.elapsed()
+	}
+	if deadline, ok := l.ctx.Deadline(); ok {
 		s.Left = max(time.Until(deadline), 1)
 	}
 }
 
-// cause is what ended the call from outside, for a reason that Decide gave.
-func (c *call) cause(r Reason) error {
-	if r == Canceled {
-		return causeOf(c.ctx)
+// Retry prepares the next attempt: it asks the breaker and the gates whether they would reject it
+// after delay, charges the budget, raises the event and sleeps. It returns nil when the attempt is
+// due, or else the [*Error] that ends the call.
+func (l *Loop) Retry(delay time.Duration) error { return l.next(delay, charged) }
+
+// Redirect is Retry for an attempt at something other than what has failed, such as another
+// replica or another model. It is not charged to the budget, which protects what has failed.
+func (l *Loop) Redirect(delay time.Duration) error { return l.next(delay, free) }
+
+func (l *Loop) next(delay time.Duration, c charge) error {
+	if delay > l.decided { // Decide has not compared this one to what is left
+		var s State
+		l.clock(&s)
+		if reason := l.p.past(&s, delay); reason != "" {
+			return l.Stop(reason, nil)
+		}
 	}
+	if refusal := l.p.refusal(delay); refusal != nil {
+		return l.Stop(Rejected, refusal)
+	}
+	if c == charged {
+		if refusal := l.p.takeRetry(l.fault.Kind); refusal != nil {
+			return l.Stop(OutOfBudget, refusal)
+		}
+	}
+	l.retry = c
+	if l.p.Observe != nil {
+		l.announce(delay)
+	}
+	if !l.sleep(delay) {
+		return l.Stop(Canceled, nil)
+	}
+	l.prev = delay
 	return nil
 }
 
-// stop ends the call and returns its error.
-func (c *call) stop(r Reason, cause error) error {
+// announce raises the event of a retry. If Observe panics, the retry does not take place.
+func (l *Loop) announce(delay time.Duration) {
+	done := false
+	defer func() {
+		if !done {
+			l.returnCharge()
+		}
+	}()
+	l.event(Event{Kind: Retrying, Fault: l.fault, Err: l.last, Delay: delay})
+	done = true
+}
+
+// sleep returns false as soon as the caller's context ends.
+func (l *Loop) sleep(d time.Duration) bool {
+	if l.Sleep != nil {
+		l.Sleep(l.ctx, d)
+		return l.ctx.Err() == nil
+	}
+	if d <= 0 {
+		return l.ctx.Err() == nil
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return l.ctx.Err() == nil
+	case <-l.ctx.Done():
+		return false
+	}
+}
+
+// Stop ends the call for r and returns its [*Error]. A nil cause is replaced by what is known of
+// it: the context's cause, the refusal of a gate, what Validate returned.
+func (l *Loop) Stop(r Reason, cause error) error {
+	if cause == nil {
+		cause = l.cause(r)
+	}
 	e := &Error{
-		Policy: c.p.Name, Attempts: c.attempt, Reason: r, Fault: c.fault, Err: c.last,
-		Cause: cause, limit: max(c.p.attempts(), 0),
+		Policy: l.p.Name, Attempts: l.attempt, Limit: max(l.p.MaxAttempts(), 0), Reason: r,
+		Fault: l.fault, Elapsed: l.elapsed(), Err: l.last, Cause: cause,
 	}
 	if r == Canceled {
-		e.ctxErr = ended(c.ctx)
+		e.ctxErr = ended(l.ctx)
 	}
-	if c.started {
-		e.Elapsed = c.elapsed()
+	announced := l.retry != notAnnounced
+	l.returnCharge()
+	if l.fault.Kind == fault.None && l.last != nil {
+		l.p.deposit() // an answer: the service is well
 	}
-	if c.fault.Kind == fault.None && c.last != nil {
-		c.p.deposit() // an answer: the service is well
-	}
-	if c.p.Observe != nil {
-		c.event(Event{
-			Kind: GaveUp, Fault: c.fault, Err: e, Elapsed: e.Elapsed, Reason: r,
-			Announced: c.waited,
+	if l.p.Observe != nil {
+		l.event(Event{
+			Kind: GaveUp, Fault: l.fault, Err: e, Elapsed: e.Elapsed, Reason: r,
+			Announced: announced,
 		})
 	}
 	return e
 }
 
-func (c *call) succeeded() {
-	c.p.deposit()
-	if c.p.Observe != nil {
-		c.event(Event{Kind: Succeeded})
+// cause is what ended the call from outside.
+func (l *Loop) cause(r Reason) error {
+	switch {
+	case r == Canceled:
+		return causeOf(l.ctx)
+	case r == Invalid:
+		return l.invalid
+	case r == l.reason:
+		return l.refusal
+	}
+	return nil
+}
+
+// returnCharge gives back what a retry has cost that will not take place.
+func (l *Loop) returnCharge() {
+	if l.retry == charged {
+		l.p.returnRetry(l.fault.Kind)
+	}
+	l.retry = notAnnounced
+}
+
+// Succeed ends the call after an attempt that succeeded.
+func (l *Loop) Succeed() {
+	l.p.deposit()
+	if l.p.Observe != nil {
+		l.event(Event{Kind: Succeeded, Fault: fault.Fault{Kind: fault.None}})
 	}
 }
 
-func (c *call) retrying(d time.Duration) {
-	c.event(Event{Kind: Retrying, Fault: c.fault, Err: c.last, Delay: d})
-}
-
-func (c *call) event(e Event) {
-	e.Policy, e.Attempt = c.p.Name, c.attempt
+func (l *Loop) event(e Event) {
+	e.Policy, e.Attempt = l.p.Name, l.attempt
 	if e.Elapsed == 0 {
-		e.Elapsed = c.elapsed()
+		e.Elapsed = l.elapsed()
 	}
-	c.p.Observe(c.ctx, e)
+	l.p.Observe(l.ctx, e)
 }

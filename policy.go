@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/rebound-go/rebound/backoff"
 	"github.com/rebound-go/rebound/breaker"
 	"github.com/rebound-go/rebound/budget"
 	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/gate"
 )
 
 // Unlimited, as [Policy.Attempts], means that the number of attempts has no limit. It opts out of
@@ -42,9 +44,9 @@ type Policy struct {
 	// Nil = 4 times the delay that Backoff gives.
 	Throttled backoff.Backoff
 
-	// MaxElapsed bounds the whole call, waits included: a wait that would pass it is not begun,
-	// and the timeout of an attempt is cut to what is left. An attempt without AttemptTimeout is
-	// not interrupted. 0 = the context's deadline alone.
+	// MaxElapsed bounds the whole call, delays included: a delay that would pass it is not begun,
+	// and the context of the attempt under way ends with it. An fn that ignores its context is not
+	// interrupted. 0 = the context's deadline alone.
 	MaxElapsed time.Duration
 
 	// AttemptTimeout is the time each attempt has. Its context ends when fn returns, so fn must be
@@ -75,13 +77,13 @@ type Policy struct {
 	Breaker *breaker.Breaker
 
 	// Gates stand around the breaker, entered in this order and left in reverse.
-	Gates []Gate
+	Gates []gate.Gate
 
 	// Observe is called with every Event, in order, by the goroutine that makes the call, which
 	// waits for it: it must not block. Observers combines several. Nil = nobody listens.
 	Observe func(context.Context, Event)
 
-	own *budget.Budget // made at the first failure, atomically; see ownBudget
+	own atomic.Pointer[budget.Budget] // made at the first failure
 }
 
 // shared is the policy of all calls that are given none.
@@ -197,9 +199,9 @@ func invalid(field string, err error) error {
 	return fmt.Errorf("rebound: Policy.%s: %w", field, err)
 }
 
-// attempts is the number of attempts allowed, or Unlimited.
-func (p *Policy) attempts() int {
-	if p.Attempts == 0 {
+// MaxAttempts is how often fn is called at most: Attempts, or 3 if that is 0, or [Unlimited].
+func (p *Policy) MaxAttempts() int {
+	if p == nil || p.Attempts == 0 {
 		return defaultAttempts
 	}
 	return p.Attempts

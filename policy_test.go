@@ -15,28 +15,30 @@ import (
 	"github.com/rebound-go/rebound/breaker"
 	"github.com/rebound-go/rebound/budget"
 	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/gate"
+	"github.com/rebound-go/rebound/internal/mark"
 )
 
 // Rule 15: a value that makes no sense is named, with what would be right, and fn's error is kept.
 func TestInvalidPolicies(t *testing.T) {
 	same := &breaker.Breaker{}
 	for _, row := range []struct {
-		policy rebound.Policy
+		policy *rebound.Policy
 		names  []string
 	}{
-		{rebound.Policy{Attempts: -2}, []string{"Policy.Attempts is -2", "rebound.Unlimited"}},
-		{rebound.Policy{MaxElapsed: -1}, []string{"Policy.MaxElapsed is -1ns"}},
-		{rebound.Policy{AttemptTimeout: -time.Second}, []string{"Policy.AttemptTimeout is -1s"}},
-		{rebound.Policy{MaxRetryAfter: -1}, []string{"Policy.MaxRetryAfter"}},
-		{rebound.Policy{AttemptTimeout: time.Minute, MaxElapsed: time.Second},
+		{&rebound.Policy{Attempts: -2}, []string{"Policy.Attempts is -2", "rebound.Unlimited"}},
+		{&rebound.Policy{MaxElapsed: -1}, []string{"Policy.MaxElapsed is -1ns"}},
+		{&rebound.Policy{AttemptTimeout: -time.Second}, []string{"Policy.AttemptTimeout is -1s"}},
+		{&rebound.Policy{MaxRetryAfter: -1}, []string{"Policy.MaxRetryAfter"}},
+		{&rebound.Policy{AttemptTimeout: time.Minute, MaxElapsed: time.Second},
 			[]string{"Policy.AttemptTimeout is 1m0s", "MaxElapsed"}},
-		{rebound.Policy{Backoff: backoff.Exponential{Base: -1}}, []string{"Policy.Backoff", "Base"}},
-		{rebound.Policy{Throttled: backoff.Constant(-1)}, []string{"Policy.Throttled"}},
-		{rebound.Policy{Budget: &budget.Budget{Capacity: -1}}, []string{"Policy.Budget", "Capacity"}},
-		{rebound.Policy{Breaker: &breaker.Breaker{Failures: -1}},
+		{&rebound.Policy{Backoff: backoff.Exponential{Base: -1}}, []string{"Policy.Backoff", "Base"}},
+		{&rebound.Policy{Throttled: backoff.Constant(-1)}, []string{"Policy.Throttled"}},
+		{&rebound.Policy{Budget: &budget.Budget{Capacity: -1}}, []string{"Policy.Budget", "Capacity"}},
+		{&rebound.Policy{Breaker: &breaker.Breaker{Failures: -1}},
 			[]string{"Policy.Breaker", "Failures"}},
-		{rebound.Policy{Gates: []rebound.Gate{nil}}, []string{"Policy.Gates[0] is nil"}},
-		{rebound.Policy{Gates: []rebound.Gate{same}, Breaker: same},
+		{&rebound.Policy{Gates: []gate.Gate{nil}}, []string{"Policy.Gates[0] is nil"}},
+		{&rebound.Policy{Gates: []gate.Gate{same}, Breaker: same},
 			[]string{"Policy.Gates[0] is Policy.Breaker"}},
 	} {
 		err := row.policy.Validate()
@@ -50,7 +52,7 @@ func TestInvalidPolicies(t *testing.T) {
 			}
 		}
 		calls := 0
-		err = rebound.Run(t.Context(), &row.policy, failing(&calls, errFlaky))
+		err = rebound.Run(t.Context(), row.policy, failing(&calls, errFlaky))
 		if calls > 1 || !errors.Is(err, rebound.Invalid) ||
 			!strings.Contains(err.Error(), row.names[0]) {
 			t.Errorf("got %d calls and %v, want one at most and %q", calls, err, row.names[0])
@@ -75,7 +77,7 @@ func TestClone(t *testing.T) {
 		AttemptTimeout: time.Minute, MaxRetryAfter: time.Second, Classify: fault.Of,
 		RetryIf:       func(fault.Fault) bool { return true },
 		NonIdempotent: true, Budget: &budget.Budget{}, Breaker: &breaker.Breaker{},
-		Gates: []rebound.Gate{waiting{}}, Observe: func(context.Context, rebound.Event) {},
+		Gates: []gate.Gate{waiting{}}, Observe: func(context.Context, rebound.Event) {},
 	}
 	q := p.Clone()
 	for i := range reflect.TypeFor[rebound.Policy]().NumField() {
@@ -98,7 +100,7 @@ func TestClone(t *testing.T) {
 // Rules 12 and 14: a budget of its own for every policy variable, fresh in a clone.
 func TestOwnBudgets(t *testing.T) {
 	spend := func(p *rebound.Policy) (retries int) {
-		for p.TakeRetry(fault.Fault{Kind: fault.Transient}) == nil {
+		for p.RetryBudget().Take() == nil {
 			retries++
 		}
 		return retries
@@ -116,20 +118,47 @@ func TestOwnBudgets(t *testing.T) {
 	if got := spend(p); got != 0 {
 		t.Errorf("the policy allowed %d more retries, want 0", got)
 	}
-	err := p.TakeRetry(fault.Fault{Kind: fault.Transient})
+	err := p.RetryBudget().Take()
 	if !errors.Is(err, budget.ErrEmpty) || !strings.Contains(err.Error(), "budget.Unlimited") {
 		t.Errorf("the refusal %v does not say what to do", err)
-	}
-	if err := p.TakeRetry(fault.Fault{Kind: fault.RateLimited, After: 1}); err != nil {
-		t.Errorf("a retry that the server scheduled was refused: %v", err)
 	}
 	for _, p := range []*rebound.Policy{
 		{Attempts: rebound.Unlimited}, {Budget: budget.Unlimited},
 	} {
-		for range 1000 {
-			if err := p.TakeRetry(fault.Fault{Kind: fault.Transient}); err != nil {
-				t.Fatalf("%+v: %v", p, err)
+		p.Backoff = atOnce
+		for range 100 {
+			calls := 0
+			_ = rebound.Run(t.Context(), p, func(context.Context) error {
+				if calls++; calls == 3 {
+					return nil
+				}
+				return errFlaky
+			})
+			if calls != 3 {
+				t.Fatalf("Attempts %d: got %d calls, want 3", p.Attempts, calls)
 			}
+		}
+	}
+}
+
+// Rule 12: whatever headers an outage sends, retries are charged, but those after RateLimited.
+func TestWhatABudgetIsChargedFor(t *testing.T) {
+	for _, row := range []struct {
+		kind  fault.Kind
+		after time.Duration
+		spent float64
+	}{
+		{fault.Transient, 0, 2}, {fault.Transient, 1, 2}, {fault.Unknown, 0, 2},
+		{fault.Overloaded, 0, 2}, {fault.Overloaded, 1, 2},
+		{fault.RateLimited, 0, 0}, {fault.RateLimited, 1, 0},
+	} {
+		p := &rebound.Policy{Backoff: atOnce, Throttled: atOnce}
+		_ = rebound.Run(t.Context(), p, func(context.Context) error {
+			return mark.New(errFlaky, row.kind, row.after)
+		})
+		if spent := 10 - p.RetryBudget().Level(); math.Abs(spent-row.spent) > 0.1 {
+			t.Errorf("%v, Retry-After %v: two retries cost %v tokens, want %v",
+				row.kind, row.after, spent, row.spent)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/rebound-go/rebound/backoff"
 	"github.com/rebound-go/rebound/breaker"
 	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/gate"
 )
 
 // Rules 4, 6, 7 and 8 as a table: what a call of a failing function does, and when it is over.
@@ -19,32 +20,32 @@ func TestWhenCallsEnd(t *testing.T) {
 	asked := func(d time.Duration) error { return rebound.RetryAfter(errFlaky, d) }
 	for _, row := range []struct {
 		name     string
-		policy   rebound.Policy
+		policy   *rebound.Policy
 		deadline time.Duration
 		err      error
 		calls    int
 		took     time.Duration
 		want     rebound.Reason
 	}{
-		{"a wait the deadline cuts off is not begun", rebound.Policy{Backoff: second},
+		{"a wait the deadline cuts off is not begun", &rebound.Policy{Backoff: second},
 			1500 * time.Millisecond, errFlaky, 2, time.Second, rebound.PastDeadline},
-		{"nor one that ends with it", rebound.Policy{Backoff: second},
+		{"nor one that ends with it", &rebound.Policy{Backoff: second},
 			time.Second, errFlaky, 1, 0, rebound.PastDeadline},
-		{"MaxElapsed", rebound.Policy{Backoff: second, MaxElapsed: 1500 * time.Millisecond},
+		{"MaxElapsed", &rebound.Policy{Backoff: second, MaxElapsed: 1500 * time.Millisecond},
 			0, errFlaky, 2, time.Second, rebound.PastElapsed},
-		{"no wait after the last attempt", rebound.Policy{Backoff: second},
+		{"no wait after the last attempt", &rebound.Policy{Backoff: second},
 			0, errFlaky, 3, 2 * time.Second, rebound.Exhausted},
-		{"one attempt", rebound.Policy{Backoff: second, Attempts: 1},
+		{"one attempt", &rebound.Policy{Backoff: second, Attempts: 1},
 			0, errFlaky, 1, 0, rebound.Exhausted},
-		{"a zero delay does not wait", rebound.Policy{Backoff: atOnce},
+		{"a zero delay does not wait", &rebound.Policy{Backoff: atOnce},
 			0, errFlaky, 3, 0, rebound.Exhausted},
-		{"an asked wait past the deadline", rebound.Policy{}, time.Minute, asked(time.Hour / 60),
+		{"an asked wait past the deadline", &rebound.Policy{}, time.Minute, asked(time.Hour / 60),
 			1, 0, rebound.PastDeadline},
-		{"an asked wait past the default limit", rebound.Policy{}, 0,
+		{"an asked wait past the default limit", &rebound.Policy{}, 0,
 			asked(2*time.Minute + 1), 1, 0, rebound.WaitTooLong},
-		{"an asked wait past MaxRetryAfter", rebound.Policy{MaxRetryAfter: time.Second}, 0,
+		{"an asked wait past MaxRetryAfter", &rebound.Policy{MaxRetryAfter: time.Second}, 0,
 			asked(2 * time.Second), 1, 0, rebound.WaitTooLong},
-		{"a negative asked wait counts as none", rebound.Policy{Throttled: second}, 0,
+		{"a negative asked wait counts as none", &rebound.Policy{Throttled: second}, 0,
 			asked(-time.Hour), 3, 2 * time.Second, rebound.Exhausted},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -55,7 +56,7 @@ func TestWhenCallsEnd(t *testing.T) {
 					ctx, cancel = context.WithTimeout(ctx, row.deadline)
 					defer cancel()
 				}
-				err := rebound.Run(ctx, &row.policy, failing(&calls, row.err))
+				err := rebound.Run(ctx, row.policy, failing(&calls, row.err))
 				e, took := mustError(t, err), time.Since(begin)
 				if calls != row.calls || took != row.took || e.Reason != row.want {
 					t.Errorf("got %d calls, %v, %v; want %d, %v, %v", calls, took, e.Reason,
@@ -146,14 +147,14 @@ func TestWhoseTimeout(t *testing.T) {
 		<-ctx.Done()
 		return errors.New("something went wrong")
 	}
-	timeout := rebound.Policy{AttemptTimeout: time.Second, Backoff: atOnce}
-	onlyTimeouts := timeout
+	timeout := &rebound.Policy{AttemptTimeout: time.Second, Backoff: atOnce}
+	onlyTimeouts := timeout.Clone()
 	onlyTimeouts.RetryIf = func(f fault.Fault) bool { return fault.IsTimeout(f.Err) }
-	cut := rebound.Policy{AttemptTimeout: 2 * time.Second, MaxElapsed: 3 * time.Second,
+	cut := &rebound.Policy{AttemptTimeout: 2 * time.Second, MaxElapsed: 3 * time.Second,
 		Backoff: atOnce}
 	for _, row := range []struct {
 		name     string
-		policy   rebound.Policy
+		policy   *rebound.Policy
 		deadline time.Duration
 		fn       func(context.Context) error
 		attempts int
@@ -172,7 +173,7 @@ func TestWhoseTimeout(t *testing.T) {
 			fault.Canceled, rebound.Canceled},
 		{"the caller's, error says nothing", timeout, 500 * time.Millisecond, mute, 1,
 			500 * time.Millisecond, fault.Canceled, rebound.Canceled},
-		{"the caller's, no attempt timeout", rebound.Policy{}, time.Second, hang, 1, time.Second,
+		{"the caller's, no attempt timeout", &rebound.Policy{}, time.Second, hang, 1, time.Second,
 			fault.Canceled, rebound.Canceled},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -183,7 +184,7 @@ func TestWhoseTimeout(t *testing.T) {
 					ctx, cancel = context.WithTimeoutCause(ctx, row.deadline, errors.New("late"))
 					defer cancel()
 				}
-				e := mustError(t, rebound.Run(ctx, &row.policy, row.fn))
+				e := mustError(t, rebound.Run(ctx, row.policy, row.fn))
 				took := time.Since(begin)
 				if e.Attempts != row.attempts || took != row.took || e.Reason != row.want ||
 					e.Fault.Kind != row.kind {
@@ -226,7 +227,7 @@ func TestAnswerUnderAttemptTimeout(t *testing.T) {
 			calls := 0
 			b := &breaker.Breaker{Failures: 1}
 			p := &rebound.Policy{AttemptTimeout: time.Second, Breaker: b,
-				Classify: func(error) fault.Fault { return fault.Fault{} }}
+				Classify: func(error) fault.Fault { return fault.Fault{Kind: fault.None} }}
 			ctx, cancel := context.WithCancel(t.Context())
 			err := rebound.Run(ctx, p, func(context.Context) error {
 				calls++
@@ -247,10 +248,10 @@ func TestAnswerUnderAttemptTimeout(t *testing.T) {
 // MaxElapsed bounds what gates wait as well, and no attempt begins after it.
 func TestMaxElapsedBoundsGates(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		for name, g := range map[string]rebound.Gate{"heeds": waiting{}, "deaf": deaf{}} {
+		for name, g := range map[string]gate.Gate{"heeds": waiting{}, "deaf": deaf{}} {
 			begin, calls := time.Now(), 0
 			err := rebound.Run(t.Context(), &rebound.Policy{MaxElapsed: 2 * time.Second,
-				Gates: []rebound.Gate{g}}, failing(&calls, nil))
+				Gates: []gate.Gate{g}}, failing(&calls, nil))
 			if calls != 0 || !errors.Is(err, rebound.PastElapsed) {
 				t.Errorf("%s: got %d calls and %v after %v", name, calls, err, time.Since(begin))
 			}
@@ -261,9 +262,9 @@ func TestMaxElapsedBoundsGates(t *testing.T) {
 // deaf is a gate that waits for a minute whatever its context says.
 type deaf struct{ waiting }
 
-func (deaf) Enter(context.Context) (fault.Pass, error) {
+func (deaf) Enter(context.Context) (gate.Pass, error) {
 	<-time.After(time.Minute)
-	return fault.Pass{}, nil
+	return gate.Pass{}, nil
 }
 
 // Rule 8: a context.Canceled that is not the caller's is no reason to stop.
@@ -301,7 +302,8 @@ func TestErrorsAfterTheCallersEnd(t *testing.T) {
 	}
 }
 
-// Rule 15: elapsed times count from the start where MaxElapsed or Observe asks for it.
+// Rule 15: elapsed times count from the start where MaxElapsed, AttemptTimeout or Observe asks for
+// them; else there are none.
 func TestElapsed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		slow := func(context.Context) error {
@@ -314,7 +316,9 @@ func TestElapsed(t *testing.T) {
 			policy *rebound.Policy
 			want   time.Duration
 		}{
-			{"from the first failure", &rebound.Policy{Backoff: atOnce}, 2 * time.Second},
+			{"no clock", &rebound.Policy{Backoff: atOnce}, 0},
+			{"AttemptTimeout", &rebound.Policy{Backoff: atOnce, AttemptTimeout: time.Minute},
+				3 * time.Second},
 			{"observed", &rebound.Policy{Backoff: atOnce, Observe: watch}, 3 * time.Second},
 			{"MaxElapsed", &rebound.Policy{Backoff: atOnce, MaxElapsed: time.Minute},
 				3 * time.Second},

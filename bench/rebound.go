@@ -12,6 +12,7 @@ import (
 	"github.com/rebound-go/rebound/breaker"
 	"github.com/rebound-go/rebound/budget"
 	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/gate"
 	"github.com/rebound-go/rebound/reboundhttp"
 )
 
@@ -94,27 +95,27 @@ func open() *breaker.Breaker {
 }
 
 // refuseOne lets a call fail.
-func refuseOne(g rebound.Gate) {
+func refuseOne(g gate.Gate) {
 	if pass, err := g.Enter(context.Background()); err == nil {
 		f := fault.Fault{Kind: fault.Transient, Err: errTransient}
-		g.Leave(pass, fault.Outcome{Fault: f})
+		g.Leave(pass, gate.Outcome{Fault: f})
 	}
 }
 
 func reboundTouch(b *breaker.Breaker) { _, _ = gated(context.Background(), b, 0) }
 
 // gated is a call through a gate by hand.
-func gated[G rebound.Gate](ctx context.Context, g G, id int) (int, error) {
+func gated[G gate.Gate](ctx context.Context, g G, id int) (int, error) {
 	pass, err := g.Enter(ctx)
 	if err != nil {
 		return 0, err
 	}
 	v, err := work(ctx, id)
 	if err != nil {
-		g.Leave(pass, fault.Outcome{Fault: fault.Of(err)})
+		g.Leave(pass, gate.Outcome{Fault: fault.Of(err)})
 		return v, err
 	}
-	g.Leave(pass, fault.Outcome{Result: fault.OK})
+	g.Leave(pass, gate.Outcome{Result: gate.OK})
 	return v, nil
 }
 
@@ -151,7 +152,7 @@ func reboundDelay() Op {
 func reboundTake() Op {
 	b := new(budget.Budget)
 	return func(context.Context, int) (int, error) {
-		if !b.Take() {
+		if b.Take() != nil {
 			return 0, errors.New("out of budget")
 		}
 		b.Return()

@@ -3,7 +3,7 @@ package breaker
 import (
 	"time"
 
-	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/gate"
 )
 
 // Bare is the state of a breaker and nothing else: no clock, no lock, no random number, no
@@ -23,9 +23,9 @@ type Bare struct {
 }
 
 // EnterAt is [Breaker.Enter] at now; false: refused.
-func (s *Bare) EnterAt(cfg *Breaker, now time.Duration) (fault.Pass, bool) {
+func (s *Bare) EnterAt(cfg *Breaker, now time.Duration) (gate.Pass, bool) {
 	if !s.enter(cfg, now) {
-		return fault.Pass{}, false
+		return gate.Pass{}, false
 	}
 	return cfg.pass(s.word, now), true
 }
@@ -33,9 +33,9 @@ func (s *Bare) EnterAt(cfg *Breaker, now time.Duration) (fault.Pass, bool) {
 // LeaveAt is [Breaker.Leave] at now. The number u in [0, 1) draws the cooldown's jitter, if the
 // breaker opens and has any. LeaveAt returns why the state changed, "" if it did not.
 func (s *Bare) LeaveAt(
-	cfg *Breaker, now time.Duration, p fault.Pass, o fault.Outcome, u float64,
+	cfg *Breaker, now time.Duration, p gate.Pass, o gate.Outcome, u float64,
 ) (why string) {
-	if o.Result == fault.OK && uint64(s.word) == p.A<<genShift && !cfg.windowed() {
+	if o.Result == gate.OK && uint64(s.word) == p.A<<genShift && !cfg.windowed() {
 		return ""
 	}
 	return s.leave(cfg, now, result{p, cfg.judge(o), cfg.slow(p, now), u})
@@ -71,7 +71,7 @@ const (
 
 // result is an outcome as the state machine needs it.
 type result struct {
-	pass fault.Pass
+	pass gate.Pass
 	verdict
 	slow bool
 	u    float64

@@ -9,23 +9,23 @@ import (
 	"time"
 
 	"github.com/rebound-go/rebound/breaker"
-	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/gate"
 )
 
 // gate is what Breaker and Keyed have in common.
-type gate interface {
-	Enter(context.Context) (fault.Pass, error)
-	Leave(fault.Pass, fault.Outcome)
+type guard interface {
+	Enter(context.Context) (gate.Pass, error)
+	Leave(gate.Pass, gate.Outcome)
 }
 
-func benchmarkCalls(b *testing.B, pick func(i int) gate) {
+func benchmarkCalls(b *testing.B, pick func(i int) guard) {
 	ctx := context.Background()
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for i := 0; pb.Next(); i++ {
 			g := pick(i)
 			if p, err := g.Enter(ctx); err == nil {
-				g.Leave(p, fault.Outcome{Result: fault.OK})
+				g.Leave(p, gate.Outcome{Result: gate.OK})
 			}
 		}
 	})
@@ -38,7 +38,7 @@ func BenchmarkClosed(b *testing.B) {
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			if p, err := br.Enter(ctx); err == nil {
-				br.Leave(p, fault.Outcome{Result: fault.OK})
+				br.Leave(p, gate.Outcome{Result: gate.OK})
 			}
 		}
 	})
@@ -46,18 +46,18 @@ func BenchmarkClosed(b *testing.B) {
 
 func BenchmarkWindow(b *testing.B) {
 	br := &breaker.Breaker{Rate: 0.5}
-	benchmarkCalls(b, func(int) gate { return br })
+	benchmarkCalls(b, func(int) guard { return br })
 }
 
 func BenchmarkSlow(b *testing.B) {
 	br := &breaker.Breaker{SlowAfter: time.Hour, SlowRate: 0.5}
-	benchmarkCalls(b, func(int) gate { return br })
+	benchmarkCalls(b, func(int) guard { return br })
 }
 
 func BenchmarkOpen(b *testing.B) {
 	br := &breaker.Breaker{Cooldown: time.Hour}
 	fail(br, 5)
-	benchmarkCalls(b, func(int) gate { return br })
+	benchmarkCalls(b, func(int) guard { return br })
 }
 
 func BenchmarkFailure(b *testing.B) {
@@ -84,7 +84,7 @@ func BenchmarkGroup(b *testing.B) {
 			for i := 0; pb.Next(); i++ {
 				k := g.For(keys[i%len(keys)])
 				if p, err := k.Enter(ctx); err == nil {
-					k.Leave(p, fault.Outcome{Result: fault.OK})
+					k.Leave(p, gate.Outcome{Result: gate.OK})
 				}
 			}
 		})
@@ -110,7 +110,7 @@ func BenchmarkBare(b *testing.B) {
 			for b.Loop() {
 				now += time.Millisecond
 				p, _ := s.EnterAt(cfg, now)
-				s.LeaveAt(cfg, now, p, fault.Outcome{Result: fault.OK}, 0)
+				s.LeaveAt(cfg, now, p, gate.Outcome{Result: gate.OK}, 0)
 			}
 		})
 	}
@@ -129,7 +129,7 @@ func BenchmarkMemory(b *testing.B) {
 			return all // 8 bytes each are this slice's
 		}
 	}
-	group := func(rate float64, calls func(gate)) func() any {
+	group := func(rate float64, calls func(guard)) func() any {
 		return func() any {
 			g := &breaker.Group[int]{Template: breaker.Breaker{Rate: rate}}
 			for i := range n {
@@ -141,10 +141,10 @@ func BenchmarkMemory(b *testing.B) {
 	for name, build := range map[string]func() any{
 		"breaker":    breakers(func() *breaker.Breaker { return new(breaker.Breaker) }),
 		"window":     breakers(func() *breaker.Breaker { return &breaker.Breaker{Rate: 0.5} }),
-		"key":        group(0, func(g gate) { succeed(g, 1) }),
-		"key failed": group(0, func(g gate) { fail(g, 1) }),
-		"key open":   group(0, func(g gate) { fail(g, 5) }),
-		"key window": group(0.5, func(g gate) { succeed(g, 1) }),
+		"key":        group(0, func(g guard) { succeed(g, 1) }),
+		"key failed": group(0, func(g guard) { fail(g, 1) }),
+		"key open":   group(0, func(g guard) { fail(g, 5) }),
+		"key window": group(0.5, func(g guard) { succeed(g, 1) }),
 	} {
 		b.Run(name, func(b *testing.B) { reportHeap(b, n, build) })
 	}

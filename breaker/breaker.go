@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/gate"
 )
 
 // Breaker is a circuit breaker. The zero Breaker is ready: five failures in a row open it, a
@@ -93,9 +94,9 @@ type Breaker struct {
 
 // Enter asks whether a call may be made, and returns the pass that [Breaker.Leave] wants when the
 // call has ended, or else an [*OpenError]. It never waits.
-func (b *Breaker) Enter(context.Context) (fault.Pass, error) {
+func (b *Breaker) Enter(context.Context) (gate.Pass, error) {
 	if w := word(b.cell.word.Load()); w.plain() && b.SlowAfter == 0 {
-		return fault.Pass{A: uint64(w.gen())}, nil
+		return gate.Pass{A: uint64(w.gen())}, nil
 	}
 	return b.enter()
 }
@@ -103,18 +104,18 @@ func (b *Breaker) Enter(context.Context) (fault.Pass, error) {
 // enter is apart, as leave is, so that the common way needs next to no stack.
 //
 //go:noinline
-func (b *Breaker) enter() (fault.Pass, error) { return b.cell.enter(b.owner()) }
+func (b *Breaker) enter() (gate.Pass, error) { return b.cell.enter(b.owner()) }
 
-// Refuses tells a caller who is about to wait for d whether that is in vain: it returns the
+// Refusal tells a caller who is about to wait for d whether that is in vain: it returns the
 // [*OpenError] of a breaker that is open and, as far as is known now, will still be when d is
 // over; else nil.
-func (b *Breaker) Refuses(d time.Duration) error { return b.cell.refuses(d) }
+func (b *Breaker) Refusal(d time.Duration) error { return b.cell.refuses(d) }
 
 // Leave reports how a call that [Breaker.Enter] let through has ended. It must be called exactly
 // once for every pass, panics included: deferred, then, and a zero Outcome stands for a panic. A
 // result from before the last change of state is ignored.
-func (b *Breaker) Leave(p fault.Pass, o fault.Outcome) {
-	if o.Result == fault.OK {
+func (b *Breaker) Leave(p gate.Pass, o gate.Outcome) {
+	if o.Result == gate.OK {
 		if b.Rate == 0 && b.SlowRate == 0 {
 			if b.cell.word.Load() == p.A<<genShift {
 				return
@@ -126,7 +127,7 @@ func (b *Breaker) Leave(p fault.Pass, o fault.Outcome) {
 	b.leave(p, &o)
 }
 
-func (b *Breaker) leave(p fault.Pass, o *fault.Outcome) {
+func (b *Breaker) leave(p gate.Pass, o *gate.Outcome) {
 	b.cell.leave(b.owner(), p, b.judge(*o), o.Fault)
 }
 
@@ -134,16 +135,16 @@ func (b *Breaker) leave(p fault.Pass, o *fault.Outcome) {
 // since that call would be its probe.
 func (b *Breaker) State() State { return b.cell.state() }
 
-// ForceOpen opens the breaker until [Breaker.ForceClose], [Breaker.HalfOpen] or [Breaker.Reset]:
+// ForceOpen opens the breaker until [Breaker.ForceClose], [Breaker.ForceHalfOpen] or [Breaker.Reset]:
 // no cooldown ends it.
 func (b *Breaker) ForceOpen() { b.cell.force(b.owner(), Open) }
 
 // ForceClose closes the breaker, with clean counts, and keeps it closed whatever the calls do,
-// until [Breaker.ForceOpen], [Breaker.HalfOpen] or [Breaker.Reset]. It goes on counting.
+// until [Breaker.ForceOpen], [Breaker.ForceHalfOpen] or [Breaker.Reset]. It goes on counting.
 func (b *Breaker) ForceClose() { b.cell.force(b.owner(), Closed) }
 
-// HalfOpen makes the next calls probes, whatever the state was and whether or not it was forced.
-func (b *Breaker) HalfOpen() { b.cell.turn(b.owner(), HalfOpen) }
+// ForceHalfOpen makes the next calls probes, whatever the state was and whether or not it was forced.
+func (b *Breaker) ForceHalfOpen() { b.cell.turn(b.owner(), HalfOpen) }
 
 // Reset closes the breaker, forced or not, with clean counts. Results of calls under way are
 // ignored.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/rebound-go/rebound/breaker"
 	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/gate"
 )
 
 func TestRefusal(t *testing.T) {
@@ -63,14 +64,14 @@ func TestRefusalTexts(t *testing.T) {
 		want string
 	}{
 		{func(b *breaker.Breaker) { b.ForceOpen() }, "breaker is forced open"},
-		{func(b *breaker.Breaker) { b.HalfOpen(); b.Enter(context.Background()) },
+		{func(b *breaker.Breaker) { b.ForceHalfOpen(); b.Enter(context.Background()) },
 			"breaker is half-open and its probes are under way"},
 		{func(b *breaker.Breaker) { b.Cooldown = 2550 * time.Millisecond; fail(b, 5) },
 			"breaker is open for another 2.6s (failures in a row: status 503)"},
 		{func(b *breaker.Breaker) {
 			b.Cooldown = 5 * time.Millisecond
 			fail(b, 4)
-			call(b, fault.Outcome{})
+			call(b, gate.Outcome{})
 		}, "breaker is open for another 5ms (failures in a row)"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -96,16 +97,16 @@ func TestLeaveDeferred(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := &breaker.Breaker{Failures: 1}
-			b.HalfOpen()
+			b.ForceHalfOpen()
 			done := make(chan any)
 			go func() {
 				defer close(done)
 				defer func() { _ = recover() }()
-				var out fault.Outcome
+				var out gate.Outcome
 				p, _ := b.Enter(context.Background())
 				defer func() { b.Leave(p, out) }()
 				leave()
-				out.Result = fault.OK
+				out.Result = gate.OK
 			}()
 			<-done
 			if got := b.State(); got != breaker.Open {
@@ -121,7 +122,7 @@ func TestAllocations(t *testing.T) {
 	open := new(breaker.Breaker)
 	fail(open, 5)
 	full := new(breaker.Breaker)
-	full.HalfOpen()
+	full.ForceHalfOpen()
 	full.Enter(t.Context())
 	var healthy, counting breaker.Group[string]
 	counting.Template.Rate = 0.5
@@ -263,7 +264,7 @@ func TestHugeTimes(t *testing.T) {
 	if b.State() != breaker.Open || call(b, success) {
 		t.Errorf("state %v during an endless cooldown, want open", b.State())
 	}
-	b.HalfOpen()
+	b.ForceHalfOpen()
 	b.Enter(t.Context())
 	if call(b, success) {
 		t.Errorf("a second probe was let through during an endless lease")

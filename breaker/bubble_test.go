@@ -7,6 +7,7 @@ import (
 
 	"github.com/rebound-go/rebound/breaker"
 	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/gate"
 )
 
 // A breaker that tests share, and that one of them leaves open, is not stuck in the next: Enter
@@ -18,7 +19,7 @@ func TestBreakerOutlivesBubble(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		b.Leave(p, fault.Outcome{Fault: fault.Fault{Kind: fault.Transient}})
+		b.Leave(p, gate.Outcome{Fault: fault.Fault{Kind: fault.Transient}})
 		if got := b.State(); got != breaker.Open {
 			t.Fatalf("state %v, want open", got)
 		}

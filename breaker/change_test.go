@@ -28,8 +28,8 @@ func TestChanges(t *testing.T) {
 		b.ForceClose() // no change
 		b.ForceOpen()
 		b.Reset()
-		b.HalfOpen()
-		b.HalfOpen() // no change
+		b.ForceHalfOpen()
+		b.ForceHalfOpen() // no change
 		want := []string{
 			`ocr closed→open forced false: failures in a row "status 503" at 0s`,
 			`ocr open→half-open forced false: cooldown over "" at 1m0s`,
@@ -63,7 +63,7 @@ func TestOnChangeCallsBack(t *testing.T) {
 		switch len(got) {
 		case 1:
 			b.ForceOpen()
-			b.HalfOpen()
+			b.ForceHalfOpen()
 			succeed(b, 1)
 		case 5:
 			t.Errorf("more changes than were made: %q", got)
@@ -127,7 +127,7 @@ func TestOnChangeBlocks(t *testing.T) {
 		if !call(b, success) {
 			t.Errorf("a call was refused, want it let through")
 		}
-		b.HalfOpen()
+		b.ForceHalfOpen()
 		close(release)
 		<-done
 		want := []breaker.State{breaker.Open, breaker.Closed, breaker.HalfOpen}

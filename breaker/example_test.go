@@ -8,6 +8,7 @@ import (
 
 	"github.com/rebound-go/rebound/breaker"
 	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/gate"
 )
 
 // guarded makes one call through a breaker, as rebound.Do does with Policy.Breaker. The deferred
@@ -17,10 +18,10 @@ func guarded(b *breaker.Breaker, f func() error) error {
 	if err != nil {
 		return err
 	}
-	var out fault.Outcome
+	var out gate.Outcome
 	defer func() { b.Leave(pass, out) }()
 	if err = f(); err == nil {
-		out.Result = fault.OK
+		out.Result = gate.OK
 	} else {
 		out.Fault = fault.Of(err)
 	}
@@ -51,7 +52,7 @@ func ExampleBreaker_Enter() {
 			fmt.Println("call", i+1, "refused; some time left:", open.Remaining() > 0)
 			return
 		}
-		b.Leave(pass, fault.Outcome{Fault: fault.Fault{Kind: fault.Transient}})
+		b.Leave(pass, gate.Outcome{Fault: fault.Fault{Kind: fault.Transient}})
 	}
 	// Output: call 6 refused; some time left: true
 }
@@ -81,7 +82,7 @@ func ExampleBreaker_slowCalls() {
 	for _, took := range []time.Duration{time.Second, time.Second, 2 * time.Second, 3 * time.Second} {
 		pass, _ := s.EnterAt(cfg, now)
 		now += took
-		why := s.LeaveAt(cfg, now, pass, fault.Outcome{Result: fault.OK}, 0)
+		why := s.LeaveAt(cfg, now, pass, gate.Outcome{Result: gate.OK}, 0)
 		fmt.Printf("%v: %v %q\n", took, s.StateAt(now), why)
 	}
 	// Output:
@@ -101,9 +102,9 @@ func ExampleBare() {
 			fmt.Println(now, "refused for another", s.RemainingAt(now))
 			continue
 		}
-		o := fault.Outcome{} // a failure
+		o := gate.Outcome{} // a failure
 		if now > 0 {
-			o.Result = fault.OK
+			o.Result = gate.OK
 		}
 		why := s.LeaveAt(cfg, now, pass, o, 0)
 		fmt.Printf("%v %v %q\n", now, s.StateAt(now), why)
@@ -124,7 +125,7 @@ func ExampleGroup() {
 			fmt.Println(err)
 			continue
 		}
-		b.Leave(pass, fault.Outcome{Fault: fault.Fault{Kind: fault.Transient, Detail: "status 503"}})
+		b.Leave(pass, gate.Outcome{Fault: fault.Fault{Kind: fault.Transient, Detail: "status 503"}})
 	}
 	// Output: breaker fetch/a.example is open for another 1m0s (failures in a row: status 503)
 }
@@ -134,9 +135,9 @@ func ExampleGroup_All() {
 	var g breaker.Group[int]
 	for shard := range 100 {
 		if pass, err := g.For(shard).Enter(context.Background()); err == nil {
-			o := fault.Outcome{Result: fault.OK}
+			o := gate.Outcome{Result: gate.OK}
 			if shard == 42 {
-				o = fault.Outcome{} // a panic
+				o = gate.Outcome{} // a panic
 			}
 			g.For(shard).Leave(pass, o)
 		}
@@ -153,7 +154,7 @@ func ExampleBreaker_ForceOpen() {
 	_, err := b.Enter(context.Background())
 	fmt.Println(err)
 
-	b.HalfOpen() // try it
+	b.ForceHalfOpen() // try it
 	fmt.Println(b.State())
 	b.Reset() // or just believe it
 	fmt.Println(b.State())
@@ -184,7 +185,7 @@ func ExampleBreaker_OnChange() {
 		fmt.Printf("%s: %v → %v, %s\n", c.Name, c.From, c.To, c.Why)
 	}}
 	guarded(b, func() error { return errors.New("no answer") })
-	b.HalfOpen()
+	b.ForceHalfOpen()
 	guarded(b, func() error { return nil })
 	// Output:
 	// ocr: closed → open, failures in a row

@@ -3,7 +3,7 @@ package breaker
 import (
 	"time"
 
-	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/gate"
 )
 
 // The word cell.quick collects the successes of the window's newest bucket without the lock:
@@ -23,7 +23,7 @@ const (
 )
 
 // hurry counts a fast success, if that can be done without the lock.
-func (c *cell) hurry(cfg *Breaker, p fault.Pass) bool {
+func (c *cell) hurry(cfg *Breaker, p gate.Pass) bool {
 	now := clock()
 	if cfg.SlowAfter != 0 && cfg.slow(p, now) {
 		return false

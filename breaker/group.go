@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/gate"
 )
 
 const defaultIdle = 10 * time.Minute
@@ -157,7 +157,7 @@ type Keyed[K comparable] struct {
 }
 
 // Enter is [Breaker.Enter] for the key.
-func (k Keyed[K]) Enter(context.Context) (fault.Pass, error) {
+func (k Keyed[K]) Enter(context.Context) (gate.Pass, error) {
 	g := k.group
 	unknown := word(0).numbered(g.seq.Load()) // loaded before the map: see Group.seq
 	if c := g.find(k.key); c != nil {
@@ -170,7 +170,7 @@ func (k Keyed[K]) Enter(context.Context) (fault.Pass, error) {
 }
 
 // Refuses is [Breaker.Refuses] for the key.
-func (k Keyed[K]) Refuses(d time.Duration) error {
+func (k Keyed[K]) Refusal(d time.Duration) error {
 	if c := k.group.find(k.key); c != nil {
 		return c.refuses(d)
 	}
@@ -178,11 +178,11 @@ func (k Keyed[K]) Refuses(d time.Duration) error {
 }
 
 // Leave is [Breaker.Leave] for the key.
-func (k Keyed[K]) Leave(p fault.Pass, o fault.Outcome) {
+func (k Keyed[K]) Leave(p gate.Pass, o gate.Outcome) {
 	g := k.group
 	c := g.find(k.key)
 	counted := g.Template.windowed()
-	if c != nil && o.Result == fault.OK && c.succeed(&g.Template, p) {
+	if c != nil && o.Result == gate.OK && c.succeed(&g.Template, p) {
 		return
 	}
 	v := g.Template.judge(o)
@@ -226,8 +226,8 @@ func (k Keyed[K]) ForceClose() {
 	k.group.use(k.key, func(c *cell) bool { return c.force(k.owner(), Closed) })
 }
 
-// HalfOpen is [Breaker.HalfOpen] for the key.
-func (k Keyed[K]) HalfOpen() {
+// HalfOpen is [Breaker.ForceHalfOpen] for the key.
+func (k Keyed[K]) ForceHalfOpen() {
 	k.group.use(k.key, func(c *cell) bool { return c.turn(k.owner(), HalfOpen) })
 }
 

@@ -182,7 +182,7 @@ func TestGroupChanges(t *testing.T) {
 	}}}
 	fail(g.For(1), 1)
 	g.For(2).ForceOpen()
-	g.For(1).HalfOpen()
+	g.For(1).ForceHalfOpen()
 	want := []string{"1 open", "2 open", "1 half-open"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)

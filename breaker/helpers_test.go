@@ -5,18 +5,19 @@ import (
 	"errors"
 
 	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/gate"
 )
 
 var (
 	errDown = errors.New("connection reset")
-	success = fault.Outcome{Result: fault.OK}
-	failure = fault.Outcome{Fault: fault.Fault{
+	success = gate.Outcome{Result: gate.OK}
+	failure = gate.Outcome{Fault: fault.Fault{
 		Kind: fault.Transient, Detail: "status 503", Err: errDown,
 	}}
 )
 
 // call makes one call with this outcome and reports whether it was let through.
-func call(g gate, o fault.Outcome) bool {
+func call(g guard, o gate.Outcome) bool {
 	p, err := g.Enter(context.Background())
 	if err == nil {
 		g.Leave(p, o)
@@ -24,13 +25,13 @@ func call(g gate, o fault.Outcome) bool {
 	return err == nil
 }
 
-func fail(g gate, n int) {
+func fail(g guard, n int) {
 	for range n {
 		call(g, failure)
 	}
 }
 
-func succeed(g gate, n int) {
+func succeed(g guard, n int) {
 	for range n {
 		call(g, success)
 	}

@@ -7,7 +7,7 @@ import (
 	"time"
 	"unsafe"
 
-	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/gate"
 )
 
 // TestSizes keeps the memory that a breaker takes to what is promised.
@@ -32,22 +32,22 @@ func TestSizes(t *testing.T) {
 func TestQuick(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &Breaker{Rate: 0.5, MinCalls: 4}
-		ok := fault.Outcome{Result: fault.OK}
-		b.Leave(fault.Pass{}, ok)
+		ok := gate.Outcome{Result: gate.OK}
+		b.Leave(gate.Pass{}, ok)
 		if q := b.cell.quick.Load(); q&quickArmed == 0 {
 			t.Fatalf("quick is %#x after a success, want it armed", q)
 		}
-		b.Leave(fault.Pass{}, ok)
+		b.Leave(gate.Pass{}, ok)
 		if q := b.cell.quick.Load(); q&quickMask != 1 {
 			t.Errorf("quick is %#x after another success, want one collected", q)
 		}
 		b.cell.quick.Add(quickMask - 1)
-		b.Leave(fault.Pass{}, ok)
+		b.Leave(gate.Pass{}, ok)
 		if got := b.Snapshot().Calls; got != quickMask+2 {
 			t.Errorf("got %d calls, want %d", got, quickMask+2)
 		}
 		time.Sleep(time.Second)
-		b.Leave(fault.Pass{}, ok)
+		b.Leave(gate.Pass{}, ok)
 		if got := b.cell.win.Load().ring[0].calls; got != 1 {
 			t.Errorf("got %d calls in the second bucket, want 1", got)
 		}
@@ -57,13 +57,13 @@ func TestQuick(t *testing.T) {
 // TestQuickWaits checks that a success that could make up MinCalls takes the lock.
 func TestQuickWaits(t *testing.T) {
 	b := &Breaker{Rate: 0.5, MinCalls: 3}
-	ok := fault.Outcome{Result: fault.OK}
-	b.Leave(fault.Pass{}, ok)
-	b.Leave(fault.Pass{}, fault.Outcome{})
+	ok := gate.Outcome{Result: gate.OK}
+	b.Leave(gate.Pass{}, ok)
+	b.Leave(gate.Pass{}, gate.Outcome{})
 	if q := b.cell.quick.Load(); q&quickArmed != 0 {
 		t.Errorf("quick is %#x with one failure of two calls, want it disarmed", q)
 	}
-	b.Leave(fault.Pass{}, ok)
+	b.Leave(gate.Pass{}, ok)
 	if q := b.cell.quick.Load(); q&quickArmed == 0 {
 		t.Errorf("quick is %#x with one failure of MinCalls calls, want it armed", q)
 	}
@@ -76,7 +76,7 @@ func TestQuickWaits(t *testing.T) {
 // TestQuickOvertaken ends a call whose pass is of an earlier generation.
 func TestQuickOvertaken(t *testing.T) {
 	b := &Breaker{Rate: 0.5}
-	ok := fault.Outcome{Result: fault.OK}
+	ok := gate.Outcome{Result: gate.OK}
 	p, _ := b.Enter(t.Context())
 	b.Reset()
 	q, _ := b.Enter(t.Context())
@@ -149,7 +149,7 @@ func TestDeadCells(t *testing.T) {
 	g := &Group[string]{Template: Breaker{Failures: 3}}
 	k := g.For("a")
 	die := func() *cell {
-		k.Leave(fault.Pass{}, fault.Outcome{})
+		k.Leave(gate.Pass{}, gate.Outcome{})
 		c := g.find("a")
 		if _, ok := c.retire(&g.Template, math.MaxInt64); !ok {
 			t.Fatal("a closed cell did not retire")
@@ -170,7 +170,7 @@ func TestDeadCells(t *testing.T) {
 	if err != nil {
 		t.Errorf("refused: %v", err)
 	}
-	k.Leave(p, fault.Outcome{})
+	k.Leave(p, gate.Outcome{})
 	if got := k.Snapshot().Failures; got != 1 || g.find("a") == c {
 		t.Errorf("got %d failures, want 1, in a new cell", got)
 	}
@@ -181,7 +181,7 @@ func TestDeadCells(t *testing.T) {
 	}
 	k.Reset()
 	die()
-	k.HalfOpen()
+	k.ForceHalfOpen()
 	if got := k.State(); got != HalfOpen {
 		t.Errorf("got %v after HalfOpen, want half-open", got)
 	}

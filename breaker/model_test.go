@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/rebound-go/rebound/breaker"
-	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/gate"
 )
 
 // model is a breaker as a person would explain it, without regard to speed or memory: it keeps
@@ -131,7 +131,7 @@ func (m *model) trips() bool {
 		enough && m.cfg.SlowRate > 0 && slow/calls >= m.cfg.SlowRate
 }
 
-var verdicts = map[rune]fault.Outcome{'s': success, 'f': failure, '-': outcomes["limited"]}
+var verdicts = map[rune]gate.Outcome{'s': success, 'f': failure, '-': outcomes["limited"]}
 
 // FuzzBare plays the same random calls to a Bare and to the model.
 func FuzzBare(f *testing.F) {
@@ -205,7 +205,7 @@ func compare(
 	t *testing.T, s subject, cfg *breaker.Breaker, ops []byte,
 ) map[breaker.State]int {
 	type open struct {
-		pass fault.Pass
+		pass gate.Pass
 		tk   ticket
 	}
 	var (

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/rebound-go/rebound/breaker"
-	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/gate"
 )
 
 // together runs f on n goroutines at once.
@@ -52,7 +52,7 @@ func TestWindowCountsAll(t *testing.T) {
 func TestProbesTogether(t *testing.T) {
 	b := &breaker.Breaker{Probes: 3}
 	for range 200 {
-		b.HalfOpen()
+		b.ForceHalfOpen()
 		var admitted atomic.Int32
 		together(8, func(int) {
 			if _, err := b.Enter(context.Background()); err == nil {
@@ -102,13 +102,13 @@ func hammer(t *testing.T, b *breaker.Breaker) {
 			case 1:
 				b.ForceClose()
 			case 2:
-				b.HalfOpen()
+				b.ForceHalfOpen()
 			case 3, 4, 5:
 				b.Reset()
 			case 6:
 				b.Snapshot()
 			default:
-				call(b, []fault.Outcome{success, success, failure, outcomes["limited"]}[rng.IntN(4)])
+				call(b, []gate.Outcome{success, success, failure, outcomes["limited"]}[rng.IntN(4)])
 			}
 		}
 	})
@@ -156,7 +156,7 @@ func TestGroupHammer(t *testing.T) {
 				return
 			}
 			k.Leave(p, success)
-			k.HalfOpen()
+			k.ForceHalfOpen()
 			fail(k, 1)
 			if got := k.State(); got != breaker.Open {
 				t.Errorf("round %d: %v after a failed probe", n, got)

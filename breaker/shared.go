@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/gate"
 )
 
 // clock is the time since an arbitrary fixed start, cheaper to read than a [time.Time] is. It
@@ -47,24 +48,24 @@ type owner struct {
 	seq  *atomic.Uint32 // a group's last generation; nil: cells number their own
 }
 
-func (c *cell) enter(o owner) (fault.Pass, error) {
+func (c *cell) enter(o owner) (gate.Pass, error) {
 	w := word(c.word.Load())
 	if w.state() == Closed {
 		return c.admit(o.cfg, w), nil
 	}
 	e := c.refusal()
 	if e != nil && e.gen == w.gen() && e.early.Load() {
-		return fault.Pass{}, e
+		return gate.Pass{}, e
 	}
 	now := clock()
 	if e != nil && e.gen == w.gen() && e.lasts(now) {
-		return fault.Pass{}, e
+		return gate.Pass{}, e
 	}
 	return c.enterLocked(o, now)
 }
 
 // admit lets a call through a breaker that is closed.
-func (c *cell) admit(cfg *Breaker, w word) fault.Pass {
+func (c *cell) admit(cfg *Breaker, w word) gate.Pass {
 	if !cfg.timed() {
 		return cfg.pass(w, 0)
 	}
@@ -75,7 +76,7 @@ func (c *cell) admit(cfg *Breaker, w word) fault.Pass {
 // have been closed.
 func (c *cell) refusal() *OpenError { return c.log.Load().refusal.Load() }
 
-func (c *cell) enterLocked(o owner, now time.Duration) (fault.Pass, error) {
+func (c *cell) enterLocked(o owner, now time.Duration) (gate.Pass, error) {
 	s, ok := c.begin(o, now)
 	if !ok { // closed meanwhile, and forgotten
 		return o.cfg.pass(s.word, now), nil
@@ -84,14 +85,14 @@ func (c *cell) enterLocked(o owner, now time.Duration) (fault.Pass, error) {
 	if !s.enter(o.cfg, now) {
 		e := c.refusal()
 		c.commit(o, before, s, Change{})
-		return fault.Pass{}, e
+		return gate.Pass{}, e
 	}
 	w := c.commit(o, before, s, Change{Why: whyCooled})
 	return o.cfg.pass(w, now), nil
 }
 
 // succeed reports a success, if that takes no lock.
-func (c *cell) succeed(cfg *Breaker, p fault.Pass) bool {
+func (c *cell) succeed(cfg *Breaker, p gate.Pass) bool {
 	if cfg.windowed() {
 		return c.hurry(cfg, p)
 	}
@@ -99,7 +100,7 @@ func (c *cell) succeed(cfg *Breaker, p fault.Pass) bool {
 }
 
 // leave reports a call's end, which is judged to be v. False: the cell is dead, and did nothing.
-func (c *cell) leave(o owner, p fault.Pass, v verdict, f fault.Fault) bool {
+func (c *cell) leave(o owner, p gate.Pass, v verdict, f fault.Fault) bool {
 	w := word(c.word.Load())
 	if w.stale(p.A) || v == neither && w.state() == Closed {
 		return true

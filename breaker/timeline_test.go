@@ -9,9 +9,10 @@ import (
 
 	"github.com/rebound-go/rebound/breaker"
 	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/gate"
 )
 
-var outcomes = map[string]fault.Outcome{
+var outcomes = map[string]gate.Outcome{
 	"ok":         success,
 	"fail":       failure,
 	"transient":  {Fault: fault.Fault{Kind: fault.Transient, Err: errDown}},
@@ -22,31 +23,31 @@ var outcomes = map[string]fault.Outcome{
 	"notfound":   {Fault: fault.Fault{Kind: fault.Permanent, Detail: "status 404"}},
 	"nohost":     {Fault: fault.Fault{Kind: fault.Permanent, Sent: fault.NotSent, Err: errDown}},
 	"answer":     {Fault: fault.Fault{Kind: fault.None, Err: errDown}},
-	"skipped":    {Result: fault.Skipped},
+	"skipped":    {Result: gate.Skipped},
 	"panic":      {},
 }
 
 // subject is one of the forms of a breaker.
 type subject struct {
-	gate
+	guard
 	state   func() breaker.State
 	methods map[string]func()
 	wait    func(time.Duration)
 }
 
 type controls interface {
-	gate
+	guard
 	State() breaker.State
 	ForceOpen()
 	ForceClose()
-	HalfOpen()
+	ForceHalfOpen()
 	Reset()
 }
 
 // shared is a Breaker, or a key of a Group, in a synctest bubble.
 func shared(b controls) subject {
 	return subject{b, b.State, map[string]func(){"forceopen": b.ForceOpen,
-		"forceclose": b.ForceClose, "halfopen": b.HalfOpen, "reset": b.Reset}, time.Sleep}
+		"forceclose": b.ForceClose, "halfopen": b.ForceHalfOpen, "reset": b.Reset}, time.Sleep}
 }
 
 // bareGate is a Bare with a clock of its own.
@@ -56,7 +57,7 @@ type bareGate struct {
 	now time.Duration
 }
 
-func (g *bareGate) Enter(context.Context) (fault.Pass, error) {
+func (g *bareGate) Enter(context.Context) (gate.Pass, error) {
 	p, ok := g.EnterAt(g.cfg, g.now)
 	if !ok {
 		return p, breaker.ErrOpen
@@ -64,7 +65,7 @@ func (g *bareGate) Enter(context.Context) (fault.Pass, error) {
 	return p, nil
 }
 
-func (g *bareGate) Leave(p fault.Pass, o fault.Outcome) { g.LeaveAt(g.cfg, g.now, p, o, 0) }
+func (g *bareGate) Leave(p gate.Pass, o gate.Outcome) { g.LeaveAt(g.cfg, g.now, p, o, 0) }
 
 func bare(cfg *breaker.Breaker) subject {
 	g := &bareGate{cfg: cfg}
@@ -99,7 +100,7 @@ func keyOf(b *breaker.Breaker) breaker.Keyed[string] {
 func play(t *testing.T, s subject, rows string) {
 	t.Helper()
 	var now time.Duration
-	passes := map[string]fault.Pass{}
+	passes := map[string]gate.Pass{}
 	for row := range strings.Lines(strings.TrimSpace(rows)) {
 		f := strings.Fields(row)
 		at, err := time.ParseDuration(f[0])
@@ -119,7 +120,7 @@ func play(t *testing.T, s subject, rows string) {
 }
 
 // act does what one row says.
-func act(t *testing.T, s subject, passes map[string]fault.Pass, words []string) {
+func act(t *testing.T, s subject, passes map[string]gate.Pass, words []string) {
 	t.Helper()
 	o, whole := outcomes[words[0]]
 	method := s.methods[words[0]]

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/gate"
 )
 
 const (
@@ -126,8 +127,8 @@ func later(t, d time.Duration) time.Duration {
 }
 
 // pass is given out at now by a breaker in state w.
-func (b *Breaker) pass(w word, now time.Duration) fault.Pass {
-	p := fault.Pass{A: uint64(w.gen())}
+func (b *Breaker) pass(w word, now time.Duration) gate.Pass {
+	p := gate.Pass{A: uint64(w.gen())}
 	if b.timed() {
 		p.B = uint64(now)
 	}
@@ -135,7 +136,7 @@ func (b *Breaker) pass(w word, now time.Duration) fault.Pass {
 }
 
 // slow reports whether a call let in with p was slow.
-func (b *Breaker) slow(p fault.Pass, now time.Duration) bool {
+func (b *Breaker) slow(p gate.Pass, now time.Duration) bool {
 	return b.timed() && now-time.Duration(p.B) >= b.SlowAfter
 }
 
@@ -149,11 +150,11 @@ const (
 )
 
 // judge sorts a result as [Breaker.Counts] describes.
-func (b *Breaker) judge(o fault.Outcome) verdict {
+func (b *Breaker) judge(o gate.Outcome) verdict {
 	switch {
-	case o.Result == fault.OK:
+	case o.Result == gate.OK:
 		return good
-	case o.Result == fault.Skipped:
+	case o.Result == gate.Skipped:
 		return neither
 	case o.Fault == (fault.Fault{}): // a panic
 		return bad

@@ -43,7 +43,7 @@ func TestValidate(t *testing.T) {
 		}
 		// Invalid or not, it works.
 		fail(tc.b, 3)
-		tc.b.HalfOpen()
+		tc.b.ForceHalfOpen()
 		succeed(tc.b, 4095)
 		if got := tc.b.State(); got != breaker.Closed {
 			t.Errorf("%+v: state %v after probes that succeeded, want closed", tc.b, got)

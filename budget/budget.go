@@ -36,7 +36,8 @@ type Budget struct {
 	Deposit  float64 // tokens that each success gives back; 0 = 0.1
 	Refill   float64 // tokens given back per second; 0 = 0.1; less than one a month counts as none
 
-	state atomic.Uint64 // a State
+	state atomic.Uint64              // a State
+	empty atomic.Pointer[EmptyError] // made at the first refusal
 }
 
 // Unlimited never refuses a retry. It suits callers that limit themselves, such as a batch with a
@@ -46,18 +47,21 @@ var Unlimited = &Budget{Capacity: math.Inf(1)}
 // epoch is where the runtime's time begins. Only differences count.
 var epoch = time.Now()
 
-// Take takes the token of one retry. If there is none it takes nothing and returns false: the
-// retry must not happen. Ask before the wait, not after it.
-func (b *Budget) Take() bool {
+// Take takes the token of one retry. If there is none, it takes nothing and returns an
+// [*EmptyError]: the retry must not happen. Ask before the delay, not after it.
+func (b *Budget) Take() error {
 	if b.unlimited() {
-		return true
+		return nil
 	}
 	now := time.Since(epoch)
 	for {
 		old := b.state.Load()
 		s, ok := b.TakeAt(State(old), now)
-		if !ok || b.state.CompareAndSwap(old, uint64(s)) {
-			return ok
+		if !ok {
+			return b.refusal()
+		}
+		if b.state.CompareAndSwap(old, uint64(s)) {
+			return nil
 		}
 	}
 }
@@ -86,7 +90,10 @@ func (b *Budget) pay(amount uint64) {
 	}
 }
 
-// Level returns the tokens left now, from 0 to Capacity.
+// Size returns the tokens of a full budget: Capacity, or 10 if that is 0.
+func (b *Budget) Size() float64 { return orDefault(b.Capacity, defaultCapacity) }
+
+// Level returns the tokens left now, from 0 to Size.
 func (b *Budget) Level() float64 {
 	return b.LevelAt(State(b.state.Load()), time.Since(epoch))
 }

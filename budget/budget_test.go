@@ -74,23 +74,24 @@ func TestRuntime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b Budget
 		for i := range 10 {
-			if !b.Take() {
+			if b.Take() != nil {
 				t.Fatalf("retry %d of a fresh budget was refused, want 10", i+1)
 			}
 		}
+		take := func() bool { return b.Take() == nil }
 		steps := []struct {
 			name string
 			do   func() bool
 			want bool
 			left float64
 		}{
-			{"take", b.Take, false, 0},
+			{"take", take, false, 0},
 			{"success", func() bool { b.Success(); return true }, true, 0.1},
 			{"wait", func() bool { time.Sleep(9 * time.Second); return true }, true, 1},
-			{"take", b.Take, true, 0},
+			{"take", take, true, 0},
 			{"return", func() bool { b.Return(); return true }, true, 1},
 			{"wait", func() bool { time.Sleep(time.Hour); return true }, true, 10},
-			{"take", b.Take, true, 9},
+			{"take", take, true, 9},
 		}
 		for i, step := range steps {
 			if got := step.do(); got != step.want || b.Level() != step.left {
@@ -108,7 +109,7 @@ func TestBubbles(t *testing.T) {
 	live := func(t *testing.T) {
 		b.Take()
 		time.Sleep(time.Hour)
-		if !b.Take() {
+		if b.Take() != nil {
 			t.Errorf("refused after an hour with %v left, want a retry granted", b.Level())
 		}
 	}
@@ -120,7 +121,7 @@ func TestBubbles(t *testing.T) {
 
 func TestUnlimited(t *testing.T) {
 	for range 100_000 {
-		if !Unlimited.Take() {
+		if Unlimited.Take() != nil {
 			t.Fatal("Unlimited refused a retry")
 		}
 	}
@@ -172,7 +173,11 @@ func TestValidate(t *testing.T) {
 }
 
 func TestRefused(t *testing.T) {
-	err := (&Budget{Capacity: 20, Deposit: 0.25}).Refused()
+	b := &Budget{Capacity: 20, Deposit: 0.25}
+	for range 20 {
+		b.Take()
+	}
+	err := b.Take()
 	want := "retry budget is empty: it holds 20, and gets back 0.25 per success and 0.1 per second; " +
 		"a batch with a fixed number of workers, which limits itself, may use budget.Unlimited"
 	if err.Error() != want {
@@ -220,7 +225,7 @@ func TestHammerEmpty(t *testing.T) {
 	for w := range workers {
 		wait.Go(func() {
 			for i := range rounds {
-				if b.Take() {
+				if b.Take() == nil {
 					granted.Add(1)
 				}
 				if i%10 == w {

@@ -25,11 +25,16 @@ func (e *EmptyError) Error() string {
 // Is reports whether target is [ErrEmpty].
 func (e *EmptyError) Is(target error) bool { return target == ErrEmpty }
 
-// Refused returns the error of a retry that Take refused, an [*EmptyError].
-func (b *Budget) Refused() error {
-	return &EmptyError{
-		Capacity: orDefault(b.Capacity, defaultCapacity),
+// refusal returns the budget's one EmptyError, so that a storm of refusals allocates nothing.
+func (b *Budget) refusal() error {
+	if e := b.empty.Load(); e != nil {
+		return e
+	}
+	e := &EmptyError{
+		Capacity: b.Size(),
 		Deposit:  orDefault(b.Deposit, defaultDeposit),
 		Refill:   orDefault(b.Refill, defaultRefill),
 	}
+	b.empty.CompareAndSwap(nil, e)
+	return b.empty.Load()
 }

@@ -13,10 +13,10 @@ import (
 func Example() {
 	search := &budget.Budget{Capacity: 2, Deposit: 0.5}
 
-	fmt.Println(search.Take(), search.Take(), search.Take())
+	fmt.Println(search.Take() == nil, search.Take() == nil, search.Take() == nil)
 	search.Success()
 	search.Success()
-	fmt.Println(search.Take())
+	fmt.Println(search.Take() == nil)
 	// Output:
 	// true true false
 	// true
@@ -25,7 +25,7 @@ func Example() {
 func ExampleBudget_Take() {
 	var b budget.Budget
 	retries := 0
-	for b.Take() {
+	for b.Take() == nil {
 		retries++
 	}
 	fmt.Println(retries, "retries, then none")
@@ -34,7 +34,7 @@ func ExampleBudget_Take() {
 
 func ExampleBudget_Return() {
 	b := &budget.Budget{Capacity: 5}
-	if b.Take() {
+	if b.Take() == nil {
 		// The wait before the retry would pass the deadline: there will be none.
 		b.Return()
 	}
@@ -47,7 +47,7 @@ func ExampleBudget_Success() {
 	b.Take()
 	for calls := 1; ; calls++ {
 		b.Success()
-		if b.Take() {
+		if b.Take() == nil {
 			fmt.Println("a retry again after", calls, "successes")
 			break
 		}
@@ -68,14 +68,15 @@ func ExampleBudget_Validate() {
 	// Output: budget: Capacity is 0.5: want 1 or more, or 0 for 10
 }
 
-func ExampleBudget_Refused() {
-	b := &budget.Budget{Capacity: 5}
-	err := b.Refused()
+func ExampleEmptyError() {
+	b := &budget.Budget{Capacity: 1}
+	b.Take()
+	err := b.Take()
 	fmt.Println(errors.Is(err, budget.ErrEmpty))
 	fmt.Println(strings.ReplaceAll(err.Error(), "; ", ";\n"))
 	// Output:
 	// true
-	// retry budget is empty: it holds 5, and gets back 0.1 per success and 0.1 per second;
+	// retry budget is empty: it holds 1, and gets back 0.1 per success and 0.1 per second;
 	// a batch with a fixed number of workers, which limits itself, may use budget.Unlimited
 }
 
@@ -99,5 +100,5 @@ func ExampleBudget_TakeAt() {
 
 func ExampleUnlimited() {
 	fmt.Println(budget.Unlimited.Take(), budget.Unlimited.Level())
-	// Output: true +Inf
+	// Output: <nil> +Inf
 }

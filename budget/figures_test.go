@@ -40,7 +40,7 @@ func playClient(b *Budget, every, period time.Duration, fails func() bool) *ledg
 			if attempt == 3 {
 				break
 			}
-			if !b.Take() {
+			if b.Take() != nil {
 				l.refused++
 				break
 			}

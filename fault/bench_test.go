@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/internal/mark"
 )
 
 var benchErrors = []struct {
@@ -19,7 +20,7 @@ var benchErrors = []struct {
 	{"plain", errors.New("x")},
 	{"sentence", errors.New("the service said something that nobody understands")},
 	{"wrapped", fmt.Errorf("get user 7: %w", errors.New("x"))},
-	{"marked", fault.Mark(errors.New("x"), fault.Permanent, 0)},
+	{"marked", mark.New(errors.New("x"), fault.Permanent, 0)},
 	{"refused", &url.Error{Op: "Get", URL: "http://127.0.0.1", Err: &net.OpError{Op: "dial",
 		Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}}},
 	{"joined", errors.Join(errors.New("x"), errors.New("y"))},

@@ -18,7 +18,7 @@ func readErrno(t reflect.Type) reader {
 	return func(err error) finding {
 		e := err.(syscall.Errno)
 		f := errno(e)
-		f.detail, f.flags = e.Error(), f.flags|systemIO
+		f.detail = e.Error()
 		return f
 	}
 }

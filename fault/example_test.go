@@ -80,15 +80,6 @@ func ExampleIsConnection() {
 	// false
 }
 
-func ExampleIsIO() {
-	_, err := os.Open("no such file")
-	fmt.Println(fault.IsIO(err))
-	fmt.Println(fault.IsIO(&os.PathError{Op: "write", Path: "log", Err: syscall.ENOSPC}))
-	// Output:
-	// false
-	// true
-}
-
 func ExampleStatus() {
 	for _, code := range []int{404, 429, 500, 503} {
 		f := fault.Status(code)
@@ -110,17 +101,10 @@ func ExampleResponse() {
 	// overloaded 7s
 }
 
-func ExampleRetryAfter() {
+func ExampleParseRetryAfter() {
 	h := http.Header{}
 	h.Set("Retry-After", "Sun, 06 Nov 1994 08:49:37 GMT")
-	fmt.Println(fault.RetryAfter(h, time.Date(1994, 11, 6, 8, 49, 0, 0, time.UTC)))
+	fmt.Println(fault.ParseRetryAfter(h, time.Date(1994, 11, 6, 8, 49, 0, 0, time.UTC)))
 	// Output:
 	// 37s true
-}
-
-func ExampleMark() {
-	err := fault.Mark(errors.New("card declined"), fault.Permanent, 0)
-	fmt.Println(fault.Of(fmt.Errorf("order 12: %w", err)).Kind)
-	// Output:
-	// permanent
 }

@@ -17,8 +17,8 @@ import (
 type Kind uint8
 
 const (
-	None        Kind = iota // not a failure: an answer, such as "no rows"
-	Unknown                 // nobody recognised the error
+	Unknown     Kind = iota // the error was not recognised
+	None                    // not a failure: an answer, such as "no rows"
 	Transient               // passes by itself: a reset, a timeout, a deadlock
 	RateLimited             // the caller is asked to slow down
 	Overloaded              // the server has no room for anybody
@@ -27,7 +27,7 @@ const (
 )
 
 var kindNames = [...]string{
-	None: "none", Unknown: "unknown", Transient: "transient", RateLimited: "rate_limited",
+	Unknown: "unknown", None: "none", Transient: "transient", RateLimited: "rate_limited",
 	Overloaded: "overloaded", Permanent: "permanent", Canceled: "canceled",
 }
 
@@ -81,7 +81,7 @@ func nameOf(names []string, i int) string {
 	return "invalid"
 }
 
-// Fault is one failure, understood. The zero Fault is no failure at all.
+// Fault is one failure, classified. The zero Fault is a failure of [Unknown] kind.
 type Fault struct {
 	Kind   Kind
 	Sent   Sent
@@ -92,7 +92,7 @@ type Fault struct {
 }
 
 // Classifier turns an error into a Fault. A classifier that does not know the error returns Kind
-// [Unknown]: the zero Kind is [None], which says that the error is an answer and no failure.
+// [Unknown], the zero Kind.
 type Classifier func(error) Fault
 
 // First asks the classifiers in turn and returns the first Fault whose Kind is not [Unknown], or
@@ -111,29 +111,9 @@ func First(classifiers ...Classifier) Classifier {
 	}
 }
 
-// Described is implemented by errors that know their own fault. [Of] believes the outermost one
+// Describer is implemented by errors that know their own fault. [Of] believes the outermost one
 // in an error's tree before it looks any further.
-type Described interface {
+type Describer interface {
 	error
 	DescribeFault() Fault
-}
-
-// Pass is what a gate gives out on entry and gets back on leaving: the gate's own, opaque to
-// everybody else (a generation, a start time).
-type Pass struct{ A, B uint64 }
-
-// Result says how an attempt ended, as a gate needs to know it.
-type Result uint8
-
-const (
-	Failed  Result = iota // with an error; a panic, too, which leaves a zero Outcome
-	OK                    // without an error
-	Skipped               // it never began: a later gate refused
-)
-
-// Outcome tells a gate how the attempt that it let through has ended. Fault is set when Result is
-// [Failed]; a zero Fault beside Failed is a panic, and counts as a failure.
-type Outcome struct {
-	Result Result // how the attempt ended
-	Fault  Fault  // what its failure meant
 }

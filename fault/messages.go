@@ -6,7 +6,7 @@ import (
 )
 
 var (
-	cut      = finding{rank: fact, kind: Transient, flags: connection | systemIO}
+	cut      = finding{rank: fact, kind: Transient, flags: connection}
 	unsent   = finding{rank: fact, kind: Transient, sent: NotSent, flags: connection}
 	calm     = finding{rank: fact, kind: Overloaded}
 	garbled  = finding{rank: fact, kind: Transient}
@@ -24,7 +24,7 @@ var phrases = compiled([]meaning{
 	{"unexpected EOF", cut},
 	{"use of closed network connection", cut},
 	{"io: read/write on closed pipe", cut},
-	{"short write", finding{rank: hint, kind: Unknown, flags: systemIO}},
+	{"short write", finding{rank: hint, kind: Unknown}},
 	{"file does not exist", hopeless},
 	{"permission denied", hopeless},
 	{"executable file not found in *", hopeless},

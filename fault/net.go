@@ -27,10 +27,10 @@ func readNet(t reflect.Type) reader {
 
 func readOp(op field) reader {
 	return func(err error) finding {
-		f := finding{rank: weak, kind: Transient, flags: systemIO, detail: op.text(err)}
+		f := finding{rank: weak, kind: Transient, detail: op.text(err)}
 		switch f.detail {
 		case "dial", "proxyconnect", "socks connect":
-			f.reach, f.flags = neverSent, systemIO|connection
+			f.reach, f.flags = neverSent, connection
 		case "read", "write":
 			f.reach = underWay
 		case "remote error", "local error": // a TLS alert: in a handshake, as good as always
@@ -50,9 +50,9 @@ func readDNS(t reflect.Type) reader {
 		f.detail = "dns: " + text.text(err)
 		switch {
 		case slow.of(err).Bool():
-			f.rank, f.kind, f.flags = fact, Transient, timeout|connection|systemIO
+			f.rank, f.kind, f.flags = fact, Transient, timeout|connection
 		case passing.of(err).Bool():
-			f.rank, f.kind, f.flags = fact, Transient, connection|systemIO
+			f.rank, f.kind, f.flags = fact, Transient, connection
 		case notFound.of(err).Bool():
 			f.rank, f.kind, f.detail = fact, Permanent, "no such host"
 		}
@@ -74,7 +74,7 @@ func readFile(t reflect.Type) reader {
 	if !is[*fs.PathError](t) && !is[*os.LinkError](t) && !is[*os.SyscallError](t) {
 		return nil
 	}
-	return func(error) finding { return finding{flags: systemIO} }
+	return func(error) finding { return finding{} }
 }
 
 // readTimeout asks an error whether it is a timeout. Temporary is never asked: a context's

@@ -9,7 +9,7 @@ import (
 )
 
 // Of reads what an error means from the error alone, without importing what made it: the outermost
-// [Described] error in its tree decides, a mark among them; else errors of the standard library,
+// [Describer] error in its tree decides, a mark among them; else errors of the standard library,
 // system error numbers, HTTP statuses and the SDK errors that carry them, gRPC codes, SQL states
 // and the codes of database drivers are known by type, method and field, through any wrapping.
 //
@@ -17,10 +17,10 @@ import (
 // [Canceled] and [context.DeadlineExceeded] is [Transient], since an attempt's own timeout and an
 // HTTP client's look the same; whether the caller gave up, only the caller's context can tell.
 // A bare io.EOF is Transient: as the outcome of a call it is a connection that the peer closed.
-// Of a nil error is the zero Fault. Of never panics, whatever the error's methods do.
+// A nil error is [None]. Of never panics, whatever the error's methods do.
 func Of(err error) Fault {
 	if err == nil {
-		return Fault{}
+		return Fault{Kind: None}
 	}
 	if ordinary(err) {
 		return Fault{Kind: Unknown, Err: err}
@@ -55,7 +55,7 @@ var (
 )
 
 // ask lets d describe itself as the fault of err.
-func ask(d Described, err error) (f Fault) {
+func ask(d Describer, err error) (f Fault) {
 	defer func() {
 		if recover() != nil {
 			f = Fault{Kind: Unknown}
@@ -91,7 +91,6 @@ type flags uint8
 const (
 	timeout    flags = 1 << iota // something took too long
 	connection                   // no connection could be made, or it broke
-	systemIO                     // the operating system, or input and output, failed
 	final                        // a layer below has retried already
 	retry                        // the error says that it may be retried
 	noRetry                      // the error says that it must not be retried
@@ -113,9 +112,9 @@ type finding struct {
 const maxNodes = 1000
 
 const (
-	everything = iota // read findings, end at the first Described error
-	facts             // read findings, see through Described errors
-	marks             // look for the first Described error alone
+	everything = iota // read findings, end at the first Describer error
+	facts             // read findings, see through Describer errors
+	marks             // look for the first Describer error alone
 )
 
 // walk is one look over an error's tree, depth first, and what it has gathered so far. Readers
@@ -123,7 +122,7 @@ const (
 type walk struct {
 	left      int
 	seek      int
-	described Described // outermost, of everything and marks
+	described Describer // outermost, of everything and marks
 	best      finding
 	flags     flags
 	after     time.Duration
@@ -141,7 +140,7 @@ func (w *walk) chain(err error, at reach) {
 			break
 		}
 		if s.described && w.seek != facts {
-			w.described, _ = err.(Described)
+			w.described, _ = err.(Describer)
 			return
 		}
 		if w.seek != marks {

@@ -15,6 +15,8 @@ import (
 	"testing"
 
 	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/internal/mark"
+	"github.com/rebound-go/rebound/internal/retryclass"
 )
 
 // row is one error and what is to be read from it. Every row is also tried wrapped.
@@ -55,8 +57,8 @@ func get(err error) error   { return &url.Error{Op: "Get", URL: "https://example
 func sys(call string, e syscall.Errno) error { return os.NewSyscallError(call, e) }
 
 func TestOfNil(t *testing.T) {
-	if f := fault.Of(nil); f != (fault.Fault{}) {
-		t.Errorf("Of(nil) = %+v, want the zero Fault", f)
+	if f := fault.Of(nil); f != (fault.Fault{Kind: fault.None}) {
+		t.Errorf("Of(nil) = %+v, want none", f)
 	}
 }
 
@@ -182,9 +184,9 @@ func TestOfNeverPanics(t *testing.T) {
 			t.Errorf("Of(%T) = %v with error %v, want a failure with the error given",
 				err, f.Kind, f.Err)
 		}
-		fault.Marked(err)
-		fault.Settle(f, err)
-		_, _, _ = fault.IsTimeout(err), fault.IsConnection(err), fault.IsIO(err)
+		mark.On(err)
+		mark.Settle(f, err)
+		_, _, _ = fault.IsTimeout(err), fault.IsConnection(err), retryclass.IO(fault.Fault{Err: err})
 	}
 }
 
@@ -200,10 +202,20 @@ func TestOfReadsAroundDamage(t *testing.T) {
 		errors.Join(&broken{}, syscall.ECONNRESET),
 		multi{nil, (*broken)(nil), fmt.Errorf("x: %w", syscall.ECONNRESET)},
 		timeoutOf{&broken{}},
-		fault.Mark(&broken{}, fault.Transient, 0),
+		mark.New(&broken{}, fault.Transient, 0),
 	} {
 		if f := fault.Of(err); f.Kind != fault.Transient {
 			t.Errorf("Of(%T) = %v, want transient", err, f.Kind)
 		}
 	}
 }
+
+// given is an error that describes itself.
+type given struct {
+	f   fault.Fault
+	err error
+}
+
+func (g given) Error() string              { return "given" }
+func (g given) Unwrap() error              { return g.err }
+func (g given) DescribeFault() fault.Fault { return g.f }

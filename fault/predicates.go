@@ -11,11 +11,6 @@ func IsTimeout(err error) bool { return inspect(err).flags&timeout != 0 }
 // name that does not exist, and a certificate that fails, are no such thing.
 func IsConnection(err error) bool { return passing(err, connection) }
 
-// IsIO reports whether err is a failure of input or output that may pass: one of the operating
-// system, of a file, a network or a pipe, but none that [Of] knows to be Permanent, such as a file
-// that does not exist or that may not be read.
-func IsIO(err error) bool { return passing(err, systemIO) }
-
 // passing reports whether err's tree shows one of the flags and does not come down to something
 // else: a dial that fails because a name does not exist, or because it was called off.
 func passing(err error, want flags) bool {

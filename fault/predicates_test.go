@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/internal/mark"
+	"github.com/rebound-go/rebound/internal/retryclass"
 )
 
 func TestPredicates(t *testing.T) {
@@ -55,8 +57,8 @@ func TestPredicates(t *testing.T) {
 		{"forbidden file", &os.PathError{Op: "open", Err: syscall.EACCES}, set{}},
 	} {
 		for _, err := range []error{tc.err, fmt.Errorf("a: %w", tc.err),
-			fault.Mark(tc.err, fault.Permanent, 0), errors.Join(errors.New("x"), tc.err)} {
-			got := set{fault.IsTimeout(err), fault.IsConnection(err), fault.IsIO(err)}
+			mark.New(tc.err, fault.Permanent, 0), errors.Join(errors.New("x"), tc.err)} {
+			got := set{fault.IsTimeout(err), fault.IsConnection(err), retryclass.IO(fault.Fault{Err: err})}
 			if got != tc.want {
 				t.Errorf("%s: timeout, connection, io of %T = %v, want %v",
 					tc.name, err, got, tc.want)

@@ -45,7 +45,7 @@ func shapeOf(t reflect.Type) *shape {
 
 func newShape(t reflect.Type) *shape {
 	s := &shape{
-		described: t.Implements(reflect.TypeFor[Described]()),
+		described: t.Implements(reflect.TypeFor[Describer]()),
 		pointer:   t.Kind() == reflect.Pointer,
 	}
 	switch {

@@ -9,13 +9,13 @@ import (
 // longestWait, 146 years, is what a longer wait is cut to: a quarter more still fits a Duration.
 const longestWait = time.Duration(1 << 62)
 
-// RetryAfter reads the wait that a response asks for: the milliseconds of Retry-After-Ms, else the
+// ParseRetryAfter reads the wait that a response asks for: the milliseconds of Retry-After-Ms, else the
 // seconds or the date of Retry-After, else the milliseconds of X-Amz-Retry-After. Seconds and
 // milliseconds may have a fraction; a date may have any of the three forms of RFC 9110, section
 // 5.6.7, is compared to the response's own Date if there is one, lest the two clocks differ, and
 // is a wait of 0 when it is past. A value that is malformed or negative counts as absent. ok says
 // whether there is a wait, which may be 0. The header is an http.Header.
-func RetryAfter(header map[string][]string, now time.Time) (wait time.Duration, ok bool) {
+func ParseRetryAfter(header map[string][]string, now time.Time) (wait time.Duration, ok bool) {
 	return retryAfter(valuesOf(header), now)
 }
 

@@ -52,7 +52,7 @@ func TestRetryAfter(t *testing.T) {
 		{"Wed, 01 Jan 9999 00:00:00 GMT", longest, true},
 	} {
 		h := map[string][]string{"Retry-After": {tc.value}}
-		if got, ok := fault.RetryAfter(h, served); got != tc.want || ok != tc.ok {
+		if got, ok := fault.ParseRetryAfter(h, served); got != tc.want || ok != tc.ok {
 			t.Errorf("Retry-After %q = %v, %v, want %v, %v", tc.value, got, ok, tc.want, tc.ok)
 		}
 	}
@@ -71,7 +71,7 @@ func TestTwoDigitYear(t *testing.T) {
 		now := time.Date(tc.now, 1, 1, 0, 0, 0, 0, time.UTC)
 		h := map[string][]string{"Retry-After": {"Friday, 02-Jan-" + tc.yy + " 00:00:00 GMT"}}
 		want := max(time.Date(tc.year, 1, 2, 0, 0, 0, 0, time.UTC).Sub(now), 0)
-		if got, ok := fault.RetryAfter(h, now); got != want || !ok {
+		if got, ok := fault.ParseRetryAfter(h, now); got != want || !ok {
 			t.Errorf("in %d, year %q: %v, %v, want %v: the year %d",
 				tc.now, tc.yy, got, ok, want, tc.year)
 		}
@@ -102,7 +102,7 @@ func TestRetryAfterHeaders(t *testing.T) {
 			"Date": {"x"}}, 37 * time.Second, true},
 		{"the first of two", header{"Retry-After": {"1", "2"}}, time.Second, true},
 	} {
-		if got, ok := fault.RetryAfter(tc.h, served); got != tc.want || ok != tc.ok {
+		if got, ok := fault.ParseRetryAfter(tc.h, served); got != tc.want || ok != tc.ok {
 			t.Errorf("%s: %v, %v, want %v, %v", tc.name, got, ok, tc.want, tc.ok)
 		}
 	}
@@ -140,7 +140,7 @@ func TestRetryAfterVectors(t *testing.T) {
 		}
 		tried++
 		h := respond(0, given.Header, *given.Value).Header
-		got, ok := fault.RetryAfter(h, given.Now)
+		got, ok := fault.ParseRetryAfter(h, given.Now)
 		switch {
 		case expect.Fallback != "":
 			if ok && got > 0 && got <= time.Duration(given.Honoured)*time.Second {
@@ -168,7 +168,7 @@ func FuzzRetryAfter(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string, now int64) {
 		for _, name := range []string{"Retry-After", "Retry-After-Ms", "X-Amz-Retry-After"} {
-			got, ok := fault.RetryAfter(map[string][]string{name: {s}}, time.Unix(now, 0))
+			got, ok := fault.ParseRetryAfter(map[string][]string{name: {s}}, time.Unix(now, 0))
 			if got < 0 || !ok && got != 0 || got > math.MaxInt64/5*4 {
 				t.Errorf("%s %q = %v, %v, want a wait that has room for jitter", name, s, got, ok)
 			}

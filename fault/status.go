@@ -7,11 +7,11 @@ import (
 
 // Status is the meaning of an HTTP status code by itself, as RFC 9110 and the servers in use have
 // it. A bare 503 leaves open whether the call was carried out: a proxy may answer so after the
-// origin acted. Codes from 100 to 399 are no failure and give the zero Fault. [Response] takes the
+// origin acted. Codes from 100 to 399 are no failure: their Kind is [None]. [Response] takes the
 // headers into account as well.
 func Status(code int) Fault {
 	if code >= 100 && code < 400 {
-		return Fault{}
+		return Fault{Kind: None}
 	}
 	kind, sent := status(code)
 	return Fault{Kind: kind, Sent: sent, Detail: "status " + strconv.Itoa(code)}
@@ -42,7 +42,7 @@ func status(code int) (Kind, Sent) {
 }
 
 // Response is the meaning of an HTTP response: its status, overruled by the header X-Should-Retry
-// or Stripe-Should-Retry, with the wait of [RetryAfter]. A Retry-After makes a 413 Transient, as
+// or Stripe-Should-Retry, with the wait of [ParseRetryAfter]. A Retry-After makes a 413 Transient, as
 // RFC 9110 has it, and a 403 RateLimited, as GitHub's secondary limits have it. The header is an
 // http.Header; now is what a date in it is compared to.
 func Response(code int, header map[string][]string, now time.Time) Fault {
@@ -51,7 +51,7 @@ func Response(code int, header map[string][]string, now time.Time) Fault {
 
 func response(code int, header values, now time.Time) Fault {
 	f := Status(code)
-	if f == (Fault{}) {
+	if f.Kind == None {
 		return f
 	}
 	if after, ok := retryAfter(header, now); ok {

@@ -55,8 +55,8 @@ func TestStatus(t *testing.T) {
 		}
 	}
 	for code := 100; code < 400; code++ {
-		if got := fault.Status(code); got != (fault.Fault{}) {
-			t.Errorf("Status(%d) = %+v, want the zero Fault", code, got)
+		if got := fault.Status(code); got != (fault.Fault{Kind: fault.None}) {
+			t.Errorf("Status(%d) = %+v, want none", code, got)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/internal/mark"
 	"github.com/rebound-go/rebound/reboundhttp"
 )
 
@@ -21,7 +22,7 @@ import (
 // request was repeated. Marks outrank all this.
 func Classify(err error) fault.Fault {
 	f := fault.Of(err)
-	if f.Kind == fault.Canceled || fault.Marked(err) {
+	if f.Kind == fault.Canceled || mark.On(err) {
 		return f
 	}
 	e, found := look(err)

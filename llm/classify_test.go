@@ -260,8 +260,8 @@ func TestClassifyOutranked(t *testing.T) {
 	if f := llm.Classify(rebound.Transient(quota)); f.Kind != transient {
 		t.Errorf("marked: got %v, want transient", f.Kind)
 	}
-	if f := llm.Classify(nil); f != (fault.Fault{}) {
-		t.Errorf("nil: got %+v, want nothing", f)
+	if f := llm.Classify(nil); f != (fault.Fault{Kind: fault.None}) {
+		t.Errorf("nil: got %+v, want none", f)
 	}
 	if f := llm.Classify(errors.New("x")); f.Kind != fault.Unknown {
 		t.Errorf("unknown: got %v", f.Kind)

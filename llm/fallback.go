@@ -1,14 +1,15 @@
 package llm
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
 	"time"
 
 	"github.com/rebound-go/rebound"
-	"github.com/rebound-go/rebound/budget"
 	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/internal/errtree"
 	"github.com/rebound-go/rebound/reboundhttp"
 )
 
@@ -32,19 +33,20 @@ func Fallback[M, T any](
 ) (v T, err error) {
 	c := newChain(ctx, p, len(models))
 	if len(models) == 0 {
-		return v, c.stop(rebound.Invalid, errNoModels)
+		return v, c.loop.Stop(rebound.Invalid, errNoModels)
 	}
 	for {
-		v, err = rebound.Do(ctx, c.attempt(), func(ctx context.Context) (T, error) {
-			c.attempts++
+		_, err := rebound.Try(&c.loop, func(ctx context.Context) (T, error) {
 			c.models[c.at].tried = true
-			return fn(reboundhttp.WithPolicy(ctx, c.below), models[c.at])
+			var err error
+			v, err = fn(reboundhttp.WithPolicy(ctx, c.below), models[c.at])
+			return v, err
 		})
 		if err == nil {
-			c.succeeded()
+			c.loop.Succeed()
 			return v, nil
 		}
-		if stop := c.failed(err.(*rebound.Error)); stop != nil {
+		if stop := c.failed(err); stop != nil {
 			return v, stop
 		}
 	}
@@ -52,19 +54,14 @@ func Fallback[M, T any](
 
 var errNoModels = errors.New("llm: Fallback was given no models")
 
-// chain is the account of one call of Fallback.
+// chain is one call of Fallback.
 type chain struct {
-	ctx      context.Context
-	p        *rebound.Policy
-	once     *rebound.Policy // makes one attempt of p's, gates and breaker included
-	below    *rebound.Policy // for the transports below
-	start    time.Time
-	models   []model
-	at       int           // the model that is asked
-	attempts int           // made
-	prev     time.Duration // the wait before this attempt
-	fault    fault.Fault   // of the last failure
-	last     error         // its error
+	loop   rebound.Loop
+	p      *rebound.Policy // of the loop
+	below  *rebound.Policy // for the transports below
+	models []model
+	at     int         // the model that is asked
+	fault  fault.Fault // of the last failure
 }
 
 // model is what a call knows of one model.
@@ -78,55 +75,37 @@ func newChain(ctx context.Context, p *rebound.Policy, models int) *chain {
 	if p == nil {
 		p = shared
 	}
-	c := &chain{ctx: ctx, p: p, start: time.Now(), models: make([]model, models)}
-	c.once = p.Clone()
-	c.once.Attempts, c.once.MaxElapsed, c.once.Observe = 1, 0, nil
-	c.once.Budget = budget.Unlimited
-	if c.once.Classify == nil {
-		c.once.Classify = Classify
+	if p.Classify == nil {
+		own := p.RetryBudget()
+		p = p.Clone()
+		p.Classify = Classify
+		p.Budget = cmp.Or(p.Budget, own)
 	}
-	c.below = &rebound.Policy{Name: p.Name, Attempts: 1, Classify: c.once.Classify}
-	return c
+	return &chain{
+		loop:   rebound.Begin(ctx, p),
+		p:      p,
+		below:  &rebound.Policy{Name: p.Name, Attempts: 1, Classify: p.Classify},
+		models: make([]model, models),
+	}
 }
 
-// attempt is the policy of the next attempt, whose time is cut to what is left.
-func (c *chain) attempt() *rebound.Policy {
-	if c.p.AttemptTimeout > 0 && c.p.MaxElapsed > 0 {
-		c.once.AttemptTimeout = max(1, min(c.p.AttemptTimeout, c.p.MaxElapsed-c.elapsed()))
-	}
-	return c.once
-}
-
-func (c *chain) elapsed() time.Duration { return time.Since(c.start) }
-
-// failed decides what follows an attempt. It returns nil when another is due, after having waited
-// for it, or else the error to stop with.
-func (c *chain) failed(e *rebound.Error) error {
-	switch e.Reason {
+// failed decides what follows an attempt. It returns nil when another is due, after the delay, or
+// else the error to stop with.
+func (c *chain) failed(err error) error {
+	d := c.loop.Decide(err)
+	switch d.Reason {
 	case rebound.Canceled, rebound.Rejected, rebound.Invalid:
-		return c.ended(e)
+		return c.loop.Stop(d.Reason, nil)
 	}
-	c.fault, c.last = e.Fault, e.Err
-	if invalid := c.p.Validate(); invalid != nil && c.attempts == 1 {
-		return c.stop(rebound.Invalid, invalid)
+	if broken, ok := errtree.As[*StreamError](err); ok && broken.Output {
+		return c.loop.Stop(rebound.NotRetryable, nil)
 	}
-	if broken := (*StreamError)(nil); errors.As(e.Err, &broken) && broken.Output {
-		return c.stop(rebound.NotRetryable, nil)
-	}
-	d := c.p.Decide(c.state(), c.fault)
+	c.fault = c.loop.Fault()
 	c.note(d)
 	if reason := c.over(d); reason != "" {
-		return c.stop(reason, nil)
+		return c.loop.Stop(reason, nil)
 	}
 	return c.move()
-}
-
-func (c *chain) state() rebound.State {
-	s := rebound.State{Attempt: c.attempts, Prev: c.prev, Elapsed: c.elapsed(), U: random()}
-	if deadline, ok := c.ctx.Deadline(); ok {
-		s.Left = max(time.Until(deadline), 1)
-	}
-	return s
 }
 
 // note keeps what the failure says of the model. A policy's own limit says nothing of it.
@@ -139,25 +118,18 @@ func (c *chain) note(d rebound.Decision) {
 
 // over returns why there is no further attempt whatever the model, or "".
 func (c *chain) over(d rebound.Decision) rebound.Reason {
+	attempts, limit := c.loop.State().Attempt, c.p.MaxAttempts()
 	switch {
-	case d.Reason == rebound.Canceled || d.Reason == rebound.Exhausted:
+	case d.Reason == rebound.Exhausted:
 		return d.Reason
 	case c.p.NonIdempotent && c.fault.Sent == fault.MaybeDone:
 		return rebound.NotIdempotent
-	case c.p.Attempts != rebound.Unlimited && c.attempts >= c.limit() && c.next() >= 0:
+	case limit != rebound.Unlimited && attempts >= limit && c.next() >= 0:
 		return rebound.Exhausted
 	case c.next() < 0:
 		return d.Reason
 	}
 	return ""
-}
-
-func (c *chain) limit() int {
-	const byDefault = 3 // of rebound.Policy
-	if c.p.Attempts == 0 {
-		return byDefault
-	}
-	return c.p.Attempts
 }
 
 // next is the model that is asked next: the first of the others that is ready, else whichever will
@@ -184,27 +156,24 @@ func passing(k fault.Kind) bool { return k == fault.Transient || k == fault.Unkn
 // move goes to the next model, if time and budget allow, and waits until it is ready. Where the
 // budget does not allow another try of one, there may be one that was never tried.
 func (c *chain) move() error {
-	next, s := c.next(), c.state()
-	wait := max(0, time.Until(c.models[next].ready))
-	switch {
-	case c.p.MaxElapsed > 0 && wait >= c.p.MaxElapsed-s.Elapsed:
-		return c.stop(rebound.PastElapsed, nil)
-	case s.Left != 0 && wait >= s.Left:
-		return c.stop(rebound.PastDeadline, nil)
-	}
-	if c.models[next].tried {
-		if refusal := c.p.TakeRetry(c.fault); refusal != nil {
-			if next, wait = c.untried(), 0; next < 0 {
-				return c.stop(rebound.OutOfBudget, refusal)
-			}
+	next := c.next()
+	if c.models[next].tried && c.broke() {
+		if fresh := c.untried(); fresh >= 0 {
+			next = fresh
 		}
 	}
-	c.event(rebound.Event{Kind: rebound.Retrying, Fault: c.fault, Err: c.last, Delay: wait})
-	if wait > 0 {
-		pause(c.ctx, wait) // the next attempt sees whether ctx ended
+	c.at = next
+	wait := max(0, time.Until(c.models[next].ready))
+	if c.models[next].tried {
+		return c.loop.Retry(wait)
 	}
-	c.at, c.prev = next, wait
-	return nil
+	return c.loop.Redirect(wait)
+}
+
+// broke reports whether the budget has no token for a retry that costs one.
+func (c *chain) broke() bool {
+	b := c.p.RetryBudget()
+	return b != nil && b.Level() < 1 && c.fault.Kind != fault.RateLimited
 }
 
 // untried is the first model that was never tried, -1 if there is none.

@@ -11,6 +11,7 @@ import (
 	"github.com/rebound-go/rebound/breaker"
 	"github.com/rebound-go/rebound/budget"
 	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/internal/retryclass"
 )
 
 // Build returns a fresh policy of that name as p describes it, or an error that names the field
@@ -122,9 +123,10 @@ func (b *Breaker) build(policy string) *breaker.Breaker {
 	}
 }
 
-// tests are what the classes of failures mean that are not kinds.
-var tests = map[Match]func(error) bool{
-	"timeout": fault.IsTimeout, "connection": fault.IsConnection, "io": fault.IsIO,
+// tests are the classes of failures that are not kinds.
+var tests = map[Match]func(fault.Fault) bool{
+	"timeout": retryclass.Timeout, "connection": retryclass.Connection,
+	"server": retryclass.Server, "io": retryclass.IO,
 }
 
 // matcher returns a predicate that accepts what fits any of the classes, nil for none.
@@ -138,17 +140,15 @@ func matcher(field string, classes []Match) (func(fault.Fault) bool, error) {
 	if len(classes) == 0 {
 		return nil, nil
 	}
-	classes = slices.Clone(classes)
-	return func(f fault.Fault) bool {
-		switch f.Kind {
-		case fault.None, fault.Permanent, fault.Canceled:
-			return false
+	var in []func(fault.Fault) bool
+	for _, m := range classes {
+		test := tests[m]
+		if test == nil {
+			var k fault.Kind
+			_ = k.UnmarshalText([]byte(m)) // one of matches
+			test = retryclass.Kind(k)
 		}
-		return slices.ContainsFunc(classes, func(m Match) bool {
-			if test := tests[m]; test != nil {
-				return test(f.Err)
-			}
-			return f.Kind.String() == string(m)
-		})
-	}, nil
+		in = append(in, test)
+	}
+	return retryclass.Any(in...), nil
 }

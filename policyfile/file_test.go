@@ -35,45 +35,45 @@ func TestFields(t *testing.T) {
 	ms := time.Millisecond
 	for _, row := range []struct {
 		fields string
-		want   rebound.Policy
+		want   *rebound.Policy
 	}{
-		{``, rebound.Policy{}},
-		{`"attempts": 7`, rebound.Policy{Attempts: 7}},
-		{`"attempts": "unlimited"`, rebound.Policy{Attempts: rebound.Unlimited}},
+		{``, &rebound.Policy{}},
+		{`"attempts": 7`, &rebound.Policy{Attempts: 7}},
+		{`"attempts": "unlimited"`, &rebound.Policy{Attempts: rebound.Unlimited}},
 		{`"max_elapsed": "1m30s", "attempt_timeout": "10s", "max_retry_after": "5m"`,
-			rebound.Policy{MaxElapsed: 90 * time.Second, AttemptTimeout: 10 * time.Second,
+			&rebound.Policy{MaxElapsed: 90 * time.Second, AttemptTimeout: 10 * time.Second,
 				MaxRetryAfter: 5 * time.Minute}},
-		{`"non_idempotent": true`, rebound.Policy{NonIdempotent: true}},
-		{`"budget": {"unlimited": true}`, rebound.Policy{Budget: budget.Unlimited}},
+		{`"non_idempotent": true`, &rebound.Policy{NonIdempotent: true}},
+		{`"budget": {"unlimited": true}`, &rebound.Policy{Budget: budget.Unlimited}},
 		{`"budget": {"capacity": 20, "deposit": 0.2, "refill": 1}`,
-			rebound.Policy{Budget: &budget.Budget{Capacity: 20, Deposit: 0.2, Refill: 1}}},
-		{`"breaker": {}`, rebound.Policy{Breaker: &breaker.Breaker{Name: "ocr"}}},
+			&rebound.Policy{Budget: &budget.Budget{Capacity: 20, Deposit: 0.2, Refill: 1}}},
+		{`"breaker": {}`, &rebound.Policy{Breaker: &breaker.Breaker{Name: "ocr"}}},
 		{`"breaker": {"name": "b", "rate": 0.5, "min_calls": 20, "window": "1m", "slow_after": "1s",
 			"slow_rate": 0.8, "cooldown": "30s", "cooldown_jitter": 0.1, "probes": 2, "failures": 3}`,
-			rebound.Policy{Breaker: &breaker.Breaker{Name: "b", Failures: 3, Rate: 0.5, MinCalls: 20,
+			&rebound.Policy{Breaker: &breaker.Breaker{Name: "b", Failures: 3, Rate: 0.5, MinCalls: 20,
 				Window: time.Minute, SlowAfter: time.Second, SlowRate: 0.8,
 				Cooldown: 30 * time.Second, CooldownJitter: 0.1, Probes: 2}}},
 		{`"backoff": {"kind": "constant", "base": "200ms"}`,
-			rebound.Policy{Backoff: backoff.Constant(200 * ms)}},
+			&rebound.Policy{Backoff: backoff.Constant(200 * ms)}},
 		{`"backoff": {"kind": "linear", "base": "200ms", "step": "50ms", "max": "1s", "jitter": "none"}`,
-			rebound.Policy{Backoff: backoff.Linear{Base: 200 * ms, Step: 50 * ms, Max: time.Second,
+			&rebound.Policy{Backoff: backoff.Linear{Base: 200 * ms, Step: 50 * ms, Max: time.Second,
 				Jitter: backoff.None}}},
 		{`"backoff": {"base": "200ms", "factor": 3, "max": "1s", "jitter": "proportional:0.25"}`,
-			rebound.Policy{Backoff: backoff.Exponential{Base: 200 * ms, Factor: 3, Max: time.Second,
+			&rebound.Policy{Backoff: backoff.Exponential{Base: 200 * ms, Factor: 3, Max: time.Second,
 				Jitter: backoff.Proportional(0.25)}}},
 		{`"backoff": {"kind": "fibonacci", "jitter": "equal"}`,
-			rebound.Policy{Backoff: backoff.Fibonacci{Jitter: backoff.Equal}}},
+			&rebound.Policy{Backoff: backoff.Fibonacci{Jitter: backoff.Equal}}},
 		{`"backoff": {"kind": "decorrelated", "base": "1s", "low": 1.3, "high": 2}`,
-			rebound.Policy{Backoff: backoff.Decorrelated{Base: time.Second, Low: 1.3, High: 2}}},
-		{`"throttled": {"jitter": "0.5..1.5"}`, rebound.Policy{
+			&rebound.Policy{Backoff: backoff.Decorrelated{Base: time.Second, Low: 1.3, High: 2}}},
+		{`"throttled": {"jitter": "0.5..1.5"}`, &rebound.Policy{
 			Throttled: backoff.Exponential{Jitter: backoff.Jitter{Low: 0.5, High: 1.5}}}},
-		{`"throttled": {"jitter": "full"}`, rebound.Policy{
+		{`"throttled": {"jitter": "full"}`, &rebound.Policy{
 			Throttled: backoff.Exponential{Jitter: backoff.Full}}},
 	} {
 		got, err := parse(row.fields)
 		row.want.Name = "ocr"
-		if err != nil || !reflect.DeepEqual(got, &row.want) {
-			t.Errorf("%s: got %+v, %v, want %+v", row.fields, got, err, &row.want)
+		if err != nil || !reflect.DeepEqual(got, row.want) {
+			t.Errorf("%s: got %+v, %v, want %+v", row.fields, got, err, row.want)
 		}
 	}
 }

@@ -108,13 +108,12 @@ var kinds = []string{"constant", "linear", "exponential", "fibonacci", "decorrel
 // UnmarshalText refuses other names.
 func (k *Kind) UnmarshalText(text []byte) error { return word(k, text, "kind of backoff", kinds) }
 
-// Match is a class of failures: "timeout", "connection" and "io", as fault.IsTimeout,
-// fault.IsConnection and fault.IsIO tell them, or a kind: "unknown", "transient", "rate_limited" or
-// "overloaded". A permanent failure, an answer and the caller's cancellation fit none of them.
+// Match is a class of failures: "timeout", "connection", "server" (what a server says will pass) and
+// "io", as the presets have them, or a kind: "unknown", "transient", "rate_limited" or "overloaded". A permanent failure, an answer and the caller's cancellation fit none of them.
 type Match string
 
 var matches = []string{
-	"timeout", "connection", "io", "unknown", "transient", "rate_limited", "overloaded",
+	"timeout", "connection", "server", "io", "unknown", "transient", "rate_limited", "overloaded",
 }
 
 // UnmarshalText refuses other names.

@@ -21,32 +21,29 @@ import (
 
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/backoff"
-	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/internal/retryclass"
 )
 
-// Default is for calls that a person waits for: 3 attempts, 1s → 2s, after timeouts and connection
-// failures.
+// Default is for calls that a person waits for: 3 attempts, 1s → 2s, after timeouts, connection
+// failures and what a server says will pass: a status of 5xx, 408, 425 or 429, a deadlock.
 func Default() *rebound.Policy {
 	return &rebound.Policy{
 		Name:     "default",
 		Attempts: 3,
 		Backoff:  growing(time.Second, 2, time.Minute),
-		RetryIf: hopeful(func(err error) bool {
-			return fault.IsTimeout(err) || fault.IsConnection(err)
-		}),
+		RetryIf:  retryclass.Any(retryclass.Timeout, retryclass.Connection, retryclass.Server),
 	}
 }
 
 // Aggressive is for calls that should get through: 5 attempts, 500ms → 1s → 2s → 4s, after
-// timeouts, connection failures and other failures of the operating system's input and output.
+// the same failures and others of the operating system's input and output.
 func Aggressive() *rebound.Policy {
 	return &rebound.Policy{
 		Name:     "aggressive",
 		Attempts: 5,
 		Backoff:  growing(500*time.Millisecond, 2, time.Minute),
-		RetryIf: hopeful(func(err error) bool {
-			return fault.IsTimeout(err) || fault.IsConnection(err) || fault.IsIO(err)
-		}),
+		RetryIf: retryclass.Any(retryclass.Timeout, retryclass.Connection, retryclass.Server,
+			retryclass.IO),
 	}
 }
 
@@ -69,7 +66,7 @@ func Conservative() *rebound.Policy {
 		Name:     "conservative",
 		Attempts: 2,
 		Backoff:  growing(2*time.Second, 2, time.Minute),
-		RetryIf:  hopeful(fault.IsTimeout),
+		RetryIf:  retryclass.Any(retryclass.Timeout),
 	}
 }
 
@@ -77,17 +74,5 @@ func Conservative() *rebound.Policy {
 func growing(base time.Duration, factor float64, longest time.Duration) backoff.Backoff {
 	return backoff.Exponential{
 		Base: base, Factor: factor, Max: longest, Jitter: backoff.Additive(0.5),
-	}
-}
-
-// hopeful accepts the failures whose error is one that passes, unless whoever classified it knows
-// better.
-func hopeful(passes func(error) bool) func(fault.Fault) bool {
-	return func(f fault.Fault) bool {
-		switch f.Kind {
-		case fault.None, fault.Permanent, fault.Canceled:
-			return false
-		}
-		return passes(f.Err)
 	}
 }

@@ -15,7 +15,7 @@ const maxForm = 4 << 10
 var orders = map[string]func(Breaker){
 	"open":      Breaker.ForceOpen,
 	"closed":    Breaker.ForceClose,
-	"half-open": Breaker.HalfOpen,
+	"half-open": Breaker.ForceHalfOpen,
 	"reset":     Breaker.Reset,
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/rebound-go/rebound/backoff"
 	"github.com/rebound-go/rebound/breaker"
 	"github.com/rebound-go/rebound/budget"
+	"github.com/rebound-go/rebound/gate"
 	"github.com/rebound-go/rebound/rebounddebug"
 	"github.com/rebound-go/rebound/stats"
 )
@@ -235,7 +236,7 @@ func TestPolicies(t *testing.T) {
 }
 
 // gate is a breaker that stands among a policy's gates.
-type gate struct{ breaker.Breaker }
+type refusingGate struct{ breaker.Breaker }
 
 func TestBreakers(t *testing.T) {
 	var changes rebounddebug.Changes
@@ -245,7 +246,7 @@ func TestBreakers(t *testing.T) {
 	group.For("b").ForceOpen()
 	group.For("a").ForceClose()
 	p := &rebound.Policy{Name: "p", Breaker: mine,
-		Gates: []rebound.Gate{&gate{breaker.Breaker{Name: "gate"}}}}
+		Gates: []gate.Gate{&refusingGate{breaker.Breaker{Name: "gate"}}}}
 	h := rebounddebug.Handler(rebounddebug.Options{
 		Policies: []*rebound.Policy{p, {Name: "q", Breaker: nameless}, {Name: "r", Breaker: mine}},
 		Breakers: []rebounddebug.Breaker{twin, mine, nil}, Changes: &changes,

@@ -71,7 +71,7 @@ type Breaker interface {
 	// ForceOpen and those below are called only if the program has set a ControlToken.
 	ForceOpen()
 	ForceClose()
-	HalfOpen()
+	ForceHalfOpen()
 	Reset()
 }
 

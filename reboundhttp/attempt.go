@@ -25,7 +25,6 @@ type call struct {
 	rec    *record        // what CallOf will tell; nil while that is nothing
 	n      int            // attempts begun
 	resent int            // requests that net/http sent again by itself
-	begun  time.Time      // if the timeout of an attempt depends on it
 	ended  time.Time      // the last attempt
 	bad    *http.Response // the last attempt's, if it failed with one
 }
@@ -35,11 +34,11 @@ var errNothing = errors.New("reboundhttp: Base returned neither a response nor a
 // attempt is what the policy repeats.
 func (c *call) attempt(ctx context.Context) (*http.Response, error) {
 	if c.n++; c.n == 1 {
-		c.prepare(ctx)
+		c.prepare()
 	} else {
-		c.noteWait(ctx)
+		c.noteWait()
 	}
-	req, lim, err := c.request()
+	req, lim, err := c.request(ctx)
 	if err != nil {
 		return nil, err // and the response of the attempt before is the last there is
 	}
@@ -68,19 +67,16 @@ func (c *call) attempt(ctx context.Context) (*http.Response, error) {
 func good(status int) bool { return status >= 100 && status < 400 }
 
 // prepare makes the request that is sent, once for all attempts.
-func (c *call) prepare(ctx context.Context) {
+func (c *call) prepare() {
 	c.out = c.req
 	traced := c.t.traced()
-	if c.timeout > 0 && c.policy.MaxElapsed > 0 {
-		c.begun = time.Now()
-	}
 	switch {
 	case traced:
-		c.rec = &record{Context: ctx}
+		c.rec = &record{Context: c.req.Context()}
 		c.rec.req = *c.req.WithContext(c.rec.traced())
 		c.out = &c.rec.req
 	case c.once || c.mint:
-		c.out = c.req.WithContext(ctx)
+		c.out = c.req.WithContext(c.req.Context())
 	}
 	if c.mint {
 		c.out.Header = withKey(c.req.Header)
@@ -102,8 +98,9 @@ func withKey(h http.Header) http.Header {
 	return h
 }
 
-// request is what this attempt sends, and its limits, nil if it has none.
-func (c *call) request() (*http.Request, *limits, error) {
+// request is what this attempt sends, and its limits, nil if it has none. bound is the context that
+// MaxElapsed ends; unlike the request's it ends with the attempt, before the body is read.
+func (c *call) request(bound context.Context) (*http.Request, *limits, error) {
 	body, again := c.out.Body, c.n > 1 && hasBody(c.out)
 	if again {
 		var err error
@@ -111,7 +108,7 @@ func (c *call) request() (*http.Request, *limits, error) {
 			return nil, nil, rebound.Permanent(&bodyError{err})
 		}
 	}
-	lim, fresh := c.limits(), c.misdirected()
+	lim, fresh := c.limits(bound), c.misdirected()
 	if lim == nil && !again && !fresh {
 		return c.out, nil, nil
 	}
@@ -202,10 +199,7 @@ func (c *call) spent() bool { return c.body != nil && c.body.spent() }
 // policy would have in all, as it does when a server refuses HTTP/2 streams: that is a layer below
 // that retried.
 func (c *call) overdone(w wire) bool {
-	limit := c.policy.Attempts
-	if limit == 0 {
-		limit = 3
-	}
+	limit := c.policy.MaxAttempts()
 	return limit > 0 && w.sent > limit
 }
 

@@ -68,9 +68,9 @@ func recordOf(resp *http.Response) *record {
 }
 
 // noteWait notes how long the wait before this attempt was.
-func (c *call) noteWait(ctx context.Context) {
+func (c *call) noteWait() {
 	if c.rec == nil {
-		c.rec = &record{Context: ctx}
+		c.rec = &record{Context: c.req.Context()}
 	}
 	if c.rec.call.Waits == nil {
 		c.rec.call.Waits = c.rec.waits[:0]

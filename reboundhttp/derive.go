@@ -6,6 +6,7 @@ import (
 
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/internal/mark"
 )
 
 // plan is a policy as the Transport carries it out: a copy made for one host, without what the
@@ -102,7 +103,7 @@ func classify(own fault.Classifier) fault.Classifier {
 	}
 	return func(err error) fault.Fault {
 		if e, ok := err.(*attemptError); ok {
-			return e.over(fault.Settle(own(e.err), e.err))
+			return e.over(mark.Settle(own(e.err), e.err))
 		}
 		return own(err)
 	}
@@ -119,7 +120,7 @@ func unlessSpent(own func(fault.Fault) bool) func(fault.Fault) bool {
 			}
 			err = e.err
 		}
-		if own != nil && !fault.Marked(err) {
+		if own != nil && !mark.On(err) {
 			return own(f)
 		}
 		return f.Kind != fault.None && f.Kind != fault.Permanent

@@ -20,11 +20,8 @@ type host struct {
 // own policy, and is the only one for as long as the host is known: a larger one made for another
 // policy would be a second allowance.
 func (t *Transport) newHost(name string) *host {
-	const least = 10 // the default of budget.Budget
-	h := &host{name: name, budget: &budget.Budget{Capacity: least}}
-	if t.Policy != nil {
-		h.budget.Capacity = float64(max(least, t.Policy.Attempts-1))
-	}
+	h := &host{name: name, budget: &budget.Budget{}}
+	h.budget.Capacity = max(h.budget.Size(), float64(t.Policy.MaxAttempts()-1))
 	h.repeat = t.derive(t.Policy, h, traits{repeat: true})
 	h.careful = t.derive(t.Policy, h, traits{})
 	return h
@@ -33,7 +30,7 @@ func (t *Transport) newHost(name string) *host {
 // idle reports whether nothing would be lost if h were forgotten.
 func (h *host) idle() bool { return full(h.budget) && full(h.repeat.policy.Budget) }
 
-func full(b *budget.Budget) bool { return b == nil || b.Level() >= b.Capacity }
+func full(b *budget.Budget) bool { return b == nil || b.Level() >= b.Size() }
 
 // manyHosts is how many hosts are remembered before those whose budget is full are forgotten.
 const manyHosts = 1000

@@ -10,7 +10,7 @@ import (
 )
 
 // RetryAfter reads the wait that a response asks for: that of Retry-After-Ms, Retry-After or
-// X-Amz-Retry-After, as fault.RetryAfter has it, if any of them is there, else the time until the
+// X-Amz-Retry-After, as fault.ParseRetryAfter has it, if any of them is there, else the time until the
 // rate limit that was hit is reset. now is what times are compared to if the response has no Date.
 //
 // Limits are told by x-ratelimit-reset-*, anthropic-ratelimit-*-reset, X-RateLimit-Reset and its
@@ -30,12 +30,12 @@ func RetryAfter(h http.Header, now time.Time) (wait time.Duration, ok bool) {
 	return limitReset(h, now)
 }
 
-// tooLong is what fault.RetryAfter cuts longer waits to.
+// tooLong is what fault.ParseRetryAfter cuts longer waits to.
 const tooLong = time.Duration(1 << 62)
 
 // asked is RetryAfter without rate limits.
 func asked(h http.Header, now time.Time) (time.Duration, bool) {
-	if d, ok := fault.RetryAfter(h, now); ok && d < tooLong {
+	if d, ok := fault.ParseRetryAfter(h, now); ok && d < tooLong {
 		return d, true
 	}
 	return 0, false

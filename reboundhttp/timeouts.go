@@ -16,21 +16,22 @@ type limits struct {
 	whole  *time.Timer   // the attempt, its body included
 	header *time.Timer   // the attempt, until the response's header is there
 	slow   *timeoutError // what header cancels it with
+	bound  func() bool   // stops MaxElapsed from ending it; returns false if it has
 	idle   time.Duration // a Read of the body
 }
 
 // limits returns what limits this attempt, or nil for nothing.
-func (c *call) limits() *limits {
-	if c.timeout|c.t.FirstByteTimeout|c.t.IdleTimeout == 0 {
+func (c *call) limits(bound context.Context) *limits {
+	if c.timeout|c.t.FirstByteTimeout|c.t.IdleTimeout|c.policy.MaxElapsed == 0 {
 		return nil
 	}
 	l := &limits{idle: c.t.IdleTimeout}
 	l.ctx, l.cancel = context.WithCancelCause(c.out.Context())
 	if d := c.timeout; d > 0 {
-		if limit := c.policy.MaxElapsed; limit > 0 {
-			d = max(1, min(d, limit-time.Since(c.begun)))
-		}
 		l.whole = l.timer(&timeoutError{"the attempt's %v were up", d})
+	}
+	if c.policy.MaxElapsed > 0 {
+		l.bound = context.AfterFunc(bound, func() { l.cancel(context.Cause(bound)) })
 	}
 	if d := c.t.FirstByteTimeout; d > 0 {
 		l.slow = &timeoutError{"no response within %v", d}
@@ -60,12 +61,16 @@ func (l *limits) settle(resp *http.Response, err error) (*http.Response, error) 
 	if l.header != nil && !l.header.Stop() {
 		l.cancel(l.slow) // as the timer is about to do
 	}
+	if l.bound != nil && !l.bound() && err == nil {
+		err = context.DeadlineExceeded
+		closeResponse(resp)
+	}
 	if err == nil && resp.Body == nil {
 		resp.Body = http.NoBody
 	}
 	if late := l.passed(); late != nil {
 		if err == nil {
-			_ = resp.Body.Close()
+			closeResponse(resp)
 		}
 		err = late
 	}
@@ -81,6 +86,12 @@ func (l *limits) settle(resp *http.Response, err error) (*http.Response, error) 
 		resp.Body = &switchedBody{body, w}
 	}
 	return resp, nil
+}
+
+func closeResponse(resp *http.Response) {
+	if resp.Body != nil {
+		_ = resp.Body.Close()
+	}
 }
 
 // passed returns the limit that was passed, or nil.

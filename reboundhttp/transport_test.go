@@ -531,7 +531,7 @@ func TestHostsAreForgotten(t *testing.T) {
 			t.Fatal(err)
 		}
 		h, err := tr.host("indebted.test")
-		if err != nil || !h.budget.Take() {
+		if err != nil || h.budget.Take() != nil {
 			t.Fatal(err)
 		}
 		for i := range 3 * manyHosts {

@@ -7,12 +7,13 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/breaker"
 	"github.com/rebound-go/rebound/budget"
 	"github.com/rebound-go/rebound/fault"
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/metric"
 )
 
 // Names beyond the first maxNames are called other, as the semantic conventions have it for values
@@ -62,7 +63,7 @@ func (p *policySets) retrying(k fault.Kind) options {
 }
 
 func (p *policySets) failed(e rebound.Event) options {
-	return *p.failures.of(failure{e.Reason, errorType(e.Fault, e.Reason)}, func(f failure) *options {
+	return *p.failures.of(failure{e.Reason, errorType(e.Attempt, e.Fault, e.Reason)}, func(f failure) *options {
 		o := with(p.policy, outcomeKey.String("failure"),
 			reasonKey.String(string(f.reason)), errorTypeKey.String(f.errorType))
 		return &o
@@ -71,8 +72,8 @@ func (p *policySets) failed(e rebound.Event) options {
 
 // errorType is what ended a call: the kind of its last failure, or, if there was no attempt, or
 // what it met is no failure, the reason.
-func errorType(f fault.Fault, r rebound.Reason) string {
-	if f.Kind == fault.None {
+func errorType(attempts int, f fault.Fault, r rebound.Reason) string {
+	if attempts == 0 || f.Kind == fault.None {
 		return cmp.Or(string(r), other)
 	}
 	return f.Kind.String()

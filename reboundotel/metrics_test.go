@@ -65,7 +65,7 @@ func TestGaugesAndTransitions(t *testing.T) {
 	ocr.Breaker.ForceOpen()
 	ocr.Breaker.Reset()
 	ocr.Breaker.ForceOpen()
-	extra.HalfOpen()
+	extra.ForceHalfOpen()
 	want(t, s.metrics(),
 		"rebound.breaker.state{breaker=extra state=closed} 0",
 		"rebound.breaker.state{breaker=extra state=half-open} 1",

@@ -5,11 +5,12 @@ import (
 	"errors"
 	"sync/atomic"
 
-	"github.com/rebound-go/rebound"
-	"github.com/rebound-go/rebound/fault"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/fault"
 )
 
 // callKey is the key of a call in its context.
@@ -53,7 +54,7 @@ func finish(span trace.Span, err error) {
 	span.SetAttributes(
 		attribute.Int("rebound.attempts", e.Attempts),
 		reasonKey.String(string(e.Reason)),
-		errorTypeKey.String(errorType(e.Fault, e.Reason)),
+		errorTypeKey.String(errorType(e.Attempts, e.Fault, e.Reason)),
 	)
 }
 

@@ -59,7 +59,7 @@ func TestCallSpans(t *testing.T) {
 		"  rebound.retry {policy=ocr attempt=1 retry_delay=0 error.type=transient "+
 			"exception.message=down for maintenance}",
 		"rebound {policy= attempts=1 reason=not_retryable error.type=permanent} "+
-			"Error: rebound: attempt 1 of 3: down for maintenance (not retryable",
+			"Error: rebound: attempt 1 of 3: down for maintenance (not retryable)",
 	)
 }
 

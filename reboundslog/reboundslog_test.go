@@ -124,21 +124,21 @@ func TestErrorAndCause(t *testing.T) {
 	open := &breaker.Breaker{Name: "b", Failures: 1}
 	for _, row := range []struct {
 		name   string
-		policy rebound.Policy
+		policy *rebound.Policy
 		want   string
 	}{
-		{"exhausted", rebound.Policy{Attempts: 1}, `attempt=1 kind=unknown reason=exhausted ` +
+		{"exhausted", &rebound.Policy{Attempts: 1}, `attempt=1 kind=unknown reason=exhausted ` +
 			`elapsed=0s error="connection refused"`},
-		{"opened on the way", rebound.Policy{Breaker: open, Backoff: backoff.Constant(0)},
+		{"opened on the way", &rebound.Policy{Breaker: open, Backoff: backoff.Constant(0)},
 			`attempt=1 kind=unknown reason=rejected elapsed=0s ` +
 				`error="connection refused" cause="breaker`},
-		{"open", rebound.Policy{Breaker: open}, `attempt=0 reason=rejected elapsed=0s ` +
+		{"open", &rebound.Policy{Breaker: open}, `attempt=0 reason=rejected elapsed=0s ` +
 			`cause="breaker`},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			var b bytes.Buffer
 			row.policy.Observe = into(&b).Observe
-			_ = rebound.Run(t.Context(), &row.policy, func(context.Context) error {
+			_ = rebound.Run(t.Context(), row.policy, func(context.Context) error {
 				return errDown
 			})
 			lines := strings.Split(strings.TrimSpace(b.String()), "\n")

@@ -7,6 +7,7 @@ import (
 
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/internal/mark"
 )
 
 // ErrCommitUnknown is matched by the error of a call whose effect may be there or not: a COMMIT,
@@ -19,7 +20,7 @@ var ErrCommitUnknown = errors.New(
 // at it is safe, or it would not be made: as far as any policy is concerned, nothing was done.
 type told struct {
 	err   error
-	kind  fault.Kind // None = as the error says
+	kind  fault.Kind // Unknown = as the error says
 	doubt bool       // matches ErrCommitUnknown
 }
 
@@ -38,7 +39,7 @@ func (t *told) Is(target error) bool { return t.doubt && target == ErrCommitUnkn
 // DescribeFault tells fault.Of the truth; see informed for other classifiers.
 func (t *told) DescribeFault() fault.Fault {
 	f := fault.Of(t.err)
-	if t.kind != fault.None {
+	if t.kind != fault.Unknown {
 		f.Kind = t.kind
 	}
 	f.Sent = fault.NotDone
@@ -66,9 +67,9 @@ func informed(p *rebound.Policy) *rebound.Policy {
 // retold wraps err so that a mark on it stays one.
 func retold(err error, t told) error {
 	t.err = err
-	if fault.Marked(err) {
+	if mark.On(err) {
 		f := fault.Of(err)
-		return fault.Mark(&t, f.Kind, f.After)
+		return mark.New(&t, f.Kind, f.After)
 	}
 	return &t
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/internal/mark"
 )
 
 // rollbackTime is what a ROLLBACK may take. The context of the attempt is often dead by then and
@@ -173,7 +174,7 @@ func (w *work[T]) ask() (applied bool, err error) {
 func (w *work[T]) failed(err error) error {
 	w.note(err)
 	switch {
-	case w.opts.RetryUnique && isUnique(err) && !fault.Marked(err):
+	case w.opts.RetryUnique && isUnique(err) && !mark.On(err):
 		err = rebound.Transient(err)
 	case !w.opts.readOnly() && isReadOnly(err):
 		err = retold(err, told{kind: fault.Transient})

@@ -3,7 +3,7 @@
 //   - [Do] makes a call without waiting, and tells how often and how long it would have waited;
 //   - a [Scripted] function fails the way it is told to;
 //   - a [Server] plays a list of answers and breakdowns on a real connection;
-//   - [TestGate] checks that a type keeps the contract of [rebound.Gate].
+//   - [TestGate] checks that a type keeps the contract of [gate.Gate].
 //
 // Calls that must really wait belong into a bubble of testing/synctest, where waiting takes no
 // time.
@@ -11,12 +11,9 @@ package reboundtest
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/rebound-go/rebound"
-	"github.com/rebound-go/rebound/budget"
-	"github.com/rebound-go/rebound/fault"
 )
 
 // Trace is what a call did.
@@ -32,149 +29,55 @@ type Trace[T any] struct {
 //
 // All of p takes part: its gates, its breaker, its budget and its Observe see what they would see
 // of a real call. The clock, though, stands still between attempts. MaxElapsed and the elapsed
-// times that are reported count the waits, and for an attempt that ran into its AttemptTimeout
-// that time; but no breaker cools down in a wait, and no budget refills. A test that empties the
+// times that are reported count the waits, and for an attempt that ran into its timeout that time; but no breaker cools down in a wait, and no budget refills. A test that empties the
 // budget of a policy that others share may use [rebound.Policy.Clone].
 //
 // The time of an attempt's context is real. Outside of testing/synctest, an fn that hangs does so
 // for p.AttemptTimeout, or for good if there is none.
 func Do[T any](p *rebound.Policy, fn func(context.Context) (T, error)) (Trace[T], error) {
-	c := &call{p: p, fields: p.Clone()}
 	var trace Trace[T]
-	for {
-		v, err := attempt(c, fn)
-		if c.attempt > trace.Attempts {
-			trace.Value, trace.Attempts = v, c.attempt
-		}
-		if err == nil {
-			c.succeeded()
-			return trace, nil
-		}
-		delay, err := c.failed(err)
-		if err != nil {
-			return trace, err
-		}
-		trace.Delays = append(trace.Delays, delay)
+	var elapsed time.Duration // by the clock that stands still
+	fields := p.Clone()       // of a nil policy, too
+	l := rebound.Begin(context.Background(), p)
+	l.U = func() float64 { return -1 }
+	l.Elapsed = func() time.Duration { return elapsed }
+	l.Sleep = func(_ context.Context, d time.Duration) {
+		trace.Delays = append(trace.Delays, d)
+		elapsed += d
 	}
-}
-
-// attempt has the engine itself make one attempt, behind all gates. An error is always an
-// [*rebound.Error].
-func attempt[T any](c *call, fn func(context.Context) (T, error)) (T, error) {
-	limit := c.timeout()
-	return rebound.Do(context.Background(), c.single(limit), func(ctx context.Context) (T, error) {
-		c.attempt++
-		c.waited = false
+	attempt := func(ctx context.Context) (T, error) {
+		trace.Attempts++
 		v, err := fn(ctx)
+		trace.Value = v
 		if ctx.Err() != nil {
-			c.elapsed += limit
+			elapsed += timeout(fields, elapsed)
 		}
 		return v, err
-	})
-}
-
-// call is the account of one call.
-type call struct {
-	p       *rebound.Policy // as given: its budget is the one that counts
-	fields  *rebound.Policy // a copy to read from, never nil
-	attempt int
-	elapsed time.Duration // by the clock that stands still
-	prev    time.Duration
-	waited  bool          // a retry was announced, and has not begun
-	last    rebound.Error // of the last attempt that failed
-}
-
-// single is the policy of one attempt.
-func (c *call) single(timeout time.Duration) *rebound.Policy {
-	one := c.fields.Clone()
-	one.Attempts = 1
-	one.MaxElapsed = 0
-	one.AttemptTimeout = timeout
-	one.Budget = budget.Unlimited
-	one.Observe = nil
-	return one
-}
-
-// timeout is the time that the next attempt has; 0 = all the time in the world.
-func (c *call) timeout() time.Duration {
-	d := c.fields.AttemptTimeout
-	if d > 0 && c.fields.MaxElapsed > 0 {
-		d = min(d, c.fields.MaxElapsed-c.elapsed)
 	}
-	return max(d, 0)
-}
-
-func (c *call) succeeded() {
-	c.p.Success()
-	c.event(rebound.Event{Kind: rebound.Succeeded})
-}
-
-// failed decides what follows an attempt that ended with err, and returns the wait before the next
-// one, or the error to stop with.
-func (c *call) failed(err error) (time.Duration, error) {
-	var e *rebound.Error
-	errors.As(err, &e)
-	if e.Attempts == 0 {
-		if c.waited {
-			c.p.ReturnRetry(c.last.Fault)
+	for {
+		_, err := rebound.Try(&l, attempt)
+		if err == nil {
+			l.Succeed()
+			return trace, nil
 		}
-		return 0, c.stop(e.Reason, e.Cause)
-	}
-	c.last = *e
-	if c.attempt == 1 {
-		if invalid := c.p.Validate(); invalid != nil {
-			return 0, c.stop(rebound.Invalid, invalid)
+		d := l.Decide(err)
+		if !d.Retry {
+			return trace, l.Stop(d.Reason, nil)
+		}
+		if stop := l.Retry(d.Delay); stop != nil {
+			return trace, stop
 		}
 	}
-	d := c.p.Decide(rebound.State{
-		Attempt: c.attempt, Elapsed: c.elapsed, Prev: c.prev, U: -1,
-	}, e.Fault)
-	if !d.Retry {
-		return 0, c.stop(d.Reason, nil)
-	}
-	if refusal := c.p.Refusal(d.Delay); refusal != nil {
-		return 0, c.stop(rebound.Rejected, refusal)
-	}
-	if refusal := c.p.TakeRetry(e.Fault); refusal != nil {
-		return 0, c.stop(rebound.OutOfBudget, refusal)
-	}
-	c.waited = true
-	c.event(rebound.Event{Kind: rebound.Retrying, Fault: e.Fault, Err: e.Err, Delay: d.Delay})
-	c.prev = d.Delay
-	c.elapsed += d.Delay
-	return d.Delay, nil
 }
 
-func (c *call) stop(r rebound.Reason, cause error) error {
-	e := outline(c.fields.Attempts)
-	e.Policy, e.Attempts, e.Reason = c.fields.Name, c.attempt, r
-	e.Fault, e.Err, e.Cause = c.last.Fault, c.last.Err, cause
-	e.Elapsed = c.elapsed
-	if e.Err != nil && e.Fault.Kind == fault.None {
-		c.p.Success() // an answer
+// timeout is the time that an attempt by p has which begins after elapsed.
+func timeout(p *rebound.Policy, elapsed time.Duration) time.Duration {
+	switch left := p.MaxElapsed - elapsed; {
+	case p.MaxElapsed == 0:
+		return p.AttemptTimeout
+	case p.AttemptTimeout == 0:
+		return left
+	default:
+		return min(p.AttemptTimeout, left)
 	}
-	c.event(rebound.Event{
-		Kind: rebound.GaveUp, Fault: e.Fault, Err: e, Reason: r, Announced: c.waited,
-	})
-	return e
-}
-
-// outline is an error of the engine's own making, which knows better than its fields can tell how
-// many attempts there may be.
-func outline(attempts int) *rebound.Error {
-	p := &rebound.Policy{Attempts: attempts}
-	err := rebound.Run(context.Background(), p, func(context.Context) error {
-		return rebound.Permanent(errors.New("outline"))
-	})
-	var e *rebound.Error
-	errors.As(err, &e)
-	return e
-}
-
-func (c *call) event(e rebound.Event) {
-	if c.fields.Observe == nil {
-		return
-	}
-	e.Policy, e.Attempt, e.Elapsed = c.fields.Name, c.attempt, c.elapsed
-	c.fields.Observe(context.Background(), e)
 }

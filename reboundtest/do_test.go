@@ -17,6 +17,7 @@ import (
 	"github.com/rebound-go/rebound/breaker"
 	"github.com/rebound-go/rebound/budget"
 	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/gate"
 	"github.com/rebound-go/rebound/reboundtest"
 )
 
@@ -69,7 +70,7 @@ func TestDo(t *testing.T) {
 			seconds(60, 2), ""},
 		{"out of budget", small, []error{errFlaky}, "", 3, seconds(1, 2), rebound.OutOfBudget},
 		{"invalid", &rebound.Policy{Attempts: -7}, []error{errFlaky}, "", 1, nil, rebound.Invalid},
-		{"no gate", &rebound.Policy{Gates: []rebound.Gate{nil}}, nil, "", 0, nil, rebound.Invalid},
+		{"no gate", &rebound.Policy{Gates: []gate.Gate{nil}}, nil, "", 0, nil, rebound.Invalid},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			script := reboundtest.Script(test.script...)
@@ -111,12 +112,12 @@ func TestDoKeepsTheValue(t *testing.T) {
 
 func TestDoLeavesGatesWhenFnPanics(t *testing.T) {
 	var log []string
-	p := &rebound.Policy{Gates: []rebound.Gate{&diary{log: &log}}}
+	p := &rebound.Policy{Gates: []gate.Gate{&diary{log: &log}}}
 	defer func() {
 		if r := recover(); r != "boom" {
 			t.Errorf("recovered %v, want boom", r)
 		}
-		if want := []string{"enter", "leave 0 none"}; !slices.Equal(log, want) {
+		if want := []string{"enter", "leave 0 unknown"}; !slices.Equal(log, want) {
 			t.Errorf("the gate saw %q, want %q", log, want)
 		}
 	}()
@@ -130,17 +131,17 @@ type diary struct {
 	n     int
 }
 
-func (d *diary) Enter(context.Context) (fault.Pass, error) {
+func (d *diary) Enter(context.Context) (gate.Pass, error) {
 	d.n++
 	if d.moody && d.n%4 == 0 {
 		*d.log = append(*d.log, "refuse")
-		return fault.Pass{}, errors.New("moody")
+		return gate.Pass{}, errors.New("moody")
 	}
 	*d.log = append(*d.log, "enter")
-	return fault.Pass{}, nil
+	return gate.Pass{}, nil
 }
 
-func (d *diary) Leave(_ fault.Pass, o fault.Outcome) {
+func (d *diary) Leave(_ gate.Pass, o gate.Outcome) {
 	*d.log = append(*d.log, fmt.Sprintf("leave %d %v", o.Result, o.Fault.Kind))
 }
 

@@ -5,8 +5,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/gate"
 )
 
 // GateTraits tells [TestGate] what to expect of a gate beyond what holds for all.
@@ -26,7 +26,7 @@ type GateTraits struct {
 	NoAllocs bool
 }
 
-// TestGate checks that a type keeps the contract of [rebound.Gate], as the engine relies on it:
+// TestGate checks that a type keeps the contract of [gate.Gate], as the engine relies on it:
 //
 //   - a gate lets attempts in, one after the other and many at once, and stays usable;
 //
@@ -48,14 +48,14 @@ type GateTraits struct {
 //     nothing any more.
 //
 //     func TestBulkhead(t *testing.T) {
-//     fresh := func() rebound.Gate { return NewBulkhead(3) }
+//     fresh := func() gate.Gate { return NewBulkhead(3) }
 //     reboundtest.TestGate(t, fresh, reboundtest.GateTraits{Limit: 3})
 //     }
 //
 // Every call of fresh must return a gate that has seen nothing yet, shares nothing with the others,
 // and has room for a thousand attempts in a row, where it limits their rate. Run the tests with the
 // race detector.
-func TestGate(t *testing.T, fresh func() rebound.Gate, traits GateTraits) {
+func TestGate(t *testing.T, fresh func() gate.Gate, traits GateTraits) {
 	for _, check := range gateChecks {
 		if check.applies(traits) {
 			t.Run(check.name, func(t *testing.T) {
@@ -110,14 +110,14 @@ func reopensMany(t GateTraits) bool { return closesMany(t) && reopens(t) }
 
 // How attempts end.
 var (
-	success  = fault.Outcome{Result: fault.OK}
-	skipped  = fault.Outcome{Result: fault.Skipped}
-	panicked = fault.Outcome{}
+	success  = gate.Outcome{Result: gate.OK}
+	skipped  = gate.Outcome{Result: gate.Skipped}
+	panicked = gate.Outcome{}
 	failure  = failed(fault.Transient)
 )
 
-func failed(k fault.Kind) fault.Outcome {
-	return fault.Outcome{Fault: fault.Fault{Kind: k, Detail: "a test's", Err: errGateTest}}
+func failed(k fault.Kind) gate.Outcome {
+	return gate.Outcome{Fault: fault.Fault{Kind: k, Detail: "a test's", Err: errGateTest}}
 }
 
 const (
@@ -128,7 +128,7 @@ const (
 // gateTest is the run of one check.
 type gateTest struct {
 	reporter
-	gate   rebound.Gate
+	gate   gate.Gate
 	traits GateTraits
 }
 
@@ -140,7 +140,7 @@ type reporter interface {
 }
 
 type entered struct {
-	pass fault.Pass
+	pass gate.Pass
 	err  error
 }
 
@@ -167,7 +167,7 @@ func (g *gateTest) answer(from <-chan entered, when string) entered {
 }
 
 // enter is an Enter that must let the attempt in.
-func (g *gateTest) enter(when string) fault.Pass {
+func (g *gateTest) enter(when string) gate.Pass {
 	g.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -212,7 +212,7 @@ func (g *gateTest) closed(since time.Time, when string) {
 }
 
 // leave calls Leave, which must return.
-func (g *gateTest) leave(p fault.Pass, o fault.Outcome) {
+func (g *gateTest) leave(p gate.Pass, o gate.Outcome) {
 	g.Helper()
 	done := make(chan struct{})
 	go func() {
@@ -227,7 +227,7 @@ func (g *gateTest) leave(p fault.Pass, o fault.Outcome) {
 }
 
 // round is one whole attempt, which must be let in.
-func (g *gateTest) round(when string, o fault.Outcome) {
+func (g *gateTest) round(when string, o gate.Outcome) {
 	g.Helper()
 	g.leave(g.enter(when), o)
 }

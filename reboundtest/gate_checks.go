@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/gate"
 )
 
 var errGateTest = errors.New("a test's failure")
@@ -34,7 +35,7 @@ func (g *gateTest) inARow() {
 }
 
 func (g *gateTest) harmless() {
-	for _, o := range []fault.Outcome{
+	for _, o := range []gate.Outcome{
 		success, skipped, failed(fault.None), failed(fault.Permanent), failed(fault.RateLimited),
 		failed(fault.Canceled),
 	} {
@@ -81,7 +82,7 @@ func (g *gateTest) manyAtOnce() {
 				}
 				runtime.Gosched()
 				inside.Add(-1)
-				g.gate.Leave(pass, []fault.Outcome{success, skipped}[(w+i)%2])
+				g.gate.Leave(pass, []gate.Outcome{success, skipped}[(w+i)%2])
 			}
 		})
 	}
@@ -102,7 +103,7 @@ func (g *gateTest) manyAtOnce() {
 }
 
 // fill lets in as many attempts as may be inside, or one if nobody knows.
-func (g *gateTest) fill(when string) (passes []fault.Pass) {
+func (g *gateTest) fill(when string) (passes []gate.Pass) {
 	g.Helper()
 	for i := range max(g.traits.Limit, 1) {
 		passes = append(passes, g.enter(fmt.Sprintf("%s, with %d inside", when, i)))
@@ -110,7 +111,7 @@ func (g *gateTest) fill(when string) (passes []fault.Pass) {
 	return passes
 }
 
-func (g *gateTest) empty(passes []fault.Pass) {
+func (g *gateTest) empty(passes []gate.Pass) {
 	g.Helper()
 	for _, p := range passes {
 		g.leave(p, success)
@@ -128,7 +129,7 @@ func (g *gateTest) limit() {
 }
 
 func (g *gateTest) everyOutcomeFrees() {
-	outcomes := []fault.Outcome{success, skipped, failed(fault.RateLimited), failed(fault.Permanent)}
+	outcomes := []gate.Outcome{success, skipped, failed(fault.RateLimited), failed(fault.Permanent)}
 	if g.traits.Failures != 1 {
 		outcomes = append(outcomes, failure, success, panicked)
 	}
@@ -204,11 +205,11 @@ func (g *gateTest) allocations() {
 }
 
 // describe tells how an attempt ended.
-func describe(o fault.Outcome) string {
+func describe(o gate.Outcome) string {
 	switch {
-	case o.Result == fault.OK:
+	case o.Result == gate.OK:
 		return "with success"
-	case o.Result == fault.Skipped:
+	case o.Result == gate.Skipped:
 		return "as skipped"
 	case o.Fault.Err == nil:
 		return "with a panic"

@@ -4,11 +4,11 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/gate"
 )
 
 // close closes the gate with failures that end like o, and returns the time before the last.
-func (g *gateTest) close(o fault.Outcome) time.Time {
+func (g *gateTest) close(o gate.Outcome) time.Time {
 	g.Helper()
 	var since time.Time
 	for i := range g.traits.Failures {
@@ -20,7 +20,7 @@ func (g *gateTest) close(o fault.Outcome) time.Time {
 }
 
 // probe waits until the closed gate lets an attempt in.
-func (g *gateTest) probe(within time.Duration, when string) fault.Pass {
+func (g *gateTest) probe(within time.Duration, when string) gate.Pass {
 	g.Helper()
 	give := time.After(within)
 	for {
@@ -80,7 +80,7 @@ func (g *gateTest) open() {
 
 // lateFailures has attempts fail that began before the gate closed, when it is open again.
 func (g *gateTest) lateFailures() {
-	var early []fault.Pass
+	var early []gate.Pass
 	for range g.traits.Failures {
 		early = append(early, g.enter("of a fresh gate"))
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/gate"
 )
 
 const (
@@ -68,12 +69,12 @@ type list []string
 
 func (l list) Error() string { return "refused" }
 
-func (m *model) Enter(ctx context.Context) (fault.Pass, error) {
+func (m *model) Enter(ctx context.Context) (gate.Pass, error) {
 	if m.alloc {
 		sink = new(int)
 	}
 	if err := m.takePlace(ctx); err != nil {
-		return fault.Pass{}, err
+		return gate.Pass{}, err
 	}
 	pass, err := m.ask()
 	if err != nil {
@@ -137,25 +138,25 @@ func (m *model) freePlace() {
 }
 
 // ask is the breaker's part of Enter.
-func (m *model) ask() (fault.Pass, error) {
+func (m *model) ask() (gate.Pass, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := time.Now()
 	if !m.shut {
-		return fault.Pass{A: m.gen}, nil
+		return gate.Pass{A: m.gen}, nil
 	}
 	if m.never || !m.hasty && now.Sub(m.since) < modelCooldown {
-		return fault.Pass{}, errShut
+		return gate.Pass{}, errShut
 	}
 	if m.probing && (m.noLease || now.Sub(m.probed) < modelCooldown) {
-		return fault.Pass{}, errShut
+		return gate.Pass{}, errShut
 	}
 	m.probing, m.probed = true, now
 	m.gen++
-	return fault.Pass{A: m.gen}, nil
+	return gate.Pass{A: m.gen}, nil
 }
 
-func (m *model) Leave(p fault.Pass, o fault.Outcome) {
+func (m *model) Leave(p gate.Pass, o gate.Outcome) {
 	if m.stuck {
 		<-m.stop
 	}
@@ -189,14 +190,14 @@ func (m *model) turn(shut bool) {
 	m.shut, m.since = shut, time.Now()
 }
 
-func (m *model) good(o fault.Outcome) bool {
-	return o.Result == fault.OK || o.Fault.Kind == fault.Permanent ||
-		o.Result == fault.Failed && o.Fault.Kind == fault.None && o.Fault.Err != nil
+func (m *model) good(o gate.Outcome) bool {
+	return o.Result == gate.OK || o.Fault.Kind == fault.Permanent ||
+		o.Result == gate.Failed && o.Fault.Kind == fault.None && o.Fault.Err != nil
 }
 
-func (m *model) bad(o fault.Outcome) bool {
+func (m *model) bad(o gate.Outcome) bool {
 	switch {
-	case o.Result == fault.Skipped:
+	case o.Result == gate.Skipped:
 		return m.countSkipped
 	case o.Fault.Err == nil:
 		return !m.ignorePanic

@@ -8,27 +8,27 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/breaker"
+	"github.com/rebound-go/rebound/gate"
 )
 
 // The gates of this module, and the two usual shapes of a bulkhead, keep the contract.
 func TestGateHolds(t *testing.T) {
 	cooldown := 50 * time.Millisecond
 	for name, test := range map[string]struct {
-		fresh  func() rebound.Gate
+		fresh  func() gate.Gate
 		traits GateTraits
 	}{
 		"breaker": {
-			func() rebound.Gate { return &breaker.Breaker{Cooldown: cooldown} },
+			func() gate.Gate { return &breaker.Breaker{Cooldown: cooldown} },
 			GateTraits{Failures: 5, Cooldown: cooldown, NoAllocs: true},
 		},
 		"breaker that one failure opens": {
-			func() rebound.Gate { return &breaker.Breaker{Failures: 1, Cooldown: cooldown} },
+			func() gate.Gate { return &breaker.Breaker{Failures: 1, Cooldown: cooldown} },
 			GateTraits{Failures: 1, Cooldown: cooldown, NoAllocs: true},
 		},
 		"breaker with probes and a window": {
-			func() rebound.Gate {
+			func() gate.Gate {
 				return &breaker.Breaker{
 					Failures: 3, Rate: 0.99, Probes: 3, Cooldown: cooldown,
 					SlowAfter: time.Hour, SlowRate: 1,
@@ -37,17 +37,17 @@ func TestGateHolds(t *testing.T) {
 			GateTraits{Failures: 3, Cooldown: cooldown, NoAllocs: true},
 		},
 		"bulkhead": {
-			func() rebound.Gate { return newModel(2, bugs{}) }, GateTraits{Limit: 2},
+			func() gate.Gate { return newModel(2, bugs{}) }, GateTraits{Limit: 2},
 		},
 		"bulkhead with a queue": {
-			func() rebound.Gate { return newModel(2, bugs{queue: true}) }, GateTraits{Limit: 2},
+			func() gate.Gate { return newModel(2, bugs{queue: true}) }, GateTraits{Limit: 2},
 		},
 		"both": {
-			func() rebound.Gate { return newModel(9, bugs{breaks: true}) },
+			func() gate.Gate { return newModel(9, bugs{breaks: true}) },
 			GateTraits{Limit: 9, Failures: 4, Cooldown: modelCooldown},
 		},
 		"both, for one": {
-			func() rebound.Gate { return newModel(1, bugs{breaks: true, queue: true}) },
+			func() gate.Gate { return newModel(1, bugs{breaks: true, queue: true}) },
 			GateTraits{Limit: 1, Failures: 4, Cooldown: modelCooldown},
 		},
 	} {

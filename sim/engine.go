@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/rebound-go/rebound"
-	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/gate"
 )
 
 // entity is a client in a closed loop, or a call in an open one. It has at most one event to come,
@@ -24,7 +24,7 @@ type frame struct {
 	start   time.Duration
 	prev    time.Duration // the wait before this attempt
 	expires time.Duration // when this attempt's context ends
-	pass    fault.Pass    // of the breaker
+	pass    gate.Pass     // of the breaker
 	attempt int32
 	process uint32
 }

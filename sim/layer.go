@@ -11,6 +11,7 @@ import (
 	"github.com/rebound-go/rebound/breaker"
 	"github.com/rebound-go/rebound/budget"
 	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/gate"
 )
 
 // layer is a service that calls the next one through a policy; the first layer is the clients.
@@ -98,7 +99,7 @@ func (l *layer) enter(f *frame, now time.Duration) (ok bool) {
 }
 
 // leave tells it how the attempt ended.
-func (l *layer) leave(f *frame, now time.Duration, o fault.Outcome, r *random) {
+func (l *layer) leave(f *frame, now time.Duration, o gate.Outcome, r *random) {
 	u := 0.0
 	if l.breaker.CooldownJitter > 0 {
 		u = r.float()
@@ -120,7 +121,7 @@ func (l *layer) changed(before, after breaker.State) {
 
 // take asks the budget of a process for a retry after f.
 func (l *layer) take(process uint32, now time.Duration, f *fault.Fault) bool {
-	if l.budget == nil || f.After > 0 {
+	if l.budget == nil || f.Kind == fault.RateLimited {
 		return true
 	}
 	s, ok := l.budget.TakeAt(l.budgets[process], now)
@@ -130,7 +131,7 @@ func (l *layer) take(process uint32, now time.Duration, f *fault.Fault) bool {
 
 // giveBack returns what take took for a retry that a breaker then refused.
 func (l *layer) giveBack(process uint32, f *fault.Fault) {
-	if l.budget != nil && f.After <= 0 {
+	if l.budget != nil && f.Kind != fault.RateLimited {
 		l.budgets[process] = l.budget.ReturnAt(l.budgets[process])
 	}
 }

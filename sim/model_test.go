@@ -252,7 +252,7 @@ func TestShortQueue(t *testing.T) {
 func TestFaults(t *testing.T) {
 	l := newLayer(&rebound.Policy{}, 1, 0, causeErrors([]Window{{RetryAfter: time.Minute}}))
 	for c, want := range map[cause]fault.Fault{
-		served:    {},
+		served:    {Kind: fault.None},
 		expired:   {Kind: fault.Transient},
 		refused:   {Kind: fault.Transient, Sent: fault.NotSent},
 		full:      {Kind: fault.Overloaded, Sent: fault.NotDone},

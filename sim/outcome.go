@@ -5,6 +5,7 @@ import (
 
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/gate"
 )
 
 // answer is the end of an attempt at the server.
@@ -22,7 +23,7 @@ func (x *engine) succeed(id uint32, now time.Duration) {
 	for level := range x.layers {
 		l, f := &x.layers[level], x.frame(id, level)
 		if l.breaker != nil {
-			l.leave(f, now, fault.Outcome{Result: fault.OK}, &x.entities[id].random)
+			l.leave(f, now, gate.Outcome{Result: gate.OK}, &x.entities[id].random)
 		}
 		if !x.PayPerCall {
 			l.pay(f.process)
@@ -64,8 +65,8 @@ func (x *engine) fail(id uint32, level int, now time.Duration, c cause, risen *f
 }
 
 // judged is a failure as a breaker is told of it: a deadline in the middle of an attempt is one.
-func judged(means *fault.Fault, late bool) fault.Outcome {
-	o := fault.Outcome{Fault: *means}
+func judged(means *fault.Fault, late bool) gate.Outcome {
+	o := gate.Outcome{Fault: *means}
 	if late && means.Kind == fault.Canceled {
 		o.Fault.Kind = fault.Transient
 	}

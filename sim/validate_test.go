@@ -9,13 +9,13 @@ import (
 
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/backoff"
-	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/gate"
 )
 
-type gate struct{}
+type nopGate struct{}
 
-func (gate) Enter(context.Context) (fault.Pass, error) { return fault.Pass{}, nil }
-func (gate) Leave(fault.Pass, fault.Outcome)           {}
+func (nopGate) Enter(context.Context) (gate.Pass, error) { return gate.Pass{}, nil }
+func (nopGate) Leave(gate.Pass, gate.Outcome)            {}
 
 const day = 24 * time.Hour
 
@@ -122,7 +122,7 @@ var invalid = []struct {
 	{"Policies[1]: rebound: Policy.Backoff: backoff: Exponential.Factor is 0.5: want",
 		policy(&rebound.Policy{Backoff: backoff.Exponential{Factor: 0.5}})},
 	{"Policies[1].Gates is 1: want none",
-		policy(&rebound.Policy{Gates: []rebound.Gate{gate{}}})},
+		policy(&rebound.Policy{Gates: []gate.Gate{nopGate{}}})},
 }
 
 func TestValidation(t *testing.T) {

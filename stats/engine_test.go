@@ -11,7 +11,7 @@ import (
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/backoff"
 	"github.com/rebound-go/rebound/budget"
-	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/gate"
 	"github.com/rebound-go/rebound/stats"
 )
 
@@ -20,14 +20,14 @@ type moody struct{ r *rand.Rand }
 
 var errMoody = errors.New("not now")
 
-func (m moody) Enter(context.Context) (fault.Pass, error) {
+func (m moody) Enter(context.Context) (gate.Pass, error) {
 	if m.r.IntN(8) == 0 {
-		return fault.Pass{}, errMoody
+		return gate.Pass{}, errMoody
 	}
-	return fault.Pass{}, nil
+	return gate.Pass{}, nil
 }
 
-func (m moody) Leave(fault.Pass, fault.Outcome) {}
+func (m moody) Leave(gate.Pass, gate.Outcome) {}
 
 // TestEngine has the engine make calls that end in every way it knows. Whatever its events look
 // like, the counts must be what fn itself has counted.
@@ -40,7 +40,7 @@ func TestEngine(t *testing.T) {
 			p := &rebound.Policy{
 				Attempts: 1 + r.IntN(5), Backoff: backoff.Constant(time.Second),
 				MaxElapsed: time.Duration(r.IntN(2)) * 10 * time.Second, Budget: budget.Unlimited,
-				Gates: []rebound.Gate{moody{r}}, Observe: rec.Observe,
+				Gates: []gate.Gate{moody{r}}, Observe: rec.Observe,
 			}
 			if r.IntN(4) == 0 {
 				p.AttemptTimeout = time.Second

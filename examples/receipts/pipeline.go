@@ -124,7 +124,7 @@ func statusError(resp *http.Response, body []byte) error {
 	err := fmt.Errorf("status %d: %s", resp.StatusCode, bytes.TrimSpace(body))
 	switch {
 	case resp.StatusCode == http.StatusTooManyRequests:
-		wait, _ := fault.RetryAfter(resp.Header, time.Now())
+		wait, _ := fault.ParseRetryAfter(resp.Header, time.Now())
 		return rebound.RetryAfter(err, wait)
 	case resp.StatusCode >= 500:
 		return rebound.Transient(err)

@@ -127,10 +127,7 @@ func TestMishapsAsFaults(t *testing.T) {
 		}
 		cancel()
 		client.CloseIdleConnections()
-		f := fault.Fault{}
-		if err != nil {
-			f = fault.Of(err)
-		}
+		f := fault.Of(err)
 		if f.Kind != want {
 			t.Errorf("%q: %v is %v, want %v", fate, err, f.Kind, want)
 		}

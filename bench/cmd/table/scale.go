@@ -16,6 +16,7 @@ import (
 	"github.com/rebound-go/rebound/breaker"
 	"github.com/rebound-go/rebound/budget"
 	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/gate"
 )
 
 func printScale(w io.Writer) {
@@ -47,7 +48,7 @@ func groupOf(n int) (ns, heap float64) {
 	g := new(breaker.Group[string])
 	for _, k := range keys {
 		if p, err := g.For(k).Enter(ctx); err == nil {
-			g.For(k).Leave(p, fault.Outcome{Fault: fault.Fault{Kind: fault.Transient}})
+			g.For(k).Leave(p, gate.Outcome{Fault: fault.Fault{Kind: fault.Transient}})
 		}
 	}
 	heap = (memory() - before) / float64(n)
@@ -58,7 +59,7 @@ func groupOf(n int) (ns, heap float64) {
 			k := g.For(keys[i])
 			i = (i + step) % n
 			if p, err := k.Enter(ctx); err == nil {
-				k.Leave(p, fault.Outcome{Result: fault.OK})
+				k.Leave(p, gate.Outcome{Result: gate.OK})
 			}
 		}
 	})

@@ -1,4 +1,4 @@
-package fault_test
+package mark_test
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/internal/mark"
 )
 
 // given is an error that knows its own fault.
@@ -21,32 +22,32 @@ func (g given) Error() string              { return "given" }
 func (g given) Unwrap() error              { return g.err }
 func (g given) DescribeFault() fault.Fault { return g.f }
 
-func TestMark(t *testing.T) {
+func TestNew(t *testing.T) {
 	plain := errors.New("x")
 	for _, tc := range []struct {
 		name string
 		err  error
 		want fault.Fault
 	}{
-		{"unknown error", fault.Mark(plain, fault.Permanent, 0), fault.Fault{Kind: fault.Permanent}},
-		{"the rest stays", fault.Mark(syscall.ECONNREFUSED, fault.Permanent, 0),
+		{"unknown error", mark.New(plain, fault.Permanent, 0), fault.Fault{Kind: fault.Permanent}},
+		{"the rest stays", mark.New(syscall.ECONNREFUSED, fault.Permanent, 0),
 			fault.Fault{Kind: fault.Permanent, Sent: fault.NotSent, Detail: "connection refused"}},
-		{"wait", fault.Mark(plain, fault.RateLimited, time.Second),
+		{"wait", mark.New(plain, fault.RateLimited, time.Second),
 			fault.Fault{Kind: fault.RateLimited, After: time.Second}},
-		{"negative wait", fault.Mark(plain, fault.RateLimited, -time.Second),
+		{"negative wait", mark.New(plain, fault.RateLimited, -time.Second),
 			fault.Fault{Kind: fault.RateLimited}},
-		{"over a cancellation", fault.Mark(context.Canceled, fault.Transient, 0),
+		{"over a cancellation", mark.New(context.Canceled, fault.Transient, 0),
 			fault.Fault{Kind: fault.Transient, Detail: "context canceled"}},
-		{"wrapped", fmt.Errorf("a: %w", fmt.Errorf("b: %w", fault.Mark(plain, fault.None, 0))),
+		{"wrapped", fmt.Errorf("a: %w", fmt.Errorf("b: %w", mark.New(plain, fault.None, 0))),
 			fault.Fault{Kind: fault.None}},
-		{"joined behind", errors.Join(syscall.ECONNRESET, fault.Mark(plain, fault.Permanent, 0)),
+		{"joined behind", errors.Join(syscall.ECONNRESET, mark.New(plain, fault.Permanent, 0)),
 			fault.Fault{Kind: fault.Permanent}},
-		{"the outermost of two", fault.Mark(fault.Mark(plain, fault.Permanent, time.Hour),
+		{"the outermost of two", mark.New(mark.New(plain, fault.Permanent, time.Hour),
 			fault.Transient, 0), fault.Fault{Kind: fault.Transient, After: time.Hour}},
-		{"lifts finality", fault.Mark(given{f: fault.Fault{Final: true}}, fault.Transient, 0),
+		{"lifts finality", mark.New(given{f: fault.Fault{Final: true}}, fault.Transient, 0),
 			fault.Fault{Kind: fault.Transient}},
 		{"given fault outside", given{f: fault.Fault{Kind: fault.Overloaded, Final: true},
-			err: fault.Mark(plain, fault.Permanent, 0)},
+			err: mark.New(plain, fault.Permanent, 0)},
 			fault.Fault{Kind: fault.Overloaded, Final: true}},
 	} {
 		tc.want.Err = tc.err
@@ -57,10 +58,10 @@ func TestMark(t *testing.T) {
 }
 
 func TestMarkKeepsTheError(t *testing.T) {
-	if err := fault.Mark(nil, fault.Permanent, 0); err != nil {
+	if err := mark.New(nil, fault.Permanent, 0); err != nil {
 		t.Errorf("Mark(nil) = %v, want nil", err)
 	}
-	err := fault.Mark(fmt.Errorf("get user 7: %w", context.Canceled), fault.Permanent, 0)
+	err := mark.New(fmt.Errorf("get user 7: %w", context.Canceled), fault.Permanent, 0)
 	if want := "get user 7: context canceled"; err.Error() != want {
 		t.Errorf("text of a marked error = %q, want %q", err, want)
 	}
@@ -69,8 +70,8 @@ func TestMarkKeepsTheError(t *testing.T) {
 	}
 }
 
-func TestMarked(t *testing.T) {
-	mark := fault.Mark(errors.New("x"), fault.Permanent, 0)
+func TestOn(t *testing.T) {
+	marked := mark.New(errors.New("x"), fault.Permanent, 0)
 	for _, tc := range []struct {
 		name string
 		err  error
@@ -78,14 +79,14 @@ func TestMarked(t *testing.T) {
 	}{
 		{"nil", nil, false},
 		{"plain", errors.New("x"), false},
-		{"mark", mark, true},
-		{"wrapped mark", fmt.Errorf("a: %w", mark), true},
-		{"joined mark", errors.Join(errors.New("y"), mark), true},
-		{"mark inside a given fault", given{err: mark}, false},
-		{"given fault inside a mark", fault.Mark(given{}, fault.Permanent, 0), true},
+		{"mark", marked, true},
+		{"wrapped mark", fmt.Errorf("a: %w", marked), true},
+		{"joined mark", errors.Join(errors.New("y"), marked), true},
+		{"mark inside a given fault", given{err: marked}, false},
+		{"given fault inside a mark", mark.New(given{}, fault.Permanent, 0), true},
 	} {
-		if got := fault.Marked(tc.err); got != tc.want {
-			t.Errorf("%s: Marked = %v, want %v", tc.name, got, tc.want)
+		if got := mark.On(tc.err); got != tc.want {
+			t.Errorf("%s: On = %v, want %v", tc.name, got, tc.want)
 		}
 	}
 }
@@ -99,22 +100,22 @@ func TestSettle(t *testing.T) {
 		want fault.Fault
 	}{
 		{"no mark", plain, fault.Fault{Kind: fault.Transient, Final: true, Detail: "my rule"}},
-		{"a mark outranks", fault.Mark(plain, fault.Permanent, time.Second),
+		{"a mark outranks", mark.New(plain, fault.Permanent, time.Second),
 			fault.Fault{Kind: fault.Permanent, After: time.Second, Detail: "my rule"}},
 		{"given finality is kept", given{f: fault.Fault{Kind: fault.Permanent, Final: true}},
 			fault.Fault{Kind: fault.Transient, Final: true, Detail: "my rule"}},
 	} {
 		tc.want.Err = tc.err
-		if got := fault.Settle(opinion, tc.err); got != tc.want {
+		if got := mark.Settle(opinion, tc.err); got != tc.want {
 			t.Errorf("%s: got %+v, want %+v", tc.name, got, tc.want)
 		}
 	}
-	final := fault.Settle(fault.Fault{Kind: fault.Transient}, given{f: fault.Fault{Final: true}})
+	final := mark.Settle(fault.Fault{Kind: fault.Transient}, given{f: fault.Fault{Final: true}})
 	if !final.Final {
 		t.Error("Settle lost that a layer below had retried to the end")
 	}
 	other := errors.New("other")
-	if got := fault.Settle(fault.Fault{Err: other}, plain).Err; got != other {
+	if got := mark.Settle(fault.Fault{Err: other}, plain).Err; got != other {
 		t.Errorf("Settle replaced the classifier's error by %v, want %v", got, other)
 	}
 }

@@ -1,0 +1,52 @@
+// Package errtree searches trees of errors that nobody has checked: with cycles, with typed nil
+// pointers, with methods that panic.
+package errtree
+
+import "reflect"
+
+// maxNodes bounds a search: an error's tree may have cycles.
+const maxNodes = 1000
+
+// Find returns the first error of err's tree, depth first, that is accepts, or nil. Unlike
+// errors.As it passes over nil pointers, and abandons what lies behind an Unwrap method that
+// panics. It allocates nothing if is captures nothing.
+func Find(err error, is func(error) bool) error {
+	left := maxNodes
+	return find(err, is, &left)
+}
+
+func find(err error, is func(error) bool, left *int) (found error) {
+	defer func() { _ = recover() }()
+	for err != nil && *left > 0 {
+		*left--
+		if v := reflect.ValueOf(err); v.Kind() == reflect.Pointer && v.IsNil() {
+			return nil
+		}
+		if is(err) {
+			return err
+		}
+		switch e := err.(type) {
+		case interface{ Unwrap() error }:
+			err = e.Unwrap()
+		case interface{ Unwrap() []error }:
+			for _, branch := range e.Unwrap() {
+				if found = find(branch, is, left); found != nil {
+					return found
+				}
+			}
+			return nil
+		default:
+			return nil
+		}
+	}
+	return nil
+}
+
+// As is errors.As with the guards of [Find].
+func As[T error](err error) (as T, ok bool) {
+	found := Find(err, func(e error) bool { _, is := e.(T); return is })
+	if found == nil {
+		return as, false
+	}
+	return found.(T), true
+}

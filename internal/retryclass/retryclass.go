@@ -1,0 +1,75 @@
+// Package retryclass holds the classes of failures that presets and policy files name.
+package retryclass
+
+import (
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"reflect"
+
+	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/internal/errtree"
+)
+
+// Any returns a Policy.RetryIf that accepts what is in one of the classes, but never an answer, a
+// permanent failure or a cancellation.
+func Any(classes ...func(fault.Fault) bool) func(fault.Fault) bool {
+	return func(f fault.Fault) bool {
+		switch f.Kind {
+		case fault.None, fault.Permanent, fault.Canceled:
+			return false
+		}
+		for _, in := range classes {
+			if in(f) {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+// Timeout is what [fault.IsTimeout] reports.
+func Timeout(f fault.Fault) bool { return fault.IsTimeout(f.Err) }
+
+// Connection is what [fault.IsConnection] reports.
+func Connection(f fault.Fault) bool { return fault.IsConnection(f.Err) }
+
+// Server is what a server, or a classifier of the user's, says will pass: every failure of these
+// kinds but those of the operating system's input and output.
+func Server(f fault.Fault) bool {
+	switch f.Kind {
+	case fault.Transient, fault.RateLimited, fault.Overloaded:
+		return !IO(f) || fault.Of(f.Err).Kind != f.Kind
+	}
+	return false
+}
+
+// Kind is the class of all failures of kind k.
+func Kind(k fault.Kind) func(fault.Fault) bool {
+	return func(f fault.Fault) bool { return f.Kind == k }
+}
+
+// IO is a failure of input or output that may pass: one of the operating system, of a file, a
+// network or a pipe, but none that [fault.Of] returns as Permanent or Canceled, such as a file that
+// does not exist.
+func IO(f fault.Fault) bool {
+	found := errtree.Find(f.Err, isIO)
+	if found == nil {
+		return false
+	}
+	k := fault.Of(found).Kind
+	return k != fault.Permanent && k != fault.Canceled
+}
+
+func isIO(err error) bool {
+	switch err.(type) {
+	case *fs.PathError, *os.LinkError, *os.SyscallError, *net.OpError, *net.DNSError:
+		return true
+	}
+	switch err {
+	case io.EOF, io.ErrUnexpectedEOF, io.ErrShortWrite, io.ErrClosedPipe:
+		return true
+	}
+	return reflect.TypeOf(err).String() == "syscall.Errno" // a type that Plan 9 lacks
+}
