@@ -17,28 +17,6 @@ import (
 	"github.com/rebound-go/rebound/fault"
 )
 
-var errFlaky = errors.New("flaky")
-
-// at once, so that tests which are not about waiting do not wait.
-var atOnce = backoff.Constant(0)
-
-// failing returns a function that always fails with err, and counts its calls.
-func failing(calls *int, err error) func(context.Context) error {
-	return func(context.Context) error {
-		*calls++
-		return err
-	}
-}
-
-func mustError(t *testing.T, err error) *rebound.Error {
-	t.Helper()
-	var e *rebound.Error
-	if !errors.As(err, &e) {
-		t.Fatalf("got %T %v, want a *rebound.Error", err, err)
-	}
-	return e
-}
-
 // Rule 1: last error, reason, attempts and cause are in the error, and all are matchable.
 func TestErrorCarriesEverything(t *testing.T) {
 	first, last := errors.New("first"), errors.New("last")
@@ -139,89 +117,6 @@ func TestErrorTimeout(t *testing.T) {
 		got := rebound.Run(t.Context(), &rebound.Policy{Attempts: 1}, failing(new(int), err))
 		if e := mustError(t, got); e.Timeout() != want {
 			t.Errorf("%v: Timeout() = %v, want %v", err, e.Timeout(), want)
-		}
-	}
-}
-
-// Rule 2: marks outrank classifiers and RetryIf, and survive wrapping, whose text is kept.
-func TestMarksOutrank(t *testing.T) {
-	always := func(fault.Fault) bool { return true }
-	never := func(fault.Fault) bool { return false }
-	saying := func(k fault.Kind) fault.Classifier {
-		return func(error) fault.Fault { return fault.Fault{Kind: k} }
-	}
-	for _, row := range []struct {
-		name   string
-		policy *rebound.Policy
-		err    error
-		calls  int
-	}{
-		{"permanent over RetryIf", &rebound.Policy{RetryIf: always},
-			rebound.Permanent(errFlaky), 1},
-		{"permanent over Classify", &rebound.Policy{Classify: saying(fault.Transient)},
-			rebound.Permanent(errFlaky), 1},
-		{"permanent, wrapped", &rebound.Policy{RetryIf: always},
-			fmt.Errorf("get user 7: %w", rebound.Permanent(errFlaky)), 1},
-		{"permanent, joined", &rebound.Policy{RetryIf: always},
-			errors.Join(io.EOF, rebound.Permanent(errFlaky)), 1},
-		{"transient over RetryIf", &rebound.Policy{RetryIf: never},
-			rebound.Transient(errFlaky), 3},
-		{"transient over Classify", &rebound.Policy{Classify: saying(fault.Permanent)},
-			rebound.Transient(errFlaky), 3},
-		{"transient over fault.Of", &rebound.Policy{}, rebound.Transient(context.Canceled), 3},
-		{"rate limit over RetryIf", &rebound.Policy{RetryIf: never, Throttled: atOnce},
-			rebound.RetryAfter(errFlaky, 0), 3},
-		{"outer mark over inner", &rebound.Policy{},
-			rebound.Transient(rebound.Permanent(errFlaky)), 3},
-		{"no mark: RetryIf", &rebound.Policy{RetryIf: never}, errFlaky, 1},
-		{"no mark: Classify", &rebound.Policy{Classify: saying(fault.Permanent)}, errFlaky, 1},
-		{"an answer", &rebound.Policy{Classify: saying(fault.None)}, errFlaky, 1},
-	} {
-		calls := 0
-		row.policy.Backoff = atOnce
-		err := rebound.Run(t.Context(), row.policy, failing(&calls, row.err))
-		if calls != row.calls || !errors.Is(err, row.err) {
-			t.Errorf("%s: got %d calls and %v, want %d calls", row.name, calls, err, row.calls)
-		}
-		if !strings.Contains(err.Error(), row.err.Error()) {
-			t.Errorf("%s: %q has lost %q", row.name, err, row.err)
-		}
-	}
-	for _, err := range []error{
-		rebound.Permanent(nil), rebound.Transient(nil), rebound.RetryAfter(nil, time.Second),
-	} {
-		if err != nil {
-			t.Errorf("a marked nil became %v", err)
-		}
-	}
-}
-
-// Rule 2: a classifier that puts another error into the Fault does not take its mark away.
-func TestMarksOutrankWhereTheErrorWasUnwrapped(t *testing.T) {
-	unwrap := func(err error) fault.Fault {
-		return fault.Fault{Kind: fault.Transient, Err: errors.Unwrap(err)}
-	}
-	for _, row := range []struct {
-		err   error
-		calls int
-	}{{rebound.Permanent(errFlaky), 1}, {rebound.Transient(errFlaky), 3}} {
-		calls := 0
-		_ = rebound.Run(t.Context(), &rebound.Policy{Backoff: atOnce, Classify: unwrap,
-			RetryIf: func(fault.Fault) bool { return row.calls == 1 }},
-			failing(&calls, row.err))
-		if calls != row.calls {
-			t.Errorf("got %d calls, want %d", calls, row.calls)
-		}
-	}
-}
-
-// A wait that somebody asked for stays with the error when somebody else marks it.
-func TestMarkKeepsTheWait(t *testing.T) {
-	err := rebound.Transient(fmt.Errorf("busy: %w", rebound.RetryAfter(errFlaky, 5*time.Second)))
-	own := &rebound.Policy{Classify: func(error) fault.Fault { return fault.Fault{} }}
-	for _, p := range []*rebound.Policy{nil, own} {
-		if f := p.Fault(t.Context(), err); f.After != 5*time.Second || f.Kind != fault.Transient {
-			t.Errorf("got %v after %v, want transient after 5s", f.Kind, f.After)
 		}
 	}
 }

@@ -3,11 +3,13 @@ package rebound_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
+	"math/rand/v2"
 	"reflect"
-	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/rebound-go/rebound"
@@ -202,102 +204,104 @@ func TestOutOfBudget(t *testing.T) {
 	}
 }
 
-func TestSchedule(t *testing.T) {
-	s := time.Second
-	for _, row := range []struct {
-		policy *rebound.Policy
-		n      int
-		want   []time.Duration
-	}{
-		{nil, 4, []time.Duration{s / 10, s / 5, 2 * s / 5, 4 * s / 5}},
-		{&rebound.Policy{Backoff: backoff.Exponential{Base: s, Max: 5 * s}}, 5,
-			[]time.Duration{s, 2 * s, 4 * s, 5 * s, 5 * s}},
-		{nil, 0, nil}, {nil, -1, nil},
-	} {
-		if got := row.policy.Schedule(row.n); !slices.Equal(got, row.want) {
-			t.Errorf("got %v, want %v", got, row.want)
+// traffic is what became of a number of calls under a policy.
+type traffic struct{ calls, attempts, ok, denied int }
+
+// drive makes calls at a steady pace, each failing with probability p per attempt, and returns
+// what became of them in each period. Retries come at once, so that a period has its own calls'.
+func drive(
+	t *testing.T, policy *rebound.Policy, pace time.Duration, p float64, period time.Duration,
+	periods int,
+) (each []traffic, all traffic) {
+	t.Helper()
+	dice := rand.New(rand.NewPCG(1, 2))
+	for range periods {
+		var tr traffic
+		for end := time.Now().Add(period); time.Now().Before(end); <-time.After(pace) {
+			tr.calls++
+			err := rebound.Run(t.Context(), policy, func(context.Context) error {
+				tr.attempts++
+				if dice.Float64() < p {
+					return errFlaky
+				}
+				return nil
+			})
+			if err == nil {
+				tr.ok++
+			}
+			if errors.Is(err, rebound.OutOfBudget) {
+				tr.denied++
+			}
 		}
+		each = append(each, tr)
+		all.calls += tr.calls
+		all.attempts += tr.attempts
+		all.ok += tr.ok
+		all.denied += tr.denied
 	}
+	return each, all
 }
 
-// What Decide says to each kind of failure.
-func TestDecideKinds(t *testing.T) {
-	careful := &rebound.Policy{NonIdempotent: true}
-	for _, row := range []struct {
-		policy *rebound.Policy
-		fault  fault.Fault
-		want   rebound.Reason
-	}{
-		{nil, fault.Fault{Kind: fault.None}, rebound.NotRetryable},
-		{nil, fault.Fault{Kind: fault.Unknown}, ""},
-		{nil, fault.Fault{Kind: fault.Transient}, ""},
-		{nil, fault.Fault{Kind: fault.RateLimited}, ""},
-		{nil, fault.Fault{Kind: fault.Overloaded}, ""},
-		{nil, fault.Fault{Kind: fault.Permanent}, rebound.NotRetryable},
-		{nil, fault.Fault{Kind: fault.Canceled}, rebound.Canceled},
-		{careful, fault.Fault{Kind: fault.Transient}, rebound.NotIdempotent},
-		{careful, fault.Fault{Kind: fault.Transient, Sent: fault.NotSent}, ""},
-		{careful, fault.Fault{Kind: fault.Overloaded, Sent: fault.NotDone}, ""},
-		{careful, fault.Fault{Kind: fault.Permanent}, rebound.NotRetryable},
-	} {
-		d := row.policy.Decide(rebound.State{Attempt: 1, U: 0.5}, row.fault)
-		if d.Reason != row.want || d.Retry != (row.want == "") {
-			t.Errorf("%+v: got %+v, want reason %q", row.fault, d, row.want)
-		}
-	}
-}
-
-// The waits for rate limits are four times the others, unless Throttled says otherwise.
-func TestThrottledWaits(t *testing.T) {
-	p := &rebound.Policy{Attempts: 9, Backoff: backoff.Exponential{Base: time.Second, Max: 1e11}}
-	limited := fault.Fault{Kind: fault.RateLimited}
-	for n := 1; n <= 4; n++ {
-		d := p.Decide(rebound.State{Attempt: n, U: -1}, limited)
-		if want := 4 * time.Second << (n - 1); d.Delay != want {
-			t.Errorf("attempt %d: got %v, want %v", n, d.Delay, want)
-		}
-	}
-	// Decorrelated waits grow from the one before: from that wait as Backoff gave it.
-	d := &rebound.Policy{Attempts: 9, Backoff: backoff.Decorrelated{Max: time.Hour}}
-	prev := time.Duration(0)
-	for n, want := range []time.Duration{1200, 3600, 10800, 32400} {
-		prev = d.Decide(rebound.State{Attempt: n + 1, Prev: prev, U: -1}, limited).Delay
-		if prev != want*time.Millisecond {
-			t.Errorf("decorrelated, wait %d: got %v, want %v", n+1, prev, want*time.Millisecond)
-		}
-	}
-	p.Throttled = backoff.Constant(time.Minute)
-	if d := p.Decide(rebound.State{Attempt: 1, U: -1}, limited); d.Delay != time.Minute {
-		t.Errorf("Throttled: got %v", d.Delay)
-	}
-}
-
-// Whatever goes in: no panic, no negative wait, and a Retry or a Reason, never both.
-func FuzzDecide(f *testing.F) {
-	f.Add(1, int64(0), int64(0), int64(0), 0.5, uint8(2), int64(0), 3, int64(1e8), int64(0))
-	f.Add(math.MaxInt, int64(-1), int64(math.MaxInt64), int64(1), math.NaN(), uint8(3),
-		int64(math.MaxInt64), -1, int64(math.MaxInt64), int64(math.MaxInt64))
-	f.Fuzz(func(t *testing.T, attempt int, elapsed, prev, left int64, u float64, kind uint8,
-		after int64, attempts int, base, maxElapsed int64,
-	) {
-		p := &rebound.Policy{Attempts: attempts, MaxElapsed: time.Duration(maxElapsed),
-			MaxRetryAfter: math.MaxInt64,
-			Backoff:       backoff.Exponential{Base: time.Duration(base), Max: math.MaxInt64}}
-		s := rebound.State{Attempt: attempt, Elapsed: time.Duration(elapsed),
-			Prev: time.Duration(prev), Left: time.Duration(left), U: u}
-		fl := fault.Fault{Kind: fault.Kind(kind % 7), After: time.Duration(after)}
-		d := p.Decide(s, fl)
-		if d.Retry == (d.Reason != "") || d.Delay < 0 || !d.Retry && d.Delay != 0 {
-			t.Errorf("got %+v", d)
-		}
-		if d.Retry && d.Delay < fl.After {
-			t.Errorf("waits %v, less than the %v asked for", d.Delay, fl.After)
-		}
-		if d.Retry && left != 0 && d.Delay >= s.Left {
-			t.Errorf("waits %v with %v left", d.Delay, s.Left)
-		}
-		if again := p.Decide(s, fl); again != d {
-			t.Errorf("got %+v, then %+v", d, again)
+// Rule 12: one call a minute to a dead service keeps all its attempts, for ever.
+func TestLoneCallerKeepsItsAttempts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, got := drive(t, &rebound.Policy{Backoff: atOnce}, time.Minute, 1, 24*time.Hour, 1)
+		if want := (traffic{calls: 1440, attempts: 3 * 1440}); got != want {
+			t.Errorf("got %+v, want %+v", got, want)
 		}
 	})
+}
+
+// Rule 12: in a total outage at 100 calls/s, the load stays at most 1.1 times the calls over any
+// 10 s, from the first second on. The bucket's 10 retries go at once; after that 0.1/s trickle.
+func TestTotalOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &rebound.Policy{Backoff: atOnce}
+		each, all := drive(t, p, 10*time.Millisecond, 1, time.Second, 60)
+		if first := each[0]; first.attempts-first.calls != 10 {
+			t.Errorf("the first second added %d retries to %d calls, want 10",
+				first.attempts-first.calls, first.calls)
+		}
+		for i := 10; i <= len(each); i++ {
+			var calls, attempts int
+			for _, tr := range each[i-10 : i] {
+				calls, attempts = calls+tr.calls, attempts+tr.attempts
+			}
+			if float64(attempts) > 1.1*float64(calls) {
+				t.Errorf("seconds %d to %d: %d attempts for %d calls", i-10, i, attempts, calls)
+			}
+		}
+		if got := all.attempts - all.calls; got != 15 {
+			t.Errorf("a minute added %d retries to %d calls, want 10 and 5 refilled", got, all.calls)
+		}
+	})
+}
+
+// Rule 12: independent failures lose hardly a retry until they are so many that something else
+// must be wrong. The figures are exact for the seed.
+func TestIndependentFailures(t *testing.T) {
+	for _, row := range []struct {
+		p      float64
+		budget *budget.Budget
+		denied int
+		failed int
+	}{
+		{0.01, nil, 0, 0},
+		{0.05, nil, 1, 13},                // one retry in 5,000 is lost
+		{0.08, nil, 67, 118},              // 0.8 %
+		{0.30, nil, 24499, 24524},         // a service in this state must not be pushed
+		{0.30, budget.Unlimited, 0, 2738}, // 0.3³ of the calls have bad luck three times
+	} {
+		t.Run(fmt.Sprint(row.p, row.budget == budget.Unlimited), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				policy := &rebound.Policy{Backoff: atOnce, Budget: row.budget}
+				_, got := drive(t, policy, 10*time.Millisecond, row.p, 1000*time.Second, 1)
+				if failed := got.calls - got.ok; got.denied != row.denied ||
+					failed != row.failed {
+					t.Errorf("of %d calls %d lost a retry and %d failed; want %d and %d",
+						got.calls, got.denied, failed, row.denied, row.failed)
+				}
+			})
+		})
+	}
 }

@@ -1,8 +1,9 @@
-package rebound_test
+package reboundtest_test
 
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -20,6 +21,19 @@ var apiPolicy = &rebound.Policy{
 	Name:     "users",
 	Attempts: 4,
 	Backoff:  backoff.Exponential{Base: time.Second},
+}
+
+// User is what the API of these tests answers.
+type User struct{ Name string }
+
+// userAPI fails as often as failures says, and then answers.
+type userAPI struct{ failures int }
+
+func (a *userAPI) User(_ context.Context, id int) (User, error) {
+	if a.failures--; a.failures >= 0 {
+		return User{}, errors.New("connection reset")
+	}
+	return User{Name: fmt.Sprintf("user %d", id)}, nil
 }
 
 func TestDocsSchedule(t *testing.T) {

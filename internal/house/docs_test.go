@@ -1,4 +1,4 @@
-package rebound_test
+package house_test
 
 import (
 	"go/ast"

@@ -16,6 +16,28 @@ import (
 	"github.com/rebound-go/rebound/gate"
 )
 
+var errFlaky = errors.New("flaky")
+
+// at once, so that tests which are not about waiting do not wait.
+var atOnce = backoff.Constant(0)
+
+// failing returns a function that always fails with err, and counts its calls.
+func failing(calls *int, err error) func(context.Context) error {
+	return func(context.Context) error {
+		*calls++
+		return err
+	}
+}
+
+func mustError(t *testing.T, err error) *rebound.Error {
+	t.Helper()
+	var e *rebound.Error
+	if !errors.As(err, &e) {
+		t.Fatalf("got %T %v, want a *rebound.Error", err, err)
+	}
+	return e
+}
+
 // recorder is a gate that notes what happens to it.
 type recorder struct {
 	name   string
@@ -300,4 +322,146 @@ func TestRefusalsBelow(t *testing.T) {
 			t.Errorf("%s: the outer breaker is %v", name, b.State())
 		}
 	}
+}
+
+// Rules 4, 6, 7 and 8 as a table: what a call of a failing function does, and when it is over.
+func TestWhenCallsEnd(t *testing.T) {
+	second := backoff.Constant(time.Second)
+	asked := func(d time.Duration) error { return rebound.RetryAfter(errFlaky, d) }
+	for _, row := range []struct {
+		name     string
+		policy   *rebound.Policy
+		deadline time.Duration
+		err      error
+		calls    int
+		took     time.Duration
+		want     rebound.Reason
+	}{
+		{"a wait the deadline cuts off is not begun", &rebound.Policy{Backoff: second},
+			1500 * time.Millisecond, errFlaky, 2, time.Second, rebound.PastDeadline},
+		{"nor one that ends with it", &rebound.Policy{Backoff: second},
+			time.Second, errFlaky, 1, 0, rebound.PastDeadline},
+		{"MaxElapsed", &rebound.Policy{Backoff: second, MaxElapsed: 1500 * time.Millisecond},
+			0, errFlaky, 2, time.Second, rebound.PastElapsed},
+		{"no wait after the last attempt", &rebound.Policy{Backoff: second},
+			0, errFlaky, 3, 2 * time.Second, rebound.Exhausted},
+		{"one attempt", &rebound.Policy{Backoff: second, Attempts: 1},
+			0, errFlaky, 1, 0, rebound.Exhausted},
+		{"a zero delay does not wait", &rebound.Policy{Backoff: atOnce},
+			0, errFlaky, 3, 0, rebound.Exhausted},
+		{"an asked wait past the deadline", &rebound.Policy{}, time.Minute, asked(time.Hour / 60),
+			1, 0, rebound.PastDeadline},
+		{"an asked wait past the default limit", &rebound.Policy{}, 0,
+			asked(2*time.Minute + 1), 1, 0, rebound.WaitTooLong},
+		{"an asked wait past MaxRetryAfter", &rebound.Policy{MaxRetryAfter: time.Second}, 0,
+			asked(2 * time.Second), 1, 0, rebound.WaitTooLong},
+		{"a negative asked wait counts as none", &rebound.Policy{Throttled: second}, 0,
+			asked(-time.Hour), 3, 2 * time.Second, rebound.Exhausted},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, begin, calls := t.Context(), time.Now(), 0
+				if row.deadline > 0 {
+					var cancel context.CancelFunc
+					ctx, cancel = context.WithTimeout(ctx, row.deadline)
+					defer cancel()
+				}
+				err := rebound.Run(ctx, row.policy, failing(&calls, row.err))
+				e, took := mustError(t, err), time.Since(begin)
+				if calls != row.calls || took != row.took || e.Reason != row.want {
+					t.Errorf("got %d calls, %v, %v; want %d, %v, %v", calls, took, e.Reason,
+						row.calls, row.took, row.want)
+				}
+				if !errors.Is(err, errFlaky) {
+					t.Errorf("%v has lost the last error", err)
+				}
+			})
+		})
+	}
+}
+
+// Rule 7: every wait ends at once when the context does, and leaves no timer behind.
+func TestWaitEndsWithContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() {
+			done <- rebound.Run(ctx, &rebound.Policy{Backoff: backoff.Constant(time.Hour)},
+				failing(new(int), errFlaky))
+		}()
+		synctest.Wait()
+		begin := time.Now()
+		cancel()
+		err := <-done
+		if took := time.Since(begin); took != 0 || !errors.Is(err, rebound.Canceled) {
+			t.Errorf("ended %v after the context, with %v", took, err)
+		}
+	})
+}
+
+// A context that has ended before the call: nothing is attempted.
+func TestDeadContext(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	quit := errors.New("quit")
+	cancel(quit)
+	for name, p := range map[string]*rebound.Policy{
+		"plain": nil, "observed": {Observe: func(context.Context, rebound.Event) {}},
+	} {
+		calls := 0
+		e := mustError(t, rebound.Run(ctx, p, failing(&calls, nil)))
+		if calls != 0 || e.Attempts != 0 || e.Reason != rebound.Canceled || e.Cause != quit {
+			t.Errorf("%s: got %d calls and %+v", name, calls, e)
+		}
+	}
+}
+
+// MaxElapsed bounds what gates wait as well, and no attempt begins after it.
+func TestMaxElapsedBoundsGates(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for name, g := range map[string]gate.Gate{"heeds": waiting{}, "deaf": deaf{}} {
+			begin, calls := time.Now(), 0
+			err := rebound.Run(t.Context(), &rebound.Policy{MaxElapsed: 2 * time.Second,
+				Gates: []gate.Gate{g}}, failing(&calls, nil))
+			if calls != 0 || !errors.Is(err, rebound.PastElapsed) {
+				t.Errorf("%s: got %d calls and %v after %v", name, calls, err, time.Since(begin))
+			}
+		}
+	})
+}
+
+// deaf is a gate that waits for a minute whatever its context says.
+type deaf struct{ waiting }
+
+func (deaf) Enter(context.Context) (gate.Pass, error) {
+	<-time.After(time.Minute)
+	return gate.Pass{}, nil
+}
+
+// Rule 15: elapsed times count from the start where MaxElapsed, AttemptTimeout or Observe asks for
+// them; else there are none.
+func TestElapsed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slow := func(context.Context) error {
+			time.Sleep(time.Second)
+			return errFlaky
+		}
+		watch := func(context.Context, rebound.Event) {}
+		for _, row := range []struct {
+			name   string
+			policy *rebound.Policy
+			want   time.Duration
+		}{
+			{"no clock", &rebound.Policy{Backoff: atOnce}, 0},
+			{"AttemptTimeout", &rebound.Policy{Backoff: atOnce, AttemptTimeout: time.Minute},
+				3 * time.Second},
+			{"observed", &rebound.Policy{Backoff: atOnce, Observe: watch}, 3 * time.Second},
+			{"MaxElapsed", &rebound.Policy{Backoff: atOnce, MaxElapsed: time.Minute},
+				3 * time.Second},
+		} {
+			e := mustError(t, rebound.Run(t.Context(), row.policy, slow))
+			if e.Elapsed != row.want {
+				t.Errorf("%s: got %v, want %v", row.name, e.Elapsed, row.want)
+			}
+		}
+	})
 }
