@@ -3,62 +3,135 @@ package fault
 import "reflect"
 
 var (
-	throttled = finding{rank: code, kind: RateLimited, sent: NotDone}
-	crowded   = finding{rank: code, kind: Overloaded, sent: NotDone}
-	tooSlow   = finding{rank: code, kind: Transient, flags: timeout}
-	hiccup    = finding{rank: code, kind: Transient}
-	never     = finding{rank: code, kind: Permanent, sent: NotDone}
+	codeLimited    = finding{rank: code, kind: RateLimited, sent: NotDone}
+	codeOverloaded = finding{rank: code, kind: Overloaded, sent: NotDone}
+	codeTimeout    = finding{rank: code, kind: Transient, flags: timeout}
+	codeTransient  = finding{rank: code, kind: Transient}
+	codePermanent  = finding{rank: code, kind: Permanent, sent: NotDone}
+	codeNone       = finding{} // no more than its status
 )
 
-// words are the codes that AWS and providers of language models give beside a status that says
-// less, or says it wrong. Those of throttling are the lists of botocore and smithy.
-var words = map[string]finding{
-	"BandwidthLimitExceeded":                 throttled,
-	"EC2ThrottledException":                  throttled,
-	"LimitExceededException":                 throttled,
-	"PriorRequestNotComplete":                throttled,
-	"ProvisionedThroughputExceededException": throttled,
-	"RequestLimitExceeded":                   throttled,
-	"RequestThrottled":                       throttled,
-	"RequestThrottledException":              throttled,
-	"SlowDown":                               throttled,
-	"ThrottledException":                     throttled,
-	"Throttling":                             throttled,
-	"ThrottlingException":                    throttled,
-	"TooManyRequestsException":               throttled,
-	"TransactionInProgressException":         throttled,
-
-	"RequestTimeout":          tooSlow,
-	"RequestTimeoutException": tooSlow,
-	"TimeoutError":            tooSlow,
-
-	"ModelErrorException":           hiccup,  // Bedrock, 424
-	"ModelNotReadyException":        hiccup,  // Bedrock, 429
-	"ModelTimeoutException":         tooSlow, // Bedrock, 408
-	"ServiceUnavailableException":   {rank: code, kind: Overloaded},
-	"ServiceQuotaExceededException": never,
-
-	"credit_balance_exhausted":          never, // OpenAI, 429, as the next four
-	"insufficient_quota":                never,
-	"organization_spend_limit_exceeded": never,
-	"organization_usage_limit_exceeded": never,
-	"project_spend_limit_exceeded":      never,
-	"context_length_exceeded":           never,
-	"enforced_spend_limit_reached":      never, // Anthropic, 429
-	"request_too_large":                 never,
-
-	"rate_limit_error":    throttled,
-	"rate_limit_exceeded": throttled,
-	"slow_down":           throttled,
-
-	"overloaded_error":     crowded,
-	"server_is_overloaded": crowded,
+// codeMeaning is what a provider's code means, and the status that it comes with. A status of 0
+// stands for that of the kind.
+type codeMeaning struct {
+	finding
+	status int
 }
 
-// spoken is the meaning of a provider's word.
-func spoken(word string) finding {
-	f := words[word]
-	f.detail = "code " + word
+// codes are those that AWS and providers of language models send beside a status that means less,
+// or something else. Those of throttling are the lists of botocore and smithy.
+var codes = map[string]codeMeaning{
+	"BandwidthLimitExceeded":                 {codeLimited, 0},
+	"EC2ThrottledException":                  {codeLimited, 0},
+	"LimitExceededException":                 {codeLimited, 0},
+	"PriorRequestNotComplete":                {codeLimited, 0},
+	"ProvisionedThroughputExceededException": {codeLimited, 0},
+	"RequestLimitExceeded":                   {codeLimited, 0},
+	"RequestThrottled":                       {codeLimited, 0},
+	"RequestThrottledException":              {codeLimited, 0},
+	"SlowDown":                               {codeLimited, 0},
+	"ThrottledException":                     {codeLimited, 0},
+	"Throttling":                             {codeLimited, 0},
+	"ThrottlingException":                    {codeLimited, 0},
+	"TooManyRequestsException":               {codeLimited, 0},
+	"TransactionInProgressException":         {codeLimited, 0},
+
+	"RequestTimeout":          {codeTimeout, 0},
+	"RequestTimeoutException": {codeTimeout, 0},
+	"TimeoutError":            {codeTimeout, 0},
+
+	// Bedrock.
+	"InternalServerException":       {codeTransient, 500},
+	"ModelErrorException":           {codeTransient, 424},
+	"ModelNotReadyException":        {codeTransient, 429},
+	"ModelStreamErrorException":     {codeTransient, 424},
+	"ModelTimeoutException":         {codeTimeout, 408},
+	"ServiceUnavailableException":   {finding{rank: code, kind: Overloaded}, 503},
+	"ServiceQuotaExceededException": {codePermanent, 400},
+
+	// OpenAI, and Azure.
+	"ResponsibleAIPolicyViolation":      {codePermanent, 400},
+	"billing_hard_limit_reached":        {codePermanent, 429},
+	"content_filter":                    {codePermanent, 400},
+	"content_policy_violation":          {codePermanent, 400},
+	"context_length_exceeded":           {codePermanent, 400},
+	"credit_balance_exhausted":          {codePermanent, 429},
+	"insufficient_quota":                {codePermanent, 429},
+	"invalid_api_key":                   {codePermanent, 401},
+	"invalid_prompt":                    {codePermanent, 400},
+	"model_not_found":                   {codePermanent, 404},
+	"organization_spend_limit_exceeded": {codePermanent, 429},
+	"organization_usage_limit_exceeded": {codePermanent, 429},
+	"project_spend_limit_exceeded":      {codePermanent, 429},
+	"rate_limit_exceeded":               {codeLimited, 429},
+	"server_is_overloaded":              {codeOverloaded, 503},
+	"slow_down":                         {codeLimited, 503},
+	"server_error":                      {codeNone, 500},
+
+	// Anthropic; OpenAI has some of them, too.
+	"api_error":                    {codeNone, 500},
+	"authentication_error":         {codeNone, 401},
+	"billing_error":                {codePermanent, 402},
+	"enforced_spend_limit_reached": {codePermanent, 429},
+	"invalid_request_error":        {codeNone, 400},
+	"not_found_error":              {codeNone, 404},
+	"overloaded_error":             {codeOverloaded, 529},
+	"permission_error":             {codeNone, 403},
+	"rate_limit_error":             {codeLimited, 429},
+	"request_too_large":            {codePermanent, 413},
+	"timeout_error":                {codeNone, 504},
+
+	// Google: the codes of google.rpc. A model that is UNAVAILABLE is overloaded.
+	"DEADLINE_EXCEEDED":   {codeNone, 504},
+	"FAILED_PRECONDITION": {codeNone, 400},
+	"INTERNAL":            {codeNone, 500},
+	"INVALID_ARGUMENT":    {codeNone, 400},
+	"NOT_FOUND":           {codeNone, 404},
+	"PERMISSION_DENIED":   {codeNone, 403},
+	"RESOURCE_EXHAUSTED":  {codeNone, 429},
+	"UNAUTHENTICATED":     {codeNone, 401},
+	"UNAVAILABLE":         {codeOverloaded, 503},
+
+	// GitHub Models, Moonshot, llama.cpp, and servers like OpenAI's.
+	"RateLimitReached":             {codeLimited, 429},
+	"engine_overloaded":            {codeOverloaded, 503},
+	"engine_overloaded_error":      {codeOverloaded, 429},
+	"exceed_context_size_error":    {codePermanent, 400},
+	"exceeded_current_quota_error": {codePermanent, 429},
+	"insufficient_balance":         {codePermanent, 402},
+	"rate_limit_reached_error":     {codeLimited, 429},
+}
+
+// kindStatus are the statuses of codes that have none of their own.
+var kindStatus = map[Kind]int{
+	Transient: 500, RateLimited: 429, Overloaded: 503, Permanent: 400,
+}
+
+// Code is the meaning of an error code that a provider sends beside or instead of a status, such as
+// "insufficient_quota" of OpenAI or "ThrottlingException" of AWS. It returns the HTTP status that
+// the code comes with, or should come with, too. A code that means no more than its status has an
+// [Unknown] kind; the status of an unknown code is 0.
+func Code(text string) (f Fault, status int) {
+	m, known := codes[text]
+	if !known {
+		return Fault{}, 0
+	}
+	status = m.status
+	if status == 0 {
+		status = kindStatus[m.kind]
+	}
+	if m.rank == nothing {
+		return Fault{}, status
+	}
+	return Fault{Kind: m.kind, Sent: m.sent, Detail: "code " + text}, status
+}
+
+// findCode is the finding for a provider's code.
+func findCode(text string) finding {
+	f := codes[text].finding
+	if f.rank != nothing {
+		f.detail = "code " + text
+	}
 	return f
 }
 
@@ -88,7 +161,7 @@ func (s awsShape) read(err error) finding {
 		f = finding{rank: weak, kind: Transient, flags: connection, detail: "connection error"}
 	}
 	if s.code {
-		if g := spoken(err.(interface{ ErrorCode() string }).ErrorCode()); g.rank != nothing {
+		if g := findCode(err.(interface{ ErrorCode() string }).ErrorCode()); g.rank != nothing {
 			f = g
 		}
 	}

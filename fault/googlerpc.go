@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// detailed adds what the details of a google.rpc.Status say: how long to wait, and that a quota is
+// addDetails adds what the details of a google.rpc.Status mean: how long to wait, and that a quota is
 // used up which will not be back in time. Details are messages, or the JSON objects that Google's
 // HTTP clients make of them.
-func detailed(f finding, details []any) finding {
+func addDetails(f finding, details []any) finding {
 	for _, d := range details {
 		if d == nil {
 			continue
@@ -17,7 +17,7 @@ func detailed(f finding, details []any) finding {
 		if wait := retryDelay(d); wait > 0 {
 			f.after = wait
 		}
-		if f.kind == RateLimited && spent(d) {
+		if f.kind == RateLimited && quotaSpent(d) {
 			f.rank, f.kind = code, Permanent
 			f.detail += ", quota spent"
 		}
@@ -42,15 +42,15 @@ func retryDelay(d any) time.Duration {
 	return 0
 }
 
-// spent reports whether d is a google.rpc.QuotaFailure of a quota that lasts a day, or is zero.
-func spent(d any) bool {
+// quotaSpent reports whether d is a google.rpc.QuotaFailure of a quota that lasts a day, or is zero.
+func quotaSpent(d any) bool {
 	if object, ok := d.(map[string]any); ok {
 		violations, _ := object["violations"].([]any)
 		for _, v := range violations {
 			v, _ := v.(map[string]any)
 			id, _ := v["quotaId"].(string)
 			text, _ := v["description"].(string)
-			if hopelessQuota(id) || hopelessQuota(text) || v["quotaValue"] == "0" {
+			if lastingQuota(id) || lastingQuota(text) || v["quotaValue"] == "0" {
 				return true
 			}
 		}
@@ -63,27 +63,27 @@ func spent(d any) bool {
 	violations := m.Call(nil)[0]
 	for i := 0; violations.Kind() == reflect.Slice && i < violations.Len(); i++ {
 		v := violations.Index(i).Interface()
-		if q, ok := v.(interface{ GetQuotaId() string }); ok && hopelessQuota(q.GetQuotaId()) {
+		if q, ok := v.(interface{ GetQuotaId() string }); ok && lastingQuota(q.GetQuotaId()) {
 			return true
 		}
 		q, ok := v.(interface{ GetDescription() string })
-		if ok && hopelessQuota(q.GetDescription()) {
+		if ok && lastingQuota(q.GetDescription()) {
 			return true
 		}
 	}
 	return false
 }
 
-// hopelessQuota reports whether a quota's name or description speaks of a day, as Gemini's
+// lastingQuota reports whether a quota's name or description names a day, as Gemini's
 // "GenerateRequestsPerDayPerProjectPerModel" does, or of a limit of nothing.
-func hopelessQuota(s string) bool {
+func lastingQuota(s string) bool {
 	s = strings.ToLower(s)
 	return strings.Contains(s, "perday") || strings.Contains(s, "per day") ||
-		strings.Contains(s, "daily") || nothingAllowed(s)
+		strings.Contains(s, "daily") || isZeroLimit(s)
 }
 
-// nothingAllowed looks for "limit: 0", and not "limit: 0.5" or "limit: 05".
-func nothingAllowed(s string) bool {
+// isZeroLimit looks for "limit: 0", and not "limit: 0.5" or "limit: 05".
+func isZeroLimit(s string) bool {
 	_, rest, ok := strings.Cut(s, "limit: 0")
 	return ok && (rest == "" || !strings.ContainsRune(".0123456789", rune(rest[0])))
 }

@@ -67,7 +67,7 @@ func readGRPC(t reflect.Type) reader {
 		}
 		f := grpcStatus(number(s.MethodByName("Code").Call(nil)[0]), err.Error)
 		if d, ok := s.Interface().(interface{ Details() []any }); ok {
-			f = detailed(f, d.Details())
+			f = addDetails(f, d.Details())
 		}
 		return f
 	}
@@ -91,7 +91,7 @@ func readConnect(t reflect.Type) reader {
 			return f
 		}
 		if out := v.MethodByName("Meta").Call(nil); len(out) == 1 {
-			f.after, _ = retryAfter(header(out[0]), time.Now())
+			f.after = delayFor(f.kind, header(out[0]), time.Now())
 		}
 		return f
 	}

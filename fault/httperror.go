@@ -10,7 +10,7 @@ type answerShape struct {
 	response       field // Response *http.Response or the like, of openai, anthropic, go-github
 	status, header field // inside the response
 	code, headers  field // StatusCode int, Header http.Header: of the error itself
-	words          []field
+	codes          []field
 	details        field // Details []any, of Google's clients
 	message        field
 	method         func(error) int
@@ -24,13 +24,13 @@ func readAnswer(t reflect.Type) reader {
 	}
 	var s answerShape
 	s.findResponse(t)
-	s.findCode(t)
+	s.findStatus(t)
 	for _, name := range []string{"Code", "Type", "ErrorCode"} {
 		if f := fieldOf(t, name, isText); f != nil {
-			s.words = append(s.words, f)
+			s.codes = append(s.codes, f)
 		}
 	}
-	if s.response == nil && s.code == nil && s.method == nil && s.words == nil {
+	if s.response == nil && s.code == nil && s.method == nil && s.codes == nil {
 		return nil
 	}
 	return s.read
@@ -50,9 +50,9 @@ func (s *answerShape) findResponse(t reflect.Type) {
 	}
 }
 
-// findCode finds a status in the error itself. A field called Code may be anything, unless there
+// findStatus finds a status in the error itself. A field called Code may be anything, unless there
 // is a Status beside it, as in genai.APIError, or a Header, as in googleapi.Error.
-func (s *answerShape) findCode(t reflect.Type) {
+func (s *answerShape) findStatus(t reflect.Type) {
 	s.headers = fieldOf(t, "Header", isHeader)
 	s.details = fieldOf(t, "Details", func(t reflect.Type) bool { return t.Kind() == reflect.Slice })
 	s.message = fieldOf(t, "Message", isText)
@@ -80,13 +80,13 @@ func (s *answerShape) read(err error) finding {
 	status, head := s.answer(err)
 	f := finding{}
 	if status >= 400 {
-		f = found(response(status, head, time.Now()))
+		f = found(Response(status, head, time.Now()))
 		f.flags = statusFlags(status)
 	}
 	f = s.google(f, err)
-	for _, w := range s.words {
-		if word := w.text(err); word != "" {
-			if g := spoken(word); g.rank > f.rank {
+	for _, field := range s.codes {
+		if text := field.text(err); text != "" {
+			if g := findCode(text); g.rank > f.rank {
 				g.after, g.flags = f.after, g.flags|f.flags
 				return g
 			}
@@ -96,7 +96,7 @@ func (s *answerShape) read(err error) finding {
 }
 
 // answer gives the status, 0 if it is not known, and the header.
-func (s *answerShape) answer(err error) (int, values) {
+func (s *answerShape) answer(err error) (int, map[string][]string) {
 	if r := s.response.of(err); r.IsValid() && !(r.Kind() == reflect.Pointer && r.IsNil()) {
 		return number(s.status.in(r)), header(s.header.in(r))
 	}
@@ -112,7 +112,7 @@ func (s *answerShape) google(f finding, err error) finding {
 	if f.kind != RateLimited {
 		return f
 	}
-	if nothingAllowed(s.message.text(err)) {
+	if isZeroLimit(s.message.text(err)) {
 		f.rank, f.kind = code, Permanent
 		f.detail += ", quota spent"
 		return f
@@ -125,12 +125,7 @@ func (s *answerShape) google(f finding, err error) finding {
 	for i := range v.Len() {
 		details = append(details, v.Index(i).Interface())
 	}
-	return detailed(f, details)
-}
-
-// found makes a finding of a fault.
-func found(f Fault) finding {
-	return finding{rank: fact, kind: f.Kind, sent: f.Sent, after: f.After, detail: f.Detail}
+	return addDetails(f, details)
 }
 
 func statusFlags(status int) flags {

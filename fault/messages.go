@@ -6,13 +6,13 @@ import (
 )
 
 var (
-	cut      = finding{rank: fact, kind: Transient, flags: connection}
-	unsent   = finding{rank: fact, kind: Transient, sent: NotSent, flags: connection}
-	calm     = finding{rank: fact, kind: Overloaded}
-	garbled  = finding{rank: fact, kind: Transient}
-	hopeless = finding{rank: fact, kind: Permanent}
-	misuse   = finding{rank: fact, kind: Permanent, sent: NotSent}
-	answer   = finding{rank: fact, kind: None, sent: NotDone}
+	cut        = finding{rank: fact, kind: Transient, flags: connection}
+	unsent     = finding{rank: fact, kind: Transient, sent: NotSent, flags: connection}
+	overloaded = finding{rank: fact, kind: Overloaded}
+	garbled    = finding{rank: fact, kind: Transient}
+	permanent  = finding{rank: fact, kind: Permanent}
+	misuse     = finding{rank: fact, kind: Permanent, sent: NotSent}
+	answer     = finding{rank: fact, kind: None, sent: NotDone}
 )
 
 // phrases are errors that have no type of their own. Those of packages that would have to be
@@ -25,9 +25,9 @@ var phrases = compiled([]meaning{
 	{"use of closed network connection", cut},
 	{"io: read/write on closed pipe", cut},
 	{"short write", finding{rank: hint, kind: Unknown}},
-	{"file does not exist", hopeless},
-	{"permission denied", hopeless},
-	{"executable file not found in *", hopeless},
+	{"file does not exist", permanent},
+	{"permission denied", permanent},
+	{"executable file not found in *", permanent},
 
 	{"driver: bad connection", unsent},
 	{"invalid connection", cut}, // go-sql-driver/mysql: dropped in the middle
@@ -52,14 +52,14 @@ var phrases = compiled([]meaning{
 		finding{rank: fact, kind: Canceled, sent: NotSent}},
 	{"net/http: request canceled", finding{rank: fact, kind: Canceled}},
 	{"unsupported protocol scheme*", misuse},
-	{"stopped after * redirects", hopeless},
-	{`malformed HTTP response "\x15\x03*`, misuse},   // a TLS alert: https is spoken there
-	{`malformed HTTP response "\x00\x00*`, hopeless}, // an HTTP/2 frame
+	{"stopped after * redirects", permanent},
+	{`malformed HTTP response "\x15\x03*`, misuse},    // a TLS alert: https is spoken there
+	{`malformed HTTP response "\x00\x00*`, permanent}, // an HTTP/2 frame
 	{"malformed HTTP *", garbled},
 	{"malformed MIME header*", garbled}, // a header cut short
 
 	{"http2: client conn*", cut},
-	{"http2: *GOAWAY*ENHANCE_YOUR_CALM*", calm},
+	{"http2: *GOAWAY*ENHANCE_YOUR_CALM*", overloaded},
 	{"http2: Transport received *GOAWAY*", cut},
 	{"http2: server sent GOAWAY*", cut},
 	{"http2: Transport: cannot retry err*", cut},

@@ -5,14 +5,14 @@ import (
 	"strings"
 )
 
-// readHopeless knows the types of errors that the same call would make again: data that cannot be
+// readPermanent recognises error types that would recur on every attempt: data that cannot be
 // read, addresses that cannot be right, programs that are not there, certificates that fail.
-func readHopeless(t reflect.Type) reader {
+func readPermanent(t reflect.Type) reader {
 	pkg, name := base(t).PkgPath(), base(t).Name()
 	f := finding{rank: fact, kind: Permanent, detail: title(t)}
 	switch {
 	case strings.HasPrefix(pkg, "encoding/") && name != "" && name[0] <= 'Z', pkg == "strconv":
-	case hopelessTypes[pkg+"."+name]:
+	case permanentTypes[pkg+"."+name]:
 	case pkg == "crypto/x509", connectTypes[pkg+"."+name]:
 		f.sent = NotSent
 	default:
@@ -21,8 +21,8 @@ func readHopeless(t reflect.Type) reader {
 	return func(error) finding { return f }
 }
 
-// hopelessTypes are such types beside those whose whole package is about bad data.
-var hopelessTypes = map[string]bool{
+// permanentTypes are such types beside those whose whole package is about bad data.
+var permanentTypes = map[string]bool{
 	"net/http.MaxBytesError":   true,
 	"net/http.ProtocolError":   true,
 	"net/url.EscapeError":      true,

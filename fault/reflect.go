@@ -3,64 +3,7 @@ package fault
 import (
 	"reflect"
 	"strings"
-	"sync"
 )
-
-// reader tells what it finds in an error of the type that it was made for. It is pure.
-type reader func(err error) finding
-
-// shape is what is known of a type of error: how to go on from it, and who can read it. A type is
-// looked at once; most have no reader at all.
-type shape struct {
-	described bool
-	pointer   bool
-	wraps     uint8
-	readers   []reader
-}
-
-const (
-	wrapsNothing uint8 = iota
-	wrapsOne
-	wrapsMany
-)
-
-// makers give the readers of a type, nil if there is none. Of two findings on one error that prove
-// the same, the first decides; of two weak ones, the last.
-var makers = [...]func(reflect.Type) reader{
-	readErrno, readFile, readNet, readHTTP2, readSQLState, readMySQL, readSQLite, readSQLServer,
-	readOracle, readPgx, readGRPC, readConnect, readAnswer, readAWS, readHopeless, readText,
-	readIs, readCanceled, readWait, readTimeout,
-}
-
-var shapes sync.Map // reflect.Type → *shape
-
-func shapeOf(t reflect.Type) *shape {
-	if s, ok := shapes.Load(t); ok {
-		return s.(*shape)
-	}
-	s := newShape(t)
-	shapes.Store(t, s)
-	return s
-}
-
-func newShape(t reflect.Type) *shape {
-	s := &shape{
-		described: t.Implements(reflect.TypeFor[Describer]()),
-		pointer:   t.Kind() == reflect.Pointer,
-	}
-	switch {
-	case t.Implements(reflect.TypeFor[interface{ Unwrap() error }]()):
-		s.wraps = wrapsOne
-	case t.Implements(reflect.TypeFor[interface{ Unwrap() []error }]()):
-		s.wraps = wrapsMany
-	}
-	for _, maker := range makers {
-		if r := maker(t); r != nil {
-			s.readers = append(s.readers, r)
-		}
-	}
-	return s
-}
 
 // has reports whether t has the methods of the interface I.
 func has[I any](t reflect.Type) bool { return t.Implements(reflect.TypeFor[I]()) }
@@ -153,33 +96,3 @@ func isText(t reflect.Type) bool {
 func isBool(t reflect.Type) bool { return t.Kind() == reflect.Bool }
 
 func is[T any](t reflect.Type) bool { return t == reflect.TypeFor[T]() }
-
-// values looks up the value of a header by its name in canonical form; "" if there is none.
-type values func(name string) string
-
-// isHeader reports whether t is an http.Header, or what one is made of.
-func isHeader(t reflect.Type) bool {
-	return has[interface{ Get(string) string }](t) || is[map[string][]string](t)
-}
-
-// header reads the HTTP header in v, which may be none.
-func header(v reflect.Value) values {
-	if v.IsValid() {
-		switch h := v.Interface().(type) {
-		case interface{ Get(string) string }:
-			return h.Get
-		case map[string][]string:
-			return valuesOf(h)
-		}
-	}
-	return valuesOf(nil)
-}
-
-func valuesOf(header map[string][]string) values {
-	return func(name string) string {
-		if v := header[name]; len(v) > 0 {
-			return v[0]
-		}
-		return ""
-	}
-}

@@ -2,6 +2,7 @@ package fault
 
 import (
 	"strconv"
+	"sync/atomic"
 	"time"
 )
 
@@ -14,7 +15,24 @@ func Status(code int) Fault {
 		return Fault{Kind: None}
 	}
 	kind, sent := status(code)
-	return Fault{Kind: kind, Sent: sent, Detail: "status " + strconv.Itoa(code)}
+	return Fault{Kind: kind, Sent: sent, Detail: statusDetail(code)}
+}
+
+// details are the texts of the statuses from 400 on that were seen, lest each failure builds one.
+var details [200]atomic.Pointer[string]
+
+func statusDetail(code int) string {
+	i := code - 400
+	if i < 0 || i >= len(details) {
+		return "status " + strconv.Itoa(code)
+	}
+	text := details[i].Load()
+	if text == nil {
+		made := "status " + strconv.Itoa(code)
+		text = &made
+		details[i].Store(text)
+	}
+	return *text
 }
 
 func status(code int) (Kind, Sent) {
@@ -42,39 +60,39 @@ func status(code int) (Kind, Sent) {
 }
 
 // Response is the meaning of an HTTP response: its status, overruled by the header X-Should-Retry
-// or Stripe-Should-Retry, with the wait of [ParseRetryAfter]. A Retry-After makes a 413 Transient, as
-// RFC 9110 has it, and a 403 RateLimited, as GitHub's secondary limits have it. The header is an
-// http.Header; now is what a date in it is compared to.
+// or Stripe-Should-Retry, with the delay of [ParseRetryAfter]. Rate limits only count for a status
+// that is RateLimited, since many APIs send them with every response. A Retry-After makes a 413
+// Transient, as in RFC 9110. A 403 is RateLimited with a Retry-After or with a limit of which
+// nothing remains, as GitHub sends it. The header is an http.Header; a date in it is compared to
+// now.
 func Response(code int, header map[string][]string, now time.Time) Fault {
-	return response(code, valuesOf(header), now)
-}
-
-func response(code int, header values, now time.Time) Fault {
 	f := Status(code)
-	if f.Kind == None {
+	if f.Kind == None || len(header) == 0 {
 		return f
 	}
-	if after, ok := retryAfter(header, now); ok {
-		f.After = after
-		switch code {
-		case 403:
-			f.Kind = RateLimited
-		case 413:
+	switch code {
+	case 413:
+		if _, ok, _ := requested(header, now); ok {
 			f.Kind = Transient
 		}
+	case 403:
+		if _, ok, _ := requested(header, now); ok || limitsOf(header, now).spent {
+			f.Kind = RateLimited
+		}
 	}
-	if k := told(f.Kind, shouldRetry(header)); k != f.Kind {
+	f.After = delayFor(f.Kind, header, now)
+	if k := applyRetryHint(f.Kind, shouldRetry(header)); k != f.Kind {
 		f.Kind = k
 		f.Detail += ", x-should-retry"
 	}
 	return f
 }
 
-// shouldRetry reads the headers by which some APIs, OpenAI's, Anthropic's and Stripe's among them,
-// say themselves what their clients should do.
-func shouldRetry(header values) flags {
+// shouldRetry reads the headers in which some APIs, OpenAI's, Anthropic's and Stripe's among them,
+// state what their clients should do.
+func shouldRetry(header map[string][]string) flags {
 	for _, name := range [...]string{"X-Should-Retry", "Stripe-Should-Retry"} {
-		switch header(name) {
+		switch first(header, name) {
 		case "true":
 			return retry
 		case "false":

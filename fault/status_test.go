@@ -76,7 +76,30 @@ func TestResponse(t *testing.T) {
 			fault.Fault{Kind: fault.RateLimited, Sent: notDone, After: 37 * time.Second,
 				Detail: "status 429"}},
 		{"success", 200, respond(0, "Retry-After", "1", "X-Should-Retry", "true").Header,
-			fault.Fault{}},
+			fault.Fault{Kind: fault.None}},
+		{"403", 403, nil, fault.Fault{Kind: permanent, Sent: notDone, Detail: "status 403"}},
+		{"403, a secondary limit", 403, respond(0, "Retry-After", "2").Header,
+			fault.Fault{Kind: fault.RateLimited, Sent: notDone, After: 2 * time.Second,
+				Detail: "status 403"}},
+		{"403, nothing remains", 403, respond(0, "X-RateLimit-Remaining", "0",
+			"X-RateLimit-Reset", "5").Header,
+			fault.Fault{Kind: fault.RateLimited, Sent: notDone, After: 5 * time.Second,
+				Detail: "status 403"}},
+		{"403, nothing remains, no reset", 403, respond(0, "X-RateLimit-Remaining", "0").Header,
+			fault.Fault{Kind: fault.RateLimited, Sent: notDone, Detail: "status 403"}},
+		{"403, something remains", 403, respond(0, "X-RateLimit-Remaining", "9",
+			"X-RateLimit-Reset", "5").Header,
+			fault.Fault{Kind: permanent, Sent: notDone, Detail: "status 403"}},
+		{"403, the draft's limit", 403, respond(0, "RateLimit", `"a";r=0;t=5`).Header,
+			fault.Fault{Kind: fault.RateLimited, Sent: notDone, After: 5 * time.Second,
+				Detail: "status 403"}},
+		{"429, a limit", 429, respond(0, "X-RateLimit-Remaining", "0",
+			"X-RateLimit-Reset", "5").Header,
+			fault.Fault{Kind: fault.RateLimited, Sent: notDone, After: 5 * time.Second,
+				Detail: "status 429"}},
+		{"a limit of another failure", 500, respond(0, "X-RateLimit-Remaining", "0",
+			"X-RateLimit-Reset", "5").Header,
+			fault.Fault{Kind: transient, Detail: "status 500"}},
 		{"413", 413, nil, fault.Fault{Kind: permanent, Sent: notDone, Detail: "status 413"}},
 		{"413 for now", 413, respond(0, "Retry-After", "2").Header, fault.Fault{Kind: transient,
 			Sent: notDone, After: 2 * time.Second, Detail: "status 413"}},
@@ -105,7 +128,7 @@ func FuzzStatus(f *testing.F) {
 	f.Fuzz(func(t *testing.T, code int, after, should string) {
 		h := http.Header{"Retry-After": {after}, "X-Should-Retry": {should}}
 		got := fault.Response(code, h, time.Unix(784111740, 0))
-		if answered := code >= 100 && code < 400; answered != (got == fault.Fault{}) {
+		if answered := code >= 100 && code < 400; answered != (got == fault.Fault{Kind: fault.None}) {
 			t.Errorf("Response(%d) = %+v: a failure and only a failure has a fault", code, got)
 		}
 		if got.Sent != fault.Status(code).Sent || got.After < 0 {

@@ -6,24 +6,25 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/rebound-go/rebound/fault"
 )
 
-// report is what a provider says of a failure, in whichever of their shapes: {"error": {"type",
+// report is a provider's description of a failure, in any of these shapes: {"error": {"type",
 // "code", "message"}} of OpenAI and most others, {"type": "error", "error": {"type", "message",
 // "details"}} of Anthropic, {"error": {"code", "status", "message", "details"}} of Google,
 // {"__type"} or a header of AWS, {"error": "…"}, {"detail": "…"}, and one of these in another.
 type report struct {
-	status  int      // the status that the body tells; 0 = none
-	words   []string // codes and types
+	status  int      // that the body states; 0 = none
+	codes   []string // codes and types
 	text    string   // for people
 	details []any    // of a google.rpc.Status
 }
 
 const (
 	maxDepth = 6  // of the objects that are looked into
-	maxWords = 16 // more than any provider has
+	maxCodes = 16 // more than any provider has
 )
 
 // parse reads a body, or the data of an event. What is no JSON gives an empty report.
@@ -57,13 +58,13 @@ func firstData(body []byte) (data []byte) {
 func ofResponse(resp *http.Response, body []byte) report {
 	r := parse(body)
 	if resp != nil {
-		r.word(resp.Header.Get("X-Amzn-Errortype"))
+		r.addWord(resp.Header.Get("X-Amzn-Errortype"))
 	}
 	return r
 }
 
-// said are the fields of an error that hold what is said of it, the most particular first.
-var said = [...]string{"error_code", "code", "type", "__type", "status", "status_code", "reason"}
+// codeFields are the fields of an error that hold codes, the most particular first.
+var codeFields = [...]string{"error_code", "code", "type", "__type", "status", "status_code", "reason"}
 
 func (r *report) read(v any, depth int) {
 	if depth > maxDepth {
@@ -71,57 +72,57 @@ func (r *report) read(v any, depth int) {
 	}
 	switch v := v.(type) {
 	case []any:
-		for _, e := range v[:min(len(v), maxWords)] {
+		for _, e := range v[:min(len(v), maxCodes)] {
 			r.read(e, depth+1)
 		}
 	case map[string]any:
-		for _, name := range said {
-			r.say(v[name])
+		for _, name := range codeFields {
+			r.addCode(v[name])
 		}
-		r.describe(v)
+		r.addText(v)
 		for _, name := range [...]string{"error", "innererror", "response", "detail"} {
 			r.read(v[name], depth+1)
 		}
-		r.detail(v["details"], depth)
-		if passed, ok := v["metadata"].(map[string]any); ok { // of OpenRouter: the model's own words
-			r.raw(passed["raw"], depth)
+		r.addDetails(v["details"], depth)
+		if passed, ok := v["metadata"].(map[string]any); ok { // of OpenRouter: the model's own error
+			r.readText(passed["raw"], depth)
 		}
 	}
 }
 
-// say notes a code, which may be a number.
-func (r *report) say(v any) {
+// addCode adds a code, which may be a number.
+func (r *report) addCode(v any) {
 	switch v := v.(type) {
 	case float64:
-		r.number(int(min(max(v, 0), 1000)))
+		r.addStatus(int(min(max(v, 0), 1000)))
 	case string:
 		if n, err := strconv.Atoi(v); err == nil {
-			r.number(n)
+			r.addStatus(n)
 			return
 		}
-		r.word(v)
+		r.addWord(v)
 	}
 }
 
-func (r *report) number(n int) {
+func (r *report) addStatus(n int) {
 	if r.status == 0 && n >= 400 && n < 600 {
 		r.status = n
 	}
 }
 
-// word notes a code. Those of AWS may come as name:url or namespace#name.
-func (r *report) word(w string) {
+// addWord adds a code that is a word. Those of AWS may come as name:url or namespace#name.
+func (r *report) addWord(w string) {
 	w, _, _ = strings.Cut(w, ":")
 	if _, name, ok := strings.Cut(w, "#"); ok {
 		w = name
 	}
-	if w = strings.TrimSpace(w); w != "" && len(r.words) < maxWords {
-		r.words = append(r.words, w)
+	if w = strings.TrimSpace(w); w != "" && len(r.codes) < maxCodes {
+		r.codes = append(r.codes, w)
 	}
 }
 
-// describe notes what is for people to read. An error that is no more than a text may be a code.
-func (r *report) describe(object map[string]any) {
+// addText adds the texts for people. An error that is no more than a text may be a code.
+func (r *report) addText(object map[string]any) {
 	for _, name := range [...]string{"message", "error", "detail"} {
 		text, ok := object[name].(string)
 		if !ok {
@@ -129,13 +130,13 @@ func (r *report) describe(object map[string]any) {
 		}
 		r.text += text + "\n"
 		if !strings.Contains(text, " ") {
-			r.word(text)
+			r.addWord(text)
 		}
 	}
 }
 
-// detail reads the details of Google's errors, a list, or of Anthropic's, an object.
-func (r *report) detail(v any, depth int) {
+// addDetails reads the details of Google's errors, a list, or of Anthropic's, an object.
+func (r *report) addDetails(v any, depth int) {
 	if list, ok := v.([]any); ok {
 		r.details = append(r.details, list...)
 		return
@@ -143,7 +144,7 @@ func (r *report) detail(v any, depth int) {
 	r.read(v, depth+1)
 }
 
-func (r *report) raw(v any, depth int) {
+func (r *report) readText(v any, depth int) {
 	text, ok := v.(string)
 	if !ok {
 		return
@@ -154,30 +155,60 @@ func (r *report) raw(v any, depth int) {
 	}
 }
 
-// wording is an error that has what a report has, for fault.Of to read.
-type wording struct {
-	StatusCode    int
-	Code, Message string
-	Details       []any
+// overrule returns f, which is what a response's status and headers mean, corrected by its body.
+func (r report) overrule(f fault.Fault, h http.Header) fault.Fault {
+	if f.Kind == fault.None || f.Kind == fault.Unknown { // the 200 of a stream, or nothing
+		f = withKindOf(f, fault.Status(r.guessStatus()))
+	}
+	g := r.fault(f)
+	refused := f.Kind == fault.Permanent && !f.Final && forbidden(h)
+	if g.Kind == fault.Unknown || refused && g.Kind != fault.Permanent {
+		g = f
+	}
+	if f.After == 0 && !statesDelay(h) {
+		f.After = g.After
+		if f.After == 0 && g.Kind == fault.RateLimited {
+			f.After = delayIn(r.text)
+		}
+	}
+	return withKindOf(f, g)
 }
 
-func (*wording) Error() string { return "" }
+// forbidden reports whether a header of a response forbids to repeat the request. Nothing else
+// makes a 500 Permanent.
+func forbidden(h http.Header) bool {
+	return fault.Response(http.StatusInternalServerError, h, time.Now()).Kind == fault.Permanent
+}
 
-// spoken is what the body means, given what the status does: Unknown if it adds nothing.
-func (r report) spoken(f fault.Fault) fault.Fault {
+// statesDelay reports whether a header asks for a delay, be it a valid one or not.
+func statesDelay(h http.Header) bool {
+	for name := range h {
+		if strings.Contains(name, "Retry-After") {
+			return true
+		}
+	}
+	return false
+}
+
+// withKindOf is f with the kind of g, and why.
+func withKindOf(f, g fault.Fault) fault.Fault {
+	f.Kind, f.Detail = g.Kind, g.Detail
+	if f.Sent != fault.NotSent {
+		f.Sent = g.Sent
+	}
+	return f
+}
+
+// fault is what the body means, given what the status does: Unknown if it adds nothing.
+func (r report) fault(f fault.Fault) fault.Fault {
 	best := fault.Fault{Kind: fault.Unknown}
-	for _, word := range r.words {
-		g, ok := words[word]
-		if !ok {
-			g = fault.Of(&wording{Code: word})
-		} else {
-			g.Detail = "code " + word
-		}
-		if g.Kind == fault.Permanent || best.Kind == fault.Unknown {
-			best = g
-		}
+	for _, code := range r.codes {
+		g, _ := fault.Code(code)
 		if g.Kind == fault.Permanent {
-			return best
+			return g
+		}
+		if best.Kind == fault.Unknown {
+			best = g
 		}
 	}
 	if best.Kind == fault.RateLimited || best.Kind == fault.Unknown && f.Kind == fault.RateLimited {
@@ -186,10 +217,18 @@ func (r report) spoken(f fault.Fault) fault.Fault {
 	return best
 }
 
-// limited is what the body of a response about a limit says beside its code.
+// googleError is an error that has what a report has, for fault.Of to read.
+type googleError struct {
+	StatusCode int
+	Message    string
+	Details    []any
+}
+
+func (*googleError) Error() string { return "" }
+
+// limited is what the body of a response about a limit means beside its code.
 func (r report) limited(best, f fault.Fault) fault.Fault {
-	w := &wording{StatusCode: http.StatusTooManyRequests, Message: r.text, Details: r.details}
-	g := fault.Of(w)
+	g := fault.Of(&googleError{http.StatusTooManyRequests, r.text, r.details})
 	if g.Kind == fault.RateLimited {
 		g.Detail, g.Sent = best.Detail, best.Sent
 		if best.Kind == fault.Unknown {
@@ -202,23 +241,15 @@ func (r report) limited(best, f fault.Fault) fault.Fault {
 	return g
 }
 
-// guess is a status for what the body says, where there is none: 500 if nobody knows.
-func (r report) guess() int {
+// guessStatus is the status that the body states, or that goes with its codes; 500 if none does.
+func (r report) guessStatus() int {
 	if r.status != 0 {
 		return r.status
 	}
-	for _, word := range r.words {
-		if status := statuses[word]; status != 0 {
+	for _, code := range r.codes {
+		if _, status := fault.Code(code); status != 0 {
 			return status
 		}
-	}
-	switch r.spoken(fault.Fault{}).Kind {
-	case fault.RateLimited:
-		return http.StatusTooManyRequests
-	case fault.Overloaded:
-		return http.StatusServiceUnavailable
-	case fault.Permanent:
-		return http.StatusBadRequest
 	}
 	return http.StatusInternalServerError
 }

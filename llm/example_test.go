@@ -18,9 +18,9 @@ import (
 	"github.com/rebound-go/rebound/reboundhttp"
 )
 
-// quick is llm.Policy with waits that an example can afford.
+// quick is llm.NewPolicy with waits that an example can afford.
 func quick() *rebound.Policy {
-	p := llm.Policy()
+	p := llm.NewPolicy()
 	p.Backoff = backoff.Constant(time.Millisecond)
 	p.Throttled = backoff.Constant(time.Millisecond)
 	return p
@@ -116,8 +116,8 @@ func ExampleClassify() {
 	// Output: permanent by code insufficient_quota
 }
 
-func ExamplePolicy() {
-	p := llm.Policy()
+func ExampleNewPolicy() {
+	p := llm.NewPolicy()
 	p.Name = "summaries"
 	p.MaxElapsed = 5 * time.Minute
 	fmt.Println(p.Name, p.Attempts, p.Schedule(p.Attempts-1))
@@ -230,31 +230,31 @@ func ExampleFallback() {
 }
 
 // Requests to other endpoints are repeated too, once it is said that this does no harm.
-func ExampleGeneration() {
+func ExampleIsGeneration() {
 	t := &llm.Transport{
 		Idempotent: func(r *http.Request) bool {
-			return llm.Generation(r) || strings.HasSuffix(r.URL.Path, "/v1/rank")
+			return llm.IsGeneration(r) || strings.HasSuffix(r.URL.Path, "/v1/rank")
 		},
 	}
 	fmt.Println(t.Validate())
 	// Output: <nil>
 }
 
-func ExampleOutput() {
+func ExampleIsOutput() {
 	for _, data := range []string{
 		`{"type": "content_block_delta", "delta": {"type": "thinking_delta", "thinking": "Hm."}}`,
 		`{"type": "content_block_delta", "delta": {"type": "text_delta", "text": "Hello"}}`,
 	} {
-		fmt.Println(llm.Output(llm.Event{Data: []byte(data)}))
+		fmt.Println(llm.IsOutput(llm.Event{Data: []byte(data)}))
 	}
 	// Output:
 	// false
 	// true
 }
 
-func ExampleEnded() {
+func ExampleIsEnd() {
 	for _, data := range []string{`{"type": "message_stop"}`, `{"type": "message_delta"}`, `[DONE]`} {
-		fmt.Println(llm.Ended(llm.Event{Data: []byte(data)}))
+		fmt.Println(llm.IsEnd(llm.Event{Data: []byte(data)}))
 	}
 	// Output:
 	// true

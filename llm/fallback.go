@@ -17,7 +17,7 @@ import (
 // where one fails, until one answers. All of it is one call by p: its Attempts and MaxElapsed, its
 // gates, and what Observe sees are those of the whole chain, and a [Transport] or any
 // [reboundhttp.Transport] that is reached with the context given to fn makes a single attempt, and
-// leaves its own policy aside. A nil p is what [Policy] returns, one for all chains.
+// leaves its own policy aside. A nil p is what [NewPolicy] returns, one for all chains.
 //
 // A model that fails in passing (a reset, a time-out, a 500) gets a second try. One that fails so
 // again, that is out of capacity or limits the rate, is left alone for as long as it asks or p

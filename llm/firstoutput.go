@@ -35,7 +35,7 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	resp.Body = &idleBody{ReadCloser: resp.Body, limit: g.idle, ctx: ctx, cancel: cancel}
 	switch {
-	case !Generation(req) || resp.StatusCode != http.StatusOK:
+	case !IsGeneration(req) || resp.StatusCode != http.StatusOK:
 		return resp, nil
 	case !isStream(resp) && inPieces(req):
 		return resp, nil
@@ -96,9 +96,9 @@ func whole(resp *http.Response) (*http.Response, error) {
 
 // refusal is the response that the provider would have given, had it known in time.
 func refusal(resp *http.Response, e Event) *http.Response {
-	body := answer(e)
+	body := errorBody(e)
 	r := *resp
-	r.StatusCode = parse(e.Data).guess()
+	r.StatusCode = parse(e.Data).guessStatus()
 	r.Status = strconv.Itoa(r.StatusCode) + " " + http.StatusText(r.StatusCode)
 	r.Header = resp.Header.Clone()
 	r.Header.Set("Content-Type", "application/json")

@@ -7,7 +7,7 @@ import (
 	"github.com/rebound-go/rebound/backoff"
 )
 
-// Policy returns a policy for calls to language models: 5 attempts, about 500ms → 1s → 2s → 4s
+// NewPolicy returns a policy for calls to language models: 5 attempts, about 500ms → 1s → 2s → 4s
 // apart after a connection that broke or a server that failed, and about 4s → 8s → 16s → 32s apart
 // after a limit or an overload, unless the server asks for more. Each wait is drawn from half of
 // that to half as much again.
@@ -21,7 +21,7 @@ import (
 //
 // The policy is a fresh one, which may be changed before its first use. Keep it and share it: its
 // retry budget lives in it.
-func Policy() *rebound.Policy {
+func NewPolicy() *rebound.Policy {
 	return &rebound.Policy{
 		Name:      "llm",
 		Attempts:  5,
@@ -38,4 +38,4 @@ func doubling(base, longest time.Duration) backoff.Backoff {
 }
 
 // shared is the policy of streams and chains that are given none.
-var shared = Policy()
+var shared = NewPolicy()

@@ -66,11 +66,11 @@ func (e Event) read() (c chunk, ok bool) {
 	return c, true
 }
 
-// Output reports whether an event has output for the user of a model: a piece of text, of a
+// IsOutput reports whether an event has output for the user of a model: a piece of text, of a
 // refusal, of sound, or of the call of a tool. What a model thinks before it answers is not meant,
-// nor are the events around the output. Of an event that it does not know Output says true, since
+// nor are the events around the output. Of an event that it does not know IsOutput returns true, since
 // it may have been shown to somebody.
-func Output(e Event) bool {
+func IsOutput(e Event) bool {
 	c, ok := e.read()
 	switch {
 	case isDone(e):
@@ -156,14 +156,14 @@ var ends = []string{
 	"image_generation.completed", "image_edit.completed",
 }
 
-// Ended reports whether an event is the mark at the end of a stream, without which it was cut:
+// IsEnd reports whether an event is the mark at the end of a stream, without which it was cut:
 // [DONE] of OpenAI's chat and all who copied it, message_stop of Anthropic, response.completed and
 // its like of OpenAI's responses, a candidate with a finishReason of Google's, or a blockReason. An
 // event that is too long to be read may be one.
 //
 // Of several candidates of Google's each has a mark. A [Transport] and a [Stream] give what comes
 // after it, too, and take a stream for whole if each candidate that it has had got its mark.
-func Ended(e Event) bool {
+func IsEnd(e Event) bool {
 	if isDone(e) || e.Data == nil || slices.Contains(ends, e.Name) {
 		return true
 	}
@@ -200,8 +200,8 @@ func failed(e Event) bool {
 	return ok && (present(c.Error) || c.Type == "error" || c.Type == "response.failed")
 }
 
-// answer is an error event as the body of a response, in the shape that SDKs expect.
-func answer(e Event) []byte {
+// errorBody is an error event as the body of a response, in the shape that SDKs expect.
+func errorBody(e Event) []byte {
 	c, ok := e.read()
 	switch {
 	case !ok:

@@ -77,7 +77,7 @@ func TestParserTooLong(t *testing.T) {
 			t.Errorf("in pieces of %d: %d bytes are kept", size, n)
 		}
 	}
-	if !Ended(Event{}) || !Output(Event{}) {
+	if !IsEnd(Event{}) || !IsOutput(Event{}) {
 		t.Error("an event that nobody can read may be output, or the end")
 	}
 }
@@ -95,7 +95,7 @@ func FuzzParser(f *testing.F) {
 		if want := simple(string(stream)); !slices.Equal(got, want) {
 			t.Errorf("got %q, want %q", got, want)
 		}
-		w := &watch{output: Output, ended: Ended}
+		w := &watch{output: IsOutput, ended: IsEnd}
 		w.parser.feed(stream, w.see) // does not panic
 	})
 }
@@ -147,13 +147,13 @@ func FuzzBody(f *testing.F) {
 		if !bytes.Equal(body, before) {
 			t.Error("the body was changed")
 		}
-		if len(r.words) > maxWords || r.status != 0 && (r.status < 400 || r.status > 599) {
-			t.Errorf("got %d words, status %d", len(r.words), r.status)
+		if len(r.codes) > maxCodes || r.status != 0 && (r.status < 400 || r.status > 599) {
+			t.Errorf("got %d words, status %d", len(r.codes), r.status)
 		}
-		if status := r.guess(); status < 400 || status > 599 {
+		if status := r.guessStatus(); status < 400 || status > 599 {
 			t.Errorf("guessed status %d", status)
 		}
-		if wait := waitIn(r.text); wait < 0 {
+		if wait := delayIn(r.text); wait < 0 {
 			t.Errorf("a wait of %v", wait)
 		}
 		e := &StreamError{Event: Event{Data: body}}

@@ -30,14 +30,14 @@ type Stream struct {
 	Resumes bool
 
 	// Policy says how failures are met. Its AttemptTimeout is the time to the first output. Nil =
-	// what the function Policy returns, one for all streams.
+	// what NewPolicy returns, one for all streams.
 	Policy *rebound.Policy
 
 	// IdleTimeout is how long the stream may be silent. 0 = 5 minutes.
 	IdleTimeout time.Duration
 
 	// Output says which events are output, and Ended which one marks the end. Events before the
-	// first output are held back, up to 4 MiB. Nil = Output, and Ended.
+	// first output are held back, up to 4 MiB. Nil = IsOutput and IsEnd.
 	Output, Ended func(Event) bool
 }
 
@@ -120,10 +120,10 @@ func (r *reading) begin(ctx, attempt context.Context) error {
 		seen: func(e Event) { r.queue = append(r.queue, e) },
 	}
 	if r.w.output == nil {
-		r.w.output = Output
+		r.w.output = IsOutput
 	}
 	if r.w.ended == nil {
-		r.w.ended = Ended
+		r.w.ended = IsEnd
 	}
 	r.w.begin()
 	r.w.held = nil

@@ -33,11 +33,11 @@ type Transport struct {
 
 	// Policy says how failures are met. Its AttemptTimeout would cover the whole of a stream. A
 	// policy without Classify gets [Classify], and so does one from [reboundhttp.WithPolicy].
-	// Nil = what [Policy] returns.
+	// Nil = what [NewPolicy] returns.
 	Policy *rebound.Policy
 
 	// Idempotent says which requests do no harm when repeated, beside those that never do. Nil =
-	// Generation.
+	// IsGeneration.
 	Idempotent func(*http.Request) bool
 
 	// Breakers holds a breaker for each host. Nil = none.
@@ -53,11 +53,11 @@ type Transport struct {
 	IdleTimeout time.Duration
 
 	// Output says which event is the first that cannot be taken back, and ends the time in which
-	// the stream may be repeated. Up to 4 MiB are held back before. Nil = Output. One that is
+	// the stream may be repeated. Up to 4 MiB are held back before. Nil = IsOutput. One that is
 	// always false has a stream arrive in one piece, whole or not at all.
 	Output func(Event) bool
 
-	// Ended says which event marks the end of a stream. Nil = Ended.
+	// Ended says which event marks the end of a stream. Nil = IsEnd.
 	Ended func(Event) bool
 
 	once  sync.Once
@@ -65,7 +65,7 @@ type Transport struct {
 	err   error // what is wrong with the fields
 }
 
-// NewClient returns a client with a [Transport] that goes by p (nil = what [Policy] returns), and
+// NewClient returns a client with a [Transport] that goes by p (nil = what [NewPolicy] returns), and
 // no Timeout.
 func NewClient(p *rebound.Policy) *http.Client {
 	return &http.Client{Transport: &Transport{Policy: p}}
@@ -123,20 +123,20 @@ func (t *Transport) build() {
 		g.idle = defaultIdle
 	}
 	if g.output == nil {
-		g.output = Output
+		g.output = IsOutput
 	}
 	if g.ended == nil {
-		g.ended = Ended
+		g.ended = IsEnd
 	}
 	t.inner = &reboundhttp.Transport{
 		Base: g, Policy: t.Policy, Classify: Classify, Idempotent: t.Idempotent,
 		Breakers: t.Breakers, FirstByteTimeout: t.FirstOutputTimeout,
 	}
 	if t.inner.Policy == nil {
-		t.inner.Policy = Policy()
+		t.inner.Policy = NewPolicy()
 	}
 	if t.inner.Idempotent == nil {
-		t.inner.Idempotent = Generation
+		t.inner.Idempotent = IsGeneration
 	}
 }
 

@@ -209,7 +209,7 @@ func TestStreamError(t *testing.T) {
 }
 
 func llmClient(base http.RoundTripper, attempts int) *http.Client {
-	p := llm.Policy()
+	p := llm.NewPolicy()
 	p.Attempts = attempts
 	return &http.Client{Transport: &llm.Transport{Base: base, Policy: p}}
 }
@@ -381,11 +381,11 @@ func TestGeneration(t *testing.T) {
 		"/v1/projects/p/publishers/anthropic/m:rawPredict":       true,
 	} {
 		req, _ := http.NewRequest("POST", "http://a"+path, http.NoBody)
-		if got := llm.Generation(req); got != want {
+		if got := llm.IsGeneration(req); got != want {
 			t.Errorf("%s: got %t, want %t", path, got, want)
 		}
 		req.Method = "GET"
-		if llm.Generation(req) {
+		if llm.IsGeneration(req) {
 			t.Errorf("GET %s is a generation", path)
 		}
 	}

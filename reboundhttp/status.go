@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -67,8 +66,7 @@ func (e *StatusError) DescribeFault() fault.Fault {
 }
 
 // Fault says what the outcome of a request means: err if there is one, as fault.Of has it, else
-// the response's status and headers, as fault.Response has it, with the wait of [RetryAfter]. The
-// headers of a rate limit count for a 429 only, since many APIs send them with every response.
+// the response's status and headers, as fault.Response has it.
 //
 // Of a response that a [Transport] gave up on it is what the Transport made of it, and Final if
 // the request was repeated.
@@ -86,47 +84,13 @@ func answered(resp *http.Response, now time.Time) fault.Fault {
 			return e.DescribeFault()
 		}
 	}
-	f := meaning(resp, now)
-	switch {
-	case f.Kind == fault.None:
-	case f.Kind == fault.RateLimited:
-		f.After, _ = RetryAfter(resp.Header, now)
-	case f.After > 0:
-		f.After, _ = asked(resp.Header, now)
-	}
-	return f
+	return fault.Response(resp.StatusCode, resp.Header, now)
 }
 
-// meaning is fault.Response without the text it makes: most responses have none of the headers that
-// it reads, and differ in nothing but their status.
-func meaning(resp *http.Response, now time.Time) fault.Fault {
-	i := resp.StatusCode - 400
-	if i < 0 || i >= len(statuses) || speaks(resp.Header) {
-		return fault.Response(resp.StatusCode, resp.Header, now)
-	}
-	f := statuses[i].Load()
-	if f == nil {
-		plain := fault.Status(resp.StatusCode)
-		f = &plain
-		statuses[i].Store(f)
-	}
-	return *f
-}
-
-// statuses are the faults of the statuses from 400 on, once they were seen.
-var statuses [200]atomic.Pointer[fault.Fault]
-
-// speaks reports whether there is a header that says more than the status.
-func speaks(h http.Header) bool {
-	for _, name := range [...]string{
-		"Retry-After", "Retry-After-Ms", "X-Amz-Retry-After",
-		"X-Should-Retry", "Stripe-Should-Retry",
-	} {
-		if _, ok := h[name]; ok {
-			return true
-		}
-	}
-	return false
+// RetryAfter is fault.ParseRetryAfter of an http.Header: the delay that a response asks for, from
+// Retry-After and its variants, else from the rate limit that was reached.
+func RetryAfter(h http.Header, now time.Time) (delay time.Duration, ok bool) {
+	return fault.ParseRetryAfter(h, now)
 }
 
 // final is h with the word for SDKs above not to repeat the request. It is a copy, because a Base

@@ -142,7 +142,7 @@ func TestNetwork(t *testing.T) {
 	} {
 		base := &http.Transport{DialContext: dial}
 		tries := 0
-		p := llm.Policy()
+		p := llm.NewPolicy()
 		p.Attempts, p.Backoff = 2, nil
 		p.Classify = func(err error) fault.Fault { tries++; return llm.Classify(err) }
 		tr := &llm.Transport{Base: toward{row.url, base}, Policy: p}

@@ -21,9 +21,9 @@ import (
 	"github.com/rebound-go/rebound/llm"
 )
 
-// quick is llm.Policy with waits that an example can afford.
+// quick is llm.NewPolicy with waits that an example can afford.
 func quick() *rebound.Policy {
-	p := llm.Policy()
+	p := llm.NewPolicy()
 	p.Backoff = backoff.Constant(time.Millisecond)
 	p.Throttled = backoff.Constant(time.Millisecond)
 	return p

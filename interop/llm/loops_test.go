@@ -18,7 +18,7 @@ import (
 func three(base http.RoundTripper) *http.Client { return client(base, 3) }
 
 func client(base http.RoundTripper, attempts int) *http.Client {
-	p := llm.Policy()
+	p := llm.NewPolicy()
 	p.Attempts = attempts
 	return &http.Client{Transport: &llm.Transport{Base: base, Policy: p}}
 }
@@ -125,7 +125,7 @@ func TestConnectionsThatFail(t *testing.T) {
 		each(t, func(t *testing.T, s sdk, own bool) {
 			synctest.Test(t, func(t *testing.T) {
 				w := serve(t, h)
-				p := llm.Policy()
+				p := llm.NewPolicy()
 				p.Attempts, p.AttemptTimeout = 3, 200*time.Millisecond
 				hc := &http.Client{Transport: &llm.Transport{Base: w, Policy: p}}
 				want := 3
@@ -150,7 +150,7 @@ func TestFinal(t *testing.T) {
 		}
 		synctest.Test(t, func(t *testing.T) {
 			w := serve(t, respond(503, "{}"))
-			hc, outer := three(w), llm.Policy()
+			hc, outer := three(w), llm.NewPolicy()
 			err := rebound.Run(t.Context(), outer, func(ctx context.Context) error {
 				_, err := s.ask(ctx, hc, own)
 				return err

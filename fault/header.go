@@ -1,0 +1,44 @@
+package fault
+
+import "reflect"
+
+// headerNames are the headers that are read from a type that can be asked for a header by its name
+// but cannot list them.
+var headerNames = [...]string{
+	"Retry-After-Ms", "Retry-After", "X-Amz-Retry-After", "X-Ratelimit-Retry-After", "Date",
+	"X-Should-Retry", "Stripe-Should-Retry", "X-Ratelimit-Remaining", "X-Ratelimit-Reset",
+}
+
+var headerType = reflect.TypeFor[map[string][]string]()
+
+// isHeader reports whether t is an http.Header, or is used like one.
+func isHeader(t reflect.Type) bool {
+	return has[interface{ Get(string) string }](t) || t == headerType
+}
+
+// header returns the HTTP header in v, nil if there is none.
+func header(v reflect.Value) map[string][]string {
+	if !v.IsValid() {
+		return nil
+	}
+	if v.CanConvert(headerType) {
+		return v.Convert(headerType).Interface().(map[string][]string)
+	}
+	h := map[string][]string{}
+	if g, ok := v.Interface().(interface{ Get(string) string }); ok {
+		for _, name := range headerNames {
+			if value := g.Get(name); value != "" {
+				h[name] = []string{value}
+			}
+		}
+	}
+	return h
+}
+
+// first returns the first value of a header; "" if there is none.
+func first(h map[string][]string, name string) string {
+	if v := h[name]; len(v) > 0 {
+		return v[0]
+	}
+	return ""
+}
