@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// addDetails adds what the details of a google.rpc.Status mean: how long to wait, and that a quota is
-// used up which will not be back in time. Details are messages, or the JSON objects that Google's
-// HTTP clients make of them.
+// addDetails adds what the details of a google.rpc.Status mean: how long to wait, and that a quota
+// is used up which will not be back in time. Details are messages, or the JSON objects that
+// Google's HTTP clients make of them.
 func addDetails(f finding, details []any) finding {
 	for _, d := range details {
 		if d == nil {
@@ -42,7 +42,8 @@ func retryDelay(d any) time.Duration {
 	return 0
 }
 
-// quotaSpent reports whether d is a google.rpc.QuotaFailure of a quota that lasts a day, or is zero.
+// quotaSpent reports whether d is a google.rpc.QuotaFailure of a quota that lasts a day, or is
+// zero.
 func quotaSpent(d any) bool {
 	if object, ok := d.(map[string]any); ok {
 		violations, _ := object["violations"].([]any)

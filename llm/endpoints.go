@@ -23,9 +23,9 @@ var bedrock = []string{
 	"/invoke", "/invoke-with-response-stream", "/converse", "/converse-stream",
 }
 
-// IsGeneration reports whether req asks a language model to generate, embed or count, by the path of
-// the request. To repeat such a request costs tokens at most, whether the model answered the first
-// time or not. That is not so of requests that start a batch, create a file or add to a
+// IsGeneration reports whether req asks a language model to generate, embed or count, by the path
+// of the request. To repeat such a request costs tokens at most, whether the model answered the
+// first time or not. That is not so of requests that start a batch, create a file or add to a
 // conversation, nor of a response of OpenAI's that belongs to a conversation, which the path does
 // not tell.
 func IsGeneration(req *http.Request) bool {

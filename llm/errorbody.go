@@ -64,7 +64,9 @@ func ofResponse(resp *http.Response, body []byte) report {
 }
 
 // codeFields are the fields of an error that hold codes, the most particular first.
-var codeFields = [...]string{"error_code", "code", "type", "__type", "status", "status_code", "reason"}
+var codeFields = [...]string{
+	"error_code", "code", "type", "__type", "status", "status_code", "reason",
+}
 
 func (r *report) read(v any, depth int) {
 	if depth > maxDepth {

@@ -65,8 +65,8 @@ type Transport struct {
 	err   error // what is wrong with the fields
 }
 
-// NewClient returns a client with a [Transport] that goes by p (nil = what [NewPolicy] returns), and
-// no Timeout.
+// NewClient returns a client with a [Transport] that goes by p (nil = what [NewPolicy] returns),
+// and no Timeout.
 func NewClient(p *rebound.Policy) *http.Client {
 	return &http.Client{Transport: &Transport{Policy: p}}
 }
