@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// guard is what the repeating transport makes its attempts with. An attempt at a generation lasts
+// firstOutput is what the repeating transport makes its attempts with. An attempt at a generation lasts
 // until the answer is whole, or a stream has its first output, so that what fails before is
 // repeated like any other failure.
-type guard struct {
+type firstOutput struct {
 	base          http.RoundTripper
 	output, ended func(Event) bool
 	idle          time.Duration
@@ -21,7 +21,7 @@ type guard struct {
 
 // RoundTrip returns a stream once it has output. The response of one whose provider sent an error
 // before has the status and the body that the error would have had at once.
-func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
+func (g *firstOutput) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(req.Context())
 	resp, err := g.base.RoundTrip(req.WithContext(ctx))
 	if err != nil || resp == nil || resp.Body == nil {
@@ -42,7 +42,7 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 	case !isStream(resp):
 		return whole(resp)
 	}
-	w := &watch{output: g.output, ended: g.ended, body: resp.Body}
+	w := &streamReader{output: g.output, ended: g.ended, body: resp.Body}
 	w.begin()
 	e := w.failure()
 	switch {
@@ -58,7 +58,7 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // CloseIdleConnections closes those of the base, for the repeating transport.
-func (g *guard) CloseIdleConnections() {
+func (g *firstOutput) CloseIdleConnections() {
 	if c, ok := g.base.(interface{ CloseIdleConnections() }); ok {
 		c.CloseIdleConnections()
 	}

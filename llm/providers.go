@@ -80,28 +80,28 @@ func IsOutput(e Event) bool {
 	case present(c.Error):
 		return false
 	case c.Choices != nil:
-		return c.chosen()
+		return c.hasChoice()
 	case c.Candidates != nil:
-		return c.spoke()
+		return c.hasParts()
 	case c.PromptFeedback != nil || c.UsageMetadata != nil:
 		return false
 	}
-	return c.typed()
+	return c.hasOutput()
 }
 
-func (c chunk) chosen() bool {
+func (c chunk) hasChoice() bool {
 	for _, choice := range c.Choices {
 		d := choice.Delta
 		if choice.Text != "" || d.FunctionCall != nil || d.Audio != nil ||
-			says(d.Content) || says(d.Refusal) || says(d.ToolCalls) {
+			hasContent(d.Content) || hasContent(d.Refusal) || hasContent(d.ToolCalls) {
 			return true
 		}
 	}
 	return false
 }
 
-// says reports whether v is a text, or a list of parts of which one is no thought.
-func says(v any) bool {
+// hasContent reports whether v is a text, or a list of parts of which one is no thought.
+func hasContent(v any) bool {
 	switch v := v.(type) {
 	case string:
 		return v != ""
@@ -114,7 +114,7 @@ func says(v any) bool {
 	return v != nil
 }
 
-func (c chunk) spoke() bool {
+func (c chunk) hasParts() bool {
 	for _, candidate := range c.Candidates {
 		for _, part := range candidate.Content.Parts {
 			if !part.Thought && (part.Text == nil || *part.Text != "") {
@@ -125,14 +125,14 @@ func (c chunk) spoke() bool {
 	return false
 }
 
-// quiet are the types of events that have no output, of Anthropic and Cohere.
-var quiet = []string{
+// noOutput are the types of events that have no output, of Anthropic and Cohere.
+var noOutput = []string{
 	"error", "ping", "message_start", "content_block_start", "content_block_stop", "message_delta",
 	"message_stop", "message-start", "content-start", "content-end", "message-end",
 	"tool-plan-delta", "tool-call-end", "citation-start", "citation-end",
 }
 
-func (c chunk) typed() bool {
+func (c chunk) hasOutput() bool {
 	switch {
 	case c.Type == "content_block_delta":
 		var d struct {
@@ -145,7 +145,7 @@ func (c chunk) typed() bool {
 	case strings.HasPrefix(c.Type, "response."):
 		return strings.HasSuffix(c.Type, ".delta") && !strings.Contains(c.Type, "reasoning")
 	}
-	return !slices.Contains(quiet, c.Type)
+	return !slices.Contains(noOutput, c.Type)
 }
 
 // ends are the types of the last events of a stream: of Anthropic, Cohere, OpenAI's responses, and

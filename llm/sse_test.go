@@ -95,7 +95,7 @@ func FuzzParser(f *testing.F) {
 		if want := simple(string(stream)); !slices.Equal(got, want) {
 			t.Errorf("got %q, want %q", got, want)
 		}
-		w := &watch{output: IsOutput, ended: IsEnd}
+		w := &streamReader{output: IsOutput, ended: IsEnd}
 		w.parser.feed(stream, w.see) // does not panic
 	})
 }

@@ -70,7 +70,7 @@ type reading struct {
 	*Stream
 	last    string       // ID of the last event delivered
 	pending *StreamError // ended the stream that was open before
-	w       *watch       // the stream that is open
+	w       *streamReader       // the stream that is open
 	queue   []Event      // read of it, not delivered
 }
 
@@ -114,7 +114,7 @@ func (r *reading) begin(ctx, attempt context.Context) error {
 		idle = defaultIdle
 	}
 	r.queue = nil
-	r.w = &watch{
+	r.w = &streamReader{
 		output: r.Output, ended: r.Ended,
 		body: &idleBody{ReadCloser: body, limit: idle, ctx: own, cancel: cancel},
 		seen: func(e Event) { r.queue = append(r.queue, e) },

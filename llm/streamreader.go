@@ -18,8 +18,8 @@ const (
 	chunkSize   = 8 << 10
 )
 
-// watch reads a stream and knows how far it has come.
-type watch struct {
+// streamReader reads a stream and records how far it has come.
+type streamReader struct {
 	output, ended func(Event) bool
 
 	body   io.ReadCloser
@@ -33,7 +33,7 @@ type watch struct {
 	err    error        // of body
 }
 
-func (w *watch) see(e Event) {
+func (w *streamReader) see(e Event) {
 	switch {
 	case w.done || w.wrong != nil:
 	case failed(e):
@@ -49,7 +49,7 @@ func (w *watch) see(e Event) {
 
 // ends reports whether e is the end mark of the stream, and not only that of a candidate, after
 // which there may be more of others.
-func (w *watch) ends(e Event) bool {
+func (w *streamReader) ends(e Event) bool {
 	last := w.ended(e)
 	if !mentions(e.Data, `"candidates"`) {
 		return last
@@ -68,7 +68,7 @@ func (w *watch) ends(e Event) bool {
 }
 
 // settled reports whether all of Google's candidates have their marks, if there are any.
-func (w *watch) settled() bool {
+func (w *streamReader) settled() bool {
 	for _, mark := range w.turns {
 		if !mark {
 			return false
@@ -78,7 +78,7 @@ func (w *watch) settled() bool {
 }
 
 // begin reads until there is output, or an end. Until then the stream may be repeated.
-func (w *watch) begin() {
+func (w *streamReader) begin() {
 	buf := make([]byte, chunkSize)
 	for !w.out && !w.done && w.wrong == nil && w.err == nil {
 		n := w.fill(buf)
@@ -88,7 +88,7 @@ func (w *watch) begin() {
 }
 
 // fill reads once.
-func (w *watch) fill(buf []byte) (n int) {
+func (w *streamReader) fill(buf []byte) (n int) {
 	n, w.err = w.body.Read(buf)
 	w.parser.feed(buf[:n], w.see)
 	if w.err == io.EOF {
@@ -100,7 +100,7 @@ func (w *watch) fill(buf []byte) (n int) {
 
 // finish looks for the end mark in what comes after the last empty line, which some servers leave
 // out at the very end.
-func (w *watch) finish() {
+func (w *streamReader) finish() {
 	e := w.parser.rest()
 	if (isDone(e) || json.Valid(e.Data)) && w.ended(e) {
 		w.see(e)
@@ -108,7 +108,7 @@ func (w *watch) finish() {
 }
 
 // failure is why the stream failed before any output; nil if it has not.
-func (w *watch) failure() *StreamError {
+func (w *streamReader) failure() *StreamError {
 	switch {
 	case w.out || w.done:
 		return nil
@@ -119,7 +119,7 @@ func (w *watch) failure() *StreamError {
 }
 
 // broken is the error that the end of the body is, if it comes too early.
-func (w *watch) broken() *StreamError {
+func (w *streamReader) broken() *StreamError {
 	switch {
 	case w.err == nil, w.done, w.err == io.EOF && w.wrong != nil:
 		return nil
@@ -130,7 +130,7 @@ func (w *watch) broken() *StreamError {
 }
 
 // Read gives what was held back, then the rest. An end without a mark is an error.
-func (w *watch) Read(p []byte) (int, error) {
+func (w *streamReader) Read(p []byte) (int, error) {
 	if len(w.held) > 0 {
 		n := copy(p, w.held)
 		w.held = w.held[n:]
@@ -150,7 +150,7 @@ func (w *watch) Read(p []byte) (int, error) {
 	return 0, nil
 }
 
-func (w *watch) Close() error { return w.body.Close() }
+func (w *streamReader) Close() error { return w.body.Close() }
 
 // idleBody is the body of a response that must not be silent for too long. Its context is that of
 // the request, which ends with it.

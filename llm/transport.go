@@ -82,10 +82,10 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, &rebound.Error{Reason: rebound.Invalid, Cause: t.err}
 	}
 	if n := req.Header.Get("X-Stainless-Retry-Count"); n != "" && n != "0" {
-		req = once(req, t.inner.Policy)
+		req = singleAttempt(req, t.inner.Policy)
 	}
 	resp, err := t.inner.RoundTrip(req)
-	if err == nil && hopeless(resp) {
+	if err == nil && gaveUp(resp) {
 		h := resp.Header.Clone()
 		h.Set("X-Should-Retry", "false")
 		resp.Header = h
@@ -93,8 +93,8 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// once is req with a single attempt by the policy that it goes by, p if it has none of its own.
-func once(req *http.Request, p *rebound.Policy) *http.Request {
+// singleAttempt is req with a single attempt by the policy that it goes by, p if it has none of its own.
+func singleAttempt(req *http.Request, p *rebound.Policy) *http.Request {
 	if own, ok := reboundhttp.PolicyOf(req.Context()); ok {
 		p = own
 	}
@@ -103,9 +103,9 @@ func once(req *http.Request, p *rebound.Policy) *http.Request {
 	return req.WithContext(reboundhttp.WithPolicy(req.Context(), p))
 }
 
-// hopeless reports whether resp failed, and repeating the request was no use. That it must not be
+// gaveUp reports whether resp failed, and repeating the request was no use. That it must not be
 // repeated is another matter, on which an SDK may think otherwise.
-func hopeless(resp *http.Response) bool {
+func gaveUp(resp *http.Response) bool {
 	e, bad := reboundhttp.CallOf(resp).Err.(*rebound.Error)
 	return bad && e.Reason != rebound.NotIdempotent
 }
@@ -115,7 +115,7 @@ func (t *Transport) build() {
 	if t.err = t.Validate(); t.err != nil {
 		return
 	}
-	g := &guard{base: t.Base, idle: t.IdleTimeout, output: t.Output, ended: t.Ended}
+	g := &firstOutput{base: t.Base, idle: t.IdleTimeout, output: t.Output, ended: t.Ended}
 	if g.base == nil {
 		g.base = http.DefaultTransport
 	}
