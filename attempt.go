@@ -50,7 +50,7 @@ func through[T any](
 	if len(gates) == 0 {
 		return withBreaker(l, ctx, fn)
 	}
-	if gates[0] == nil {
+	if isNil(gates[0]) {
 		return v, l.reject(ctx, Invalid, nil)
 	}
 	pass, err := gates[0].Enter(ctx)

@@ -6,6 +6,7 @@ import (
 	"iter"
 
 	"github.com/rebound-go/rebound/gate"
+	"github.com/rebound-go/rebound/internal/errtree"
 )
 
 // Do calls fn until it returns no error, or until p says stop, and returns fn's last value. When
@@ -131,7 +132,7 @@ func DoElse[T any](
 		return v, err
 	}
 	other, ferr := fallback(ctx, err)
-	if ferr == nil || errors.Is(ferr, err) {
+	if ferr == nil || errtree.Find(ferr, func(e error) bool { return e == err }) != nil {
 		return other, ferr
 	}
 	return other, &fallbackError{call: err, fallback: ferr}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/internal/errtree"
 	"github.com/rebound-go/rebound/internal/mark"
 )
 
@@ -139,11 +140,14 @@ func (e *Error) Is(target error) bool {
 		e.ctxErr != nil && errors.Is(e.ctxErr, target)
 }
 
-// As finds the Reason, and what is in Cause.
+// As finds the Reason, what is in Err, and what is in Cause, in this order.
 func (e *Error) As(target any) bool {
 	if r, ok := target.(*Reason); ok {
 		*r = e.Reason
 		return true
+	}
+	if e.Err != nil && errors.As(e.Err, target) {
+		return true // before Cause, which may hold a sibling's error of the same type
 	}
 	return e.Cause != nil && errors.As(e.Cause, target)
 }
@@ -152,15 +156,13 @@ func (e *Error) As(target any) bool {
 // last attempt, Final if retrying was given a fair chance, or was refused, here already.
 func (e *Error) DescribeFault() fault.Fault {
 	f := e.Fault
+	if e.Err == nil {
+		f = e.rejectedFault()
+	}
 	switch e.Reason {
 	case Exhausted, PastElapsed, OutOfBudget, WaitTooLong:
 		f.Final = f.Final || e.Attempts >= 2
-	case AlreadyRetried, NotIdempotent, Invalid:
-		f.Final = true
-	case Rejected:
-		if e.Err == nil {
-			f = refusedFault(e.Cause)
-		}
+	case AlreadyRetried, NotIdempotent, Invalid, Rejected:
 		f.Final = true
 	case Canceled:
 		f = e.canceledFault(f)
@@ -171,21 +173,29 @@ func (e *Error) DescribeFault() fault.Fault {
 // permanentBelow reports whether err is of a layer below that stopped for a Permanent mark: what
 // outranks that layer's classifier and predicate outranks those above, unless they are marked.
 func permanentBelow(err error) bool {
-	var e *Error
-	if mark.On(err) || !errors.As(err, &e) || e.Reason != NotRetryable {
+	if mark.On(err) {
+		return false
+	}
+	e, ok := errtree.As[*Error](err)
+	if !ok || e.Reason != NotRetryable {
 		return false
 	}
 	return e.Fault.Kind == fault.Permanent && mark.On(e.Err) || permanentBelow(e.Err)
 }
 
-// refusedFault is what the refusal of a first attempt means: whatever the gate says of it, nothing
-// was sent. A gate that says nothing limits its callers, and tells nothing about the service.
-func refusedFault(refusal error) fault.Fault {
-	f := fault.Of(refusal)
-	f.Sent = fault.NotSent
-	if f.Kind == fault.Unknown {
-		f.Kind = fault.RateLimited
+// rejectedFault is the fault of a call without attempts: nothing was sent. Unless the refusal
+// describes itself, it shows that callers are limited, and nothing about the service.
+func (e *Error) rejectedFault() fault.Fault {
+	f := fault.Fault{Kind: fault.RateLimited}
+	switch {
+	case e.Reason == Invalid:
+		f.Kind = fault.Permanent
+	case e.Cause != nil:
+		if g := fault.Of(e.Cause); g.Kind != fault.Unknown && g.Kind != fault.None {
+			f = g
+		}
 	}
+	f.Sent = fault.NotSent
 	return f
 }
 

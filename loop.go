@@ -102,17 +102,6 @@ func (l *Loop) State() State {
 // Fault returns what the last failed attempt means; zero if none has failed.
 func (l *Loop) Fault() fault.Fault { return l.fault }
 
-// timed reports whether something of p depends on the time since the call began.
-func (p *Policy) timed() bool {
-	return p.MaxElapsed|p.AttemptTimeout > 0 || p.Observe != nil
-}
-
-// plain reports whether a first attempt of p that succeeds needs no Loop: nothing but perhaps a
-// breaker stands around fn.
-func (p *Policy) plain() bool {
-	return p.Observe == nil && len(p.Gates) == 0 && p.AttemptTimeout|p.MaxElapsed == 0
-}
-
 // elapsed is the time since the call began, or 0 if the policy has no use for a clock.
 func (l *Loop) elapsed() time.Duration {
 	switch {
@@ -124,10 +113,10 @@ func (l *Loop) elapsed() time.Duration {
 	return l.offset
 }
 
+var epoch = time.Now()
+
 // now is a clock of which only differences matter. It costs half of what time.Now does.
 func now() time.Duration { return time.Since(epoch) }
-
-var epoch = time.Now()
 
 // Decide says what follows the attempt that ended with err: it classifies err, unless [Try] has,
 // and asks [Policy.Decide]. At the first failure it also validates the policy.
@@ -234,21 +223,18 @@ func (l *Loop) announce(delay time.Duration) {
 
 // sleep returns false as soon as the caller's context ends.
 func (l *Loop) sleep(d time.Duration) bool {
-	if l.Sleep != nil {
+	switch {
+	case l.Sleep != nil:
 		l.Sleep(l.ctx, d)
-		return l.ctx.Err() == nil
+	case d > 0:
+		t := time.NewTimer(d)
+		defer t.Stop()
+		select {
+		case <-t.C:
+		case <-l.ctx.Done():
+		}
 	}
-	if d <= 0 {
-		return l.ctx.Err() == nil
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return l.ctx.Err() == nil
-	case <-l.ctx.Done():
-		return false
-	}
+	return l.ctx.Err() == nil
 }
 
 // Stop ends the call for r and returns its [*Error]. A nil cause is replaced by what is known of

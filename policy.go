@@ -3,6 +3,7 @@ package rebound
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -174,7 +175,7 @@ func (p *Policy) validateParts() error {
 		}
 	}
 	for i, g := range p.Gates {
-		if g == nil {
+		if isNil(g) {
 			return fmt.Errorf("rebound: Policy.Gates[%d] is nil: want a gate, or no element", i)
 		}
 		if b, ok := g.(*breaker.Breaker); ok && b == p.Breaker {
@@ -183,6 +184,12 @@ func (p *Policy) validateParts() error {
 		}
 	}
 	return nil
+}
+
+// isNil reports whether g is nil, or a nil pointer in an interface.
+func isNil(g gate.Gate) bool {
+	v := reflect.ValueOf(g)
+	return !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil()
 }
 
 // validate asks a backoff for its own opinion, if it has one.
@@ -205,4 +212,15 @@ func (p *Policy) MaxAttempts() int {
 		return defaultAttempts
 	}
 	return p.Attempts
+}
+
+// timed reports whether something of p depends on the time since the call began.
+func (p *Policy) timed() bool {
+	return p.MaxElapsed|p.AttemptTimeout > 0 || p.Observe != nil
+}
+
+// plain reports whether a first attempt of p that succeeds needs no Loop: nothing but perhaps a
+// breaker stands around fn.
+func (p *Policy) plain() bool {
+	return !p.timed() && len(p.Gates) == 0
 }
