@@ -4,13 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/backoff"
 	"github.com/rebound-go/rebound/breaker"
 	"github.com/rebound-go/rebound/budget"
+	"github.com/rebound-go/rebound/fault"
 	"github.com/rebound-go/rebound/gate"
+	"github.com/rebound-go/rebound/internal/mark"
+	"github.com/rebound-go/rebound/reboundtest"
 )
 
 func TestDoReturnsTheLastValue(t *testing.T) {
@@ -317,4 +324,228 @@ func BenchmarkDo(b *testing.B) {
 			})
 		}
 	})
+}
+
+// entry is one way into the engine. It makes a call and returns how it ended.
+type entry func(ctx context.Context, p *rebound.Policy, fn func(context.Context) (int, error)) (
+	int, error)
+
+// entries are all ways into the engine. The quick paths of Do take a plain policy; a gate that
+// admits everything, or a Loop, makes the same call go the full way.
+var entries = map[string]entry{
+	"Do": rebound.Do[int],
+	"Do, the full way": func(ctx context.Context, p *rebound.Policy,
+		fn func(context.Context) (int, error)) (int, error) {
+		return rebound.Do(ctx, p, fn)
+	},
+	"Run": func(ctx context.Context, p *rebound.Policy,
+		fn func(context.Context) (int, error)) (v int, err error) {
+		err = rebound.Run(ctx, p, func(ctx context.Context) (err error) {
+			v, err = fn(ctx)
+			return err
+		})
+		return v, err
+	},
+	"DoChecked": func(ctx context.Context, p *rebound.Policy,
+		fn func(context.Context) (int, error)) (int, error) {
+		var failed error
+		return rebound.DoChecked(ctx, p, func(ctx context.Context) (v int, err error) {
+			v, failed = fn(ctx)
+			return v, nil
+		}, func(int) error { return failed })
+	},
+	"DoElse": func(ctx context.Context, p *rebound.Policy,
+		fn func(context.Context) (int, error)) (int, error) {
+		last := 0
+		return rebound.DoElse(ctx, p, func(ctx context.Context) (v int, err error) {
+			last, err = fn(ctx)
+			return last, err
+		}, func(_ context.Context, err error) (int, error) { return last, err })
+	},
+	"Attempts": func(ctx context.Context, p *rebound.Policy,
+		fn func(context.Context) (int, error)) (v int, err error) {
+		for ctx := range rebound.Attempts(ctx, p, &err) {
+			v, err = fn(ctx)
+		}
+		return v, err
+	},
+	"Loop": func(ctx context.Context, p *rebound.Policy,
+		fn func(context.Context) (int, error)) (last int, err error) {
+		l := rebound.Begin(ctx, p)
+		for {
+			_, err := rebound.Try(&l, func(ctx context.Context) (_ int, err error) {
+				last, err = fn(ctx)
+				return last, err
+			})
+			if err == nil {
+				l.Succeed()
+				return last, nil
+			}
+			d := l.Decide(err)
+			if !d.Retry {
+				return last, l.Stop(d.Reason, nil)
+			}
+			if err := l.Retry(d.Delay); err != nil {
+				return last, err
+			}
+		}
+	},
+	"reboundtest": func(_ context.Context, p *rebound.Policy,
+		fn func(context.Context) (int, error)) (int, error) {
+		trace, err := reboundtest.Do(p, fn)
+		return trace.Value, err
+	},
+}
+
+// open is a gate that admits everything.
+type open struct{}
+
+func (open) Enter(context.Context) (gate.Pass, error) { return gate.Pass{}, nil }
+func (open) Leave(gate.Pass, gate.Outcome)            {}
+
+// steps are what an attempt may do.
+var steps = []func(cancel func()) error{
+	func(func()) error { return nil },
+	func(func()) error { return errFlaky },
+	func(func()) error { return rebound.Transient(errFlaky) },
+	func(func()) error { return rebound.Permanent(errFlaky) },
+	func(func()) error { return rebound.RetryAfter(errFlaky, 0) },
+	func(func()) error { return mark.New(errFlaky, fault.Overloaded, 0) },
+	func(func()) error { return mark.New(errFlaky, fault.None, 0) },
+	func(func()) error { return context.Canceled },
+	func(func()) error { panic("in fn") },
+	func(cancel func()) error { cancel(); return errFlaky },
+	func(cancel func()) error { cancel(); return nil },
+}
+
+// drawn is a policy made from random numbers. The same numbers make the same policy.
+func drawn(r *rand.Rand) *rebound.Policy {
+	p := &rebound.Policy{
+		Name: "drawn", Attempts: r.IntN(6) - 1, Backoff: backoff.Constant(0),
+		Throttled: backoff.Constant(0), NonIdempotent: r.IntN(8) == 0,
+	}
+	if p.Attempts == rebound.Unlimited {
+		p.Budget = &budget.Budget{Capacity: 2}
+	}
+	if r.IntN(2) == 0 {
+		p.Breaker = &breaker.Breaker{Failures: 1 + r.IntN(6)}
+	}
+	if r.IntN(4) == 0 {
+		p.RetryIf = func(f fault.Fault) bool { return f.Kind == fault.Transient }
+	}
+	if r.IntN(4) == 0 {
+		p.Classify = func(err error) fault.Fault {
+			f := fault.Of(err)
+			if f.Kind == fault.Unknown {
+				f.Kind = fault.Overloaded
+			}
+			return f
+		}
+	}
+	if r.IntN(16) == 0 {
+		p.MaxRetryAfter = -1
+	}
+	return p
+}
+
+// watched is p with a listener that writes events down.
+func watched(p *rebound.Policy, log *[]string) {
+	p.Observe = func(_ context.Context, e rebound.Event) {
+		*log = append(*log, fmt.Sprint(e.Kind, e.Attempt, e.Fault.Kind, e.Reason, e.Announced))
+	}
+}
+
+// story makes several calls by one policy through one way in, and returns all that can be seen.
+func story(name string, seed uint64, events bool) string {
+	r := rand.New(rand.NewPCG(seed, 1))
+	p := drawn(r)
+	if name == "Do, the full way" {
+		p.Gates = []gate.Gate{open{}}
+	}
+	var log []string
+	if events {
+		watched(p, &log)
+	}
+	for range 1 + r.IntN(6) {
+		ctx, cancel := context.WithCancel(context.Background())
+		script := make([]int, 1+r.IntN(7))
+		for i := range script {
+			script[i] = r.IntN(len(steps))
+		}
+		calls := 0
+		fn := func(context.Context) (int, error) {
+			if calls++; calls > len(script) {
+				return calls, nil
+			}
+			step := steps[script[calls-1]]
+			return calls, step(func() {
+				log = append(log, "the caller went away")
+				cancel()
+			})
+		}
+		func() {
+			defer func() {
+				if v := recover(); v != nil {
+					log = append(log, fmt.Sprint("panic: ", v))
+				}
+			}()
+			v, err := entries[name](ctx, p, fn)
+			log = append(log, fmt.Sprint(v, err, errors.Is(err, errFlaky), fault.Of(err).Final))
+		}()
+		cancel()
+		log = append(log, fmt.Sprint("calls ", calls))
+		if b := p.RetryBudget(); b != nil {
+			log = append(log, fmt.Sprintf("budget %.3f", b.Level()))
+		}
+		if p.Breaker != nil {
+			s := p.Breaker.Snapshot()
+			log = append(log, fmt.Sprint("breaker ", s.State, s.Failures, s.Opened))
+		}
+	}
+	return strings.Join(log, "\n")
+}
+
+// Every way into the engine, the quick paths of Do included, is the same engine.
+func TestEntriesAgree(t *testing.T) {
+	for seed := range uint64(3000) {
+		for _, events := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				want := story("Loop", seed, events)
+				for name := range entries {
+					// reboundtest makes the context by itself: nothing cancels it.
+					if name == "reboundtest" && strings.Contains(want, "went away") {
+						continue
+					}
+					if got := story(name, seed, events); got != want {
+						t.Fatalf("seed %d: %s gives\n%s\nand Loop\n%s", seed, name, got, want)
+					}
+				}
+			})
+		}
+	}
+}
+
+// A Loop stays on its caller's stack.
+func TestLoopAllocatesNothing(t *testing.T) {
+	p := &rebound.Policy{Backoff: backoff.Constant(0), Budget: budget.Unlimited,
+		Breaker: &breaker.Breaker{Failures: 100}, Gates: []gate.Gate{open{}}}
+	fn := func(context.Context) (int, error) { return 1, nil }
+	n := 0
+	twice := func(context.Context) (int, error) {
+		if n++; n%3 != 0 {
+			return 0, errFlaky
+		}
+		return 1, nil
+	}
+	for name, allocs := range map[string]float64{
+		"success": testing.AllocsPerRun(100, func() { _, _ = entries["Loop"](t.Context(), p, fn) }),
+		"two failures": testing.AllocsPerRun(100, func() {
+			_, _ = entries["Loop"](t.Context(), p, twice)
+		}),
+		"quick": testing.AllocsPerRun(100, func() { _, _ = rebound.Do(t.Context(), p, twice) }),
+	} {
+		if allocs > 1 { // the closure of the entry itself
+			t.Errorf("%s: %v allocations", name, allocs)
+		}
+	}
 }

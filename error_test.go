@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"net/url"
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -15,6 +18,7 @@ import (
 	"github.com/rebound-go/rebound/breaker"
 	"github.com/rebound-go/rebound/budget"
 	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/gate"
 )
 
 // Rule 1: last error, reason, attempts and cause are in the error, and all are matchable.
@@ -226,5 +230,112 @@ func TestDurableLoopMayTryAgain(t *testing.T) {
 	d := (*rebound.Policy)(nil).Decide(rebound.State{Attempt: 1, Durable: true}, final)
 	if !d.Retry || d.Delay < 10*time.Hour {
 		t.Errorf("durable: got %+v, want a retry in 10 hours", d)
+	}
+}
+
+// Rule 1 and the layers above: a call that never began is no answer of the service.
+func TestCallsThatNeverBegan(t *testing.T) {
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	late, stop := context.WithDeadline(t.Context(), time.Unix(0, 0))
+	defer stop()
+	closed := errors.New("closed")
+	for _, row := range []struct {
+		name  string
+		ctx   context.Context
+		p     *rebound.Policy
+		kind  fault.Kind
+		final bool
+	}{
+		{"a gate waits past MaxElapsed", t.Context(), &rebound.Policy{MaxElapsed: 1,
+			Gates: []gate.Gate{waiting{}}}, fault.RateLimited, false},
+		{"a gate rejects", t.Context(), &rebound.Policy{Gates: []gate.Gate{refusing{closed}}},
+			fault.RateLimited, true},
+		{"a nil gate", t.Context(), &rebound.Policy{Gates: []gate.Gate{nil}}, fault.Permanent, true},
+		{"a nil breaker as a gate", t.Context(), &rebound.Policy{
+			Gates: []gate.Gate{(*breaker.Breaker)(nil)}}, fault.Permanent, true},
+		{"canceled before", ended, &rebound.Policy{}, fault.Canceled, false},
+		{"past the deadline before", late, &rebound.Policy{}, fault.Transient, false},
+	} {
+		err := rebound.Run(row.ctx, row.p, func(context.Context) error {
+			t.Errorf("%s: fn was called", row.name)
+			return nil
+		})
+		f := fault.Of(err)
+		if f.Kind != row.kind || f.Final != row.final || f.Sent != fault.NotSent {
+			t.Errorf("%s: %v is %v, %v, final %v, want %v, not_sent, final %v",
+				row.name, err, f.Kind, f.Sent, f.Final, row.kind, row.final)
+		}
+		b := &breaker.Breaker{Failures: 1}
+		outer := &rebound.Policy{Attempts: 1, Breaker: b}
+		n := 0
+		_ = rebound.Run(t.Context(), outer, func(context.Context) error {
+			if n++; n == 1 {
+				return err
+			}
+			return nil
+		})
+		if s := b.Snapshot(); row.kind != fault.Transient && row.kind != fault.Canceled &&
+			s.State != breaker.Closed {
+			t.Errorf("%s: the breaker above is %v", row.name, s.State)
+		}
+	}
+}
+
+// The attempt's own error comes before a sibling's of the same type in the context's cause.
+func TestAsPrefersTheAttempt(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	err := rebound.Run(ctx, nil, func(context.Context) error {
+		cancel(&os.PathError{Op: "sibling", Err: errFlaky})
+		return &os.PathError{Op: "mine", Err: errFlaky}
+	})
+	var found *os.PathError
+	if !errors.As(err, &found) || found.Op != "mine" {
+		t.Errorf("got %+v, want the attempt's own", found)
+	}
+	err = rebound.Run(ctx, nil, func(context.Context) error { return nil })
+	if !errors.As(err, &found) || found.Op != "sibling" {
+		t.Errorf("without an attempt got %+v, want the cause", found)
+	}
+}
+
+// A typed nil error, whose methods panic, is an unknown error like any other.
+func TestTypedNilErrors(t *testing.T) {
+	nils := []error{(*url.Error)(nil), (*os.PathError)(nil), (*net.OpError)(nil), (*rebound.Error)(nil)}
+	policies := map[string]func() *rebound.Policy{
+		"zero":     func() *rebound.Policy { return &rebound.Policy{} },
+		"RetryIf":  func() *rebound.Policy { return &rebound.Policy{RetryIf: retryAll} },
+		"Classify": func() *rebound.Policy { return &rebound.Policy{Classify: fault.Of} },
+		"timeout":  func() *rebound.Policy { return &rebound.Policy{AttemptTimeout: time.Nanosecond} },
+	}
+	for name, policy := range policies {
+		for _, typedNil := range nils {
+			for _, err := range []error{typedNil, fmt.Errorf("wrapped: %w", typedNil),
+				errors.Join(errFlaky, typedNil), rebound.Transient(typedNil)} {
+				p := policy()
+				p.Backoff = atOnce
+				got := rebound.Run(t.Context(), p, func(context.Context) error { return err })
+				e := mustError(t, got)
+				if e.Attempts != 3 || e.Error() == "" || e.Timeout() && name != "timeout" {
+					t.Errorf("%s, %T: got %v", name, typedNil, got)
+				}
+				_, _ = rebound.DoElse(t.Context(), p, func(context.Context) (int, error) {
+					return 0, err
+				}, func(context.Context, error) (int, error) { return 0, err })
+			}
+		}
+	}
+}
+
+func retryAll(fault.Fault) bool { return true }
+
+// One attempt is no retrying: a layer above may retry a call of a single attempt.
+func TestOneAttemptIsNotFinal(t *testing.T) {
+	for attempts, final := range map[int]bool{1: false, 2: true, 3: true} {
+		p := &rebound.Policy{Attempts: attempts, Backoff: atOnce}
+		err := rebound.Run(t.Context(), p, func(context.Context) error { return errFlaky })
+		if f := fault.Of(err); f.Final != final || !errors.Is(err, rebound.Exhausted) {
+			t.Errorf("%d attempts: %v, final %v, want %v", attempts, err, f.Final, final)
+		}
 	}
 }

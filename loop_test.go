@@ -13,7 +13,9 @@ import (
 	"github.com/rebound-go/rebound/backoff"
 	"github.com/rebound-go/rebound/breaker"
 	"github.com/rebound-go/rebound/budget"
+	"github.com/rebound-go/rebound/fault"
 	"github.com/rebound-go/rebound/gate"
+	"github.com/rebound-go/rebound/internal/mark"
 )
 
 var errFlaky = errors.New("flaky")
@@ -464,4 +466,136 @@ func TestElapsed(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A call that was resumed goes on where its State left it.
+func TestResume(t *testing.T) {
+	p := &rebound.Policy{Name: "job", Attempts: 4, MaxElapsed: time.Hour,
+		Backoff: backoff.Exponential{Base: time.Second, Jitter: backoff.None}}
+	synctest.Test(t, func(t *testing.T) {
+		var waits []time.Duration
+		s := rebound.State{Attempt: 1, Elapsed: 10 * time.Minute, Prev: time.Second}
+		var err error
+		for err == nil {
+			l := rebound.Resume(t.Context(), p, s)
+			l.Sleep = func(_ context.Context, d time.Duration) { waits = append(waits, d) }
+			_, failed := rebound.Try(&l, func(context.Context) (int, error) {
+				time.Sleep(time.Minute)
+				return 0, errFlaky
+			})
+			if d := l.Decide(failed); d.Retry {
+				err = l.Retry(d.Delay)
+			} else {
+				err = l.Stop(d.Reason, nil)
+			}
+			s = l.State()
+		}
+		if want := []time.Duration{2 * time.Second, 4 * time.Second}; !slices.Equal(waits, want) {
+			t.Errorf("got delays of %v, want %v", waits, want)
+		}
+		if want := "rebound: job: attempt 4 of 4: flaky (exhausted after 13m0s)"; err.Error() != want {
+			t.Errorf("got %v, want %v", err, want)
+		}
+	})
+}
+
+// A durable engine may wait for hours, and try again what a layer below has retried to the end.
+func TestResumeDurable(t *testing.T) {
+	inner := &rebound.Policy{Attempts: 2, Backoff: backoff.Constant(0)}
+	exhausted := rebound.Run(t.Context(), inner, func(context.Context) error { return errFlaky })
+	for _, durable := range []bool{false, true} {
+		l := rebound.Resume(t.Context(), &rebound.Policy{}, rebound.State{Durable: durable})
+		if d := l.Decide(exhausted); d.Retry != durable {
+			t.Errorf("durable %v: got %+v", durable, d)
+		}
+		if s := l.State(); s.Attempt != 1 || s.Durable != durable {
+			t.Errorf("durable %v: got the state %+v", durable, s)
+		}
+	}
+}
+
+// Redirect is not charged; Retry is. Both keep to the bounds that Decide did not see.
+func TestRedirect(t *testing.T) {
+	p := &rebound.Policy{MaxElapsed: time.Minute, Backoff: backoff.Constant(time.Second)}
+	next := map[string]func(*rebound.Loop, time.Duration) error{
+		"Retry": (*rebound.Loop).Retry, "Redirect": (*rebound.Loop).Redirect,
+	}
+	for _, row := range []struct {
+		call  string
+		delay time.Duration
+		want  error
+		spent float64
+	}{
+		{"Retry", time.Second, nil, 1},
+		{"Redirect", time.Second, nil, 0},
+		{"Retry", time.Hour, rebound.PastElapsed, 0},
+		{"Redirect", time.Hour, rebound.PastElapsed, 0},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			q := p.Clone()
+			l := rebound.Begin(t.Context(), q)
+			d := l.Decide(errFlaky)
+			if err := next[row.call](&l, row.delay); !errors.Is(err, row.want) ||
+				(err == nil) != (row.want == nil) || !d.Retry {
+				t.Errorf("%s(%v): got %v, want %v", row.call, row.delay, err, row.want)
+			}
+			if spent := 10 - q.RetryBudget().Level(); spent > row.spent || spent < row.spent-0.2 {
+				t.Errorf("%s(%v) cost %v tokens, want %v", row.call, row.delay, spent, row.spent)
+			}
+		})
+	}
+}
+
+// MaxElapsed ends the attempt under way, whether its policy has other timeouts or not, and the
+// waits of gates.
+func TestMaxElapsedCutsTheAttempt(t *testing.T) {
+	hang := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+	mute := func(ctx context.Context) error { <-ctx.Done(); return errors.New("gone") }
+	for name, fn := range map[string]func(context.Context) error{"hang": hang, "mute": mute} {
+		for _, p := range []*rebound.Policy{
+			{MaxElapsed: 3 * time.Second},
+			{MaxElapsed: 3 * time.Second, AttemptTimeout: 2 * time.Second, Backoff: atOnce},
+			{MaxElapsed: 3 * time.Second, Attempts: 1},
+			{MaxElapsed: 3 * time.Second, Breaker: &breaker.Breaker{Failures: 9}},
+			{MaxElapsed: 3 * time.Second, Gates: []gate.Gate{open{}}},
+		} {
+			synctest.Test(t, func(t *testing.T) {
+				begin := time.Now()
+				err := rebound.Run(t.Context(), p, fn)
+				e := mustError(t, err)
+				if took := time.Since(begin); took != 3*time.Second || e.Elapsed != took ||
+					!errors.Is(err, rebound.PastElapsed) || e.Fault.Kind != fault.Transient ||
+					!e.Timeout() && name == "hang" {
+					t.Errorf("%s, %+v: got %v after %v", name, p, err, took)
+				}
+				if p.Breaker != nil && p.Breaker.Snapshot().Failures != 1 {
+					t.Errorf("%s: the breaker counted %d failures, want 1", name,
+						p.Breaker.Snapshot().Failures)
+				}
+			})
+		}
+	}
+}
+
+// A success, an answer or a permanent failure that comes after MaxElapsed is what it is.
+func TestLateResults(t *testing.T) {
+	for _, row := range []struct {
+		err  error
+		want rebound.Reason
+	}{
+		{nil, ""},
+		{rebound.Permanent(errFlaky), rebound.NotRetryable},
+		{mark.New(errFlaky, fault.None, 0), rebound.NotRetryable},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			p := &rebound.Policy{MaxElapsed: time.Second}
+			err := rebound.Run(t.Context(), p, func(context.Context) error {
+				time.Sleep(2 * time.Second)
+				return row.err
+			})
+			if row.want == "" && err != nil || row.want != "" && !errors.Is(err, row.want) {
+				t.Errorf("%v: got %v, want %q", row.err, err, row.want)
+			}
+		})
+	}
 }
