@@ -2,7 +2,6 @@ package house_test
 
 import (
 	"go/ast"
-	"go/token"
 	"maps"
 	"path"
 	"slices"
@@ -128,49 +127,4 @@ func exported(names ...*ast.Ident) (out []*ast.Ident) {
 		}
 	}
 	return out
-}
-
-// A package that fits in the head: at most 30 exported types, functions and variables in the
-// root, 20 in any other room. Methods belong to their types, constants to what they are values of.
-func TestExportedNamesAreFew(t *testing.T) {
-	names := map[string]int{}
-	for _, f := range sourceFiles(t) {
-		if f.test() || f.Name.Name == "main" {
-			continue
-		}
-		for _, d := range f.Decls {
-			names[path.Dir(f.path)] += len(packageLevel(d))
-		}
-	}
-	for dir, n := range names {
-		limit := 20
-		if dir == "." {
-			limit = 30
-		}
-		if n > limit {
-			t.Errorf("%s exports %d types, functions and variables: want at most %d", dir, n, limit)
-		}
-	}
-}
-
-// packageLevel returns the exported names that a declaration adds to its package's page.
-func packageLevel(d ast.Decl) (names []*ast.Ident) {
-	switch d := d.(type) {
-	case *ast.FuncDecl:
-		if d.Recv == nil {
-			names = exported(d.Name)
-		}
-	case *ast.GenDecl:
-		for _, s := range d.Specs {
-			switch s := s.(type) {
-			case *ast.TypeSpec:
-				names = append(names, exported(s.Name)...)
-			case *ast.ValueSpec:
-				if d.Tok == token.VAR {
-					names = append(names, exported(s.Names...)...)
-				}
-			}
-		}
-	}
-	return names
 }

@@ -10,82 +10,122 @@ import (
 	"testing"
 )
 
-// doors says which of our rooms each room of the root module may import, its tests apart, which
-// may import any. A new room gets its row here. Nested modules have none: they may import any
-// public room of the root module, and never each other.
+// engine is package rebound and what it may import itself.
+const engine = "rebound fault gate backoff breaker budget "
+
+// doors says which of our packages each package of the root module may import, its tests apart,
+// which may import any. A new package gets its row here. Of internal packages a row names those
+// that are used, and no others.
 var doors = map[string]string{
-	"fault":       "",
-	"backoff":     "",
-	"internal":    "fault",
-	"breaker":     "fault internal",
-	"budget":      "fault internal",
-	".":           "fault backoff breaker budget",
-	"preset":      "rebound fault backoff breaker budget",
-	"stats":       "rebound fault backoff breaker budget",
-	"reboundtest": "rebound fault backoff breaker budget",
-	"policyfile":  "rebound fault backoff breaker budget",
-	"reboundhttp": "rebound fault backoff breaker budget",
-	"reboundsql":  "rebound fault backoff breaker budget",
-	"reboundslog": "rebound fault backoff breaker budget",
-	"llm":         "rebound fault backoff breaker budget reboundhttp",
+	"fault":   "",
+	"backoff": "",
+	"gate":    "fault",
+	"breaker": "fault gate",
+	"budget":  "fault gate",
+	"limit":   "fault gate",
+	"rebound": "fault gate backoff breaker budget internal/mark",
+	"hedge":   "rebound fault gate budget",
 
-	"rebounddebug": "rebound fault backoff breaker budget stats",
-	"sim":          "rebound fault backoff breaker budget stats",
+	"preset":       engine + "internal/retryclass",
+	"stats":        engine,
+	"reboundtest":  engine,
+	"reboundsql":   engine + "internal/mark",
+	"reboundslog":  engine,
+	"policyfile":   engine + "limit internal/retryclass",
+	"reboundhttp":  engine + "limit hedge internal/mark",
+	"llm":          engine + "limit hedge reboundhttp internal/errtree internal/mark",
+	"rebounddebug": engine + "limit hedge stats",
+	"sim":          engine + "limit hedge stats",
 
-	"examples": public,
+	"internal/errtree":    "",
+	"internal/house":      "",
+	"internal/mark":       "fault internal/errtree",
+	"internal/retryclass": "fault internal/errtree",
 }
 
-// public is every room but those which are nobody's to import.
-const public = "rebound fault backoff breaker budget preset stats reboundtest policyfile " +
-	"reboundhttp reboundsql reboundslog llm rebounddebug sim"
+// insiders are the nested modules and examples that may import internal packages, beside the public
+// ones of the root module, which all may: bare forms and the strict reading of JSON.
+var insiders = map[string]string{}
 
 func TestDoors(t *testing.T) {
+	used := map[string]bool{}
 	for _, f := range sourceFiles(t) {
-		allowed, known := doors[f.room()]
-		if f.module != "." {
-			allowed, known = public, true
-		}
+		home := roomOf(f)
+		allowed, known := allowedImports(f)
 		if !known {
-			t.Errorf("%s: the room %q has no row in the table of doors",
-				f.path, f.room())
+			t.Errorf("%s: package %q has no row in the table of doors", f.path, home)
 		}
 		for _, spec := range f.Imports {
-			target, foreign := roomOf(strings.Trim(spec.Path.Value, `"`))
+			target, ours := roomAt(imported(spec))
+			used[home+" "+target] = used[home+" "+target] || !f.test()
 			switch {
-			case foreign && f.module == ".":
+			case !ours && !standard(imported(spec)) && f.module == ".":
 				t.Errorf("%s:%d: imports %s: the root module has the standard library alone",
 					f.path, line(spec.Pos()), spec.Path.Value)
-			case target == "" || f.module == "." && f.test() || inside(f, spec.Path.Value):
-			case !slices.Contains(strings.Fields(allowed), target):
-				t.Errorf("%s:%d: imports %s: of our rooms it may import %q alone",
+			case !ours || f.module == "." && f.test() || inside(f, imported(spec)):
+			case !slices.Contains(allowed, target):
+				t.Errorf("%s:%d: imports %s: of our packages it may import %q alone",
 					f.path, line(spec.Pos()), spec.Path.Value, allowed)
+			}
+		}
+	}
+	for _, table := range []map[string]string{doors, insiders} {
+		for home, allowed := range table {
+			for _, target := range strings.Fields(allowed) {
+				if strings.HasPrefix(target, "internal/") && !used[home+" "+target] {
+					t.Errorf("%s: does not import %s, which its row allows", home, target)
+				}
 			}
 		}
 	}
 }
 
-// roomOf returns the room that an import path leads to, "" for the standard library, and whether
-// the path leads out of our house.
-func roomOf(importPath string) (room string, foreign bool) {
-	if importPath == modulePath {
-		return "rebound", false
+// roomOf is what the tables call a file's home: its package in the root module, its nested module,
+// its example.
+func roomOf(f *sourceFile) string {
+	dir := path.Dir(f.path)
+	switch {
+	case f.module != ".":
+		return f.module
+	case f.room() == "examples":
+		return strings.Join(strings.SplitN(dir, "/", 3)[:2], "/")
+	case dir == ".":
+		return "rebound"
 	}
-	if rest, ours := strings.CutPrefix(importPath, modulePath+"/"); ours {
-		room, _, _ = strings.Cut(rest, "/")
-		return room, false
+	return dir
+}
+
+// roomAt is what the tables call the package of an import path, if it is ours.
+func roomAt(name string) (room string, ours bool) {
+	if name == modulePath {
+		return "rebound", true
 	}
-	first, _, _ := strings.Cut(importPath, "/")
-	return "", strings.Contains(first, ".")
+	return strings.CutPrefix(name, modulePath+"/")
+}
+
+// allowedImports returns which of our packages a file may import, and whether a table says so.
+func allowedImports(f *sourceFile) (allowed []string, known bool) {
+	home := roomOf(f)
+	if f.module == "." && f.room() != "examples" {
+		row, known := doors[home]
+		return strings.Fields(row), known
+	}
+	allowed = strings.Fields(insiders[home])
+	for room := range doors {
+		if !strings.HasPrefix(room, "internal/") {
+			allowed = append(allowed, room)
+		}
+	}
+	slices.Sort(allowed)
+	return allowed, true
 }
 
 // inside reports whether a file imports a package of its own nested module, or of its own example.
-func inside(f *sourceFile, importPath string) bool {
-	home := f.module
-	if home == "." {
-		home = path.Dir(f.path)
+func inside(f *sourceFile, name string) bool {
+	if f.module == "." && f.room() != "examples" {
+		return false
 	}
-	own := modulePath + "/" + home
-	return home != "." && strings.HasPrefix(strings.Trim(importPath, `"`)+"/", own+"/")
+	return strings.HasPrefix(name+"/", importPath(roomOf(f))+"/")
 }
 
 func TestRootModuleRequiresNothing(t *testing.T) {

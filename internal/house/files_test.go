@@ -100,3 +100,12 @@ func moduleOf(dir string) string {
 	}
 	return "."
 }
+
+// library reports whether a file is of a package that programs import.
+func (f *sourceFile) library() bool {
+	switch f.room() {
+	case "cmd", "examples", "bench", "interop", "tools":
+		return false
+	}
+	return true
+}

@@ -1,0 +1,64 @@
+package house_test
+
+import (
+	"go/types"
+	"testing"
+)
+
+const (
+	maxRootNames = 55 // exported by the root package
+	maxNames     = 30 // exported by any other
+)
+
+// manyNames says which packages may export more, and why.
+var manyNames = map[string]struct {
+	most int
+	why  string
+}{}
+
+// A package that fits in the head: types, functions, methods, constants and variables count, the
+// fields of structs do not.
+func TestExportedNamesAreFew(t *testing.T) {
+	for _, p := range goPackages(t) {
+		if p.types.Name() == "main" {
+			continue
+		}
+		names, most := exportedNames(p.types), maxNames
+		if p.dir == "." {
+			most = maxRootNames
+		}
+		t.Logf("%s: %d", p.dir, len(names))
+		if len(names) > most {
+			t.Errorf("%s exports %d names, want at most %d: %q", p.dir, len(names), most, names)
+		}
+	}
+}
+
+// exportedNames returns the names that a package's page explains. What an interface asks for
+// counts, as every implementation has to have it.
+func exportedNames(p *types.Package) (names []string) {
+	for _, name := range p.Scope().Names() {
+		o := p.Scope().Lookup(name)
+		if !o.Exported() {
+			continue
+		}
+		names = append(names, name)
+		typ, ok := o.(*types.TypeName)
+		if !ok {
+			continue
+		}
+		if named, ok := typ.Type().(*types.Named); ok {
+			for m := range named.Methods() {
+				if m.Exported() {
+					names = append(names, name+"."+m.Name())
+				}
+			}
+		}
+		if face, ok := typ.Type().Underlying().(*types.Interface); ok {
+			for m := range face.ExplicitMethods() {
+				names = append(names, name+"."+m.Name())
+			}
+		}
+	}
+	return names
+}
