@@ -280,11 +280,26 @@ func TestBreakers(t *testing.T) {
 
 // What cannot be written as JSON is a problem that is told, not an empty page.
 func TestUnwritable(t *testing.T) {
+	w := get(rebounddebug.Handler(rebounddebug.Options{
+		Breakers: []rebounddebug.Breaker{unmeasured{}},
+	}), "?format=json")
+	if w.Code != http.StatusInternalServerError || !strings.Contains(w.Body.String(), "NaN") {
+		t.Errorf("status %d, %q; want 500 and what is wrong", w.Code, w.Body)
+	}
+}
+
+// unmeasured is a custom breaker whose failure rate is 0 of 0.
+type unmeasured struct{ *breaker.Breaker }
+
+func (unmeasured) Snapshot() breaker.Snapshot { return breaker.Snapshot{FailureRate: math.NaN()} }
+
+// A budget with an invalid capacity works with the default one, and the page shows that.
+func TestInvalidBudget(t *testing.T) {
 	w := get(rebounddebug.Handler(rebounddebug.Options{Policies: []*rebound.Policy{
 		{Name: "p", Budget: &budget.Budget{Capacity: math.NaN()}},
 	}}), "?format=json")
-	if w.Code != http.StatusInternalServerError || !strings.Contains(w.Body.String(), "NaN") {
-		t.Errorf("status %d, %q; want 500 and what is wrong", w.Code, w.Body)
+	if w.Code != http.StatusOK || !strings.Contains(w.Body.String(), `"capacity": 10`) {
+		t.Errorf("status %d, %q; want a capacity of 10", w.Code, w.Body)
 	}
 }
 

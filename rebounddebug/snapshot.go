@@ -14,15 +14,12 @@ import (
 
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/breaker"
-	"github.com/rebound-go/rebound/budget"
 	"github.com/rebound-go/rebound/stats"
 )
 
 const (
-	shownOfGroup  = 100
-	shownWaits    = 6
-	usualAttempts = 3  // what a policy's 0 means
-	usualCapacity = 10 // what a budget's 0 means
+	shownOfGroup = 100
+	shownWaits   = 6
 )
 
 type page struct {
@@ -115,7 +112,7 @@ func orZero(p *rebound.Policy) *rebound.Policy {
 
 func describe(p *rebound.Policy, breakers []breakerState) *config {
 	c := &config{
-		Attempts: cmp.Or(p.Attempts, usualAttempts), AttemptTimeout: p.AttemptTimeout,
+		Attempts: p.MaxAttempts(), AttemptTimeout: p.AttemptTimeout,
 		MaxElapsed: p.MaxElapsed, NonIdempotent: p.NonIdempotent, Budget: describeBudget(p),
 	}
 	waits := c.Attempts - 1
@@ -140,10 +137,8 @@ func describeBudget(p *rebound.Policy) budgetState {
 	if p.Budget != nil {
 		kind = "set"
 	}
-	return budgetState{Kind: kind, Level: &level, Capacity: capacity(b)}
+	return budgetState{Kind: kind, Level: &level, Capacity: b.Size()}
 }
-
-func capacity(b *budget.Budget) float64 { return cmp.Or(b.Capacity, usualCapacity) }
 
 // breakers returns all breakers there are, each once, with an id that only it has.
 func (p *page) breakers() []breakerState {

@@ -130,8 +130,6 @@ type watchedBreaker struct {
 	attributes [breaker.HalfOpen + 1]metric.MeasurementOption // by state
 }
 
-const usualCapacity = 10 // what a budget's 0 means
-
 func (t *Telemetry) watched(policies []*rebound.Policy, breakers []Breaker) (w watched) {
 	breakers = slices.Clone(breakers)
 	for _, p := range policies {
@@ -144,7 +142,7 @@ func (t *Telemetry) watched(policies []*rebound.Policy, breakers []Breaker) (w w
 		if b := p.RetryBudget(); b != nil && !math.IsInf(b.Capacity, 1) {
 			name := t.policies.of(p.Name, newPolicySets).policy
 			w.budgets = append(w.budgets, watchedBudget{
-				b, cmp.Or(b.Capacity, usualCapacity),
+				b, b.Size(),
 				metric.WithAttributeSet(attribute.NewSet(name)),
 			})
 		}

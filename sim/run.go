@@ -35,7 +35,7 @@ func (s Scenario) complete() (Scenario, error) {
 		s.Duration = defaultDuration
 	}
 	if s.Bin == 0 {
-		s.Bin = min(time.Second, s.Duration)
+		s.Bin = min(defaultBin, s.Duration)
 	}
 	if s.MaxAttempts == 0 {
 		s.MaxAttempts = defaultMaxAttempts

@@ -10,6 +10,7 @@ import (
 
 const (
 	defaultDuration    = time.Minute
+	defaultBin         = time.Second
 	defaultMaxAttempts = 200_000_000
 
 	maxDuration = 30 * 24 * time.Hour
@@ -43,7 +44,7 @@ func (s *Scenario) validate() error {
 		return wrong("Duration", s.Duration, fmt.Sprintf("up to %v, or 0 for %v",
 			maxDuration, defaultDuration))
 	case s.Bin < 0 || s.Bin > s.Duration:
-		return wrong("Bin", s.Bin, "at most Duration, or 0 for 1s")
+		return wrong("Bin", s.Bin, fmt.Sprintf("at most Duration, or 0 for %v", defaultBin))
 	case s.Duration/s.Bin >= maxBins:
 		return wrong("Bin", s.Bin, fmt.Sprintf("%v or more, a hundred thousandth of Duration",
 			s.Duration/maxBins+1))

@@ -72,16 +72,10 @@ type planRow struct {
 // makePlan computes at most rows attempts of a policy without limit, else all of them, but none
 // that could not be made before MaxElapsed.
 func makePlan(p *rebound.Policy, kind fault.Kind, rows int) plan {
-	limit := p.Attempts
-	switch {
-	case limit == rebound.Unlimited:
+	limit := p.MaxAttempts()
+	made := plan{Policy: p.Name, Attempts: limit, Rows: []planRow{{Attempt: 1}}}
+	if limit == rebound.Unlimited {
 		limit = max(rows, 1)
-	case limit == 0:
-		limit = 3
-	}
-	made := plan{Policy: p.Name, Attempts: p.Attempts, Rows: []planRow{{Attempt: 1}}}
-	if made.Attempts == 0 {
-		made.Attempts = limit
 	}
 	w := newWaits(p, kind)
 	var total times

@@ -122,12 +122,7 @@ func (j *job) attempt(ctx context.Context) error {
 }
 
 // limit is how many attempts there are at most, 0 for no limit.
-func limit(p *rebound.Policy) int {
-	if p.Attempts == rebound.Unlimited {
-		return 0
-	}
-	return cmp.Or(p.Attempts, 3)
-}
+func limit(p *rebound.Policy) int { return max(p.MaxAttempts(), 0) }
 
 // observe tells of a failure before the wait.
 func (j *job) observe(_ context.Context, e rebound.Event) {

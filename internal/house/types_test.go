@@ -138,7 +138,9 @@ func (r *repository) Import(name string) (*types.Package, error) {
 }
 
 func (r *repository) check(name string, p *goPackage) {
-	p.info = &types.Info{Defs: map[*ast.Ident]types.Object{}, Uses: map[*ast.Ident]types.Object{}}
+	p.info = &types.Info{
+		Uses: map[*ast.Ident]types.Object{}, Types: map[ast.Expr]types.TypeAndValue{},
+	}
 	var files []*ast.File
 	for _, f := range p.files {
 		files = append(files, f.File)
