@@ -23,7 +23,7 @@ var doors = map[string]string{
 	"breaker": "fault gate",
 	"budget":  "fault gate",
 	"limit":   "fault gate",
-	"rebound": "fault gate backoff breaker budget internal/mark",
+	"rebound": "fault gate backoff breaker budget internal/errtree internal/mark",
 	"hedge":   "rebound fault gate budget",
 
 	"preset":       engine + "internal/retryclass",
