@@ -13,7 +13,6 @@ package bench
 import (
 	"context"
 	"net/http"
-	"slices"
 )
 
 // Op is one measured operation. The id changes with every call, so that no result can be kept and
@@ -78,17 +77,4 @@ var Scenarios = []Scenario{
 	{"held_breaker", "heap per counting breaker, after one call", false, -1, false},
 	{"held_window", "heap per breaker with a window of 10 s, after one call", false, -1, false},
 	{"held_key", "heap per key of a registry of breakers, after one call", false, -1, false},
-}
-
-// Entries returns every entry of a scenario: floors, references, peers, ours.
-func Entries(scenario string) []Entry {
-	all := slices.DeleteFunc(entries(), func(e Entry) bool { return e.Scenario != scenario })
-	slices.SortStableFunc(all, func(a, b Entry) int { return int(a.Kind - b.Kind) })
-	return all
-}
-
-func entries() []Entry {
-	return slices.Concat(floors, parts, breakerFloors, httpFloors, sqlEntries, avastEntries,
-		awsEntries, cenkaltiEntries, eapacheEntries, failsafeEntries, failsafeBreakers,
-		hashicorpEntries, sethvargoEntries, sonyEntries, mixedEntries, xtimeEntries, reboundEntries)
 }

@@ -2,8 +2,6 @@ package reboundotel
 
 import (
 	"cmp"
-	"math"
-	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -11,9 +9,18 @@ import (
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/rebound-go/rebound"
-	"github.com/rebound-go/rebound/breaker"
-	"github.com/rebound-go/rebound/budget"
 	"github.com/rebound-go/rebound/fault"
+)
+
+const (
+	policyKey    = attribute.Key("rebound.policy")
+	outcomeKey   = attribute.Key("rebound.outcome")
+	reasonKey    = attribute.Key("rebound.reason")
+	errorTypeKey = attribute.Key("error.type")
+	breakerKey   = attribute.Key("rebound.breaker")
+	stateKey     = attribute.Key("rebound.state")
+	fromKey      = attribute.Key("rebound.from")
+	toKey        = attribute.Key("rebound.to")
 )
 
 // Names beyond the first maxNames are called other, as the semantic conventions have it for values
@@ -63,7 +70,8 @@ func (p *policySets) retrying(k fault.Kind) options {
 }
 
 func (p *policySets) failed(e rebound.Event) options {
-	return *p.failures.of(failure{e.Reason, errorType(e.Attempt, e.Fault, e.Reason)}, func(f failure) *options {
+	key := failure{e.Reason, errorType(e.Attempt, e.Fault, e.Reason)}
+	return *p.failures.of(key, func(f failure) *options {
 		o := with(p.policy, outcomeKey.String("failure"),
 			reasonKey.String(string(f.reason)), errorTypeKey.String(f.errorType))
 		return &o
@@ -111,50 +119,4 @@ type names struct{ sets[string, string] }
 
 func (n *names) admit(name string) string {
 	return *n.of(name, func(name string) *string { return &name })
-}
-
-// watched is what Watch looks at.
-type watched struct {
-	budgets  []watchedBudget
-	breakers []watchedBreaker
-}
-
-type watchedBudget struct {
-	budget     *budget.Budget
-	capacity   float64
-	attributes metric.MeasurementOption
-}
-
-type watchedBreaker struct {
-	breaker    Breaker
-	attributes [breaker.HalfOpen + 1]metric.MeasurementOption // by state
-}
-
-func (t *Telemetry) watched(policies []*rebound.Policy, breakers []Breaker) (w watched) {
-	breakers = slices.Clone(breakers)
-	for _, p := range policies {
-		if p == nil {
-			continue
-		}
-		if p.Breaker != nil {
-			breakers = append(breakers, p.Breaker)
-		}
-		if b := p.RetryBudget(); b != nil && !math.IsInf(b.Capacity, 1) {
-			name := t.policies.of(p.Name, newPolicySets).policy
-			w.budgets = append(w.budgets, watchedBudget{
-				b, b.Size(),
-				metric.WithAttributeSet(attribute.NewSet(name)),
-			})
-		}
-	}
-	for _, b := range breakers {
-		found := watchedBreaker{breaker: b}
-		name := t.breakers.admit(b.Snapshot().Name)
-		for s := range found.attributes {
-			found.attributes[s] = metric.WithAttributeSet(attribute.NewSet(
-				breakerKey.String(name), stateKey.String(breaker.State(s).String())))
-		}
-		w.breakers = append(w.breakers, found)
-	}
-	return w
 }

@@ -4,22 +4,12 @@ import (
 	"context"
 	"errors"
 
-	"github.com/rebound-go/rebound"
-	"github.com/rebound-go/rebound/breaker"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
-)
 
-const (
-	policyKey    = attribute.Key("rebound.policy")
-	outcomeKey   = attribute.Key("rebound.outcome")
-	reasonKey    = attribute.Key("rebound.reason")
-	errorTypeKey = attribute.Key("error.type")
-	breakerKey   = attribute.Key("rebound.breaker")
-	stateKey     = attribute.Key("rebound.state")
-	fromKey      = attribute.Key("rebound.from")
-	toKey        = attribute.Key("rebound.to")
+	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/breaker"
 )
 
 // The boundaries are those that the semantic conventions advise for HTTP, and further ones for
@@ -89,48 +79,4 @@ func (t *Telemetry) OnChange(c breaker.Change) {
 	t.instruments.transitions.Add(context.Background(), 1, metric.WithAttributes(
 		breakerKey.String(t.breakers.admit(c.Name)),
 		fromKey.String(c.From.String()), toKey.String(c.To.String())))
-}
-
-// Breaker is what [Telemetry.Watch] must know of a breaker: all of ours are such.
-type Breaker interface {
-	// Snapshot says how it is.
-	Snapshot() breaker.Snapshot
-}
-
-// Watch has the levels of the policies' budgets and the states of their breakers, and of further
-// ones, looked at whenever metrics are collected. A policy whose retries are unlimited has no
-// level. Of a [breaker.Group], give those
-// whose keys matter: group.For(key). An error is the SDK's.
-func (t *Telemetry) Watch(policies []*rebound.Policy, breakers ...Breaker) error {
-	level, err1 := t.meter.Float64ObservableGauge("rebound.budget.level",
-		metric.WithUnit("{token}"), metric.WithDescription("Retries that budgets have left."))
-	capacity, err2 := t.meter.Float64ObservableGauge("rebound.budget.capacity",
-		metric.WithUnit("{token}"), metric.WithDescription("Retries that full budgets have."))
-	state, err3 := t.meter.Int64ObservableGauge("rebound.breaker.state",
-		metric.WithUnit("{breaker}"), metric.WithDescription("1 for the state that a breaker is in."))
-	if err := errors.Join(err1, err2, err3); err != nil {
-		return err
-	}
-	watched := t.watched(policies, breakers)
-	_, err := t.meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
-		for _, b := range watched.budgets {
-			o.ObserveFloat64(level, b.budget.Level(), b.attributes)
-			o.ObserveFloat64(capacity, b.capacity, b.attributes)
-		}
-		for _, b := range watched.breakers {
-			is := b.breaker.Snapshot().State
-			for s, attributes := range b.attributes {
-				o.ObserveInt64(state, one(breaker.State(s) == is), attributes)
-			}
-		}
-		return nil
-	}, level, capacity, state)
-	return err
-}
-
-func one(yes bool) int64 {
-	if yes {
-		return 1
-	}
-	return 0
 }

@@ -1,6 +1,7 @@
 package reboundotel
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync/atomic"
@@ -12,6 +13,41 @@ import (
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/fault"
 )
+
+// Do is [rebound.Do] in a span. The context given to fn has the call's span, or, with
+// [Options.AttemptSpans], that of the attempt: what fn sends on is traced as its child.
+//
+// The policy's Observe should be, or have among its [rebound.Observers], t.Observe: the events of
+// retries on the span, and the metrics, come from there.
+func Do[T any](
+	ctx context.Context, t *Telemetry, p *rebound.Policy, fn func(context.Context) (T, error),
+) (T, error) {
+	ctx, end := t.Start(ctx, p)
+	err := errUnfinished // what a panic leaves behind
+	defer func() { end(err) }()
+	v, err := rebound.Do(ctx, p, Attempt(t, fn))
+	return v, err
+}
+
+// Run is [Do] for functions that return no value.
+func Run(
+	ctx context.Context, t *Telemetry, p *rebound.Policy, fn func(context.Context) error,
+) error {
+	_, err := Do(ctx, t, p, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, fn(ctx)
+	})
+	return err
+}
+
+var errUnfinished = errors.New("the call did not return: a panic, or runtime.Goexit")
+
+// nameOf is what the span of a policy's calls is called.
+func nameOf(p *rebound.Policy) string {
+	if p == nil {
+		return "rebound"
+	}
+	return cmp.Or(p.Name, "rebound")
+}
 
 // callKey is the key of a call in its context.
 type callKey struct{}

@@ -51,25 +51,6 @@ func (x *engine) attempt(id uint32, level int, now time.Duration) {
 	}
 }
 
-// frame is the call of an entity in a layer.
-func (x *engine) frame(id uint32, level int) *frame {
-	if level == 0 {
-		return &x.entities[id].top
-	}
-	return &x.frames[int(id)*(len(x.layers)-1)+level-1]
-}
-
-// contextEnd is when the context of that call ends.
-func (x *engine) contextEnd(id uint32, level int) time.Duration {
-	switch {
-	case level > 0:
-		return x.frame(id, level-1).expires
-	case x.Clients.Deadline > 0:
-		return x.entities[id].top.start + x.Clients.Deadline
-	}
-	return never
-}
-
 // attemptEnd is when an attempt that begins now is given up.
 func (l *layer) attemptEnd(f *frame, now time.Duration) time.Duration {
 	switch {

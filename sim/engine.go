@@ -1,11 +1,9 @@
 package sim
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/rebound-go/rebound"
-	"github.com/rebound-go/rebound/gate"
 )
 
 // entity is a client in a closed loop, or a call in an open one. It has at most one event to come,
@@ -17,16 +15,6 @@ type entity struct {
 	cause  cause  // how the last attempt at the server ended, or will
 	level  uint8  // of the layer whose attempt is due, if next is doAttempt
 	next   action
-}
-
-// frame is a call in one layer.
-type frame struct {
-	start   time.Duration
-	prev    time.Duration // the wait before this attempt
-	expires time.Duration // when this attempt's context ends
-	pass    gate.Pass     // of the breaker
-	attempt int32
-	process uint32
 }
 
 // An action is what an entity does when its event comes.
@@ -125,122 +113,26 @@ func (x *engine) extend() uint32 {
 	return uint32(len(x.entities) - 1)
 }
 
-// run plays the scenario to its end, or to the first error.
-func (x *engine) run() error {
-	for x.err == nil {
-		now, id, ok := x.calendar.pop(x.arrivals.next)
-		switch {
-		case ok:
-			if x.calendar.done == 1 {
-				x.touch()
-			}
-			x.tick(now)
-			x.do(id, now)
-		case x.arrivals.next < x.Duration:
-			now = x.arrivals.next
-			x.tick(now)
-			x.arrive(now)
-		default:
-			x.sample(x.Duration)
-			return nil
-		}
-	}
-	return x.err
-}
-
-// touch reads all entities of a bucket that was just opened: in one go, their cache misses
-// overlap, which saves a million clients two fifths of their time.
-func (x *engine) touch() {
-	sum := uint32(0)
-	for _, event := range x.calendar.sorted {
-		sum += x.entities[uint32(event)].made
-	}
-	x.touched = sum
-}
-
-func (x *engine) do(id uint32, now time.Duration) {
-	e := &x.entities[id]
-	switch e.next {
-	case doCall:
-		x.begin(id, now)
-	case doAttempt:
-		x.attempt(id, int(e.level), now)
-	case doAnswer:
-		x.answer(id, now, e.cause)
-	case doRead:
-		x.seen[id] = x.server.version
-		hops := x.server.hop.draw(&e.random) + x.server.hop.draw(&e.random)
-		x.later(id, now+hops, doWrite)
-	case doWrite:
-		e.cause = served
-		if x.seen[id] != x.server.version {
-			e.cause = conflict
-		} else {
-			x.server.version++
-		}
-		x.later(id, now+x.server.hop.draw(&e.random), doAnswer)
-	}
-}
-
 func (x *engine) later(id uint32, at time.Duration, next action) {
 	x.entities[id].next = next
 	x.calendar.push(at, id)
 }
 
-// arrive begins a call of the open loop.
-func (x *engine) arrive(now time.Duration) {
-	var id uint32
-	switch n := len(x.idle); {
-	case n > 0:
-		id = x.idle[n-1]
-		x.idle = x.idle[:n-1]
-	case len(x.entities) == maxClients:
-		x.err = fmt.Errorf("sim: at %v, %d calls are under way at once: want a lower Clients.Rate, "+
-			"or a Clients.Timeout or Clients.Deadline", now, maxClients)
-		return
-	default:
-		id = x.extend()
+// frame is the call of an entity in a layer.
+func (x *engine) frame(id uint32, level int) *frame {
+	if level == 0 {
+		return &x.entities[id].top
 	}
-	x.entities[id] = entity{random: newRandom(x.Seed, x.arrivals.advance())}
-	x.begin(id, now)
+	return &x.frames[int(id)*(len(x.layers)-1)+level-1]
 }
 
-// tick moves the clock.
-func (x *engine) tick(now time.Duration) {
-	if now != x.clock {
-		if now >= x.due {
-			x.sample(now)
-		}
-		x.clock, x.standing = now, 0
+// contextEnd is when the context of that call ends.
+func (x *engine) contextEnd(id uint32, level int) time.Duration {
+	switch {
+	case level > 0:
+		return x.frame(id, level-1).expires
+	case x.Clients.Deadline > 0:
+		return x.entities[id].top.start + x.Clients.Deadline
 	}
-	if x.standing++; x.standing > 1000*len(x.entities)+1_000_000 {
-		x.err = fmt.Errorf("sim: the clock stands still at %v: want something that takes time, such "+
-			"as a longer Backoff, Clients.Think, Server.Service or Server.RoundTrip", now)
-	}
-}
-
-// sample completes the bins that end at now or before.
-func (x *engine) sample(now time.Duration) {
-	for {
-		b, end := x.tally.current()
-		if x.due = end; end > now {
-			return
-		}
-		b.Queue = x.server.queue(end - 1)
-		b.Open = x.open()
-		x.tally.done++
-	}
-}
-
-// open is the share of the breakers that are open or half-open.
-func (x *engine) open() float64 {
-	var n, all int
-	for i := range x.layers {
-		n += x.layers[i].open
-		all += len(x.layers[i].breakers)
-	}
-	if all == 0 {
-		return 0
-	}
-	return float64(n) / float64(all)
+	return never
 }

@@ -14,6 +14,16 @@ import (
 	"github.com/rebound-go/rebound/gate"
 )
 
+// frame is a call in one layer.
+type frame struct {
+	start   time.Duration
+	prev    time.Duration // the wait before this attempt
+	expires time.Duration // when this attempt's context ends
+	pass    gate.Pass     // of the breaker
+	attempt int32
+	process uint32
+}
+
 // layer is a service that calls the next one through a policy; the first layer is the clients.
 type layer struct {
 	p         *rebound.Policy
