@@ -68,10 +68,10 @@ func (s *Stream) Events(ctx context.Context) iter.Seq2[Event, error] {
 // reading is one use of a Stream.
 type reading struct {
 	*Stream
-	last    string       // ID of the last event delivered
-	pending *StreamError // ended the stream that was open before
-	w       *streamReader       // the stream that is open
-	queue   []Event      // read of it, not delivered
+	last    string        // ID of the last event delivered
+	pending *StreamError  // ended the stream that was open before
+	w       *streamReader // the stream that is open
+	queue   []Event       // read of it, not delivered
 }
 
 var errNoOpen = errors.New("llm: Stream.Open is nil: want a function that begins the stream")
