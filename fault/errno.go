@@ -36,7 +36,8 @@ func errno(e syscall.Errno) finding {
 	case syscall.ETIMEDOUT, wsaTimedOut:
 		return finding{rank: fact, kind: Transient, flags: timeout | connection}
 	case syscall.EAGAIN, syscall.EINTR, syscall.EBUSY, syscall.ENOBUFS, syscall.ENOMEM,
-		syscall.EMFILE, syscall.ENFILE, wsaNoBuffers, wsaTooManyFiles:
+		syscall.EMFILE, syscall.ENFILE, syscall.ETXTBSY, syscall.EDEADLK, syscall.ENOLCK,
+		syscall.ESTALE, wsaNoBuffers, wsaTooManyFiles:
 		return finding{rank: fact, kind: Transient}
 	}
 	if e.Is(fs.ErrNotExist) || e.Is(fs.ErrPermission) {

@@ -21,8 +21,9 @@ const (
 type reach uint8
 
 const (
-	neverSent reach = 1 + iota // the call did not leave: a dial failed
-	underWay                   // a connection stood
+	neverSent  reach = 1 + iota // the call did not leave: a dial failed
+	underWay                    // a connection stood
+	redirected                  // what is wrapped may be the failure of a later request
 )
 
 // flags are facts that predicates ask for.

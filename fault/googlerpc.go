@@ -17,12 +17,28 @@ func addDetails(f finding, details []any) finding {
 		if wait := retryDelay(d); wait > 0 {
 			f.after = wait
 		}
+		f = serverWrote(f, isQuotaDetail(d))
 		if f.kind == RateLimited && quotaSpent(d) {
 			f.rank, f.kind = code, Permanent
 			f.detail += ", quota spent"
 		}
 	}
 	return f
+}
+
+// serverWrote makes of a RESOURCE_EXHAUSTED, which a client may have made itself, the rejection of
+// a server if it is proven to be one.
+func serverWrote(f finding, proven bool) finding {
+	if proven && f.kind == RateLimited {
+		f.sent = NotDone
+	}
+	return f
+}
+
+// isQuotaDetail reports whether d is a google.rpc.RetryInfo or a google.rpc.QuotaFailure.
+func isQuotaDetail(d any) bool {
+	v := reflect.ValueOf(d)
+	return v.MethodByName("GetRetryDelay").IsValid() || v.MethodByName("GetViolations").IsValid()
 }
 
 // retryDelay is the wait in a google.rpc.RetryInfo, 0 if d is none.

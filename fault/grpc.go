@@ -13,6 +13,13 @@ var grpcNames = [...]string{
 	"OUT_OF_RANGE", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED",
 }
 
+// connectNames are the same codes as Connect writes them, at the beginning of its errors' text.
+var connectNames = [...]string{
+	"ok", "canceled", "unknown", "invalid_argument", "deadline_exceeded", "not_found",
+	"already_exists", "permission_denied", "resource_exhausted", "failed_precondition", "aborted",
+	"out_of_range", "unimplemented", "internal", "unavailable", "data_loss", "unauthenticated",
+}
+
 const (
 	grpcCanceled          = 1
 	grpcUnknown           = 2
@@ -21,10 +28,12 @@ const (
 	grpcAborted           = 10
 	grpcInternal          = 13
 	grpcUnavailable       = 14
+	grpcDataLoss          = 15
 )
 
-// grpcStatus is the meaning of a code with its error's text. A code is what the server answered,
-// and so says that it did not act, save for those that gRPC itself makes when a call breaks off.
+// grpcStatus is the meaning of a code with its error's text. A code that only servers send proves
+// that the call was rejected. Those that clients make themselves, while sending, while waiting and
+// while reading the reply, prove nothing.
 func grpcStatus(number int, text func() string) finding {
 	if number <= 0 || number >= len(grpcNames) {
 		return finding{}
@@ -36,7 +45,12 @@ func grpcStatus(number int, text func() string) finding {
 	case grpcDeadlineExceeded:
 		f.kind, f.sent, f.flags = Transient, MaybeDone, timeout
 	case grpcResourceExhausted:
-		f.kind = RateLimited
+		f.kind, f.sent = RateLimited, MaybeDone
+		if isTooLarge(text()) {
+			f.kind = Permanent
+		}
+	case grpcDataLoss:
+		f.sent = MaybeDone
 	case grpcAborted:
 		f.kind = Transient
 	case grpcUnavailable:
@@ -73,26 +87,65 @@ func readGRPC(t reflect.Type) reader {
 	}
 }
 
-// readConnect reads errors of connectrpc.com/connect: the same codes, and HTTP headers.
+// isTooLarge reports whether the text of a RESOURCE_EXHAUSTED is about the size of one message, in
+// the words of gRPC's and Connect's implementations. The message may be the reply, of a call that
+// was carried out.
+func isTooLarge(text string) bool {
+	text = strings.ToLower(text)
+	for _, words := range [...]string{
+		"larger than max", "larger than configured max", "exceeds maximum size",
+		"exceeds the maximum", "exceeds the configured", "message size exceeds",
+		"message too large", "message with a size larger than", "message is too large",
+	} {
+		if strings.Contains(text, words) {
+			return true
+		}
+	}
+	return false
+}
+
+// readConnect reads errors of connectrpc.com/connect: the same codes, and HTTP headers. Other
+// errors have a method called Code, too; these have more, and begin with the code's name.
 func readConnect(t reflect.Type) reader {
-	m, ok := t.MethodByName("Code")
-	if !ok || m.Type.NumIn() != 1 || m.Type.NumOut() != 1 {
+	for _, name := range [...]string{"Code", "Message", "Details", "Meta"} {
+		if m, ok := t.MethodByName(name); !ok || m.Type.NumIn() != 1 || m.Type.NumOut() != 1 {
+			return nil
+		}
+	}
+	code, _ := t.MethodByName("Code")
+	meta, _ := t.MethodByName("Meta")
+	if code.Type.Out(0).Kind() != reflect.Uint32 || !isHeader(meta.Type.Out(0)) {
 		return nil
 	}
-	out := m.Type.Out(0)
-	if out.Kind() != reflect.Uint32 || out.PkgPath() == "" { // no type of its own
-		return nil
-	}
-	_, hasMeta := t.MethodByName("Meta")
 	return func(err error) finding {
 		v := reflect.ValueOf(err)
-		f := grpcStatus(number(v.MethodByName("Code").Call(nil)[0]), err.Error)
-		if !hasMeta || f.rank == nothing {
+		n := number(v.MethodByName("Code").Call(nil)[0])
+		if n >= len(connectNames) || !strings.HasPrefix(err.Error(), connectNames[n]) {
+			return finding{}
+		}
+		f := grpcStatus(n, err.Error)
+		if f.rank == nothing {
 			return f
 		}
-		if out := v.MethodByName("Meta").Call(nil); len(out) == 1 {
-			f.after = delayFor(f.kind, header(out[0]), time.Now())
+		f = addDetails(f, connectDetails(v.MethodByName("Details").Call(nil)[0]))
+		if after := delayFor(f.kind, header(v.MethodByName("Meta").Call(nil)[0]), time.Now()); after > 0 {
+			f = serverWrote(f, true)
+			f.after = after
 		}
 		return f
 	}
+}
+
+// connectDetails returns the messages in a slice of Connect's details.
+func connectDetails(details reflect.Value) (messages []any) {
+	for i := 0; details.Kind() == reflect.Slice && i < details.Len(); i++ {
+		value := details.Index(i).MethodByName("Value")
+		if !value.IsValid() || value.Type().NumIn() != 0 || value.Type().NumOut() != 2 {
+			continue
+		}
+		if out := value.Call(nil); out[1].IsNil() {
+			messages = append(messages, out[0].Interface())
+		}
+	}
+	return messages
 }

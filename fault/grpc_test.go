@@ -45,15 +45,37 @@ func (q *quotaFailure) GetViolations() []*violation { return q.violations }
 
 // connectError is like connectrpc.com/connect's.
 type connectError struct {
-	code rpcCode
-	meta map[string][]string
-	err  error
+	code    rpcCode
+	text    string
+	details []*connectDetail
+	meta    map[string][]string
+	err     error
 }
 
-func (e *connectError) Error() string             { return "connect" }
+func (e *connectError) Error() string {
+	return map[rpcCode]string{8: "resource_exhausted", 10: "aborted", 14: "unavailable"}[e.code] +
+		": " + e.text
+}
 func (e *connectError) Unwrap() error             { return e.err }
 func (e *connectError) Code() rpcCode             { return e.code }
+func (e *connectError) Message() string           { return e.text }
+func (e *connectError) Details() []*connectDetail { return e.details }
 func (e *connectError) Meta() map[string][]string { return e.meta }
+
+type connectDetail struct{ message any }
+
+func (d *connectDetail) Value() (any, error) { return d.message, nil }
+
+// coded32 has a code of a type of its own, as the errors of many programs have.
+type coded32 struct{ code rpcCode }
+
+func (e *coded32) Error() string { return "aborted: by the user" }
+func (e *coded32) Code() rpcCode { return e.code }
+
+// almostConnect has Connect's methods, but not its text.
+type almostConnect struct{ connectError }
+
+func (e *almostConnect) Error() string { return "10: aborted" }
 
 func TestGRPC(t *testing.T) {
 	check(t, []row{
@@ -65,7 +87,7 @@ func TestGRPC(t *testing.T) {
 		{"not found", rpc(5), permanent, notDone, ""},
 		{"already exists", rpc(6), permanent, notDone, ""},
 		{"permission denied", rpc(7), permanent, notDone, ""},
-		{"exhausted", rpc(8), fault.RateLimited, notDone, "grpc RESOURCE_EXHAUSTED"},
+		{"exhausted", rpc(8), fault.RateLimited, maybe, "grpc RESOURCE_EXHAUSTED"},
 		{"failed precondition", rpc(9), permanent, notDone, ""},
 		{"aborted", rpc(10), transient, notDone, "grpc ABORTED"},
 		{"out of range", rpc(11), permanent, notDone, ""},
@@ -74,7 +96,7 @@ func TestGRPC(t *testing.T) {
 		{"internal, of a proxy", &rpcError{&rpcStatus{code: 13},
 			"stream terminated by RST_STREAM with error code: NO_ERROR"}, transient, maybe, ""},
 		{"unavailable", rpc(14), transient, maybe, "grpc UNAVAILABLE"},
-		{"data loss", rpc(15), permanent, notDone, ""},
+		{"data loss", rpc(15), permanent, maybe, ""},
 		{"unauthenticated", rpc(16), permanent, notDone, "grpc UNAUTHENTICATED"},
 		{"no code", rpc(17), unknown, maybe, ""},
 		{"no status", &rpcError{}, unknown, maybe, ""},
@@ -82,7 +104,10 @@ func TestGRPC(t *testing.T) {
 		{"connect unavailable", &connectError{code: 14}, transient, maybe, ""},
 		{"connect unavailable, never connected", &connectError{code: 14,
 			err: get(dial(sys("connect", refusedErrno)))}, transient, notSent, "grpc UNAVAILABLE"},
-		{"connect exhausted", &connectError{code: 8}, fault.RateLimited, notDone, ""},
+		{"connect exhausted", &connectError{code: 8}, fault.RateLimited, maybe, ""},
+		{"connect aborted", &connectError{code: 10}, transient, notDone, "grpc ABORTED"},
+		{"a code of one's own", &coded32{10}, unknown, maybe, ""},
+		{"methods like Connect's", &almostConnect{connectError{code: 10}}, unknown, maybe, ""},
 	})
 }
 
@@ -118,4 +143,37 @@ func TestGRPCDetails(t *testing.T) {
 				tc.kind, tc.after)
 		}
 	}
+}
+
+// TestRPCExhausted: a client makes this code, too, of a reply that is larger than it accepts.
+func TestRPCExhausted(t *testing.T) {
+	const limited = fault.RateLimited
+	text := func(s string) error { return &rpcError{&rpcStatus{code: 8}, s} }
+	second := &retryInfo{time.Second}
+	quota := &quotaFailure{[]*violation{{"RequestsPerMinute", ""}}}
+	day := &quotaFailure{[]*violation{{"RequestsPerDay", ""}}}
+	check(t, []row{
+		{"received", text("grpc: received message larger than max (7340041 vs. 4194304)"),
+			permanent, maybe, "grpc RESOURCE_EXHAUSTED"},
+		{"unpacked", text("grpc: received message after decompression larger than max 4194304"),
+			permanent, maybe, ""},
+		{"sent", text("grpc: trying to send message larger than max (5 vs. 4)"),
+			permanent, maybe, ""},
+		{"C", text("CLIENT: Sent message larger than max (5 vs. 4)"), permanent, maybe, ""},
+		{"Java", text("gRPC message exceeds maximum size 4194304: 7340041"), permanent, maybe, ""},
+		{"Node", text("Attempted to send message with a size larger than 4"), permanent, maybe, ""},
+		{".NET", text("Received message exceeds the maximum configured message size."),
+			permanent, maybe, ""},
+		{"Connect", &connectError{code: 8, text: "message size 7 is larger than configured max 4"},
+			permanent, maybe, ""},
+		{"flow control", text("too many pings"), limited, maybe, ""},
+		{"with a delay", rpc(8, second), limited, notDone, ""},
+		{"with a quota", rpc(8, quota), limited, notDone, ""},
+		{"with a quota of a day", rpc(8, day), permanent, notDone, ""},
+		{"with another detail", rpc(8, &struct{}{}), limited, maybe, ""},
+		{"Connect with a delay", &connectError{code: 8,
+			meta: map[string][]string{"Retry-After": {"7"}}}, limited, notDone, ""},
+		{"Connect with a detail", &connectError{code: 8, details: []*connectDetail{{second}}},
+			limited, notDone, ""},
+	})
 }

@@ -29,8 +29,8 @@ var phrases = compiled([]meaning{
 	{"permission denied", permanent},
 	{"executable file not found in *", permanent},
 
-	{"driver: bad connection", unsent},
-	{"invalid connection", cut}, // go-sql-driver/mysql: dropped in the middle
+	{"driver: bad connection", cut}, // drivers return it for statements that were carried out, too
+	{"invalid connection", cut},     // go-sql-driver/mysql: dropped in the middle
 	{"sql: no rows in result set", answer},
 	{"no rows in result set", answer},
 	{"sql: transaction has already been committed or rolled back", misuse},
@@ -46,6 +46,16 @@ var phrases = compiled([]meaning{
 	{"net/http: invalid *", misuse},
 	{"net/http: can't write control character*", misuse},
 	{"net/http: nil Context", misuse},
+	{"http: ContentLength=* with Body length *", permanent},
+	{"http: invalid Read on closed Body", permanent},
+	{"http: too many 1xx informational responses", permanent},
+	{"http: suspiciously long trailer after chunked body", permanent},
+	{"http2: request body larger than specified content length", permanent},
+	{"http2: response header list larger than advertised limit", permanent},
+	{"net/http: too many 1xx informational responses", permanent},
+	{"net/http: server response headers exceeded *", permanent},
+	{"net/http: HTTP/1.x transport connection broken: http: ContentLength=*", permanent},
+	{"net/http: HTTP/1.x transport connection broken: *response headers exceeded *", permanent},
 	{"net/http: HTTP/1.x transport connection broken*", cut},
 	{"net/http: cannot rewind body after connection loss", cut},
 	{"net/http: request canceled while waiting for connection",
@@ -57,6 +67,15 @@ var phrases = compiled([]meaning{
 	{`malformed HTTP response "\x00\x00*`, permanent}, // an HTTP/2 frame
 	{"malformed HTTP *", garbled},
 	{"malformed MIME header*", garbled}, // a header cut short
+	{"malformed chunked encoding", garbled},
+	{"invalid byte in chunk length", garbled},
+	{"http chunk length too large", garbled},
+	{"empty hex number for chunk length", garbled},
+	{"chunked encoding contains too much non-data", garbled},
+	{"chunked line ends with bare LF", garbled},
+	{"invalid CR in chunked line", garbled},
+	{"http: unexpected EOF reading trailer", cut},
+	{"bufio.Scanner: token too long", permanent},
 
 	{"http2: client conn*", cut},
 	{"http2: *GOAWAY*ENHANCE_YOUR_CALM*", overloaded},
@@ -67,6 +86,12 @@ var phrases = compiled([]meaning{
 
 	{"tls: failed to verify certificate*", misuse},
 	{"tls: first record does not look like a TLS handshake", misuse},
+	{"tls: oversized record received *", garbled},
+	{"tls: received record with version *", garbled},
+	{"tls: received unexpected handshake message *", garbled},
+	{"tls: bad record MAC", garbled},
+	{"tls: unexpected message", garbled},
+	{"local error: tls: bad record MAC", garbled},
 	{"x509: *", misuse},
 })
 
@@ -83,17 +108,21 @@ type phrase struct {
 	finding
 }
 
-// compiled sorts phrases by their first byte, which almost no other error begins with.
-func compiled(all []meaning) (by [128][]phrase) {
+// compiled sorts phrases by their first two bytes, which few other errors begin with.
+func compiled(all []meaning) (by [256][]phrase) {
 	for _, m := range all {
 		p := phrase{finding: m.finding}
 		p.start, p.rest, p.star = strings.Cut(m.pattern, "*")
 		start, _, _ := strings.Cut(p.start, `"`)
 		p.detail = strings.TrimRight(start, " :.")
-		by[m.pattern[0]] = append(by[m.pattern[0]], p)
+		i := bucket(m.pattern)
+		by[i] = append(by[i], p)
 	}
 	return by
 }
+
+// bucket is a number for the first two bytes of a text.
+func bucket(text string) byte { return text[0]*31 + text[1] }
 
 // readText reads errors that wrap nothing and whose type says nothing.
 func readText(t reflect.Type) reader {
@@ -113,10 +142,10 @@ func readText(t reflect.Type) reader {
 
 // phraseIn is the phrase that matches text, nil if there is none.
 func phraseIn(text string) *phrase {
-	if text == "" || text[0] >= 128 {
+	if len(text) < 2 {
 		return nil
 	}
-	candidates := phrases[text[0]]
+	candidates := phrases[bucket(text)]
 	for i := range candidates {
 		p := &candidates[i]
 		if after, ok := strings.CutPrefix(text, p.start); ok && p.goesOn(after) {

@@ -16,7 +16,7 @@ import (
 func readNet(t reflect.Type) reader {
 	switch {
 	case called(t, "net", "OpError"):
-		return readOp(fieldOf(t, "Op", isText))
+		return readOp(fieldOf(t, "Op", isText), fieldOf(t, "Err", isText))
 	case called(t, "net", "DNSError"):
 		return readDNS(t)
 	case called(t, "net/url", "Error"):
@@ -25,7 +25,7 @@ func readNet(t reflect.Type) reader {
 	return nil
 }
 
-func readOp(op field) reader {
+func readOp(op, cause field) reader {
 	return func(err error) finding {
 		f := finding{rank: weak, kind: Transient, detail: op.text(err)}
 		switch f.detail {
@@ -33,8 +33,9 @@ func readOp(op field) reader {
 			f.reach, f.flags = neverSent, connection
 		case "read", "write":
 			f.reach = underWay
-		case "remote error", "local error": // a TLS alert: in a handshake, as good as always
-			return finding{rank: fact, kind: Permanent, sent: NotSent, detail: "tls alert"}
+		case "remote error", "local error":
+			alert, _ := cause.of(err).Interface().(error)
+			return tlsAlert(alert)
 		default:
 			f.rank, f.kind = hint, Unknown
 		}
@@ -60,12 +61,18 @@ func readDNS(t reflect.Type) reader {
 	}
 }
 
+// readURL reads what http.Client wraps every failure in. It follows redirects, and keeps silent
+// about them: a dial that failed may be that of the second request, while the first was carried
+// out. That only matters if the first was of a method that changes something.
 func readURL(op field) reader {
 	return func(err error) finding {
-		if op.text(err) != "parse" {
+		switch op.text(err) {
+		case "parse":
+			return finding{rank: fact, kind: Permanent, sent: NotSent, detail: "invalid url"}
+		case "Get", "Head", "Options", "Trace":
 			return finding{}
 		}
-		return finding{rank: fact, kind: Permanent, sent: NotSent, detail: "invalid url"}
+		return finding{reach: redirected}
 	}
 }
 

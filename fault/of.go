@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"sync"
+	"strings"
 	"time"
 )
 
@@ -14,7 +14,12 @@ import (
 // system error numbers, HTTP statuses and the SDK errors that carry them, gRPC codes, SQL states
 // and the codes of database drivers are known by type, method and field, through any wrapping.
 //
-// An error that nobody recognises is [Unknown]. Of sees no context: [context.Canceled] is
+// Sent is what the whole tree proves. Of several errors that one wraps, as errors.Join does, each
+// has to prove that the server did not act, and a kind of [None] does not outlive another that
+// failed. A plain text at the beginning of fmt.Errorf("%w: %w", …) is a label, which proves
+// nothing and disproves nothing.
+//
+// An error that is not recognised is [Unknown]. Of sees no context: [context.Canceled] is
 // [Canceled] and [context.DeadlineExceeded] is [Transient], since an attempt's own timeout and an
 // HTTP client's look the same; whether the caller gave up, only the caller's context can tell.
 // A bare io.EOF is Transient: as the outcome of a call it is a connection that the peer closed.
@@ -26,12 +31,13 @@ func Of(err error) Fault {
 	if isPlain(err) {
 		return Fault{Kind: Unknown, Err: err}
 	}
-	w := walk{left: maxNodes, seek: everything}
-	w.chain(err, 0)
-	if w.described != nil {
-		return describe(w.described, err)
+	w := walk{left: maxNodes}
+	p := w.chain(err, 0)
+	if !w.described || w.fault.Kind == None && w.best.rank >= fact && w.best.kind != None {
+		return w.conclude(err, p)
 	}
-	return w.conclude(err)
+	w.fault.Sent, w.fault.Err = p.sent(), err
+	return w.fault
 }
 
 // isPlain reports whether err is an unrecognised errors.New or fmt.Errorf chain, the common case.
@@ -53,93 +59,169 @@ func isPlain(err error) bool {
 var (
 	plainType   = reflect.TypeOf(errors.New(""))
 	wrapperType = reflect.TypeOf(fmt.Errorf("%w", errors.New("")))
+	labelerType = reflect.TypeOf(fmt.Errorf("%w%w", errors.New(""), errors.New("")))
 )
 
-// describe returns d's own description as the fault of err.
-func describe(d Describer, err error) (f Fault) {
+// describe returns err's own description.
+func describe(err Describer) (f Fault) {
 	defer func() {
 		if recover() != nil {
 			f = Fault{Kind: Unknown}
 		}
-		f.Err = err
 	}()
-	return d.DescribeFault()
+	return err.DescribeFault()
 }
 
 // maxNodes bounds a walk: an error's tree may have cycles.
 const maxNodes = 1000
 
+// link is what a walk remembers along one chain.
+type link struct {
+	at        reach
+	own       finding // the highest of the chain itself; of equals the outermost
+	soft      finding // the innermost weak finding
+	mine      bool    // the walk's best finding was made on this chain
+	seen      bool    // there is an error on it
+	cut       bool    // it has more errors than a walk looks at
+	described bool    // it ends at a Describer, whose Sent is sent
+	sent      Sent
+	branched  bool  // it ends at an error that wraps several
+	branches  proof // of which this is the weakest proof
+}
+
+// proof returns what the chain proves.
+func (l *link) proof() proof {
+	switch {
+	case l.described && l.at != redirected:
+		return proofOf[l.sent]
+	case l.own.rank >= fact:
+		return proofOf[l.own.sent]
+	case l.cut:
+		return unproven
+	case !l.seen:
+		return nothingSeen
+	case l.at == redirected:
+		return unproven
+	case l.at == neverSent:
+		return proofOf[NotSent]
+	case l.branched && l.branches != nothingSeen:
+		return l.branches
+	case l.soft.rank == weak:
+		return proofOf[l.soft.sent]
+	}
+	return proofOf[l.own.sent]
+}
+
+// proof is a Sent in the order of what it proves. Of a tree with several branches the weakest
+// counts: one of them may have been carried out.
+type proof uint8
+
 const (
-	everything = iota // read findings, end at the first Describer error
-	facts             // read findings, see through Describer errors
-	marks             // look for the first Describer error alone
+	unproven    proof = iota // MaybeDone
+	answered                 // NotDone
+	unsentProof              // NotSent
+	nothingSeen              // there is no error at all
 )
+
+var proofOf = [...]proof{MaybeDone: unproven, NotDone: answered, NotSent: unsentProof}
+
+func (p proof) sent() Sent {
+	switch p {
+	case answered:
+		return NotDone
+	case unsentProof:
+		return NotSent
+	}
+	return MaybeDone
+}
 
 // walk is one look over an error's tree, depth first, and what it has gathered so far. Readers
 // return their findings instead of being passed the walk, so that it stays on the stack.
 type walk struct {
 	left      int
-	seek      int
-	described Describer // outermost, of everything and marks
+	through   bool  // see through Describers
+	described bool  // there is a Describer
+	fault     Fault // of the outermost
 	best      finding
 	flags     flags
 	after     time.Duration
 }
 
-// chain walks along err's Unwrap methods. at is what the errors around err said of it. What lies
-// behind a method that panics is abandoned.
-func (w *walk) chain(err error, at reach) {
+// chain walks along err's Unwrap methods, and returns what they prove about Sent. at is what the
+// errors around err have shown. What lies behind a method that panics is abandoned.
+func (w *walk) chain(err error, at reach) (p proof) {
 	l := link{at: at}
-	defer w.end(&l)
-	for err != nil && w.left > 0 && w.described == nil {
+	defer w.end(&l, &p)
+	for err != nil {
+		if w.left == 0 {
+			l.cut = true
+			return
+		}
 		w.left--
 		s := shapeOf(reflect.TypeOf(err))
 		if s.pointer && reflect.ValueOf(err).IsNil() {
-			break
-		}
-		if s.described && w.seek != facts {
-			w.described, _ = err.(Describer)
 			return
 		}
-		if w.seek != marks {
-			for _, read := range s.readers {
-				if f := read(err); f.rank != nothing || f.flags != 0 || f.reach != 0 {
-					w.take(f, &l)
-				}
+		l.seen = true
+		if s.described && !w.through {
+			w.describe(err, &l)
+			return
+		}
+		for _, read := range s.readers {
+			if f := read(err); f.rank != nothing || f.flags != 0 || f.reach != 0 {
+				w.take(f, &l)
 			}
 		}
-		err = w.next(err, s, l.at)
+		err = w.next(err, s, &l)
+	}
+	return
+}
+
+// describe notes a Describer, of which the outermost decides.
+func (w *walk) describe(err error, l *link) {
+	f := describe(err.(Describer))
+	l.described, l.sent = true, f.Sent
+	if !w.described || w.fault.Kind == None && f.Kind != None {
+		w.described, w.fault = true, f
 	}
 }
 
 // end ends a chain: a weak finding on which nothing that it wraps could better is as good as a
 // fact, also beside facts that siblings of the chain may hold.
-func (w *walk) end(l *link) {
+func (w *walk) end(l *link, p *proof) {
 	_ = recover()
-	if l.soft.rank == weak && w.best.rank < fact {
-		w.best = l.soft
-		w.best.rank = fact
+	if l.soft.rank == weak {
+		l.soft.rank = fact
+		if w.yields(l.soft, l) {
+			w.best = l.soft
+		}
+		l.soft.rank = weak
 	}
+	*p = l.proof()
 }
 
 // next returns the error that err wraps; several it walks itself.
-func (w *walk) next(err error, s *shape, at reach) error {
+func (w *walk) next(err error, s *shape, l *link) error {
 	switch s.wraps {
 	case wrapsOne:
 		return err.(interface{ Unwrap() error }).Unwrap()
 	case wrapsMany:
-		for _, e := range err.(interface{ Unwrap() []error }).Unwrap() {
-			w.chain(e, at)
+		l.branched, l.branches = true, nothingSeen
+		for i, e := range err.(interface{ Unwrap() []error }).Unwrap() {
+			if i == 0 && isLabel(e, err) {
+				continue
+			}
+			l.branches = min(l.branches, w.chain(e, l.at))
 		}
 	}
 	return nil
 }
 
-// link is what a walk remembers along one chain.
-type link struct {
-	at   reach
-	soft finding // the innermost weak finding
-	mine bool    // the walk's best finding was made on this chain
+// isLabel reports whether e is the name that fmt.Errorf("%w: %w", e, cause) gives to a failure, and
+// not a failure of its own.
+func isLabel(e, outer error) bool {
+	return reflect.TypeOf(outer) == labelerType && e != nil && isPlain(e) &&
+		strings.HasPrefix(outer.Error(), e.Error())
 }
 
 // take adds one finding to what is known.
@@ -148,27 +230,39 @@ func (w *walk) take(f finding, l *link) {
 	w.after = cmp.Or(w.after, f.after)
 	if f.reach != 0 && l.at == 0 {
 		l.at = f.reach
-		if l.at == neverSent && l.mine && w.best.flags&connection != 0 {
-			w.best.sent = NotSent // what broke off never began, as its cause shows
+		if l.at == neverSent && l.own.flags&connection != 0 {
+			l.own.sent = NotSent // what broke off never began, as its cause shows
 		}
 	}
 	switch {
 	case l.at == neverSent:
 		f.sent = NotSent
-	case l.at == underWay && f.flags&local != 0:
+	case l.at == redirected, l.at == underWay && f.flags&local != 0:
 		f.sent = MaybeDone
 	}
-	switch {
-	case f.rank == weak:
+	if f.rank == weak {
 		l.soft = f
-	case f.rank > w.best.rank:
-		w.best, l.mine = f, true
+		return
+	}
+	if f.rank > l.own.rank {
+		l.own = f
+	}
+	if w.yields(f, l) {
+		w.best = f
+		l.mine = true
 	}
 }
 
-func (w *walk) conclude(err error) Fault {
+// yields reports whether the best finding so far gives way to f, of the chain l. An answer is none
+// if anything beside it failed.
+func (w *walk) yields(f finding, l *link) bool {
+	return f.rank > w.best.rank ||
+		f.rank >= fact && f.kind != None && w.best.kind == None && w.best.rank != nothing && !l.mine
+}
+
+func (w *walk) conclude(err error, p proof) Fault {
 	b := w.best
-	f := Fault{Kind: b.kind, Sent: b.sent, Detail: b.detail, Err: err}
+	f := Fault{Kind: b.kind, Sent: p.sent(), Detail: b.detail, Err: err}
 	f.After = cmp.Or(b.after, w.after)
 	f.Final = w.flags&final != 0
 	if b.rank == nothing {
@@ -178,57 +272,4 @@ func (w *walk) conclude(err error) Fault {
 		f.Kind = applyRetryHint(f.Kind, w.flags)
 	}
 	return f
-}
-
-// shape is what is known of a type of error: how to unwrap it, and which readers fit. A type is
-// examined once; most have no reader at all.
-type shape struct {
-	described bool
-	pointer   bool
-	wraps     uint8
-	readers   []reader
-}
-
-const (
-	wrapsNothing uint8 = iota
-	wrapsOne
-	wrapsMany
-)
-
-// makers return a reader for a type, or nil. Of two findings on one error that prove the same, the
-// first decides; of two weak ones, the last.
-var makers = [...]func(reflect.Type) reader{
-	readErrno, readFile, readNet, readHTTP2, readSQLState, readMySQL, readSQLite, readSQLServer,
-	readOracle, readPgx, readGRPC, readConnect, readAnswer, readAWS, readPermanent, readText,
-	readIs, readCanceled, readWait, readTimeout,
-}
-
-var shapes sync.Map // reflect.Type → *shape
-
-func shapeOf(t reflect.Type) *shape {
-	if s, ok := shapes.Load(t); ok {
-		return s.(*shape)
-	}
-	s := newShape(t)
-	shapes.Store(t, s)
-	return s
-}
-
-func newShape(t reflect.Type) *shape {
-	s := &shape{
-		described: t.Implements(reflect.TypeFor[Describer]()),
-		pointer:   t.Kind() == reflect.Pointer,
-	}
-	switch {
-	case t.Implements(reflect.TypeFor[interface{ Unwrap() error }]()):
-		s.wraps = wrapsOne
-	case t.Implements(reflect.TypeFor[interface{ Unwrap() []error }]()):
-		s.wraps = wrapsMany
-	}
-	for _, maker := range makers {
-		if r := maker(t); r != nil {
-			s.readers = append(s.readers, r)
-		}
-	}
-	return s
 }

@@ -13,6 +13,8 @@ func readPermanent(t reflect.Type) reader {
 	switch {
 	case strings.HasPrefix(pkg, "encoding/") && name != "" && name[0] <= 'Z', pkg == "strconv":
 	case permanentTypes[pkg+"."+name]:
+	case pkg+"."+name == "os/exec.Error": // of a program that is not there, or for now not to be run
+		f.rank = weak
 	case pkg == "crypto/x509", connectTypes[pkg+"."+name]:
 		f.sent = NotSent
 	default:
@@ -27,19 +29,16 @@ var permanentTypes = map[string]bool{
 	"net/http.ProtocolError":   true,
 	"net/url.EscapeError":      true,
 	"net/url.InvalidHostError": true,
-	"os/exec.Error":            true,
 	"time.ParseError":          true,
 }
 
 // connectTypes are those that end a call before anything is sent.
 var connectTypes = map[string]bool{
-	"crypto/tls.AlertError":                           true,
 	"crypto/tls.CertificateVerificationError":         true,
 	"crypto/tls.ECHRejectionError":                    true,
-	"crypto/tls.RecordHeaderError":                    true,
 	"github.com/jackc/pgx/v5/pgconn.ParseConfigError": true,
-	"net.AddrError":                                   true,
-	"net.InvalidAddrError":                            true,
-	"net.ParseError":                                  true,
-	"net.UnknownNetworkError":                         true,
+	"net.AddrError":           true,
+	"net.InvalidAddrError":    true,
+	"net.ParseError":          true,
+	"net.UnknownNetworkError": true,
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"encoding/xml"
+	"errors"
 	"io/fs"
 	"math"
 	"net/http"
@@ -47,7 +48,9 @@ func TestHopeless(t *testing.T) {
 		{"not exist", fs.ErrNotExist, permanent, maybe, "file does not exist"},
 		{"permission", &fs.PathError{Op: "open", Path: "x", Err: fs.ErrPermission},
 			permanent, maybe, "permission denied"},
-		{"program", lookPath, permanent, maybe, "exec.Error"},
+		{"program", lookPath, permanent, maybe, "executable file not found in"},
+		{"program that is not to be run", &exec.Error{Name: "x", Err: errors.New("x")}, permanent,
+			maybe, "exec.Error"},
 		{"bare program", exec.ErrNotFound, permanent, maybe, "executable file not found in"},
 		{"body too large", &http.MaxBytesError{Limit: 1}, permanent, maybe, ""},
 	})

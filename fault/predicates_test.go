@@ -49,7 +49,11 @@ func TestPredicates(t *testing.T) {
 		{"shutdown", pg("57P01"), set{connection: true}},
 		{"serialization", pg("40001"), set{}},
 		{"unavailable", rpc(14), set{connection: true}},
-		{"alert", &net.OpError{Op: "remote error", Err: errors.New("x")}, set{}},
+		{"alert", &net.OpError{Op: "remote error", Err: errors.New("tls: handshake failure")},
+			set{}},
+		{"unknown alert", &net.OpError{Op: "remote error", Err: errors.New("x")}, set{io: true}},
+		{"garbled", &net.OpError{Op: "local error", Err: errors.New("tls: bad record MAC")},
+			set{connection: true, io: true}},
 
 		{"disk full", &os.PathError{Op: "write", Err: syscall.ENOSPC}, set{io: true}},
 		{"short write", io.ErrShortWrite, set{io: true}},

@@ -155,7 +155,7 @@ func TestSQLDrivers(t *testing.T) {
 	refused := dial(sys("connect", refusedErrno))
 	check(t, []row{
 		{"no rows", sql.ErrNoRows, fault.None, notDone, ""},
-		{"bad connection", driver.ErrBadConn, transient, notSent, "driver: bad connection"},
+		{"bad connection", driver.ErrBadConn, transient, maybe, "driver: bad connection"},
 		{"transaction done", sql.ErrTxDone, permanent, notSent, ""},
 		{"invalid connection", errors.New("invalid connection"), transient, maybe, ""},
 
@@ -163,9 +163,10 @@ func TestSQLDrivers(t *testing.T) {
 		{"pgx connect to a full server", &ConnectError{err: errors.Join(pg("53300"))},
 			overloaded, notSent, "sqlstate 53300"},
 		{"pgx connect, odd", &ConnectError{err: errors.New("odd")}, transient, notSent, "connect"},
-		{"pgx unsent", pgUnsent{true, errors.New("odd")}, transient, notSent, "safe to retry"},
+		{"pgx unsent", pgUnsent{true, errors.New("odd")}, transient, maybe, "safe to retry"},
 		{"pgx unsent timeout", pgUnsent{true, context.DeadlineExceeded},
-			transient, notSent, "timeout"},
+			transient, maybe, "timeout"},
+		{"pgx never connected", pgUnsent{true, refused}, transient, notSent, ""},
 		{"pgx sent", pgUnsent{false, context.DeadlineExceeded}, transient, maybe, "timeout"},
 
 		{"mattn busy", mattnError{Code: 5, ExtendedCode: 517}, transient, notDone, "sqlite 517"},
@@ -208,7 +209,8 @@ func TestSQLNumbers(t *testing.T) {
 		{"row", &sqliteError{100}, unknown, maybe, ""},
 		{"of an unknown type, with text", coded{5, "database is locked (5) (SQLITE_BUSY)"},
 			transient, notDone, "sqlite 5"},
-		{"of an unknown type, without", coded{5, "x"}, transient, maybe, "sqlite 5"},
+		{"of an unknown type, without", coded{5, "x"}, unknown, maybe, ""},
+		{"of a low byte", coded{521, "order 521"}, unknown, maybe, ""},
 		{"some other code", coded{19, "x"}, unknown, maybe, ""},
 
 		{"deadlock", mssqlError{1205}, transient, notDone, "mssql 1205"},

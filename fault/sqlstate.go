@@ -69,8 +69,9 @@ func isSQLState(s string) bool {
 	return true
 }
 
-// readPgx reads pgx's own errors: those that happened before anything was sent, and those of
-// connecting, which wrap one error for each address tried.
+// readPgx reads pgx's own errors: those of connecting, which wrap one error for each address tried,
+// and those that it calls safe to retry. It says so of statements that were carried out, too, so
+// that this proves nothing about them.
 func readPgx(t reflect.Type) reader {
 	exists := func(reflect.Type) bool { return true }
 	switch {
@@ -79,7 +80,7 @@ func readPgx(t reflect.Type) reader {
 			if !err.(interface{ SafeToRetry() bool }).SafeToRetry() {
 				return finding{}
 			}
-			return finding{rank: weak, kind: Transient, reach: neverSent, detail: "safe to retry"}
+			return finding{rank: weak, kind: Transient, detail: "safe to retry"}
 		}
 	case base(t).Name() == "ConnectError" && fieldOf(t, "Config", exists) != nil:
 		return func(error) finding {

@@ -83,22 +83,17 @@ func readSQLite(t reflect.Type) reader {
 	return nil
 }
 
-// codeMethod reads a method that errors of many kinds have. One of an unknown kind must have a
-// code that says "busy" or "locked", and text to match before it is trusted to have done nothing.
+// codeMethod reads a method that errors of many kinds have: one that is not named after SQLite must
+// have its text.
 func codeMethod(err error, named bool) finding {
-	f := sqlite(err.(interface{ Code() int }).Code())
-	if named || f.rank == nothing {
-		return f
+	if !named {
+		text := strings.ToLower(err.Error())
+		if !strings.Contains(text, "sqlite") && !strings.HasPrefix(text, "database is locked") &&
+			!strings.HasPrefix(text, "database table is locked") {
+			return finding{}
+		}
 	}
-	text := strings.ToLower(err.Error())
-	if strings.Contains(text, "database is") || strings.Contains(text, "sqlite") {
-		return f
-	}
-	if f.kind == Permanent {
-		return finding{}
-	}
-	f.sent = MaybeDone
-	return f
+	return sqlite(err.(interface{ Code() int }).Code())
 }
 
 // sqlite is the meaning of a result code, plain or extended: the low byte says what kind of error

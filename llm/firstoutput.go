@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// firstOutput is what the repeating transport makes its attempts with. An attempt at a generation lasts
-// until the answer is whole, or a stream has its first output, so that what fails before is
+// firstOutput is what the repeating transport makes its attempts with. An attempt at a generation
+// lasts until the answer is whole, or a stream has its first output, so that what fails before is
 // repeated like any other failure.
 type firstOutput struct {
 	base          http.RoundTripper

@@ -93,7 +93,8 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// singleAttempt is req with a single attempt by the policy that it goes by, p if it has none of its own.
+// singleAttempt is req with a single attempt by the policy that it goes by, p if it has none of its
+// own.
 func singleAttempt(req *http.Request, p *rebound.Policy) *http.Request {
 	if own, ok := reboundhttp.PolicyOf(req.Context()); ok {
 		p = own

@@ -1,0 +1,59 @@
+package fault
+
+import (
+	"reflect"
+	"sync"
+)
+
+// shape is what is known of a type of error: how to unwrap it, and which readers fit. A type is
+// examined once; most have no reader at all.
+type shape struct {
+	described bool
+	pointer   bool
+	wraps     uint8
+	readers   []reader
+}
+
+const (
+	wrapsNothing uint8 = iota
+	wrapsOne
+	wrapsMany
+)
+
+// makers return a reader for a type, or nil. Of two findings on one error that prove the same, the
+// first decides; of two weak ones, the last.
+var makers = [...]func(reflect.Type) reader{
+	readErrno, readFile, readNet, readTLS, readHTTP2, readSQLState, readMySQL, readSQLite,
+	readSQLServer, readOracle, readPgx, readGRPC, readConnect, readAnswer, readAWS, readPermanent, readText,
+	readIs, readCanceled, readWait, readTimeout,
+}
+
+var shapes sync.Map // reflect.Type → *shape
+
+func shapeOf(t reflect.Type) *shape {
+	if s, ok := shapes.Load(t); ok {
+		return s.(*shape)
+	}
+	s := newShape(t)
+	shapes.Store(t, s)
+	return s
+}
+
+func newShape(t reflect.Type) *shape {
+	s := &shape{
+		described: t.Implements(reflect.TypeFor[Describer]()),
+		pointer:   t.Kind() == reflect.Pointer,
+	}
+	switch {
+	case t.Implements(reflect.TypeFor[interface{ Unwrap() error }]()):
+		s.wraps = wrapsOne
+	case t.Implements(reflect.TypeFor[interface{ Unwrap() []error }]()):
+		s.wraps = wrapsMany
+	}
+	for _, maker := range makers {
+		if r := maker(t); r != nil {
+			s.readers = append(s.readers, r)
+		}
+	}
+	return s
+}

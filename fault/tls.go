@@ -1,0 +1,84 @@
+package fault
+
+import (
+	"reflect"
+	"strings"
+)
+
+// readTLS reads errors of crypto/tls that say more than that a handshake failed.
+func readTLS(t reflect.Type) reader {
+	switch {
+	case called(t, "crypto/tls", "AlertError"):
+		return tlsAlert
+	case called(t, "crypto/tls", "RecordHeaderError"):
+		text := fieldOf(t, "Msg", isText)
+		return func(err error) finding {
+			if strings.Contains(text.text(err), "record received") ||
+				strings.HasPrefix(text.text(err), "received record") {
+				return garbled
+			}
+			return misuse // the first record shows that TLS is not spoken there
+		}
+	}
+	return nil
+}
+
+// lastingAlerts are the alerts that the next handshake ends with, too, in crypto/tls's words.
+var lastingAlerts = map[string]bool{
+	"tls: handshake failure":               true,
+	"tls: bad certificate":                 true,
+	"tls: unsupported certificate":         true,
+	"tls: revoked certificate":             true,
+	"tls: expired certificate":             true,
+	"tls: unknown certificate":             true,
+	"tls: unknown certificate authority":   true,
+	"tls: illegal parameter":               true,
+	"tls: access denied":                   true,
+	"tls: export restriction":              true,
+	"tls: protocol version not supported":  true,
+	"tls: insufficient security level":     true,
+	"tls: inappropriate fallback":          true,
+	"tls: missing extension":               true,
+	"tls: unsupported extension":           true,
+	"tls: certificate unobtainable":        true,
+	"tls: unrecognized name":               true,
+	"tls: bad certificate status response": true,
+	"tls: bad certificate hash value":      true,
+	"tls: unknown PSK identity":            true,
+	"tls: certificate required":            true,
+	"tls: no application protocol":         true,
+	"tls: encrypted client hello required": true,
+}
+
+// passingAlerts are those of a connection that was damaged or given up.
+var passingAlerts = map[string]bool{
+	"tls: close notify":             true,
+	"tls: unexpected message":       true,
+	"tls: bad record MAC":           true,
+	"tls: decryption failed":        true,
+	"tls: record overflow":          true,
+	"tls: decompression failure":    true,
+	"tls: error decoding message":   true,
+	"tls: error decrypting message": true,
+	"tls: internal error":           true,
+	"tls: user canceled":            true,
+	"tls: no renegotiation":         true,
+}
+
+// tlsAlert is the meaning of an alert. It may come at any time: in TLS 1.3 even a client's
+// certificate is rejected after the client may have sent its request. So an alert never proves
+// that nothing was sent.
+func tlsAlert(alert error) finding {
+	f := finding{rank: hint, detail: "tls alert"}
+	if alert == nil {
+		return f
+	}
+	f.detail = alert.Error()
+	switch {
+	case lastingAlerts[f.detail]:
+		f.rank, f.kind = fact, Permanent
+	case passingAlerts[f.detail]:
+		f.rank, f.kind, f.flags = fact, Transient, connection
+	}
+	return f
+}
