@@ -31,9 +31,11 @@ func serveAsset(w http.ResponseWriter, r *http.Request, name string) {
 		return
 	}
 	w.Header().Set("Content-Type", contentTypes[path.Ext(name)])
+	// The page's address serves JSON to programs, too, so caches must not mix them up.
 	if name == indexPage {
 		w.Header().Set("Vary", "Accept")
 	}
+	// No time of change: embedded files have none, and the page is not cached anyway.
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
 }
 

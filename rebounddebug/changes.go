@@ -42,12 +42,14 @@ func (c *Changes) OnChange(b breaker.Change) {
 		c.forgetOne()
 	}
 	if len(kept) >= keptChanges {
+		// A copy: slicing off the front would keep the array growing, and its old changes alive.
 		kept = slices.Clone(kept[1:])
 	}
 	c.byName[b.Name] = append(kept, change{b.At, b.From, b.To, b.Forced, b.Why})
 }
 
-// forgetOne drops the breaker that has been quiet for longest. The caller holds c.mu.
+// forgetOne drops the breaker that has been quiet for longest. The caller holds c.mu. It looks at
+// all of them, which happens only when a new name comes to a full table.
 func (c *Changes) forgetOne() {
 	var quiet string
 	var since time.Time
@@ -71,5 +73,6 @@ func (c *Changes) of(s breaker.Snapshot) []change {
 	if s.Since.IsZero() {
 		return []change{}
 	}
+	// The snapshot has the last change itself, if not what the state was before.
 	return []change{{At: s.Since, To: s.State, Forced: s.Forced, Why: s.Why}}
 }

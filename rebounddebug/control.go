@@ -9,6 +9,7 @@ import (
 	"strings"
 )
 
+// maxForm is in bytes. An order has two short fields; more is an attempt to fill the memory.
 const maxForm = 4 << 10
 
 // orders are what may be done to a breaker, by the value of the form's field "set".
@@ -52,6 +53,7 @@ func (p *page) control(w http.ResponseWriter, r *http.Request) {
 
 // mayControl says what is wrong with a request, if anything.
 func (p *page) mayControl(r *http.Request) (status int, problem string) {
+	// This comes first: another site's script must not find out whether control is on.
 	if err := sameOrigin.Check(r); err != nil {
 		return http.StatusForbidden, err.Error()
 	}
@@ -65,13 +67,15 @@ func (p *page) mayControl(r *http.Request) (status int, problem string) {
 	return 0, ""
 }
 
-// equal takes the same time whatever the difference is, also in length.
+// equal takes the same time whatever the difference is, also in length. Hashes have one length,
+// which ConstantTimeCompare needs.
 func equal(a, b string) bool {
 	x, y := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
 	return subtle.ConstantTimeCompare(x[:], y[:]) == 1
 }
 
-// breaker returns the one with an id, or nil.
+// breaker returns the one with an id, or nil. It looks through them anew, as groups gain and lose
+// breakers while the page is open.
 func (p *page) breaker(id string) Breaker {
 	all := p.breakers()
 	i := slices.IndexFunc(all, func(b breakerState) bool { return b.ID == id })

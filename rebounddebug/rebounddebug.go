@@ -98,6 +98,8 @@ func Handler(o Options) http.Handler {
 
 func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	secure(w.Header())
+	// Only the last element counts, so the page works below any address, and behind proxies that
+	// change the beginning.
 	name := r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]
 	switch {
 	case r.Method == http.MethodPost && name == "":

@@ -44,6 +44,7 @@ type policyState struct {
 	Config *config `json:"config,omitempty"`
 }
 
+// config is what a policy's fields mean, with the defaults in place of zeros.
 type config struct {
 	Attempts       int             `json:"attempts"` // -1 = unlimited
 	AttemptTimeout time.Duration   `json:"attempt_timeout_ns"`
@@ -62,6 +63,8 @@ type budgetState struct {
 	Capacity float64  `json:"capacity,omitempty"`
 }
 
+// breakerState is a breaker and its recent past. The breaker itself is there to be controlled, and
+// not in the JSON.
 type breakerState struct {
 	ID string `json:"id"`
 	breaker.Snapshot
@@ -79,6 +82,7 @@ func (p *page) state() state {
 	known := map[string]int{} // index in s.Policies, by name
 	for _, policy := range p.Policies {
 		policy = orZero(policy)
+		// Counts are kept by name: policies that share one would show the same counts twice.
 		if _, again := known[policy.Name]; again {
 			continue
 		}
@@ -103,6 +107,7 @@ func (p *page) state() state {
 	return s
 }
 
+// orZero returns a zero policy for a nil one, which means the same.
 func orZero(p *rebound.Policy) *rebound.Policy {
 	if p == nil {
 		return new(rebound.Policy)
@@ -144,6 +149,7 @@ func describeBudget(p *rebound.Policy) budgetState {
 func (p *page) breakers() []breakerState {
 	states, taken, seen := []breakerState{}, map[string]bool{}, map[Breaker]bool{}
 	add := func(b Breaker, owner string) {
+		// A custom Breaker may have a type that cannot be a map's key; using it as one would panic.
 		switch t := reflect.TypeOf(b); {
 		case t == nil || t.Comparable() && seen[b]:
 			return
@@ -153,6 +159,7 @@ func (p *page) breakers() []breakerState {
 		s := breakerState{Snapshot: b.Snapshot(), breaker: b}
 		name := cmp.Or(s.Name, owner, "(unnamed)")
 		s.ID = name
+		// Names need not be unique, but an order must reach the breaker that was meant.
 		for n := 2; taken[s.ID]; n++ {
 			s.ID = fmt.Sprintf("%s #%d", name, n)
 		}
@@ -176,6 +183,8 @@ func (p *page) breakers() []breakerState {
 	return states
 }
 
+// breakersOf returns the breakers around a policy's attempts: one may be its Breaker, and any gate
+// may be one.
 func breakersOf(p *rebound.Policy) (found []Breaker) {
 	if p.Breaker != nil {
 		found = append(found, p.Breaker)
@@ -188,7 +197,8 @@ func breakersOf(p *rebound.Policy) (found []Breaker) {
 	return found
 }
 
-// firstOf returns the first of a group by name: groups have no order of their own.
+// firstOf returns the first of a group by name: groups have no order of their own. A group may have
+// a breaker for each customer; a page of thousands would be of no use.
 func firstOf(group iter.Seq[Breaker]) (first []Breaker) {
 	type named struct {
 		name string
@@ -215,7 +225,9 @@ func (p *page) serveJSON(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, dated{time.Now(), p.state()})
 }
 
+// writeJSON indents, as people read it with curl.
 func writeJSON(w http.ResponseWriter, v any) {
+	// The whole text first: once a part is sent, the status cannot be an error any more.
 	text, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)

@@ -18,6 +18,7 @@ const (
 // stream sends the state as server-sent events: at once, whenever it has changed, and now and then
 // a heartbeat in between, so that either side finds out if the other is gone.
 func (p *page) stream(w http.ResponseWriter, r *http.Request) {
+	// Each watcher costs a connection and a snapshot a second, so their number is bounded.
 	defer p.clients.Add(-1)
 	if p.clients.Add(1) > maxClients {
 		w.Header().Set("Retry-After", "30")
@@ -65,6 +66,7 @@ func send(client *http.ResponseController, w http.ResponseWriter, event []byte) 
 // long ago, and the state that it has then.
 func (p *page) event(last []byte, ago time.Duration) (event, body []byte) {
 	s := p.state()
+	// Compared without the time, which always differs.
 	body, err := json.Marshal(s)
 	switch {
 	case err != nil:

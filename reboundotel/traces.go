@@ -105,6 +105,7 @@ func Attempt[T any](
 	}
 	return func(ctx context.Context) (T, error) {
 		ctx, span := t.startAttempt(ctx)
+		// What stays if fn panics or ends its goroutine: the span must not look like a success.
 		err := errUnfinished
 		defer func() {
 			if err != nil && span.IsRecording() {

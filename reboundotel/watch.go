@@ -50,6 +50,7 @@ func (t *Telemetry) Watch(policies []*rebound.Policy, breakers ...Breaker) error
 	return err
 }
 
+// one is 1 for yes. OpenTelemetry has no gauge of booleans.
 func one(yes bool) int64 {
 	if yes {
 		return 1

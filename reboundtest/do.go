@@ -29,8 +29,9 @@ type Trace[T any] struct {
 //
 // All of p takes part: its gates, its breaker, its budget and its Observe see what they would see
 // of a real call. The clock, though, stands still between attempts. MaxElapsed and the elapsed
-// times that are reported count the waits, and for an attempt that ran into its timeout that time; but no breaker cools down in a wait, and no budget refills. A test that empties the
-// budget of a policy that others share may use [rebound.Policy.Clone].
+// times that are reported count the waits, and for an attempt that ran into its timeout that time;
+// but no breaker cools down in a wait, and no budget refills. A test that empties the budget of a
+// policy that others share may use [rebound.Policy.Clone].
 //
 // The time of an attempt's context is real. Outside of testing/synctest, an fn that hangs does so
 // for p.AttemptTimeout, or for good if there is none.
@@ -49,6 +50,7 @@ func Do[T any](p *rebound.Policy, fn func(context.Context) (T, error)) (Trace[T]
 		trace.Attempts++
 		v, err := fn(ctx)
 		trace.Value = v
+		// The attempt ran into its timeout, which the clock that stands still has not seen.
 		if ctx.Err() != nil {
 			elapsed += timeout(fields, elapsed)
 		}

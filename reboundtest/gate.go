@@ -132,7 +132,8 @@ type gateTest struct {
 	traits GateTraits
 }
 
-// reporter is the part of testing.TB that checks need.
+// reporter is the part of testing.TB that checks need. The tests of these checks give them one that
+// records, to see them fail.
 type reporter interface {
 	Helper()
 	Errorf(format string, args ...any)
@@ -146,6 +147,7 @@ type entered struct {
 
 // begin calls Enter, which may wait, and returns where its answer will be.
 func (g *gateTest) begin(ctx context.Context) <-chan entered {
+	// Room for the answer lets the goroutine end even if the check has given up.
 	answer := make(chan entered, 1)
 	go func() {
 		pass, err := g.gate.Enter(ctx)

@@ -35,6 +35,7 @@ func (g *gateTest) inARow() {
 }
 
 func (g *gateTest) harmless() {
+	// 30 of each, which is more failures in a row than breakers usually take.
 	for _, o := range []gate.Outcome{
 		success, skipped, failed(fault.None), failed(fault.Permanent), failed(fault.RateLimited),
 		failed(fault.Canceled),
@@ -53,6 +54,8 @@ func (g *gateTest) onePanic() {
 func (g *gateTest) endedContext() {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
+	// More often than there are places: an Enter that keeps its place in spite of the error fills the
+	// gate.
 	for range max(3, g.traits.Limit+1) {
 		if e := g.answer(g.begin(ctx), "whose context had ended"); e.err == nil {
 			g.leave(e.pass, skipped)
@@ -80,6 +83,7 @@ func (g *gateTest) manyAtOnce() {
 				for old := most.Load(); now > old && !most.CompareAndSwap(old, now); {
 					old = most.Load()
 				}
+				// Others get a chance to come in while this one is inside.
 				runtime.Gosched()
 				inside.Add(-1)
 				g.gate.Leave(pass, []gate.Outcome{success, skipped}[(w+i)%2])

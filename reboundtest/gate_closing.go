@@ -19,7 +19,8 @@ func (g *gateTest) close(o gate.Outcome) time.Time {
 	return since
 }
 
-// probe waits until the closed gate lets an attempt in.
+// probe waits until the closed gate lets an attempt in. It asks again and again, as a gate need not
+// reopen at an exact time.
 func (g *gateTest) probe(within time.Duration, when string) gate.Pass {
 	g.Helper()
 	give := time.After(within)
@@ -100,6 +101,7 @@ func (g *gateTest) failedProbe() {
 	g.leave(g.probe(g.afterCooldown(), "after the cooldown that followed a failed probe"), success)
 }
 
+// panickedProbe has a probe panic, which leaves a zero Outcome: the gate must not stay half-open.
 func (g *gateTest) panickedProbe() {
 	g.close(failure)
 	probe, since := g.probe(g.afterCooldown(), "after the cooldown"), time.Now()
@@ -116,6 +118,8 @@ func (g *gateTest) skippedProbe() {
 	g.round("after a probe that was skipped", success)
 }
 
+// lostProbe has a probe never leave, as when its goroutine hangs: another probe must be let in
+// after a while.
 func (g *gateTest) lostProbe() {
 	g.close(failure)
 	g.probe(g.afterCooldown(), "after the cooldown")

@@ -33,6 +33,8 @@ func CutBody(part string, header ...string) Step {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		maps.Copy(w.Header(), h)
 		io.WriteString(w, part)
+		// The part must be on its way before the connection breaks, or the client would get nothing of
+		// it.
 		http.NewResponseController(w).Flush()
 		hangUp()
 	}

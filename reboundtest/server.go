@@ -47,6 +47,7 @@ func NewServer(t testing.TB, steps ...Step) *Server {
 	ctx, cancel := context.WithCancel(context.Background())
 	server := httptest.NewUnstartedServer(http.HandlerFunc(s.serve))
 	server.Config.BaseContext = func(net.Listener) context.Context { return ctx }
+	// One connection for each request: see Server.
 	server.Config.SetKeepAlivesEnabled(false)
 	server.Start()
 	t.Cleanup(func() {

@@ -2,7 +2,8 @@ package sim
 
 import "time"
 
-// arrivals are the calls of an open loop: a Poisson process whose rate may change.
+// arrivals are the calls of an open loop: a Poisson process whose rate may change. Each arrival is
+// drawn when the one before it is taken, so that a hundred million calls need the memory of one.
 type arrivals struct {
 	next    time.Duration // the next one
 	random  random
@@ -14,6 +15,7 @@ type arrivals struct {
 
 // newArrivals returns the arrivals of c's calls; the first of them is next.
 func newArrivals(seed uint64, c *Clients) arrivals {
+	// No call has the number 1<<63, so arrivals and calls share no random numbers.
 	a := arrivals{random: newRandom(seed, 1<<63), profile: c.Profile}
 	if len(c.Profile) == 0 {
 		a.from.PerSecond = c.Rate
@@ -49,23 +51,27 @@ func (a *arrivals) find() {
 				a.next = at
 				return
 			}
+		// The last rate is 0. Division by it gave +Inf: no call comes any more.
 		case to.At == longest:
 			a.next = never
 			return
 		default:
+			// The draw went past a point. A Poisson process has no memory, so it starts anew there.
 			a.from, a.profile = to, a.profile[1:]
 			a.now = float64(to.At)
 		}
 	}
 }
 
-// rate is the rate at a time between two points.
+// rate is the rate at a time between two points. The points of a step have the same time; no time
+// is between them, so nothing divides by 0.
 func rate(from, to Rate, at time.Duration) float64 {
 	part := float64(at-from.At) / float64(to.At-from.At)
 	return from.PerSecond + float64(part*(to.PerSecond-from.PerSecond))
 }
 
-// expected is the mean number of arrivals until end.
+// expected is the mean number of arrivals until end. Validation bounds it, lest a run of too many
+// calls begins. Between two points the rate is a straight line, and the area below it a trapezoid.
 func expected(c *Clients, end time.Duration) float64 {
 	if len(c.Profile) == 0 {
 		return c.Rate * end.Seconds()

@@ -11,6 +11,8 @@ func (x *engine) begin(id uint32, now time.Duration) {
 	e.made++
 	e.cause = served
 	processes := x.layers[0].processes
+	// In a closed loop clients are spread evenly over the processes. In an open loop each call comes
+	// to one at random, as behind a load balancer.
 	process := id
 	switch {
 	case x.Clients.Count == 0:
@@ -31,11 +33,14 @@ func (x *engine) attempt(id uint32, level int, now time.Duration) {
 	for {
 		l, f := &x.layers[level], x.frame(id, level)
 		if l.breaker != nil && !l.enter(f, now) {
+			// A rejection counts toward MaxAttempts, too: calls that are rejected at once would otherwise
+			// never end a run.
 			x.count(now)
 			x.reject(id, level, now)
 			return
 		}
 		f.attempt++
+		// As with contexts, an attempt ends no later than the call that it is part of.
 		f.expires = min(x.contextEnd(id, level), l.attemptEnd(f, now))
 		level++
 		if level == len(x.layers) {
@@ -51,7 +56,8 @@ func (x *engine) attempt(id uint32, level int, now time.Duration) {
 	}
 }
 
-// attemptEnd is when an attempt that begins now is given up.
+// attemptEnd is when an attempt that begins now is given up. The limit of a hundred years keeps the
+// sum from overflowing.
 func (l *layer) attemptEnd(f *frame, now time.Duration) time.Duration {
 	switch {
 	case l.timeout == 0:
@@ -62,7 +68,8 @@ func (l *layer) attemptEnd(f *frame, now time.Duration) time.Duration {
 	return now + min(l.timeout, longest)
 }
 
-// send makes an attempt at the server.
+// send makes an attempt at the server. How and when the server will answer is certain at once, so
+// the answer or the attempt's timeout, whichever is first, is the only event.
 func (x *engine) send(id uint32, expires, now time.Duration) {
 	e := &x.entities[id]
 	x.tally.attempted(now, x.repeated(id))
@@ -77,6 +84,7 @@ func (x *engine) send(id uint32, expires, now time.Duration) {
 	}
 	e.cause = c
 	switch {
+	// The run ends first, and the call stays unfinished.
 	case at >= x.Duration:
 	case at == now, x.eager:
 		x.answer(id, at, c)
@@ -85,7 +93,8 @@ func (x *engine) send(id uint32, expires, now time.Duration) {
 	}
 }
 
-// count bounds the run.
+// count bounds the run. The first limit is the scenario's, the second is for memory: an unbounded
+// queue grows as long as attempts come faster than they are served.
 func (x *engine) count(now time.Duration) {
 	x.attempts++
 	switch {
@@ -98,7 +107,8 @@ func (x *engine) count(now time.Duration) {
 	}
 }
 
-// repeated reports whether an attempt is a retry of any layer.
+// repeated reports whether an attempt is a retry of any layer. What the server meets is a retry if
+// any of the calls above it is at its second attempt.
 func (x *engine) repeated(id uint32) bool {
 	for level := range x.layers {
 		if x.frame(id, level).attempt > 1 {

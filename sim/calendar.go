@@ -38,6 +38,8 @@ const (
 )
 
 func newCalendar(end time.Duration) calendar {
+	// A run of up to nine hours has at most 8,191 buckets, whose heads fill 32 KB. A longer one has
+	// more, as a bucket is at most 2³² ns wide: an event has 32 bits for its time in the bucket.
 	shift := min(max(bits.Len64(uint64(end))-13, 0), 32)
 	return calendar{
 		end: end, shift: shift,
@@ -46,16 +48,19 @@ func newCalendar(end time.Duration) calendar {
 	}
 }
 
+// push adds an event. Those at the end of the run or later are dropped, as nothing would read them.
 func (c *calendar) push(at time.Duration, id uint32) {
 	if at >= c.end {
 		return
 	}
 	b := int(at >> c.shift)
 	event := uint64(at)&(1<<c.shift-1)<<32 | uint64(id)
+	// The bucket under way is sorted already.
 	if b == c.now {
 		c.late.push(event)
 		return
 	}
+	// A head is the newest chunk's number above its count of events, so that adding 1 counts one more.
 	head := c.heads[b]
 	n := head & chunkSize
 	if head == 0 || n == chunkSize {
@@ -65,7 +70,8 @@ func (c *calendar) push(at time.Duration, id uint32) {
 	c.heads[b] = head + 1
 }
 
-// grow returns an empty chunk to stand before chunk next.
+// grow returns an empty chunk to stand before chunk next. Chunks of past buckets come first, so the
+// calendar grows with the events pending at once, not with all of them.
 func (c *calendar) grow(next uint32) uint32 {
 	i := c.free
 	if i == 0 {
@@ -90,6 +96,7 @@ func (c *calendar) pop(limit time.Duration) (at time.Duration, id uint32, ok boo
 			c.open()
 		}
 	}
+	// Both sources are in order: the smaller of their first events is next.
 	late := c.done == len(c.sorted) ||
 		len(c.late) > 0 && c.late[0] < c.sorted[c.done]
 	var event uint64
@@ -123,10 +130,13 @@ func (c *calendar) open() {
 	c.sort()
 }
 
-// sort fills sorted from bucket. It first puts the events into groups of a few, by time.
+// sort fills sorted from bucket. It first puts the events into groups of a few, by time. A counting
+// sort by the highest bits of the time does most of the work in two passes; only the few events
+// that share a group are compared.
 func (c *calendar) sort() {
 	n := len(c.bucket)
 	c.sorted, c.done = slices.Grow(c.sorted[:0], n)[:n], 0
+	// 4 to 8 events to a group, on average.
 	width := min(bits.Len(uint(n/8)), c.shift)
 	by := 32 + c.shift - width
 	c.groups = slices.Grow(c.groups[:0], 1<<width+1)[:1<<width+1]
@@ -134,6 +144,7 @@ func (c *calendar) sort() {
 	for _, event := range c.bucket {
 		c.groups[event>>by+1]++
 	}
+	// From counts to places: a group begins where those before it end.
 	for g := range 1 << width {
 		c.groups[g+1] += c.groups[g]
 	}
@@ -142,6 +153,7 @@ func (c *calendar) sort() {
 		c.sorted[*g] = event
 		*g++
 	}
+	// Filling moved each group's place to its end.
 	first := uint32(0)
 	for _, last := range c.groups[:1<<width] {
 		if last-first > 1 {
@@ -152,9 +164,11 @@ func (c *calendar) sort() {
 }
 
 // minHeap has its smallest number first; each node has four children, which are neighbors in
-// memory.
+// memory. Four children make it half as deep as two would, and a node's children share a cache
+// line. Both push and pop move a hole instead of swapping, which halves the writes.
 type minHeap []uint64
 
+// push adds a number: larger ones move down on its way up.
 func (h *minHeap) push(v uint64) {
 	*h = append(*h, v)
 	s := *h

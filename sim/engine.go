@@ -59,6 +59,7 @@ func newEngine(s *Scenario, p *rebound.Policy) *engine {
 		server:   newServer(s.Server, s.Duration),
 		think:    s.Clients.Think.ready(),
 	}
+	// Errors and what they mean are the same for all attempts, so they are made once.
 	errs := causeErrors(s.Server.Windows)
 	x.layers = append(x.layers, newLayer(p, s.Clients.Processes, s.Clients.Timeout, errs))
 	for _, l := range s.Layers {
@@ -70,12 +71,14 @@ func newEngine(s *Scenario, p *rebound.Policy) *engine {
 		below.mute = l.Mute
 		x.layers = append(x.layers, below)
 	}
+	// The end of such an attempt needs no event, as no other client depends on its place in the order.
 	x.eager = x.independent()
 	if s.Clients.Count == 0 {
 		x.arrivals = newArrivals(s.Seed, &s.Clients)
 		return x
 	}
 	x.arrivals.next = never
+	// The exact capacity: growing a slice of a million clients would hold them twice for a moment.
 	x.entities = make([]entity, 0, s.Clients.Count)
 	for range s.Clients.Count {
 		x.enroll()
@@ -91,7 +94,8 @@ func (x *engine) independent() bool {
 		(top.budget == nil || x.Clients.Count > 0 && top.processes == x.Clients.Count)
 }
 
-// enroll adds a client of the closed loop.
+// enroll adds a client of the closed loop. Its random numbers follow from its own number alone, so
+// that every policy meets the same clients.
 func (x *engine) enroll() {
 	id := x.extend()
 	e := &x.entities[id]
@@ -113,6 +117,7 @@ func (x *engine) extend() uint32 {
 	return uint32(len(x.entities) - 1)
 }
 
+// later sets the one event that an entity may have to come. It has none when this is called.
 func (x *engine) later(id uint32, at time.Duration, next action) {
 	x.entities[id].next = next
 	x.calendar.push(at, id)

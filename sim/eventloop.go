@@ -8,6 +8,8 @@ import (
 // run plays the scenario to its end, or to the first error.
 func (x *engine) run() error {
 	for x.err == nil {
+		// An arrival has no entity before it comes, so it is not in the calendar. It goes before events
+		// of the same instant.
 		now, id, ok := x.calendar.pop(x.arrivals.next)
 		switch {
 		case ok:
@@ -38,6 +40,8 @@ func (x *engine) touch() {
 	x.touched = sum
 }
 
+// do is an entity's event. A transaction on the row takes four messages: to the row and back to
+// read it, to the row and back to write.
 func (x *engine) do(id uint32, now time.Duration) {
 	e := &x.entities[id]
 	switch e.next {
@@ -49,10 +53,12 @@ func (x *engine) do(id uint32, now time.Duration) {
 		x.answer(id, now, e.cause)
 	case doRead:
 		x.seen[id] = x.server.version
+		// The answer's way back and the write's way there: nothing happens in between.
 		hops := x.server.hop.draw(&e.random) + x.server.hop.draw(&e.random)
 		x.later(id, now+hops, doWrite)
 	case doWrite:
 		e.cause = served
+		// Another client has written since this one read: the optimistic transaction fails.
 		if x.seen[id] != x.server.version {
 			e.cause = conflict
 		} else {
@@ -62,7 +68,8 @@ func (x *engine) do(id uint32, now time.Duration) {
 	}
 }
 
-// arrive begins a call of the open loop.
+// arrive begins a call of the open loop. Entities whose calls are over are used again, so memory
+// grows with the calls under way.
 func (x *engine) arrive(now time.Duration) {
 	var id uint32
 	switch n := len(x.idle); {
@@ -76,6 +83,8 @@ func (x *engine) arrive(now time.Duration) {
 	default:
 		id = x.extend()
 	}
+	// The arrival's number picks the random numbers, not the entity's: which entity is idle depends on
+	// the policy, and all policies must meet the same calls.
 	x.entities[id] = entity{random: newRandom(x.Seed, x.arrivals.advance())}
 	x.begin(id, now)
 }
@@ -88,6 +97,8 @@ func (x *engine) tick(now time.Duration) {
 		}
 		x.clock, x.standing = now, 0
 	}
+	// Where nothing takes time, calls follow each other in one instant for ever. Only a count can end
+	// that; a real scenario has a few events of each entity at one time.
 	if x.standing++; x.standing > 1000*len(x.entities)+1_000_000 {
 		x.err = fmt.Errorf("sim: the clock stands still at %v: want something that takes time, such "+
 			"as a longer Backoff, Clients.Think, Server.Service or Server.RoundTrip", now)
@@ -101,13 +112,15 @@ func (x *engine) sample(now time.Duration) {
 		if x.due = end; end > now {
 			return
 		}
+		// A bin ends before its end: what begins at that instant is the next bin's.
 		b.Queue = x.server.queue(end - 1)
 		b.Open = x.open()
 		x.tally.done++
 	}
 }
 
-// open is the share of the breakers that are open or half-open.
+// open is the share of the breakers that are open or half-open. Layers keep their counts up to
+// date, as looking at a million breakers for each bin would cost more than the run.
 func (x *engine) open() float64 {
 	var n, all int
 	for i := range x.layers {

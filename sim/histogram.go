@@ -26,6 +26,8 @@ func (h Histogram) Quantile(q float64) time.Duration {
 	if total == 0 {
 		return 0
 	}
+	// The rank-th smallest time is the first that the share q does not exceed. NaN and what lies
+	// outside of [0, 1] are taken for the nearest end.
 	rank := max(int64(math.Ceil(min(max(q, 0), 1)*float64(total))), 1)
 	return h.UpTo[sort.Search(len(sums)-1, func(i int) bool { return sums[i] >= rank })]
 }
@@ -54,6 +56,7 @@ func upTo(i int) time.Duration {
 	return time.Duration(i-shift*steps+1)<<shift - 1
 }
 
+// histogram leaves out empty buckets, which are most of the 1,920.
 func histogram(counts *[buckets]int64) Histogram {
 	var h Histogram
 	for i, n := range counts {

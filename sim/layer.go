@@ -48,6 +48,8 @@ func newLayer(p *rebound.Policy, processes int, timeout time.Duration, errs []er
 	if p.AttemptTimeout > 0 {
 		l.timeout, l.cut = p.AttemptTimeout, p.MaxElapsed > 0
 	}
+	// Only the fields of the budget and the breaker are read. Each process has a state of its own, as
+	// in real processes, and the policy's own stays as it is.
 	if l.budget = p.RetryBudget(); l.budget != nil {
 		l.budgets = make([]budget.State, processes)
 	}
@@ -58,9 +60,11 @@ func newLayer(p *rebound.Policy, processes int, timeout time.Duration, errs []er
 	for c, err := range errs {
 		l.faults[c] = p.Fault(context.Background(), err)
 	}
+	// An attempt's own timeout is transient, whatever the policy's Classify makes of the error.
 	if p.AttemptTimeout > 0 && l.faults[expired].Kind != fault.Canceled {
 		l.faults[expired].Kind = fault.Transient
 	}
+	// Within a context that has ended, the same error means that the caller has gone.
 	over, cancel := context.WithCancel(context.Background())
 	cancel()
 	l.ended = p.Fault(over, context.DeadlineExceeded)
@@ -69,6 +73,8 @@ func newLayer(p *rebound.Policy, processes int, timeout time.Duration, errs []er
 
 // causeErrors are the causes as errors, such as a client of a real server would see.
 func causeErrors(windows []Window) []error {
+	// The texts and types are such as real clients get, since a policy's Classify and RetryIf may look
+	// at them.
 	errs := []error{
 		served:  nil,
 		expired: context.DeadlineExceeded,
@@ -99,7 +105,8 @@ func (a answer) DescribeFault() fault.Fault {
 	return fault.Fault{Kind: a.kind, Sent: a.sent, After: a.after, Detail: a.text, Err: a}
 }
 
-// enter asks the breaker of a call's process for an attempt.
+// enter asks the breaker of a call's process for an attempt. The states before and after keep the
+// count of open breakers right without a look at the others.
 func (l *layer) enter(f *frame, now time.Duration) (ok bool) {
 	b := &l.breakers[f.process]
 	before := b.StateAt(now)
@@ -110,6 +117,7 @@ func (l *layer) enter(f *frame, now time.Duration) (ok bool) {
 
 // leave tells it how the attempt ended.
 func (l *layer) leave(f *frame, now time.Duration, o gate.Outcome, r *random) {
+	// Breakers without jitter draw no number: adding a breaker must not change the other draws.
 	u := 0.0
 	if l.breaker.CooldownJitter > 0 {
 		u = r.float()
@@ -164,12 +172,16 @@ func (l *layer) pay(process uint32) {
 func (l *layer) rise(
 	below *layer, call *frame, reason rebound.Reason, f *fault.Fault, c cause,
 ) fault.Fault {
+	// Between two services only a status crosses the wire. A rejection comes back as 503; any other
+	// failure as the server's own answer, with no word of the attempts made.
 	if below.mute {
 		if reason == rebound.Rejected {
 			c = full
 		}
 		return l.faults[c]
 	}
+	// Within one program the layer above gets the engine's own error, and finds in it that retries
+	// were made already.
 	e := &rebound.Error{Attempts: int(call.attempt), Reason: reason, Fault: *f, Err: below.errs[c]}
 	if reason == rebound.Rejected {
 		e.Cause = &breaker.OpenError{Name: below.breaker.Name, State: breaker.Open}

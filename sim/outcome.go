@@ -18,7 +18,8 @@ func (x *engine) answer(id uint32, now time.Duration, c cause) {
 	}
 }
 
-// succeed ends the call in all layers.
+// succeed ends the call in all layers. No layer checks results, so a success below is one in all of
+// them.
 func (x *engine) succeed(id uint32, now time.Duration) {
 	for level := range x.layers {
 		l, f := &x.layers[level], x.frame(id, level)
@@ -41,10 +42,13 @@ func (x *engine) fail(id uint32, level int, now time.Duration, c cause, risen *f
 		late := now >= x.contextEnd(id, level)
 		means := risen
 		switch {
+		// The call's own context has ended, whatever the answer was.
 		case late:
 			means = &l.ended
+		// The attempt's own timeout in this layer.
 		case now >= f.expires:
 			means = &l.faults[expired]
+		// Only the lowest layer gets the server's answer itself.
 		case risen == nil:
 			means = &l.faults[c]
 		}
@@ -77,6 +81,7 @@ func judged(means *fault.Fault, late bool) gate.Outcome {
 func (x *engine) reject(id uint32, level int, now time.Duration) {
 	x.tally.at(now).Rejected++
 	l, f, c := &x.layers[level], x.frame(id, level), x.entities[id].cause
+	// The first attempt took no token, so there is none to return.
 	if f.attempt > 0 {
 		l.giveBack(f.process, &l.faults[c])
 	}
@@ -88,14 +93,18 @@ func (x *engine) reject(id uint32, level int, now time.Duration) {
 	x.fail(id, level-1, now, full, &up)
 }
 
-// retry has the policy decide. It returns why the call ends, or "" if another attempt is due.
+// retry has the policy decide. It returns why the call ends, or "" if another attempt is due. The
+// questions are those of rebound.Loop, in its order: the policy, the breaker, the budget. The
+// differential test holds both to each other.
 func (x *engine) retry(id uint32, level int, now time.Duration, f *fault.Fault) rebound.Reason {
 	e, l, call := &x.entities[id], &x.layers[level], x.frame(id, level)
+	// A negative U asks for delays without jitter.
 	s := rebound.State{Attempt: int(call.attempt), Elapsed: now - call.start, Prev: call.prev, U: -1}
 	if !x.NoJitter {
 		s.U = e.random.float()
 	}
 	if end := x.contextEnd(id, level); end != never {
+		// A Left of 0 would mean that there is no deadline.
 		s.Left = max(end-now, 1)
 	}
 	d := l.p.Decide(s, *f)
@@ -114,6 +123,7 @@ func (x *engine) retry(id uint32, level int, now time.Duration, f *fault.Fault) 
 	}
 	call.prev = d.Delay
 	e.level = uint8(level)
+	// A subtraction, as the sum with a very long delay would overflow.
 	if d.Delay < x.Duration-now {
 		x.later(id, now+d.Delay, doAttempt)
 	}

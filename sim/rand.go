@@ -13,11 +13,14 @@ type random uint64
 
 const golden = 0x9e3779b97f4a7c15
 
-// newRandom returns stream n of a seed.
+// newRandom returns stream n of a seed. The seed is mixed first, so that seeds 1 and 2 do not give
+// streams that are one number apart.
 func newRandom(seed, n uint64) random {
 	return random(mix(mix(seed) + golden*(n+1)))
 }
 
+// mix is the generator's output function (Stafford's variant 13 of MurmurHash3's finalizer): each
+// bit in changes about half of the bits out.
 func mix(z uint64) uint64 {
 	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
 	z = (z ^ z>>27) * 0x94d049bb133111eb
@@ -29,10 +32,12 @@ func (r *random) next() uint64 {
 	return mix(uint64(*r))
 }
 
-// float returns a number in [0, 1).
+// float returns a number in [0, 1). It has the 53 bits that a float64 can hold, so no rounding
+// makes it 1.
 func (r *random) float() float64 { return float64(r.next()>>11) * 0x1p-53 }
 
-// below returns an integer in [0, n).
+// below returns an integer in [0, n). The upper half of a product needs no division; its bias is
+// below n/2⁶⁴.
 func (r *random) below(n int) int {
 	hi, _ := bits.Mul64(r.next(), uint64(n))
 	return int(hi)
@@ -47,11 +52,13 @@ func (r *random) chance(p float64) bool {
 func (r *random) exp() float64 { return -ln(1 - r.float()) }
 
 // normal returns a number from the normal distribution with mean 0 and deviation 1, by the polar
-// method (Marsaglia and Bray, 1964).
+// method (Marsaglia and Bray, 1964). The method makes two numbers. The second is not kept, as that
+// would make every client 8 bytes larger.
 func (r *random) normal() float64 {
 	for {
 		x, y := 2*r.float()-1, 2*r.float()-1
 		if s := float64(x*x) + float64(y*y); s > 0 && s < 1 {
+			// IEEE 754 demands exact rounding of square roots, so math.Sqrt is the same everywhere.
 			return x * math.Sqrt(-2*ln(s)/s)
 		}
 	}
@@ -86,7 +93,8 @@ var logs = func() (t [128]struct{ c, minusLn float64 }) {
 	return t
 }()
 
-// exp is eˣ for |x| < 700, rounded the same way on every platform.
+// exp is eˣ for |x| < 700, rounded the same way on every platform. With x = k·ln 2 + r, eˣ is
+// 2ᵏ·eʳ: the power of 2 is exact, and |r| ≤ 0.35 makes 14 terms of the series enough.
 func exp(x float64) float64 {
 	k := math.Floor(x/math.Ln2 + 0.5)
 	r := x - float64(k*math.Ln2)
@@ -128,6 +136,8 @@ func (d Dist) ready() dist {
 	case "":
 		r.shape = Exponential
 	case LogNormal:
+		// σ² = ln(1 + cv²) and μ = ln mean − σ²/2 give the lognormal distribution that has this mean and
+		// deviation.
 		cv := r.spread / r.mean
 		v := ln(1 + float64(cv*cv))
 		r.narrow, r.mu = math.Sqrt(v), ln(r.mean)-v/2
@@ -135,6 +145,7 @@ func (d Dist) ready() dist {
 	return r
 }
 
+// draw returns a time in [0, longest], in whole nanoseconds.
 func (d *dist) draw(r *random) time.Duration {
 	switch d.shape {
 	case Exponential:
@@ -143,9 +154,11 @@ func (d *dist) draw(r *random) time.Duration {
 		return nanos(d.mean)
 	case Uniform:
 		return nanos(d.mean + float64(d.spread*(2*r.float()-1)))
+	// Negative times count as positive, as in the AWS experiment that the contention test repeats.
 	case Normal:
 		return nanos(math.Abs(d.mean + float64(d.spread*r.normal())))
 	case LogNormal:
+		// e¹⁰⁰ ns is longer than longest, and far from where exp stops being right.
 		return nanos(exp(min(d.mu+float64(d.narrow*r.normal()), 100)))
 	}
 	return 0

@@ -79,7 +79,8 @@ type Bin struct {
 	Open float64
 }
 
-// tally collects a PolicyResult.
+// tally collects a PolicyResult. It counts as things happen, since keeping every call for later
+// would take more memory than the clients.
 type tally struct {
 	bin     time.Duration // the width of one
 	bins    []Bin
@@ -116,6 +117,8 @@ func (t *tally) callBegan(now time.Duration) {
 	t.seconds[now/time.Second].begun++
 }
 
+// callEnded counts a call in the bin where it ends, and a success once more where it began: only
+// the second shows which callers were served, as in a long queue good answers are to old calls.
 func (t *tally) callEnded(began, now time.Duration, ok bool) {
 	b := t.at(now)
 	t.last = max(t.last, now)
@@ -149,6 +152,7 @@ func (t *tally) answered(now time.Duration, c cause) {
 		b.Refused++
 	case failed, conflict:
 		b.Errors++
+	// Each window has a cause of its own from throttled on.
 	default:
 		b.Throttled++
 	}
@@ -190,6 +194,8 @@ func (c *Counts) add(d *Counts) {
 }
 
 // recovery finds the first five good seconds after trouble. Seconds without calls are passed over.
+// A second is good only by both counts: a service that serves old calls while new ones time out has
+// not come back, and neither has one that serves new calls while old ones fail.
 func (t *tally) recovery(trouble time.Duration) (time.Duration, bool) {
 	first, good := 0, 0
 	for i := int((trouble + time.Second - 1) / time.Second); i < len(t.seconds); i++ {

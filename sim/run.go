@@ -28,8 +28,8 @@ func Run(s Scenario) (Result, error) {
 	return r, nil
 }
 
-// complete returns a valid scenario with its defaults in place, which shares nothing with s but
-// the policies.
+// complete returns a valid scenario with its defaults in place, which shares nothing with s but the
+// policies. Defaults come first, so that validation sees the scenario that would be played.
 func (s Scenario) complete() (Scenario, error) {
 	if s.Duration == 0 {
 		s.Duration = defaultDuration
@@ -71,7 +71,8 @@ func (s Scenario) complete() (Scenario, error) {
 	return s, nil
 }
 
-// trouble is the end of the last window that ends before the run does, or 0 if there is none.
+// trouble is the end of the last window that ends before the run does, or 0 if there is none. A
+// window that lasts to the end leaves no time in which the service could come back.
 func (s *Scenario) trouble() time.Duration {
 	var last time.Duration
 	for i := range s.Server.Windows {

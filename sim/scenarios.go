@@ -48,21 +48,27 @@ func office(name, about string, w Window) Scenario {
 	}
 }
 
+// blip has independent failures, which is what retries are for.
 func blip() Scenario {
 	return office("blip", "one attempt in a hundred fails for 30 s: retries hide it",
 		Window{Fail: 0.01})
 }
 
+// outage shows what retries cost where they cannot help.
 func outage() Scenario {
 	return office("outage", "the server refuses everything for 30 s: retries are of no use",
 		Window{Refuse: 1})
 }
 
+// brownout leaves room for 67 of the 100 calls per second, so the queue fills up and callers time
+// out.
 func brownout() Scenario {
 	return office("brownout", "the server is six times slower for 30 s, and fails every tenth attempt",
 		Window{Slow: 6, Fail: 0.1})
 }
 
+// rateLimit shows whether the Retry-After delay is kept, and how the callers spread when they come
+// back.
 func rateLimit() Scenario {
 	return office("rate-limit", "the server asks everybody to come back in 5 s, for 30 s",
 		Window{Throttle: 1, RetryAfter: 5 * time.Second})

@@ -47,8 +47,9 @@ func newServer(s Server, end time.Duration) server {
 	}
 }
 
-// arrive takes in an attempt whose caller gives up at expires, and returns how and when it will
-// be answered; never, if it will not be.
+// arrive takes in an attempt whose caller gives up at expires, and returns how and when it will be
+// answered; never, if it will not be. The whole RoundTrip is added to the answer: an attempt
+// arrives when it is sent.
 func (s *server) arrive(now, expires time.Duration, r *random) (cause, time.Duration) {
 	if now >= s.until {
 		s.look(now)
@@ -61,6 +62,7 @@ func (s *server) arrive(now, expires time.Duration, r *random) (cause, time.Dura
 			return refused, now + s.RoundTrip
 		case r.chance(w.Throttle):
 			return throttled + cause(i), now + s.RoundTrip
+		// It takes no worker, as it is never served.
 		case r.chance(w.BlackHole):
 			return expired, never
 		}
@@ -70,6 +72,7 @@ func (s *server) arrive(now, expires time.Duration, r *random) (cause, time.Dura
 	if !ok {
 		return full, now + s.RoundTrip
 	}
+	// The worker finds that the caller has gone, and is free again at once.
 	if s.DropExpired && begin >= expires {
 		s.occupy(begin)
 		return expired, never
@@ -99,8 +102,10 @@ func (s *server) turn(now time.Duration) (time.Duration, bool) {
 	if s.Queue != 0 && s.queue(now) >= max(s.Queue, 0) {
 		return 0, false
 	}
+	// Attempts are served in order: this one begins when the next worker is free.
 	begin, _, ok := s.free.pop(never)
 	if !ok {
+		// No worker is free before the run ends, and events past the end are not kept.
 		begin = s.free.end
 	}
 	s.busy--
@@ -116,7 +121,8 @@ func (s *server) occupy(until time.Duration) {
 	}
 }
 
-// work is how long an attempt takes that comes now and is begun later.
+// work is how long an attempt takes that comes now and is begun later. A window slows what begins
+// in it, even if the attempt came before: a queue that was filled in time is served slowly, too.
 func (s *server) work(now, begin time.Duration, r *random) time.Duration {
 	d := s.service.draw(r)
 	for i := range s.Windows {
@@ -124,6 +130,7 @@ func (s *server) work(now, begin time.Duration, r *random) time.Duration {
 			d = nanos(float64(d) * w.Slow)
 		}
 	}
+	// The heap of those inside grows with every attempt. It is kept only where it matters.
 	if s.Crowding > 0 {
 		for len(s.inside) > 0 && time.Duration(s.inside[0]) <= now {
 			s.inside.pop()
@@ -140,7 +147,8 @@ func (s *server) queue(now time.Duration) int {
 	return s.waiting.n
 }
 
-// look finds the windows that now lies in, and the end of that state.
+// look finds the windows that now lies in, and the end of that state. It runs at the edges of
+// windows alone: between them an attempt costs one comparison.
 func (s *server) look(now time.Duration) {
 	s.active, s.until = s.active[:0], never
 	for i := range s.Windows {
@@ -155,7 +163,8 @@ func (s *server) look(now time.Duration) {
 	}
 }
 
-// times is a queue of times that never decrease, in a ring.
+// times is a queue of times that never decrease, in a ring. Attempts begin in the order in which
+// they wait, so no heap is needed. A power of 2 lets a mask do for the remainder.
 type times struct {
 	ring     []time.Duration // its length is a power of 2
 	first, n int

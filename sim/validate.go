@@ -13,6 +13,7 @@ const (
 	defaultBin         = time.Second
 	defaultMaxAttempts = 200_000_000
 
+	// Within these a run fits into a few gigabytes, and its times and counts into their types.
 	maxDuration = 30 * 24 * time.Hour
 	maxBins     = 100_000
 	maxClients  = 10_000_000
@@ -67,6 +68,7 @@ func (c *Clients) validate(end time.Duration) error {
 		return wrong("Clients.Count", c.Count, "1 or more, or a Rate")
 	case c.Count > 0 && open:
 		return wrong("Clients.Count", c.Count, "0, because Rate or Profile is set")
+	// Written this way round, the comparison is false for NaN as well.
 	case !(c.Rate >= 0):
 		return wrong("Clients.Rate", c.Rate, "calls per second, more than 0")
 	case c.Rate > 0 && len(c.Profile) > 0:
@@ -109,6 +111,8 @@ func (c *Clients) validateProfile() error {
 	return nil
 }
 
+// validate finds fields that contradict each other, too: a queue without workers would be ignored,
+// and the result would answer another question.
 func (s *Server) validate(end time.Duration) error {
 	switch {
 	case s.Workers < 0 || s.Workers > maxWorkers:
@@ -218,7 +222,8 @@ func simulable(field string, p *rebound.Policy) error {
 	return nil
 }
 
-// validateRow refuses what cannot go together with a row.
+// validateRow refuses what cannot go together with a row. The row's model counts messages alone: it
+// has no workers, and no attempt in it can end early.
 func (s *Scenario) validateRow() error {
 	if s.Server.Row == (Dist{}) {
 		return nil

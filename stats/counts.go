@@ -20,10 +20,13 @@ type counts struct {
 	faults                     map[fault.Kind]int64
 }
 
+// newCounts makes the maps at once, as a nil map cannot be written to.
 func newCounts() *counts {
 	return &counts{stops: make(map[rebound.Reason]int64), faults: make(map[fault.Kind]int64)}
 }
 
+// add counts one event. Delays and failures count as they happen; all else counts when the call
+// ends, so that rates are of complete calls.
 func (c *counts) add(e rebound.Event) {
 	switch e.Kind {
 	case rebound.Retrying:
@@ -36,6 +39,7 @@ func (c *counts) add(e rebound.Event) {
 	case rebound.GaveUp:
 		c.failed++
 		c.stops[e.Reason]++
+		// The failure of an announced retry was counted with the wait; a call without attempts met none.
 		if e.Attempt > 0 && !e.Announced {
 			c.faults[e.Fault.Kind]++
 		}
@@ -47,6 +51,7 @@ func (c *counts) add(e rebound.Event) {
 func (c *counts) end(e rebound.Event) {
 	c.elapsed = plus(c.elapsed, e.Elapsed)
 	c.longest = max(c.longest, e.Elapsed)
+	// A call without attempts would pull the mean attempts per call below 1.
 	if e.Attempt <= 0 {
 		c.refused++
 		return
@@ -55,7 +60,7 @@ func (c *counts) end(e rebound.Event) {
 	c.rows[min(e.Attempt, lastRow)-1]++
 }
 
-// merge adds o to c.
+// merge adds o to c. It adds to maps that c already has, so c must be from newCounts.
 func (c *counts) merge(o *counts) {
 	c.succeeded += o.succeeded
 	c.failed += o.failed
@@ -78,6 +83,8 @@ func (c *counts) merge(o *counts) {
 
 // plus adds d to sum, which stays at the longest duration once it is there.
 func plus(sum, d time.Duration) time.Duration {
+	// A delay may be as long as a Duration can be, and a negative total would be worse than a wrong
+	// one.
 	if d > math.MaxInt64-sum {
 		return math.MaxInt64
 	}

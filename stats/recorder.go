@@ -44,6 +44,7 @@ type shard struct {
 	_        [64]byte  // no cache line serves two shards
 }
 
+// failure is a GaveUp event and its time, as events carry none.
 type failure struct {
 	at    time.Time
 	event rebound.Event
@@ -54,9 +55,11 @@ type failure struct {
 // kind of fault that is new to it.
 func (r *Recorder) Observe(_ context.Context, e rebound.Event) {
 	var now time.Time
+	// The clock is read before the lock is taken, and for failures alone: successes need no time.
 	if e.Kind == rebound.GaveUp {
 		now = time.Now()
 	}
+	// A pool is empty after a garbage collection, and at first: then shards are taken in turn.
 	s, ok := r.free.Get().(*shard)
 	if !ok {
 		s = &r.shards[r.next.Add(1)%shards]
@@ -70,7 +73,8 @@ func (r *Recorder) Observe(_ context.Context, e rebound.Event) {
 	r.free.Put(s)
 }
 
-// policy returns the named policy's counts. The caller holds s.mu.
+// policy returns the named policy's counts. The caller holds s.mu. The map is made with the first
+// event, as the zero Recorder is ready.
 func (s *shard) policy(name string) *counts {
 	c := s.policies[name]
 	if c == nil {
@@ -83,7 +87,8 @@ func (s *shard) policy(name string) *counts {
 	return c
 }
 
-// remember keeps f in place of the oldest failure. The caller holds s.mu.
+// remember keeps f in place of the oldest failure. The caller holds s.mu. Each shard keeps as many
+// as a snapshot shows, as the last failures may all have gone to one shard.
 func (s *shard) remember(f failure) {
 	if len(s.recent) < recentSize {
 		s.recent = append(s.recent, f)

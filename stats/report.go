@@ -32,11 +32,14 @@ func (r *Recorder) WriteReport(w io.Writer) error {
 		writeShares(&b, "failed attempts by kind", s.Total.Faults, fault.Kind.String)
 		writePolicies(&b, s.Policies)
 	}
+	// A single write keeps other goroutines' output out of the report.
 	_, err := w.Write(b.Bytes())
 	return err
 }
 
+// writeTotals writes the counts, with a remark only where there is something to remark.
 func writeTotals(b *bytes.Buffer, s Summary) {
+	// Both shares come from one division, so that they add up.
 	share := percents(s.Succeeded, s.Failed)
 	failed := ""
 	if s.Refused > 0 {
@@ -62,6 +65,8 @@ func writeTotals(b *bytes.Buffer, s Summary) {
 	writeTable(b, "", rows)
 }
 
+// writeDistribution writes how many calls took how many attempts: the mean alone hides the few that
+// took many.
 func writeDistribution(b *bytes.Buffer, distribution []Row) {
 	var calls []int64
 	for _, r := range distribution {
@@ -83,6 +88,7 @@ func writeDistribution(b *bytes.Buffer, distribution []Row) {
 func writeShares[K cmp.Ordered](
 	b *bytes.Buffer, title string, counts map[K]int64, label func(K) string,
 ) {
+	// Equal counts are in the order of their keys, so that the same counts make the same report.
 	keys := slices.SortedFunc(maps.Keys(counts), func(x, y K) int {
 		return cmp.Or(cmp.Compare(counts[y], counts[x]), cmp.Compare(x, y))
 	})
@@ -93,12 +99,14 @@ func writeShares[K cmp.Ordered](
 	share := percents(values...)
 	var rows [][]string
 	for i, k := range keys {
+		// Reasons and kinds are written with underscores in JSON, and with spaces for people.
 		name := strings.ReplaceAll(label(k), "_", " ")
 		rows = append(rows, []string{"  " + name, count(values[i]), share[i]})
 	}
 	writeTable(b, title, rows)
 }
 
+// writePolicies compares policies. One alone is in the totals already.
 func writePolicies(b *bytes.Buffer, policies []Summary) {
 	if len(policies) < 2 {
 		return

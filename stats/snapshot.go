@@ -78,13 +78,16 @@ type Failure struct {
 // Snapshot returns the counts of this moment. No event is seen in part or counted twice.
 func (r *Recorder) Snapshot() Snapshot {
 	policies, recent := r.collect()
+	// The total is made of the same copies as the policies, so that the two agree.
 	total := newCounts()
+	// An empty list, since nil would be null in JSON.
 	s := Snapshot{Policies: []Summary{}}
 	for _, name := range slices.Sorted(maps.Keys(policies)) {
 		total.merge(policies[name])
 		s.Policies = append(s.Policies, policies[name].summary(name))
 	}
 	s.Total = total.summary("")
+	// Each shard has its last failures; the last ones of all are among them.
 	slices.SortStableFunc(recent, func(a, b failure) int { return b.at.Compare(a.at) })
 	for _, f := range recent[:min(len(recent), recentSize)] {
 		s.Recent = append(s.Recent, f.plain())
@@ -92,7 +95,8 @@ func (r *Recorder) Snapshot() Snapshot {
 	return s
 }
 
-// collect copies all that the shards hold, added up by policy.
+// collect copies all that the shards hold, added up by policy. It copies under the locks and leaves
+// all computing for later, so that events wait as little as possible.
 func (r *Recorder) collect() (map[string]*counts, []failure) {
 	policies := make(map[string]*counts)
 	var recent []failure
@@ -114,6 +118,7 @@ func (r *Recorder) collect() (map[string]*counts, []failure) {
 // summary turns c, which it keeps parts of, into plain data.
 func (c *counts) summary(name string) Summary {
 	calls := c.succeeded + c.failed
+	// Means and retries are those of the calls that made an attempt.
 	begun := calls - c.refused
 	s := Summary{
 		Policy: name, Calls: calls, Succeeded: c.succeeded, Failed: c.failed, Refused: c.refused,
@@ -136,6 +141,8 @@ func (c *counts) summary(name string) Summary {
 // per is n divided by of, or 0 of nothing.
 func per(n, of int64) float64 { return float64(n) / float64(cmp.Or(of, 1)) }
 
+// plain turns the failure into text for a snapshot, not before, as most failures are replaced by
+// later ones first.
 func (f failure) plain() Failure {
 	p := Failure{
 		Time: f.at, Policy: f.event.Policy, Attempts: f.event.Attempt, Reason: f.event.Reason,

@@ -39,6 +39,8 @@ func writeTable(b *bytes.Buffer, title string, rows [][]string) {
 	}
 }
 
+// columnWidths counts characters, not bytes: names of policies may be in any language. Rows may be
+// shorter than others.
 func columnWidths(rows [][]string) []int {
 	var widths []int
 	for _, row := range rows {
@@ -52,6 +54,7 @@ func columnWidths(rows [][]string) []int {
 	return widths
 }
 
+// count writes n without separators, so that scripts can read a report, too.
 func count(n int64) string { return strconv.FormatInt(n, 10) }
 
 // percents prints the share of each n in their sum with one decimal. The shares add up to 100.0 %,
@@ -79,6 +82,7 @@ func percents(ns ...int64) []string {
 // apportion divides whole among the ns by the method of largest remainders. All shares are 0 if
 // all ns are.
 func apportion(ns []int64, whole int) []int {
+	// A float, as the sum of counts near the largest would overflow.
 	var sum float64
 	for _, n := range ns {
 		sum += float64(n)
@@ -95,14 +99,17 @@ func apportion(ns []int64, whole int) []int {
 		rests[i] = exact - float64(shares[i])
 		left -= shares[i]
 	}
+	// Stable, so that of equal remainders the same row always gets the extra tenth.
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(rests[b], rests[a]) })
+	// What is left is below the number of shares, as each was rounded down by less than 1.
 	for _, i := range order[:max(left, 0)] {
 		shares[i]++
 	}
 	return shares
 }
 
-// rounded keeps about three digits of d.
+// rounded keeps about three digits of d. More would be noise in a report, and makes columns hard to
+// compare.
 func rounded(d time.Duration) time.Duration {
 	for unit := time.Duration(1); unit < time.Second; unit *= 10 {
 		if d < 1000*unit {

@@ -16,9 +16,12 @@ func Find(err error, is func(error) bool) error {
 }
 
 func find(err error, is func(error) bool, left *int) (found error) {
+	// A custom error may panic in Unwrap; that must not take the program down while it handles a
+	// failure.
 	defer func() { _ = recover() }()
 	for err != nil && *left > 0 {
 		*left--
+		// A typed nil pointer is an error that is not nil, and most of its methods panic.
 		if v := reflect.ValueOf(err); v.Kind() == reflect.Pointer && v.IsNil() {
 			return nil
 		}
