@@ -34,7 +34,8 @@ var codes = map[string]codeMeaning{
 	"Throttling":                             {codeLimited, 0},
 	"ThrottlingException":                    {codeLimited, 0},
 	"TooManyRequestsException":               {codeLimited, 0},
-	"TransactionInProgressException":         {codeLimited, 0},
+	// The transaction may be the very one that an earlier attempt began.
+	"TransactionInProgressException": {finding{rank: code, kind: RateLimited}, 0},
 
 	"RequestTimeout":          {codeTimeout, 0},
 	"RequestTimeoutException": {codeTimeout, 0},

@@ -1,6 +1,9 @@
 package fault
 
-import "reflect"
+import (
+	"reflect"
+	"strings"
+)
 
 // readSQLState reads the five characters by which PostgreSQL, CockroachDB and the standard name an
 // error; pgx and lib/pq have the method.
@@ -9,13 +12,14 @@ func readSQLState(t reflect.Type) reader {
 		return nil
 	}
 	return func(err error) finding {
-		return sqlState(err.(interface{ SQLState() string }).SQLState())
+		return sqlState(err.(interface{ SQLState() string }).SQLState(), err.Error())
 	}
 }
 
-// sqlState is the meaning of an SQLSTATE. A server that answers with one has rolled the statement
-// back, or the transaction, unless the state itself says that this is not known.
-func sqlState(state string) finding {
+// sqlState is the meaning of an SQLSTATE, whose error has the text given. A server that answers
+// with one has rolled the statement back, or the transaction, unless the state itself means that
+// this is not known, or may come from something between the client and that server.
+func sqlState(state, text string) finding {
 	if !isSQLState(state) {
 		return finding{}
 	}
@@ -23,16 +27,25 @@ func sqlState(state string) finding {
 	switch state {
 	case "40001", "CR000", "40P01", // serialization failure, its old name in CockroachDB, deadlock
 		"55P03", "55006", "55000", // lock not available, object in use, or not in the right state
-		"57014", // canceled: by a statement timeout, since a caller's end is known before
-		"58000": // system error
+		"72000",          // snapshot too old
+		"57014",          // canceled: by a statement timeout, since a caller's end is known before
+		"26000", "42P05", // a prepared statement of another connection of the pooler
+		"25006": // read-only: a failover, and another server is the primary now
 		f.kind = Transient
+	case "0A000":
+		if strings.Contains(text, "cached plan must not change result type") {
+			f.kind = Transient // the connection prepares it again
+		}
 	case "HYT00", "HYT01": // ODBC's timeouts
 		f.kind, f.sent, f.flags = Transient, MaybeDone, timeout
+	case "HY000": // any error, of MySQL and its relatives
+		f.rank, f.kind, f.sent = hint, Unknown, MaybeDone
 	case "40003": // statement completion unknown; CockroachDB: the result is ambiguous
 		f.kind, f.sent = Transient, MaybeDone
-	case "XXA00": // CockroachDB: the transaction is committed, but its schema change failed
-		f.sent = MaybeDone
-	case "57P01", "57P02", "57P05": // shut down, crashed, idle for too long: connection gone
+	case "58000": // system error; pgcat gives it to all its own errors
+		f.kind, f.sent = Transient, MaybeDone
+	case "57P01", "57P02", "57P05", // shut down, crashed, idle for too long: connection gone
+		"25P03", "25P04": // the transaction was idle, or lasted, for too long: connection gone
 		f.kind, f.sent, f.flags = Transient, MaybeDone, connection
 	case "57P03", "08001", "08004": // starting up; no connection could be made
 		f.kind, f.sent, f.flags = Transient, NotSent, connection
@@ -53,6 +66,8 @@ func sqlClass(f finding, class string) finding {
 		f.kind, f.sent, f.flags = Transient, MaybeDone, connection
 	case "53": // out of memory, disk, connections
 		f.kind = Overloaded
+	case "57", "58", "HV", "XX": // operators, the system, foreign servers, internal errors
+		f.sent = MaybeDone
 	}
 	return f
 }

@@ -47,7 +47,8 @@ func status(code int) (Kind, Sent) {
 		return Overloaded, NotDone
 	case 501, 505, 506, 508, 510, 511: // not implemented, misconfigured, or a login page
 		return Permanent, NotDone
-	case 0, 999: // no answer at all, in the words of some proxies
+	case 0, 999, // no answer at all, as some proxies put it
+		499: // Google: canceled on the way; nginx has it for its logs alone
 		return Transient, MaybeDone
 	}
 	switch {

@@ -121,7 +121,8 @@ func isUnique(err error) bool {
 // failover.
 func isReadOnly(err error) bool {
 	switch fault.Of(err).Detail {
-	case "sqlstate 25006", "mysql 1290", "mysql 1836", "mysql 3100", "mssql 3906":
+	case "sqlstate 25006", "mysql 1290", "mysql 1792", "mysql 1836", "mysql 3100", "mssql 3906",
+		"oracle 16000":
 		return true
 	}
 	return false

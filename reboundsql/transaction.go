@@ -176,9 +176,9 @@ func (w *work[T]) failed(err error) error {
 	switch {
 	case w.opts.RetryUnique && isUnique(err) && !mark.On(err):
 		err = rebound.Transient(err)
-	case !w.opts.readOnly() && isReadOnly(err):
+	case isReadOnly(err) && !w.opts.readOnly():
 		err = retold(err, told{kind: fault.Transient})
-	case inFailedTx(err):
+	case isReadOnly(err), inFailedTx(err):
 		err = retold(err, told{kind: fault.Permanent})
 	}
 	switch {

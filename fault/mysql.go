@@ -1,0 +1,113 @@
+package fault
+
+import (
+	"reflect"
+	"strconv"
+)
+
+// What database servers answer is one of these, whatever the code.
+var (
+	locked   = finding{rank: fact, kind: Transient, sent: NotDone} // rolled back; the next may win
+	full     = finding{rank: fact, kind: Overloaded, sent: NotDone}
+	gone     = finding{rank: fact, kind: Transient, flags: connection}
+	passes   = finding{rank: fact, kind: Transient}
+	rejected = finding{rank: fact, kind: Permanent, sent: NotDone}
+	broken   = finding{rank: fact, kind: Permanent} // damaged, perhaps after the fact
+	unlisted = finding{rank: hint, kind: Unknown}
+)
+
+// readMySQL reads go-sql-driver's error, which has its SQLSTATE in a field.
+func readMySQL(t reflect.Type) reader {
+	num := fieldOf(t, "Number", is[uint16])
+	state := fieldOf(t, "SQLState", is[[5]byte])
+	if num == nil || state == nil && !mentions(t, "mysql") {
+		return nil
+	}
+	return func(err error) finding {
+		var s [5]byte
+		if v := state.of(err); v.IsValid() {
+			s, _ = v.Interface().([5]byte)
+		}
+		n := num.number(err)
+		if n == 0 {
+			return finding{}
+		}
+		f, listed := mySQL[n]
+		if !listed {
+			f = unlistedMySQL(n, string(s[:]))
+		}
+		f.detail = "mysql " + strconv.Itoa(n)
+		return f
+	}
+}
+
+// mySQL are the numbers of MySQL and its relatives that mean something particular to a client. Most
+// have an SQLSTATE that means nothing, HY000.
+var mySQL = map[int]finding{
+	1205: locked, // lock wait timeout; the statement was rolled back
+	1213: locked, // deadlock, and in Galera a lost certification
+	1412: locked, // the table's definition has changed: please retry transaction
+	1613: locked, // XA branch rolled back: it took too long
+	1614: locked, // deadlock in an XA branch
+	3058: locked, // deadlock of user-level locks
+	3101: locked, // another member of the group was first
+	3572: locked, // lock not available, with NOWAIT
+	1020: locked, // MariaDB: record has changed since last read in a snapshot
+	1317: locked, // query interrupted
+	1969: locked, // MariaDB: over max_statement_time
+	3024: locked, // over max_execution_time
+	8002: locked, // TiDB: write conflict of SELECT FOR UPDATE
+	8005: locked, // TiDB: write conflict
+	8022: locked, // TiDB: the commit failed and is safe to retry
+	8027: locked, // TiDB: information schema is out of date
+	8028: locked, // TiDB: information schema has changed
+	9007: locked, // TiDB: write conflict
+
+	// The session's state, which the next attempt's connection does not share.
+	1243: locked, // unknown prepared statement: of another connection of a proxy
+	1615: locked, // prepared statement needs to be prepared again
+	1290: locked, // read-only: a failover, and another server is the primary now
+	1792: locked, // read-only transaction
+	1836: locked, // read-only mode
+	3100: locked, // the group's plugin rejects writes
+
+	1040: full,                           // too many connections
+	1203: full,                           // too many connections of the user
+	1226: full,                           // another limit of the user
+	1637: full,                           // too many transactions
+	9003: {rank: fact, kind: Overloaded}, // TiKV is busy
+	9013: {rank: fact, kind: Overloaded}, // TiFlash is busy
+
+	1042: unsent, // no connection
+	2002: unsent,
+	2003: unsent,
+
+	1053: gone, // shutdown
+	1927: gone, // MariaDB: connection was killed
+	2006: gone, // gone away
+	2013: gone, // lost during the query
+	3169: gone, // session was killed
+	4031: gone, // disconnected for inactivity
+
+	9001: passes, // TiDB: its placement driver timed out; ProxySQL: no connection in time
+	9002: passes, // TiKV timed out
+	9004: passes, // locks could not be resolved in time
+	9005: passes, // a region is unavailable
+	9006: passes, // TiDB: the transaction lasted longer than garbage collection allows
+	9012: passes, // TiFlash timed out
+}
+
+// unlistedMySQL is the meaning of another number by its SQLSTATE. MySQL's own numbers end below
+// 5000; beyond are those of its relatives.
+func unlistedMySQL(number int, state string) finding {
+	f := sqlState(state, "")
+	switch {
+	case f.kind == Transient || f.kind == Overloaded:
+		return f
+	case number >= 5000 || number == 1105: // 1105: unknown error; Vitess wraps any failure in it
+		return unlisted
+	case f.rank == nothing:
+		return rejected
+	}
+	return f
+}
