@@ -135,15 +135,16 @@ func (b *Breaker) leave(p gate.Pass, o *gate.Outcome) {
 // since that call would be its probe.
 func (b *Breaker) State() State { return b.cell.state() }
 
-// ForceOpen opens the breaker until [Breaker.ForceClose], [Breaker.ForceHalfOpen] or [Breaker.Reset]:
-// no cooldown ends it.
+// ForceOpen opens the breaker until [Breaker.ForceClose], [Breaker.ForceHalfOpen] or
+// [Breaker.Reset]: no cooldown ends it.
 func (b *Breaker) ForceOpen() { b.cell.force(b.owner(), Open) }
 
 // ForceClose closes the breaker, with clean counts, and keeps it closed whatever the calls do,
 // until [Breaker.ForceOpen], [Breaker.ForceHalfOpen] or [Breaker.Reset]. It goes on counting.
 func (b *Breaker) ForceClose() { b.cell.force(b.owner(), Closed) }
 
-// ForceHalfOpen makes the next calls probes, whatever the state was and whether or not it was forced.
+// ForceHalfOpen makes the next calls probes, whatever the state was and whether or not it was
+// forced.
 func (b *Breaker) ForceHalfOpen() { b.cell.turn(b.owner(), HalfOpen) }
 
 // Reset closes the breaker, forced or not, with clean counts. Results of calls under way are

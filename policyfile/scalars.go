@@ -108,8 +108,9 @@ var kinds = []string{"constant", "linear", "exponential", "fibonacci", "decorrel
 // UnmarshalText refuses other names.
 func (k *Kind) UnmarshalText(text []byte) error { return word(k, text, "kind of backoff", kinds) }
 
-// Match is a class of failures: "timeout", "connection", "server" (what a server says will pass) and
-// "io", as the presets have them, or a kind: "unknown", "transient", "rate_limited" or "overloaded". A permanent failure, an answer and the caller's cancellation fit none of them.
+// Match is a class of failures: "timeout", "connection", "server" (what a server says will pass)
+// and "io", as the presets have them, or a kind: "unknown", "transient", "rate_limited" or
+// "overloaded". A permanent failure, an answer and the caller's cancellation fit none of them.
 type Match string
 
 var matches = []string{

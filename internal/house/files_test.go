@@ -81,12 +81,12 @@ func readSource(name string, d fs.DirEntry, err error) error {
 	case d.IsDir() || filepath.Ext(name) != ".go":
 		return nil
 	}
+	name = filepath.ToSlash(name)
 	src, err := os.ReadFile(name)
 	if err != nil {
 		return err
 	}
 	f, err := parser.ParseFile(sources.fset, name, src, parser.ParseComments)
-	name = filepath.ToSlash(name)
 	sources.files = append(sources.files, &sourceFile{f, name, moduleOf(path.Dir(name)), src})
 	return err
 }

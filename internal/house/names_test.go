@@ -14,7 +14,11 @@ const (
 var manyNames = map[string]struct {
 	most int
 	why  string
-}{}
+}{
+	".":          {60, "a policy, its loop, an error and an event each have methods of their own"},
+	"breaker":    {45, "to be untangled: its bare form belongs to internal"},
+	"policyfile": {31, "to be untangled: its reading of JSON belongs to internal"},
+}
 
 // A package that fits in the head: types, functions, methods, constants and variables count, the
 // fields of structs do not.
@@ -28,6 +32,13 @@ func TestExportedNamesAreFew(t *testing.T) {
 			most = maxRootNames
 		}
 		t.Logf("%s: %d", p.dir, len(names))
+		if own, ok := manyNames[p.dir]; ok {
+			if len(names) < own.most {
+				t.Errorf("%s exports %d names alone: lower its %d in the table", p.dir, len(names),
+					own.most)
+			}
+			most = own.most
+		}
 		if len(names) > most {
 			t.Errorf("%s exports %d names, want at most %d: %q", p.dir, len(names), most, names)
 		}

@@ -12,7 +12,27 @@ const (
 	maxLines   = 300 // of a file, tests apart
 	maxColumns = 100 // of a line, a tab counting as one
 	maxFunc    = 60  // lines of a function
+
+	maxRootFiles = 20 // Go files in the root folder
+	maxRootTests = 9  // of them tests
 )
+
+// A visitor sees the root folder first.
+func TestRootIsSmall(t *testing.T) {
+	files, tests := 0, 0
+	for _, f := range sourceFiles(t) {
+		if f.room() != "." {
+			continue
+		}
+		if files++; f.test() {
+			tests++
+		}
+	}
+	if files > maxRootFiles || tests > maxRootTests {
+		t.Errorf("the root has %d Go files, %d of them tests: want at most %d and %d",
+			files, tests, maxRootFiles, maxRootTests)
+	}
+}
 
 func TestLinesAndFilesAreShort(t *testing.T) {
 	for _, f := range sourceFiles(t) {
