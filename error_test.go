@@ -339,3 +339,45 @@ func TestOneAttemptIsNotFinal(t *testing.T) {
 		}
 	}
 }
+
+// The end of an inner call's context is a timeout, or a cancellation, to the layers above.
+func TestInnerDeadlineIsATimeout(t *testing.T) {
+	for _, row := range []struct {
+		limit time.Duration
+		want  fault.Kind
+	}{{time.Second, fault.Transient}, {0, fault.Canceled}} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			if row.limit > 0 {
+				ctx, cancel = context.WithTimeout(t.Context(), row.limit)
+			} else {
+				time.AfterFunc(time.Second, cancel)
+			}
+			defer cancel()
+			err := rebound.Run(ctx, nil, func(ctx context.Context) error {
+				<-ctx.Done()
+				return errFlaky
+			})
+			if f := fault.Of(err); f.Kind != row.want || f.Final {
+				t.Errorf("got %v, final %v, for %v, want %v", f.Kind, f.Final, err, row.want)
+			}
+		})
+	}
+}
+
+// A Permanent mark outranks classifiers and predicates any number of layers above.
+func TestPermanentMarkThroughLayers(t *testing.T) {
+	stubborn := func() *rebound.Policy {
+		return &rebound.Policy{Backoff: atOnce, RetryIf: retryAll,
+			Classify: func(error) fault.Fault { return fault.Fault{Kind: fault.Transient} }}
+	}
+	calls := 0
+	fn := func(context.Context) error { calls++; return rebound.Permanent(errFlaky) }
+	for range 4 {
+		inner, p := fn, stubborn()
+		fn = func(ctx context.Context) error { return rebound.Run(ctx, p, inner) }
+	}
+	if err := fn(t.Context()); calls != 1 || !errors.Is(err, rebound.NotRetryable) {
+		t.Errorf("got %d calls and %v, want 1", calls, err)
+	}
+}

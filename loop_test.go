@@ -3,6 +3,7 @@ package rebound_test
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"runtime"
 	"slices"
 	"testing"
@@ -595,6 +596,101 @@ func TestLateResults(t *testing.T) {
 			})
 			if row.want == "" && err != nil || row.want != "" && !errors.Is(err, row.want) {
 				t.Errorf("%v: got %v, want %q", row.err, err, row.want)
+			}
+		})
+	}
+}
+
+// Do passes each delay on as the previous one: decorrelated backoff grows from it.
+func TestPreviousDelayReachesBackoff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var seen []time.Duration
+		p := &rebound.Policy{Attempts: 4, Backoff: tripled{&seen}}
+		_ = rebound.Run(t.Context(), p, func(context.Context) error { return errFlaky })
+		if want := []time.Duration{0, time.Second, 3 * time.Second}; !slices.Equal(seen, want) {
+			t.Errorf("got previous delays of %v, want %v", seen, want)
+		}
+	})
+}
+
+// tripled writes down the previous delay and returns three times as much.
+type tripled struct{ seen *[]time.Duration }
+
+func (b tripled) Delay(_ int, prev time.Duration, _ float64) time.Duration {
+	*b.seen = append(*b.seen, prev)
+	return max(3*prev, time.Second)
+}
+
+// A panic in fn counts as a failure and releases the breaker, on the quick path of Do, too.
+func TestPanicCountsOnEveryPath(t *testing.T) {
+	for name, call := range entries {
+		b := &breaker.Breaker{Failures: 1}
+		func() {
+			defer func() { _ = recover() }()
+			_, _ = call(t.Context(), &rebound.Policy{Breaker: b},
+				func(context.Context) (int, error) { panic("x") })
+		}()
+		if b.State() != breaker.Open {
+			t.Errorf("%s: the breaker is %v after a panic", name, b.State())
+		}
+	}
+}
+
+// An Observe that panics on Retrying does not take the retry's token with it.
+func TestObserverPanicKeepsTheToken(t *testing.T) {
+	p := &rebound.Policy{Observe: func(_ context.Context, e rebound.Event) {
+		if e.Kind == rebound.Retrying {
+			panic("listener")
+		}
+	}}
+	func() {
+		defer func() { _ = recover() }()
+		_ = rebound.Run(t.Context(), p, func(context.Context) error { return errFlaky })
+	}()
+	if got := p.RetryBudget().Level(); got < 9.99 {
+		t.Errorf("the budget has %v tokens, want 10", got)
+	}
+}
+
+// An attempt whose own time is up, or whose caller is gone, may still have been answered: a
+// permanent failure stays permanent, and shows the breaker that the service is alive.
+func TestLateAnswersShowLife(t *testing.T) {
+	missing := &fs.PathError{Op: "open", Err: fs.ErrNotExist}
+	for _, row := range []struct {
+		name   string
+		p      *rebound.Policy
+		limit  time.Duration
+		err    error
+		want   rebound.Reason
+		calls  int
+		opened bool
+	}{
+		{"own timeout, permanent", &rebound.Policy{AttemptTimeout: time.Second}, time.Hour, missing,
+			rebound.NotRetryable, 1, false},
+		{"own timeout, unknown", &rebound.Policy{AttemptTimeout: time.Second, Backoff: atOnce},
+			time.Hour, errFlaky, rebound.Rejected, 1, true},
+		{"caller's deadline, permanent", &rebound.Policy{}, time.Second, missing,
+			rebound.Canceled, 1, false},
+		{"caller's deadline, unknown", &rebound.Policy{}, time.Second, errFlaky,
+			rebound.Canceled, 1, true},
+		{"caller's deadline, a closed transaction", &rebound.Policy{}, time.Second,
+			errors.New("sql: transaction has already been committed or rolled back"),
+			rebound.Canceled, 1, true},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), row.limit)
+			defer cancel()
+			b := &breaker.Breaker{Failures: 1}
+			row.p.Breaker = b
+			calls := 0
+			err := rebound.Run(ctx, row.p, func(context.Context) error {
+				calls++
+				time.Sleep(2 * time.Second)
+				return row.err
+			})
+			if !errors.Is(err, row.want) || calls != row.calls ||
+				(b.State() == breaker.Open) != row.opened {
+				t.Errorf("%s: got %d calls, %v, breaker %v", row.name, calls, err, b.State())
 			}
 		})
 	}

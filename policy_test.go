@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -302,6 +303,71 @@ func TestIndependentFailures(t *testing.T) {
 						got.calls, got.denied, failed, row.denied, row.failed)
 				}
 			})
+		})
+	}
+}
+
+// Rule 12: in a total outage at 100 calls/s the load stays within 1.1 times the calls over any
+// 10 s, whatever the failures are and whatever headers come with them.
+func TestOutageIsNotMadeWorse(t *testing.T) {
+	for _, kind := range []fault.Kind{fault.Unknown, fault.Transient, fault.Overloaded} {
+		for _, after := range []time.Duration{0, time.Millisecond, time.Second} {
+			synctest.Test(t, func(t *testing.T) {
+				p := &rebound.Policy{Attempts: 5}
+				var attempts []time.Time
+				var calls sync.WaitGroup
+				var mu sync.Mutex
+				begin := time.Now()
+				for range 3000 {
+					calls.Go(func() {
+						_ = rebound.Run(t.Context(), p, func(context.Context) error {
+							mu.Lock()
+							attempts = append(attempts, time.Now())
+							mu.Unlock()
+							return mark.New(errFlaky, kind, after)
+						})
+					})
+					time.Sleep(10 * time.Millisecond)
+				}
+				calls.Wait()
+				for from := range 20 {
+					start := begin.Add(time.Duration(from) * time.Second)
+					n := 0
+					for _, at := range attempts {
+						if !at.Before(start) && at.Before(start.Add(10*time.Second)) {
+							n++
+						}
+					}
+					if n > 1100 {
+						t.Errorf("%v, Retry-After %v: %d attempts for 1000 calls in the 10 s from %v",
+							kind, after, n, from)
+					}
+				}
+			})
+		}
+	}
+}
+
+// A limited rate is no outage: 50 workers that each meet one 429 lose nothing.
+func TestRateLimitLosesNoCall(t *testing.T) {
+	for _, after := range []time.Duration{0, time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			p := &rebound.Policy{}
+			var workers sync.WaitGroup
+			for range 50 {
+				workers.Go(func() {
+					n := 0
+					if err := rebound.Run(t.Context(), p, func(context.Context) error {
+						if n++; n == 1 {
+							return mark.New(errFlaky, fault.RateLimited, after)
+						}
+						return nil
+					}); err != nil {
+						t.Errorf("lost: %v", err)
+					}
+				})
+			}
+			workers.Wait()
 		})
 	}
 }
