@@ -375,3 +375,21 @@ func TestMarkKeepsTheWait(t *testing.T) {
 		}
 	}
 }
+
+// A delay that ends with the bound itself leaves no time for an attempt.
+func TestDelayAsLongAsWhatIsLeft(t *testing.T) {
+	p := &rebound.Policy{MaxElapsed: 10 * time.Second, Backoff: backoff.Constant(time.Second)}
+	f := fault.Fault{Kind: fault.Transient}
+	for _, row := range []struct {
+		elapsed, left time.Duration
+		want          rebound.Reason
+	}{
+		{9*time.Second - 1, 0, ""}, {9 * time.Second, 0, rebound.PastElapsed},
+		{0, time.Second + 1, ""}, {0, time.Second, rebound.PastDeadline},
+	} {
+		s := rebound.State{Attempt: 1, Elapsed: row.elapsed, Left: row.left, U: -1}
+		if d := p.Decide(s, f); d.Reason != row.want {
+			t.Errorf("elapsed %v, left %v: got %+v, want %q", row.elapsed, row.left, d, row.want)
+		}
+	}
+}

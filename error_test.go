@@ -381,3 +381,25 @@ func TestPermanentMarkThroughLayers(t *testing.T) {
 		t.Errorf("got %d calls and %v, want 1", calls, err)
 	}
 }
+
+// Nothing but the reason, the last error and the cause matches.
+func TestErrorMatchesNothingElse(t *testing.T) {
+	closed := errors.New("closed")
+	err := rebound.Run(t.Context(), &rebound.Policy{Gates: []gate.Gate{refusing{closed}}},
+		func(context.Context) error { return nil })
+	if !errors.Is(err, closed) || !errors.Is(err, rebound.Rejected) || errors.Is(err, io.EOF) ||
+		errors.Is(err, rebound.Canceled) || errors.Is(err, context.Canceled) {
+		t.Errorf("%v: matches more, or less, than its reason and cause", err)
+	}
+}
+
+// Limit is the number of attempts that the policy allows, 0 if it allows any number.
+func TestLimit(t *testing.T) {
+	for attempts, want := range map[int]int{0: 3, 1: 1, 7: 7, rebound.Unlimited: 0} {
+		e := mustError(t, rebound.Run(t.Context(), &rebound.Policy{Attempts: attempts},
+			func(context.Context) error { return rebound.Permanent(errFlaky) }))
+		if e.Limit != want || strings.Contains(e.Error(), "1 of") != (want > 0) {
+			t.Errorf("Attempts %d: Limit is %d, want %d: %v", attempts, e.Limit, want, e)
+		}
+	}
+}

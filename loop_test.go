@@ -557,6 +557,7 @@ func TestMaxElapsedCutsTheAttempt(t *testing.T) {
 			{MaxElapsed: 3 * time.Second},
 			{MaxElapsed: 3 * time.Second, AttemptTimeout: 2 * time.Second, Backoff: atOnce},
 			{MaxElapsed: 3 * time.Second, Attempts: 1},
+			{MaxElapsed: 3 * time.Second, AttemptTimeout: 2 * time.Second, Attempts: 2, Backoff: atOnce},
 			{MaxElapsed: 3 * time.Second, Breaker: &breaker.Breaker{Failures: 9}},
 			{MaxElapsed: 3 * time.Second, Gates: []gate.Gate{open{}}},
 		} {
@@ -693,5 +694,21 @@ func TestLateAnswersShowLife(t *testing.T) {
 				t.Errorf("%s: got %d calls, %v, breaker %v", row.name, calls, err, b.State())
 			}
 		})
+	}
+}
+
+// A Loop whose engine makes the attempts by itself counts one for each Decide.
+func TestDecideCountsAttempts(t *testing.T) {
+	l := rebound.Begin(t.Context(), &rebound.Policy{Attempts: 3, Backoff: atOnce})
+	for attempt := 1; attempt <= 3; attempt++ {
+		d := l.Decide(errFlaky)
+		if l.State().Attempt != attempt || d.Retry != (attempt < 3) {
+			t.Fatalf("Decide %d: got %+v in attempt %d", attempt, d, l.State().Attempt)
+		}
+		if d.Retry {
+			if err := l.Retry(d.Delay); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 }
