@@ -301,7 +301,9 @@ func TestAsPrefersTheAttempt(t *testing.T) {
 
 // A typed nil error, whose methods panic, is an unknown error like any other.
 func TestTypedNilErrors(t *testing.T) {
-	nils := []error{(*url.Error)(nil), (*os.PathError)(nil), (*net.OpError)(nil), (*rebound.Error)(nil)}
+	nils := []error{
+		(*url.Error)(nil), (*os.PathError)(nil), (*net.OpError)(nil), (*rebound.Error)(nil),
+	}
 	policies := map[string]func() *rebound.Policy{
 		"zero":     func() *rebound.Policy { return &rebound.Policy{} },
 		"RetryIf":  func() *rebound.Policy { return &rebound.Policy{RetryIf: retryAll} },

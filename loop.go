@@ -138,7 +138,12 @@ func (l *Loop) Decide(err error) Decision {
 	case l.cut && l.fault.Kind == fault.Transient:
 		return Decision{Reason: PastElapsed}
 	}
-	s := State{Attempt: l.attempt, Prev: l.prev, Durable: l.durable, U: l.random()}
+	s := State{Attempt: l.attempt, Prev: l.prev, Durable: l.durable}
+	if l.U == nil {
+		s.U = rand.Float64()
+	} else {
+		s.U = l.U()
+	}
 	l.clock(&s)
 	d := l.p.decide(&s, &l.fault)
 	if d.Retry {
@@ -154,13 +159,6 @@ func (l *Loop) valid() bool {
 		l.invalid = l.p.Validate()
 	}
 	return l.invalid == nil
-}
-
-func (l *Loop) random() float64 {
-	if l.U != nil {
-		return l.U()
-	}
-	return rand.Float64()
 }
 
 // clock sets the times in s that p depends on.
