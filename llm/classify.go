@@ -22,6 +22,7 @@ import (
 // request was repeated. Marks outrank all this.
 func Classify(err error) fault.Fault {
 	f := fault.Of(err)
+	// The caller's end and the caller's own mark outrank whatever the provider sent.
 	if f.Kind == fault.Canceled || mark.On(err) {
 		return f
 	}
@@ -32,6 +33,7 @@ func Classify(err error) fault.Fault {
 	var header http.Header
 	if a.resp != nil {
 		header = a.resp.Header
+		// An SDK's error may have lost that a Transport gave up; the response has it still.
 		base := reboundhttp.Fault(a.resp, nil)
 		base.Final = base.Final || f.Final
 		f = conflict(base, a.resp)

@@ -37,6 +37,8 @@ func parse(body []byte) (r report) {
 		return r
 	}
 	var v any
+	// Any JSON, not one struct a provider: proxies and gateways wrap errors, and new fields appear
+	// often.
 	if json.Unmarshal(body, &v) == nil {
 		r.read(v, 0)
 	}
@@ -46,6 +48,7 @@ func parse(body []byte) (r report) {
 // firstData is the data of the first event in a body that has events.
 func firstData(body []byte) (data []byte) {
 	var p parser
+	// The empty line completes an event that the body ends in.
 	p.feed(append(body[:len(body):len(body)], "\n\n"...), func(e Event) {
 		if data == nil {
 			data = e.Data
@@ -68,6 +71,8 @@ var codeFields = [...]string{
 	"error_code", "code", "type", "__type", "status", "status_code", "reason",
 }
 
+// read looks into v and the objects in it. Depth and number are bounded, as any server may have
+// sent the body.
 func (r *report) read(v any, depth int) {
 	if depth > maxDepth {
 		return
@@ -106,6 +111,8 @@ func (r *report) addCode(v any) {
 	}
 }
 
+// addStatus keeps the first status, which is that of the outermost error. Other numbers are codes
+// of a provider's own.
 func (r *report) addStatus(n int) {
 	if r.status == 0 && n >= 400 && n < 600 {
 		r.status = n
@@ -131,6 +138,7 @@ func (r *report) addText(object map[string]any) {
 			continue
 		}
 		r.text += text + "\n"
+		// Words for people have spaces between them.
 		if !strings.Contains(text, " ") {
 			r.addWord(text)
 		}
@@ -146,6 +154,7 @@ func (r *report) addDetails(v any, depth int) {
 	r.read(v, depth+1)
 }
 
+// readText reads an error that was put into another one as a text.
 func (r *report) readText(v any, depth int) {
 	text, ok := v.(string)
 	if !ok {
@@ -163,6 +172,8 @@ func (r report) overrule(f fault.Fault, h http.Header) fault.Fault {
 		f = withKindOf(f, fault.Status(r.guessStatus()))
 	}
 	g := r.fault(f)
+	// A header that forbids a retry outranks a code that would allow one, but not a code that is
+	// permanent, too, and more exact.
 	refused := f.Kind == fault.Permanent && !f.Final && forbidden(h)
 	if g.Kind == fault.Unknown || refused && g.Kind != fault.Permanent {
 		g = f
@@ -201,7 +212,8 @@ func withKindOf(f, g fault.Fault) fault.Fault {
 	return f
 }
 
-// fault is what the body means, given what the status does: Unknown if it adds nothing.
+// fault is what the body means, given what the status does: Unknown if it adds nothing. A permanent
+// code decides even beside others: what will not pass makes the rest irrelevant.
 func (r report) fault(f fault.Fault) fault.Fault {
 	best := fault.Fault{Kind: fault.Unknown}
 	for _, code := range r.codes {
@@ -237,6 +249,7 @@ func (r report) limited(best, f fault.Fault) fault.Fault {
 			g.Detail, g.Sent = f.Detail, f.Sent
 		}
 	}
+	// A request for more than the whole limit fails however long it waits.
 	if asked, limit, ok := amounts(r.text); ok && asked > limit {
 		g.Kind, g.Detail = fault.Permanent, "request above the limit"
 	}

@@ -76,6 +76,8 @@ func newChain(ctx context.Context, p *rebound.Policy, models int) *chain {
 		p = shared
 	}
 	if p.Classify == nil {
+		// A clone has a budget of its own. The caller's must be drawn on, so that all calls by p share
+		// it.
 		own := p.RetryBudget()
 		p = p.Clone()
 		p.Classify = Classify
@@ -94,9 +96,11 @@ func newChain(ctx context.Context, p *rebound.Policy, models int) *chain {
 func (c *chain) failed(err error) error {
 	d := c.loop.Decide(err)
 	switch d.Reason {
+	// These end the call whatever the model: another model has the same context, gates and policy.
 	case rebound.Canceled, rebound.Rejected, rebound.Invalid:
 		return c.loop.Stop(d.Reason, nil)
 	}
+	// The caller has part of an answer, which that of another model would contradict.
 	if broken, ok := errtree.As[*StreamError](err); ok && broken.Output {
 		return c.loop.Stop(rebound.NotRetryable, nil)
 	}

@@ -102,6 +102,7 @@ func (r *reading) open(ctx context.Context) error {
 // begin is one attempt. The stream outlives the attempt's context, and has one of its own.
 func (r *reading) begin(ctx, attempt context.Context) error {
 	own, cancel := context.WithCancelCause(ctx)
+	// Until the first output the attempt's end ends the stream; from then on only the call's does.
 	stop := context.AfterFunc(attempt, func() { cancel(context.Cause(attempt)) })
 	body, err := r.Open(own, r.last)
 	if err != nil || body == nil {
@@ -126,12 +127,14 @@ func (r *reading) begin(ctx, attempt context.Context) error {
 		r.w.ended = IsEnd
 	}
 	r.w.begin()
+	// The events are in the queue; the bytes are not needed.
 	r.w.held = nil
 	if e := r.w.failure(); e != nil {
 		stop()
 		_ = r.w.Close()
 		return e
 	}
+	// The attempt's context ended just now, and has taken the stream with it.
 	if !stop() {
 		_ = r.w.Close()
 		return context.Cause(attempt)

@@ -33,6 +33,7 @@ type streamReader struct {
 	err    error        // of body
 }
 
+// see takes one event. What comes after the end or an error is of no account.
 func (w *streamReader) see(e Event) {
 	switch {
 	case w.done || w.wrong != nil:
@@ -83,6 +84,7 @@ func (w *streamReader) begin() {
 	for !w.out && !w.done && w.wrong == nil && w.err == nil {
 		n := w.fill(buf)
 		w.held = append(w.held, buf[:n]...)
+		// More is not held back: memory is bounded even if no event counts as output.
 		w.out = w.out || len(w.held) > maxHeld
 	}
 }
@@ -94,6 +96,7 @@ func (w *streamReader) fill(buf []byte) (n int) {
 	if w.err == io.EOF {
 		w.finish()
 	}
+	// Google ends streams without a mark of their own. The marks of all candidates are as good.
 	w.done = w.done || w.err != nil && w.wrong == nil && w.settled()
 	return n
 }
@@ -169,6 +172,7 @@ func (b *idleBody) Read(p []byte) (int, error) {
 		b.timer.Reset(b.limit)
 	}
 	n, err := b.ReadCloser.Read(p)
+	// The timer runs while Read waits for data, not while the caller works with it.
 	b.timer.Stop()
 	if late := (idleError)(0); err != nil && err != io.EOF &&
 		errors.As(context.Cause(b.ctx), &late) {

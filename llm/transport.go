@@ -81,11 +81,13 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		return nil, &rebound.Error{Reason: rebound.Invalid, Cause: t.err}
 	}
+	// OpenAI's and Anthropic's SDKs count their own retries in this header.
 	if n := req.Header.Get("X-Stainless-Retry-Count"); n != "" && n != "0" {
 		req = singleAttempt(req, t.inner.Policy)
 	}
 	resp, err := t.inner.RoundTrip(req)
 	if err == nil && gaveUp(resp) {
+		// A copy, as a Base may share headers between responses.
 		h := resp.Header.Clone()
 		h.Set("X-Should-Retry", "false")
 		resp.Header = h
@@ -116,6 +118,7 @@ func (t *Transport) build() {
 	if t.err = t.Validate(); t.err != nil {
 		return
 	}
+	// firstOutput stands below the policy: a stream that fails before its output is a failed attempt.
 	g := &firstOutput{base: t.Base, idle: t.IdleTimeout, output: t.Output, ended: t.Ended}
 	if g.base == nil {
 		g.base = http.DefaultTransport

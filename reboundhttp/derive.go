@@ -24,6 +24,8 @@ type traits struct {
 	once   bool // its body has to be kept to be sent again
 }
 
+// traits says which requests may be repeated: by RFC 9110, the methods that do the same when done
+// twice; by custom, those with an idempotency key.
 func (t *Transport) traits(req *http.Request) traits {
 	r := traits{once: hasBody(req) && req.GetBody == nil}
 	switch req.Method {
@@ -80,12 +82,15 @@ func (t *Transport) derive(p *rebound.Policy, h *host, r traits) plan {
 	}
 	out := plan{policy: d, timeout: d.AttemptTimeout}
 	out.curious = d.Classify != nil || d.RetryIf != nil || d.Observe != nil
+	// The Transport times attempts itself, as rebound's own timeout would end while the body is being
+	// read.
 	d.AttemptTimeout = 0
 	d.NonIdempotent = d.NonIdempotent || !r.repeat
 	d.Classify = classify(d.Classify)
 	if r.once || d.RetryIf != nil {
 		d.RetryIf = unlessSpent(d.RetryIf)
 	}
+	// One for each host, since a host that is down must not take the retries of the others.
 	if d.Budget == nil && d.Attempts != rebound.Unlimited {
 		d.Budget = h.budget
 	}

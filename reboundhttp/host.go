@@ -45,6 +45,8 @@ type hosts struct {
 	limit int        // of count, before idle ones are looked for; 0 = manyHosts
 }
 
+// find returns the host of a name that is known, or nil. Most clients have a single host, so the
+// first one costs no look into a map. It is never forgotten.
 func (s *hosts) find(name string) *host {
 	if h := s.first.Load(); h == nil || h.name == name {
 		return h
@@ -58,6 +60,8 @@ func (s *hosts) find(name string) *host {
 func (s *hosts) add(h *host) *host {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	// Another request to a new host may have been quicker. There must be one budget, so this one's is
+	// dropped.
 	if old := s.find(h.name); old != nil {
 		return old
 	}
@@ -72,6 +76,8 @@ func (s *hosts) add(h *host) *host {
 	return h
 }
 
+// forget drops the hosts without debts: a host whose budget is full is made anew as it was, so
+// nothing is lost. One in debt would get its retries back.
 func (s *hosts) forget() {
 	s.rest.Range(func(name, h any) bool {
 		if h.(*host).idle() {
@@ -82,6 +88,8 @@ func (s *hosts) forget() {
 	})
 }
 
+// host returns the host of a name. The fields are checked when a host is new, as they must not
+// change afterwards.
 func (t *Transport) host(name string) (*host, error) {
 	if h := t.hosts.find(name); h != nil {
 		return h, nil

@@ -43,6 +43,8 @@ func (a *ahead) readFrom(resp *http.Response) []byte {
 		defer close(a.done)
 		a.fill()
 	}()
+	// An error body usually comes with its header. One that does not must not hold up the next
+	// attempt.
 	timer := time.NewTimer(aheadTime)
 	defer timer.Stop()
 	select {
@@ -83,6 +85,7 @@ func (a *ahead) fill() {
 
 // Read gives what was read ahead, then the rest.
 func (a *ahead) Read(p []byte) (int, error) {
+	// The goroutine owns the source until it is done; two readers at once would mix up the bytes.
 	if a.done != nil {
 		<-a.done
 	}

@@ -27,6 +27,8 @@ type replay struct {
 
 var errSpent = errors.New("it was too long to be kept, and GetBody is not set")
 
+// newReplay returns the body of a request. One that is known to be too long is not kept in part:
+// the memory would be of no use.
 func newReplay(req *http.Request, limit int64) *replay {
 	if req.ContentLength > limit {
 		limit = 0
@@ -45,6 +47,8 @@ func (r *replay) open() (io.ReadCloser, error) {
 	return r.last, nil
 }
 
+// lost reports whether the beginning is gone, so that a further attempt cannot send it. The caller
+// holds r.mu.
 func (r *replay) lost() bool { return r.n > int64(len(r.kept)) }
 
 func (r *replay) spent() bool {
@@ -59,6 +63,7 @@ func (r *replay) finish() {
 	r.over = true
 	now := r.last.closed
 	r.mu.Unlock()
+	// net/http may go on reading for a while after a response, so the last reader may still be open.
 	if now {
 		_ = r.src.Close()
 	}
@@ -82,6 +87,7 @@ func (v *reader) Read(p []byte) (int, error) {
 	if n, err, ok := v.old(p); ok { // read by another meanwhile
 		return n, err
 	}
+	// Without r.mu, as Close of another reader must not wait for the source.
 	n, err := v.src.Read(p)
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -113,6 +119,7 @@ func (v *reader) old(p []byte) (n int, err error, ok bool) {
 	return 0, v.err, v.err != nil
 }
 
+// Close closes this reader alone: it leaves the source open while another attempt may want it.
 func (v *reader) Close() error {
 	v.mu.Lock()
 	last := v.over && v.last == v && !v.closed

@@ -45,7 +45,8 @@ func (e *StatusError) Error() string {
 	return "status " + strconv.Itoa(code) + ": " + text
 }
 
-// cut returns at most the first longestText bytes of body, and no half of a character.
+// cut returns at most the first longestText bytes of body, and no half of a character. Errors end
+// up in logs, where a page of text hides the line.
 func cut(body []byte) []byte {
 	if len(body) <= longestText {
 		return body
@@ -79,6 +80,7 @@ func Fault(resp *http.Response, err error) fault.Fault {
 
 // answered is the meaning of a response received at now.
 func answered(resp *http.Response, now time.Time) fault.Fault {
+	// A response that a Transport gave up on was classified by its policy, which read the body, too.
 	if r := recordOf(resp); r != nil && r.resp == resp {
 		if e, ok := r.call.Err.(*rebound.Error); ok {
 			return e.DescribeFault()
@@ -101,6 +103,7 @@ func final(h http.Header) http.Header {
 		h = http.Header{}
 	}
 	h.Set("X-Should-Retry", "false")
+	// Stripe's SDKs obey a header of their own, which the server may have set to true.
 	if h.Get("Stripe-Should-Retry") != "" {
 		h.Set("Stripe-Should-Retry", "false")
 	}

@@ -61,10 +61,12 @@ func (l *limits) settle(resp *http.Response, err error) (*http.Response, error) 
 	if l.header != nil && !l.header.Stop() {
 		l.cancel(l.slow) // as the timer is about to do
 	}
+	// MaxElapsed was over just before the response came. Past this point it never cuts the body.
 	if l.bound != nil && !l.bound() && err == nil {
 		err = context.DeadlineExceeded
 		closeResponse(resp)
 	}
+	// A stub may leave the body out; what wraps it must have something to read.
 	if err == nil && resp.Body == nil {
 		resp.Body = http.NoBody
 	}
@@ -94,7 +96,8 @@ func closeResponse(resp *http.Response) {
 	}
 }
 
-// passed returns the limit that was passed, or nil.
+// passed returns the limit that was passed, or nil. net/http returns errors of many kinds when a
+// context ends; the cause is always the limit's own.
 func (l *limits) passed() error {
 	if e, ok := context.Cause(l.ctx).(*timeoutError); ok {
 		return e
@@ -131,6 +134,7 @@ func (b *limitedBody) Read(p []byte) (int, error) {
 		b.idle.Reset(l.idle)
 	}
 	n, err := b.body.Read(p)
+	// The time in which the caller does something else with the data does not count.
 	stop(b.idle)
 	if err == nil {
 		return n, nil

@@ -13,9 +13,7 @@ const minComments = .2
 
 // fewComments says which packages may have fewer for now.
 var fewComments = map[string]float64{
-	"fault":       .12,
-	"llm":         .18,
-	"reboundhttp": .18,
+	"fault": .12,
 }
 
 func TestCommentsAreMany(t *testing.T) {
