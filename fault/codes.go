@@ -82,6 +82,15 @@ var codes = map[string]codeMeaning{
 	"request_too_large":            {codePermanent, 413},
 	"timeout_error":                {codeNone, 504},
 
+	// Google: the reasons of google.rpc.ErrorInfo.
+	"ACCESS_TOKEN_EXPIRED":    {codePermanent, 401},
+	"API_KEY_INVALID":         {codePermanent, 401},
+	"API_KEY_SERVICE_BLOCKED": {codePermanent, 403},
+	"BILLING_DISABLED":        {codePermanent, 402},
+	"CONSUMER_SUSPENDED":      {codePermanent, 403},
+	"CREDENTIALS_MISSING":     {codePermanent, 401},
+	"SERVICE_DISABLED":        {codePermanent, 403},
+
 	// Google: the codes of google.rpc. A model that is UNAVAILABLE is overloaded.
 	"DEADLINE_EXCEEDED":   {codeNone, 504},
 	"FAILED_PRECONDITION": {codeNone, 400},
@@ -93,7 +102,29 @@ var codes = map[string]codeMeaning{
 	"UNAUTHENTICATED":     {codeNone, 401},
 	"UNAVAILABLE":         {codeOverloaded, 503},
 
-	// GitHub Models, Moonshot, llama.cpp, and servers like OpenAI's.
+	// AWS: who asks.
+	"AccessDeniedException":       {codeNone, 403},
+	"ExpiredTokenException":       {codeNone, 403},
+	"IncompleteSignature":         {codeNone, 403},
+	"InvalidSignatureException":   {codeNone, 403},
+	"MissingAuthenticationToken":  {codeNone, 403},
+	"UnrecognizedClientException": {codeNone, 403},
+
+	// Zhipu, in numbers: an account that is closed or has nothing to pay with, a package that is
+	// used up; too many requests at once, or in a minute; a model that is busy.
+	"1112": {codePermanent, 403},
+	"1113": {codePermanent, 402},
+	"1121": {codePermanent, 403},
+	"1302": {codeLimited, 429},
+	"1303": {codeLimited, 429},
+	"1305": {codeOverloaded, 429},
+	"1308": {codePermanent, 429},
+	"1309": {codePermanent, 402},
+	"1310": {codePermanent, 429},
+
+	// GitHub Models, Alibaba, Moonshot, llama.cpp, and servers like OpenAI's.
+	"AllocationQuota.FreeTierOnly": {codePermanent, 403},
+	"Arrearage":                    {codePermanent, 402},
 	"RateLimitReached":             {codeLimited, 429},
 	"engine_overloaded":            {codeOverloaded, 503},
 	"engine_overloaded_error":      {codeOverloaded, 429},
@@ -127,8 +158,11 @@ func Code(text string) (f Fault, status int) {
 	return Fault{Kind: m.kind, Sent: m.sent, Detail: "code " + text}, status
 }
 
-// findCode is the finding for a provider's code.
+// findCode is the finding for a provider's code. Numbers have too many meanings for that.
 func findCode(text string) finding {
+	if text == "" || text[0] <= '9' {
+		return finding{}
+	}
 	f := codes[text].finding
 	if f.rank != nothing {
 		f.detail = "code " + text
@@ -164,6 +198,9 @@ func (s awsShape) read(err error) finding {
 	if s.code {
 		if g := findCode(err.(interface{ ErrorCode() string }).ErrorCode()); g.rank != nothing {
 			f = g
+		}
+		if m, ok := err.(interface{ ErrorMessage() string }); ok {
+			f = readLimit(f, m.ErrorMessage(), false)
 		}
 	}
 	if s.attempt.number(err) > 1 {

@@ -2,7 +2,6 @@ package fault
 
 import (
 	"reflect"
-	"strings"
 	"time"
 )
 
@@ -19,8 +18,7 @@ func addDetails(f finding, details []any) finding {
 		}
 		f = serverWrote(f, isQuotaDetail(d))
 		if f.kind == RateLimited && quotaSpent(d) {
-			f.rank, f.kind = code, Permanent
-			f.detail += ", quota spent"
+			f = spend(f)
 		}
 	}
 	return f
@@ -45,7 +43,7 @@ func isQuotaDetail(d any) bool {
 func retryDelay(d any) time.Duration {
 	if object, ok := d.(map[string]any); ok {
 		text, _ := object["retryDelay"].(string)
-		wait, _ := time.ParseDuration(text)
+		wait, _ := parseDuration(text)
 		return wait
 	}
 	m := reflect.ValueOf(d).MethodByName("GetRetryDelay")
@@ -67,7 +65,7 @@ func quotaSpent(d any) bool {
 			v, _ := v.(map[string]any)
 			id, _ := v["quotaId"].(string)
 			text, _ := v["description"].(string)
-			if lastingQuota(id) || lastingQuota(text) || v["quotaValue"] == "0" {
+			if isLastingName(id) || isLastingName(text) || v["quotaValue"] == "0" {
 				return true
 			}
 		}
@@ -80,27 +78,13 @@ func quotaSpent(d any) bool {
 	violations := m.Call(nil)[0]
 	for i := 0; violations.Kind() == reflect.Slice && i < violations.Len(); i++ {
 		v := violations.Index(i).Interface()
-		if q, ok := v.(interface{ GetQuotaId() string }); ok && lastingQuota(q.GetQuotaId()) {
+		if q, ok := v.(interface{ GetQuotaId() string }); ok && isLastingName(q.GetQuotaId()) {
 			return true
 		}
 		q, ok := v.(interface{ GetDescription() string })
-		if ok && lastingQuota(q.GetDescription()) {
+		if ok && isLastingName(q.GetDescription()) {
 			return true
 		}
 	}
 	return false
-}
-
-// lastingQuota reports whether a quota's name or description names a day, as Gemini's
-// "GenerateRequestsPerDayPerProjectPerModel" does, or of a limit of nothing.
-func lastingQuota(s string) bool {
-	s = strings.ToLower(s)
-	return strings.Contains(s, "perday") || strings.Contains(s, "per day") ||
-		strings.Contains(s, "daily") || isZeroLimit(s)
-}
-
-// isZeroLimit looks for "limit: 0", and not "limit: 0.5" or "limit: 05".
-func isZeroLimit(s string) bool {
-	_, rest, ok := strings.Cut(s, "limit: 0")
-	return ok && (rest == "" || !strings.ContainsRune(".0123456789", rune(rest[0])))
 }

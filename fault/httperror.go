@@ -83,16 +83,20 @@ func (s *answerShape) read(err error) finding {
 		f = found(Response(status, head, time.Now()))
 		f.flags = statusFlags(status)
 	}
-	f = s.google(f, err)
 	for _, field := range s.codes {
 		if text := field.text(err); text != "" {
 			if g := findCode(text); g.rank > f.rank {
 				g.after, g.flags = f.after, g.flags|f.flags
-				return g
+				f = g
 			}
 		}
 	}
-	return f
+	if f.kind != RateLimited {
+		return f
+	}
+	f = addDetails(f, s.detailsOf(err))
+	_, _, stated := requested(head, time.Now())
+	return readLimit(f, s.message.text(err), stated)
 }
 
 // answer gives the status, 0 if it is not known, and the header.
@@ -107,25 +111,13 @@ func (s *answerShape) answer(err error) (int, map[string][]string) {
 	return status, header(s.headers.of(err))
 }
 
-// google adds the details of Google's errors.
-func (s *answerShape) google(f finding, err error) finding {
-	if f.kind != RateLimited {
-		return f
-	}
-	if isZeroLimit(s.message.text(err)) {
-		f.rank, f.kind = code, Permanent
-		f.detail += ", quota spent"
-		return f
-	}
+// detailsOf returns the details of Google's errors.
+func (s *answerShape) detailsOf(err error) (details []any) {
 	v := s.details.of(err)
-	if !v.IsValid() {
-		return f
-	}
-	var details []any
-	for i := range v.Len() {
+	for i := 0; v.IsValid() && i < v.Len(); i++ {
 		details = append(details, v.Index(i).Interface())
 	}
-	return addDetails(f, details)
+	return details
 }
 
 func statusFlags(status int) flags {

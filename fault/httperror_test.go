@@ -259,3 +259,26 @@ func TestAlreadyRetriedByAWS(t *testing.T) {
 		}
 	}
 }
+
+// messageError is like the errors of SDKs that have a message.
+type messageError struct {
+	StatusCode int
+	Message    string
+}
+
+func (e *messageError) Error() string { return "429" }
+
+// FuzzLimitText: a text about a limit means a quota or a limit, and asks for a delay or none.
+func FuzzLimitText(f *testing.F) {
+	for _, s := range []string{"try again in 1m2.5s.", "Please retry after 20 seconds, or later",
+		"wait for 1e9 years", "limit: 0", "free-models-per-day", "retry in 99999999999999h",
+		"please wait .", "每日", "TRY AGAIN IN 5 µs"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		got := fault.Of(&messageError{429, text})
+		if got.Kind != rateLimited && got.Kind != permanent || got.After < 0 || got.Sent != notDone {
+			t.Errorf("%q: got %+v, want a limit or a quota", text, got)
+		}
+	})
+}

@@ -24,8 +24,8 @@ const (
 // first decides; of two weak ones, the last.
 var makers = [...]func(reflect.Type) reader{
 	readErrno, readFile, readNet, readTLS, readHTTP2, readSQLState, readMySQL, readSQLite,
-	readSQLServer, readOracle, readPgx, readGRPC, readConnect, readAnswer, readAWS, readPermanent, readText,
-	readIs, readCanceled, readWait, readTimeout,
+	readSQLServer, readOracle, readPgx, readGRPC, readConnect, readAnswer, readAWS, readPermanent,
+	readText, readIs, readCanceled, readWait, readTimeout,
 }
 
 var shapes sync.Map // reflect.Type → *shape

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // longestDelay, 146 years, is the most that a server can ask for; a quarter more still fits a
@@ -76,33 +77,38 @@ var units = map[string]time.Duration{
 
 // parseDuration reads numbers with units, such as 1m30s or 30 seconds, and ISO 8601's P1DT30S.
 func parseDuration(s string) (time.Duration, bool) {
-	rest := strings.ToLower(strings.TrimSpace(s))
-	if iso, ok := strings.CutPrefix(rest, "p"); ok {
-		rest = strings.Replace(iso, "t", "", 1)
+	s = strings.ToLower(strings.TrimSpace(s))
+	if iso, ok := strings.CutPrefix(s, "p"); ok {
+		s = strings.Replace(iso, "t", "", 1)
 	}
-	if rest == "" {
-		return 0, false
-	}
+	d, rest, ok := scanDuration(s)
+	return d, ok && rest == ""
+}
+
+// scanDuration reads the numbers with units at the beginning of s, in lower case, and returns what
+// follows them. ok reports whether there are any.
+func scanDuration(s string) (d time.Duration, rest string, ok bool) {
 	total := 0.0
-	for rest != "" {
-		digits := len(rest) - len(strings.TrimLeft(rest, "0123456789."))
-		n, ok := parseFloat(rest[:digits])
-		rest = strings.TrimLeft(rest[digits:], " ")
-		end := strings.IndexAny(rest, " 0123456789.")
+	for {
+		number := len(s) - len(strings.TrimLeft(s, "0123456789."))
+		n, isNumber := parseFloat(s[:number])
+		word := strings.TrimLeft(s[number:], " ")
+		end := strings.IndexFunc(word, func(r rune) bool { return !unicode.IsLetter(r) })
 		if end < 0 {
-			end = len(rest)
+			end = len(word)
 		}
-		unit := units[rest[:end]]
-		if !ok || unit == 0 {
-			return 0, false
+		unit := units[word[:end]]
+		if !isNumber || unit == 0 {
+			break
 		}
 		total += n * float64(unit)
-		rest = strings.TrimLeft(rest[end:], " ")
+		ok = true
+		s = strings.TrimLeft(word[end:], " ")
 	}
 	if total >= float64(longestDelay) {
-		return 0, false
+		return 0, s, false
 	}
-	return time.Duration(total + 0.5), true
+	return time.Duration(total + 0.5), s, ok
 }
 
 // httpDates are the forms of RFC 9110: today's, of which some servers drop the leading zero of the

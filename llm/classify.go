@@ -2,6 +2,8 @@ package llm
 
 import (
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/rebound-go/rebound/fault"
 	"github.com/rebound-go/rebound/internal/mark"
@@ -51,4 +53,54 @@ func conflict(f fault.Fault, resp *http.Response) fault.Fault {
 		f.Kind = fault.Transient
 	}
 	return f
+}
+
+// IsAccount reports whether err is a fault of the account and not of the request: a key that is
+// missing, wrong or not allowed to do this, money or a quota that is used up. Every other request
+// of the account meets it, too. A limit that passes, a model that does not exist, and content that
+// is rejected are none.
+func IsAccount(err error) bool {
+	f := Classify(err)
+	if f.Kind != fault.Permanent {
+		return false
+	}
+	a, _ := findAnswer(err)
+	status := a.status
+	if a.resp != nil {
+		status = a.resp.StatusCode
+	}
+	denied := isDenied(status) || slices.Contains(deniedDetails, f.Detail)
+	for _, code := range a.codes {
+		g, status := fault.Code(code)
+		switch {
+		case g.Kind != fault.Permanent:
+			denied = denied || isDenied(status)
+		case isDenied(status) || status == http.StatusTooManyRequests:
+			return true
+		default: // a fault of the request
+			return false
+		}
+	}
+	spent := a.limited(fault.Fault{}, fault.Fault{}, nil)
+	return strings.HasSuffix(f.Detail, quotaSpent) || strings.HasSuffix(spent.Detail, quotaSpent) ||
+		denied && !a.isModerated()
+}
+
+// quotaSpent is how fault.Of ends the detail of a limit that does not pass.
+const quotaSpent = ", quota spent"
+
+// isDenied reports whether a status is about who asks, or who pays.
+func isDenied(status int) bool {
+	switch status {
+	case http.StatusUnauthorized, http.StatusPaymentRequired, http.StatusForbidden,
+		http.StatusProxyAuthRequired:
+		return true
+	}
+	return false
+}
+
+// deniedDetails are what fault.Of returns for such an error without a body.
+var deniedDetails = []string{
+	"status 401", "status 402", "status 403", "status 407",
+	"grpc UNAUTHENTICATED", "grpc PERMISSION_DENIED",
 }

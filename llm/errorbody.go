@@ -3,12 +3,10 @@ package llm
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
-
-	"github.com/rebound-go/rebound/fault"
 )
 
 // report is a provider's description of a failure, in any of these shapes: {"error": {"type",
@@ -16,10 +14,11 @@ import (
 // "details"}} of Anthropic, {"error": {"code", "status", "message", "details"}} of Google,
 // {"__type"} or a header of AWS, {"error": "…"}, {"detail": "…"}, and one of these in another.
 type report struct {
-	status  int      // that the body states; 0 = none
-	codes   []string // codes and types
-	text    string   // for people
-	details []any    // of a google.rpc.Status
+	status  int         // that the body states; 0 = none
+	codes   []string    // codes and types
+	text    string      // for people
+	details []any       // of a google.rpc.Status
+	header  http.Header // of the provider behind a router
 }
 
 const (
@@ -92,7 +91,7 @@ func (r *report) read(v any, depth int) {
 		}
 		r.addDetails(v["details"], depth)
 		if passed, ok := v["metadata"].(map[string]any); ok { // of OpenRouter: the model's own error
-			r.readText(passed["raw"], depth)
+			r.passOn(passed, depth)
 		}
 	}
 }
@@ -101,20 +100,23 @@ func (r *report) read(v any, depth int) {
 func (r *report) addCode(v any) {
 	switch v := v.(type) {
 	case float64:
-		r.addStatus(int(min(max(v, 0), 1000)))
+		r.addNumber(int(min(max(v, 0), 1e6)))
 	case string:
 		if n, err := strconv.Atoi(v); err == nil {
-			r.addStatus(n)
+			r.addNumber(n)
 			return
 		}
 		r.addWord(v)
 	}
 }
 
-// addStatus keeps the first status, which is that of the outermost error. Other numbers are codes
-// of a provider's own.
-func (r *report) addStatus(n int) {
-	if r.status == 0 && n >= 400 && n < 600 {
+// addNumber adds a number: a status, of which the first is that of the outermost error, or, of more
+// digits, a code of the provider's own.
+func (r *report) addNumber(n int) {
+	switch {
+	case n >= 1000:
+		r.addWord(strconv.Itoa(n))
+	case r.status == 0 && n >= 400 && n < 600:
 		r.status = n
 	}
 }
@@ -147,124 +149,36 @@ func (r *report) addText(object map[string]any) {
 
 // addDetails reads the details of Google's errors, a list, or of Anthropic's, an object.
 func (r *report) addDetails(v any, depth int) {
-	if list, ok := v.([]any); ok {
-		r.details = append(r.details, list...)
+	list, ok := v.([]any)
+	if !ok {
+		r.read(v, depth+1)
 		return
 	}
-	r.read(v, depth+1)
+	r.details = append(r.details, list...)
+	for _, d := range list[:min(len(list), maxCodes)] {
+		if info, ok := d.(map[string]any); ok {
+			r.addCode(info["reason"])
+		}
+	}
 }
 
-// readText reads an error that was put into another one as a text.
-func (r *report) readText(v any, depth int) {
-	text, ok := v.(string)
+// passOn reads what a router adds about the provider behind it: that provider's body and headers.
+func (r *report) passOn(metadata map[string]any, depth int) {
+	headers, _ := metadata["headers"].(map[string]any)
+	for name, v := range headers {
+		if r.header == nil {
+			r.header = http.Header{}
+		}
+		r.header.Set(name, fmt.Sprint(v))
+	}
+	text, ok := metadata["raw"].(string)
 	if !ok {
 		return
 	}
 	var inner any
-	if json.Unmarshal([]byte(text), &inner) == nil {
-		r.read(inner, depth+1)
+	if json.Unmarshal([]byte(text), &inner) != nil {
+		r.text += text + "\n"
+		return
 	}
-}
-
-// overrule returns f, which is what a response's status and headers mean, corrected by its body.
-func (r report) overrule(f fault.Fault, h http.Header) fault.Fault {
-	if f.Kind == fault.None || f.Kind == fault.Unknown { // the 200 of a stream, or nothing
-		f = withKindOf(f, fault.Status(r.guessStatus()))
-	}
-	g := r.fault(f)
-	// A header that forbids a retry outranks a code that would allow one, but not a code that is
-	// permanent, too, and more exact.
-	refused := f.Kind == fault.Permanent && !f.Final && forbidden(h)
-	if g.Kind == fault.Unknown || refused && g.Kind != fault.Permanent {
-		g = f
-	}
-	if f.After == 0 && !statesDelay(h) {
-		f.After = g.After
-		if f.After == 0 && g.Kind == fault.RateLimited {
-			f.After = delayIn(r.text)
-		}
-	}
-	return withKindOf(f, g)
-}
-
-// forbidden reports whether a header of a response forbids to repeat the request. Nothing else
-// makes a 500 Permanent.
-func forbidden(h http.Header) bool {
-	return fault.Response(http.StatusInternalServerError, h, time.Now()).Kind == fault.Permanent
-}
-
-// statesDelay reports whether a header asks for a delay, be it a valid one or not.
-func statesDelay(h http.Header) bool {
-	for name := range h {
-		if strings.Contains(name, "Retry-After") {
-			return true
-		}
-	}
-	return false
-}
-
-// withKindOf is f with the kind of g, and why.
-func withKindOf(f, g fault.Fault) fault.Fault {
-	f.Kind, f.Detail = g.Kind, g.Detail
-	if f.Sent != fault.NotSent {
-		f.Sent = g.Sent
-	}
-	return f
-}
-
-// fault is what the body means, given what the status does: Unknown if it adds nothing. A permanent
-// code decides even beside others: what will not pass makes the rest irrelevant.
-func (r report) fault(f fault.Fault) fault.Fault {
-	best := fault.Fault{Kind: fault.Unknown}
-	for _, code := range r.codes {
-		g, _ := fault.Code(code)
-		if g.Kind == fault.Permanent {
-			return g
-		}
-		if best.Kind == fault.Unknown {
-			best = g
-		}
-	}
-	if best.Kind == fault.RateLimited || best.Kind == fault.Unknown && f.Kind == fault.RateLimited {
-		return r.limited(best, f)
-	}
-	return best
-}
-
-// googleError is an error that has what a report has, for fault.Of to read.
-type googleError struct {
-	StatusCode int
-	Message    string
-	Details    []any
-}
-
-func (*googleError) Error() string { return "" }
-
-// limited is what the body of a response about a limit means beside its code.
-func (r report) limited(best, f fault.Fault) fault.Fault {
-	g := fault.Of(&googleError{http.StatusTooManyRequests, r.text, r.details})
-	if g.Kind == fault.RateLimited {
-		g.Detail, g.Sent = best.Detail, best.Sent
-		if best.Kind == fault.Unknown {
-			g.Detail, g.Sent = f.Detail, f.Sent
-		}
-	}
-	// A request for more than the whole limit fails however long it waits.
-	if asked, limit, ok := amounts(r.text); ok && asked > limit {
-		g.Kind, g.Detail = fault.Permanent, "request above the limit"
-	}
-	return g
-}
-
-// guessStatus is the status that the body states, or that goes with its codes; 500 if none does.
-func (r report) guessStatus() int {
-	if r.status != 0 {
-		return r.status
-	}
-	for _, code := range r.codes {
-		if _, status := fault.Code(code); status != 0 {
-			return status
-		}
-	}
-	return http.StatusInternalServerError
+	r.read(inner, depth+1)
 }

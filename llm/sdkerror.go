@@ -31,7 +31,11 @@ func answerIn(err error) (answer, bool) {
 	case *StreamError:
 		return answer{report: parse(e.Event.Data)}, len(e.Event.Data) > 0
 	case interface{ ErrorCode() string }: // of AWS, whose status fault.Of has read
-		return answer{report: report{codes: []string{e.ErrorCode()}}}, true
+		r := report{codes: []string{e.ErrorCode()}}
+		if m, ok := err.(interface{ ErrorMessage() string }); ok {
+			r.text = m.ErrorMessage()
+		}
+		return answer{report: r}, true
 	}
 	v := reflect.Indirect(reflect.ValueOf(err))
 	if v.Kind() != reflect.Struct {

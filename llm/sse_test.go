@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/rebound-go/rebound/fault"
 )
 
 // events feeds a parser with a stream in pieces of the size given, 0 = at once.
@@ -153,9 +155,10 @@ func FuzzBody(f *testing.F) {
 		if status := r.guessStatus(); status < 400 || status > 599 {
 			t.Errorf("guessed status %d", status)
 		}
-		if wait := delayIn(r.text); wait < 0 {
-			t.Errorf("a wait of %v", wait)
+		if f := r.limited(fault.Fault{}, fault.Fault{}, nil); f.After < 0 {
+			t.Errorf("a delay of %v", f.After)
 		}
+		IsAccount(&StreamError{Event: Event{Data: body}}) // does not panic
 		e := &StreamError{Event: Event{Data: body}}
 		if g := Classify(e); g.After < 0 || len(e.Error()) > 300 {
 			t.Errorf("after %v, %d bytes of text", g.After, len(e.Error()))

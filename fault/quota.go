@@ -1,0 +1,121 @@
+package fault
+
+import (
+	"strings"
+	"time"
+)
+
+// spend makes of a limit that passes a quota that is used up.
+func spend(f finding) finding {
+	f.rank, f.kind = code, Permanent
+	f.detail += ", quota spent"
+	return f
+}
+
+// readLimit adds what the text of a RateLimited error means: that a quota is used up which will not
+// be back in time, or the delay until it is, unless a header states one.
+func readLimit(f finding, text string, stated bool) finding {
+	if f.kind != RateLimited || text == "" {
+		return f
+	}
+	if f.after == 0 && !stated {
+		f.after = delayIn(text)
+	}
+	plain := separators.Replace(strings.ToLower(text))
+	soon := f.after > 0 && f.after <= soonest
+	if isZeroLimit(text) || containsAny(plain, moneyWords) || isLastingName(plain) && !soon {
+		return spend(f)
+	}
+	return f
+}
+
+// soonest is how far away the end of a quota may be that is waited for, whatever its period: a
+// window that slides over a day, too, has room again for one request in seconds.
+const soonest = 2 * time.Minute
+
+var separators = strings.NewReplacer("-", " ", "_", " ")
+
+// longPeriods and shortPeriods are how texts and names call the time to which a quota belongs.
+var (
+	longPeriods = []string{
+		"per day", "perday", "/day", "/ day", "by day", "byday", "daily", "a day", "every day",
+		"per week", "perweek", "weekly", "per month", "permonth", "/month", "/ month", "monthly",
+		"per year", "peryear", "yearly", "per 86400", "(rpd)", "(tpd)", " rpd", " tpd", "每日", "每天",
+		"每月",
+	}
+	shortPeriods = []string{
+		"per min", "permin", "/min", "/ min", "by minute", "byminute", "per sec", "persec",
+		"by second", "bysecond", "per hour", "perhour", "(rpm)", "(tpm)", " rpm", " tpm", "每分钟",
+	}
+)
+
+// moneyWords are those of an account that has to be paid for.
+var moneyWords = []string{
+	"insufficient balance", "insufficient credit", "insufficient fund", "insufficient quota",
+	"insufficient account balance", "not enough credit", "not enough balance",
+	"out of credits", "no credits", "any credits", "enough credits", "available credits",
+	"all your credits", "credits exhausted", "credits are exhausted", "credits have been",
+	"included credits", "credit balance", "credit limit", "balance is too low",
+	"spending limit", "spend limit", "spending cap", "spend cap", "budget limit", "billing hard limit",
+	"budget has been exceeded", "budget exceeded", "billing limit", "recharge", "top up",
+	"payment required",
+	"in arrears", "overdue", "purchase more", "余额不足", "欠费", "充值",
+}
+
+// quotaWords are those of a quota whose period is not named.
+var quotaWords = []string{
+	"exceeded your current quota", "usage limit", "free quota", "allocated quota", "trial quota",
+	"quota has been exhausted", "quota is exhausted", "quota exhausted",
+}
+
+// isLastingName reports whether the name or description of a quota in lower case is about a day or
+// more, as Gemini's "GenerateRequestsPerDayPerProjectPerModel" is, or about a limit of nothing. Of
+// several periods the first counts: what follows tends to be advertising.
+func isLastingName(name string) bool {
+	if isZeroLimit(name) {
+		return true
+	}
+	name = strings.ToLower(name)
+	long, short := firstOf(name, longPeriods), firstOf(name, shortPeriods)
+	return long < short || short == len(name) && containsAny(name, quotaWords)
+}
+
+// firstOf is the place of the first of words in text; its length if there is none.
+func firstOf(text string, words []string) int {
+	first := len(text)
+	for _, w := range words {
+		if i := strings.Index(text, w); i >= 0 {
+			first = min(first, i)
+		}
+	}
+	return first
+}
+
+func containsAny(text string, words []string) bool { return firstOf(text, words) < len(text) }
+
+// isZeroLimit looks for "limit: 0", and not "limit: 0.5" or "limit: 05".
+func isZeroLimit(s string) bool {
+	_, rest, ok := strings.Cut(s, "limit: 0")
+	return ok && (rest == "" || !strings.ContainsRune(".0123456789", rune(rest[0])))
+}
+
+// delayMarks are the words before a delay in a text.
+var delayMarks = []string{
+	"try again in ", "try again after ", "retry in ", "retry after ", "retry your request in ",
+	"retry your request after ", "please wait ", "wait for ", "resets in ", "reset in ",
+	"available in ", "available again in ",
+}
+
+// delayIn is the delay that a text asks for, such as "Please try again in 1m2.5s" or "Please retry
+// after 20 seconds", or 0.
+func delayIn(text string) time.Duration {
+	text = strings.ToLower(text)
+	for _, mark := range delayMarks {
+		if _, rest, ok := strings.Cut(text, mark); ok {
+			if d, _, ok := scanDuration(rest); ok {
+				return d
+			}
+		}
+	}
+	return 0
+}
