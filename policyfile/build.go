@@ -12,6 +12,7 @@ import (
 	"github.com/rebound-go/rebound/budget"
 	"github.com/rebound-go/rebound/fault"
 	"github.com/rebound-go/rebound/internal/retryclass"
+	"github.com/rebound-go/rebound/internal/strictjson"
 )
 
 // Build returns a fresh policy of that name as p describes it, or an error that names the field
@@ -68,7 +69,7 @@ func (b *Backoff) build(field string) (backoff.Backoff, error) {
 		return backoff.Decorrelated{Base: base, Max: longest, Low: b.Low, High: b.High}, nil
 	}
 	return nil, fmt.Errorf("%s.Kind: %q is no kind of backoff: %s",
-		field, kind, hint(string(kind), kinds))
+		field, kind, strictjson.Hint(string(kind), kinds))
 }
 
 // extra refuses a field that is set but that a backoff of that kind does not have.
@@ -134,7 +135,7 @@ func matcher(field string, classes []Match) (func(fault.Fault) bool, error) {
 	for i, m := range classes {
 		if !slices.Contains(matches, string(m)) {
 			return nil, fmt.Errorf("%s[%d]: %q is no class of failures: %s",
-				field, i, string(m), hint(string(m), matches))
+				field, i, string(m), strictjson.Hint(string(m), matches))
 		}
 	}
 	if len(classes) == 0 {

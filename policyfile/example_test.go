@@ -2,7 +2,6 @@ package policyfile_test
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/rebound-go/rebound/policyfile"
@@ -84,35 +83,4 @@ func ExampleMarshal() {
 func ExamplePresets() {
 	fmt.Println(policyfile.Presets().Names())
 	// Output: [aggressive conservative default rate-limit]
-}
-
-func ExampleDecode() {
-	var config struct {
-		Listen  string
-		Timeout time.Duration
-		Policy  policyfile.Policy
-	}
-	fields, err := policyfile.Decode("config.json", []byte(`{
-  "listen": ":8080",
-  "timeout": "30s",
-  "policy": {
-    "attempt_timeout": "5s",
-    "max_elapsed": "2s"
-  }
-}`), &config)
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	_, err = config.Policy.Build("upstream")
-	err = fields.Blame("policy", err)
-	fmt.Println(config.Timeout)
-	fmt.Println(strings.ReplaceAll(err.Error(), ": ", ":\n\t"))
-	// Output:
-	// 30s
-	// config.json:5:
-	//	policy.attempt_timeout:
-	//	rebound:
-	//	Policy.AttemptTimeout is 5s, which is more than the 2s of MaxElapsed:
-	//	want at most that
 }

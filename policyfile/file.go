@@ -28,10 +28,16 @@ import (
 	"maps"
 	"os"
 	"slices"
-	"strings"
 
 	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/internal/strictjson"
 )
+
+// Error is what is wrong with a file, and where: its fields are File, Line (from 1), Field (a path
+// such as policies.ocr.backoff.base; empty = the whole file) and Err. Its text reads
+//
+//	policies.json:7: policies.ocr.backoff.bse: there is no such field: did you mean "base"?
+type Error = strictjson.Error
 
 // File is a file of policies. The zero File has none.
 type File struct {
@@ -55,7 +61,7 @@ func Load(path string) (*File, error) {
 // policies are checked, not only those that will be asked for.
 func Parse(name string, data []byte) (*File, error) {
 	f := &File{}
-	fields, err := Decode(name, data, f)
+	fields, err := strictjson.Decode(name, data, f)
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +94,7 @@ func (f *File) Policy(name string) (*rebound.Policy, error) {
 	}
 	spec, ok := f.Policies[name]
 	if !ok {
-		return nil, fmt.Errorf("there is no policy %q: %s", name, hint(name, f.Names()))
+		return nil, fmt.Errorf("there is no policy %q: %s", name, strictjson.Hint(name, f.Names()))
 	}
 	return spec.Build(name)
 }
@@ -109,12 +115,4 @@ func Presets() *File {
 		panic(err) // the file is part of this package, and a test reads it
 	}
 	return f
-}
-
-// hint says which of the known names was meant, or lists them.
-func hint(name string, known []string) string {
-	if near := nearest(name, known); near != "" {
-		return fmt.Sprintf("did you mean %q?", near)
-	}
-	return "want one of " + strings.Join(known, ", ")
 }

@@ -266,31 +266,45 @@ func TestBuildChecks(t *testing.T) {
 	}
 }
 
-func TestDecodeOfOthersTypes(t *testing.T) {
-	type common struct {
-		Name    string
-		Timeout time.Duration
-		Secret  string `json:"-"`
-	}
-	var v struct {
-		common
-		Timeout int
-		Policy  policyfile.Policy
-		Hosts   []struct {
-			URL string `json:"url"`
+// In a file a zero that would mean a default, and a number in quotes, are errors that name the line
+// and the field.
+func TestExplicitZeros(t *testing.T) {
+	for field, texts := range map[string][]string{
+		"attempts":          {`"attempts": 0`, `"attempts": "5"`, `"attempts": "0"`},
+		"max_retry_after":   {`"max_retry_after": "0s"`},
+		"retry":             {`"retry": []`},
+		"backoff.base":      {`"backoff": {"base": "0s"}`, `"backoff": {"kind": "linear", "base": "0s"}`},
+		"backoff.factor":    {`"backoff": {"factor": 0}`},
+		"backoff.max":       {`"backoff": {"max": "0s"}`},
+		"backoff.step":      {`"backoff": {"kind": "linear", "step": "0s"}`},
+		"backoff.low":       {`"backoff": {"kind": "decorrelated", "low": 0, "high": 2}`},
+		"throttled.base":    {`"throttled": {"base": "0ms"}`},
+		"budget.capacity":   {`"budget": {"capacity": 0}`},
+		"budget.deposit":    {`"budget": {"deposit": 0}`, `"budget": {"deposit": 0.0}`},
+		"budget.refill":     {`"budget": {"refill": 0, "deposit": 1}`},
+		"breaker.failures":  {`"breaker": {"failures": 0}`},
+		"breaker.cooldown":  {`"breaker": {"cooldown": "0s"}`},
+		"breaker.window":    {`"breaker": {"rate": 0.5, "window": "0s"}`},
+		"breaker.probes":    {`"breaker": {"probes": 0}`},
+		"breaker.min_calls": {`"breaker": {"rate": 0.5, "min_calls": 0}`},
+		"breaker.counts":    {`"breaker": {"counts": []}`},
+	} {
+		for _, text := range texts {
+			_, err := parse(text)
+			if want := "p.json:1: policies.ocr." + field + ": "; err == nil ||
+				!strings.HasPrefix(err.Error(), want) {
+				t.Errorf("%s: got %v, want an error that begins with %q", text, err, want)
+			}
 		}
 	}
-	text := `{"name": "n", "timeout": 5, "policy": {"attempts": 2}, "hosts": [{"url": "u"}]}`
-	_, err := policyfile.Decode("c.json", []byte(text), &v)
-	if err != nil || v.Name != "n" || v.Timeout != 5 || v.common.Timeout != 0 ||
-		v.Policy.Attempts != 2 || len(v.Hosts) != 1 || v.Hosts[0].URL != "u" {
-		t.Errorf("got %+v, %v from %s", v, err, text)
-	}
-	var c common
-	_, err = policyfile.Decode("c.json", []byte(`{"timeout": "1m", "secret": "x"}`), &c)
-	want := "c.json:1: secret: there is no such field: want one of name, timeout"
-	if fmt.Sprint(err) != want || c.Timeout != time.Minute {
-		t.Errorf("got %+v, %v, want %s", c, err, want)
+	for _, text := range []string{
+		`"attempts": 1`, `"attempts": "unlimited"`, `"max_elapsed": "0s"`, `"attempt_timeout": "0s"`,
+		`"non_idempotent": false`, `"backoff": {"kind": "constant", "base": "0s"}`,
+		`"breaker": {"rate": 0, "slow_after": "0s", "slow_rate": 0, "cooldown_jitter": 0}`,
+	} {
+		if _, err := parse(text); err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
 	}
 }
 

@@ -21,11 +21,11 @@ type Policy struct {
 
 	// MaxRetryAfter is the longest wait asked for by a server that is obeyed; asked for more, the
 	// call stops. Default: 2m.
-	MaxRetryAfter Duration `json:"max_retry_after,omitzero"`
+	MaxRetryAfter Duration `json:"max_retry_after,omitzero" zero:"2m"`
 
 	// Retry lists the failures worth another attempt; one that fits any of them is. Default: every
 	// failure that is not known to be permanent.
-	Retry []Match `json:"retry,omitempty"`
+	Retry []Match `json:"retry,omitempty" zero:"every failure that is not permanent"`
 
 	// NonIdempotent is for calls that must not happen twice: only what the server certainly did
 	// not do is repeated. Default: false.
@@ -47,24 +47,24 @@ type Backoff struct {
 
 	// Base is the delay after the first attempt; for the kind constant, after every attempt.
 	// Default: 100ms; for the kind constant, no wait.
-	Base Duration `json:"base,omitzero"`
+	Base Duration `json:"base,omitzero" zero:"100ms,unless kind=constant"`
 
 	// Factor is the growth from one delay to the next, 1 or more, of the kind exponential.
 	// Default: 2.
-	Factor float64 `json:"factor,omitzero"`
+	Factor float64 `json:"factor,omitzero" zero:"2"`
 
 	// Step is what each delay of the kind linear is longer than the one before. Default: base.
-	Step Duration `json:"step,omitzero"`
+	Step Duration `json:"step,omitzero" zero:"base"`
 
 	// Max is the longest delay, jitter included. Default: 30s, or base if that is more.
-	Max Duration `json:"max,omitzero"`
+	Max Duration `json:"max,omitzero" zero:"30s"`
 
 	// Low is the least growth from one delay to the next, of the kind decorrelated. With low and
 	// high left out, a delay is drawn between base and 3 times the one before.
-	Low float64 `json:"low,omitzero"`
+	Low float64 `json:"low,omitzero" zero:"a delay between base and 3 times the one before"`
 
 	// High is the most growth from one delay to the next, of the kind decorrelated.
-	High float64 `json:"high,omitzero"`
+	High float64 `json:"high,omitzero" zero:"a delay between base and 3 times the one before"`
 
 	// Jitter spreads the delays of the kinds exponential, linear and fibonacci. Default: full.
 	Jitter Jitter `json:"jitter,omitzero"`
@@ -76,13 +76,13 @@ type Budget struct {
 	Unlimited bool `json:"unlimited,omitzero"`
 
 	// Capacity is the number of retries when full, 1 or more. Default: 10.
-	Capacity float64 `json:"capacity,omitzero"`
+	Capacity float64 `json:"capacity,omitzero" zero:"10"`
 
 	// Deposit is what each success gives back. Default: 0.1.
-	Deposit float64 `json:"deposit,omitzero"`
+	Deposit float64 `json:"deposit,omitzero" zero:"0.1"`
 
 	// Refill is what is given back per second. Default: 0.1.
-	Refill float64 `json:"refill,omitzero"`
+	Refill float64 `json:"refill,omitzero" zero:"0.1"`
 }
 
 // Breaker is a circuit breaker of package breaker.
@@ -91,17 +91,17 @@ type Breaker struct {
 	Name string `json:"name,omitzero"`
 
 	// Failures in a row that open it. Default: 5, or none if rate or slow_rate is set.
-	Failures int `json:"failures,omitzero"`
+	Failures int `json:"failures,omitzero" zero:"5"`
 
 	// Rate is the share of failures among the calls in window that opens it, above 0 and at most
 	// 1. Default: none does.
 	Rate float64 `json:"rate,omitzero"`
 
 	// MinCalls is the number of calls in window before rate and slow_rate count. Default: 10.
-	MinCalls int `json:"min_calls,omitzero"`
+	MinCalls int `json:"min_calls,omitzero" zero:"10"`
 
 	// Window is the time that rate and slow_rate look back. Default: 10s.
-	Window Duration `json:"window,omitzero"`
+	Window Duration `json:"window,omitzero" zero:"10s"`
 
 	// SlowAfter makes a call that takes this long a slow one. Default: no call is slow.
 	SlowAfter Duration `json:"slow_after,omitzero"`
@@ -110,15 +110,15 @@ type Breaker struct {
 	SlowRate float64 `json:"slow_rate,omitzero"`
 
 	// Cooldown is how long it stays open before it lets a probe through. Default: 60s.
-	Cooldown Duration `json:"cooldown,omitzero"`
+	Cooldown Duration `json:"cooldown,omitzero" zero:"60s"`
 
 	// CooldownJitter lengthens cooldowns by up to this share of them. Default: 0.
 	CooldownJitter float64 `json:"cooldown_jitter,omitzero"`
 
 	// Probes is how many calls must succeed to close it. Default: 1.
-	Probes int `json:"probes,omitzero"`
+	Probes int `json:"probes,omitzero" zero:"1"`
 
 	// Counts lists the failures that count; one that fits any of them does. Default: those of kind
 	// transient, overloaded and unknown.
-	Counts []Match `json:"counts,omitempty"`
+	Counts []Match `json:"counts,omitempty" zero:"transient, overloaded and unknown failures"`
 }

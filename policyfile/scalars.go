@@ -9,6 +9,7 @@ import (
 
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/backoff"
+	"github.com/rebound-go/rebound/internal/strictjson"
 )
 
 // Duration is a time, written as Go writes it: "500ms", "2s", "1m30s". It must not be negative.
@@ -19,13 +20,9 @@ func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d)
 
 // UnmarshalText reads it, and refuses a number without a unit.
 func (d *Duration) UnmarshalText(text []byte) error {
-	v, err := time.ParseDuration(string(text))
-	if err != nil || v < 0 {
-		return fmt.Errorf("%q is no duration: want a number and a unit, such as 500ms or 1m30s",
-			text)
-	}
+	v, err := strictjson.ParseDuration(string(text))
 	*d = Duration(v)
-	return nil
+	return err
 }
 
 // Attempts is a number of attempts; [rebound.Unlimited] is written "unlimited".
@@ -124,7 +121,7 @@ func (m *Match) UnmarshalText(text []byte) error {
 
 func word[T ~string](to *T, text []byte, what string, known []string) error {
 	if !slices.Contains(known, string(text)) {
-		return fmt.Errorf("%q is no %s: %s", text, what, hint(string(text), known))
+		return fmt.Errorf("%q is no %s: %s", text, what, strictjson.Hint(string(text), known))
 	}
 	*to = T(text)
 	return nil

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/rebound-go/rebound/internal/strictjson"
 	"github.com/rebound-go/rebound/policyfile"
 	"github.com/rebound-go/rebound/sim"
 )
@@ -40,7 +41,7 @@ type layerFile struct {
 type study struct {
 	scenario sim.Scenario
 	policies []named
-	fields   *policyfile.Fields // of the file; nil for a built-in scenario
+	fields   *strictjson.Fields // of the file; nil for a built-in scenario
 }
 
 // blame places an error of the simulator about the scenario in its file.
@@ -70,7 +71,7 @@ func readStudy(ref string) (study, error) {
 
 func parseStudy(path string, data []byte) (study, error) {
 	var f scenarioFile
-	fields, err := policyfile.Decode(path, data, &f)
+	fields, err := strictjson.Decode(path, data, &f)
 	if err != nil {
 		return study{}, err
 	}
@@ -81,7 +82,7 @@ func parseStudy(path string, data []byte) (study, error) {
 		}
 		s.Name, s.About = "", ""
 		f = scenarioFile{Scenario: s} // the second time, what the file says goes over it
-		if _, err := policyfile.Decode(path, data, &f); err != nil {
+		if _, err := strictjson.Decode(path, data, &f); err != nil {
 			return study{}, err
 		}
 	}
@@ -105,7 +106,7 @@ func policyNames(policies map[string]policyfile.Policy) []string {
 }
 
 // fillLayers gives the scenario its layers.
-func (f *scenarioFile) fillLayers(fields *policyfile.Fields) error {
+func (f *scenarioFile) fillLayers(fields *strictjson.Fields) error {
 	for i, l := range f.Layers {
 		if l.Policy != "" {
 			p, err := f.policy(l.Policy)
@@ -130,7 +131,7 @@ func (f *scenarioFile) policy(ref string) (named, error) {
 }
 
 // compared are the policies to play.
-func (f *scenarioFile) compared(fields *policyfile.Fields) (all []named, err error) {
+func (f *scenarioFile) compared(fields *strictjson.Fields) (all []named, err error) {
 	for i, ref := range f.Compare {
 		p, err := f.policy(ref)
 		if err != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 
-	"github.com/rebound-go/rebound/policyfile"
+	"github.com/rebound-go/rebound/internal/strictjson"
 )
 
 // readJSON returns a file as JSON. In what is made of YAML every value stands in the line it has in
@@ -33,7 +33,7 @@ func yamlToJSON(path string, data []byte) ([]byte, error) {
 	var syntax *yaml.SyntaxError
 	switch {
 	case errors.As(err, &syntax):
-		return nil, &policyfile.Error{
+		return nil, &strictjson.Error{
 			File: path, Line: syntax.Token.Position.Line, Err: errors.New(syntax.Message),
 		}
 	case err != nil:
@@ -66,7 +66,7 @@ type converter struct {
 
 func (c *converter) fail(n ast.Node, format string, args ...any) error {
 	line := n.GetToken().Position.Line
-	return &policyfile.Error{File: c.path, Line: line, Err: fmt.Errorf(format, args...)}
+	return &strictjson.Error{File: c.path, Line: line, Err: fmt.Errorf(format, args...)}
 }
 
 // reach ends lines until out is in that of n, or is there already: what an alias stands for comes

@@ -21,7 +21,6 @@ var knots = map[string]struct {
 	why          string
 }{
 	"breaker":     {10, 10, "to be untangled"},
-	"policyfile":  {2, 5, "to be untangled"},
 	"reboundhttp": {7, 7, "to be untangled"},
 }
 

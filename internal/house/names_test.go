@@ -15,9 +15,8 @@ var manyNames = map[string]struct {
 	most int
 	why  string
 }{
-	".":          {60, "a policy, its loop, an error and an event each have methods of their own"},
-	"breaker":    {45, "to be untangled: its bare form belongs to internal"},
-	"policyfile": {31, "to be untangled: its reading of JSON belongs to internal"},
+	".":       {60, "a policy, its loop, an error and an event each have methods of their own"},
+	"breaker": {45, "to be untangled: its bare form belongs to internal"},
 }
 
 // A package that fits in the head: types, functions, methods, constants and variables count, the

@@ -1,8 +1,7 @@
-package policyfile
+package strictjson
 
 import (
 	"fmt"
-	"math"
 	"regexp"
 	"strings"
 	"unicode"
@@ -28,7 +27,7 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// Fields tells where the fields of a decoded file stand.
+// Fields holds the lines of the fields of a decoded file.
 type Fields struct {
 	file  string
 	lines map[string]int // by path
@@ -74,48 +73,4 @@ func snake(name string) string {
 		b.WriteRune(unicode.ToLower(r))
 	}
 	return b.String()
-}
-
-// nearest returns the known name that a slip of the hand may have turned into name, or that begins
-// like it, or "".
-func nearest(name string, known []string) (best string) {
-	least := math.MaxInt
-	for _, k := range known {
-		d, bearable := distance(name, k), max(len(name), len(k))/3
-		alike := len(name) >= 5 && strings.HasPrefix(k, name[:5]) ||
-			len(k) >= 3 && strings.HasPrefix(name, k)
-		if d < least && (alike || d <= max(bearable, 1)) {
-			best, least = k, d
-		}
-	}
-	return best
-}
-
-// distance is the number of letters to insert, delete, replace or swap with the next one
-// (restricted Damerau–Levenshtein). Case, and how words are joined, cost nothing.
-func distance(a, b string) int {
-	plain := strings.NewReplacer("-", "", "_", "", " ", "")
-	a, b = strings.ToLower(plain.Replace(a)), strings.ToLower(plain.Replace(b))
-	rows := make([][]int, len(a)+1)
-	for i := range rows {
-		rows[i] = make([]int, len(b)+1)
-		rows[i][0] = i
-	}
-	for j := range rows[0] {
-		rows[0][j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			d := min(rows[i-1][j]+1, rows[i][j-1]+1, rows[i-1][j-1]+cost)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				d = min(d, rows[i-2][j-2]+1)
-			}
-			rows[i][j] = d
-		}
-	}
-	return rows[len(a)][len(b)]
 }

@@ -1,4 +1,6 @@
-package policyfile
+// Package strictjson decodes JSON for configuration: unknown and repeated fields are errors, and
+// every error names the file, the line and the field.
+package strictjson
 
 import (
 	"bytes"
@@ -8,31 +10,37 @@ import (
 	"fmt"
 	"io"
 	"reflect"
-	"slices"
 	"strings"
 	"time"
 )
 
-// Decode reads one JSON value into what v points to, as strictly as [Parse], and remembers where
-// the fields stand. It is for configuration that has policies in it, or that is to be read like
-// them. file is what errors, each of them an [*Error], call the source.
+// Decode reads one JSON value into what v points to. file is what errors, each of them an [*Error],
+// call the source.
 //
 // Fields have the name in their json tag, or else their Go name in snake case: MaxElapsed is
 // max_elapsed. Those of an embedded struct count as the outer one's own, unless that has a field of
 // the same name. A time.Duration is written as "500ms". A type with UnmarshalText gets the text of
 // a string or a number. No other method for decoding is looked for, and null is nowhere a value.
+//
+// A tag zero:"10" marks a field whose zero means a default, here 10: in a file an explicit zero, or
+// an empty list, is an error. zero:"100ms,unless kind=constant" makes an exception.
 func Decode(file string, data []byte, v any) (*Fields, error) {
+	target := reflect.ValueOf(v)
+	if target.Kind() != reflect.Pointer || target.IsNil() {
+		return nil, fmt.Errorf("strictjson: cannot decode into a %T: want a pointer", v)
+	}
 	d := &decoder{
 		Fields: Fields{file: file, lines: map[string]int{}},
 		json:   json.NewDecoder(bytes.NewReader(data)),
 		data:   data,
 	}
 	d.json.UseNumber()
-	if err := d.value("", reflect.ValueOf(v).Elem()); err != nil {
+	if err := d.value("", target.Elem()); err != nil {
 		return nil, err
 	}
-	if rest := d.next(); rest < len(data) {
-		return nil, &Error{File: file, Line: d.line(rest),
+	end := int(d.json.InputOffset())
+	if rest := bytes.TrimLeft(data[end:], " \t\r\n"); len(rest) > 0 {
+		return nil, &Error{File: file, Line: d.line(len(data) - len(rest)),
 			Err: errors.New("there is something after the end: want one value")}
 	}
 	return &d.Fields, nil
@@ -101,14 +109,21 @@ func (d *decoder) assign(path string, line int, t json.Token, v reflect.Value) e
 		return d.assign(path, line, t, v.Elem())
 	}
 	if text, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
-		return d.text(path, line, t, text)
+		if err := d.text(path, line, t, text); err != nil {
+			return err
+		}
+		return d.unquoted(path, line, t, v)
 	}
 	if v.Type() == reflect.TypeFor[time.Duration]() {
-		return d.text(path, line, t, (*Duration)(v.Addr().Interface().(*time.Duration)))
+		return d.text(path, line, t, (*duration)(v.Addr().Interface().(*time.Duration)))
 	}
 	switch v.Kind() {
 	case reflect.Struct:
-		return d.object(path, line, t, structFields(v))
+		fields := structFields(v)
+		if err := d.object(path, line, t, fields); err != nil {
+			return err
+		}
+		return d.explicitZeros(path, fields)
 	case reflect.Map:
 		return d.mapping(path, line, t, v)
 	case reflect.Slice:
@@ -131,6 +146,15 @@ func (d *decoder) text(path string, line int, t json.Token, to encoding.TextUnma
 		return d.fail(path, line, "%w", err)
 	}
 	return nil
+}
+
+// unquoted refuses a number in quotes for a type of numbers.
+func (d *decoder) unquoted(path string, line int, t json.Token, v reflect.Value) error {
+	text, quoted := t.(string)
+	if !quoted || !v.CanInt() || !json.Valid([]byte(text)) {
+		return nil
+	}
+	return d.fail(path, line, "want %s without quotes", text)
 }
 
 // scalar stores a string, a number or a boolean by way of package json, which knows the ranges.
@@ -175,21 +199,21 @@ func (d *decoder) mapping(path string, line int, t json.Token, v reflect.Value) 
 	return d.entries(path, line, t, func(key string, _ int) error {
 		item := reflect.New(v.Type().Elem()).Elem()
 		err := d.value(join(path, key), item)
-		v.SetMapIndex(reflect.ValueOf(key), item)
+		v.SetMapIndex(reflect.ValueOf(key).Convert(v.Type().Key()), item)
 		return err
 	})
 }
 
 func (d *decoder) object(
-	path string, line int, t json.Token, fields map[string]reflect.Value,
+	path string, line int, t json.Token, fields map[string]field,
 ) error {
 	return d.entries(path, line, t, func(key string, line int) error {
 		field, ok := fields[key]
 		if !ok {
 			return d.fail(join(path, key), line, "there is no such field: %s",
-				hint(key, sortedKeys(fields)))
+				Hint(key, sortedKeys(fields)))
 		}
-		return d.value(join(path, key), field)
+		return d.value(join(path, key), field.value)
 	})
 }
 
@@ -218,41 +242,6 @@ func (d *decoder) entries(
 	}
 	_, _, err := d.token(path)
 	return err
-}
-
-// structFields returns the fields of a struct by their names in a file.
-func structFields(v reflect.Value) map[string]reflect.Value {
-	fields := map[string]reflect.Value{}
-	var inner []reflect.Value
-	for i := range v.NumField() {
-		f := v.Type().Field(i)
-		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		switch {
-		case f.Anonymous && name == "" && f.Type.Kind() == reflect.Struct:
-			inner = append(inner, v.Field(i))
-		case name == "-" || !f.IsExported():
-		case name == "":
-			fields[snake(f.Name)] = v.Field(i)
-		default:
-			fields[name] = v.Field(i)
-		}
-	}
-	for _, in := range inner {
-		for name, field := range structFields(in) {
-			if _, shadowed := fields[name]; !shadowed {
-				fields[name] = field
-			}
-		}
-	}
-	return fields
-}
-
-func sortedKeys(fields map[string]reflect.Value) (names []string) {
-	for name := range fields {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
 }
 
 // shown is a token as people see it.

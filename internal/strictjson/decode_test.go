@@ -1,0 +1,123 @@
+package strictjson_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rebound-go/rebound/internal/strictjson"
+	"github.com/rebound-go/rebound/policyfile"
+)
+
+func TestDecode(t *testing.T) {
+	type common struct {
+		Name    string
+		Timeout time.Duration
+		Secret  string `json:"-"`
+	}
+	var v struct {
+		common
+		Timeout int
+		Policy  policyfile.Policy
+		Hosts   []struct {
+			URL string `json:"url"`
+		}
+	}
+	text := `{"name": "n", "timeout": 5, "policy": {"attempts": 2}, "hosts": [{"url": "u"}]}`
+	_, err := strictjson.Decode("c.json", []byte(text), &v)
+	if err != nil || v.Name != "n" || v.Timeout != 5 || v.common.Timeout != 0 ||
+		v.Policy.Attempts != 2 || len(v.Hosts) != 1 || v.Hosts[0].URL != "u" {
+		t.Errorf("got %+v, %v from %s", v, err, text)
+	}
+	var c common
+	_, err = strictjson.Decode("c.json", []byte(`{"timeout": "1m", "secret": "x"}`), &c)
+	want := "c.json:1: secret: there is no such field: want one of name, timeout"
+	if fmt.Sprint(err) != want || c.Timeout != time.Minute {
+		t.Errorf("got %+v, %v, want %s", c, err, want)
+	}
+}
+
+func ExampleDecode() {
+	var config struct {
+		Listen  string
+		Timeout time.Duration
+		Policy  policyfile.Policy
+	}
+	fields, err := strictjson.Decode("config.json", []byte(`{
+  "listen": ":8080",
+  "timeout": "30s",
+  "policy": {
+    "attempt_timeout": "5s",
+    "max_elapsed": "2s"
+  }
+}`), &config)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_, err = config.Policy.Build("upstream")
+	err = fields.Blame("policy", err)
+	fmt.Println(config.Timeout)
+	fmt.Println(strings.ReplaceAll(err.Error(), ": ", ":\n\t"))
+	// Output:
+	// 30s
+	// config.json:5:
+	//	policy.attempt_timeout:
+	//	rebound:
+	//	Policy.AttemptTimeout is 5s, which is more than the 2s of MaxElapsed:
+	//	want at most that
+}
+
+// What is not quite JSON, or not quite the type, is an error with a line and a field.
+func TestStrict(t *testing.T) {
+	type inner struct {
+		Base  time.Duration `zero:"100ms,unless kind=constant"`
+		Kind  string
+		Retry []string `zero:"all"`
+	}
+	type number int
+	type key string
+	for _, row := range []struct {
+		text string
+		want string // "" = decoded
+	}{
+		{`{"base": "1s"}`, ""},
+		{"{\"base\": \"1s\"}\n", ""},
+		{`{"base": "1s"},,,`, "f:1: there is something after the end: want one value"},
+		{`{"base": "1s"}:`, "f:1: there is something after the end: want one value"},
+		{`{"base": "1s"} {}`, "f:1: there is something after the end: want one value"},
+		{"{}\n\n]", "f:3: there is something after the end: want one value"},
+		{`{"base": "0s"}`, "f:1: base: zero would mean the default, which is 100ms: " +
+			"leave the field out for that, or want another value"},
+		{`{"kind": "linear", "base": "0s"}`, "f:1: base: zero would mean the default, which is " +
+			"100ms: leave the field out for that, or want another value"},
+		{`{"kind": "constant", "base": "0s"}`, ""},
+		{`{"base": "0s", "kind": "constant"}`, ""},
+		{`{"retry": []}`, "f:1: retry: an empty list would mean the default, which is all: " +
+			"leave the field out for that, or want another value"},
+		{`{"retry": ["a"]}`, ""},
+		{`{"base": null}`, "f:1: base: want a text, got nothing: leave the field out for its default"},
+		{`{"base": "1s", "base": "2s"}`, "f:1: base: it is there twice, first in line 1: want one"},
+		{`{"base": "1s"`, "f:1: the file ends too early"},
+		{``, "f:1: the file ends too early"},
+	} {
+		var v inner
+		_, err := strictjson.Decode("f", []byte(row.text), &v)
+		if got := fmt.Sprint(err); row.want == "" && err != nil || row.want != "" && got != row.want {
+			t.Errorf("%s: got %v, want %q", row.text, err, row.want)
+		}
+	}
+	if _, err := strictjson.Decode("f", []byte(`{"a": 1}`), map[string]int{}); err == nil {
+		t.Error("a map that is not pointed to is accepted")
+	}
+	for _, target := range []any{nil, (*inner)(nil), inner{}} {
+		if _, err := strictjson.Decode("f", []byte(`{}`), target); err == nil {
+			t.Errorf("%T is accepted as a target", target)
+		}
+	}
+	var named map[key]number
+	if _, err := strictjson.Decode("f", []byte(`{"a": 1}`), &named); err != nil || named["a"] != 1 {
+		t.Errorf("a map with keys of a type of its own: got %v, %v", named, err)
+	}
+}

@@ -1,0 +1,59 @@
+package strictjson
+
+import (
+	"fmt"
+	"math"
+	"strings"
+)
+
+// Hint names the known name that was meant by name, or lists all of them.
+func Hint(name string, known []string) string {
+	if near := nearest(name, known); near != "" {
+		return fmt.Sprintf("did you mean %q?", near)
+	}
+	return "want one of " + strings.Join(known, ", ")
+}
+
+// nearest returns the known name that a typing error may have turned into name, or that begins like
+// it, or "".
+func nearest(name string, known []string) (best string) {
+	least := math.MaxInt
+	for _, k := range known {
+		d, typos := distance(name, k), max(len(name), len(k))/3
+		alike := len(name) >= 5 && strings.HasPrefix(k, name[:5]) ||
+			len(k) >= 3 && strings.HasPrefix(name, k)
+		if d < least && (alike || d <= max(typos, 1)) {
+			best, least = k, d
+		}
+	}
+	return best
+}
+
+// distance is the number of letters to insert, delete, replace or swap with the next one
+// (restricted Damerau–Levenshtein). Case, and how words are joined, cost nothing.
+func distance(a, b string) int {
+	plain := strings.NewReplacer("-", "", "_", "", " ", "")
+	a, b = strings.ToLower(plain.Replace(a)), strings.ToLower(plain.Replace(b))
+	rows := make([][]int, len(a)+1)
+	for i := range rows {
+		rows[i] = make([]int, len(b)+1)
+		rows[i][0] = i
+	}
+	for j := range rows[0] {
+		rows[0][j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			d := min(rows[i-1][j]+1, rows[i][j-1]+1, rows[i-1][j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				d = min(d, rows[i-2][j-2]+1)
+			}
+			rows[i][j] = d
+		}
+	}
+	return rows[len(a)][len(b)]
+}
