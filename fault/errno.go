@@ -8,9 +8,11 @@ import (
 	"syscall"
 )
 
+// isErrno is a function of its own because Plan 9 has no such numbers: its errors are texts.
 func isErrno(t reflect.Type) bool { return is[syscall.Errno](t) }
 
-// readErrno reads a system error number.
+// readErrno reads a system error number. Its text is the detail, as numbers differ from system to
+// system.
 func readErrno(t reflect.Type) reader {
 	if !isErrno(t) {
 		return nil
@@ -23,26 +25,35 @@ func readErrno(t reflect.Type) reader {
 	}
 }
 
+// errno is the meaning of a number on the system where the program runs. It is a fact: the kernel
+// made it, and nothing between.
 func errno(e syscall.Errno) finding {
 	switch e {
+	// No connection was made. That proves that nothing was sent, unless one stood already: a router
+	// may report these for a packet of an open connection, too.
 	case syscall.ECONNREFUSED, wsaRefused,
 		syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.ENETDOWN,
 		wsaHostUnreachable, wsaNetUnreachable, wsaHostDown, wsaNetDown,
 		syscall.EADDRNOTAVAIL, wsaNoAddress:
 		return finding{rank: fact, kind: Transient, sent: NotSent, flags: connection | local}
+	// A connection broke. The server may have acted on what it received before.
 	case syscall.ECONNRESET, syscall.ECONNABORTED, syscall.EPIPE, syscall.ENETRESET,
 		syscall.ENOTCONN, wsaReset, wsaAborted, wsaNetReset, wsaNotConnected, wsaShutdown:
 		return finding{rank: fact, kind: Transient, flags: connection}
+	// A dial or an open connection: the number is the same for both.
 	case syscall.ETIMEDOUT, wsaTimedOut:
 		return finding{rank: fact, kind: Transient, flags: timeout | connection}
+	// This machine is short of something, and may have it again in a moment.
 	case syscall.EAGAIN, syscall.EINTR, syscall.EBUSY, syscall.ENOBUFS, syscall.ENOMEM,
 		syscall.EMFILE, syscall.ENFILE, syscall.ETXTBSY, syscall.EDEADLK, syscall.ENOLCK,
 		syscall.ESTALE, wsaNoBuffers, wsaTooManyFiles:
 		return finding{rank: fact, kind: Transient}
 	}
+	// Is knows the numbers of each system that mean these.
 	if e.Is(fs.ErrNotExist) || e.Is(fs.ErrPermission) {
 		return finding{rank: fact, kind: Permanent}
 	}
+	// The text of any other number is worth showing, but decides nothing.
 	return finding{rank: hint, kind: Unknown}
 }
 

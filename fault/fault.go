@@ -14,6 +14,10 @@ import (
 
 // Kind says what is to be expected of another try. It prints, and marshals to text, as a lower
 // case word such as "rate_limited".
+//
+// Transient, RateLimited and Overloaded failures may pass; delays are longer after the latter two.
+// Unknown ones are repeated as well by default, since most failures of networks have no better
+// name.
 type Kind uint8
 
 const (
@@ -45,6 +49,8 @@ func (k *Kind) UnmarshalText(text []byte) error {
 
 // Sent says whether the server could have acted on the call, which is what decides if a call that
 // must not happen twice may be repeated.
+//
+// MaybeDone is the zero value, so that nothing counts as not done without a proof.
 type Sent uint8
 
 const (
@@ -67,6 +73,7 @@ func (s *Sent) UnmarshalText(text []byte) error {
 	return err
 }
 
+// indexOf returns the number of a name, or an error that lists the names that there are.
 func indexOf(names []string, what string, text []byte) (int, error) {
 	if i := slices.Index(names, string(text)); i >= 0 {
 		return i, nil
@@ -74,6 +81,7 @@ func indexOf(names []string, what string, text []byte) (int, error) {
 	return 0, fmt.Errorf("fault: no %s is called %q: want one of %q", what, text, names)
 }
 
+// nameOf never panics, since logs and reports print values of unknown origin.
 func nameOf(names []string, i int) string {
 	if i < len(names) {
 		return names[i]
@@ -113,6 +121,8 @@ func First(classifiers ...Classifier) Classifier {
 
 // Describer is implemented by errors that know their own fault. [Of] believes the outermost one
 // in an error's tree before it looks any further.
+//
+// An error that knows less than its cause should not implement it: the cause is not looked at.
 type Describer interface {
 	error
 	DescribeFault() Fault

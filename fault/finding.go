@@ -38,7 +38,8 @@ const (
 	local                        // Sent holds only if no connection stood yet
 )
 
-// finding is what one reader found in one error of a tree.
+// finding is what one reader found in one error of a tree. A finding is a value without pointers to
+// the error, so that making one costs no allocation.
 type finding struct {
 	rank   rank
 	kind   Kind
@@ -49,12 +50,15 @@ type finding struct {
 	detail string
 }
 
-// found makes a finding of a fault.
+// found makes a finding of a fault. It is a fact, as only statuses and the like are made Faults
+// here.
 func found(f Fault) finding {
 	return finding{rank: fact, kind: f.Kind, sent: f.Sent, after: f.After, detail: f.Detail}
 }
 
 // applyRetryHint lets an error's own retry or noRetry flag outrank what its kind is otherwise.
+// Answers and cancellation stay what they are: no server can know better. A hint to retry makes no
+// limit or overload Transient, whose delays are longer for good reason.
 func applyRetryHint(k Kind, hints flags) Kind {
 	switch k {
 	case None, Canceled:

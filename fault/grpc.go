@@ -35,15 +35,20 @@ const (
 // that the call was rejected. Those that clients make themselves, while sending, while waiting and
 // while reading the reply, prove nothing.
 func grpcStatus(number int, text func() string) finding {
+	// OK is no failure, and other numbers are no codes: the error is of another kind, whose type looks
+	// the same.
 	if number <= 0 || number >= len(grpcNames) {
 		return finding{}
 	}
 	f := finding{rank: fact, kind: Permanent, sent: NotDone, detail: "grpc " + grpcNames[number]}
 	switch number {
+	// Either side may cancel, at any time.
 	case grpcCanceled:
 		f.kind, f.sent = Canceled, MaybeDone
+	// The client's deadline as a rule; the server may go on with the call.
 	case grpcDeadlineExceeded:
 		f.kind, f.sent, f.flags = Transient, MaybeDone, timeout
+	// A server that limits rates, a client whose message is too large, or a reply that is.
 	case grpcResourceExhausted:
 		f.kind, f.sent = RateLimited, MaybeDone
 		if isTooLarge(text()) {
@@ -51,10 +56,16 @@ func grpcStatus(number int, text func() string) finding {
 		}
 	case grpcDataLoss:
 		f.sent = MaybeDone
+	// A lost race between transactions: the specification asks for a retry at a higher level, which is
+	// here.
 	case grpcAborted:
 		f.kind = Transient
+	// The one code that the specification calls worth a retry. Clients make it themselves of broken
+	// connections, so it proves nothing.
 	case grpcUnavailable:
 		f.kind, f.sent, f.flags = Transient, MaybeDone, connection
+	// Any server that panics or returns a plain error sends one of these; so do clients whose stream
+	// was reset, which passes.
 	case grpcUnknown, grpcInternal:
 		f.rank, f.kind, f.sent = hint, Unknown, MaybeDone
 		if s := text(); strings.Contains(s, "RST_STREAM") ||
@@ -65,17 +76,20 @@ func grpcStatus(number int, text func() string) finding {
 	return f
 }
 
-// readGRPC reads the status of google.golang.org/grpc errors.
+// readGRPC reads the status of google.golang.org/grpc errors. They are known by a method that is
+// part of the API: importing grpc would make a module of this package.
 func readGRPC(t reflect.Type) reader {
 	m, ok := t.MethodByName("GRPCStatus")
 	if !ok || m.Type.NumIn() != 1 || m.Type.NumOut() != 1 {
 		return nil
 	}
+	// The result may be any type called Status; only its method matters.
 	if _, ok := m.Type.Out(0).MethodByName("Code"); !ok {
 		return nil
 	}
 	return func(err error) finding {
 		s := reflect.ValueOf(err).MethodByName("GRPCStatus").Call(nil)[0]
+		// A nil status means OK, which an error should not have.
 		if s.Kind() == reflect.Pointer && s.IsNil() {
 			return finding{}
 		}
@@ -120,6 +134,7 @@ func readConnect(t reflect.Type) reader {
 	return func(err error) finding {
 		v := reflect.ValueOf(err)
 		n := number(v.MethodByName("Code").Call(nil)[0])
+		// The text is the proof that these are Connect's codes, and not other numbers.
 		if n >= len(connectNames) || !strings.HasPrefix(err.Error(), connectNames[n]) {
 			return finding{}
 		}
@@ -127,6 +142,8 @@ func readConnect(t reflect.Type) reader {
 		if f.rank == nothing {
 			return f
 		}
+		// Connect has the same details as gRPC, wrapped once more, and the headers of an HTTP response
+		// besides.
 		f = addDetails(f, connectDetails(v.MethodByName("Details").Call(nil)[0]))
 		if after := delayFor(f.kind, header(v.MethodByName("Meta").Call(nil)[0]), time.Now()); after > 0 {
 			f = serverWrote(f, true)
@@ -136,13 +153,15 @@ func readConnect(t reflect.Type) reader {
 	}
 }
 
-// connectDetails returns the messages in a slice of Connect's details.
+// connectDetails returns the messages in a slice of Connect's details. Each decodes itself by its
+// method Value, which needs the message's type to be linked in.
 func connectDetails(details reflect.Value) (messages []any) {
 	for i := 0; details.Kind() == reflect.Slice && i < details.Len(); i++ {
 		value := details.Index(i).MethodByName("Value")
 		if !value.IsValid() || value.Type().NumIn() != 0 || value.Type().NumOut() != 2 {
 			continue
 		}
+		// A detail whose type the program does not link cannot be decoded, and is passed over.
 		if out := value.Call(nil); out[1].IsNil() {
 			messages = append(messages, out[0].Interface())
 		}

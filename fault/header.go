@@ -11,16 +11,19 @@ var headerNames = [...]string{
 
 var headerType = reflect.TypeFor[map[string][]string]()
 
-// isHeader reports whether t is an http.Header, or is used like one.
+// isHeader reports whether t is an http.Header, or is used like one. fault must not import
+// net/http, which would add 4 MB to a small program; so headers are known by their shape.
 func isHeader(t reflect.Type) bool {
 	return has[interface{ Get(string) string }](t) || t == headerType
 }
 
-// header returns the HTTP header in v, nil if there is none.
+// header returns the HTTP header in v, nil if there is none. A type that only has Get, such as one
+// of fasthttp, is asked for the names that matter.
 func header(v reflect.Value) map[string][]string {
 	if !v.IsValid() {
 		return nil
 	}
+	// Convertible covers http.Header and types of the same shape.
 	if v.CanConvert(headerType) {
 		return v.Convert(headerType).Interface().(map[string][]string)
 	}
@@ -35,7 +38,8 @@ func header(v reflect.Value) map[string][]string {
 	return h
 }
 
-// first returns the first value of a header; "" if there is none.
+// first returns the first value of a header; "" if there is none. The name must be in its canonical
+// form, as the map's keys are.
 func first(h map[string][]string, name string) string {
 	if v := h[name]; len(v) > 0 {
 		return v[0]

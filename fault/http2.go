@@ -14,8 +14,9 @@ const (
 	h2HTTP11Required  = 13
 )
 
-// readHTTP2 reads a stream's or a connection's end by the fields that net/http and x/net/http2
-// give such errors; the types of the former are not exported.
+// readHTTP2 reads a stream's or a connection's end by the fields that net/http and x/net/http2 give
+// such errors; the types of the former are not exported. Many packages have types with such names,
+// so the type of a field has to fit as well.
 func readHTTP2(t reflect.Type) reader {
 	name := base(t).Name()
 	isCode := func(t reflect.Type) bool { return t.Kind() == reflect.Uint32 }
@@ -34,6 +35,7 @@ func readHTTP2(t reflect.Type) reader {
 	return nil
 }
 
+// readReset is nil without the field: then the type only has a similar name.
 func readReset(what string, number field) reader {
 	if number == nil {
 		return nil
@@ -49,8 +51,10 @@ func reset(what string, number int) finding {
 	switch number {
 	case h2Refused:
 		f.sent = NotSent
+	// Not RateLimited: RFC 9113 has load in mind here, not a quota.
 	case h2EnhanceYourCalm:
 		f.kind, f.flags = Overloaded, 0
+	// The next connection would be made in the same way.
 	case h2WeakSecurity, h2HTTP11Required:
 		f.kind, f.flags = Permanent, 0
 	}

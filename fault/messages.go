@@ -6,6 +6,8 @@ import (
 )
 
 var (
+	// What texts may mean. Only misuse and unsent prove that nothing was sent: both come from checks
+	// before the connection is used.
 	cut        = finding{rank: fact, kind: Transient, flags: connection}
 	unsent     = finding{rank: fact, kind: Transient, sent: NotSent, flags: connection}
 	overloaded = finding{rank: fact, kind: Overloaded}
@@ -19,6 +21,7 @@ var (
 // imported to compare them, and those that are not exported at all, can be told in no other way.
 // A star stands for any text. The first match decides.
 var phrases = compiled([]meaning{
+	// Packages context, io, net, os.
 	{"context canceled", finding{rank: fact, kind: Canceled}},
 	{"EOF", cut},
 	{"unexpected EOF", cut},
@@ -29,6 +32,7 @@ var phrases = compiled([]meaning{
 	{"permission denied", permanent},
 	{"executable file not found in *", permanent},
 
+	// Package database/sql, and drivers.
 	{"driver: bad connection", cut}, // drivers return it for statements that were carried out, too
 	{"invalid connection", cut},     // go-sql-driver/mysql: dropped in the middle
 	{"sql: no rows in result set", answer},
@@ -37,6 +41,7 @@ var phrases = compiled([]meaning{
 	{"sql: connection is already closed", misuse},
 	{"sql: database is closed", misuse},
 
+	// Package net/http, as a client.
 	{"http: server gave HTTP response to HTTPS client", misuse},
 	{"http: no Host in request URL", misuse},
 	{"http: nil Request*", misuse},
@@ -77,6 +82,7 @@ var phrases = compiled([]meaning{
 	{"http: unexpected EOF reading trailer", cut},
 	{"bufio.Scanner: token too long", permanent},
 
+	// Its HTTP/2, whose types are not exported.
 	{"http2: client conn*", cut},
 	{"http2: *GOAWAY*ENHANCE_YOUR_CALM*", overloaded},
 	{"http2: Transport received *GOAWAY*", cut},
@@ -84,6 +90,7 @@ var phrases = compiled([]meaning{
 	{"http2: Transport: cannot retry err*", cut},
 	{"http2: unsupported scheme", misuse},
 
+	// Packages crypto/tls and crypto/x509.
 	{"tls: failed to verify certificate*", misuse},
 	{"tls: first record does not look like a TLS handshake", misuse},
 	{"tls: oversized record received *", garbled},
@@ -101,18 +108,22 @@ type meaning struct {
 	finding
 }
 
-// phrase is a meaning with its pattern cut at the first star.
+// phrase is a meaning with its pattern cut at the first star. Most phrases have no star, and cost
+// one comparison.
 type phrase struct {
 	start, rest string
 	star        bool
 	finding
 }
 
-// compiled sorts phrases by their first two bytes, which few other errors begin with.
+// compiled sorts phrases by their first two bytes, which few other errors begin with. Every plain
+// error is compared, and most match nothing: with a bucket for the first two bytes most are
+// compared with no phrase at all.
 func compiled(all []meaning) (by [256][]phrase) {
 	for _, m := range all {
 		p := phrase{finding: m.finding}
 		p.start, p.rest, p.star = strings.Cut(m.pattern, "*")
+		// What follows a quote differs from error to error, and a Detail is a key in logs and metrics.
 		start, _, _ := strings.Cut(p.start, `"`)
 		p.detail = strings.TrimRight(start, " :.")
 		i := bucket(m.pattern)
@@ -124,7 +135,8 @@ func compiled(all []meaning) (by [256][]phrase) {
 // bucket is a number for the first two bytes of a text.
 func bucket(text string) byte { return text[0]*31 + text[1] }
 
-// readText reads errors that wrap nothing and whose type says nothing.
+// readText reads errors that wrap nothing and whose type says nothing. What fmt.Errorf adds around
+// a cause is for people, and is not read.
 func readText(t reflect.Type) reader {
 	b := base(t)
 	plain := b.Name() == "errorString" || b.Name() == "fundamental" // of errors, of pkg/errors

@@ -16,14 +16,18 @@ var (
 	unlisted = finding{rank: hint, kind: Unknown}
 )
 
-// readMySQL reads go-sql-driver's error, which has its SQLSTATE in a field.
+// readMySQL reads go-sql-driver's error, which has its SQLSTATE in a field. The number decides
+// before the state, as most of MySQL's errors share the state HY000.
 func readMySQL(t reflect.Type) reader {
+	// MariaDB's, TiDB's and Vitess's servers speak the same protocol, and their errors come from the
+	// same driver.
 	num := fieldOf(t, "Number", is[uint16])
 	state := fieldOf(t, "SQLState", is[[5]byte])
 	if num == nil || state == nil && !mentions(t, "mysql") {
 		return nil
 	}
 	return func(err error) finding {
+		// Older versions of the driver have no state; then the name of the package must be MySQL's.
 		var s [5]byte
 		if v := state.of(err); v.IsValid() {
 			s, _ = v.Interface().([5]byte)
@@ -44,6 +48,7 @@ func readMySQL(t reflect.Type) reader {
 // mySQL are the numbers of MySQL and its relatives that mean something particular to a client. Most
 // have an SQLSTATE that means nothing, HY000.
 var mySQL = map[int]finding{
+	// Conflicts between transactions. The server has rolled back the statement or the transaction.
 	1205: locked, // lock wait timeout; the statement was rolled back
 	1213: locked, // deadlock, and in Galera a lost certification
 	1412: locked, // the table's definition has changed: please retry transaction
@@ -71,6 +76,7 @@ var mySQL = map[int]finding{
 	1836: locked, // read-only mode
 	3100: locked, // the group's plugin rejects writes
 
+	// No room. TiDB's stores may have taken part of a transaction before, so they prove nothing.
 	1040: full,                           // too many connections
 	1203: full,                           // too many connections of the user
 	1226: full,                           // another limit of the user
@@ -78,10 +84,12 @@ var mySQL = map[int]finding{
 	9003: {rank: fact, kind: Overloaded}, // TiKV is busy
 	9013: {rank: fact, kind: Overloaded}, // TiFlash is busy
 
+	// No connection was made. 2002 and 2003 are the client library's, which some proxies pass on.
 	1042: unsent, // no connection
 	2002: unsent,
 	2003: unsent,
 
+	// The connection ended, perhaps in the middle of a statement.
 	1053: gone, // shutdown
 	1927: gone, // MariaDB: connection was killed
 	2006: gone, // gone away
@@ -89,6 +97,7 @@ var mySQL = map[int]finding{
 	3169: gone, // session was killed
 	4031: gone, // disconnected for inactivity
 
+	// A part of a distributed database was out of reach; another part may have acted.
 	9001: passes, // TiDB: its placement driver timed out; ProxySQL: no connection in time
 	9002: passes, // TiKV timed out
 	9004: passes, // locks could not be resolved in time
@@ -102,10 +111,12 @@ var mySQL = map[int]finding{
 func unlistedMySQL(number int, state string) finding {
 	f := sqlState(state, "")
 	switch {
+	// A state that passes is right whatever the number.
 	case f.kind == Transient || f.kind == Overloaded:
 		return f
 	case number >= 5000 || number == 1105: // 1105: unknown error; Vitess wraps any failure in it
 		return unlisted
+	// MySQL itself answers with its numbers only after it has given up the statement.
 	case f.rank == nothing:
 		return rejected
 	}

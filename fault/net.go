@@ -25,15 +25,20 @@ func readNet(t reflect.Type) reader {
 	return nil
 }
 
+// readOp reads the operation. It is weak: the system error inside, if there is one, is better
+// informed.
 func readOp(op, cause field) reader {
 	return func(err error) finding {
 		f := finding{rank: weak, kind: Transient, detail: op.text(err)}
 		switch f.detail {
+		// No connection stood, so nothing that is wrapped was sent.
 		case "dial", "proxyconnect", "socks connect":
 			f.reach, f.flags = neverSent, connection
+		// A connection stood, so the server may have acted, whatever failed.
 		case "read", "write":
 			f.reach = underWay
 		case "remote error", "local error":
+			// An alert of TLS, which package tls wraps like an operation.
 			alert, _ := cause.of(err).Interface().(error)
 			return tlsAlert(alert)
 		default:
@@ -43,6 +48,8 @@ func readOp(op, cause field) reader {
 	}
 }
 
+// readDNS reads a failed lookup. A name that is not found is permanent: resolvers mark what may
+// pass as temporary.
 func readDNS(t reflect.Type) reader {
 	notFound, text := fieldOf(t, "IsNotFound", isBool), fieldOf(t, "Err", isText)
 	slow, passing := fieldOf(t, "IsTimeout", isBool), fieldOf(t, "IsTemporary", isBool)
@@ -50,6 +57,7 @@ func readDNS(t reflect.Type) reader {
 		f := finding{rank: hint, kind: Unknown, sent: NotSent, reach: neverSent}
 		f.detail = "dns: " + text.text(err)
 		switch {
+		// The name server did not answer, and may do so the next time.
 		case slow.of(err).Bool():
 			f.rank, f.kind, f.flags = fact, Transient, timeout|connection
 		case passing.of(err).Bool():
@@ -90,6 +98,7 @@ func readTimeout(t reflect.Type) reader {
 	if !has[interface{ Timeout() bool }](t) || isErrno(t) {
 		return nil
 	}
+	// An error that wraps another has its cause there, and its text proves nothing.
 	leaf := !has[interface{ Unwrap() error }](t)
 	return func(err error) finding {
 		if !err.(interface{ Timeout() bool }).Timeout() {
@@ -110,7 +119,8 @@ func beforeSending(text string) bool {
 		strings.Contains(text, "TLS handshake timeout")
 }
 
-// readIs asks an error that matches others by a method of its own whether it is one of these.
+// readIs asks an error that matches others by a method of its own whether it is one of these. Such
+// an error may match a sentinel that it does not wrap, so no other reader finds it.
 func readIs(t reflect.Type) reader {
 	if !has[interface{ Is(error) bool }](t) || isErrno(t) {
 		return nil
@@ -129,7 +139,8 @@ func readIs(t reflect.Type) reader {
 	}
 }
 
-// readCanceled reads a method of the AWS SDKs, whose cause may yet turn out to be a timeout.
+// readCanceled reads a method of the AWS SDKs, whose cause may yet turn out to be a timeout. So the
+// finding is weak, and the cause decides if it is known.
 func readCanceled(t reflect.Type) reader {
 	if !has[interface{ CanceledError() bool }](t) {
 		return nil

@@ -31,8 +31,10 @@ func Of(err error) Fault {
 	if isPlain(err) {
 		return Fault{Kind: Unknown, Err: err}
 	}
+	// The walk stays on the stack, so that a classification costs no allocation.
 	w := walk{left: maxNodes}
 	p := w.chain(err, 0)
+	// A Describer decides, except that its answer cannot hide a failure beside it.
 	if !w.described || w.fault.Kind == None && w.best.rank >= fact && w.best.kind != None {
 		return w.conclude(err, p)
 	}
@@ -57,12 +59,13 @@ func isPlain(err error) bool {
 }
 
 var (
+	// These types are not exported, so examples of them are asked.
 	plainType   = reflect.TypeOf(errors.New(""))
 	wrapperType = reflect.TypeOf(fmt.Errorf("%w", errors.New("")))
 	labelerType = reflect.TypeOf(fmt.Errorf("%w%w", errors.New(""), errors.New("")))
 )
 
-// describe returns err's own description.
+// describe returns err's own description. A description that panics is none.
 func describe(err Describer) (f Fault) {
 	defer func() {
 		if recover() != nil {
@@ -89,21 +92,26 @@ type link struct {
 	branches  proof // of which this is the weakest proof
 }
 
-// proof returns what the chain proves.
+// proof returns what the chain proves. The cases are in the order of certainty: an own statement, a
+// fact, then what the surroundings show.
 func (l *link) proof() proof {
 	switch {
+	// A Describer states what it knows. Behind a redirect that is about the last request alone.
 	case l.described && l.at != redirected:
 		return proofOf[l.sent]
 	case l.own.rank >= fact:
 		return proofOf[l.own.sent]
+	// What lies beyond the limit may be anything.
 	case l.cut:
 		return unproven
 	case !l.seen:
 		return nothingSeen
 	case l.at == redirected:
 		return unproven
+	// Nothing that a failed dial wraps was ever sent.
 	case l.at == neverSent:
 		return proofOf[NotSent]
+	// Each branch has to prove that the server did not act.
 	case l.branched && l.branches != nothingSeen:
 		return l.branches
 	case l.soft.rank == weak:
@@ -157,8 +165,10 @@ func (w *walk) chain(err error, at reach) (p proof) {
 			l.cut = true
 			return
 		}
+		// The whole tree shares one limit, as branches may be as many as a chain is long.
 		w.left--
 		s := shapeOf(reflect.TypeOf(err))
+		// A typed nil pointer: its methods would panic, and there is nothing to read.
 		if s.pointer && reflect.ValueOf(err).IsNil() {
 			return
 		}
@@ -189,6 +199,7 @@ func (w *walk) describe(err error, l *link) {
 // end ends a chain: a weak finding on which nothing that it wraps could better is as good as a
 // fact, also beside facts that siblings of the chain may hold.
 func (w *walk) end(l *link, p *proof) {
+	// A panic in a method of the error ends this chain alone; what was found before it counts.
 	_ = recover()
 	if l.soft.rank == weak {
 		l.soft.rank = fact
@@ -208,6 +219,7 @@ func (w *walk) next(err error, s *shape, l *link) error {
 	case wrapsMany:
 		l.branched, l.branches = true, nothingSeen
 		for i, e := range err.(interface{ Unwrap() []error }).Unwrap() {
+			// A label stands first, before what it names.
 			if i == 0 && isLabel(e, err) {
 				continue
 			}
@@ -224,10 +236,12 @@ func isLabel(e, outer error) bool {
 		strings.HasPrefix(outer.Error(), e.Error())
 }
 
-// take adds one finding to what is known.
+// take adds one finding to what is known. Flags and delays count wherever they are; kinds and
+// proofs compete.
 func (w *walk) take(f finding, l *link) {
 	w.flags |= f.flags
 	w.after = cmp.Or(w.after, f.after)
+	// The outermost decides: what is around a dial knows more than the dial.
 	if f.reach != 0 && l.at == 0 {
 		l.at = f.reach
 		if l.at == neverSent && l.own.flags&connection != 0 {
@@ -237,9 +251,11 @@ func (w *walk) take(f finding, l *link) {
 	switch {
 	case l.at == neverSent:
 		f.sent = NotSent
+	// A later request failed, or a later packet: what came before may have been carried out.
 	case l.at == redirected, l.at == underWay && f.flags&local != 0:
 		f.sent = MaybeDone
 	}
+	// Kept aside until the chain ends, as what this error wraps may be better informed.
 	if f.rank == weak {
 		l.soft = f
 		return
@@ -260,6 +276,7 @@ func (w *walk) yields(f finding, l *link) bool {
 		f.rank >= fact && f.kind != None && w.best.kind == None && w.best.rank != nothing && !l.mine
 }
 
+// conclude makes a Fault of what the walk has gathered.
 func (w *walk) conclude(err error, p proof) Fault {
 	b := w.best
 	f := Fault{Kind: b.kind, Sent: p.sent(), Detail: b.detail, Err: err}
@@ -268,6 +285,7 @@ func (w *walk) conclude(err error, p proof) Fault {
 	if b.rank == nothing {
 		f.Kind = Unknown
 	}
+	// The server's own code is more than what the SDK makes of it.
 	if b.rank < code {
 		f.Kind = applyRetryHint(f.Kind, w.flags)
 	}

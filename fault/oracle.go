@@ -19,8 +19,12 @@ func readOracle(t reflect.Type) reader {
 	return nil
 }
 
+// isOracle asks for the name, since SQLite's drivers have a method Code as well. oraerr is godror's
+// package.
 func isOracle(t reflect.Type) bool { return mentions(t, "oraerr") || mentions(t, "oracle") }
 
+// oracle is the meaning of ORA-number. Numbers on no list are the server's answers to statements
+// that are wrong.
 func oracle(number int) finding {
 	if number == 0 {
 		return finding{}
@@ -33,7 +37,9 @@ func oracle(number int) finding {
 	return f
 }
 
+// oracleNumbers are from Oracle's Database Error Messages.
 var oracleNumbers = map[int]finding{
+	// Conflicts between transactions.
 	51:    locked, // timeout waiting for a resource
 	54:    locked, // busy, with NOWAIT
 	60:    locked, // deadlock
@@ -53,10 +59,12 @@ var oracleNumbers = map[int]finding{
 	16000: locked, // read-only: a standby
 	16456: locked, // a switchover is under way
 
+	// A limit of the instance is reached.
 	18:   full, // sessions
 	20:   full, // processes
 	1000: full, // cursors
 
+	// The listener has not passed the connection on.
 	12514: unsent, // the listener does not know the service, yet
 	12516: unsent, // no handler
 	12519: unsent,
@@ -64,6 +72,7 @@ var oracleNumbers = map[int]finding{
 	12528: unsent, // instance blocks new connections
 	12541: unsent, // no listener
 
+	// The session ended, perhaps in the middle of a statement.
 	28:    gone, // session was killed
 	1012:  gone, // not logged on
 	1033:  gone, // starting up or shutting down

@@ -5,12 +5,14 @@ import (
 	"strings"
 )
 
-// readPermanent recognises error types that would recur on every attempt: data that cannot be
-// read, addresses that cannot be right, programs that are not there, certificates that fail.
+// readPermanent recognises error types that would recur on every attempt: data that cannot be read,
+// addresses that cannot be right, programs that are not there, certificates that fail. A retry
+// would hide such an error for the time of all delays, and then return it.
 func readPermanent(t reflect.Type) reader {
 	pkg, name := base(t).PkgPath(), base(t).Name()
 	f := finding{rank: fact, kind: Permanent, detail: title(t)}
 	switch {
+	// The exported types of these packages are errors about the data.
 	case strings.HasPrefix(pkg, "encoding/") && name != "" && name[0] <= 'Z', pkg == "strconv":
 	case permanentTypes[pkg+"."+name]:
 	case pkg+"."+name == "os/exec.Error": // of a program that is not there, or for now not to be run
@@ -20,10 +22,12 @@ func readPermanent(t reflect.Type) reader {
 	default:
 		return nil
 	}
+	// The type alone decides, so the finding is made once.
 	return func(error) finding { return f }
 }
 
-// permanentTypes are such types beside those whose whole package is about bad data.
+// permanentTypes are such types beside those whose whole package is about bad data. They are names,
+// as importing the packages would make every program carry them.
 var permanentTypes = map[string]bool{
 	"net/http.MaxBytesError":   true,
 	"net/http.ProtocolError":   true,
@@ -32,7 +36,8 @@ var permanentTypes = map[string]bool{
 	"time.ParseError":          true,
 }
 
-// connectTypes are those that end a call before anything is sent.
+// connectTypes are those that end a call before anything is sent. A certificate that fails ends the
+// handshake, and an address that cannot be right ends the dial.
 var connectTypes = map[string]bool{
 	"crypto/tls.CertificateVerificationError":         true,
 	"crypto/tls.ECHRejectionError":                    true,

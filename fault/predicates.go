@@ -3,6 +3,8 @@ package fault
 // IsTimeout reports whether something in err took too long: anything in its tree whose method
 // Timeout says so, an expired deadline, a system call that timed out, a gRPC deadline, a status of
 // 408 or 504, an SDK's or a database's code for it. Marks change nothing about that.
+//
+// Describers are looked into: a predicate is about what happened, not about what to do.
 func IsTimeout(err error) bool {
 	w := walk{left: maxNodes, through: true}
 	w.chain(err, 0)
@@ -23,6 +25,8 @@ func passing(err error, want flags) bool {
 	if w.flags&want == 0 {
 		return false
 	}
+	// The whole tree decides: a connection that could not be made for a reason that stays is no
+	// passing failure.
 	k := w.conclude(err, p).Kind
 	return k != Permanent && k != Canceled
 }

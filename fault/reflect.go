@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// has reports whether t has the methods of the interface I.
+// has reports whether t has the methods of the interface I. Methods are better evidence than names:
+// they are part of an API that its users rely on.
 func has[I any](t reflect.Type) bool { return t.Implements(reflect.TypeFor[I]()) }
 
 // base is the type that a pointer points to, or the type itself.
@@ -16,7 +17,8 @@ func base(t reflect.Type) reflect.Type {
 	return t
 }
 
-// called reports whether t, or what it points to, is the type called name of package pkg.
+// called reports whether t, or what it points to, is the type called name of package pkg. Names do
+// where the type itself would have to be imported, and so be part of every program.
 func called(t reflect.Type, pkg, name string) bool {
 	b := base(t)
 	return b.Name() == name && b.PkgPath() == pkg
@@ -25,13 +27,15 @@ func called(t reflect.Type, pkg, name string) bool {
 // title is a type's name with its package's, such as "json.SyntaxError".
 func title(t reflect.Type) string { return strings.TrimPrefix(t.String(), "*") }
 
-// mentions reports whether word is part of the name of t or of its package, in any case.
+// mentions reports whether word is part of the name of t or of its package, in any case. It is weak
+// evidence, for use beside a method or a field. Forks of drivers keep the word in their paths.
 func mentions(t reflect.Type, word string) bool {
 	b := base(t)
 	return strings.Contains(strings.ToLower(b.PkgPath()+"."+b.Name()), word)
 }
 
-// field is the way to a field of a struct, or of a struct pointed to. A nil field is absent.
+// field is the way to a field of a struct, or of a struct pointed to. A nil field is absent. It is
+// an index path, found once for each type, as a search by name would be too slow for each error.
 type field []int
 
 // fieldOf finds the exported field of t that is called name and whose type fits.
@@ -41,6 +45,7 @@ func fieldOf(t reflect.Type, name string, fits func(reflect.Type) bool) field {
 		return nil
 	}
 	f, ok := b.FieldByName(name)
+	// An unexported field cannot be read, and may change any day.
 	if !ok || !f.IsExported() || !fits(f.Type) {
 		return nil
 	}
@@ -55,6 +60,7 @@ func (f field) in(v reflect.Value) reflect.Value {
 	if f == nil || !v.IsValid() {
 		return reflect.Value{}
 	}
+	// The way may lead through an embedded pointer that is nil.
 	v, err := v.FieldByIndexErr(f)
 	if err != nil {
 		return reflect.Value{}
@@ -77,6 +83,7 @@ func (f field) text(err error) string {
 // number is the integer in the field; 0 if there is none.
 func (f field) number(err error) int { return number(f.of(err)) }
 
+// number reads any integer type, since SDKs have types of their own for codes.
 func number(v reflect.Value) int {
 	switch {
 	case v.IsValid() && v.CanInt():

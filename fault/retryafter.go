@@ -31,7 +31,8 @@ func ParseRetryAfter(header map[string][]string, now time.Time) (delay time.Dura
 }
 
 // requested returns the delay of the headers that state one for this very request. ok reports
-// whether there is a valid one, present whether there is any.
+// whether there is a valid one, present whether there is any. Several of the headers may come
+// together; the most exact comes first.
 func requested(h map[string][]string, now time.Time) (d time.Duration, ok, present bool) {
 	for _, source := range [...]struct {
 		name  string
@@ -47,6 +48,7 @@ func requested(h map[string][]string, now time.Time) (d time.Duration, ok, prese
 		if len(values) == 0 {
 			continue
 		}
+		// A header that cannot be read gives way to the next; a delay in the past is one of 0.
 		if d, ok := source.parse(values[0], serverTime(h, now)); ok {
 			return max(d, 0), true, true
 		}

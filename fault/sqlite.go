@@ -14,6 +14,7 @@ func readSQLite(t reflect.Type) reader {
 	switch {
 	case plain != nil && ext != nil:
 		return func(err error) finding {
+			// The extended code has the plain one in its low byte, and more.
 			if n := ext.number(err); n != 0 {
 				return sqlite(n)
 			}
@@ -26,6 +27,7 @@ func readSQLite(t reflect.Type) reader {
 	case isInt(t) && mentions(t, "sqlite"): // ncruces: a code is an error
 		return func(err error) finding { return sqlite(number(reflect.ValueOf(err))) }
 	case has[interface{ Code() int }](t) && !isOracle(t):
+		// modernc's type is called Error, in a package whose path has the name.
 		named := mentions(t, "sqlite")
 		return func(err error) finding { return codeMethod(err, named) }
 	}
@@ -46,7 +48,8 @@ func codeMethod(err error, named bool) finding {
 }
 
 // sqlite is the meaning of a result code, plain or extended: the low byte says what kind of error
-// it is. A busy snapshot (517) wants the whole transaction again, as any other does no harm.
+// it is. A busy snapshot (517) wants the whole transaction again, as any other does no harm. SQLite
+// runs in the process: what it returns an error for was not done, unless the disk failed.
 func sqlite(number int) finding {
 	f := rejected
 	switch number & 0xff {
@@ -54,6 +57,7 @@ func sqlite(number int) finding {
 		return finding{}
 	case 5, 6, 9, 15, 17: // busy, locked, interrupted, a lost race for locks, the schema has changed
 		f = locked
+	// The write may have been done in part.
 	case 10, 11: // a disk that fails, a file that is damaged
 		f = broken
 	}

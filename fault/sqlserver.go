@@ -5,7 +5,8 @@ import (
 	"strconv"
 )
 
-// readSQLServer reads go-mssqldb's error.
+// readSQLServer reads go-mssqldb's error. The method's name is its own, so nothing else needs to
+// fit.
 func readSQLServer(t reflect.Type) reader {
 	if !has[interface{ SQLErrorNumber() int32 }](t) {
 		return nil
@@ -15,6 +16,8 @@ func readSQLServer(t reflect.Type) reader {
 		if n == 0 {
 			return finding{}
 		}
+		// The number alone decides: the error's state and class only say where in the server it was made,
+		// and how grave it is.
 		f, listed := sqlServer[n]
 		if !listed {
 			f = rejected
@@ -24,7 +27,10 @@ func readSQLServer(t reflect.Type) reader {
 	}
 }
 
+// sqlServer are from Microsoft's lists: of errors of the engine, and of those that Azure SQL calls
+// transient. Numbers on no list are answers to statements that are wrong.
 var sqlServer = map[int32]finding{
+	// Conflicts between transactions.
 	1205: locked, // deadlock
 	1204: locked, // no lock to be had
 	1222: locked, // lock timeout
@@ -48,6 +54,7 @@ var sqlServer = map[int32]finding{
 	18401: locked, // the server is being upgraded
 	40613: locked,
 
+	// No room: memory, workers, or what was paid for.
 	701:   full, // no memory
 	802:   full,
 	8645:  full,

@@ -20,11 +20,15 @@ func readSQLState(t reflect.Type) reader {
 // with one has rolled the statement back, or the transaction, unless the state itself means that
 // this is not known, or may come from something between the client and that server.
 func sqlState(state, text string) finding {
+	// Other types have a method of this name, too, and an error that never reached a server has an
+	// empty state.
 	if !isSQLState(state) {
 		return finding{}
 	}
 	f := finding{rank: fact, kind: Permanent, sent: NotDone, detail: "sqlstate " + state}
 	switch state {
+	// PostgreSQL's documentation, appendix A. All of these were rolled back, and the next transaction
+	// may go through.
 	case "40001", "CR000", "40P01", // serialization failure, its old name in CockroachDB, deadlock
 		"55P03", "55006", "55000", // lock not available, object in use, or not in the right state
 		"72000",          // snapshot too old
@@ -32,6 +36,7 @@ func sqlState(state, text string) finding {
 		"26000", "42P05", // a prepared statement of another connection of the pooler
 		"25006": // read-only: a failover, and another server is the primary now
 		f.kind = Transient
+	// Feature not supported: permanent but for this one use of the state.
 	case "0A000":
 		if strings.Contains(text, "cached plan must not change result type") {
 			f.kind = Transient // the connection prepares it again
@@ -44,9 +49,11 @@ func sqlState(state, text string) finding {
 		f.kind, f.sent = Transient, MaybeDone
 	case "58000": // system error; pgcat gives it to all its own errors
 		f.kind, f.sent = Transient, MaybeDone
+	// A server that ends the connection may have carried out the statement before.
 	case "57P01", "57P02", "57P05", // shut down, crashed, idle for too long: connection gone
 		"25P03", "25P04": // the transaction was idle, or lasted, for too long: connection gone
 		f.kind, f.sent, f.flags = Transient, MaybeDone, connection
+	// There was no session that could have received a statement.
 	case "57P03", "08001", "08004": // starting up; no connection could be made
 		f.kind, f.sent, f.flags = Transient, NotSent, connection
 	default:
@@ -55,7 +62,9 @@ func sqlState(state, text string) finding {
 	return f
 }
 
-// sqlClass is the meaning of a state by its first two characters.
+// sqlClass is the meaning of a state by its first two characters. The standard fixes the meaning of
+// a class; what a server does not list is in it all the same. A class that is not here is about the
+// statement, which would fail again.
 func sqlClass(f finding, class string) finding {
 	switch class {
 	case "00", "01": // success, and warnings
@@ -66,12 +75,14 @@ func sqlClass(f finding, class string) finding {
 		f.kind, f.sent, f.flags = Transient, MaybeDone, connection
 	case "53": // out of memory, disk, connections
 		f.kind = Overloaded
+	// These may end a statement at any point, also after part of it was done elsewhere.
 	case "57", "58", "HV", "XX": // operators, the system, foreign servers, internal errors
 		f.sent = MaybeDone
 	}
 	return f
 }
 
+// isSQLState checks the form that the standard demands: five digits or upper case letters.
 func isSQLState(s string) bool {
 	if len(s) != 5 {
 		return false

@@ -27,6 +27,7 @@ func statusDetail(code int) string {
 		return "status " + strconv.Itoa(code)
 	}
 	text := details[i].Load()
+	// Two goroutines may both make the text; either is right.
 	if text == nil {
 		made := "status " + strconv.Itoa(code)
 		text = &made
@@ -35,6 +36,9 @@ func statusDetail(code int) string {
 	return *text
 }
 
+// status is the table behind Status: RFC 9110, section 15, and for other codes the documentation of
+// the servers that send them. A 4xx is an answer of a server that did not act; a 5xx may come from
+// a proxy in between.
 func status(code int) (Kind, Sent) {
 	switch code {
 	case 408, 421, 425: // the server did not take the request; another connection may
@@ -45,6 +49,7 @@ func status(code int) (Kind, Sent) {
 		return Overloaded, MaybeDone
 	case 529: // Anthropic, Bedrock
 		return Overloaded, NotDone
+	// These are 5xx, but they do not pass.
 	case 501, 505, 506, 508, 510, 511: // not implemented, misconfigured, or a login page
 		return Permanent, NotDone
 	case 0, 999, // no answer at all, as some proxies put it
@@ -52,8 +57,10 @@ func status(code int) (Kind, Sent) {
 		return Transient, MaybeDone
 	}
 	switch {
+	// The request is at fault, and stays as it is.
 	case code >= 400 && code < 500:
 		return Permanent, NotDone
+	// Most of these pass: a restart, a broken backend, a deadline of a proxy's.
 	case code >= 500 && code < 600:
 		return Transient, MaybeDone
 	}
@@ -72,10 +79,12 @@ func Response(code int, header map[string][]string, now time.Time) Fault {
 		return f
 	}
 	switch code {
+	// RFC 9110 lets a server say so of a condition that passes.
 	case 413:
 		if _, ok, _ := requested(header, now); ok {
 			f.Kind = Transient
 		}
+	// GitHub answers 403, too, when a limit is reached.
 	case 403:
 		if _, ok, _ := requested(header, now); ok || limitsOf(header, now).spent {
 			f.Kind = RateLimited
@@ -90,7 +99,8 @@ func Response(code int, header map[string][]string, now time.Time) Fault {
 }
 
 // shouldRetry reads the headers in which some APIs, OpenAI's, Anthropic's and Stripe's among them,
-// state what their clients should do.
+// state what their clients should do. Any other value is none, as a proxy may have put anything
+// there.
 func shouldRetry(header map[string][]string) flags {
 	for _, name := range [...]string{"X-Should-Retry", "Stripe-Should-Retry"} {
 		switch first(header, name) {

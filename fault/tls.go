@@ -13,6 +13,7 @@ func readTLS(t reflect.Type) reader {
 	case called(t, "crypto/tls", "RecordHeaderError"):
 		text := fieldOf(t, "Msg", isText)
 		return func(err error) finding {
+			// A wrong record in the middle of a connection was damaged on the way.
 			if strings.Contains(text.text(err), "record received") ||
 				strings.HasPrefix(text.text(err), "received record") {
 				return garbled
@@ -23,7 +24,8 @@ func readTLS(t reflect.Type) reader {
 	return nil
 }
 
-// lastingAlerts are the alerts that the next handshake ends with, too, in crypto/tls's words.
+// lastingAlerts are the alerts that the next handshake ends with, too, in crypto/tls's words. Both
+// sides would offer the same again. The names are RFC 8446's, section 6, as crypto/tls writes them.
 var lastingAlerts = map[string]bool{
 	"tls: handshake failure":               true,
 	"tls: bad certificate":                 true,
