@@ -34,10 +34,12 @@ func Decode(file string, data []byte, v any) (*Fields, error) {
 		json:   json.NewDecoder(bytes.NewReader(data)),
 		data:   data,
 	}
+	// A number keeps its digits, so that no type loses precision on the way.
 	d.json.UseNumber()
 	if err := d.value("", target.Elem()); err != nil {
 		return nil, err
 	}
+	// A second value would be ignored silently, as after a brace too many.
 	end := int(d.json.InputOffset())
 	if rest := bytes.TrimLeft(data[end:], " \t\r\n"); len(rest) > 0 {
 		return nil, &Error{File: file, Line: d.line(len(data) - len(rest)),
@@ -46,6 +48,8 @@ func Decode(file string, data []byte, v any) (*Fields, error) {
 	return &d.Fields, nil
 }
 
+// decoder reads token by token, since encoding/json's Unmarshal reports no lines, and accepts
+// repeated and unknown fields and any case.
 type decoder struct {
 	Fields
 	json *json.Decoder
@@ -55,7 +59,8 @@ type decoder struct {
 	newlines int // before it
 }
 
-// next returns the offset of the next token.
+// next returns the offset of the next token. The json.Decoder's offset is that of the end of the
+// last token, before spaces and separators.
 func (d *decoder) next() int {
 	at := int(d.json.InputOffset())
 	for at < len(d.data) && strings.IndexByte(" \t\r\n,:", d.data[at]) >= 0 {
@@ -64,7 +69,8 @@ func (d *decoder) next() int {
 	return at
 }
 
-// line returns the line of an offset, which is not before that of the last call.
+// line returns the line of an offset, which is not before that of the last call. Counting goes on
+// from there, so that a long file is counted once.
 func (d *decoder) line(offset int) int {
 	offset = min(offset, len(d.data))
 	d.newlines += bytes.Count(d.data[d.counted:offset], []byte("\n"))
@@ -85,6 +91,7 @@ func (d *decoder) token(path string) (json.Token, int, error) {
 	switch {
 	case errors.As(err, &syntax): // its Offset counts from some earlier token
 		return nil, 0, d.fail(path, line, "this is no JSON: %w", err)
+	// The end of the file is where something is missing, not the last token.
 	case err == io.EOF, errors.Is(err, io.ErrUnexpectedEOF):
 		return nil, 0, d.fail(path, d.line(len(d.data)), "the file ends too early")
 	case err != nil:
@@ -93,6 +100,7 @@ func (d *decoder) token(path string) (json.Token, int, error) {
 	return t, line, nil
 }
 
+// value reads the next value into v, and keeps its line for errors that validation finds later.
 func (d *decoder) value(path string, v reflect.Value) error {
 	t, line, err := d.token(path)
 	if err != nil {
@@ -104,16 +112,19 @@ func (d *decoder) value(path string, v reflect.Value) error {
 
 // assign stores the value that begins with the token t.
 func (d *decoder) assign(path string, line int, t json.Token, v reflect.Value) error {
+	// Pointers tell a field that is there from one that is not.
 	if v.Kind() == reflect.Pointer {
 		v.Set(reflect.New(v.Type().Elem()))
 		return d.assign(path, line, t, v.Elem())
 	}
+	// Before the kinds, as a type's own text form outranks what it is made of.
 	if text, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
 		if err := d.text(path, line, t, text); err != nil {
 			return err
 		}
 		return d.unquoted(path, line, t, v)
 	}
+	// Nanoseconds, as encoding/json writes them, are not for people.
 	if v.Type() == reflect.TypeFor[time.Duration]() {
 		return d.text(path, line, t, (*duration)(v.Addr().Interface().(*time.Duration)))
 	}
@@ -132,6 +143,7 @@ func (d *decoder) assign(path string, line int, t json.Token, v reflect.Value) e
 	return d.scalar(path, line, t, v)
 }
 
+// text gives a value its text. A number counts as one: an attempt count may be 5 or "unlimited".
 func (d *decoder) text(path string, line int, t json.Token, to encoding.TextUnmarshaler) error {
 	var text string
 	switch t := t.(type) {
@@ -170,6 +182,8 @@ func (d *decoder) scalar(path string, line int, t json.Token, v reflect.Value) e
 	default:
 		want = "a whole number in its range"
 	}
+	// Written once more, and read into the kind that is wanted: ranges and fractions are checked
+	// there.
 	literal, err := json.Marshal(t)
 	_, delim := t.(json.Delim)
 	if t == nil || delim || err != nil || json.Unmarshal(literal, v.Addr().Interface()) != nil {
@@ -178,10 +192,12 @@ func (d *decoder) scalar(path string, line int, t json.Token, v reflect.Value) e
 	return nil
 }
 
+// list reads a list into a slice. Paths of items have their index, from 0.
 func (d *decoder) list(path string, line int, t json.Token, v reflect.Value) error {
 	if t != json.Delim('[') {
 		return d.fail(path, line, "want a list, got %s", shown(t))
 	}
+	// A list replaces what was there, and does not add to it.
 	v.SetLen(0)
 	for i := 0; d.json.More(); i++ {
 		item := reflect.New(v.Type().Elem()).Elem()
@@ -190,13 +206,16 @@ func (d *decoder) list(path string, line int, t json.Token, v reflect.Value) err
 		}
 		v.Set(reflect.Append(v, item))
 	}
+	// The closing bracket; anything else is an error of syntax.
 	_, _, err := d.token(path)
 	return err
 }
 
+// mapping reads an object whose keys are the file's own, such as names of policies.
 func (d *decoder) mapping(path string, line int, t json.Token, v reflect.Value) error {
 	v.Set(reflect.MakeMap(v.Type()))
 	return d.entries(path, line, t, func(key string, _ int) error {
+		// An entry of a map cannot be set in place.
 		item := reflect.New(v.Type().Elem()).Elem()
 		err := d.value(join(path, key), item)
 		v.SetMapIndex(reflect.ValueOf(key).Convert(v.Type().Key()), item)
@@ -204,6 +223,8 @@ func (d *decoder) mapping(path string, line int, t json.Token, v reflect.Value) 
 	})
 }
 
+// object reads an object whose keys are the fields of a struct. An unknown one is most often a
+// typing error, hence the hint.
 func (d *decoder) object(
 	path string, line int, t json.Token, fields map[string]field,
 ) error {
@@ -217,7 +238,8 @@ func (d *decoder) object(
 	})
 }
 
-// entries calls each with the keys of an object, none of which may come twice, and their lines.
+// entries calls each with the keys of an object, none of which may come twice, and their lines. A
+// repeated key would hide the first value: which of the two was meant?
 func (d *decoder) entries(
 	path string, line int, t json.Token, each func(string, int) error,
 ) error {
@@ -244,7 +266,7 @@ func (d *decoder) entries(
 	return err
 }
 
-// shown is a token as people see it.
+// shown is a token as people see it. A null says that a field is left out by not being there.
 func shown(t json.Token) string {
 	switch t := t.(type) {
 	case nil:

@@ -25,6 +25,7 @@ func (e *Error) Error() string {
 	return where + e.Err.Error()
 }
 
+// Unwrap returns Err, so that callers find what the value itself says is wrong.
 func (e *Error) Unwrap() error { return e.Err }
 
 // Fields holds the lines of the fields of a decoded file.
@@ -43,19 +44,23 @@ func (f *Fields) Blame(path string, err error) error {
 	if err == nil {
 		return nil
 	}
+	// Validation errors begin with the field, and have its value after "is".
 	subject, _, _ := strings.Cut(err.Error(), " is ")
+	// Each further name leads deeper, as far as the file has such fields.
 	for _, name := range goName.FindAllString(subject, -1) {
 		if child := join(path, snake(name)); f.lines[child] != 0 {
 			path = child
 		}
 	}
 	place := path
+	// A field that the file leaves out has no line: the closest one around it has.
 	for f.lines[place] == 0 && place != "" {
 		place = place[:max(strings.LastIndexAny(place, ".["), 0)]
 	}
 	return &Error{File: f.file, Line: max(f.lines[place], 1), Field: path, Err: err}
 }
 
+// join makes the path of a field inside the value at path.
 func join(path, name string) string {
 	if path == "" {
 		return name

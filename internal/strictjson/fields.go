@@ -19,11 +19,13 @@ func structFields(v reflect.Value) map[string]field {
 	var inner []reflect.Value
 	for i := range v.NumField() {
 		f := v.Type().Field(i)
+		// The tags are those of encoding/json, as the same structs are written by it.
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		switch {
 		case f.Anonymous && name == "" && f.Type.Kind() == reflect.Struct:
 			inner = append(inner, v.Field(i))
 			continue
+		// What encoding/json does not write cannot be set either.
 		case name == "-" || !f.IsExported():
 			continue
 		case name == "":
@@ -31,6 +33,7 @@ func structFields(v reflect.Value) map[string]field {
 		}
 		fields[name] = field{v.Field(i), f.Tag.Get("zero")}
 	}
+	// After the outer fields, which shadow those of the same name inside.
 	for _, in := range inner {
 		for name, f := range structFields(in) {
 			if _, shadowed := fields[name]; !shadowed {
@@ -41,18 +44,22 @@ func structFields(v reflect.Value) map[string]field {
 	return fields
 }
 
+// sortedKeys keeps errors the same from run to run.
 func sortedKeys(fields map[string]field) []string { return slices.Sorted(maps.Keys(fields)) }
 
-// explicitZeros refuses what would mean a default: see Decode.
+// explicitZeros refuses what would mean a default: see Decode. Who writes a zero means none, and
+// would get the default instead.
 func (d *decoder) explicitZeros(path string, fields map[string]field) error {
 	for _, name := range sortedKeys(fields) {
 		f, child := fields[name], join(path, name)
+		// Without a line the field is not in the file: nothing was written that could be wrong.
 		line := d.lines[child]
 		empty := f.value.IsZero() || f.value.Kind() == reflect.Slice && f.value.Len() == 0
 		if line == 0 || !empty || f.zero == "" {
 			continue
 		}
 		byDefault, exception, _ := strings.Cut(f.zero, ",unless ")
+		// Such as a base of 0: a constant delay of nothing makes sense.
 		sibling, value, _ := strings.Cut(exception, "=")
 		if other, ok := fields[sibling]; ok && other.value.String() == value {
 			continue

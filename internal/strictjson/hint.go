@@ -6,8 +6,10 @@ import (
 	"strings"
 )
 
-// Hint names the known name that was meant by name, or lists all of them.
+// Hint names the known name that was meant by name, or lists all of them. A guess is worth more
+// than a list, if it is likely.
 func Hint(name string, known []string) string {
+	// One guess: a list of guesses is a list.
 	if near := nearest(name, known); near != "" {
 		return fmt.Sprintf("did you mean %q?", near)
 	}
@@ -19,7 +21,9 @@ func Hint(name string, known []string) string {
 func nearest(name string, known []string) (best string) {
 	least := math.MaxInt
 	for _, k := range known {
+		// A third of the letters may be wrong: beyond that, guesses mislead.
 		d, typos := distance(name, k), max(len(name), len(k))/3
+		// An abbreviation, or a name that goes on for too long.
 		alike := len(name) >= 5 && strings.HasPrefix(k, name[:5]) ||
 			len(k) >= 3 && strings.HasPrefix(name, k)
 		if d < least && (alike || d <= max(typos, 1)) {
@@ -30,12 +34,14 @@ func nearest(name string, known []string) (best string) {
 }
 
 // distance is the number of letters to insert, delete, replace or swap with the next one
-// (restricted Damerau–Levenshtein). Case, and how words are joined, cost nothing.
+// (restricted Damerau–Levenshtein). Case, and how words are joined, cost nothing. Names are short,
+// so the whole table is kept.
 func distance(a, b string) int {
 	plain := strings.NewReplacer("-", "", "_", "", " ", "")
 	a, b = strings.ToLower(plain.Replace(a)), strings.ToLower(plain.Replace(b))
 	rows := make([][]int, len(a)+1)
 	for i := range rows {
+		// From a word to nothing: one deletion for each letter.
 		rows[i] = make([]int, len(b)+1)
 		rows[i][0] = i
 	}
@@ -44,11 +50,13 @@ func distance(a, b string) int {
 	}
 	for i := 1; i <= len(a); i++ {
 		for j := 1; j <= len(b); j++ {
+			// The last step was an insertion, a deletion, or a replacement, which is free for equal letters.
 			cost := 1
 			if a[i-1] == b[j-1] {
 				cost = 0
 			}
 			d := min(rows[i-1][j]+1, rows[i][j-1]+1, rows[i-1][j-1]+cost)
+			// Or two letters in the wrong order.
 			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
 				d = min(d, rows[i-2][j-2]+1)
 			}
