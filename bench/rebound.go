@@ -25,6 +25,9 @@ var reboundEntries = []Entry{
 	{"retry_ok", "rebound", Ours, "with its budget", func() Op {
 		return reboundDo(&rebound.Policy{Backoff: exponential})
 	}, nil, nil},
+	{"retry_ok", "rebound+elapsed", Ours, "MaxElapsed: a context with a deadline", func() Op {
+		return reboundDo(&rebound.Policy{Backoff: exponential, MaxElapsed: callTimeout})
+	}, nil, nil},
 	{"retry_2fail", "rebound", Ours, "classified; budget.Unlimited", reboundFlaky, nil, nil},
 	{"delay", "rebound", Ours, "full jitter", reboundDelay, nil, nil},
 	{"breaker_closed", "rebound", Ours, bare, func() Op { return reboundGate(counting5()) },
