@@ -99,12 +99,13 @@ func TestEntriesBelongToScenarios(t *testing.T) {
 	}
 }
 
-// A call that ends well costs rebound no allocation, however it came to that.
+// A call that ends well costs rebound no allocation, however it came to that. What a policy with
+// MaxElapsed allocates is its context.
 func TestOursAllocatesNothing(t *testing.T) {
 	free := []string{"retry_ok", "retry_2fail", "delay", "breaker_closed",
 		"breaker_window", "breaker_keyed", "budget_ok", "budget_take"}
 	each(func(s Scenario, e Entry) {
-		if e.Kind != Ours || !slices.Contains(free, s.Name) {
+		if e.Kind != Ours || !slices.Contains(free, s.Name) || e.Lib == "rebound+elapsed" {
 			return
 		}
 		op, ctx := e.Op(), context.Background()
