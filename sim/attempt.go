@@ -59,13 +59,14 @@ func (x *engine) attempt(id uint32, level int, now time.Duration) {
 // attemptEnd is when an attempt that begins now is given up. The limit of a hundred years keeps the
 // sum from overflowing.
 func (l *layer) attemptEnd(f *frame, now time.Duration) time.Duration {
-	switch {
-	case l.timeout == 0:
-		return never
-	case l.cut:
-		return now + min(l.timeout, l.p.MaxElapsed-(now-f.start), longest)
+	end := never
+	if l.timeout > 0 {
+		end = now + min(l.timeout, longest)
 	}
-	return now + min(l.timeout, longest)
+	if l.p.MaxElapsed > 0 {
+		end = min(end, f.start+min(l.p.MaxElapsed, longest))
+	}
+	return end
 }
 
 // send makes an attempt at the server. How and when the server will answer is certain at once, so

@@ -29,7 +29,6 @@ type layer struct {
 	p         *rebound.Policy
 	processes int
 	timeout   time.Duration // of an attempt; 0 = none
-	cut       bool          // MaxElapsed cuts it
 	mute      bool
 
 	budget   *budget.Budget // nil = none
@@ -46,7 +45,7 @@ type layer struct {
 func newLayer(p *rebound.Policy, processes int, timeout time.Duration, errs []error) layer {
 	l := layer{p: p, processes: processes, timeout: timeout, errs: errs, breaker: p.Breaker}
 	if p.AttemptTimeout > 0 {
-		l.timeout, l.cut = p.AttemptTimeout, p.MaxElapsed > 0
+		l.timeout = p.AttemptTimeout
 	}
 	// Only the fields of the budget and the breaker are read. Each process has a state of its own, as
 	// in real processes, and the policy's own stays as it is.
@@ -60,8 +59,8 @@ func newLayer(p *rebound.Policy, processes int, timeout time.Duration, errs []er
 	for c, err := range errs {
 		l.faults[c] = p.Fault(context.Background(), err)
 	}
-	// An attempt's own timeout is transient, whatever the policy's Classify makes of the error.
-	if p.AttemptTimeout > 0 && l.faults[expired].Kind != fault.Canceled {
+	// An attempt's own timeout, and the end of MaxElapsed, are transient, whatever the policy's Classify makes of the error.
+	if p.AttemptTimeout|p.MaxElapsed > 0 && l.faults[expired].Kind != fault.Canceled {
 		l.faults[expired].Kind = fault.Transient
 	}
 	// Within a context that has ended, the same error means that the caller has gone.

@@ -139,6 +139,19 @@ var models = []model{
 		},
 		Counts{Calls: 1, Failed: 1, Attempts: 2, Retries: 1, TimedOut: 2}, 0, time.Second,
 	}, {
+		"MaxElapsed alone cuts the last attempt", // 0 to 400, 700 to 1000
+		Scenario{Clients: Clients{Count: 1, Calls: 1, Burst: true, Timeout: 400 * ms},
+			Server: Server{Service: constant(time.Second)}},
+		&rebound.Policy{
+			Attempts: 3, Backoff: backoff.Constant(300 * ms), MaxElapsed: time.Second,
+		},
+		Counts{Calls: 1, Failed: 1, Attempts: 2, Retries: 1, TimedOut: 2}, 0, time.Second,
+	}, {
+		"MaxElapsed cuts the only attempt",
+		Scenario{Clients: burst(1), Server: Server{Windows: []Window{{BlackHole: 1}}}},
+		&rebound.Policy{Attempts: 3, MaxElapsed: time.Second},
+		Counts{Calls: 1, Failed: 1, Attempts: 1, TimedOut: 1}, 0, time.Second,
+	}, {
 		"a layer's attempts stay inside those above", // at 0, 300, 600, 900; and that 3 times
 		Scenario{
 			Clients: one,
