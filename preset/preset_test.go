@@ -186,3 +186,30 @@ func TestAttemptTimeout(t *testing.T) {
 		}
 	}
 }
+
+// A Classify that is set on a preset counts: what it calls passing is retried, and what it calls
+// permanent is not.
+func TestClassifyOfTheUser(t *testing.T) {
+	for _, want := range presets {
+		for kind, retries := range map[fault.Kind]bool{
+			fault.Transient:   want.name != "conservative",
+			fault.RateLimited: want.name != "conservative",
+			fault.Overloaded:  want.name != "conservative",
+			fault.Unknown:     want.name == "rate-limit",
+			fault.Permanent:   false,
+			fault.None:        false,
+		} {
+			p := want.make()
+			p.Classify = func(error) fault.Fault { return fault.Fault{Kind: kind} }
+			for _, err := range []error{errors.New("flaky"), fs.ErrNotExist,
+				fmt.Errorf("wrapped: %w", &fs.PathError{Op: "open", Err: fs.ErrNotExist})} {
+				f := p.Fault(t.Context(), err)
+				d := p.Decide(rebound.State{Attempt: 1, U: -1}, f)
+				if d.Retry != retries {
+					t.Errorf("%s: %v classified as %v: Retry = %v, want %v",
+						want.name, err, kind, d.Retry, retries)
+				}
+			}
+		}
+	}
+}
