@@ -144,6 +144,7 @@ func readConnect(t reflect.Type) reader {
 		}
 		// Connect has the same details as gRPC, wrapped once more, and the headers of an HTTP response
 		// besides.
+		// Only servers add details and headers; errors that the client makes have neither.
 		f = addDetails(f, connectDetails(v.MethodByName("Details").Call(nil)[0]))
 		if after := delayFor(f.kind, header(v.MethodByName("Meta").Call(nil)[0]), time.Now()); after > 0 {
 			f = serverWrote(f, true)

@@ -109,6 +109,7 @@ var mySQL = map[int]finding{
 // unlistedMySQL is the meaning of another number by its SQLSTATE. MySQL's own numbers end below
 // 5000; beyond are those of its relatives.
 func unlistedMySQL(number int, state string) finding {
+	// A state that says more than "any error" means the same for all relatives.
 	f := sqlState(state, "")
 	switch {
 	// A state that passes is right whatever the number.

@@ -2,6 +2,7 @@ package fault_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io"
@@ -224,3 +225,44 @@ type given struct {
 func (g given) Error() string              { return "given" }
 func (g given) Unwrap() error              { return g.err }
 func (g given) DescribeFault() fault.Fault { return g.f }
+
+// TestOfWeakBesideHint: a timeout is more than a fact that decides nothing, in either order.
+func TestOfWeakBesideHint(t *testing.T) {
+	check(t, []row{
+		{"after a hint", errors.Join(rpc(2), context.DeadlineExceeded), fault.Transient,
+			fault.MaybeDone, "timeout"},
+		{"before a hint", errors.Join(context.DeadlineExceeded, rpc(2)), fault.Transient,
+			fault.MaybeDone, "timeout"},
+		{"around a hint", timeoutOf{syscall.ENOTDIR}, fault.Transient, fault.MaybeDone, "timeout"},
+		{"beside a fact", errors.Join(fs.ErrNotExist, context.DeadlineExceeded), fault.Permanent,
+			fault.MaybeDone, "file does not exist"},
+	})
+}
+
+// TestOfOwnOpinion: what an error thinks of being retried changes no answer and no cancellation.
+func TestOfOwnOpinion(t *testing.T) {
+	check(t, []row{
+		{"an answer, not to be retried", opinion{false, sql.ErrNoRows}, fault.None, fault.NotDone, ""},
+		{"an answer, to be retried", opinion{true, sql.ErrNoRows}, fault.None, fault.NotDone, ""},
+		{"a cancellation, not to be retried", opinion{false, context.Canceled}, fault.Canceled,
+			fault.MaybeDone, ""},
+		{"a cancellation, to be retried", opinion{true, context.Canceled}, fault.Canceled,
+			fault.MaybeDone, ""},
+		{"a reset, not to be retried", opinion{false, syscall.ECONNRESET}, fault.Permanent,
+			fault.MaybeDone, ""},
+		{"anything, to be retried", opinion{true, errors.New("x")}, fault.Transient, fault.MaybeDone,
+			""},
+		{"a limit, to be retried", opinion{true, sdkError{StatusCode: 429}}, fault.RateLimited,
+			fault.NotDone, ""},
+	})
+}
+
+// opinion is like the errors of AWS that state whether they may be retried.
+type opinion struct {
+	retry bool
+	err   error
+}
+
+func (o opinion) Error() string        { return "opinion" }
+func (o opinion) Unwrap() error        { return o.err }
+func (o opinion) RetryableError() bool { return o.retry }

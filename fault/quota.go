@@ -21,8 +21,10 @@ func readLimit(f finding, text string, stated bool) finding {
 	if f.after == 0 && !stated {
 		f.after = delayIn(text)
 	}
+	// Names of limits are written with either: free-models-per-day, daily_limit.
 	plain := separators.Replace(strings.ToLower(text))
 	soon := f.after > 0 && f.after <= soonest
+	// Money does not come back by waiting, whatever delay an error states with it.
 	if isZeroLimit(text) || containsAny(plain, moneyWords) || isLastingName(plain) && !soon {
 		return spend(f)
 	}

@@ -23,6 +23,7 @@ import "time"
 // ok is false if no delay is asked for, or an invalid one: a negative or malformed value, or more
 // than 146 years. The header is an http.Header.
 func ParseRetryAfter(header map[string][]string, now time.Time) (delay time.Duration, ok bool) {
+	// A header that is invalid is no reason to believe others: the server has asked for something.
 	if d, ok, present := requested(header, now); present {
 		return d, ok
 	}

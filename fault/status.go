@@ -85,7 +85,7 @@ func Response(code int, header map[string][]string, now time.Time) Fault {
 			f.Kind = Transient
 		}
 	// GitHub answers 403, too, when a limit is reached.
-	case 403:
+	case 403: // GitHub's primary and secondary limits
 		if _, ok, _ := requested(header, now); ok || limitsOf(header, now).spent {
 			f.Kind = RateLimited
 		}

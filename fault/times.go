@@ -29,7 +29,7 @@ func parseReset(s string, now time.Time) (time.Duration, bool) {
 	switch {
 	case !ok || x < 1e9:
 		return parseDelay(s, now)
-	case x >= 1e15:
+	case x >= 1e15: // no time in milliseconds for 30,000 years
 		return 0, false
 	case x < 1e12:
 		x *= 1000

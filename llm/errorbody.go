@@ -2,8 +2,11 @@ package llm
 
 import (
 	"bytes"
+	"compress/gzip"
+	"compress/zlib"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -24,6 +27,8 @@ type report struct {
 const (
 	maxDepth = 6  // of the objects that are looked into
 	maxCodes = 16 // more than any provider has
+
+	maxDecoded = 64 << 20 // bytes of a body without its encoding
 )
 
 // parse reads a body, or the data of an event. What is no JSON gives an empty report.
@@ -58,7 +63,11 @@ func firstData(body []byte) (data []byte) {
 
 // ofResponse is parse of a response's body, and the word in the header of AWS.
 func ofResponse(resp *http.Response, body []byte) report {
-	r := parse(body)
+	var header http.Header
+	if resp != nil {
+		header = resp.Header
+	}
+	r := parse(decoded(header, body))
 	if resp != nil {
 		r.addWord(resp.Header.Get("X-Amzn-Errortype"))
 	}
@@ -86,7 +95,9 @@ func (r *report) read(v any, depth int) {
 			r.addCode(v[name])
 		}
 		r.addText(v)
-		for _, name := range [...]string{"error", "innererror", "response", "detail"} {
+		for _, name := range [...]string{
+			"error", "innererror", "response", "detail", "choices", "base_resp",
+		} {
 			r.read(v[name], depth+1)
 		}
 		r.addDetails(v["details"], depth)
@@ -134,7 +145,7 @@ func (r *report) addWord(w string) {
 
 // addText adds the texts for people. An error that is no more than a text may be a code.
 func (r *report) addText(object map[string]any) {
-	for _, name := range [...]string{"message", "error", "detail"} {
+	for _, name := range [...]string{"message", "error", "detail", "error_msg", "status_msg"} {
 		text, ok := object[name].(string)
 		if !ok {
 			continue
@@ -155,6 +166,7 @@ func (r *report) addDetails(v any, depth int) {
 		return
 	}
 	r.details = append(r.details, list...)
+	// The reason is more than the status: a wrong key is an INVALID_ARGUMENT.
 	for _, d := range list[:min(len(list), maxCodes)] {
 		if info, ok := d.(map[string]any); ok {
 			r.addCode(info["reason"])
@@ -169,6 +181,7 @@ func (r *report) passOn(metadata map[string]any, depth int) {
 		if r.header == nil {
 			r.header = http.Header{}
 		}
+		// They may be numbers, where a header has texts.
 		r.header.Set(name, fmt.Sprint(v))
 	}
 	text, ok := metadata["raw"].(string)
@@ -181,4 +194,24 @@ func (r *report) passOn(metadata map[string]any, depth int) {
 		return
 	}
 	r.read(inner, depth+1)
+}
+
+// decoded is a body without the encoding that its header names. The client asked for that by
+// itself, or net/http would have taken it off. Of a body that was cut it is as much as there is.
+func decoded(h http.Header, body []byte) []byte {
+	var r io.Reader
+	var err error
+	switch h.Get("Content-Encoding") {
+	case "gzip", "x-gzip":
+		r, err = gzip.NewReader(bytes.NewReader(body))
+	case "deflate":
+		r, err = zlib.NewReader(bytes.NewReader(body))
+	default:
+		return body
+	}
+	if err != nil {
+		return body
+	}
+	text, _ := io.ReadAll(io.LimitReader(r, maxDecoded))
+	return text
 }

@@ -1,12 +1,10 @@
 package llm
 
 import (
-	"bytes"
 	"context"
+	"fmt"
 	"io"
-	"mime"
 	"net/http"
-	"strconv"
 	"time"
 )
 
@@ -16,15 +14,20 @@ import (
 type firstOutput struct {
 	base          http.RoundTripper
 	output, ended func(Event) bool
-	idle          time.Duration
+	header, idle  time.Duration
 }
 
 // RoundTrip returns a stream once it has output. The response of one whose provider sent an error
-// before has the status and the body that the error would have had at once.
+// before has the status and the body that the error would have had at once, and so has an answer
+// that is an error in spite of its status.
 func (g *firstOutput) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(req.Context())
+	// A timer of its own, since the context has to live on for the body.
+	timer := time.AfterFunc(g.header, func() { cancel(&waitError{"header", g.header}) })
 	resp, err := g.base.RoundTrip(req.WithContext(ctx))
+	timer.Stop()
 	if err != nil || resp == nil || resp.Body == nil {
+		err = waitedFor(ctx, err)
 		cancel(nil)
 		return resp, err
 	}
@@ -34,14 +37,40 @@ func (g *firstOutput) RoundTrip(req *http.Request) (*http.Response, error) {
 		return resp, nil
 	}
 	resp.Body = &idleBody{ReadCloser: resp.Body, limit: g.idle, ctx: ctx, cancel: cancel}
-	switch {
-	case !IsGeneration(req) || resp.StatusCode != http.StatusOK:
+	if !IsGeneration(req) || resp.StatusCode < 200 || resp.StatusCode > 299 ||
+		resp.StatusCode == http.StatusNoContent {
 		return resp, nil
-	case !isStream(resp) && inPieces(req):
-		return resp, nil
-	case !isStream(resp):
-		return whole(resp)
 	}
+	resp, err = g.answer(req, resp)
+	if err != nil {
+		cancel(nil)
+	}
+	return resp, err
+}
+
+// answer is the response to a generation once it is known to be one.
+func (g *firstOutput) answer(req *http.Request, resp *http.Response) (*http.Response, error) {
+	body := &peekedBody{ReadCloser: resp.Body}
+	// The body's beginning decides, as gateways put wrong types on what they pass on.
+	shape, err := shapeOf(resp, body, inPieces(req))
+	if err != nil {
+		_ = body.Close()
+		return nil, err
+	}
+	resp.Body = body
+	switch shape {
+	case shapePieces:
+		return firstPiece(resp, body)
+	case shapeDocument:
+		return whole(resp, body)
+	case shapeEvents:
+		return g.stream(resp)
+	}
+	return resp, nil
+}
+
+// stream reads to the first output.
+func (g *firstOutput) stream(resp *http.Response) (*http.Response, error) {
 	w := &streamReader{output: g.output, ended: g.ended, body: resp.Body}
 	w.begin()
 	e := w.failure()
@@ -57,54 +86,62 @@ func (g *firstOutput) RoundTrip(req *http.Request) (*http.Response, error) {
 	return refusal(resp, e.Event), nil
 }
 
-// CloseIdleConnections closes those of the base, for the repeating transport.
+// CloseIdleConnections closes those of the base. The repeating transport asks for it after a 421,
+// whose next attempt wants another connection.
 func (g *firstOutput) CloseIdleConnections() {
 	if c, ok := g.base.(interface{ CloseIdleConnections() }); ok {
 		c.CloseIdleConnections()
 	}
 }
 
-func isStream(resp *http.Response) bool {
-	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
-	encoded := resp.Header.Get("Content-Encoding")
-	return kind == "text/event-stream" && (encoded == "" || encoded == "identity")
+// idleBody is the body of a response that must not be silent for too long. Its context is that of
+// the request, which ends with it.
+type idleBody struct {
+	io.ReadCloser
+	limit  time.Duration
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	timer  *time.Timer
 }
 
-// whole reads an answer in JSON before it is the caller's, who could not do much with half of it.
-// What is longer than 4 MiB is passed on as it comes.
-func whole(resp *http.Response) (*http.Response, error) {
-	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
-	if kind != "application/json" {
-		return resp, nil
+func (b *idleBody) Read(p []byte) (int, error) {
+	if b.timer == nil {
+		b.timer = time.AfterFunc(b.limit, func() { b.cancel(&waitError{"data", b.limit}) })
+	} else {
+		b.timer.Reset(b.limit)
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxHeld))
-	if err != nil {
-		_ = resp.Body.Close()
-		return nil, err
+	n, err := b.ReadCloser.Read(p)
+	// The timer runs while Read waits for data, not while the caller works with it.
+	b.timer.Stop()
+	if err == io.EOF { // a whole body is whole, however late
+		return n, err
 	}
-	if len(body) < maxHeld {
-		_ = resp.Body.Close()
-		resp.Body = io.NopCloser(bytes.NewReader(body))
-		return resp, nil
-	}
-	resp.Body = struct {
-		io.Reader
-		io.Closer
-	}{io.MultiReader(bytes.NewReader(body), resp.Body), resp.Body}
-	return resp, nil
+	return n, waitedFor(b.ctx, err)
 }
 
-// refusal is the response that the provider would have given, had it known in time.
-func refusal(resp *http.Response, e Event) *http.Response {
-	body := errorBody(e)
-	r := *resp
-	r.StatusCode = parse(e.Data).guessStatus()
-	r.Status = strconv.Itoa(r.StatusCode) + " " + http.StatusText(r.StatusCode)
-	r.Header = resp.Header.Clone()
-	r.Header.Set("Content-Type", "application/json")
-	r.Header.Set("Content-Length", strconv.Itoa(len(body)))
-	r.ContentLength = int64(len(body))
-	r.TransferEncoding = nil
-	r.Body = io.NopCloser(bytes.NewReader(body))
-	return &r
+func (b *idleBody) Close() error {
+	err := b.ReadCloser.Close()
+	b.cancel(nil)
+	return err
+}
+
+// waitError is a wait that was too long. It is the cause with which a request's context is
+// canceled: what the transport makes of that would look as if the caller had gone away.
+type waitError struct {
+	what  string
+	limit time.Duration
+}
+
+func (e *waitError) Error() string { return fmt.Sprintf("llm: no %s for %v", e.what, e.limit) }
+func (e *waitError) Timeout() bool { return true }
+
+// Is makes it a context.DeadlineExceeded, as net/http's own time-outs are.
+func (e *waitError) Is(target error) bool { return target == context.DeadlineExceeded }
+
+// waitedFor is the waitError that ended ctx, or err if none did.
+func waitedFor(ctx context.Context, err error) error {
+	if late, ok := context.Cause(ctx).(*waitError); ok && err != nil {
+		return late
+	}
+	return err
 }

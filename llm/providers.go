@@ -15,14 +15,7 @@ type chunk struct {
 
 	Response json.RawMessage // of OpenAI's response.failed
 
-	Choices []struct { // of OpenAI's chat and text completions, and of most others
-		Text  string
-		Delta struct {
-			Content, Refusal, Audio any
-			ToolCalls               any `json:"tool_calls"`
-			FunctionCall            any `json:"function_call"`
-		}
-	}
+	Choices []choice // of OpenAI's chat and text completions, and of most others
 
 	Candidates     []candidate // of Google
 	PromptFeedback *struct {
@@ -30,6 +23,24 @@ type chunk struct {
 	} `json:"promptFeedback"`
 	UsageMetadata json.RawMessage `json:"usageMetadata"`
 }
+
+// choice is a piece of one of OpenAI's answers to a request that may want several.
+type choice struct {
+	Index int
+	Text  string
+	Delta struct {
+		Content, Refusal, Audio any
+		ToolCalls               any `json:"tool_calls"`
+		FunctionCall            any `json:"function_call"`
+	}
+	Error        json.RawMessage // of OpenRouter, of the provider behind it
+	FinishReason any             `json:"finish_reason"`
+}
+
+// finished reports whether the piece is the last.
+func (c choice) finished() bool { return c.FinishReason != nil && c.FinishReason != "" }
+
+func (c choice) failed() bool { return present(c.Error) || c.FinishReason == "error" }
 
 // candidate is a piece of one of Google's answers to a request that may want several.
 type candidate struct {
@@ -186,7 +197,14 @@ func mentions(data []byte, words ...string) bool {
 	})
 }
 
-func present(v json.RawMessage) bool { return len(v) > 0 && string(v) != "null" }
+// present reports whether v is something, and not one of the ways to say that there is none.
+func present(v json.RawMessage) bool {
+	switch string(bytes.TrimSpace(v)) {
+	case "", "null", "false", "0", `"0"`, `""`, "{}", "[]":
+		return false
+	}
+	return true
+}
 
 // failed reports whether an event is an error of the provider's.
 func failed(e Event) bool {
@@ -197,7 +215,8 @@ func failed(e Event) bool {
 		return false
 	}
 	c, ok := e.read()
-	return ok && (present(c.Error) || c.Type == "error" || c.Type == "response.failed")
+	return ok && (present(c.Error) || c.Type == "error" || c.Type == "response.failed" ||
+		slices.ContainsFunc(c.Choices, choice.failed))
 }
 
 // errorBody is an error event as the body of a response, in the shape that SDKs expect.
@@ -213,6 +232,10 @@ func errorBody(e Event) []byte {
 		return e.Data
 	}
 	inner := json.RawMessage(e.Data)
+	// SDKs look for an error at the top alone.
+	if i := slices.IndexFunc(c.Choices, choice.failed); i >= 0 && present(c.Choices[i].Error) {
+		inner = c.Choices[i].Error
+	}
 	var r struct{ Error json.RawMessage }
 	if json.Unmarshal(c.Response, &r) == nil && present(r.Error) {
 		inner = r.Error

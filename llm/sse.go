@@ -1,6 +1,9 @@
 package llm
 
-import "bytes"
+import (
+	"bytes"
+	"encoding/json"
+)
 
 // Event is one server-sent event, as the HTML standard has it.
 type Event struct {
@@ -22,6 +25,7 @@ type parser struct {
 	data  bool // the event has a data field
 	cr    bool // the last byte was a carriage return, which has ended a line
 	begun bool // the first line is over
+	bare  bool // the data are lines of JSON without a field's name
 }
 
 // feed reads p, and calls got with each event that ends in it. An event's Data is its own.
@@ -74,10 +78,13 @@ func (s *parser) endLine(got func(Event)) {
 	s.line, s.long = s.line[:0], 0
 	if !blank {
 		s.field(line)
-		return
+		// Servers that leave out the field's name leave out the empty line as well.
+		if !s.bare || got == nil || !bytes.HasSuffix(line, []byte("}")) || !json.Valid(s.event.Data) {
+			return
+		}
 	}
 	e, complete := s.event, s.data
-	s.event, s.data, s.size = Event{}, false, 0
+	s.event, s.data, s.size, s.bare = Event{}, false, 0, false
 	if complete {
 		got(e)
 	}
@@ -91,7 +98,9 @@ func (s *parser) rest() Event {
 	return s.event
 }
 
-// field reads one line: a field of the event, or a comment, whose name is empty.
+// field reads one line: a field of the event, or a comment, whose name is empty. Beside what the
+// standard knows there are servers that send an error in a field of that name, or as JSON without
+// any.
 func (s *parser) field(line []byte) {
 	if s.tooLong() {
 		s.data = true // if it was none, there is one more event that nobody can read
@@ -100,15 +109,35 @@ func (s *parser) field(line []byte) {
 	name, value, _ := bytes.Cut(line, []byte(":"))
 	value = bytes.TrimPrefix(value, []byte(" "))
 	switch string(name) {
+	case "error": // LiteLLM and some gateways
+		s.event.Name = "error"
+		s.addData(value)
+		return
+	case "", "event", "id", "data", "retry":
+		if s.bare { // that JSON broke off
+			s.event.Data, s.data, s.bare = nil, false, false
+		}
+	default:
+		if s.bare || !s.data && line[0] == '{' {
+			s.bare = true
+			s.addData(line)
+		}
+		return
+	}
+	switch string(name) {
 	case "event":
 		s.event.Name = string(value)
 	case "id":
 		s.event.ID = string(value)
 	case "data":
-		if s.data {
-			s.event.Data = append(s.event.Data, '\n')
-		}
-		s.event.Data = append(s.event.Data, value...)
-		s.data = true
+		s.addData(value)
 	}
+}
+
+func (s *parser) addData(line []byte) {
+	if s.data {
+		s.event.Data = append(s.event.Data, '\n')
+	}
+	s.event.Data = append(s.event.Data, line...)
+	s.data = true
 }

@@ -2,6 +2,7 @@ package llm
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -41,6 +42,14 @@ func TestParser(t *testing.T) {
 			`{"" "" "z"}]`},
 		{"byte order mark", "\ufeffdata: x\n\n\ufeffdata: y\n\n", `[{"" "" "x"}]`},
 		{"no stream", "<html>\n\n</html>\n\n", `[]`},
+		{"an error field", "error: x\n\n", `[{"error" "" "x"}]`},
+		{"bare JSON", "{\"a\": 1}\n", `[{"" "" "{\"a\": 1}"}]`},
+		{"bare JSON, twice", "{\"a\": 1}\n{}\n\n", `[{"" "" "{\"a\": 1}"} {"" "" "{}"}]`},
+		{"bare JSON before data", "{}\ndata: x\n\n", `[{"" "" "{}"} {"" "" "x"}]`},
+		{"bare JSON in lines", "{\n \"a\": {\n }\n}\n", `[{"" "" "{\n \"a\": {\n }\n}"}]`},
+		{"bare JSON cut", "{\"a\":\ndata: x\n\n", `[{"" "" "x"}]`},
+		{"bare JSON cut by nothing", "{\"a\":\n\n", `[{"" "" "{\"a\":"}]`},
+		{"JSON among data", "data: x\n{}\n\n", `[{"" "" "x"}]`},
 	} {
 		for size := range 5 {
 			got := fmt.Sprintf("%q", texts(events(&parser{}, []byte(row.stream), size)))
@@ -88,7 +97,7 @@ func TestParserTooLong(t *testing.T) {
 func FuzzParser(f *testing.F) {
 	for _, s := range []string{
 		"data: x\n\n", "event: e\r\nid: 1\r\rdata: x\n\n", "\xef\xbb\xbfdata\n\n: c\n\ndata: y",
-		"data: [DONE]\n\n", "data: {\"a\": 1}\r\n\r\n",
+		"data: [DONE]\n\n", "data: {\"a\": 1}\r\n\r\n", "{\"a\": 1}\n", "{\n}\n{\n: c\n", "error: x\n\n",
 	} {
 		f.Add([]byte(s), 3)
 	}
@@ -102,7 +111,8 @@ func FuzzParser(f *testing.F) {
 	})
 }
 
-// simple is the parsing of the HTML standard, section 9.2.6, on a stream that is all there.
+// simple is the parsing of the HTML standard, section 9.2.6, on a stream that is all there, with a
+// field called error, and with JSON that no field's name stands before.
 func simple(stream string) []text {
 	all := []text{}
 	stream = strings.TrimPrefix(stream, "\ufeff")
@@ -110,22 +120,38 @@ func simple(stream string) []text {
 	lines := strings.Split(stream, "\n")
 	var e text
 	var data []string
+	bare := false
+	dispatch := func() {
+		if data != nil {
+			e.data = strings.Join(data, "\n")
+			all = append(all, e)
+		}
+		e, data, bare = text{}, nil, false
+	}
 	for _, line := range lines[:len(lines)-1] { // what follows the last newline is not at its end
 		name, value, _ := strings.Cut(line, ":")
 		value = strings.TrimPrefix(value, " ")
+		if bare && slices.Contains([]string{"", "event", "id", "data", "retry"}, name) && line != "" {
+			data, bare = nil, false
+		}
 		switch {
 		case line == "":
-			if data != nil {
-				e.data = strings.Join(data, "\n")
-				all = append(all, e)
-			}
-			e, data = text{}, nil
+			dispatch()
 		case name == "event":
 			e.name = value
 		case name == "id":
 			e.id = value
+		case name == "error":
+			e.name = "error"
+			data = append(data, value)
 		case name == "data":
 			data = append(data, value)
+		case bare || data == nil && line[0] == '{':
+			bare = true
+			data = append(data, line)
+		}
+		if bare && strings.HasSuffix(line, "}") && json.Valid([]byte(strings.Join(data, "\n"))) {
+			dispatch()
 		}
 	}
 	return all

@@ -93,7 +93,8 @@ func (r *reading) open(ctx context.Context) error {
 	return rebound.Run(ctx, p, func(attempt context.Context) error {
 		if err := r.pending; err != nil {
 			r.pending = nil
-			return err
+			// The policy decides on it like on any failure, though there was output.
+			return resumable{err}
 		}
 		return r.begin(ctx, attempt)
 	})

@@ -2,20 +2,20 @@ package llm
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/rebound-go/rebound/fault"
 )
 
 const (
-	defaultIdle = 5 * time.Minute
-	maxHeld     = 4 << 20 // bytes held back before the first output
-	chunkSize   = 8 << 10
+	defaultHeader = 10 * time.Minute
+	defaultIdle   = 5 * time.Minute
+	maxHeld       = 4 << 20 // bytes held back before the first output
+	chunkSize     = 8 << 10
 )
 
 // streamReader reads a stream and records how far it has come.
@@ -28,7 +28,8 @@ type streamReader struct {
 	held   []byte       // what was read before the first output
 	out    bool         // output came
 	done   bool         // the end mark came
-	turns  map[int]bool // Google's candidates so far: whether each has its mark
+	turns  map[int]bool // choices or candidates so far: whether each has its mark
+	google bool         // they are candidates
 	wrong  *Event       // the provider's error came
 	err    error        // of body
 }
@@ -52,24 +53,37 @@ func (w *streamReader) see(e Event) {
 // which there may be more of others.
 func (w *streamReader) ends(e Event) bool {
 	last := w.ended(e)
-	if !mentions(e.Data, `"candidates"`) {
+	// To look for a word costs less than to read the JSON of each event.
+	if !mentions(e.Data, `"candidates"`, `"choices"`) {
 		return last
 	}
 	c, _ := e.read()
+	for _, piece := range c.Choices {
+		w.turn(piece.Index, piece.finished())
+	}
 	one := false
 	for _, piece := range c.Candidates {
 		mark := last && piece.finished()
-		one = one || mark
-		if w.turns == nil {
-			w.turns = map[int]bool{}
-		}
-		w.turns[piece.Index] = w.turns[piece.Index] || mark
+		one, w.google = one || mark, true
+		w.turn(piece.Index, mark)
 	}
 	return last && !one
 }
 
-// settled reports whether all of Google's candidates have their marks, if there are any.
+// turn notes a piece of the choice or candidate with the index given, and whether it is the last.
+func (w *streamReader) turn(index int, last bool) {
+	if w.turns == nil {
+		w.turns = map[int]bool{}
+	}
+	w.turns[index] = w.turns[index] || last
+}
+
+// settled reports whether all choices or candidates have their marks, if there are any. A stream of
+// choices has a mark of its own, too, which some servers leave out: its end has to be clean then.
 func (w *streamReader) settled() bool {
+	if !w.google && w.err != io.EOF {
+		return false
+	}
 	for _, mark := range w.turns {
 		if !mark {
 			return false
@@ -90,6 +104,9 @@ func (w *streamReader) begin() {
 }
 
 // fill reads once.
+//
+// An error behind the last mark of Google's candidates is of no account: servers reset connections
+// that they are done with.
 func (w *streamReader) fill(buf []byte) (n int) {
 	n, w.err = w.body.Read(buf)
 	w.parser.feed(buf[:n], w.see)
@@ -101,11 +118,17 @@ func (w *streamReader) fill(buf []byte) (n int) {
 	return n
 }
 
-// finish looks for the end mark in what comes after the last empty line, which some servers leave
-// out at the very end.
+// finish looks for the end mark, or an error, in what comes after the last empty line, which some
+// servers leave out at the very end. Half an event is neither.
 func (w *streamReader) finish() {
 	e := w.parser.rest()
-	if (isDone(e) || json.Valid(e.Data)) && w.ended(e) {
+	switch {
+	case isDone(e), e.Name == "error" && len(e.Data) > 0:
+	case !json.Valid(e.Data):
+		return
+	}
+	c, _ := e.read()
+	if w.ended(e) || failed(e) || slices.ContainsFunc(c.Choices, choice.finished) {
 		w.see(e)
 	}
 }
@@ -155,47 +178,6 @@ func (w *streamReader) Read(p []byte) (int, error) {
 
 func (w *streamReader) Close() error { return w.body.Close() }
 
-// idleBody is the body of a response that must not be silent for too long. Its context is that of
-// the request, which ends with it.
-type idleBody struct {
-	io.ReadCloser
-	limit  time.Duration
-	ctx    context.Context
-	cancel context.CancelCauseFunc
-	timer  *time.Timer
-}
-
-func (b *idleBody) Read(p []byte) (int, error) {
-	if b.timer == nil {
-		b.timer = time.AfterFunc(b.limit, func() { b.cancel(idleError(b.limit)) })
-	} else {
-		b.timer.Reset(b.limit)
-	}
-	n, err := b.ReadCloser.Read(p)
-	// The timer runs while Read waits for data, not while the caller works with it.
-	b.timer.Stop()
-	if late := (idleError)(0); err != nil && err != io.EOF &&
-		errors.As(context.Cause(b.ctx), &late) {
-		err = late
-	}
-	return n, err
-}
-
-func (b *idleBody) Close() error {
-	err := b.ReadCloser.Close()
-	b.cancel(nil)
-	return err
-}
-
-// idleError is a silence of so long.
-type idleError time.Duration
-
-func (e idleError) Error() string { return fmt.Sprintf("llm: no data for %v", time.Duration(e)) }
-func (e idleError) Timeout() bool { return true }
-
-// Is makes it a context.DeadlineExceeded, as net/http's own time-outs are.
-func (e idleError) Is(target error) bool { return target == context.DeadlineExceeded }
-
 func isCut(err error) bool { return err == io.ErrUnexpectedEOF }
 
 // StreamError is the end of a stream that failed after its response had begun with a good status.
@@ -224,7 +206,7 @@ func (e *StreamError) Error() string {
 	case isCut(e.Err):
 		return text + " ended without its end mark: " + e.Err.Error()
 	}
-	return text + " broke: " + e.Err.Error()
+	return text + " broke: " + fmt.Sprint(e.Err) // which a typed nil survives
 }
 
 // brief is at most the first 200 bytes of data.
@@ -239,14 +221,30 @@ func brief(data []byte) []byte {
 // Unwrap returns Err.
 func (e *StreamError) Unwrap() error { return e.Err }
 
-// DescribeFault returns what the provider's event means, as for [Classify], or what Err does.
+// DescribeFault returns what the provider's event means, as for [Classify], or what Err does. After
+// output it is Final: another attempt would output the same again.
 func (e *StreamError) DescribeFault() fault.Fault {
+	var f fault.Fault
 	if e.Err == nil {
-		return parse(e.Event.Data).overrule(fault.Fault{}, nil)
+		f = parse(e.Event.Data).overrule(fault.Fault{}, nil)
+	} else {
+		f = fault.Of(e.Err)
 	}
-	f := fault.Of(e.Err)
 	if isCut(e.Err) {
 		f.Detail = "stream cut"
 	}
+	f.Final = f.Final || e.Output
+	return f
+}
+
+// resumable is a StreamError of a stream that can go on where it broke: what was output does not
+// stand in the way of another attempt.
+type resumable struct{ *StreamError }
+
+func (e resumable) Unwrap() error { return e.StreamError }
+
+func (e resumable) DescribeFault() fault.Fault {
+	f := e.StreamError.DescribeFault()
+	f.Final = false
 	return f
 }

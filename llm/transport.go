@@ -1,6 +1,7 @@
 package llm
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"sync"
@@ -47,6 +48,10 @@ type Transport struct {
 	// to the end of an answer in JSON to a generation, or to the header of any other response.
 	// 0 = none.
 	FirstOutputTimeout time.Duration
+
+	// HeaderTimeout is the time from an attempt's beginning to the header of its response, which
+	// many providers send when the answer is complete. 0 = 10 minutes.
+	HeaderTimeout time.Duration
 
 	// IdleTimeout is how long a response's body may be silent. The pings and comments that many
 	// servers send while a model thinks are no silence. 0 = 5 minutes.
@@ -119,12 +124,12 @@ func (t *Transport) build() {
 		return
 	}
 	// firstOutput stands below the policy: a stream that fails before its output is a failed attempt.
-	g := &firstOutput{base: t.Base, idle: t.IdleTimeout, output: t.Output, ended: t.Ended}
+	g := &firstOutput{
+		base: t.Base, output: t.Output, ended: t.Ended,
+		header: cmp.Or(t.HeaderTimeout, defaultHeader), idle: cmp.Or(t.IdleTimeout, defaultIdle),
+	}
 	if g.base == nil {
 		g.base = http.DefaultTransport
-	}
-	if g.idle == 0 {
-		g.idle = defaultIdle
 	}
 	if g.output == nil {
 		g.output = IsOutput
@@ -154,6 +159,10 @@ func (t *Transport) Validate() error {
 	if t.IdleTimeout < 0 {
 		return fmt.Errorf("llm: Transport.IdleTimeout is %v: want more than 0, or 0 for %v",
 			t.IdleTimeout, defaultIdle)
+	}
+	if t.HeaderTimeout < 0 {
+		return fmt.Errorf("llm: Transport.HeaderTimeout is %v: want more than 0, or 0 for %v",
+			t.HeaderTimeout, defaultHeader)
 	}
 	if t.FirstOutputTimeout < 0 {
 		return fmt.Errorf("llm: Transport.FirstOutputTimeout is %v: want more than 0, or 0 for none",

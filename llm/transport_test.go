@@ -338,6 +338,7 @@ func TestTransportInvalid(t *testing.T) {
 	for want, tr := range map[string]*llm.Transport{
 		"IdleTimeout":        {IdleTimeout: -1},
 		"FirstOutputTimeout": {FirstOutputTimeout: -1},
+		"HeaderTimeout":      {HeaderTimeout: -1},
 		"Attempts":           {Policy: &rebound.Policy{Attempts: -7}},
 	} {
 		s := &service{replies: []reply{stream(hello, done)}}
