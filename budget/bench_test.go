@@ -36,12 +36,4 @@ func BenchmarkBudget(b *testing.B) {
 			}
 		})
 	})
-	b.Run("bare take and return", func(b *testing.B) {
-		var budget Budget
-		var s State
-		for range b.N {
-			s, _ = budget.TakeAt(s, 1)
-			s = budget.ReturnAt(s)
-		}
-	})
 }

@@ -13,13 +13,12 @@ import (
 	"math"
 	"sync/atomic"
 	"time"
+
+	"github.com/rebound-go/rebound/internal/bucket"
 )
 
-const (
-	defaultCapacity = 10
-	defaultDeposit  = 0.1
-	defaultRefill   = 0.1
-)
+// None, as a Deposit or a Refill, is none at all, where 0 is the default.
+const None = bucket.None
 
 // Budget is a bucket of tokens. A retry takes one; a success gives back a part of one, and so does
 // time, slowly, so that a lone caller is never starved. Over any period
@@ -50,13 +49,13 @@ var epoch = time.Now()
 // Take takes the token of one retry. If there is none, it takes nothing and returns an
 // [*EmptyError]: the retry must not happen. Ask before the delay, not after it.
 func (b *Budget) Take() error {
-	if b.unlimited() {
+	if b.config().Unlimited() {
 		return nil
 	}
 	now := time.Since(epoch)
 	for {
 		old := b.state.Load()
-		s, ok := b.TakeAt(State(old), now)
+		s, ok := bucket.Bucket(old).Take(b.config(), now)
 		if !ok {
 			return b.refusal()
 		}
@@ -67,7 +66,7 @@ func (b *Budget) Take() error {
 }
 
 // Return gives back a token whose retry did not happen.
-func (b *Budget) Return() { b.pay(token) }
+func (b *Budget) Return() { b.pay(bucket.Token) }
 
 // Success gives back the deposit for one call that succeeded. It reads no clock, and while the
 // bucket is full it only looks: one atomic load, inlined.
@@ -78,39 +77,43 @@ func (b *Budget) Success() {
 }
 
 //go:noinline
-func (b *Budget) earn() { b.pay(b.deposit()) }
+func (b *Budget) earn() { b.pay(b.config().Reward()) }
 
 func (b *Budget) pay(amount uint64) {
 	for {
 		old := b.state.Load()
-		s := uint64(State(old).pay(amount))
+		s := uint64(bucket.Bucket(old).Pay(amount))
 		if s == old || b.state.CompareAndSwap(old, s) {
 			return
 		}
 	}
 }
 
+func (b *Budget) config() bucket.Config {
+	return bucket.Config{Capacity: b.Capacity, Deposit: b.Deposit, Refill: b.Refill}
+}
+
 // Size returns the tokens of a full budget: Capacity, or 10 if that is 0.
-func (b *Budget) Size() float64 { return orDefault(b.Capacity, defaultCapacity) }
+func (b *Budget) Size() float64 { return b.config().Defaults().Capacity }
 
 // Level returns the tokens left now, from 0 to Size.
 func (b *Budget) Level() float64 {
-	return b.LevelAt(State(b.state.Load()), time.Since(epoch))
+	return bucket.Bucket(b.state.Load()).Level(b.config(), time.Since(epoch))
 }
 
-// Validate refuses a Capacity below 1, the price of a retry, and a Deposit or Refill that is
-// negative or no number. It names the field.
+// Validate returns an error that names the field if Capacity is below 1, the price of a retry, or
+// if Deposit or Refill is negative or no number.
 func (b *Budget) Validate() error {
 	switch {
 	case b.Capacity != 0 && !(b.Capacity >= 1):
 		return fmt.Errorf("budget: Capacity is %v: want 1 or more, or 0 for %v",
-			b.Capacity, defaultCapacity)
+			b.Capacity, bucket.DefaultCapacity)
 	case !(b.Deposit >= 0):
-		return fmt.Errorf("budget: Deposit is %v: want more than 0, or 0 for %v",
-			b.Deposit, defaultDeposit)
+		return fmt.Errorf("budget: Deposit is %v: want more than 0, or 0 for %v, or budget.None",
+			b.Deposit, bucket.DefaultDeposit)
 	case !(b.Refill >= 0):
-		return fmt.Errorf("budget: Refill is %v: want more than 0, or 0 for %v",
-			b.Refill, defaultRefill)
+		return fmt.Errorf("budget: Refill is %v: want more than 0, or 0 for %v, or budget.None",
+			b.Refill, bucket.DefaultRefill)
 	}
 	return nil
 }

@@ -11,64 +11,6 @@ import (
 	"time"
 )
 
-// TestTimeline tells a bucket's life in rows of time, call, and the level after it.
-func TestTimeline(t *testing.T) {
-	const minute, month = time.Minute, 30 * 24 * time.Hour
-	b := &Budget{Capacity: 3}
-	var s State
-	rows := []struct {
-		now   time.Duration
-		call  string
-		level float64
-	}{
-		{0, "level", 3},
-		{0, "success", 3}, // never above Capacity
-		{0, "return", 3},
-		{0, "take", 2},
-		{0, "success", 2.1},
-		{0, "take", 1.1},
-		{0, "take", 0.1},
-		{0, "refused", 0.1},
-		{8990 * time.Millisecond, "refused", 0.999},
-		{9 * time.Second, "level", 1},
-		{9 * time.Second, "take", 0}, // a refusal has not stopped the refill
-		{9 * time.Second, "refused", 0},
-		{14 * time.Second, "return", 1.5},
-		{14 * time.Second, "success", 1.6},
-		{14 * time.Second, "take", 0.6},
-		{13 * time.Second, "level", 0.6}, // late: nothing has passed
-		{13 * time.Second, "refused", 0.6},
-		{18 * time.Second, "take", 0},
-		{17 * time.Second, "return", 1},
-		{17 * time.Second, "take", 0}, // late: the refill still counts from 18 s
-		{19 * time.Second, "level", 0.1},
-		{minute, "level", 3},
-		{minute, "take", 2},
-		{month, "take", 2},
-		{month, "take", 1},
-		{-2 * minute, "take", 2}, // a clock that makes no sense locks nothing
-		{-2 * minute, "take", 1},
-		{-2*minute + 10*time.Second, "level", 2},
-	}
-	for i, row := range rows {
-		ok := true
-		switch row.call {
-		case "take", "refused":
-			s, ok = b.TakeAt(s, row.now)
-		case "success":
-			s = b.SuccessAt(s)
-		case "return":
-			s = b.ReturnAt(s)
-		}
-		if want := row.call != "refused"; ok != want {
-			t.Fatalf("row %d, %v: %s: Take got %v, want %v", i, row.now, row.call, ok, want)
-		}
-		if got := b.LevelAt(s, row.now); got != row.level {
-			t.Fatalf("row %d, %v: level after %s: got %v, want %v", i, row.now, row.call, got, row.level)
-		}
-	}
-}
-
 // TestRuntime drives the thin form: the same calls with a clock and a word of its own.
 func TestRuntime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -132,9 +74,6 @@ func TestUnlimited(t *testing.T) {
 	}
 	if err := Unlimited.Validate(); err != nil {
 		t.Errorf("Validate: got %v, want no error", err)
-	}
-	if s, ok := Unlimited.TakeAt(0, 0); s != 0 || !ok {
-		t.Errorf("TakeAt: got %d, %v, want 0, true", s, ok)
 	}
 }
 
@@ -255,4 +194,33 @@ func TestNothingAllocates(t *testing.T) {
 	if got != 0 {
 		t.Errorf("got %v allocations, want 0", got)
 	}
+}
+
+// None switches the deposit, or the refill, off; a Budget of neither is a fixed number of retries.
+func TestNone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, row := range []struct {
+			b              *Budget
+			earned, passed float64 // the level after a success, and a second later
+		}{
+			{&Budget{Capacity: 2}, 0.1, 0.2},
+			{&Budget{Capacity: 2, Deposit: None}, 0, 0.1},
+			{&Budget{Capacity: 2, Refill: None}, 0.1, 0.1},
+			{&Budget{Capacity: 2, Deposit: None, Refill: None}, 0, 0},
+		} {
+			b := row.b
+			if err := b.Validate(); err != nil {
+				t.Errorf("%+v: %v", b, err)
+			}
+			b.Take()
+			b.Take()
+			b.Success()
+			earned := b.Level()
+			time.Sleep(time.Second)
+			if passed := b.Level(); earned != row.earned || passed != row.passed {
+				t.Errorf("Deposit %v, Refill %v: got %v and %v, want %v and %v",
+					b.Deposit, b.Refill, earned, passed, row.earned, row.passed)
+			}
+		}
+	})
 }

@@ -30,11 +30,8 @@ func (b *Budget) refusal() error {
 	if e := b.empty.Load(); e != nil {
 		return e
 	}
-	e := &EmptyError{
-		Capacity: b.Size(),
-		Deposit:  orDefault(b.Deposit, defaultDeposit),
-		Refill:   orDefault(b.Refill, defaultRefill),
-	}
+	c := b.config().Defaults()
+	e := &EmptyError{Capacity: c.Capacity, Deposit: c.Deposit, Refill: c.Refill}
 	b.empty.CompareAndSwap(nil, e)
 	return b.empty.Load()
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/rebound-go/rebound/budget"
 )
@@ -78,24 +77,6 @@ func ExampleEmptyError() {
 	// true
 	// retry budget is empty: it holds 1, and gets back 0.1 per success and 0.1 per second;
 	// a batch with a fixed number of workers, which limits itself, may use budget.Unlimited
-}
-
-// A simulator keeps the states of many clients of one Budget, in a time of its own.
-func ExampleBudget_TakeAt() {
-	shared := &budget.Budget{Capacity: 2}
-	var client budget.State
-
-	for _, now := range []time.Duration{0, 0, 0, 5 * time.Second, 10 * time.Second} {
-		var ok bool
-		client, ok = shared.TakeAt(client, now)
-		fmt.Println(now, ok, shared.LevelAt(client, now))
-	}
-	// Output:
-	// 0s true 1
-	// 0s true 0
-	// 0s false 0
-	// 5s false 0.5
-	// 10s true 0
 }
 
 func ExampleUnlimited() {

@@ -6,7 +6,7 @@
 // to use.
 //
 // The policies are the very ones that are shipped: every decision is made by [rebound.Policy]'s
-// Decide, every budget is a [budget.State] and every breaker a [breaker.Bare]. What the simulator
+// Decide, every budget and every breaker is the state machine of the real one. What the simulator
 // supplies is the clock, the random numbers and the model of clients and server. Policies are only
 // read: each simulated process has a budget and a breaker of its own, as they are configured.
 // Observe and the breaker's OnChange are not called; Gates, of which only their own code knows what

@@ -9,9 +9,9 @@ import (
 
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/breaker"
-	"github.com/rebound-go/rebound/budget"
 	"github.com/rebound-go/rebound/fault"
 	"github.com/rebound-go/rebound/gate"
+	"github.com/rebound-go/rebound/internal/bucket"
 )
 
 // frame is a call in one layer.
@@ -31,8 +31,8 @@ type layer struct {
 	timeout   time.Duration // of an attempt; 0 = none
 	mute      bool
 
-	budget   *budget.Budget // nil = none
-	budgets  []budget.State // of each process
+	budget   *bucket.Config  // nil = none
+	budgets  []bucket.Bucket // of each process
 	breaker  *breaker.Breaker
 	breakers []breaker.Bare // of each process
 	open     int            // breakers that are open or half-open
@@ -49,8 +49,9 @@ func newLayer(p *rebound.Policy, processes int, timeout time.Duration, errs []er
 	}
 	// Only the fields of the budget and the breaker are read. Each process has a state of its own, as
 	// in real processes, and the policy's own stays as it is.
-	if l.budget = p.RetryBudget(); l.budget != nil {
-		l.budgets = make([]budget.State, processes)
+	if b := p.RetryBudget(); b != nil {
+		l.budget = &bucket.Config{Capacity: b.Capacity, Deposit: b.Deposit, Refill: b.Refill}
+		l.budgets = make([]bucket.Bucket, processes)
 	}
 	if l.breaker != nil {
 		l.breakers = make([]breaker.Bare, processes)
@@ -59,7 +60,8 @@ func newLayer(p *rebound.Policy, processes int, timeout time.Duration, errs []er
 	for c, err := range errs {
 		l.faults[c] = p.Fault(context.Background(), err)
 	}
-	// An attempt's own timeout, and the end of MaxElapsed, are transient, whatever the policy's Classify makes of the error.
+	// An attempt's own timeout, and the end of MaxElapsed, are transient, whatever the policy's
+	// Classify makes of the error.
 	if p.AttemptTimeout|p.MaxElapsed > 0 && l.faults[expired].Kind != fault.Canceled {
 		l.faults[expired].Kind = fault.Transient
 	}
@@ -141,7 +143,7 @@ func (l *layer) take(process uint32, now time.Duration, f *fault.Fault) bool {
 	if l.budget == nil || f.Kind == fault.RateLimited {
 		return true
 	}
-	s, ok := l.budget.TakeAt(l.budgets[process], now)
+	s, ok := l.budgets[process].Take(*l.budget, now)
 	l.budgets[process] = s
 	return ok
 }
@@ -149,7 +151,7 @@ func (l *layer) take(process uint32, now time.Duration, f *fault.Fault) bool {
 // giveBack returns what take took for a retry that a breaker then refused.
 func (l *layer) giveBack(process uint32, f *fault.Fault) {
 	if l.budget != nil && f.Kind != fault.RateLimited {
-		l.budgets[process] = l.budget.ReturnAt(l.budgets[process])
+		l.budgets[process] = l.budgets[process].Return()
 	}
 }
 
@@ -162,7 +164,7 @@ func (l *layer) refuses(process uint32, now, in time.Duration) bool {
 // pay pays the deposit for a call that succeeded.
 func (l *layer) pay(process uint32) {
 	if l.budget != nil {
-		l.budgets[process] = l.budget.SuccessAt(l.budgets[process])
+		l.budgets[process] = l.budgets[process].Success(*l.budget)
 	}
 }
 

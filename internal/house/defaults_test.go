@@ -11,7 +11,7 @@ import (
 
 // someDefaults are looked for, lest the rule looks at nothing.
 var someDefaults = []string{
-	"rebound.defaultAttempts", "rebound.defaultMaxRetryAfter", "budget.defaultCapacity",
+	"rebound.defaultAttempts", "rebound.defaultMaxRetryAfter", "bucket.DefaultCapacity",
 	"breaker.defaultFailures", "breaker.defaultCooldown", "backoff.defaultMax",
 	"reboundhttp.defaultMaxBuffer", "sim.defaultDuration",
 }
