@@ -25,7 +25,7 @@ var sqlEntries = []Entry{
 	{"sql_tx", "rebound", Ours, "reboundsql.InTx", func() Op {
 		db, p := newDB(), &rebound.Policy{}
 		return func(ctx context.Context, id int) (v int, err error) {
-			err = reboundsql.InTx(ctx, db, p, func(ctx context.Context, tx *sql.Tx) (err error) {
+			err = reboundsql.InTx(ctx, db, p, nil, func(ctx context.Context, tx *sql.Tx) (err error) {
 				v, err = update(ctx, tx, id)
 				return err
 			})

@@ -10,44 +10,44 @@ import (
 	"github.com/rebound-go/rebound/internal/mark"
 )
 
-// ErrCommitUnknown is matched by the error of a call whose effect may be there or not: a COMMIT,
+// ErrOutcomeUnknown is matched by the error of a call whose effect may be there or not: a COMMIT,
 // or a statement that commits by itself, failed in such a way that the server may have carried it
 // out. The caller has to find out, or to live with either.
-var ErrCommitUnknown = errors.New(
+var ErrOutcomeUnknown = errors.New(
 	"reboundsql: it is not known whether the transaction was committed")
 
-// told is an error of which this package knows more than the error itself tells. Another attempt
-// at it is safe, or it would not be made: as far as any policy is concerned, nothing was done.
-type told struct {
+// annotated adds what this package knows to an error. Policies get one only when another attempt is
+// safe, so its fault is NotDone.
+type annotated struct {
 	err   error
-	kind  fault.Kind // Unknown = as the error says
-	doubt bool       // matches ErrCommitUnknown
+	kind  fault.Kind // Unknown = that of err
+	doubt bool       // matches ErrOutcomeUnknown
 }
 
-func (t *told) Error() string {
-	if t.doubt {
-		return "commit in doubt: " + t.err.Error()
+func (a *annotated) Error() string {
+	if a.doubt {
+		return "commit in doubt: " + a.err.Error()
 	}
-	return t.err.Error()
+	return a.err.Error()
 }
 
-func (t *told) Unwrap() error { return t.err }
+func (a *annotated) Unwrap() error { return a.err }
 
-// Is makes one of two errors match ErrCommitUnknown.
-func (t *told) Is(target error) bool { return t.doubt && target == ErrCommitUnknown }
+// Is makes an error in doubt match ErrOutcomeUnknown.
+func (a *annotated) Is(target error) bool { return a.doubt && target == ErrOutcomeUnknown }
 
-// DescribeFault tells fault.Of the truth; see informed for other classifiers.
-func (t *told) DescribeFault() fault.Fault {
-	f := fault.Of(t.err)
-	if t.kind != fault.Unknown {
-		f.Kind = t.kind
+// DescribeFault gives fault.Of what was added; see informed for other classifiers.
+func (a *annotated) DescribeFault() fault.Fault {
+	f := fault.Of(a.err)
+	if a.kind != fault.Unknown {
+		f.Kind = a.kind
 	}
 	f.Sent = fault.NotDone
 	return f
 }
 
-// informed is p, with the same truth for a classifier of its own, which need not ask an error for
-// it: all that reaches a policy that asks what was sent is told. The budget stays that of p.
+// informed is p, and adds NotDone to what a classifier of p returns, which need not ask an error to
+// describe itself. The budget stays that of p.
 func informed(p *rebound.Policy) *rebound.Policy {
 	if p.Classify == nil || !p.NonIdempotent {
 		return p
@@ -64,23 +64,23 @@ func informed(p *rebound.Policy) *rebound.Policy {
 	return q
 }
 
-// retold wraps err so that a mark on it stays one.
-func retold(err error, t told) error {
-	t.err = err
+// annotate wraps err so that a mark on it stays one.
+func annotate(err error, a annotated) error {
+	a.err = err
 	if mark.On(err) {
 		f := fault.Of(err)
-		return mark.New(&t, f.Kind, f.After)
+		return mark.New(&a, f.Kind, f.After)
 	}
-	return &t
+	return &a
 }
 
 // undone says of err that the server has not done what failed with it, or has undone it.
-func undone(err error) error { return retold(err, told{}) }
+func undone(err error) error { return annotate(err, annotated{}) }
 
 // doubtful says of err, the failure of an attempt, that something may have been carried out in this
 // attempt or in an earlier one.
 func doubtful(err error, kind fault.Kind) error {
-	return retold(err, told{doubt: true, kind: kind})
+	return annotate(err, annotated{doubt: true, kind: kind})
 }
 
 // uncertain reports whether err, of a COMMIT, leaves open what the server has done. Only a server

@@ -96,10 +96,10 @@ func TestApplied(t *testing.T) {
 	for _, c := range questions {
 		t.Run(c.name, func(t *testing.T) {
 			s := c.server.fresh()
-			err := reboundsql.InTxOptions(t.Context(), s.database(t),
-				reboundsql.Options{Applied: answers(c.applied...)}, quick(3), write)
+			o := &reboundsql.Options{Applied: answers(c.applied...)}
+			err := reboundsql.InTx(t.Context(), s.database(t), quick(3), o, write)
 			check(t, s, err, c.want, c.reason)
-			if got := errors.Is(err, reboundsql.ErrCommitUnknown); got != c.doubt {
+			if got := errors.Is(err, reboundsql.ErrOutcomeUnknown); got != c.doubt {
 				t.Errorf("in doubt: %v, want %v: %v", got, c.doubt, err)
 			}
 		})
@@ -135,14 +135,14 @@ func TestAttemptTimeout(t *testing.T) {
 				p := quick(3)
 				p.AttemptTimeout = time.Second
 				start := time.Now()
-				err := reboundsql.InTx(t.Context(), s.database(t), p, write)
+				err := reboundsql.InTx(t.Context(), s.database(t), p, nil, write)
 				if got := time.Since(start).Round(time.Millisecond); got != time.Second {
 					t.Errorf("took %v, want 1s", got)
 				}
 				if got := s.asked(); got != c.want {
 					t.Errorf("asked\n%s, want\n%s", got, c.want)
 				}
-				if got := errors.Is(err, reboundsql.ErrCommitUnknown); got != c.doubt {
+				if got := errors.Is(err, reboundsql.ErrOutcomeUnknown); got != c.doubt {
 					t.Errorf("in doubt: %v, want %v: %v", got, c.doubt, err)
 				}
 			})
@@ -163,8 +163,8 @@ func TestAppliedHasTimeOfItsOwn(t *testing.T) {
 			left = time.Until(deadline)
 			return true, ctx.Err()
 		}
-		err := reboundsql.InTxOptions(t.Context(), s.database(t),
-			reboundsql.Options{Applied: applied}, p, write)
+		o := &reboundsql.Options{Applied: applied}
+		err := reboundsql.InTx(t.Context(), s.database(t), p, o, write)
 		if err != nil || left != time.Second {
 			t.Errorf("got %v with %v left, want nil and 1s", err, left)
 		}
@@ -175,13 +175,13 @@ func TestAppliedHasTimeOfItsOwn(t *testing.T) {
 func TestNoCommitAfterTheEnd(t *testing.T) {
 	s := &server{}
 	ctx, cancel := context.WithCancel(t.Context())
-	err := reboundsql.InTx(ctx, s.database(t), quick(3), func(context.Context, *sql.Tx) error {
+	err := reboundsql.InTx(ctx, s.database(t), quick(3), nil, func(context.Context, *sql.Tx) error {
 		cancel()
 		return nil
 	})
 	check(t, s, err, "1:open 1:begin 1:rollback", rebound.Canceled)
-	if errors.Is(err, reboundsql.ErrCommitUnknown) {
-		t.Errorf("%v matches ErrCommitUnknown, want it not to: COMMIT was never sent", err)
+	if errors.Is(err, reboundsql.ErrOutcomeUnknown) {
+		t.Errorf("%v matches ErrOutcomeUnknown, want it not to: COMMIT was never sent", err)
 	}
 }
 
@@ -196,11 +196,11 @@ func TestCallerLeavesDuringCommit(t *testing.T) {
 		}
 		return nil
 	}
-	err := reboundsql.InTxOptions(ctx, s.database(t), reboundsql.Options{Applied: answers()},
-		quick(3), write)
+	o := &reboundsql.Options{Applied: answers()}
+	err := reboundsql.InTx(ctx, s.database(t), quick(3), o, write)
 	check(t, s, err, "1:open 1:begin 1:exec 1:commit", rebound.Canceled)
-	if !errors.Is(err, reboundsql.ErrCommitUnknown) {
-		t.Errorf("%v does not match ErrCommitUnknown", err)
+	if !errors.Is(err, reboundsql.ErrOutcomeUnknown) {
+		t.Errorf("%v does not match ErrOutcomeUnknown", err)
 	}
 }
 
@@ -233,7 +233,7 @@ func TestDeadPoolIsFoundOutOnce(t *testing.T) {
 		s.says("exec", io.EOF)
 		s.log = nil
 		start := time.Now()
-		err := reboundsql.InTx(t.Context(), db, quick(2), write)
+		err := reboundsql.InTx(t.Context(), db, quick(2), nil, write)
 		if got := time.Since(start).Round(time.Millisecond); got != time.Second {
 			t.Errorf("took %v, want 1s", got)
 		}
@@ -247,7 +247,7 @@ func TestRollbackIsBounded(t *testing.T) {
 		s := new(server).says("exec", state("42601"))
 		stuck(s, "rollback", 1)
 		start := time.Now()
-		err := reboundsql.InTx(t.Context(), s.database(t), quick(3), write)
+		err := reboundsql.InTx(t.Context(), s.database(t), quick(3), nil, write)
 		if got := time.Since(start); got != 5*time.Second {
 			t.Errorf("took %v, want 5s", got)
 		}

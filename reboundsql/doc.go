@@ -4,7 +4,7 @@
 // The unit that is repeated is the whole transaction, with all that it reads to decide what to
 // write:
 //
-//	err := reboundsql.InTx(ctx, db, policy, func(ctx context.Context, tx *sql.Tx) error {
+//	err := reboundsql.InTx(ctx, db, policy, nil, func(ctx context.Context, tx *sql.Tx) error {
 //		_, err := tx.ExecContext(ctx, "UPDATE accounts SET balance = balance - 5 WHERE id = 1")
 //		return err
 //	})
@@ -16,9 +16,9 @@
 // but the standard library is imported here.
 //
 // A COMMIT that fails on the wire leaves the caller in doubt: the server may have carried it out.
-// It is never repeated blindly. Such a call fails with [ErrCommitUnknown], unless [Options] say how
-// to find out, or that a second time does no harm.
+// It is never repeated blindly. Such a call fails with [ErrOutcomeUnknown], unless [Options] say
+// how to find out, or that a second time does no harm.
 //
 // [InTxOf] does the same for anything that begins, commits and rolls back in its own way, such as
-// the pools of pgx. [Do], [DoIdempotent] and [Query] are for single statements.
+// the pools of pgx. [Exec], [ExecIdempotent] and [Query] are for single statements.
 package reboundsql

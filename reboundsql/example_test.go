@@ -20,7 +20,7 @@ func ExampleInTx() {
 	policy := &rebound.Policy{Name: "transfer", Attempts: 10}
 
 	attempts := 0
-	err := reboundsql.InTx(context.Background(), db, policy,
+	err := reboundsql.InTx(context.Background(), db, policy, nil,
 		func(ctx context.Context, tx *sql.Tx) error {
 			attempts++
 			_, err := tx.ExecContext(ctx, "UPDATE accounts …")
@@ -33,7 +33,7 @@ func ExampleInTx() {
 // The transaction writes a row with a key that its caller has chosen, so that it can be found out
 // whether a COMMIT without an answer was carried out. The question waits for the COMMIT to end,
 // because it asks for a lock on that row.
-func ExampleInTxOptions() {
+func ExampleInTx_options() {
 	db := sql.OpenDB(new(server).says("commit", io.ErrUnexpectedEOF))
 	defer db.Close()
 
@@ -46,7 +46,7 @@ func ExampleInTxOptions() {
 			return n > 0, err
 		},
 	}
-	err := reboundsql.InTxOptions(context.Background(), db, options, preset.Default(),
+	err := reboundsql.InTx(context.Background(), db, preset.Default(), &options,
 		func(ctx context.Context, tx *sql.Tx) error {
 			_, err := tx.ExecContext(ctx, "INSERT INTO transfers (key, …) VALUES ('k7', …)")
 			return err
@@ -59,8 +59,8 @@ func Example_inDoubt() {
 	db := sql.OpenDB(new(server).says("commit", io.ErrUnexpectedEOF))
 	defer db.Close()
 
-	err := reboundsql.InTx(context.Background(), db, &rebound.Policy{Name: "transfer"}, write)
-	if errors.Is(err, reboundsql.ErrCommitUnknown) {
+	err := reboundsql.InTx(context.Background(), db, &rebound.Policy{Name: "transfer"}, nil, write)
+	if errors.Is(err, reboundsql.ErrOutcomeUnknown) {
 		fmt.Println("look before you repeat it:", errors.Unwrap(err))
 	}
 	// Output: look before you repeat it: commit in doubt: unexpected EOF
@@ -71,17 +71,17 @@ func ExampleInTxOf() {
 	var done []string
 	begin := func(context.Context) (native, error) { return native{log: &done}, nil }
 
-	err := reboundsql.InTxOf(context.Background(), begin, reboundsql.Options{}, nil,
+	err := reboundsql.InTxOf(context.Background(), begin, nil, nil,
 		func(ctx context.Context, tx native) error { return nil })
 	fmt.Println(done, err)
 	// Output: [commit] <nil>
 }
 
-func ExampleDo() {
+func ExampleExec() {
 	db := sql.OpenDB(new(server).says("DELETE FROM sessions …", state("40P01")))
 	defer db.Close()
 
-	result, err := reboundsql.Do(context.Background(), db, nil, "DELETE FROM sessions …")
+	result, err := reboundsql.Exec(context.Background(), db, nil, nil, "DELETE FROM sessions …")
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -91,11 +91,11 @@ func ExampleDo() {
 	// Output: 1
 }
 
-func ExampleDoIdempotent() {
+func ExampleExecIdempotent() {
 	db := sql.OpenDB(new(server).says("UPDATE jobs SET state = 'done' …", io.EOF))
 	defer db.Close()
 
-	_, err := reboundsql.DoIdempotent(context.Background(), db, nil,
+	_, err := reboundsql.ExecIdempotent(context.Background(), db, nil, nil,
 		"UPDATE jobs SET state = 'done' …")
 	fmt.Println(err)
 	// Output: <nil>
@@ -106,7 +106,7 @@ func ExampleQuery() {
 	defer db.Close()
 
 	scan := func(rows *sql.Rows) (id int, err error) { return id, rows.Scan(&id) }
-	ids, err := reboundsql.Query(context.Background(), db, nil, scan, "SELECT id FROM accounts …")
+	ids, err := reboundsql.Query(context.Background(), db, nil, nil, scan, "SELECT id FROM accounts …")
 	fmt.Println(ids, err)
 	// Output: [1 2] <nil>
 }

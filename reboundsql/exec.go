@@ -12,46 +12,49 @@ import (
 	"github.com/rebound-go/rebound/fault"
 )
 
-// Do executes one statement that changes something and returns no rows, outside of a transaction,
-// until it succeeds or p says stop. Like a COMMIT, a statement that failed on the wire may have
-// been carried out: it is not repeated, and the error matches [ErrCommitUnknown]. What certainly
-// did not happen is repeated, on another connection if the first one broke.
+// Exec executes one statement that changes something and returns no rows, outside of a transaction,
+// until it succeeds or p stops the call. Like a COMMIT, a statement that failed on the wire may
+// have been carried out: it is not retried, and the error matches [ErrOutcomeUnknown]. A statement
+// that was certainly not carried out is retried, on another connection if the first one broke.
 //
-// The statement is sent at most once in each attempt: the retries of database/sql, which come on
-// top of a policy's and trust drivers to have sent nothing, are not in play.
-func Do(
-	ctx context.Context, db *sql.DB, p *rebound.Policy, query string, args ...any,
+// Each attempt sends the statement at most once: the retries of database/sql, which trust drivers
+// to have sent nothing, are not in play. Of o, Exec uses Idempotent alone; nil = defaults.
+func Exec(
+	ctx context.Context, db *sql.DB, p *rebound.Policy, o *Options, query string, args ...any,
 ) (sql.Result, error) {
-	s := &statement[sql.Result]{pool: pool{db: db}, run: executed(query, args), writes: true}
-	return s.do(ctx, p)
+	return exec(ctx, db, p, o != nil && o.Idempotent, query, args)
 }
 
-// DoIdempotent is [Do] for a statement that may be carried out twice without harm, such as one
-// that sets a column to a fixed value. It is repeated even if its outcome is unknown.
-func DoIdempotent(
-	ctx context.Context, db *sql.DB, p *rebound.Policy, query string, args ...any,
+// ExecIdempotent is [Exec] for a statement that may be carried out twice without harm, such as one
+// that sets a column to a fixed value. It is retried even if its outcome is unknown.
+func ExecIdempotent(
+	ctx context.Context, db *sql.DB, p *rebound.Policy, _ *Options, query string, args ...any,
 ) (sql.Result, error) {
-	s := &statement[sql.Result]{
-		pool: pool{db: db}, run: executed(query, args), writes: true, repeatable: true,
-	}
-	return s.do(ctx, p)
+	return exec(ctx, db, p, true, query, args)
 }
 
-func executed(query string, args []any) func(context.Context, *sql.Conn) (sql.Result, error) {
-	return func(ctx context.Context, conn *sql.Conn) (sql.Result, error) {
+func exec(
+	ctx context.Context, db *sql.DB, p *rebound.Policy, idempotent bool, query string, args []any,
+) (sql.Result, error) {
+	run := func(ctx context.Context, conn *sql.Conn) (sql.Result, error) {
 		return conn.ExecContext(ctx, query, args...)
 	}
+	s := &statement[sql.Result]{
+		pool: pool{db: db}, run: run, writes: true, repeatable: idempotent,
+	}
+	return s.do(ctx, p)
 }
 
-// Query runs one statement that only reads, until all of its rows have been read or p says stop,
-// and returns what scan made of each row; nil if there was none. A connection that breaks in the
-// middle of the rows has the whole query repeated, so no row is ever there twice. scan must not
-// move to the next row. What a failed query returns beside its error has no meaning.
+// Query runs one statement that only reads, until all of its rows have been read or p stops the
+// call, and returns what scan made of each row; nil if there was none. A connection that breaks in
+// the middle of the rows has the whole query retried, so no row is ever there twice. scan must not
+// move to the next row. What a failed query returns beside its error has no meaning. Query has no
+// use for o.
 //
 // A statement that changes something and returns rows belongs into [InTx].
 func Query[T any](
-	ctx context.Context, db *sql.DB, p *rebound.Policy, scan func(*sql.Rows) (T, error),
-	query string, args ...any,
+	ctx context.Context, db *sql.DB, p *rebound.Policy, _ *Options,
+	scan func(*sql.Rows) (T, error), query string, args ...any,
 ) ([]T, error) {
 	read := func(ctx context.Context, conn *sql.Conn) (all []T, err error) {
 		rows, err := conn.QueryContext(ctx, query, args...)
@@ -117,7 +120,7 @@ func (s *statement[T]) attempt(ctx context.Context) (v T, err error) {
 func (s *statement[T]) failed(err error) error {
 	s.pool.lost(lossOf(err))
 	if isReadOnly(err) {
-		err = retold(err, told{kind: fault.Transient})
+		err = annotate(err, annotated{kind: fault.Transient})
 	}
 	switch {
 	case s.doubt:

@@ -13,8 +13,10 @@ import (
 	"github.com/rebound-go/rebound/reboundsql"
 )
 
-func TestDo(t *testing.T) {
-	type do = func(context.Context, *sql.DB, *rebound.Policy, string, ...any) (sql.Result, error)
+func TestExec(t *testing.T) {
+	type do = func(
+		context.Context, *sql.DB, *rebound.Policy, *reboundsql.Options, string, ...any,
+	) (sql.Result, error)
 	for _, c := range []struct {
 		name   string
 		server *server
@@ -23,39 +25,39 @@ func TestDo(t *testing.T) {
 		reason rebound.Reason
 		doubt  bool
 	}{
-		{"nothing goes wrong", &server{}, reboundsql.Do, "1:open 1:exec", "", false},
+		{"nothing goes wrong", &server{}, reboundsql.Exec, "1:open 1:exec", "", false},
 		{
 			"a deadlock", new(server).says("exec", state("40P01")),
-			reboundsql.Do, "1:open 1:exec 1:exec", "", false,
+			reboundsql.Exec, "1:open 1:exec 1:exec", "", false,
 		}, {
 			"a constraint", new(server).says("exec", state("23505")),
-			reboundsql.Do, "1:open 1:exec", rebound.NotRetryable, false,
+			reboundsql.Exec, "1:open 1:exec", rebound.NotRetryable, false,
 		}, {
 			"a broken wire", new(server).says("exec", io.EOF),
-			reboundsql.Do, "1:open 1:exec", rebound.NotRetryable, true,
+			reboundsql.Exec, "1:open 1:exec", rebound.NotRetryable, true,
 		}, {
 			"a broken wire, idempotent", new(server).says("exec", io.EOF),
-			reboundsql.DoIdempotent, "1:open 1:exec 1:ping 1:exec", "", false,
+			reboundsql.ExecIdempotent, "1:open 1:exec 1:ping 1:exec", "", false,
 		}, {
 			"then something else", new(server).says("exec", io.EOF, state("42601")),
-			reboundsql.DoIdempotent, "1:open 1:exec 1:ping 1:exec", rebound.NotRetryable, true,
+			reboundsql.ExecIdempotent, "1:open 1:exec 1:ping 1:exec", rebound.NotRetryable, true,
 		}, {
 			"nothing was sent: three statements for three attempts, not nine",
 			new(server).says("exec", driver.ErrBadConn, driver.ErrBadConn, driver.ErrBadConn),
-			reboundsql.Do, "1:open 1:exec 2:open 2:ping 2:exec 3:open 3:ping 3:exec",
+			reboundsql.Exec, "1:open 1:exec 2:open 2:ping 2:exec 3:open 3:ping 3:exec",
 			rebound.Exhausted, false,
 		}, {
 			"a server that became read-only", new(server).says("exec", state("25006")),
-			reboundsql.Do, "1:open 1:exec 2:open 2:ping 2:exec", "", false,
+			reboundsql.Exec, "1:open 1:exec 2:open 2:ping 2:exec", "", false,
 		}, {
 			"no server", new(server).says("open", io.EOF, io.EOF, io.EOF),
-			reboundsql.Do, "1:open 2:open 3:open", rebound.Exhausted, false,
+			reboundsql.Exec, "1:open 2:open 3:open", rebound.Exhausted, false,
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			res, err := c.do(t.Context(), c.server.database(t), quick(3), "exec")
+			res, err := c.do(t.Context(), c.server.database(t), quick(3), nil, "exec")
 			check(t, c.server, err, c.want, c.reason)
-			if got := errors.Is(err, reboundsql.ErrCommitUnknown); got != c.doubt {
+			if got := errors.Is(err, reboundsql.ErrOutcomeUnknown); got != c.doubt {
 				t.Errorf("in doubt: %v, want %v: %v", got, c.doubt, err)
 			}
 			if err == nil {
@@ -67,10 +69,10 @@ func TestDo(t *testing.T) {
 	}
 }
 
-func TestDoWithArgumentsThatMakeNoSense(t *testing.T) {
+func TestExecWithInvalidArguments(t *testing.T) {
 	s := &server{}
-	_, err := reboundsql.Do(t.Context(), s.database(t), quick(1), "exec", make(chan int))
-	if err == nil || errors.Is(err, reboundsql.ErrCommitUnknown) {
+	_, err := reboundsql.Exec(t.Context(), s.database(t), quick(1), nil, "exec", make(chan int))
+	if err == nil || errors.Is(err, reboundsql.ErrOutcomeUnknown) {
 		t.Errorf("got %v, want an error without doubt: nothing was sent", err)
 	}
 }
@@ -80,7 +82,7 @@ func TestQuery(t *testing.T) {
 	s := new(server).says("row", nil, io.ErrUnexpectedEOF)
 	p := quick(3)
 	p.NonIdempotent = true // of no concern to a query
-	got, err := reboundsql.Query(t.Context(), s.database(t), p, number, "query")
+	got, err := reboundsql.Query(t.Context(), s.database(t), p, nil, number, "query")
 	check(t, s, err, "1:open 1:query 1:row 1:row 1:ping 1:query 1:row 1:row 1:row", "")
 	if want := []int{1, 2}; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
@@ -90,7 +92,7 @@ func TestQuery(t *testing.T) {
 func TestQueryThatCannotBeScanned(t *testing.T) {
 	s := &server{}
 	scan := func(rows *sql.Rows) (n bool, err error) { return n, rows.Scan(&n, &n) }
-	_, err := reboundsql.Query(t.Context(), s.database(t), quick(1), scan, "query")
+	_, err := reboundsql.Query(t.Context(), s.database(t), quick(1), nil, scan, "query")
 	check(t, s, err, "1:open 1:query 1:row", rebound.Exhausted)
 }
 

@@ -31,9 +31,16 @@ type Options struct {
 	RetryUnique bool
 
 	// Reset is called before an attempt that follows a lost connection or a server that has become
-	// read-only, to have idle connections closed: pgxpool's method Reset does. InTx and
-	// InTxOptions look after the connections of their sql.DB by themselves. Nil = nothing to call.
+	// read-only, to have idle connections closed: pgxpool's method Reset does. InTx looks after the
+	// connections of its sql.DB by itself. Nil = nothing to call.
 	Reset func()
+}
+
+func (o *Options) orDefault() *Options {
+	if o == nil {
+		return &Options{}
+	}
+	return o
 }
 
 func (o *Options) readOnly() bool { return o.Tx != nil && o.Tx.ReadOnly }
@@ -46,44 +53,37 @@ type Tx interface {
 }
 
 // InTx runs fn in a transaction of db and commits it, again and again until that succeeds or p
-// says stop. Whatever goes wrong, the transaction is rolled back and its connection released
+// stops the call. Whatever goes wrong, the transaction is rolled back and its connection released
 // first, also when fn panics or calls runtime.Goexit, which go on to the caller. The error is a
-// [*rebound.Error]; it matches [ErrCommitUnknown] if the transaction may have been applied all the
-// same, and otherwise it was not.
+// [*rebound.Error]; it matches [ErrOutcomeUnknown] if the transaction may have been applied all the
+// same, and otherwise it was not. A nil o means the defaults.
 //
 // The context given to fn is for fn's statements: the policy's AttemptTimeout and the caller's end
 // cancel the one that is running, and the transaction is then rolled back, not committed. COMMIT is
 // bound by that context, too, and in doubt if the context ends in the middle of it.
 //
-// fn must not end the transaction; if it does, the call fails and is not repeated.
+// fn must not end the transaction; if it does, the call fails and is not retried.
 func InTx(
-	ctx context.Context, db *sql.DB, p *rebound.Policy,
+	ctx context.Context, db *sql.DB, p *rebound.Policy, o *Options,
 	fn func(context.Context, *sql.Tx) error,
 ) error {
-	return InTxOptions(ctx, db, Options{}, p, fn)
+	w := &work[*sqlTx]{opts: o.orDefault()}
+	w.source = &sqlSource{pool: pool{db: db}, tx: w.opts.Tx, fn: fn}
+	return run(ctx, p, w)
 }
 
-// InTxOptions is [InTx] with options.
-func InTxOptions(
-	ctx context.Context, db *sql.DB, o Options, p *rebound.Policy,
-	fn func(context.Context, *sql.Tx) error,
-) error {
-	s := &sqlSource{pool: pool{db: db}, tx: o.Tx, fn: fn}
-	return run(ctx, p, &work[*sqlTx]{source: s, opts: o})
-}
-
-// InTxOf is [InTxOptions] for transactions of any type, which begin makes:
+// InTxOf is [InTx] for transactions of any type, which begin makes:
 //
-//	err := reboundsql.InTxOf(ctx, pool.Begin, reboundsql.Options{Reset: pool.Reset}, policy,
+//	err := reboundsql.InTxOf(ctx, pool.Begin, policy, &reboundsql.Options{Reset: pool.Reset},
 //		func(ctx context.Context, tx pgx.Tx) error { … })
 //
 // begin must release what it took when it fails, and so must the transaction's Commit and its
 // Rollback, whether they succeed or not. Rollback is called after a failed Commit, too.
 func InTxOf[T Tx](
-	ctx context.Context, begin func(context.Context) (T, error), o Options, p *rebound.Policy,
+	ctx context.Context, begin func(context.Context) (T, error), p *rebound.Policy, o *Options,
 	fn func(context.Context, T) error,
 ) error {
-	return run(ctx, p, &work[T]{source: &funcs[T]{begin, fn}, opts: o})
+	return run(ctx, p, &work[T]{source: &funcs[T]{begin, fn}, opts: o.orDefault()})
 }
 
 // funcs is the source of InTxOf.

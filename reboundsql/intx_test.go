@@ -166,9 +166,9 @@ func TestInTx(t *testing.T) {
 	for _, c := range failures {
 		t.Run(c.name, func(t *testing.T) {
 			s := c.server.fresh()
-			err := reboundsql.InTxOptions(t.Context(), s.database(t), c.opts, quick(3), write)
+			err := reboundsql.InTx(t.Context(), s.database(t), quick(3), &c.opts, write)
 			check(t, s, err, c.want, c.reason)
-			if got := errors.Is(err, reboundsql.ErrCommitUnknown); got != c.doubt {
+			if got := errors.Is(err, reboundsql.ErrOutcomeUnknown); got != c.doubt {
 				t.Errorf("in doubt: %v, want %v: %v", got, c.doubt, err)
 			}
 		})
@@ -191,14 +191,14 @@ func TestNonIdempotentPolicyRepeatsTransactions(t *testing.T) {
 	p := quick(3)
 	p.NonIdempotent = true
 	s := new(server).says("exec", io.EOF, state("57P01"))
-	err := reboundsql.InTx(t.Context(), s.database(t), p, write)
+	err := reboundsql.InTx(t.Context(), s.database(t), p, nil, write)
 	if err != nil {
 		t.Errorf("got %v, want success at the third attempt", err)
 	}
 	marked := func(ctx context.Context, tx *sql.Tx) error { return rebound.Transient(write(ctx, tx)) }
 	p.RetryIf = func(fault.Fault) bool { return false }
 	s = new(server).says("exec", io.EOF)
-	if err := reboundsql.InTx(t.Context(), s.database(t), p, marked); err != nil {
+	if err := reboundsql.InTx(t.Context(), s.database(t), p, nil, marked); err != nil {
 		t.Errorf("got %v, want the mark to outrank RetryIf", err)
 	}
 }
@@ -213,18 +213,18 @@ func TestNonIdempotentPolicyWithClassifier(t *testing.T) {
 	marked := func(ctx context.Context, tx *sql.Tx) error { return rebound.Transient(write(ctx, tx)) }
 	for _, fn := range []func(context.Context, *sql.Tx) error{write, marked} {
 		s := new(server).says("exec", io.EOF)
-		err := reboundsql.InTx(t.Context(), s.database(t), p, fn)
+		err := reboundsql.InTx(t.Context(), s.database(t), p, nil, fn)
 		check(t, s, err, "1:open 1:begin 1:exec 1:rollback 1:ping 1:begin 1:exec 1:commit", "")
 	}
 	s := new(server).says("exec", errWire, errWire)
-	_, err := reboundsql.Query(t.Context(), s.database(t), p, number, "exec")
+	_, err := reboundsql.Query(t.Context(), s.database(t), p, nil, number, "exec")
 	check(t, s, err, "1:open 1:exec 1:exec 1:exec 1:row 1:row 1:row", "")
 
 	s = new(server).says("commit", errWire)
-	err = reboundsql.InTx(t.Context(), s.database(t), p, write)
+	err = reboundsql.InTx(t.Context(), s.database(t), p, nil, write)
 	check(t, s, err, "1:open 1:begin 1:exec 1:commit", rebound.NotRetryable)
-	if !errors.Is(err, reboundsql.ErrCommitUnknown) {
-		t.Errorf("%v does not match ErrCommitUnknown", err)
+	if !errors.Is(err, reboundsql.ErrOutcomeUnknown) {
+		t.Errorf("%v does not match ErrOutcomeUnknown", err)
 	}
 }
 
@@ -234,7 +234,7 @@ func TestClassifierKeepsBudget(t *testing.T) {
 		Backoff: backoff.Constant(time.Nanosecond)}
 	before := p.RetryBudget().Level()
 	s := new(server).says("exec", io.EOF, io.EOF)
-	err := reboundsql.InTx(t.Context(), s.database(t), p, write)
+	err := reboundsql.InTx(t.Context(), s.database(t), p, nil, write)
 	check(t, s, err, "1:open 1:begin 1:exec 1:rollback 1:ping 1:begin 1:exec 1:rollback",
 		rebound.Exhausted)
 	if got, want := p.RetryBudget().Level(), before-1; got != want {
@@ -245,8 +245,8 @@ func TestClassifierKeepsBudget(t *testing.T) {
 // A function that marks a violation as permanent knows better than RetryUnique.
 func TestMarkOutranksRetryUnique(t *testing.T) {
 	s := new(server).says("exec", state("23505"))
-	err := reboundsql.InTxOptions(t.Context(), s.database(t),
-		reboundsql.Options{RetryUnique: true}, quick(3),
+	o := &reboundsql.Options{RetryUnique: true}
+	err := reboundsql.InTx(t.Context(), s.database(t), quick(3), o,
 		func(ctx context.Context, tx *sql.Tx) error { return rebound.Permanent(write(ctx, tx)) })
 	check(t, s, err, "1:open 1:begin 1:exec 1:rollback", rebound.NotRetryable)
 }
@@ -262,7 +262,7 @@ func TestPanicAndGoexitRollBack(t *testing.T) {
 			done := make(chan any)
 			go func() {
 				defer func() { done <- recover() }()
-				_ = reboundsql.InTx(context.Background(), db, nil,
+				_ = reboundsql.InTx(context.Background(), db, nil, nil,
 					func(context.Context, *sql.Tx) error {
 						leave()
 						return nil
@@ -285,11 +285,11 @@ func TestEndingTheTransactionIsNotForTheClosure(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &server{}
-			err := reboundsql.InTx(t.Context(), s.database(t), quick(3),
+			err := reboundsql.InTx(t.Context(), s.database(t), quick(3), nil,
 				func(_ context.Context, tx *sql.Tx) error { return fn(tx) })
 			check(t, s, err, "1:open 1:begin 1:commit", rebound.NotRetryable)
-			if errors.Is(err, reboundsql.ErrCommitUnknown) {
-				t.Errorf("%v matches ErrCommitUnknown, want it not to", err)
+			if errors.Is(err, reboundsql.ErrOutcomeUnknown) {
+				t.Errorf("%v matches ErrOutcomeUnknown, want it not to", err)
 			}
 		})
 	}
@@ -298,7 +298,7 @@ func TestEndingTheTransactionIsNotForTheClosure(t *testing.T) {
 func TestErrorsOfTheClosureComeThrough(t *testing.T) {
 	mine := errors.New("not enough money")
 	s := &server{}
-	err := reboundsql.InTx(t.Context(), s.database(t), quick(3),
+	err := reboundsql.InTx(t.Context(), s.database(t), quick(3), nil,
 		func(context.Context, *sql.Tx) error { return rebound.Permanent(mine) })
 	check(t, s, err, "1:open 1:begin 1:rollback", rebound.NotRetryable)
 	var e *rebound.Error

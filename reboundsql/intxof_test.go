@@ -82,7 +82,7 @@ func TestInTxOf(t *testing.T) {
 				return tx, nil
 			}
 			o := reboundsql.Options{Reset: func() { log = append(log, "reset") }}
-			err := reboundsql.InTxOf(t.Context(), begin, o, quick(3),
+			err := reboundsql.InTxOf(t.Context(), begin, quick(3), &o,
 				func(context.Context, native) error {
 					err := c.fn[0]
 					c.fn = c.fn[1:]
@@ -94,7 +94,7 @@ func TestInTxOf(t *testing.T) {
 			if c.reason == "" && err != nil || c.reason != "" && !errors.Is(err, c.reason) {
 				t.Errorf("got %v, want reason %q", err, c.reason)
 			}
-			if got := errors.Is(err, reboundsql.ErrCommitUnknown); got != c.doubt {
+			if got := errors.Is(err, reboundsql.ErrOutcomeUnknown); got != c.doubt {
 				t.Errorf("in doubt: %v, want %v: %v", got, c.doubt, err)
 			}
 		})
@@ -103,10 +103,10 @@ func TestInTxOf(t *testing.T) {
 
 func TestNilPolicy(t *testing.T) {
 	db := new(server).database(t)
-	if err := reboundsql.InTx(t.Context(), db, nil, write); err != nil {
+	if err := reboundsql.InTx(t.Context(), db, nil, nil, write); err != nil {
 		t.Errorf("got %v", err)
 	}
-	if _, err := reboundsql.Do(t.Context(), db, nil, "exec"); err != nil {
+	if _, err := reboundsql.Exec(t.Context(), db, nil, nil, "exec"); err != nil {
 		t.Errorf("got %v", err)
 	}
 }

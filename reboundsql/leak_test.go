@@ -31,7 +31,7 @@ func TestNothingLeaks(t *testing.T) {
 			f := failures[i%len(failures)]
 			s.script, s.log = nil, nil
 			s.says(f.word, f.err)
-			err := reboundsql.InTx(t.Context(), db, quick(1),
+			err := reboundsql.InTx(t.Context(), db, quick(1), nil,
 				func(ctx context.Context, tx *sql.Tx) error {
 					if err := write(ctx, tx); err != nil {
 						return err

@@ -26,7 +26,7 @@ type source[T Tx] interface {
 // work is one call: what it runs, and what is known of its transactions so far.
 type work[T Tx] struct {
 	source source[T]
-	opts   Options
+	opts   *Options
 
 	ctx     context.Context // the caller's
 	policy  *rebound.Policy
@@ -134,7 +134,7 @@ func notCommitted(ctx context.Context, err error) error {
 func (w *work[T]) inDoubt(err error) error {
 	w.note(err)
 	if w.opts.readOnly() { // carried out or not, it has changed nothing
-		return retold(err, told{kind: fault.Transient})
+		return annotate(err, annotated{kind: fault.Transient})
 	}
 	w.doubt = err
 	switch {
@@ -177,9 +177,9 @@ func (w *work[T]) failed(err error) error {
 	case w.opts.RetryUnique && isUnique(err) && !mark.On(err):
 		err = rebound.Transient(err)
 	case isReadOnly(err) && !w.opts.readOnly():
-		err = retold(err, told{kind: fault.Transient})
+		err = annotate(err, annotated{kind: fault.Transient})
 	case isReadOnly(err), inFailedTx(err):
-		err = retold(err, told{kind: fault.Permanent})
+		err = annotate(err, annotated{kind: fault.Permanent})
 	}
 	switch {
 	case w.doubt != nil: // an earlier COMMIT may have been carried out

@@ -176,7 +176,7 @@ func native(pool *pgxpool.Pool, p *rebound.Policy) teller {
 			tag, err := tx.Exec(ctx, tryKey(m))
 			return err == nil && tag.RowsAffected() == 0, err
 		}}
-		return reboundsql.InTxOf(ctx, begin, o, p, func(ctx context.Context, tx pgx.Tx) error {
+		return reboundsql.InTxOf(ctx, begin, p, &o, func(ctx context.Context, tx pgx.Tx) error {
 			return m.move(ctx, pgxQuerier{tx})
 		})
 	}

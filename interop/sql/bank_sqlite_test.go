@@ -103,7 +103,7 @@ func (l *ledger) read(line string) {
 	case "done":
 		err = nil
 	case "doubt":
-		err = reboundsql.ErrCommitUnknown
+		err = reboundsql.ErrOutcomeUnknown
 	}
 	l.report(transfer{key: key}, err)
 }

@@ -81,7 +81,7 @@ func (q sqlQuerier) exec(ctx context.Context, statement string) error {
 	return err
 }
 
-// teller carries a transfer out. Nil means that it is done, ErrCommitUnknown that nobody knows,
+// teller carries a transfer out. Nil means that it is done, ErrOutcomeUnknown that nobody knows,
 // and any other error that it was not done.
 type teller func(context.Context, transfer) error
 
@@ -140,7 +140,7 @@ func resilient(
 		if applied != nil {
 			o.Applied = func(ctx context.Context) (bool, error) { return applied(ctx, m) }
 		}
-		return reboundsql.InTxOptions(ctx, db, o, p, func(ctx context.Context, tx *sql.Tx) error {
+		return reboundsql.InTx(ctx, db, p, &o, func(ctx context.Context, tx *sql.Tx) error {
 			return m.move(ctx, sqlQuerier{tx})
 		})
 	}
@@ -161,7 +161,7 @@ func (l *ledger) report(m transfer, err error) {
 	switch {
 	case err == nil:
 		l.done = append(l.done, m)
-	case errors.Is(err, reboundsql.ErrCommitUnknown):
+	case errors.Is(err, reboundsql.ErrOutcomeUnknown):
 		outcome, l.doubt = "doubt", append(l.doubt, m)
 	default:
 		outcome, l.failed, l.example = "failed", append(l.failed, m), err

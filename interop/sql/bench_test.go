@@ -41,7 +41,7 @@ func benchmark(b *testing.B, driver, dsn string) {
 		p := &rebound.Policy{}
 		b.ReportAllocs()
 		for b.Loop() {
-			if err := reboundsql.InTx(ctx, db, p, update); err != nil {
+			if err := reboundsql.InTx(ctx, db, p, nil, update); err != nil {
 				b.Fatal(err)
 			}
 		}

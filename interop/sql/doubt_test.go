@@ -35,7 +35,7 @@ func overSQL(t testing.TB, driver, dsn string, direct *sql.DB) *client {
 	db.SetMaxIdleConns(16)
 	return &client{driver, func(ctx context.Context, o reboundsql.Options, p *rebound.Policy,
 		fn func(context.Context, execer) error) error {
-		return reboundsql.InTxOptions(ctx, db, o, p, func(ctx context.Context, tx *sql.Tx) error {
+		return reboundsql.InTx(ctx, db, p, &o, func(ctx context.Context, tx *sql.Tx) error {
 			return fn(ctx, func(ctx context.Context, query string) error {
 				_, err := tx.ExecContext(ctx, query)
 				return err
@@ -73,7 +73,7 @@ func overPgx(t testing.TB, dsn string, direct *sql.DB) *client {
 		begin := func(ctx context.Context) (pgx.Tx, error) {
 			return pool.BeginTx(ctx, pgxOptions(o.Tx))
 		}
-		return reboundsql.InTxOf(ctx, begin, o, p, func(ctx context.Context, tx pgx.Tx) error {
+		return reboundsql.InTxOf(ctx, begin, p, &o, func(ctx context.Context, tx pgx.Tx) error {
 			return fn(ctx, func(ctx context.Context, query string) error {
 				_, err := tx.Exec(ctx, query)
 				return err
@@ -151,7 +151,7 @@ func commitInDoubt(t *testing.T, c *client, w *wire) {
 		{"idempotent", reboundsql.Options{Idempotent: true}, false, 2},
 	} {
 		err := c.run(t.Context(), v.opts, policy(nil), breakAtCommit(w, v.name))
-		if got := errors.Is(err, reboundsql.ErrCommitUnknown); got != v.doubt {
+		if got := errors.Is(err, reboundsql.ErrOutcomeUnknown); got != v.doubt {
 			t.Errorf("%s: in doubt: %v, want %v: %v", v.name, got, v.doubt, err)
 		}
 		if !v.doubt && err != nil {
@@ -194,8 +194,8 @@ func commitTimesOut(t *testing.T, c *client, w *wire) {
 	})
 	took := time.Since(start)
 	w.mend()
-	if !errors.Is(err, reboundsql.ErrCommitUnknown) || took > 5*time.Second {
-		t.Errorf("got %v after %v, want ErrCommitUnknown within 5s", err, took)
+	if !errors.Is(err, reboundsql.ErrOutcomeUnknown) || took > 5*time.Second {
+		t.Errorf("got %v after %v, want ErrOutcomeUnknown within 5s", err, took)
 	}
 	if got := mustCount(t, c.direct, "SELECT count(*) FROM d"); got != 1 {
 		t.Errorf("applied %d times, want 1", got)
@@ -213,18 +213,18 @@ func statementInDoubt(t *testing.T, c *client, w *wire) {
 	}
 	for _, v := range []struct {
 		name  string
-		do    func(context.Context, *sql.DB, *rebound.Policy, string, ...any) (sql.Result, error)
+		opts  *reboundsql.Options
 		doubt bool
 		rows  int
 	}{
-		{"once", reboundsql.Do, true, 1},
-		{"twice", reboundsql.DoIdempotent, false, 2},
+		{"once", nil, true, 1},
+		{"twice", &reboundsql.Options{Idempotent: true}, false, 2},
 	} {
 		insert := "INSERT INTO d SELECT '" + v.name + "', " + slow
 		time.AfterFunc(200*time.Millisecond, w.mute) // when it has been sent
 		time.AfterFunc(700*time.Millisecond, w.mend) // when it has been answered
-		_, err := v.do(t.Context(), c.db, policy(nil), insert)
-		if got := errors.Is(err, reboundsql.ErrCommitUnknown); got != v.doubt {
+		_, err := reboundsql.Exec(t.Context(), c.db, policy(nil), v.opts, insert)
+		if got := errors.Is(err, reboundsql.ErrOutcomeUnknown); got != v.doubt {
 			t.Errorf("%s: in doubt: %v, want %v: %v", v.name, got, v.doubt, err)
 		}
 		q := "SELECT count(*) FROM d WHERE k = '" + v.name + "'"

@@ -116,7 +116,7 @@ func (e *engine) testConflict(t *testing.T) {
 		_, err := tx.ExecContext(ctx, "UPDATE a SET n = "+strconv.Itoa(n+1)+" WHERE id = 1")
 		return err
 	}
-	err := reboundsql.InTxOptions(t.Context(), e.db, o, p, transfer)
+	err := reboundsql.InTx(t.Context(), e.db, p, &o, transfer)
 	e.others.Wait()
 	if err != nil {
 		t.Fatal(err)
@@ -133,7 +133,7 @@ func (e *engine) testConflict(t *testing.T) {
 // waits, and becomes one side of a deadlock, so nobody waits for it there.
 func (e *engine) intrude(ctx context.Context, p *rebound.Policy, t *testing.T) error {
 	increment := func() error {
-		_, err := reboundsql.Do(ctx, e.db, p, "UPDATE a SET n = n + 1 WHERE id = 1")
+		_, err := reboundsql.Exec(ctx, e.db, p, nil, "UPDATE a SET n = n + 1 WHERE id = 1")
 		return err
 	}
 	if e.conflict != "mysql 1213" {
@@ -168,11 +168,11 @@ func (e *engine) testUnique(t *testing.T) {
 	retries := &tally{}
 	p := policy(retries)
 	p.Attempts = 2
-	err := reboundsql.InTx(t.Context(), e.db, p, insert)
+	err := reboundsql.InTx(t.Context(), e.db, p, nil, insert)
 	if !errors.Is(err, rebound.NotRetryable) || len(retries.n) != 0 {
 		t.Errorf("got %v after retries %v, want none", err, retries.n)
 	}
-	err = reboundsql.InTxOptions(t.Context(), e.db, reboundsql.Options{RetryUnique: true}, p, insert)
+	err = reboundsql.InTx(t.Context(), e.db, p, &reboundsql.Options{RetryUnique: true}, insert)
 	if !errors.Is(err, rebound.Exhausted) || retries.n[e.unique] != 1 {
 		t.Errorf("got %v after retries %v, want one for %q", err, retries.n, e.unique)
 	}
@@ -183,7 +183,7 @@ func (e *engine) testHopeless(t *testing.T) {
 		"NONSENSE", "SELECT * FROM nowhere", "INSERT INTO a VALUES (1, 1, 1)",
 	} {
 		retries := &tally{}
-		err := reboundsql.InTx(t.Context(), e.db, policy(retries),
+		err := reboundsql.InTx(t.Context(), e.db, policy(retries), nil,
 			func(ctx context.Context, tx *sql.Tx) error {
 				_, err := tx.ExecContext(ctx, statement)
 				return err
@@ -203,7 +203,7 @@ func (e *engine) testTimeout(t *testing.T) {
 	p.AttemptTimeout = 300 * time.Millisecond
 	attempts := 0
 	start := time.Now()
-	err := reboundsql.InTx(t.Context(), e.db, p, func(ctx context.Context, tx *sql.Tx) error {
+	err := reboundsql.InTx(t.Context(), e.db, p, nil, func(ctx context.Context, tx *sql.Tx) error {
 		attempts++
 		if attempts == 1 {
 			rows, err := tx.QueryContext(ctx, e.sleep)
@@ -227,7 +227,7 @@ func (e *engine) testTimeout(t *testing.T) {
 }
 
 func (e *engine) testStatement(t *testing.T) {
-	res, err := reboundsql.Do(t.Context(), e.db, policy(nil), "UPDATE a SET n = 9 WHERE id = 2")
+	res, err := reboundsql.Exec(t.Context(), e.db, policy(nil), nil, "UPDATE a SET n = 9 WHERE id = 2")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -235,13 +235,13 @@ func (e *engine) testStatement(t *testing.T) {
 		t.Errorf("%d rows affected, want 1", n)
 	}
 	scan := func(rows *sql.Rows) (n int, err error) { return n, rows.Scan(&n) }
-	got, err := reboundsql.Query(t.Context(), e.db, policy(nil), scan,
+	got, err := reboundsql.Query(t.Context(), e.db, policy(nil), nil, scan,
 		"SELECT n FROM a WHERE id = 2 UNION ALL SELECT 10")
 	if err != nil || len(got) != 2 || got[0] != 9 || got[1] != 10 {
 		t.Errorf("got %v, %v, want [9 10]", got, err)
 	}
-	_, err = reboundsql.Do(t.Context(), e.db, policy(nil), "INSERT INTO a VALUES (1, 0)")
-	if f := fault.Of(err); f.Kind != fault.Permanent || errors.Is(err, reboundsql.ErrCommitUnknown) {
+	_, err = reboundsql.Exec(t.Context(), e.db, policy(nil), nil, "INSERT INTO a VALUES (1, 0)")
+	if f := fault.Of(err); f.Kind != fault.Permanent || errors.Is(err, reboundsql.ErrOutcomeUnknown) {
 		t.Errorf("a duplicate key: got %v, %v, want it permanent and without doubt", f.Kind, err)
 	}
 }

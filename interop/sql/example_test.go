@@ -43,7 +43,7 @@ var errPoor = errors.New("not enough money")
 
 // withdraw takes money from the first account and gives it to the second.
 func withdraw(ctx context.Context, db *sql.DB, amount int) error {
-	return reboundsql.InTx(ctx, db, bankPolicy, func(ctx context.Context, tx *sql.Tx) error {
+	return reboundsql.InTx(ctx, db, bankPolicy, nil, func(ctx context.Context, tx *sql.Tx) error {
 		balance := 0
 		row := tx.QueryRowContext(ctx, "SELECT balance FROM accounts WHERE id = 1")
 		if err := row.Scan(&balance); err != nil {
@@ -92,7 +92,7 @@ func Example_sqlc() {
 	defer db.Close()
 	ctx := context.Background()
 
-	err := reboundsql.InTx(ctx, db, bankPolicy, func(ctx context.Context, tx *sql.Tx) error {
+	err := reboundsql.InTx(ctx, db, bankPolicy, nil, func(ctx context.Context, tx *sql.Tx) error {
 		q := New(tx)
 		if err := q.AddToBalance(ctx, -70, 1); err != nil {
 			return err
@@ -117,11 +117,11 @@ func Example_inDoubt() {
 			return n > 0, err
 		},
 	}
-	err := reboundsql.InTxOptions(ctx, db, o, bankPolicy, func(ctx context.Context, tx *sql.Tx) error {
+	err := reboundsql.InTx(ctx, db, bankPolicy, &o, func(ctx context.Context, tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, "INSERT INTO transfers VALUES (?, 70)", key)
 		return err
 	})
-	if errors.Is(err, reboundsql.ErrCommitUnknown) {
+	if errors.Is(err, reboundsql.ErrOutcomeUnknown) {
 		fmt.Println("the database could not be asked: put the order aside")
 	}
 	fmt.Println(err)
@@ -133,14 +133,14 @@ func Example_statements() {
 	defer db.Close()
 	ctx := context.Background()
 
-	_, err := reboundsql.DoIdempotent(ctx, db, bankPolicy,
+	_, err := reboundsql.ExecIdempotent(ctx, db, bankPolicy, nil,
 		"UPDATE accounts SET balance = 0 WHERE id = 2")
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	scan := func(rows *sql.Rows) (balance int, err error) { return balance, rows.Scan(&balance) }
-	balances, err := reboundsql.Query(ctx, db, bankPolicy, scan,
+	balances, err := reboundsql.Query(ctx, db, bankPolicy, nil, scan,
 		"SELECT balance FROM accounts ORDER BY id")
 	fmt.Println(balances, err)
 	// Output: [100 0] <nil>
@@ -163,7 +163,7 @@ func TestPgxPool(t *testing.T) {
 		return pool.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.Serializable})
 	}
 	o := reboundsql.Options{Reset: pool.Reset}
-	err = reboundsql.InTxOf(ctx, begin, o, bankPolicy, func(ctx context.Context, tx pgx.Tx) error {
+	err = reboundsql.InTxOf(ctx, begin, bankPolicy, &o, func(ctx context.Context, tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, "INSERT INTO transfers VALUES ($1, $2)", "order-4711", 70)
 		return err
 	})

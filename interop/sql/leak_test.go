@@ -110,7 +110,7 @@ func TestNothingLeaks(t *testing.T) {
 func failingSQL(
 	ctx context.Context, db *sql.DB, p *rebound.Policy, fn func(func(string) error) error,
 ) error {
-	return reboundsql.InTx(ctx, db, p, func(ctx context.Context, tx *sql.Tx) error {
+	return reboundsql.InTx(ctx, db, p, nil, func(ctx context.Context, tx *sql.Tx) error {
 		return fn(func(q string) error {
 			_, err := tx.QueryContext(ctx, q) // the rows stay open
 			return err
@@ -121,7 +121,7 @@ func failingSQL(
 func failingPgx(
 	ctx context.Context, pool *pgxpool.Pool, p *rebound.Policy, fn func(func(string) error) error,
 ) error {
-	return reboundsql.InTxOf(ctx, pool.Begin, reboundsql.Options{}, p,
+	return reboundsql.InTxOf(ctx, pool.Begin, p, nil,
 		func(ctx context.Context, tx pgx.Tx) error {
 			return fn(func(q string) error {
 				rows, err := tx.Query(ctx, q)
