@@ -83,6 +83,8 @@ func TestSDKs(t *testing.T) {
 	check(t, []row{
 		{"status by response", &openaiError{Response: respond(503)}, overloaded, maybe,
 			"status 503"},
+		{"a number is no code", &openaiError{StatusCode: 500, Code: "1113"}, transient, maybe,
+			"status 500"},
 		{"status by field", &openaiError{StatusCode: 404}, permanent, notDone, "status 404"},
 		{"no status", &openaiError{}, unknown, maybe, ""},
 		{"a stream that breaks after a 200", &openaiError{Response: respond(200)},

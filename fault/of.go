@@ -273,7 +273,7 @@ func (w *walk) take(f finding, l *link) {
 // if anything beside it failed.
 func (w *walk) yields(f finding, l *link) bool {
 	return f.rank > w.best.rank ||
-		f.rank >= fact && f.kind != None && w.best.kind == None && w.best.rank != nothing && !l.mine
+		f.rank >= fact && w.best.kind == None && w.best.rank != nothing && !l.mine
 }
 
 // conclude makes a Fault of what the walk has gathered.

@@ -48,6 +48,7 @@ func TestSentOfTrees(t *testing.T) {
 		{"deep, all refused", fmt.Errorf("x: %w", errors.Join(errors.Join(refused, refused),
 			refused)), transient, notSent},
 		{"nothing beside", errors.Join(nil, refused, (*net.OpError)(nil)), transient, notSent},
+		{"nothing at all beside", errors.Join(refused, multi{nil}), transient, maybe},
 		{"a panic beside", errors.Join(refused, &damaged{}), transient, maybe},
 		{"more than is looked at", errors.Join(refused, deep(2000, refused)), transient, maybe},
 		{"a label", fmt.Errorf("%w: %w", errors.New("charge"), refused), transient, notSent},
@@ -62,6 +63,7 @@ func TestSentOfTrees(t *testing.T) {
 			transient, maybe},
 		{"an answer beside a refusal", errors.Join(sql.ErrNoRows, pg("23505")), permanent, notDone},
 		{"two answers", errors.Join(sql.ErrNoRows, sql.ErrNoRows), fault.None, notDone},
+		{"an answer around a reset", noData{reset}, fault.None, notDone},
 		{"a label of an answer", fmt.Errorf("%w: %w", errors.New("no such user"), sql.ErrNoRows),
 			fault.None, notDone},
 	})
@@ -106,6 +108,13 @@ func checkBare(t *testing.T, rows []bareRow) {
 		}
 	}
 }
+
+// noData is an answer that keeps what came before it.
+type noData struct{ err error }
+
+func (noData) Error() string    { return "no data" }
+func (noData) SQLState() string { return "02000" }
+func (n noData) Unwrap() error  { return n.err }
 
 // damaged is an error whose Unwrap panics.
 type damaged struct{}

@@ -173,7 +173,7 @@ func whole(resp *http.Response, body *peekedBody) (*http.Response, error) {
 		return nil, errBlank
 	case !complete && (kind == "" || !slices.Contains(vagueTypes, kind)):
 		return nil, errHalf
-	case complete && isFailure(first):
+	case isFailure(first):
 		return refusal(resp, Event{Data: first}), nil
 	}
 	// The caller, who asked for an encoding by itself, gets the bytes as they came.

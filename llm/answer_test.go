@@ -75,6 +75,8 @@ var badAnswers = []struct {
 	{"half as a stream", "", typed(asSSE, `{"choices": [`)},
 	{"half of a list", "", typed(asJSON, `[{"choices": []}`)},
 	{"half of the first piece", googleArray, typed(asJSON, `[{"candidates": [`)},
+	{"whole and half", "", typed(asJSON, `{"choices": []}{"cho`)},
+	{"an error and more", "", typed("text/plain", `{"error": {"code": 502}} from upstream`)},
 	{"no JSON", "", typed(asJSON, "Internal Server Error")},
 	{"a page", "", typed("text/html", "<!doctype html><title>Welcome</title>")},
 	{"zipped", "", zipped(asJSON, `{"error": {"code": 502}}`)},
@@ -397,6 +399,20 @@ func TestClosedBodyEndsContext(t *testing.T) {
 type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+
+// TestWholeThoughLate: a body that comes to its end after all is whole, whatever the timer says.
+func TestWholeThoughLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		base := roundTrip(func(req *http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: 200, Request: req, Header: http.Header{},
+				Body: &late{Reader: strings.NewReader("file"), ready: time.After(time.Hour)}}, nil
+		})
+		client := &http.Client{Transport: &llm.Transport{Base: base}}
+		if _, body, err := post(t, client, "/v1/files"); body != "file" || err != nil {
+			t.Errorf("got %q, %v, want file", body, err)
+		}
+	})
+}
 
 // late is a stream whose output comes when its attempt's time is up, which it does not respect.
 type late struct {

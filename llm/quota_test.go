@@ -77,6 +77,7 @@ var passing = []struct {
 	{"Zhipu", `{"error": {"code": "1302", "message": "Too many requests at once"}}`, 0},
 	{"Azure", message("Requests have exceeded token rate limit. Please retry after 1 minute."),
 		time.Minute},
+	{"quota by the minute", message("You exceeded your current quota of requests per minute"), 0},
 	{"nothing", `{}`, 0},
 }
 
@@ -89,7 +90,7 @@ func TestQuotas(t *testing.T) {
 		}
 	}
 	for _, p := range passing {
-		err := response(429, p.body)
+		err := response(429, p.body, "Content-Type", "application/json")
 		if f := llm.Classify(err); f.Kind != limited || f.After != p.after || llm.IsAccount(err) {
 			t.Errorf("%s: got %v after %v, account %v, want rate limited after %v", p.name, f.Kind,
 				f.After, llm.IsAccount(err), p.after)
