@@ -126,9 +126,7 @@ func readConnect(t reflect.Type) reader {
 			return nil
 		}
 	}
-	code, _ := t.MethodByName("Code")
-	meta, _ := t.MethodByName("Meta")
-	if code.Type.Out(0).Kind() != reflect.Uint32 || !isHeader(meta.Type.Out(0)) {
+	if code, _ := t.MethodByName("Code"); code.Type.Out(0).Kind() != reflect.Uint32 {
 		return nil
 	}
 	return func(err error) finding {

@@ -106,8 +106,6 @@ func (l *link) proof() proof {
 		return unproven
 	case !l.seen:
 		return nothingSeen
-	case l.at == redirected:
-		return unproven
 	// Nothing that a failed dial wraps was ever sent.
 	case l.at == neverSent:
 		return proofOf[NotSent]

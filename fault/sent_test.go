@@ -52,6 +52,8 @@ func TestSentOfTrees(t *testing.T) {
 		{"a panic beside", errors.Join(refused, &damaged{}), transient, maybe},
 		{"more than is looked at", errors.Join(refused, deep(2000, refused)), transient, maybe},
 		{"a label", fmt.Errorf("%w: %w", errors.New("charge"), refused), transient, notSent},
+		{"no label, though its text is", fmt.Errorf("x %w: %w", refused, errors.New("x")),
+			transient, maybe},
 		{"no label, but a failure", fmt.Errorf("a: %w, b: %w", errors.New("x"), refused),
 			transient, maybe},
 

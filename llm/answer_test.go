@@ -363,6 +363,19 @@ func TestHeaderTimeout(t *testing.T) {
 		}
 	})
 	synctest.Test(t, func(t *testing.T) {
+		s := &service{replies: []reply{stream(hello, done)}}
+		base := roundTrip(func(req *http.Request) (*http.Response, error) {
+			resp, err := s.RoundTrip(req)
+			resp.Body = &obedient{ReadCloser: resp.Body, ctx: req.Context(),
+				ready: time.After(time.Minute)}
+			return resp, err
+		})
+		tr := &llm.Transport{Base: base, HeaderTimeout: time.Second}
+		if _, _, err := post(t, &http.Client{Transport: tr}, chatPath); err != nil || s.calls != 1 {
+			t.Errorf("a body that takes longer than a header may: %v after %d calls", err, s.calls)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		req, _ := http.NewRequestWithContext(ctx, "POST", "http://a"+chatPath, http.NoBody)
@@ -370,6 +383,23 @@ func TestHeaderTimeout(t *testing.T) {
 			t.Errorf("got %v, want canceled by the caller", err)
 		}
 	})
+}
+
+// obedient is a body that comes late, and breaks off when its request's context ends.
+type obedient struct {
+	io.ReadCloser
+	ctx   context.Context
+	ready <-chan time.Time
+}
+
+func (o *obedient) Read(p []byte) (int, error) {
+	select {
+	case <-o.ready:
+		o.ready = time.After(0)
+		return o.ReadCloser.Read(p)
+	case <-o.ctx.Done():
+		return 0, o.ctx.Err()
+	}
 }
 
 // TestClosedBodyEndsContext: the request's context does not outlive the body.
