@@ -63,13 +63,7 @@ func TestStatus(t *testing.T) {
 }
 
 func TestResponse(t *testing.T) {
-	now := time.Date(1994, 11, 6, 8, 49, 0, 0, time.UTC)
-	for _, tc := range []struct {
-		name   string
-		code   int
-		header http.Header
-		want   fault.Fault
-	}{
+	checkResponses(t, []responseRow{
 		{"no header", 503, nil, fault.Fault{Kind: overloaded, Detail: "status 503"}},
 		{"wait", 503, respond(0, "Retry-After", "120").Header,
 			fault.Fault{Kind: overloaded, After: 2 * time.Minute, Detail: "status 503"}},
@@ -78,6 +72,27 @@ func TestResponse(t *testing.T) {
 				Detail: "status 429"}},
 		{"success", 200, respond(0, "Retry-After", "1", "X-Should-Retry", "true").Header,
 			fault.Fault{Kind: fault.None}},
+		{"413", 413, nil, fault.Fault{Kind: permanent, Sent: notDone, Detail: "status 413"}},
+		{"413 for now", 413, respond(0, "Retry-After", "2").Header, fault.Fault{Kind: transient,
+			Sent: notDone, After: 2 * time.Second, Detail: "status 413"}},
+		{"413 for this moment", 413, respond(0, "Retry-After", "0").Header,
+			fault.Fault{Kind: transient, Sent: notDone, Detail: "status 413"}},
+		{"404 with a wait", 404, respond(0, "Retry-After", "2").Header, fault.Fault{
+			Kind: permanent, Sent: notDone, After: 2 * time.Second, Detail: "status 404"}},
+		{"stripe says yes", 409, respond(0, "Stripe-Should-Retry", "true").Header,
+			fault.Fault{Kind: transient, Sent: notDone, Detail: "status 409, x-should-retry"}},
+		{"yes changes no rate limit", 429, respond(0, "X-Should-Retry", "true").Header,
+			fault.Fault{Kind: fault.RateLimited, Sent: notDone, Detail: "status 429"}},
+		{"no to a rate limit", 429, respond(0, "X-Should-Retry", "false").Header,
+			fault.Fault{Kind: permanent, Sent: notDone, Detail: "status 429, x-should-retry"}},
+		{"neither", 500, respond(0, "X-Should-Retry", "perhaps").Header,
+			fault.Fault{Kind: transient, Detail: "status 500"}},
+	})
+}
+
+// TestResponseLimits: rate limits count for a 429, and for a 403 if nothing remains.
+func TestResponseLimits(t *testing.T) {
+	checkResponses(t, []responseRow{
 		{"403", 403, nil, fault.Fault{Kind: permanent, Sent: notDone, Detail: "status 403"}},
 		{"403, a secondary limit", 403, respond(0, "Retry-After", "2").Header,
 			fault.Fault{Kind: fault.RateLimited, Sent: notDone, After: 2 * time.Second,
@@ -104,22 +119,20 @@ func TestResponse(t *testing.T) {
 		{"a limit of another failure", 500, respond(0, "X-RateLimit-Remaining", "0",
 			"X-RateLimit-Reset", "5").Header,
 			fault.Fault{Kind: transient, Detail: "status 500"}},
-		{"413", 413, nil, fault.Fault{Kind: permanent, Sent: notDone, Detail: "status 413"}},
-		{"413 for now", 413, respond(0, "Retry-After", "2").Header, fault.Fault{Kind: transient,
-			Sent: notDone, After: 2 * time.Second, Detail: "status 413"}},
-		{"413 for this moment", 413, respond(0, "Retry-After", "0").Header,
-			fault.Fault{Kind: transient, Sent: notDone, Detail: "status 413"}},
-		{"404 with a wait", 404, respond(0, "Retry-After", "2").Header, fault.Fault{
-			Kind: permanent, Sent: notDone, After: 2 * time.Second, Detail: "status 404"}},
-		{"stripe says yes", 409, respond(0, "Stripe-Should-Retry", "true").Header,
-			fault.Fault{Kind: transient, Sent: notDone, Detail: "status 409, x-should-retry"}},
-		{"yes changes no rate limit", 429, respond(0, "X-Should-Retry", "true").Header,
-			fault.Fault{Kind: fault.RateLimited, Sent: notDone, Detail: "status 429"}},
-		{"no to a rate limit", 429, respond(0, "X-Should-Retry", "false").Header,
-			fault.Fault{Kind: permanent, Sent: notDone, Detail: "status 429, x-should-retry"}},
-		{"neither", 500, respond(0, "X-Should-Retry", "perhaps").Header,
-			fault.Fault{Kind: transient, Detail: "status 500"}},
-	} {
+	})
+}
+
+type responseRow struct {
+	name   string
+	code   int
+	header http.Header
+	want   fault.Fault
+}
+
+func checkResponses(t *testing.T, rows []responseRow) {
+	t.Helper()
+	now := time.Date(1994, 11, 6, 8, 49, 0, 0, time.UTC)
+	for _, tc := range rows {
 		if got := fault.Response(tc.code, tc.header, now); got != tc.want {
 			t.Errorf("%s: got %+v, want %+v", tc.name, got, tc.want)
 		}

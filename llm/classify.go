@@ -169,14 +169,19 @@ type limitError struct {
 
 func (*limitError) Error() string { return "" }
 
-// limited is what the body of a response about a limit means beside its code. A header outranks
-// those that a provider passes on in its body.
+// limited is what the body of a response about a limit means beside its code. A delay that f has is
+// that of a header, which outranks the text and what a router passes on in the body.
 func (r report) limited(best, f fault.Fault, h http.Header) fault.Fault {
-	// A router's own header is about its own limits; what it passes on is about the model's.
-	if len(h) == 0 || f.After == 0 && !statesDelay(h) {
-		h = r.header
+	// The header itself does not count: a Transport may have added that SDKs must not retry.
+	header := r.header
+	switch {
+	case f.After > 0:
+		seconds := strconv.FormatFloat(f.After.Seconds(), 'f', -1, 64)
+		header = http.Header{"Retry-After": {seconds}}
+	case statesDelay(h): // an invalid one
+		header = http.Header{"Retry-After": {"none"}}
 	}
-	g := fault.Of(&limitError{http.StatusTooManyRequests, h, r.text, r.details})
+	g := fault.Of(&limitError{http.StatusTooManyRequests, header, r.text, r.details})
 	if g.Kind == fault.RateLimited {
 		g.Detail, g.Sent = best.Detail, best.Sent
 		if best.Kind == fault.Unknown {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/rebound-go/rebound"
@@ -247,6 +248,22 @@ func TestClassifyUnreadable(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A Transport adds to a response that SDKs must not retry it. Its meaning stays the same.
+func TestClassifyGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &service{replies: []reply{failing(429, "{}", "Retry-After", "300")}}
+		resp, _, err := post(t, llmClient(s, 3), chatPath)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := llm.Classify(&sdkError{resp})
+		if f.Kind != limited || f.After != 5*time.Minute || s.calls != 1 {
+			t.Errorf("got %v after %v, %d calls, want rate limited after 5m0s, 1 call",
+				f.Kind, f.After, s.calls)
+		}
+	})
 }
 
 func TestClassifyOutranked(t *testing.T) {
