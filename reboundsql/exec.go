@@ -3,10 +3,6 @@ package reboundsql
 import (
 	"context"
 	"database/sql"
-	"database/sql/driver"
-	"errors"
-	"reflect"
-	"strings"
 
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/fault"
@@ -82,7 +78,6 @@ type statement[T any] struct {
 	writes     bool // it changes something
 	repeatable bool // it may be carried out twice
 	policy     *rebound.Policy
-	wary       bool // what the driver says of bad connections cannot be relied on
 	doubt      bool // an attempt failed that may have been carried out
 }
 
@@ -90,15 +85,18 @@ func (s *statement[T]) do(ctx context.Context, p *rebound.Policy) (T, error) {
 	if p == nil {
 		p = &shared
 	}
-	s.policy, s.wary = p, s.writes && wary(s.pool.db)
+	s.policy = p
 	return rebound.Do(ctx, informed(p), s.attempt)
 }
 
 func (s *statement[T]) attempt(ctx context.Context) (v T, err error) {
-	if s.wary {
-		s.pool.lost(maybeStale) // or each connection that went stale would be a doubt
+	if s.writes {
+		s.pool.lost(maybeIdle) // or each connection that went stale would be a doubt
 	}
 	conn, err := s.pool.conn(ctx)
+	if err == nil && ctx.Err() != nil {
+		_, err = conn.Close(), ctx.Err()
+	}
 	if err != nil {
 		return v, s.failed(err)
 	}
@@ -107,7 +105,7 @@ func (s *statement[T]) attempt(ctx context.Context) (v T, err error) {
 	switch {
 	case err == nil:
 		return v, nil
-	case !s.writes || !s.uncertain(err):
+	case !s.writes || !uncertain(s.policy, err, true):
 		return v, s.failed(err)
 	case !s.repeatable:
 		return v, rebound.Permanent(doubtful(err, fault.Transient))
@@ -129,27 +127,4 @@ func (s *statement[T]) failed(err error) error {
 		return undone(err)
 	}
 	return err
-}
-
-// uncertain is like the function for a COMMIT, but believes most drivers that say their connection
-// is bad: they find out before they send anything.
-func (s *statement[T]) uncertain(err error) bool {
-	if errors.Is(err, driver.ErrBadConn) {
-		return s.wary
-	}
-	return uncertain(s.policy, err)
-}
-
-// wary reports whether db's driver is one that says "bad connection" also of one that breaks when
-// a statement was sent and not answered. lib/pq 1.12 does so on purpose, for the end of the stream
-// (error.go, handleError). pgx 5.12 forgets that it had sent a statement without arguments: what
-// it returns is not the failure, but the one of reading on from the connection that it has closed
-// since, which it calls safe to retry (pgconn.go, receiveMessage).
-func wary(db *sql.DB) bool {
-	t := reflect.TypeOf(db.Driver())
-	for t != nil && t.Kind() == reflect.Pointer {
-		t = t.Elem()
-	}
-	return t != nil && (strings.HasPrefix(t.PkgPath(), "github.com/lib/pq") ||
-		strings.HasPrefix(t.PkgPath(), "github.com/jackc/pgx/"))
 }

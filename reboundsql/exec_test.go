@@ -28,7 +28,7 @@ func TestExec(t *testing.T) {
 		{"nothing goes wrong", &server{}, reboundsql.Exec, "1:open 1:exec", "", false},
 		{
 			"a deadlock", new(server).says("exec", state("40P01")),
-			reboundsql.Exec, "1:open 1:exec 1:exec", "", false,
+			reboundsql.Exec, "1:open 1:exec 1:ping 1:exec", "", false,
 		}, {
 			"a constraint", new(server).says("exec", state("23505")),
 			reboundsql.Exec, "1:open 1:exec", rebound.NotRetryable, false,
@@ -42,10 +42,14 @@ func TestExec(t *testing.T) {
 			"then something else", new(server).says("exec", io.EOF, state("42601")),
 			reboundsql.ExecIdempotent, "1:open 1:exec 1:ping 1:exec", rebound.NotRetryable, true,
 		}, {
-			"nothing was sent: three statements for three attempts, not nine",
+			"no driver is believed that nothing was sent",
+			new(server).says("exec", driver.ErrBadConn),
+			reboundsql.Exec, "1:open 1:exec", rebound.NotRetryable, true,
+		}, {
+			"three statements for three attempts, not nine",
 			new(server).says("exec", driver.ErrBadConn, driver.ErrBadConn, driver.ErrBadConn),
-			reboundsql.Exec, "1:open 1:exec 2:open 2:ping 2:exec 3:open 3:ping 3:exec",
-			rebound.Exhausted, false,
+			reboundsql.ExecIdempotent, "1:open 1:exec 2:open 2:ping 2:exec 3:open 3:ping 3:exec",
+			rebound.Exhausted, true,
 		}, {
 			"a server that became read-only", new(server).says("exec", state("25006")),
 			reboundsql.Exec, "1:open 1:exec 2:open 2:ping 2:exec", "", false,

@@ -71,6 +71,11 @@ func (s *server) asked() string {
 	return strings.Join(s.log, " ")
 }
 
+// times is how often the server was asked one word.
+func (s *server) times(word string) int {
+	return strings.Count(s.asked()+" ", ":"+word+" ")
+}
+
 func (s *server) Driver() driver.Driver { return nil }
 
 func (s *server) Connect(ctx context.Context) (driver.Conn, error) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
-	"errors"
 	"time"
 )
 
@@ -25,7 +24,7 @@ func (p *pool) lost(l loss) { p.doubt = max(p.doubt, l) }
 // replaced is the error of an operation that the end of ctx has cut short by canceling another
 // context: ctx's own, unless the driver had more to say.
 func replaced(ctx context.Context, err error) error {
-	if err == nil || errors.Is(err, context.Canceled) {
+	if err == nil || is(err, context.Canceled) {
 		return ctx.Err()
 	}
 	return err
@@ -46,8 +45,8 @@ func (p *pool) conn(ctx context.Context) (*sql.Conn, error) {
 		return conn, nil
 	}
 	conn, err := p.db.Conn(ctx)
-	if err != nil {
-		return nil, err
+	if err != nil || doubt == maybeIdle {
+		return conn, err
 	}
 	probe, cancel := context.WithTimeout(ctx, probeTime)
 	defer cancel()

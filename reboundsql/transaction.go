@@ -3,7 +3,6 @@ package reboundsql
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"time"
 
@@ -98,7 +97,7 @@ func (w *work[T]) transact(ctx context.Context) (unknown bool, err error) {
 	if ended(err) {
 		return false, notCommitted(ctx, err)
 	}
-	return err != nil && uncertain(w.policy, err), err
+	return err != nil && uncertain(w.policy, err, false), err
 }
 
 func rollback(ctx context.Context, tx Tx) error {
@@ -118,7 +117,7 @@ func ownEnd(err, rollback error) error {
 
 // ended reports whether err says that the transaction was over before. The text is that of pgx.
 func ended(err error) bool {
-	return err != nil && (errors.Is(err, sql.ErrTxDone) || err.Error() == "tx is closed")
+	return err != nil && (is(err, sql.ErrTxDone) || textOf(err) == "tx is closed")
 }
 
 // notCommitted is the meaning of a COMMIT that came too late: the context was faster, and

@@ -29,7 +29,7 @@ var doors = map[string]string{
 	"preset":       engine + "internal/retryclass",
 	"stats":        engine,
 	"reboundtest":  engine,
-	"reboundsql":   engine + "internal/mark",
+	"reboundsql":   engine + "internal/errtree internal/mark",
 	"reboundslog":  engine,
 	"policyfile":   engine + "limit internal/retryclass internal/strictjson",
 	"reboundhttp":  engine + "limit hedge internal/mark",

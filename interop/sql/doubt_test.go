@@ -30,6 +30,9 @@ type client struct {
 	db     *sql.DB // over the wire; nil for a pool of pgx
 }
 
+// driver is the name of a client's driver without the wrapper around it.
+func (c *client) driver() string { return strings.TrimPrefix(c.name, "traced-") }
+
 func overSQL(t testing.TB, driver, dsn string, direct *sql.DB) *client {
 	db := open(t, driver, dsn)
 	db.SetMaxIdleConns(16)
@@ -98,6 +101,7 @@ func clients(t *testing.T, test func(*testing.T, *client, *wire)) {
 		dsn := d.postgres(w.addr())
 		for _, c := range []*client{
 			overSQL(t, "pgx", dsn, direct), overSQL(t, "postgres", dsn, direct),
+			overSQL(t, "traced-pgx", dsn, direct), overSQL(t, "traced-postgres", dsn, direct),
 			overPgx(t, dsn, direct),
 		} {
 			t.Run(c.name, func(t *testing.T) { test(t, c, w) })
@@ -108,8 +112,12 @@ func clients(t *testing.T, test func(*testing.T, *client, *wire)) {
 		w := newWire(t, d)
 		direct := open(t, "mysql", d.mysql("127.0.0.1:"+strconv.Itoa(d.port)))
 		// This driver does not watch a context while it commits: its own time-out must.
-		c := overSQL(t, "mysql", d.mysql(w.addr())+"?readTimeout=1s", direct)
-		test(t, c, w)
+		dsn := d.mysql(w.addr()) + "?readTimeout=1s"
+		for _, c := range []*client{
+			overSQL(t, "mysql", dsn, direct), overSQL(t, "traced-mysql", dsn, direct),
+		} {
+			t.Run(c.name, func(t *testing.T) { test(t, c, w) })
+		}
 	})
 }
 
@@ -182,7 +190,7 @@ func breakAtCommit(w *wire, key string) func(context.Context, execer) error {
 // The same with nothing but silence: the attempt's time-out ends the COMMIT. For lib/pq nothing
 // does: told that its context has ended, it asks the server to cancel, and reads on.
 func commitTimesOut(t *testing.T, c *client, w *wire) {
-	if c.name == "postgres" {
+	if c.driver() == "postgres" {
 		return
 	}
 	p := policy(nil)
@@ -208,7 +216,7 @@ func statementInDoubt(t *testing.T, c *client, w *wire) {
 	switch {
 	case c.db == nil:
 		return
-	case c.name == "mysql":
+	case c.driver() == "mysql":
 		slow = "SLEEP(0.4)"
 	}
 	for _, v := range []struct {
@@ -263,7 +271,7 @@ func readOnlyServer(t *testing.T, c *client, _ *wire) {
 	demote := func(ctx context.Context, exec execer) error {
 		return exec(ctx, "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
 	}
-	if c.name == "mysql" || c.name == "postgres" {
+	if c.driver() == "mysql" || c.driver() == "postgres" {
 		return // there, the server as a whole is read-only; lib/pq overrides a session's setting
 	}
 	if err := occupy(t.Context(), c, 4, demote); err != nil {

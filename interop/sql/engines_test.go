@@ -5,6 +5,7 @@ package sql_test
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"fmt"
 	"path/filepath"
 	"strconv"
@@ -12,11 +13,20 @@ import (
 	"testing"
 	"time"
 
-	_ "github.com/go-sql-driver/mysql"
-	_ "github.com/jackc/pgx/v5/stdlib"
-	_ "github.com/lib/pq"
+	"github.com/go-sql-driver/mysql"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/lib/pq"
 	_ "modernc.org/sqlite"
 )
+
+// traced is a driver as libraries for tracing wrap it: its type is not the driver's.
+type traced struct{ driver.Driver }
+
+func init() {
+	sql.Register("traced-pgx", traced{stdlib.GetDefaultDriver()})
+	sql.Register("traced-postgres", traced{&pq.Driver{}})
+	sql.Register("traced-mysql", traced{&mysql.MySQLDriver{}})
+}
 
 // startPostgres starts a PostgreSQL server of the test's own.
 func startPostgres(t testing.TB) *daemon {

@@ -1,0 +1,80 @@
+package reboundsql
+
+import (
+	"database/sql/driver"
+	"fmt"
+	"strings"
+
+	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/internal/errtree"
+)
+
+// is is errors.Is with the guards of package errtree, for a target that is one value.
+func is(err, target error) bool {
+	return errtree.Find(err, func(e error) bool { return e == target }) != nil
+}
+
+// textOf is err's text, even if err is a nil pointer whose Error method panics.
+func textOf(err error) string { return fmt.Sprint(err) }
+
+// inFailedTx reports whether a COMMIT was answered with a rollback because a statement before it
+// had failed, whose error fn did not return. Drivers have no code for that: these are the texts of
+// pgx and of lib/pq.
+func inFailedTx(err error) bool {
+	return errtree.Find(err, func(e error) bool {
+		text := textOf(e)
+		return strings.HasSuffix(text, "commit unexpectedly resulted in rollback") ||
+			strings.HasSuffix(text, "ould not complete operation in a failed transaction")
+	}) != nil
+}
+
+// isUnique reports whether err is the violation of a unique or exclusion constraint.
+func isUnique(err error) bool {
+	switch fault.Of(err).Detail {
+	case "sqlstate 23505", "sqlstate 23P01", "mysql 1062", "mysql 1586",
+		"sqlite 1555", "sqlite 2067", "sqlite 2579", // of a primary key, an index, a rowid
+		"mssql 2601", "mssql 2627", "oracle 1":
+		return true
+	}
+	return false
+}
+
+// isReadOnly reports whether a server refused to write, as one does that was the primary before a
+// failover.
+func isReadOnly(err error) bool {
+	switch fault.Of(err).Detail {
+	case "sqlstate 25006", "mysql 1792", "mysql 1836", "mysql 3100", "mssql 3906", "oracle 16000":
+		return true
+	case "mysql 1290": // the server runs with an option, of which most have nothing to do with this
+		text := textOf(err)
+		return strings.Contains(text, "read-only") || strings.Contains(text, "read_only")
+	}
+	return false
+}
+
+// isHalfDone reports whether CockroachDB says that it has committed a transaction, but failed to
+// change the schema as that asked for, in whole or in part.
+func isHalfDone(err error) bool { return fault.Of(err).Detail == "sqlstate XXA00" }
+
+// loss is what a failure says of connections other than its own.
+type loss uint8
+
+const (
+	nothingLost loss = iota
+	maybeIdle        // nothing broke, but what waited for too long may be stale
+	maybeStale       // a connection broke: others may have broken with it
+	wrongServer      // the server became read-only: all others lead there, too
+)
+
+func lossOf(err error) loss {
+	switch {
+	case isReadOnly(err):
+		return wrongServer
+	case fault.IsConnection(err), is(err, driver.ErrBadConn):
+		return maybeStale
+	}
+	if f := fault.Of(err); f.Kind == fault.Transient && f.Sent == fault.NotSent {
+		return maybeStale
+	}
+	return nothingLost
+}
