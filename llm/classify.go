@@ -40,7 +40,7 @@ func Classify(err error) fault.Fault {
 	if a.resp != nil {
 		header = a.resp.Header
 		// An SDK's error may have lost that a Transport gave up; the response has it still.
-		base := reboundhttp.Fault(a.resp, nil)
+		base := reboundhttp.Classify(a.resp, nil)
 		base.Final = base.Final || f.Final
 		f = conflict(base, a.resp)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/breaker"
+	"github.com/rebound-go/rebound/internal/httppolicy"
 	"github.com/rebound-go/rebound/reboundhttp"
 )
 
@@ -103,7 +104,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 // singleAttempt is req with a single attempt by the policy that it goes by, p if it has none of its
 // own.
 func singleAttempt(req *http.Request, p *rebound.Policy) *http.Request {
-	if own, ok := reboundhttp.PolicyOf(req.Context()); ok {
+	if own, ok := httppolicy.Of(req.Context()); ok {
 		p = own
 	}
 	p = p.Clone()

@@ -64,8 +64,6 @@ func (c *call) attempt(ctx context.Context) (*http.Response, error) {
 	return nil, c.refusal(resp)
 }
 
-func good(status int) bool { return status >= 100 && status < 400 }
-
 // prepare makes the request that is sent, once for all attempts.
 func (c *call) prepare() {
 	c.out = c.req
@@ -171,12 +169,7 @@ func (c *call) refusal(resp *http.Response) error {
 	if !c.curious && (inMemory(resp.Body) || c.stops(f)) {
 		return c.mark(&StatusError{Response: resp, fault: f, known: true})
 	}
-	e := &struct { // allocated at once
-		StatusError
-		ahead
-	}{StatusError: StatusError{Response: resp, fault: f, known: true}}
-	e.Body = e.readFrom(resp)
-	return c.mark(&e.StatusError)
+	return c.mark(newStatusError(resp, f))
 }
 
 // stops reports whether f ends the call, as far as the policy alone can tell.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/internal/httppolicy"
 	"github.com/rebound-go/rebound/internal/mark"
 )
 
@@ -57,7 +58,7 @@ func (t *Transport) plan(c *call) error {
 	if err != nil {
 		return err
 	}
-	p, given := PolicyOf(c.req.Context())
+	p, given := httppolicy.Of(c.req.Context())
 	switch {
 	case given:
 		if err := p.Validate(); err != nil {

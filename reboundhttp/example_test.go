@@ -215,17 +215,46 @@ func ExampleTransport_stream() {
 	// reboundhttp: no data for 50ms
 }
 
-// Fault tells layers above what an outcome means, for loops of their own.
-func ExampleFault() {
+// A program with its own retry loop asks Classify what an outcome means.
+func ExampleClassify() {
 	srv := busy(9)
 	defer srv.Close()
 
 	resp, err := http.Get(srv.URL)
-	f := reboundhttp.Fault(resp, err)
+	f := reboundhttp.Classify(resp, err)
 	fmt.Println(f.Kind, f.Sent, f.Detail)
 	resp.Body.Close()
 	// Output:
 	// overloaded maybe_done status 503
+}
+
+// Check turns a bad status into an error, for a call that retries more than the request.
+func ExampleCheck() {
+	srv := busy(1)
+	defer srv.Close()
+
+	text, err := rebound.Do(context.Background(), hasty,
+		func(ctx context.Context) (string, error) {
+			req, err := http.NewRequestWithContext(ctx, "GET", srv.URL, nil)
+			if err != nil {
+				return "", err
+			}
+			resp, err := http.DefaultClient.Do(req)
+			if err != nil {
+				return "", err
+			}
+			defer resp.Body.Close()
+			if err := reboundhttp.Check(resp); err != nil {
+				fmt.Println(err)
+				return "", err
+			}
+			text, err := io.ReadAll(resp.Body)
+			return string(text), err
+		})
+	fmt.Println(text, err)
+	// Output:
+	// status 503: busy
+	// hello <nil>
 }
 
 func ExampleRetryAfter() {

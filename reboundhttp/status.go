@@ -26,6 +26,8 @@ type StatusError struct {
 	known bool
 }
 
+func good(status int) bool { return status >= 100 && status < 400 }
+
 // longestText is how many bytes of a response's body an error quotes.
 const longestText = 200
 
@@ -58,20 +60,42 @@ func cut(body []byte) []byte {
 	return append(body[:n:n], "…"...)
 }
 
-// DescribeFault is [Fault] of the response.
+// DescribeFault is [Classify] of the response.
 func (e *StatusError) DescribeFault() fault.Fault {
 	if e.known {
 		return e.fault
 	}
-	return Fault(e.Response, nil)
+	return Classify(e.Response, nil)
 }
 
-// Fault says what the outcome of a request means: err if there is one, as fault.Of has it, else
-// the response's status and headers, as fault.Response has it.
+// Check returns nil for a response with a status below 400, and a [*StatusError] for any other.
+// It is for code that calls rebound.Do around a client without a [Transport].
 //
-// Of a response that a [Transport] gave up on it is what the Transport made of it, and Final if
-// the request was repeated.
-func Fault(resp *http.Response, err error) fault.Fault {
+// Check waits up to a second for the first 64 KiB of a bad response's body. The caller can still
+// read the whole body, and closes it.
+func Check(resp *http.Response) error {
+	if good(resp.StatusCode) {
+		return nil
+	}
+	return newStatusError(resp, answered(resp, time.Now()))
+}
+
+// newStatusError returns the error of a bad response, with the beginning of its body.
+func newStatusError(resp *http.Response, f fault.Fault) *StatusError {
+	e := &struct { // one allocation
+		StatusError
+		ahead
+	}{StatusError: StatusError{Response: resp, fault: f, known: true}}
+	e.Body = e.readFrom(resp)
+	return &e.StatusError
+}
+
+// Classify returns what the outcome of a request means: fault.Of of err if there is an error, or
+// else fault.Response of the response's status and header.
+//
+// If resp is the last response of a [Transport], Classify returns the fault that the Transport's
+// policy found. The fault is Final if the request was repeated.
+func Classify(resp *http.Response, err error) fault.Fault {
 	if err != nil || resp == nil {
 		return fault.Of(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/breaker"
 	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/internal/httppolicy"
 )
 
 // Transport is an http.RoundTripper that repeats requests. The zero Transport is ready: it sends
@@ -74,19 +75,11 @@ func NewClient(p *rebound.Policy) *http.Client {
 	return &http.Client{Transport: &Transport{Policy: p}}
 }
 
-type policyKey struct{}
-
 // WithPolicy returns a context whose requests go by p (nil = the zero policy) instead of
 // [Transport.Policy]. Unless p has a Budget, they draw on that of their host like all others, which
 // p makes no larger: of more than 11 attempts by p only some may be made.
 func WithPolicy(ctx context.Context, p *rebound.Policy) context.Context {
-	return context.WithValue(ctx, policyKey{}, p)
-}
-
-// PolicyOf returns what [WithPolicy] put in the context; ok is false if there is nothing.
-func PolicyOf(ctx context.Context) (p *rebound.Policy, ok bool) {
-	p, ok = ctx.Value(policyKey{}).(*rebound.Policy)
-	return p, ok
+	return httppolicy.With(ctx, p)
 }
 
 // RoundTrip sends req, again and again if need be, and returns the last response, whatever its

@@ -339,7 +339,7 @@ func TestLayersAdd(t *testing.T) {
 		if e := CallOf(resp).Err; !errors.Is(e, rebound.AlreadyRetried) {
 			t.Errorf("the outer call ended with %v, want already retried", e)
 		}
-		if f := Fault(resp, nil); f.Kind != fault.Overloaded || !f.Final {
+		if f := Classify(resp, nil); f.Kind != fault.Overloaded || !f.Final {
 			t.Errorf("fault %+v, want overloaded and final", f)
 		}
 

@@ -32,14 +32,16 @@ var doors = map[string]string{
 	"reboundsql":   engine + "internal/errtree internal/mark",
 	"reboundslog":  engine,
 	"policyfile":   engine + "limit internal/retryclass internal/strictjson",
-	"reboundhttp":  engine + "limit hedge internal/mark",
-	"llm":          engine + "limit hedge reboundhttp internal/errtree internal/mark",
+	"reboundhttp":  engine + "limit hedge internal/httppolicy internal/mark",
+	"llm":          engine + "limit hedge reboundhttp internal/errtree internal/httppolicy " +
+		"internal/mark",
 	"rebounddebug": engine + "limit hedge stats",
 	"sim":          engine + "limit hedge stats internal/bucket",
 
 	"internal/bucket":     "",
 	"internal/errtree":    "",
 	"internal/house":      "",
+	"internal/httppolicy": "rebound",
 	"internal/mark":       "fault internal/errtree",
 	"internal/retryclass": "fault internal/errtree",
 	"internal/strictjson": "",
