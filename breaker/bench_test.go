@@ -100,22 +100,6 @@ func BenchmarkGroup(b *testing.B) {
 	})
 }
 
-// BenchmarkBare is the state machine as a simulator drives it.
-func BenchmarkBare(b *testing.B) {
-	for name, cfg := range map[string]*breaker.Breaker{"row": {}, "rate": {Rate: 0.5}} {
-		b.Run(name, func(b *testing.B) {
-			var s breaker.Bare
-			var now time.Duration
-			b.ReportAllocs()
-			for b.Loop() {
-				now += time.Millisecond
-				p, _ := s.EnterAt(cfg, now)
-				s.LeaveAt(cfg, now, p, gate.Outcome{Result: gate.OK}, 0)
-			}
-		})
-	}
-}
-
 // BenchmarkMemory reports the heap that a breaker, or a key, takes after one call.
 func BenchmarkMemory(b *testing.B) {
 	const n = 10_000

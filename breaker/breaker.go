@@ -15,16 +15,17 @@
 // Three things may open it: failures in a row, the share of failures in a rolling window, and the
 // share of slow calls in that window. What counts as a failure: see [Breaker.Counts].
 //
-// A [Group] holds a breaker for each key, say for each host. [Bare] is the same state machine
-// without a clock and without locks, for simulators and job engines.
+// A [Group] holds a breaker for each key, say for each host.
 package breaker
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/rebound-go/rebound/fault"
 	"github.com/rebound-go/rebound/gate"
+	"github.com/rebound-go/rebound/internal/circuit"
 )
 
 // Breaker is a circuit breaker. The zero Breaker is ready: five failures in a row open it, a
@@ -89,14 +90,15 @@ type Breaker struct {
 	// some caller. No lock is held meanwhile: it may call the breaker's methods. Nil: nobody is.
 	OnChange func(Change)
 
-	cell cell
+	resolved atomic.Pointer[circuit.Config] // see config
+	state    shared
 }
 
 // Enter asks whether a call may be made, and returns the pass that [Breaker.Leave] wants when the
 // call has ended, or else an [*OpenError]. It never waits.
 func (b *Breaker) Enter(context.Context) (gate.Pass, error) {
-	if w := word(b.cell.word.Load()); w.plain() && b.SlowAfter == 0 {
-		return gate.Pass{A: uint64(w.gen())}, nil
+	if w := circuit.Word(b.state.word.Load()); w.Plain() && b.SlowAfter == 0 {
+		return gate.Pass{A: uint64(w.Gen())}, nil
 	}
 	return b.enter()
 }
@@ -104,12 +106,12 @@ func (b *Breaker) Enter(context.Context) (gate.Pass, error) {
 // enter is apart, as leave is, so that the common way needs next to no stack.
 //
 //go:noinline
-func (b *Breaker) enter() (gate.Pass, error) { return b.cell.enter(b.owner()) }
+func (b *Breaker) enter() (gate.Pass, error) { return b.state.enter(b.owner()) }
 
-// Refusal tells a caller who is about to wait for d whether that is in vain: it returns the
+// Refusal foresees the answer after a delay of d: it returns the
 // [*OpenError] of a breaker that is open and, as far as is known now, will still be when d is
 // over; else nil.
-func (b *Breaker) Refusal(d time.Duration) error { return b.cell.refuses(d) }
+func (b *Breaker) Refusal(d time.Duration) error { return b.state.foresee(d) }
 
 // Leave reports how a call that [Breaker.Enter] let through has ended. It must be called exactly
 // once for every pass, panics included: deferred, then, and a zero Outcome stands for a panic. A
@@ -117,10 +119,10 @@ func (b *Breaker) Refusal(d time.Duration) error { return b.cell.refuses(d) }
 func (b *Breaker) Leave(p gate.Pass, o gate.Outcome) {
 	if o.Result == gate.OK {
 		if b.Rate == 0 && b.SlowRate == 0 {
-			if b.cell.word.Load() == p.A<<genShift {
+			if b.state.word.Load() == p.A<<circuit.GenShift {
 				return
 			}
-		} else if b.cell.hurry(b, p) {
+		} else if c := b.resolved.Load(); c != nil && b.state.countFast(c, p) {
 			return
 		}
 	}
@@ -128,32 +130,32 @@ func (b *Breaker) Leave(p gate.Pass, o gate.Outcome) {
 }
 
 func (b *Breaker) leave(p gate.Pass, o *gate.Outcome) {
-	b.cell.leave(b.owner(), p, b.judge(*o), o.Fault)
+	b.state.leave(b.owner(), p, b.config().Judge(*o), o.Fault)
 }
 
 // State says how the next call would be met: an open breaker whose cooldown is over is [HalfOpen],
 // since that call would be its probe.
-func (b *Breaker) State() State { return b.cell.state() }
+func (b *Breaker) State() State { return b.state.state() }
 
 // ForceOpen opens the breaker until [Breaker.ForceClose], [Breaker.ForceHalfOpen] or
 // [Breaker.Reset]: no cooldown ends it.
-func (b *Breaker) ForceOpen() { b.cell.force(b.owner(), Open) }
+func (b *Breaker) ForceOpen() { b.state.force(b.owner(), Open) }
 
 // ForceClose closes the breaker, with clean counts, and keeps it closed whatever the calls do,
 // until [Breaker.ForceOpen], [Breaker.ForceHalfOpen] or [Breaker.Reset]. It goes on counting.
-func (b *Breaker) ForceClose() { b.cell.force(b.owner(), Closed) }
+func (b *Breaker) ForceClose() { b.state.force(b.owner(), Closed) }
 
 // ForceHalfOpen makes the next calls probes, whatever the state was and whether or not it was
 // forced.
-func (b *Breaker) ForceHalfOpen() { b.cell.turn(b.owner(), HalfOpen) }
+func (b *Breaker) ForceHalfOpen() { b.state.turn(b.owner(), HalfOpen) }
 
 // Reset closes the breaker, forced or not, with clean counts. Results of calls under way are
 // ignored.
-func (b *Breaker) Reset() { b.cell.turn(b.owner(), Closed) }
+func (b *Breaker) Reset() { b.state.turn(b.owner(), Closed) }
 
 // Snapshot returns what is to be known about the breaker now.
-func (b *Breaker) Snapshot() Snapshot { return b.cell.snapshot(b.owner()) }
+func (b *Breaker) Snapshot() Snapshot { return b.state.snapshot(b.owner()) }
 
-func (b *Breaker) owner() owner { return owner{cfg: b, name: b.named} }
+func (b *Breaker) owner() owner { return owner{cfg: b.config(), name: b.named, tell: b.OnChange} }
 
 func (b *Breaker) named() string { return b.Name }

@@ -14,6 +14,7 @@ import (
 	"github.com/rebound-go/rebound/breaker"
 	"github.com/rebound-go/rebound/fault"
 	"github.com/rebound-go/rebound/gate"
+	"github.com/rebound-go/rebound/internal/circuit"
 )
 
 func TestRefusal(t *testing.T) {
@@ -169,13 +170,15 @@ func TestCooldownJitter(t *testing.T) {
 			t.Errorf("longest of 200 cooldowns %v, want between 14s and 15s", most)
 		}
 	})
-	cfg := &breaker.Breaker{Failures: 1, Cooldown: 10 * time.Second, CooldownJitter: 0.5}
-	var s breaker.Bare
-	p, _ := s.EnterAt(cfg, 0)
-	if why := s.LeaveAt(cfg, 0, p, failure, 0.5); why != "failures in a row" {
+	cfg := circuit.ConfigOf(&breaker.Breaker{
+		Failures: 1, Cooldown: 10 * time.Second, CooldownJitter: 0.5,
+	})
+	var s circuit.Machine
+	p, _ := s.Enter(cfg, 0)
+	if why := s.Leave(cfg, 0, p, failure, 0.5); why != "failures in a row" {
 		t.Errorf("got reason %q, want failures in a row", why)
 	}
-	if got := s.RemainingAt(time.Second); got != 11500*time.Millisecond {
+	if got := s.Remaining(time.Second); got != 11500*time.Millisecond {
 		t.Errorf("bare: got %v remaining after 1s, want 11.5s", got)
 	}
 }

@@ -2,7 +2,6 @@ package breaker
 
 import (
 	"errors"
-	"sync/atomic"
 	"time"
 
 	"github.com/rebound-go/rebound/fault"
@@ -10,13 +9,6 @@ import (
 
 // ErrOpen matches, under [errors.Is], every refusal of a breaker.
 var ErrOpen = errors.New("breaker open")
-
-// started is when the program did, by the clock on the wall: before it there are only the clocks of
-// synctest bubbles, which begin in the year 2000.
-var started = time.Now().Round(0)
-
-// minEarly is the shortest time for which a timer is started.
-const minEarly = 100 * time.Millisecond
 
 // OpenError is a refusal: the breaker is open, or half-open with all its probes under way. There
 // is one for each change of state, shared by all calls refused until the next.
@@ -29,29 +21,12 @@ type OpenError struct {
 
 	until time.Duration // the end of the cooldown
 	gen   uint32
-	early atomic.Bool // most of the cooldown is still to come: no need to read the clock
-}
-
-// begin sets early, and a timer that ends it well before the end of the cooldown, which only the
-// clock decides: so a timer that is late, or has to wait its turn, keeps no probe away. The timer
-// holds nothing but e, and is never stopped: one of a synctest bubble must not be, from outside.
-// Nor is there one in a bubble, whose timers never go off once it has ended.
-func (e *OpenError) begin() {
-	if e.State != Open || time.Now().Round(0).Before(started) {
-		return
-	}
-	d := (e.until - clock()) / 10 * 9
-	if !e.Forced && d < minEarly {
-		return
-	}
-	e.early.Store(true)
-	if !e.Forced {
-		time.AfterFunc(d, func() { e.early.Store(false) })
-	}
 }
 
 // lasts reports whether calls at now are refused as long as this state lasts.
-func (e *OpenError) lasts(now time.Duration) bool { return e.State == Open && now < e.until }
+func (e *OpenError) lasts(now time.Duration) bool {
+	return e.State == Open && (e.Forced || now < e.until)
+}
 
 // Remaining is what is left of the cooldown at the moment of asking: 0 if it is over, if the
 // breaker is half-open, and if it is forced open, when nobody knows.
@@ -98,4 +73,11 @@ func (e *OpenError) DescribeFault() fault.Fault {
 		Kind: fault.Overloaded, Sent: fault.NotSent, Final: true,
 		After: e.Remaining(), Detail: "breaker open", Err: e,
 	}
+}
+
+func titled(name string) string {
+	if name == "" {
+		return "breaker"
+	}
+	return "breaker " + name
 }

@@ -74,46 +74,12 @@ func ExampleBreaker_failureRate() {
 	// Output: open: failure rate, 50 % of 10 calls
 }
 
-// A service that answers ever more slowly is about to fail. The time is made up here, with Bare.
+// A service that answers ever more slowly is about to fail: half of the calls taking two seconds or
+// more open this breaker.
 func ExampleBreaker_slowCalls() {
-	cfg := &breaker.Breaker{SlowAfter: 2 * time.Second, SlowRate: 0.5, MinCalls: 4}
-	var s breaker.Bare
-	now := time.Duration(0)
-	for _, took := range []time.Duration{time.Second, time.Second, 2 * time.Second, 3 * time.Second} {
-		pass, _ := s.EnterAt(cfg, now)
-		now += took
-		why := s.LeaveAt(cfg, now, pass, gate.Outcome{Result: gate.OK}, 0)
-		fmt.Printf("%v: %v %q\n", took, s.StateAt(now), why)
-	}
-	// Output:
-	// 1s: closed ""
-	// 1s: closed ""
-	// 2s: closed ""
-	// 3s: open "slow calls"
-}
-
-// A simulator drives any number of breakers through one configuration, with a clock of its own.
-func ExampleBare() {
-	cfg := &breaker.Breaker{Failures: 1, Cooldown: 10 * time.Second}
-	var s breaker.Bare
-	for now := time.Duration(0); now <= 15*time.Second; now += 5 * time.Second {
-		pass, ok := s.EnterAt(cfg, now)
-		if !ok {
-			fmt.Println(now, "refused for another", s.RemainingAt(now))
-			continue
-		}
-		o := gate.Outcome{} // a failure
-		if now > 0 {
-			o.Result = gate.OK
-		}
-		why := s.LeaveAt(cfg, now, pass, o, 0)
-		fmt.Printf("%v %v %q\n", now, s.StateAt(now), why)
-	}
-	// Output:
-	// 0s open "failures in a row"
-	// 5s refused for another 5s
-	// 10s closed "probes succeeded"
-	// 15s closed ""
+	b := &breaker.Breaker{SlowAfter: 2 * time.Second, SlowRate: 0.5, MinCalls: 4}
+	fmt.Println(b.Validate(), b.State())
+	// Output: <nil> closed
 }
 
 func ExampleGroup() {

@@ -4,9 +4,10 @@ import (
 	"time"
 
 	"github.com/rebound-go/rebound/gate"
+	"github.com/rebound-go/rebound/internal/circuit"
 )
 
-// The word cell.quick collects the successes of the window's newest bucket without the lock:
+// The word shared.quick collects the successes of the window's newest bucket without the lock:
 //
 //	63       armed
 //	62 … 20  how often it was armed
@@ -22,10 +23,10 @@ const (
 	quickMask  = quickTurn - 1
 )
 
-// hurry counts a fast success, if that can be done without the lock.
-func (c *cell) hurry(cfg *Breaker, p gate.Pass) bool {
+// countFast counts a fast success, if that can be done without the lock.
+func (c *shared) countFast(cfg *circuit.Config, p gate.Pass) bool {
 	now := clock()
-	if cfg.SlowAfter != 0 && cfg.slow(p, now) {
+	if cfg.SlowAfter != 0 && cfg.Slow(p, now) {
 		return false
 	}
 	for {
@@ -33,8 +34,8 @@ func (c *cell) hurry(cfg *Breaker, p gate.Pass) bool {
 		if q&quickArmed == 0 || q&quickMask == quickMask {
 			return false
 		}
-		into := now - time.Duration(c.win.Load().head.Load())
-		if into < 0 || into >= cfg.width() || uint64(word(c.word.Load()).gen()) != p.A {
+		into := now - time.Duration(c.win.Load().Head.Load())
+		if into < 0 || into >= cfg.Width || uint64(circuit.Word(c.word.Load()).Gen()) != p.A {
 			return false
 		}
 		if c.quick.CompareAndSwap(q, q+1) {
@@ -43,25 +44,26 @@ func (c *cell) hurry(cfg *Breaker, p gate.Pass) bool {
 	}
 }
 
-// settle disarms quick, and moves its successes to the window and the window to now.
-func (c *cell) settle(now time.Duration, cfg *Breaker) {
+// flush disarms quick, and moves its successes to the window and the window to now.
+func (c *shared) flush(now time.Duration, cfg *circuit.Config) {
 	w := c.win.Load()
 	if w == nil {
 		return
 	}
 	if q := c.quick.And(^uint64(quickArmed | quickMask)); q&quickMask > 0 {
-		w.grow(uint32(q & quickMask))
+		w.Grow(uint32(q & quickMask))
+		c.at = max(c.at, time.Duration(w.Head.Load())+cfg.Width) // about when the last one ended
 	}
-	w.age(now, cfg.width())
+	w.Age(now, cfg.Width)
 }
 
-// rearm lets successes hurry again, if they may.
-func (c *cell) rearm(cfg *Breaker, s Bare) {
-	if s.win == nil || s.word.state() != Closed || s.word.failures() > 0 {
+// rearm lets successes be counted without the lock again, if they may.
+func (c *shared) rearm(cfg *circuit.Config, s circuit.Machine) {
+	if s.Win == nil || s.Word.State() != circuit.Closed || s.Word.Failures() > 0 {
 		return
 	}
-	t := s.win.totals()
-	if t.failed == 0 && t.slow == 0 || t.calls >= uint64(cfg.minCalls()) {
+	t := s.Win.Totals()
+	if t.Failed == 0 && t.Slow == 0 || t.Calls >= uint64(cfg.MinCalls) {
 		c.quick.Store((c.quick.Load() + quickTurn) | quickArmed)
 	}
 }

@@ -5,46 +5,47 @@ import (
 	"time"
 
 	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/internal/circuit"
 )
 
-func (c *cell) state() State {
+func (c *shared) state() State {
 	now := clock()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s := Bare{word(c.word.Load()), c.at, c.win.Load()}
-	return s.StateAt(now)
+	s := c.machine()
+	return State(s.State(now))
 }
 
-// turn begins a new generation in state to, because somebody asks for it. False: the cell is dead.
-func (c *cell) turn(o owner, to State) bool {
+// turn begins a new generation in state to, because a method asks for it. False: c is dead.
+func (c *shared) turn(o owner, to State) bool {
 	now := clock()
 	s, ok := c.begin(o, now)
 	if ok {
-		before := s.word
-		s.turn(to, now)
-		c.commit(o, before, s, Change{Why: whyAsked})
+		before := s.Word
+		s.Turn(circuit.State(to), now)
+		c.change(o, before, s, Change{Why: circuit.WhyAsked})
 	}
 	return ok
 }
 
 // force is turn for good. It changes nothing if to is forced already.
-func (c *cell) force(o owner, to State) bool {
+func (c *shared) force(o owner, to State) bool {
 	now := clock()
 	s, ok := c.begin(o, now)
 	if ok {
-		before := s.word
-		if !before.forced() || before.state() != to {
-			s.turn(to, now)
-			s.word |= forcedBit
+		before := s.Word
+		if !before.Forced() || before.State() != circuit.State(to) {
+			s.Turn(circuit.State(to), now)
+			s.Word |= circuit.ForcedBit
 		}
-		c.commit(o, before, s, Change{Why: whyAsked})
+		c.change(o, before, s, Change{Why: circuit.WhyAsked})
 	}
 	return ok
 }
 
-// refuses returns the refusal that lasts for d from now on, or nil.
-func (c *cell) refuses(d time.Duration) error {
-	if word(c.word.Load()).state() != Open {
+// foresee returns the refusal that lasts for d from now on, or nil.
+func (c *shared) foresee(d time.Duration) error {
+	if circuit.Word(c.word.Load()).State() != circuit.Open {
 		return nil
 	}
 	e := c.refusal()
@@ -54,24 +55,24 @@ func (c *cell) refuses(d time.Duration) error {
 	return e
 }
 
-func (c *cell) snapshot(o owner) Snapshot {
+func (c *shared) snapshot(o owner) Snapshot {
 	v := Snapshot{Name: o.name()}
 	now := clock()
 	s, ok := c.begin(o, now)
 	if !ok {
 		return v
 	}
-	v.fill(&s, now)
 	var openedBy fault.Fault
 	if l := c.log.Load(); l != nil {
 		v.Since, v.Why, v.Opened, openedBy = l.last.At, l.last.Why, l.opened, l.openedBy
 	}
-	c.commit(o, s.word, s, Change{})
+	v.fill(&s, now)
+	c.commit(o, s.Word, s, Change{})
 	v.OpenedBy = describe(openedBy) // outside the lock: somebody else's Error method
 	return v
 }
 
-// describe tells a failure in one line, even if its error is a nil pointer whose method panics.
+// describe is a failure in one line, even if its error is a nil pointer whose method panics.
 func describe(f fault.Fault) string {
 	switch {
 	case f.Err == nil:
@@ -82,24 +83,24 @@ func describe(f fault.Fault) string {
 	return f.Detail + ": " + fmt.Sprint(f.Err)
 }
 
-// retire makes the cell dead, and returns its generation, if nothing would be lost with it: if it
+// retire makes the shared dead, and returns its generation, if nothing would be lost with it: if it
 // is closed, not forced, and was last used before the given time, or holds nothing at all.
-func (c *cell) retire(cfg *Breaker, before time.Duration) (gen uint32, ok bool) {
+func (c *shared) retire(cfg *circuit.Config, before time.Duration) (gen uint32, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	w, used := word(c.word.Load()), c.at
-	if win := c.win.Load(); win != nil {
-		used = max(used, time.Duration(win.head.Load())+cfg.width())
+	w, used := circuit.Word(c.word.Load()), c.at
+	if win := c.win.Load(); win != nil && c.quick.Load()&quickMask > 0 {
+		used = max(used, time.Duration(win.Head.Load())+cfg.Width)
 	}
-	if w.state() != Closed || w.forced() || w.dead() || used >= before && !c.blank() {
+	if w.State() != circuit.Closed || w.Forced() || w.Dead() || used >= before && !c.blank() {
 		return 0, false
 	}
 	c.quick.Store(0)
-	c.word.Store(uint64(w | deadBit))
-	return w.gen(), true
+	c.word.Store(uint64(w | circuit.DeadBit))
+	return w.Gen(), true
 }
 
-// blank reports whether a new cell would do as well: no counts, and no pass that could be stale.
-func (c *cell) blank() bool {
-	return c.win.Load() == nil && c.log.Load() == nil && word(c.word.Load()).failures() == 0
+// blank reports whether a new shared would do as well: no counts, and no pass that could be stale.
+func (c *shared) blank() bool {
+	return c.win.Load() == nil && c.log.Load() == nil && circuit.Word(c.word.Load()).Failures() == 0
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/rebound-go/rebound/gate"
+	"github.com/rebound-go/rebound/internal/circuit"
 )
 
 const defaultIdle = 10 * time.Minute
@@ -30,17 +31,17 @@ type Group[K comparable] struct {
 	// 10 min.
 	Idle time.Duration
 
-	cells sync.Map // of K to *cell
-	live  atomic.Int64
+	breakers sync.Map     // of K to *shared
+	live     atomic.Int64 // at least as many as are in the map
 
 	// Generations are numbered throughout the group. So a pass that was given out for a key that
 	// the group knew nothing about tells whether it is older than what it learnt since: its
-	// generation is the group's last. Cells begin with floor, the newest one forgotten.
+	// generation is the group's last. Breakers begin with floor, the newest one forgotten.
 	seq, floor atomic.Uint32
-	swept      atomic.Int64 // the clock when idle cells were last looked for
+	swept      atomic.Int64 // the clock when idle ones were last looked for
 }
 
-// Validate returns an error that names the first field that makes no sense, as
+// Validate returns an error that names the first field that is invalid, as
 // [Breaker.Validate] does.
 func (g *Group[K]) Validate() error {
 	if g.Idle < 0 {
@@ -57,26 +58,26 @@ func (g *Group[K]) For(key K) Keyed[K] { return Keyed[K]{g, key} }
 func (g *Group[K]) All() iter.Seq2[K, Snapshot] {
 	return func(yield func(K, Snapshot) bool) {
 		g.sweep(clock())
-		g.cells.Range(func(key, c any) bool {
+		g.breakers.Range(func(key, c any) bool {
 			k := key.(K)
-			return yield(k, c.(*cell).snapshot(g.For(k).owner()))
+			return yield(k, c.(*shared).snapshot(g.For(k).owner(g.Template.config())))
 		})
 	}
 }
 
 // find returns nil for a key that the group knows nothing about.
-func (g *Group[K]) find(key K) *cell {
+func (g *Group[K]) find(key K) *shared {
 	if g.live.Load() == 0 {
 		return nil
 	}
-	if c, ok := g.cells.Load(key); ok {
-		return c.(*cell)
+	if c, ok := g.breakers.Load(key); ok {
+		return c.(*shared)
 	}
 	return nil
 }
 
-// use calls f with the cell of a key, a new one if need be, until f finds it alive.
-func (g *Group[K]) use(key K, f func(*cell) bool) {
+// use calls f with the shared of a key, a new one if need be, until f finds it alive.
+func (g *Group[K]) use(key K, f func(*shared) bool) {
 	for {
 		c := g.find(key)
 		if c == nil {
@@ -89,20 +90,22 @@ func (g *Group[K]) use(key K, f func(*cell) bool) {
 	}
 }
 
-func (g *Group[K]) add(key K) *cell {
+func (g *Group[K]) add(key K) *shared {
 	g.sweepSometimes()
-	c := new(cell)
-	c.word.Store(uint64(word(0).numbered(g.floor.Load())))
-	if old, loaded := g.cells.LoadOrStore(key, c); loaded {
-		return old.(*cell)
-	}
+	c := new(shared)
+	c.word.Store(uint64(circuit.Word(0).Numbered(g.floor.Load())))
+	// Counted before it is published: whoever can find the breaker must not see that there is none.
 	g.live.Add(1)
+	if old, loaded := g.breakers.LoadOrStore(key, c); loaded {
+		g.live.Add(-1)
+		return old.(*shared)
+	}
 	return c
 }
 
-// drop takes a dead cell out of the map, unless somebody did already.
-func (g *Group[K]) drop(key K, c *cell) {
-	if g.cells.CompareAndDelete(key, c) {
+// drop takes a dead shared out of the map, unless somebody did already.
+func (g *Group[K]) drop(key K, c *shared) {
+	if g.breakers.CompareAndDelete(key, c) {
 		g.live.Add(-1)
 	}
 }
@@ -115,15 +118,15 @@ func (g *Group[K]) sweepSometimes() {
 }
 
 func (g *Group[K]) sweep(now time.Duration) {
-	g.cells.Range(func(key, c any) bool {
-		g.retire(key.(K), c.(*cell), now-g.idle())
+	g.breakers.Range(func(key, c any) bool {
+		g.retire(key.(K), c.(*shared), now-g.idle())
 		return true
 	})
 }
 
-// retire forgets the cell of a key, if that may be forgotten.
-func (g *Group[K]) retire(key K, c *cell, before time.Duration) {
-	if gen, ok := c.retire(&g.Template, before); ok {
+// retire forgets the shared of a key, if that may be forgotten.
+func (g *Group[K]) retire(key K, c *shared, before time.Duration) {
+	if gen, ok := c.retire(g.Template.config(), before); ok {
 		g.raise(gen)
 		g.drop(key, c)
 	}
@@ -144,8 +147,8 @@ func (g *Group[K]) idle() time.Duration {
 	if d <= 0 {
 		d = defaultIdle
 	}
-	if g.Template.windowed() {
-		d = max(d, g.Template.width()*buckets)
+	if g.Template.config().Windowed() {
+		d = max(d, g.Template.config().Width*circuit.Buckets)
 	}
 	return d
 }
@@ -159,20 +162,20 @@ type Keyed[K comparable] struct {
 // Enter is [Breaker.Enter] for the key.
 func (k Keyed[K]) Enter(context.Context) (gate.Pass, error) {
 	g := k.group
-	unknown := word(0).numbered(g.seq.Load()) // loaded before the map: see Group.seq
+	unknown := circuit.Word(0).Numbered(g.seq.Load()) // loaded before the map: see Group.seq
 	if c := g.find(k.key); c != nil {
-		return c.enter(k.owner())
+		return c.enter(k.owner(k.config()))
 	}
-	if g.Template.timed() {
-		return g.Template.pass(unknown, clock()), nil
+	if g.Template.config().Timed() {
+		return k.config().Pass(unknown, clock()), nil
 	}
-	return g.Template.pass(unknown, 0), nil
+	return k.config().Pass(unknown, 0), nil
 }
 
-// Refuses is [Breaker.Refuses] for the key.
+// Refusal is [Breaker.Refusal] for the key.
 func (k Keyed[K]) Refusal(d time.Duration) error {
 	if c := k.group.find(k.key); c != nil {
-		return c.refuses(d)
+		return c.foresee(d)
 	}
 	return nil
 }
@@ -181,19 +184,19 @@ func (k Keyed[K]) Refusal(d time.Duration) error {
 func (k Keyed[K]) Leave(p gate.Pass, o gate.Outcome) {
 	g := k.group
 	c := g.find(k.key)
-	counted := g.Template.windowed()
-	if c != nil && o.Result == gate.OK && c.succeed(&g.Template, p) {
+	counted := g.Template.config().Windowed()
+	if c != nil && o.Result == gate.OK && c.succeed(g.Template.config(), p) {
 		return
 	}
-	v := g.Template.judge(o)
-	if c == nil && (v == neither || v == good && !counted) {
+	v := g.Template.config().Judge(o)
+	if c == nil && (v == circuit.Neither || v == circuit.Good && !counted) {
 		return
 	}
-	g.use(k.key, func(c *cell) bool {
-		if !c.leave(k.owner(), p, v, o.Fault) {
+	g.use(k.key, func(c *shared) bool {
+		if !c.leave(k.owner(k.config()), p, v, o.Fault) {
 			return false
 		}
-		if v == good && !counted {
+		if v == circuit.Good && !counted {
 			g.retire(k.key, c, 0)
 		}
 		return true
@@ -211,34 +214,37 @@ func (k Keyed[K]) State() State {
 // Snapshot is [Breaker.Snapshot] for the key.
 func (k Keyed[K]) Snapshot() Snapshot {
 	if c := k.group.find(k.key); c != nil {
-		return c.snapshot(k.owner())
+		return c.snapshot(k.owner(k.config()))
 	}
 	return Snapshot{Name: k.named()}
 }
 
 // ForceOpen is [Breaker.ForceOpen] for the key.
 func (k Keyed[K]) ForceOpen() {
-	k.group.use(k.key, func(c *cell) bool { return c.force(k.owner(), Open) })
+	k.group.use(k.key, func(c *shared) bool { return c.force(k.owner(k.config()), Open) })
 }
 
 // ForceClose is [Breaker.ForceClose] for the key.
 func (k Keyed[K]) ForceClose() {
-	k.group.use(k.key, func(c *cell) bool { return c.force(k.owner(), Closed) })
+	k.group.use(k.key, func(c *shared) bool { return c.force(k.owner(k.config()), Closed) })
 }
 
-// HalfOpen is [Breaker.ForceHalfOpen] for the key.
+// ForceHalfOpen is [Breaker.ForceHalfOpen] for the key.
 func (k Keyed[K]) ForceHalfOpen() {
-	k.group.use(k.key, func(c *cell) bool { return c.turn(k.owner(), HalfOpen) })
+	k.group.use(k.key, func(c *shared) bool { return c.turn(k.owner(k.config()), HalfOpen) })
 }
 
 // Reset is [Breaker.Reset] for the key.
 func (k Keyed[K]) Reset() {
-	k.group.use(k.key, func(c *cell) bool { return c.turn(k.owner(), Closed) })
+	k.group.use(k.key, func(c *shared) bool { return c.turn(k.owner(k.config()), Closed) })
 }
 
-func (k Keyed[K]) owner() owner {
-	return owner{cfg: &k.group.Template, name: k.named, seq: &k.group.seq}
+// owner takes the configuration, lest it cost too much to be inlined: see Breaker.config.
+func (k Keyed[K]) owner(cfg *circuit.Config) owner {
+	return owner{cfg, k.named, k.group.Template.OnChange, &k.group.seq}
 }
+
+func (k Keyed[K]) config() *circuit.Config { return k.group.Template.config() }
 
 func (k Keyed[K]) named() string {
 	if k.group.Template.Name == "" {

@@ -133,8 +133,8 @@ func (m *model) trips() bool {
 
 var verdicts = map[rune]gate.Outcome{'s': success, 'f': failure, '-': outcomes["limited"]}
 
-// FuzzBare plays the same random calls to a Bare and to the model.
-func FuzzBare(f *testing.F) {
+// FuzzMachine plays the same random calls to a circuit.Machine and to the model.
+func FuzzMachine(f *testing.F) {
 	f.Add([]byte{0, 0, 0, 0}, []byte("efefefefefe.....................e"))
 	f.Add([]byte{0, 2, 2, 1}, []byte("esef.efefe...........eeeesss"))
 	f.Add([]byte{2, 1, 1, 2}, []byte("e~es~s~f..e.~.~~.e.e.~.sse.f"))

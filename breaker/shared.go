@@ -8,160 +8,191 @@ import (
 
 	"github.com/rebound-go/rebound/fault"
 	"github.com/rebound-go/rebound/gate"
+	"github.com/rebound-go/rebound/internal/circuit"
 )
 
-// clock is the time since an arbitrary fixed start, cheaper to read than a [time.Time] is. It
-// is positive even in a synctest bubble, where the year is 2000.
-func clock() time.Duration { return time.Since(start) + 1<<62 }
-
-var start = time.Now()
-
-// cell is a [Bare] that goroutines may share. All changes happen under mu, between begin and
-// commit; a call that changes nothing, or only adds a success to a window, is content with the
-// atomic words.
-type cell struct {
-	word  atomic.Uint64          // Bare.word, written under mu
-	quick atomic.Uint64          // successes not in win yet (see quick.go)
-	win   atomic.Pointer[window] // Bare.win, written under mu
-	log   atomic.Pointer[journal]
+// shared is a [circuit.Machine] that goroutines share. All changes happen under mu, between begin
+// and commit. A call that changes no state, or only records a success in a window, uses the atomics
+// and takes no lock.
+type shared struct {
+	word  atomic.Uint64                  // circuit.Machine.word, written under mu
+	quick atomic.Uint64                  // successes not in win yet (see fastpath.go)
+	win   atomic.Pointer[circuit.Window] // circuit.Machine.win, written under mu
+	log   atomic.Pointer[history]
 
 	mu sync.Mutex
-	at time.Duration // Bare.at
+	at time.Duration // circuit.Machine.at
 }
 
-// journal is what a breaker remembers once its state has changed.
-type journal struct {
+// history is what a breaker keeps once its state has changed.
+type history struct {
 	refusal atomic.Pointer[OpenError] // of the state now, if it refuses
 
-	// Guarded by the cell's mu:
-	last     Change
-	opened   int
-	openedBy fault.Fault
-	queue    []Change // not told yet
-	telling  bool     // some goroutine is in OnChange
+	// Guarded by the shared's mu:
+	last      Change
+	opened    int
+	openedBy  fault.Fault
+	queue     []Change // not reported yet
+	reporting bool     // some goroutine is in OnChange
 }
 
-// owner is what a cell belongs to: a breaker, or a key of a group.
+// owner is what a shared belongs to: a breaker, or a key of a group.
 type owner struct {
-	cfg  *Breaker
-	name func() string  // asked when the state changes
+	cfg  *circuit.Config
+	name func() string  // called when the state changes
+	tell func(Change)   // Breaker.OnChange
 	seq  *atomic.Uint32 // a group's last generation; nil: cells number their own
 }
 
-func (c *cell) enter(o owner) (gate.Pass, error) {
-	w := word(c.word.Load())
-	if w.state() == Closed {
+func (c *shared) enter(o owner) (gate.Pass, error) {
+	w := circuit.Word(c.word.Load())
+	if w.State() == circuit.Closed {
 		return c.admit(o.cfg, w), nil
 	}
-	e := c.refusal()
-	if e != nil && e.gen == w.gen() && e.early.Load() {
-		return gate.Pass{}, e
-	}
 	now := clock()
-	if e != nil && e.gen == w.gen() && e.lasts(now) {
+	if e := c.refusal(); e != nil && e.gen == w.Gen() && e.lasts(now) {
 		return gate.Pass{}, e
 	}
 	return c.enterLocked(o, now)
 }
 
 // admit lets a call through a breaker that is closed.
-func (c *cell) admit(cfg *Breaker, w word) gate.Pass {
-	if !cfg.timed() {
-		return cfg.pass(w, 0)
+func (c *shared) admit(cfg *circuit.Config, w circuit.Word) gate.Pass {
+	if !cfg.Timed() {
+		return cfg.Pass(w, 0)
 	}
-	return cfg.pass(w, clock())
+	return cfg.Pass(w, clock())
 }
 
 // refusal is the error of the present state, nil if that is closed. The state must not always
 // have been closed.
-func (c *cell) refusal() *OpenError { return c.log.Load().refusal.Load() }
+func (c *shared) refusal() *OpenError { return c.log.Load().refusal.Load() }
 
-func (c *cell) enterLocked(o owner, now time.Duration) (gate.Pass, error) {
+func (c *shared) enterLocked(o owner, now time.Duration) (gate.Pass, error) {
 	s, ok := c.begin(o, now)
 	if !ok { // closed meanwhile, and forgotten
-		return o.cfg.pass(s.word, now), nil
+		return o.cfg.Pass(s.Word, now), nil
 	}
-	before := s.word
-	if !s.enter(o.cfg, now) {
+	before := s.Word
+	if !s.Admit(o.cfg, now) {
 		e := c.refusal()
 		c.commit(o, before, s, Change{})
 		return gate.Pass{}, e
 	}
-	w := c.commit(o, before, s, Change{Why: whyCooled})
-	return o.cfg.pass(w, now), nil
+	w, changed := c.commit(o, before, s, Change{Why: circuit.WhyCooled})
+	pass := o.cfg.Pass(w, now)
+	if changed {
+		c.tellOrReturn(o, pass)
+	}
+	return pass, nil
+}
+
+// tellOrReturn reports changes. If OnChange panics, the caller never learns that it was admitted:
+// its probe is given back.
+func (c *shared) tellOrReturn(o owner, pass gate.Pass) {
+	done := false
+	defer c.giveBackUnless(&done, pass)
+	c.report(o.tell)
+	done = true
+}
+
+// giveBackUnless ends a probe that was never made. It takes no owner: that would escape.
+func (c *shared) giveBackUnless(done *bool, pass gate.Pass) {
+	if *done {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if w := circuit.Word(c.word.Load()); w.State() == circuit.HalfOpen && !w.Stale(pass.A) {
+		c.word.Store(uint64(w.Ended()))
+	}
 }
 
 // succeed reports a success, if that takes no lock.
-func (c *cell) succeed(cfg *Breaker, p gate.Pass) bool {
-	if cfg.windowed() {
-		return c.hurry(cfg, p)
+func (c *shared) succeed(cfg *circuit.Config, p gate.Pass) bool {
+	if cfg.Windowed() {
+		return c.countFast(cfg, p)
 	}
-	return c.word.Load() == p.A<<genShift
+	return c.word.Load() == p.A<<circuit.GenShift
 }
 
-// leave reports a call's end, which is judged to be v. False: the cell is dead, and did nothing.
-func (c *cell) leave(o owner, p gate.Pass, v verdict, f fault.Fault) bool {
-	w := word(c.word.Load())
-	if w.stale(p.A) || v == neither && w.state() == Closed {
+// leave reports a call's end, which is judged to be v. False: the shared is dead, and did nothing.
+func (c *shared) leave(o owner, p gate.Pass, v circuit.Verdict, f fault.Fault) bool {
+	w := circuit.Word(c.word.Load())
+	if w.Stale(p.A) || v == circuit.Neither && w.State() == circuit.Closed {
 		return true
 	}
 	now := clock()
-	r := result{pass: p, verdict: v, slow: o.cfg.slow(p, now)}
-	if o.cfg.CooldownJitter > 0 && v != neither {
-		r.u = rand.Float64()
+	r := circuit.Result{Pass: p, Verdict: v, Slow: o.cfg.Slow(p, now)}
+	if o.cfg.CooldownJitter > 0 && v != circuit.Neither {
+		r.U = rand.Float64()
 	}
 	s, ok := c.begin(o, now)
 	if ok {
-		before := s.word
-		c.commit(o, before, s, Change{Why: s.leave(o.cfg, now, r), Fault: f})
+		before := s.Word
+		c.change(o, before, s, Change{Why: s.Record(o.cfg, now, r), Fault: f})
 	}
 	return ok
 }
 
-// begin locks the cell and returns its state, to be changed and given to commit. False: the cell
-// is dead, and not locked.
-func (c *cell) begin(o owner, now time.Duration) (Bare, bool) {
+// begin locks c and returns its state, to be changed and given to commit. False: c is dead, and not
+// locked.
+func (c *shared) begin(o owner, now time.Duration) (circuit.Machine, bool) {
 	c.mu.Lock()
-	s := Bare{word(c.word.Load()), c.at, c.win.Load()}
-	if s.word.dead() {
+	if w := circuit.Word(c.word.Load()); w.Dead() {
 		c.mu.Unlock()
-		return s, false
+		return circuit.Machine{Word: w}, false
 	}
-	c.settle(now, o.cfg)
+	c.flush(now, o.cfg)
+	s := c.machine()
 	return s, true
 }
 
-// commit makes s the cell's state and unlocks it. If a generation has begun since before, ch says
-// why, and OnChange is told. commit returns the word, which in a group gets its number here.
-func (c *cell) commit(o owner, before word, s Bare, ch Change) word {
-	tell := false
-	if s.word.gen() != before.gen() {
-		if o.seq != nil {
-			s.word = s.word.numbered(o.seq.Add(1))
-		}
-		tell = c.note(o, before, s, ch)
+// machine is the state, for whoever holds mu.
+func (c *shared) machine() circuit.Machine {
+	return circuit.Machine{
+		Word: circuit.Word(c.word.Load()), At: c.at, Win: c.win.Load(),
 	}
-	c.at = s.at
-	if s.win != c.win.Load() {
-		c.win.Store(s.win)
-	}
-	c.word.Store(uint64(s.word))
-	c.rearm(o.cfg, s)
-	c.mu.Unlock()
-	if tell {
-		c.tell(o.cfg.OnChange)
-	}
-	return s.word
 }
 
-// note writes down a new generation and reports whether somebody is to be told.
-func (c *cell) note(o owner, before word, s Bare, ch Change) bool {
+// change is commit, and reports the change.
+func (c *shared) change(o owner, before circuit.Word, s circuit.Machine, ch Change) {
+	if _, changed := c.commit(o, before, s, ch); changed {
+		c.report(o.tell)
+	}
+}
+
+// commit makes s the state and unlocks it. If a generation has begun since before, ch holds why.
+// commit returns the word, which in a group gets its number here, and whether there are changes to
+// report.
+func (c *shared) commit(
+	o owner, before circuit.Word, s circuit.Machine, ch Change,
+) (w circuit.Word, changed bool) {
+	if s.Word.Gen() != before.Gen() {
+		if o.seq != nil {
+			s.Word = s.Word.Numbered(o.seq.Add(1))
+		}
+		changed = c.note(o, before, s, ch)
+	}
+	c.at = s.At
+	if s.Win != c.win.Load() {
+		c.win.Store(s.Win)
+	}
+	c.word.Store(uint64(s.Word))
+	c.rearm(o.cfg, s)
+	c.mu.Unlock()
+	return s.Word, changed
+}
+
+// note records a new generation, and returns whether there are changes to report.
+func (c *shared) note(o owner, before circuit.Word, s circuit.Machine, ch Change) bool {
 	l := c.log.Load()
 	if l == nil {
-		l = new(journal)
+		l = new(history)
 	}
-	ch.Name, ch.From, ch.To, ch.Forced = o.name(), before.state(), s.word.state(), s.word.forced()
-	changed := ch.From != ch.To || ch.Forced != before.forced()
+	ch.Name, ch.Forced = o.name(), s.Word.Forced()
+	ch.From, ch.To = State(before.State()), State(s.Word.State())
+	changed := ch.From != ch.To || ch.Forced != before.Forced()
 	if changed {
 		ch.At = time.Now()
 		l.last = ch
@@ -174,38 +205,37 @@ func (c *cell) note(o owner, before word, s Bare, ch Change) bool {
 		l.refusal.Store(nil)
 	} else {
 		e := &OpenError{Name: ch.Name, State: ch.To, Forced: ch.Forced,
-			Why: l.last.Why, Fault: l.openedBy, until: s.at, gen: s.word.gen()}
-		e.begin()
+			Why: l.last.Why, Fault: l.openedBy, until: s.At, gen: s.Word.Gen()}
 		l.refusal.Store(e)
 	}
-	if changed && o.cfg.OnChange != nil {
+	if changed && o.tell != nil {
 		l.queue = append(l.queue, ch)
 	}
 	c.log.Store(l)
 	return len(l.queue) > 0
 }
 
-// tell tells f of the changes in the queue, unless some goroutine, perhaps this one, is at it
-// already: then that one goes on with ours. So f hears one at a time, and in order.
-func (c *cell) tell(f func(Change)) {
-	for c.tellOne(f) {
+// report calls f with the changes in the queue, unless another goroutine, or this one further up
+// its stack, is doing so: then that one goes on with ours. So f gets one at a time, and in order.
+func (c *shared) report(f func(Change)) {
+	for c.reportOne(f) {
 	}
 }
 
-func (c *cell) tellOne(f func(Change)) bool {
+func (c *shared) reportOne(f func(Change)) bool {
 	c.mu.Lock()
 	l := c.log.Load()
-	if l.telling || len(l.queue) == 0 {
+	if l.reporting || len(l.queue) == 0 {
 		c.mu.Unlock()
 		return false
 	}
 	ch := l.queue[0]
 	l.queue = l.queue[1:]
-	l.telling = true
+	l.reporting = true
 	c.mu.Unlock()
 	defer func() { // f may panic
 		c.mu.Lock()
-		l.telling = false
+		l.reporting = false
 		c.mu.Unlock()
 	}()
 	f(ch)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/internal/circuit"
 )
 
 // State of a breaker. It prints, and marshals to text, as "closed", "open" or "half-open". A
@@ -78,17 +79,22 @@ type Snapshot struct {
 	Generation uint32 `json:"generation"`
 }
 
-// fill copies what the state machine knows at now.
-func (v *Snapshot) fill(s *Bare, now time.Duration) {
-	v.State, v.Forced, v.Generation = s.StateAt(now), s.word.forced(), s.word.gen()
-	v.Remaining = s.RemainingAt(now)
-	v.Failures = s.word.failures()
-	if s.word.state() == HalfOpen {
-		v.Probing, v.Succeeded = s.word.probing(), s.word.passed()
+// fill copies what the state machine holds at now. An open breaker whose cooldown is over is
+// half-open, although no call has come to probe it yet: the snapshot then has the state, the time
+// and the reason that the next call will find.
+func (v *Snapshot) fill(s *circuit.Machine, now time.Duration) {
+	v.State, v.Forced, v.Generation = State(s.State(now)), s.Word.Forced(), s.Word.Gen()
+	v.Remaining = s.Remaining(now)
+	v.Failures = s.Word.Failures()
+	if v.State == HalfOpen && s.Word.State() == circuit.Open {
+		v.Since, v.Why = time.Now().Add(s.At-now), circuit.WhyCooled
 	}
-	if s.win != nil {
-		t := s.win.totals()
-		v.Calls, v.Failed, v.Slow = t.calls, t.failed, t.slow
-		v.FailureRate, v.SlowRate = t.rate(t.failed), t.rate(t.slow)
+	if s.Word.State() == circuit.HalfOpen {
+		v.Probing, v.Succeeded = s.Word.Probing(), s.Word.Passed()
+	}
+	if s.Win != nil {
+		t := s.Win.Totals()
+		v.Calls, v.Failed, v.Slow = t.Calls, t.Failed, t.Slow
+		v.FailureRate, v.SlowRate = t.Rate(t.Failed), t.Rate(t.Slow)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/rebound-go/rebound/breaker"
 	"github.com/rebound-go/rebound/fault"
 	"github.com/rebound-go/rebound/gate"
+	"github.com/rebound-go/rebound/internal/circuit"
 )
 
 var outcomes = map[string]gate.Outcome{
@@ -50,26 +51,26 @@ func shared(b controls) subject {
 		"forceclose": b.ForceClose, "halfopen": b.ForceHalfOpen, "reset": b.Reset}, time.Sleep}
 }
 
-// bareGate is a Bare with a clock of its own.
+// bareGate is a circuit.Machine with a clock of its own.
 type bareGate struct {
-	breaker.Bare
-	cfg *breaker.Breaker
+	circuit.Machine
+	cfg *circuit.Config
 	now time.Duration
 }
 
 func (g *bareGate) Enter(context.Context) (gate.Pass, error) {
-	p, ok := g.EnterAt(g.cfg, g.now)
+	p, ok := g.Machine.Enter(g.cfg, g.now)
 	if !ok {
 		return p, breaker.ErrOpen
 	}
 	return p, nil
 }
 
-func (g *bareGate) Leave(p gate.Pass, o gate.Outcome) { g.LeaveAt(g.cfg, g.now, p, o, 0) }
+func (g *bareGate) Leave(p gate.Pass, o gate.Outcome) { g.Machine.Leave(g.cfg, g.now, p, o, 0) }
 
 func bare(cfg *breaker.Breaker) subject {
-	g := &bareGate{cfg: cfg}
-	return subject{g, func() breaker.State { return g.StateAt(g.now) }, nil,
+	g := &bareGate{cfg: circuit.ConfigOf(cfg)}
+	return subject{g, func() breaker.State { return breaker.State(g.Machine.State(g.now)) }, nil,
 		func(d time.Duration) { g.now += d }}
 }
 

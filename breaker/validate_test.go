@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/rebound-go/rebound/breaker"
+	"github.com/rebound-go/rebound/internal/circuit"
 )
 
 func TestValidate(t *testing.T) {
@@ -60,10 +61,10 @@ func TestValidate(t *testing.T) {
 // 0.07·100 is more than 7 in floating point.
 func TestRateIsDecimal(t *testing.T) {
 	for percent := 1; percent <= 100; percent++ {
-		cfg := &breaker.Breaker{Rate: float64(percent) / 100, MinCalls: 100}
-		var s breaker.Bare
+		cfg := circuit.ConfigOf(&breaker.Breaker{Rate: float64(percent) / 100, MinCalls: 100})
+		var s circuit.Machine
 		for i := range 100 {
-			p, ok := s.EnterAt(cfg, 0)
+			p, ok := s.Enter(cfg, 0)
 			if !ok {
 				t.Fatalf("rate %v: open after %d calls, want 100", cfg.Rate, i)
 			}
@@ -71,9 +72,9 @@ func TestRateIsDecimal(t *testing.T) {
 			if i < percent {
 				o = failure
 			}
-			s.LeaveAt(cfg, 0, p, o, 0)
+			s.Leave(cfg, 0, p, o, 0)
 		}
-		if got := s.StateAt(0); got != breaker.Open {
+		if got := breaker.State(s.State(0)); got != breaker.Open {
 			t.Errorf("rate %v: %v after %d failures of 100, want open", cfg.Rate, got, percent)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/rebound-go/rebound/fault"
 	"github.com/rebound-go/rebound/gate"
 	"github.com/rebound-go/rebound/internal/bucket"
+	"github.com/rebound-go/rebound/internal/circuit"
 )
 
 // frame is a call in one layer.
@@ -31,11 +32,12 @@ type layer struct {
 	timeout   time.Duration // of an attempt; 0 = none
 	mute      bool
 
-	budget   *bucket.Config  // nil = none
-	budgets  []bucket.Bucket // of each process
-	breaker  *breaker.Breaker
-	breakers []breaker.Bare // of each process
-	open     int            // breakers that are open or half-open
+	budget   *bucket.Config    // nil = none
+	budgets  []bucket.Bucket   // of each process
+	breaker  *circuit.Config   // nil = none
+	name     string            // of the breaker
+	breakers []circuit.Machine // of each process
+	open     int               // breakers that are open or half-open
 
 	faults []fault.Fault // what each cause means to the policy
 	ended  fault.Fault   // what the end of the call's own context means
@@ -43,7 +45,7 @@ type layer struct {
 }
 
 func newLayer(p *rebound.Policy, processes int, timeout time.Duration, errs []error) layer {
-	l := layer{p: p, processes: processes, timeout: timeout, errs: errs, breaker: p.Breaker}
+	l := layer{p: p, processes: processes, timeout: timeout, errs: errs}
 	if p.AttemptTimeout > 0 {
 		l.timeout = p.AttemptTimeout
 	}
@@ -53,8 +55,9 @@ func newLayer(p *rebound.Policy, processes int, timeout time.Duration, errs []er
 		l.budget = &bucket.Config{Capacity: b.Capacity, Deposit: b.Deposit, Refill: b.Refill}
 		l.budgets = make([]bucket.Bucket, processes)
 	}
-	if l.breaker != nil {
-		l.breakers = make([]breaker.Bare, processes)
+	if p.Breaker != nil {
+		l.breaker, l.name = circuit.ConfigOf(p.Breaker), p.Breaker.Name
+		l.breakers = make([]circuit.Machine, processes)
 	}
 	l.faults = make([]fault.Fault, len(errs))
 	for c, err := range errs {
@@ -110,9 +113,9 @@ func (a answer) DescribeFault() fault.Fault {
 // count of open breakers right without a look at the others.
 func (l *layer) enter(f *frame, now time.Duration) (ok bool) {
 	b := &l.breakers[f.process]
-	before := b.StateAt(now)
-	f.pass, ok = b.EnterAt(l.breaker, now)
-	l.changed(before, b.StateAt(now))
+	before := b.State(now)
+	f.pass, ok = b.Enter(l.breaker, now)
+	l.changed(before, b.State(now))
 	return ok
 }
 
@@ -124,16 +127,16 @@ func (l *layer) leave(f *frame, now time.Duration, o gate.Outcome, r *random) {
 		u = r.float()
 	}
 	b := &l.breakers[f.process]
-	before := b.StateAt(now)
-	b.LeaveAt(l.breaker, now, f.pass, o, u)
-	l.changed(before, b.StateAt(now))
+	before := b.State(now)
+	b.Leave(l.breaker, now, f.pass, o, u)
+	l.changed(before, b.State(now))
 }
 
-func (l *layer) changed(before, after breaker.State) {
-	if before == breaker.Closed && after != breaker.Closed {
+func (l *layer) changed(before, after circuit.State) {
+	if before == circuit.Closed && after != circuit.Closed {
 		l.open++
 	}
-	if before != breaker.Closed && after == breaker.Closed {
+	if before != circuit.Closed && after == circuit.Closed {
 		l.open--
 	}
 }
@@ -158,7 +161,7 @@ func (l *layer) giveBack(process uint32, f *fault.Fault) {
 // refuses reports whether the breaker of a process will refuse an attempt in so long a time, as
 // Policy.Refusal does.
 func (l *layer) refuses(process uint32, now, in time.Duration) bool {
-	return l.breaker != nil && l.breakers[process].RemainingAt(now) > in
+	return l.breaker != nil && l.breakers[process].Remaining(now) > in
 }
 
 // pay pays the deposit for a call that succeeded.
@@ -185,7 +188,7 @@ func (l *layer) rise(
 	// were made already.
 	e := &rebound.Error{Attempts: int(call.attempt), Reason: reason, Fault: *f, Err: below.errs[c]}
 	if reason == rebound.Rejected {
-		e.Cause = &breaker.OpenError{Name: below.breaker.Name, State: breaker.Open}
+		e.Cause = &breaker.OpenError{Name: below.name, State: breaker.Open}
 	}
 	if call.attempt == 0 {
 		e.Err = nil

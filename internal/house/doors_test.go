@@ -20,7 +20,7 @@ var doors = map[string]string{
 	"fault":   "",
 	"backoff": "",
 	"gate":    "fault",
-	"breaker": "fault gate",
+	"breaker": "fault gate internal/circuit",
 	"budget":  "fault gate internal/bucket",
 	"limit":   "fault gate",
 	"rebound": "fault gate backoff breaker budget internal/errtree internal/mark",
@@ -36,9 +36,10 @@ var doors = map[string]string{
 	"llm":          engine + "limit hedge reboundhttp internal/errtree internal/httppolicy " +
 		"internal/mark",
 	"rebounddebug": engine + "limit hedge stats",
-	"sim":          engine + "limit hedge stats internal/bucket",
+	"sim":          engine + "limit hedge stats internal/bucket internal/circuit",
 
 	"internal/bucket":     "",
+	"internal/circuit":    "fault gate",
 	"internal/errtree":    "",
 	"internal/house":      "",
 	"internal/httppolicy": "rebound",

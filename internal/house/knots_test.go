@@ -20,7 +20,6 @@ var knots = map[string]struct {
 	pairs, files int
 	why          string
 }{
-	"breaker":     {10, 10, "to be untangled"},
 	"reboundhttp": {7, 7, "to be untangled"},
 }
 

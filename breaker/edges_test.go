@@ -1,0 +1,202 @@
+package breaker_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rebound-go/rebound/breaker"
+	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/gate"
+)
+
+// Once ForceOpen has returned, no call is admitted, whichever goroutine made the key's breaker.
+func TestForceOpenHoldsAtOnce(t *testing.T) {
+	const workers = 4
+	for range 20_000 {
+		var g breaker.Group[int]
+		var start, done sync.WaitGroup
+		start.Add(1)
+		admitted := make([]bool, workers)
+		for i := range workers {
+			done.Go(func() {
+				start.Wait()
+				g.For(1).ForceOpen()
+				_, err := g.For(1).Enter(context.Background())
+				admitted[i] = err == nil
+			})
+		}
+		start.Done()
+		done.Wait()
+		for _, hole := range admitted {
+			if hole {
+				t.Fatal("a call was admitted after ForceOpen had returned")
+			}
+		}
+	}
+}
+
+// An OnChange that panics on the way to half-open does not take the probe with it.
+func TestPanickingOnChangeKeepsTheProbe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		panics := true
+		template := breaker.Breaker{
+			Failures: 1, Cooldown: time.Second,
+			OnChange: func(c breaker.Change) {
+				if c.To == breaker.HalfOpen && panics {
+					panics = false
+					panic("listener")
+				}
+			},
+		}
+		b := &breaker.Breaker{Failures: 1, Cooldown: time.Second, OnChange: template.OnChange}
+		g := &breaker.Group[string]{Template: breaker.Breaker{
+			Failures: 1, Cooldown: time.Second, OnChange: template.OnChange,
+		}}
+		for name, b := range map[string]interface {
+			guard
+			Snapshot() breaker.Snapshot
+		}{"breaker": b, "key": g.For("a")} {
+			panics = true
+			call(b, failure)
+			time.Sleep(time.Second)
+			func() {
+				defer func() { _ = recover() }()
+				call(b, success)
+				t.Errorf("%s: OnChange did not panic", name)
+			}()
+			if s := b.Snapshot(); s.State != breaker.HalfOpen || s.Probing != 0 {
+				t.Errorf("%s: got %v with %d probes, want half-open and none", name, s.State, s.Probing)
+			}
+			if !call(b, success) || b.Snapshot().State != breaker.Closed {
+				t.Errorf("%s: the next probe was rejected, or has not closed it", name)
+			}
+		}
+	})
+}
+
+// Outside of bubbles, on the real clock: a breaker whose cooldown is over admits a probe at once.
+func TestCooldownOnTheRealClock(t *testing.T) {
+	b := &breaker.Breaker{Failures: 1, Cooldown: 300 * time.Millisecond}
+	call(b, failure)
+	begin := time.Now()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for range tick.C {
+		left := b.Snapshot().Remaining
+		_, err := b.Enter(t.Context())
+		switch took := time.Since(begin); {
+		case err == nil && took < 299*time.Millisecond:
+			t.Fatalf("admitted after %v, want 300ms", took)
+		case err == nil:
+			return
+		case left == 0:
+			t.Fatalf("rejected %v after the failure, with no cooldown left: %v", took, err)
+		}
+	}
+}
+
+// A key that does well takes no memory, and one failure that a success follows is forgotten.
+func TestHealthyKeysAreForgotten(t *testing.T) {
+	var g breaker.Group[int]
+	for k := range 100 {
+		call(g.For(k), success)
+		call(g.For(k), failure)
+		call(g.For(k), success)
+	}
+	for k, s := range g.All() {
+		t.Fatalf("key %d is remembered: %+v", k, s)
+	}
+}
+
+// With a window, a key that was used is remembered for Idle, also by successes that take no lock.
+func TestUsedKeysAreRemembered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &breaker.Group[string]{
+			Template: breaker.Breaker{Rate: 0.5, Window: 10 * time.Second}, Idle: time.Minute,
+		}
+		remembered := func() (n int) {
+			for range g.All() {
+				n++
+			}
+			return n
+		}
+		for range 7 {
+			call(g.For("a"), success)
+			time.Sleep(9 * time.Second)
+		}
+		if remembered() != 1 {
+			t.Error("a key used 9 s ago is forgotten")
+		}
+		time.Sleep(50 * time.Second)
+		if remembered() != 1 {
+			t.Error("a key used 59 s ago is forgotten")
+		}
+		time.Sleep(20 * time.Second)
+		if remembered() != 0 {
+			t.Error("a key used 79 s ago is remembered")
+		}
+	})
+}
+
+// Rule 10: what each result does to a breaker with one failure in a row.
+func TestWhatCounts(t *testing.T) {
+	const counts, clears, neither = 2, 0, 1 // failures in a row afterwards
+	for kind, want := range map[fault.Kind]int{
+		fault.Unknown: counts, fault.Transient: counts, fault.Overloaded: counts,
+		fault.None: clears, fault.Permanent: clears,
+		fault.RateLimited: neither, fault.Canceled: neither,
+	} {
+		for _, sent := range []fault.Sent{fault.MaybeDone, fault.NotSent, fault.NotDone} {
+			if kind == fault.Permanent && sent == fault.NotSent {
+				want = neither // nothing was asked of the server
+			}
+			for result, want := range map[gate.Result]int{
+				gate.Failed: want, gate.OK: clears, gate.Skipped: neither,
+			} {
+				b := &breaker.Breaker{Failures: 3}
+				fail(b, 1)
+				call(b, gate.Outcome{Result: result,
+					Fault: fault.Fault{Kind: kind, Sent: sent, Err: errDown}})
+				if got := b.Snapshot().Failures; got != want {
+					t.Errorf("result %d, %v, %v: %d failures in a row, want %d",
+						result, kind, sent, got, want)
+				}
+			}
+			if kind == fault.Permanent {
+				want = clears
+			}
+		}
+	}
+	b := &breaker.Breaker{Failures: 3}
+	fail(b, 1)
+	call(b, gate.Outcome{}) // a panic
+	if got := b.Snapshot().Failures; got != 2 {
+		t.Errorf("after a panic: %d failures in a row, want 2", got)
+	}
+}
+
+// A breaker is half-open from the moment its cooldown is over, and its snapshot agrees with itself.
+func TestSnapshotHalfOpen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &breaker.Breaker{Failures: 1, Cooldown: time.Minute, Probes: 2}
+		call(b, failure)
+		time.Sleep(90 * time.Second)
+		over := time.Now().Add(-30 * time.Second)
+		s := b.Snapshot()
+		if s.State != breaker.HalfOpen || s.Why != "cooldown over" || !s.Since.Equal(over) ||
+			s.Remaining != 0 || s.Probing != 0 || s.Opened != 1 {
+			t.Errorf("before the first probe: %+v", s)
+		}
+		if _, err := b.Enter(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		s = b.Snapshot()
+		if s.State != breaker.HalfOpen || s.Why != "cooldown over" || s.Probing != 1 ||
+			!s.Since.Equal(time.Now()) {
+			t.Errorf("with a probe under way: %+v", s)
+		}
+	})
+}

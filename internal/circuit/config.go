@@ -1,0 +1,111 @@
+package circuit
+
+import (
+	"math"
+	"time"
+
+	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/gate"
+)
+
+// Config is what breakers of one kind have in common: the fields of a breaker.Breaker, with their
+// defaults in place and without those that are invalid.
+type Config struct {
+	Failures       int           // in a row that open; 0 = none do
+	Rate           float64       // of failures that opens; 0 = none does
+	MinCalls       int           // in the window before a rate counts
+	Width          time.Duration // of one of the window's Buckets
+	SlowAfter      time.Duration // with SlowRate; 0 = calls are not timed
+	SlowRate       float64       // of slow calls that opens; 0 = none does
+	Cooldown       time.Duration
+	CooldownJitter float64
+	Probes         int
+	Counts         func(fault.Fault) bool // nil = transient, overloaded and unknown failures
+}
+
+// ConfigOf returns the Config of a *breaker.Breaker. Package breaker sets it: the simulator needs
+// the defaults of the real one, and this package cannot import it.
+var ConfigOf func(breaker any) *Config
+
+// MaxProbes is the most probes at a time that a Word can count.
+const MaxProbes = ProbeMask
+
+// Windowed reports whether every call is counted, not only failures in a row.
+func (c *Config) Windowed() bool { return c.Rate > 0 || c.SlowRate > 0 }
+
+// Timed reports whether calls must be timed.
+func (c *Config) Timed() bool { return c.SlowRate > 0 }
+
+// cooldown is the length of one, where u in [0, 1) draws the jitter.
+func (c *Config) cooldown(u float64) time.Duration {
+	return later(c.Cooldown, time.Duration(float64(c.Cooldown)*c.CooldownJitter*u))
+}
+
+// lease is how long probes may take after that many times of giving them up.
+func (c *Config) lease(expired int) time.Duration {
+	if c.Cooldown > math.MaxInt64>>expired {
+		return math.MaxInt64
+	}
+	return c.Cooldown << expired
+}
+
+// later is t + d, without overflow.
+func later(t, d time.Duration) time.Duration {
+	if t > math.MaxInt64-d {
+		return math.MaxInt64
+	}
+	return t + d
+}
+
+// Pass is given out at now by a breaker in state w.
+func (c *Config) Pass(w Word, now time.Duration) gate.Pass {
+	p := gate.Pass{A: uint64(w.Gen())}
+	if c.Timed() {
+		p.B = uint64(now)
+	}
+	return p
+}
+
+// Slow reports whether a call admitted with p was slow.
+func (c *Config) Slow(p gate.Pass, now time.Duration) bool {
+	return c.Timed() && now-time.Duration(p.B) >= c.SlowAfter
+}
+
+// Verdict is what a result means for the health of the service.
+type Verdict uint8
+
+// The verdicts. A result that is Neither shows nothing about the service.
+const (
+	Neither Verdict = iota
+	Good
+	Bad
+)
+
+// Judge sorts a result as breaker.Breaker.Counts describes.
+func (c *Config) Judge(o gate.Outcome) Verdict {
+	switch {
+	case o.Result == gate.OK:
+		return Good
+	case o.Result == gate.Skipped:
+		return Neither
+	case o.Fault == (fault.Fault{}): // a panic
+		return Bad
+	case o.Fault.Kind == fault.None:
+		return Good
+	case c.Counts != nil && c.Counts(o.Fault):
+		return Bad
+	}
+	switch o.Fault.Kind {
+	case fault.RateLimited, fault.Canceled:
+		return Neither
+	case fault.Permanent:
+		if o.Fault.Sent == fault.NotSent {
+			return Neither
+		}
+		return Good
+	}
+	if c.Counts != nil {
+		return Good
+	}
+	return Bad
+}

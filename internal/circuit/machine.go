@@ -1,0 +1,205 @@
+// Package circuit is the bare form of a circuit breaker: its state machine without a clock, a lock,
+// a random number or a callback. A breaker.Breaker is one Machine behind a mutex; the simulator
+// drives one for each of its processes, in a time of its own.
+package circuit
+
+import (
+	"time"
+
+	"github.com/rebound-go/rebound/gate"
+)
+
+// Machine is the state of a breaker and nothing else. The zero Machine is closed. It is 24 bytes
+// large, and holds another 96 once it has counted a call for a Rate (144 for a SlowRate). A copy of
+// a Machine that has a window shares it.
+//
+// Its methods take the configuration, which any number of Machines may share, and now, the time
+// since an arbitrary fixed start. They are not safe for use by several goroutines.
+type Machine struct {
+	Word Word
+	// At is, when closed: the time of the last result that counted for anything; open: the end
+	// of the cooldown; half-open: the time at which the last probe began.
+	At  time.Duration
+	Win *Window // nil until the first call is counted
+}
+
+// Enter asks for admission at now; false = rejected.
+func (s *Machine) Enter(cfg *Config, now time.Duration) (gate.Pass, bool) {
+	if !s.Admit(cfg, now) {
+		return gate.Pass{}, false
+	}
+	return cfg.Pass(s.Word, now), true
+}
+
+// Leave reports how an admitted call ended. The number u in [0, 1) draws the jitter of a cooldown,
+// if one begins and has any. Leave returns why the state changed, "" if it did not.
+func (s *Machine) Leave(
+	cfg *Config, now time.Duration, p gate.Pass, o gate.Outcome, u float64,
+) (why string) {
+	if o.Result == gate.OK && uint64(s.Word) == p.A<<GenShift && !cfg.Windowed() {
+		return ""
+	}
+	return s.Record(cfg, now, Result{p, cfg.Judge(o), cfg.Slow(p, now), u})
+}
+
+// State is the phase at now: an open breaker whose cooldown is over is half-open.
+func (s *Machine) State(now time.Duration) State {
+	if st := s.Word.State(); st != Open || s.Word.Forced() || now < s.At {
+		return st
+	}
+	return HalfOpen
+}
+
+// Remaining is what is left of the cooldown at now; 0 if the breaker is not open, or forced.
+func (s *Machine) Remaining(now time.Duration) time.Duration {
+	if s.Word.State() != Open || s.Word.Forced() {
+		return 0
+	}
+	return max(s.At-now, 0)
+}
+
+// Why the state changed.
+const (
+	WhyStreak  = "failures in a row"
+	WhyRate    = "failure rate"
+	WhySlow    = "slow calls"
+	WhyCooled  = "cooldown over"
+	WhyProbe   = "probe failed"
+	WhySlowly  = "probe slow"
+	WhyHealthy = "probes succeeded"
+	WhyAsked   = "asked for"
+)
+
+// Result is an outcome as the state machine needs it.
+type Result struct {
+	Pass    gate.Pass
+	Verdict Verdict
+	Slow    bool
+	U       float64 // draws the jitter of a cooldown
+}
+
+// Admit is Enter without the pass.
+func (s *Machine) Admit(cfg *Config, now time.Duration) bool {
+	switch s.Word.State() {
+	case Closed:
+		return true
+	case Open:
+		if s.Word.Forced() || now < s.At {
+			return false
+		}
+		s.Word = s.Word.next(HalfOpen)
+	}
+	return s.probe(cfg, now)
+}
+
+// probe lets a call through a half-open breaker, if there is room or the last one is overdue.
+func (s *Machine) probe(cfg *Config, now time.Duration) bool {
+	if s.Word.Probing() >= cfg.Probes {
+		if now < later(s.At, cfg.lease(s.Word.expired())) {
+			return false
+		}
+		s.Word = s.Word.gaveUp()
+	}
+	s.Word++
+	s.At = now
+	return true
+}
+
+// Record is Leave for a result that was judged. It returns why the state changed, or "".
+func (s *Machine) Record(cfg *Config, now time.Duration, r Result) (why string) {
+	if s.Word.Stale(r.Pass.A) {
+		return ""
+	}
+	switch s.Word.State() {
+	case Closed:
+		if why = s.count(cfg, now, r); why != "" {
+			s.open(cfg, now, r.U)
+		}
+	case HalfOpen:
+		why = s.probed(cfg, now, r)
+	}
+	return why
+}
+
+// count counts a result of a closed breaker and returns why it must open, if it must.
+func (s *Machine) count(cfg *Config, now time.Duration, r Result) (why string) {
+	if r.Verdict == Neither {
+		return ""
+	}
+	s.At = now
+	if r.Verdict == Bad {
+		s.Word = s.Word.failed()
+	} else {
+		s.Word = s.Word.cleared()
+	}
+	if cfg.Windowed() {
+		s.window(cfg, now).add(now, cfg.Width, r)
+	}
+	if s.Word.Forced() {
+		return ""
+	}
+	return s.trips(cfg)
+}
+
+// window returns the window, made on first use.
+func (s *Machine) window(cfg *Config, now time.Duration) *Window {
+	if s.Win == nil {
+		s.Win = newWindow(cfg, now)
+	}
+	return s.Win
+}
+
+func (s *Machine) trips(cfg *Config) (why string) {
+	if n := cfg.Failures; n > 0 && s.Word.Failures() >= n {
+		return WhyStreak
+	}
+	if s.Win == nil {
+		return ""
+	}
+	t := s.Win.Totals()
+	switch {
+	case t.Calls < uint64(cfg.MinCalls):
+	case cfg.Rate > 0 && t.Rate(t.Failed) >= cfg.Rate:
+		return WhyRate
+	case cfg.Timed() && t.Rate(t.Slow) >= cfg.SlowRate:
+		return WhySlow
+	}
+	return ""
+}
+
+// probed counts the result of a probe. One failure opens, Probes successes close.
+func (s *Machine) probed(cfg *Config, now time.Duration, r Result) (why string) {
+	if r.Verdict == Bad || r.Verdict == Good && r.Slow {
+		s.open(cfg, now, r.U)
+		if r.Verdict == Bad {
+			return WhyProbe
+		}
+		return WhySlowly
+	}
+	s.Word = s.Word.Ended()
+	if r.Verdict == Neither {
+		return ""
+	}
+	s.Word += 1 << passedShift
+	if s.Word.Passed() < cfg.Probes {
+		return ""
+	}
+	s.Turn(Closed, now)
+	return WhyHealthy
+}
+
+// open begins a cooldown. The failures in a row that opened a closed breaker stay, for snapshots.
+func (s *Machine) open(cfg *Config, now time.Duration, u float64) {
+	n := s.Word.Failures()
+	s.Turn(Open, later(now, cfg.cooldown(u)))
+	s.Word += Word(n)
+}
+
+// Turn begins a generation in state to. A closed one begins with clean counts; another one leaves
+// the window to age, for snapshots.
+func (s *Machine) Turn(to State, at time.Duration) {
+	s.Word, s.At = s.Word.next(to), at
+	if to == Closed && s.Win != nil {
+		s.Win.clear(at)
+	}
+}
