@@ -1,9 +1,9 @@
-// Package fault says what a failure means: what kind it is, whether the server could have acted on
-// the call, and how long the server asked to be left alone.
+// Package fault classifies failures: their kind, whether the server could have acted on the call,
+// and the delay that the server asked for.
 //
 // [Of] reads these facts from any error without importing the driver, SDK or protocol that made
-// it: by the interfaces and shapes such errors are known to have. Policies, breakers and logs all
-// speak in the [Fault] it returns.
+// it. It uses the interfaces, fields and texts that such errors have. Policies, breakers and logs
+// all use the [Fault] it returns.
 package fault
 
 import (
@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// Kind says what is to be expected of another try. It prints, and marshals to text, as a lower
-// case word such as "rate_limited".
+// Kind is what to expect of another attempt. It prints, and marshals to text, as a lower case word
+// such as "rate_limited".
 //
 // Transient, RateLimited and Overloaded failures may pass; delays are longer after the latter two.
 // Unknown ones are repeated as well by default, since most failures of networks have no better
@@ -47,14 +47,14 @@ func (k *Kind) UnmarshalText(text []byte) error {
 	return err
 }
 
-// Sent says whether the server could have acted on the call, which is what decides if a call that
-// must not happen twice may be repeated.
+// Sent is whether the server could have acted on the call. It decides whether a call that must not
+// happen twice may be repeated.
 //
 // MaybeDone is the zero value, so that nothing counts as not done without a proof.
 type Sent uint8
 
 const (
-	MaybeDone Sent = iota // nobody knows: the server may have acted
+	MaybeDone Sent = iota // not proven otherwise: the server may have acted
 	NotSent               // the call never reached the server
 	NotDone               // the server answered that it did not act
 )
@@ -94,17 +94,17 @@ type Fault struct {
 	Kind   Kind
 	Sent   Sent
 	Final  bool          // already retried to the end by a layer below: stop, whatever the kind
-	After  time.Duration // the wait that the server asked for; 0 = it asked for none
+	After  time.Duration // the delay that the server asked for; 0 = none
 	Detail string        // the fact that decided, such as "status 503" or "sqlstate 40001"
 	Err    error         // the error classified
 }
 
-// Classifier turns an error into a Fault. A classifier that does not know the error returns Kind
-// [Unknown], the zero Kind.
+// Classifier turns an error into a Fault. It returns Kind [Unknown], the zero Kind, for an error
+// that it does not recognise.
 type Classifier func(error) Fault
 
-// First asks the classifiers in turn and returns the first Fault whose Kind is not [Unknown], or
-// an Unknown one if none of them knows. Nil classifiers are passed over.
+// First calls the classifiers in turn and returns the first Fault whose Kind is not [Unknown], or
+// an Unknown one if there is none. It skips nil classifiers.
 func First(classifiers ...Classifier) Classifier {
 	return func(err error) Fault {
 		for _, c := range classifiers {
@@ -119,10 +119,10 @@ func First(classifiers ...Classifier) Classifier {
 	}
 }
 
-// Describer is implemented by errors that know their own fault. [Of] believes the outermost one
-// in an error's tree before it looks any further.
+// Describer is implemented by errors that describe their own fault. The outermost one in an error's
+// tree decides for [Of], except that Sent is no more than what every branch of the tree proves.
 //
-// An error that knows less than its cause should not implement it: the cause is not looked at.
+// An error whose cause is more specific should not implement it: the cause is not looked at.
 type Describer interface {
 	error
 	DescribeFault() Fault

@@ -69,9 +69,9 @@ func readDNS(t reflect.Type) reader {
 	}
 }
 
-// readURL reads what http.Client wraps every failure in. It follows redirects, and keeps silent
-// about them: a dial that failed may be that of the second request, while the first was carried
-// out. That only matters if the first was of a method that changes something.
+// readURL reads what http.Client wraps every failure in. The client follows redirects, and its
+// errors do not show them: a dial that failed may be that of the second request, while the first
+// was carried out. That only matters if the first was of a method that changes something.
 func readURL(op field) reader {
 	return func(err error) finding {
 		switch op.text(err) {

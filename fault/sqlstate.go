@@ -96,8 +96,8 @@ func isSQLState(s string) bool {
 }
 
 // readPgx reads pgx's own errors: those of connecting, which wrap one error for each address tried,
-// and those that it calls safe to retry. It says so of statements that were carried out, too, so
-// that this proves nothing about them.
+// and those that it calls safe to retry. Statements that were carried out are among the latter, so
+// that this proves nothing.
 func readPgx(t reflect.Type) reader {
 	exists := func(reflect.Type) bool { return true }
 	switch {

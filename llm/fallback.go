@@ -19,14 +19,15 @@ import (
 // [reboundhttp.Transport] that is reached with the context given to fn makes a single attempt, and
 // leaves its own policy aside. A nil p is what [NewPolicy] returns, one for all chains.
 //
-// A model that fails in passing (a reset, a time-out, a 500) gets a second try. One that fails so
-// again, that is out of capacity or limits the rate, is left alone for as long as it asks or p
-// says, and the first of the others that is ready comes next, without a wait. One that cannot
-// answer in this call is not asked again: it has no quota left, its context is too short, its key
-// is wrong, it wants a wait beyond MaxRetryAfter. So put the model that you want most first.
+// A model with a transient failure (a reset, a timeout, a 500) gets a second attempt. One that
+// fails so again, that is overloaded or limits the rate, is left alone for the delay that it asks
+// for or that p computes. The first of the others that is ready comes next, without a delay. A
+// model that cannot answer in this call is not called again: it has no quota left, its context is
+// too short, its key is wrong, or its Retry-After is above MaxRetryAfter. So put the best model
+// first.
 //
-// The first try of each model is free; further ones draw on p's budget. A failure after output of a
-// stream, [StreamError.Output], ends the chain. The error is a [*rebound.Error] for the last
+// The first attempt at each model is free; further ones draw on p's budget. A failure after output
+// of a stream, [StreamError.Output], ends the chain. The error is a [*rebound.Error] for the last
 // attempt.
 func Fallback[M, T any](
 	ctx context.Context, p *rebound.Policy, models []M, fn func(context.Context, M) (T, error),

@@ -9,15 +9,15 @@ import (
 
 // NewPolicy returns a policy for calls to language models: 5 attempts, about 500ms → 1s → 2s → 4s
 // apart after a connection that broke or a server that failed, and about 4s → 8s → 16s → 32s apart
-// after a limit or an overload, unless the server asks for more. Each wait is drawn from half of
+// after a limit or an overload, unless the server asks for more. Each delay is drawn from half of
 // that to half as much again.
 //
-// Errors mean what [Classify] says. A wait that the server asks for is obeyed up to 2 minutes:
-// longer ones are quotas, which last for hours and days, and are an error to be told at once.
+// [Classify] is the classifier. A Retry-After delay is obeyed up to 2 minutes. Longer ones are
+// quotas, which last for hours and days, and are an error at once.
 //
-// Nothing limits the time of an attempt: an answer that is long, or that a model reasons about,
-// takes minutes. Use a context with a deadline, or MaxElapsed, for the whole, and Transport's
-// IdleTimeout for a silence.
+// The policy does not limit the time of an attempt: an answer that is long, or that a model reasons
+// about, takes minutes. [Transport] limits the time to a response's header, and pauses of its body.
+// Use a context with a deadline, or MaxElapsed, for the whole call.
 //
 // The policy is a fresh one, which may be changed before its first use. Keep it and share it: its
 // retry budget lives in it.

@@ -23,21 +23,21 @@ type Stream struct {
 	// empty unless the stream Resumes. ctx ends with the stream.
 	Open func(ctx context.Context, last string) (io.ReadCloser, error)
 
-	// Resumes says that Open goes on after the last event, so that a stream which breaks after
+	// Resumes reports that Open goes on after the last event, so that a stream which breaks after
 	// output can be opened again. Attempts and MaxElapsed then begin anew whenever there was output
 	// since the last failure, and at no other time; an Open that failed, and one that brought
 	// nothing, both count.
 	Resumes bool
 
-	// Policy says how failures are met. Its AttemptTimeout is the time to the first output. Nil =
-	// what NewPolicy returns, one for all streams.
+	// Policy is the policy of opening the stream. Its AttemptTimeout is the time to the first output.
+	// Nil = what NewPolicy returns, one for all streams.
 	Policy *rebound.Policy
 
-	// IdleTimeout is how long the stream may be silent. 0 = 5 minutes.
+	// IdleTimeout is how long the stream may pause. 0 = 5 minutes.
 	IdleTimeout time.Duration
 
-	// Output says which events are output, and Ended which one marks the end. Events before the
-	// first output are held back, up to 4 MiB. Nil = IsOutput and IsEnd.
+	// Output reports whether an event is output, and Ended whether it marks the end. Events before
+	// the first output are held back, up to 4 MiB. Nil = IsOutput and IsEnd.
 	Output, Ended func(Event) bool
 }
 

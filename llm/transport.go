@@ -17,12 +17,15 @@ import (
 // reads their errors, repeats generations and watches over streams. The zero Transport is ready. It
 // may be used by any number of goroutines; once in use its fields must not be changed.
 //
-// An answer in JSON to a generation is read as a whole first, and repeated if it breaks off, unless
-// it is Google's streamGenerateContent without alt=sse, which is passed on as it comes. A
-// stream of server-sent events that answers one is given to the caller once its first
-// output is there, and repeated if it fails before. An error that the provider sends by then
-// becomes a response with the status that belongs to it. After that nothing is repeated: an error
-// of the provider's reaches the caller as it is, and a stream that breaks, falls silent, or ends
+// An answer in JSON to a generation is read as a whole first. It is repeated if it breaks off, is
+// blank, or is an error in spite of its status. JSON in pieces, such as Google's
+// streamGenerateContent without alt=sse, is passed on after the first piece. The body's first byte
+// decides between JSON and events where the Content-Type is that of the other.
+//
+// A stream of events that answers a generation is given to the caller once its first output is
+// there, and repeated if it fails before. An error that the provider sends by then becomes a
+// response with the status that belongs to it. After that nothing is repeated. An error of the
+// provider's reaches the caller as it is. A stream that breaks, pauses for too long, or ends
 // without its end mark ends in a [*StreamError] that the body's Read returns.
 //
 // SDKs with a retry loop of their own add attempts and do not multiply them: a response that is
@@ -33,13 +36,13 @@ type Transport struct {
 	// Base makes the attempts. Nil = http.DefaultTransport.
 	Base http.RoundTripper
 
-	// Policy says how failures are met. Its AttemptTimeout would cover the whole of a stream. A
+	// Policy is the policy of each request. Its AttemptTimeout would cover the whole of a stream. A
 	// policy without Classify gets [Classify], and so does one from [reboundhttp.WithPolicy].
 	// Nil = what [NewPolicy] returns.
 	Policy *rebound.Policy
 
-	// Idempotent says which requests do no harm when repeated, beside those that never do. Nil =
-	// IsGeneration.
+	// Idempotent reports whether a request does no harm when repeated, beside those that never do.
+	// Nil = IsGeneration.
 	Idempotent func(*http.Request) bool
 
 	// Breakers holds a breaker for each host. Nil = none.
@@ -54,16 +57,16 @@ type Transport struct {
 	// many providers send when the answer is complete. 0 = 10 minutes.
 	HeaderTimeout time.Duration
 
-	// IdleTimeout is how long a response's body may be silent. The pings and comments that many
-	// servers send while a model thinks are no silence. 0 = 5 minutes.
+	// IdleTimeout is how long a response's body may pause. The pings and comments that many servers
+	// send while a model thinks end a pause. 0 = 5 minutes.
 	IdleTimeout time.Duration
 
-	// Output says which event is the first that cannot be taken back, and ends the time in which
-	// the stream may be repeated. Up to 4 MiB are held back before. Nil = IsOutput. One that is
-	// always false has a stream arrive in one piece, whole or not at all.
+	// Output reports whether an event cannot be taken back. The first such event ends the time in
+	// which the stream may be repeated. Up to 4 MiB are held back before. Nil = IsOutput. With one
+	// that is always false a stream arrives in one piece, whole or not at all.
 	Output func(Event) bool
 
-	// Ended says which event marks the end of a stream. Nil = IsEnd.
+	// Ended reports whether an event marks the end of a stream. Nil = IsEnd.
 	Ended func(Event) bool
 
 	once  sync.Once
@@ -71,8 +74,9 @@ type Transport struct {
 	err   error // what is wrong with the fields
 }
 
-// NewClient returns a client with a [Transport] that goes by p (nil = what [NewPolicy] returns),
-// and no Timeout.
+// NewClient returns a client with a [Transport] whose Policy is p (nil = what [NewPolicy] returns).
+// The client has no Timeout, but the Transport bounds each attempt: 10 minutes to the header, and 5
+// for a pause of the body.
 func NewClient(p *rebound.Policy) *http.Client {
 	return &http.Client{Transport: &Transport{Policy: p}}
 }
@@ -155,7 +159,7 @@ func (t *Transport) CloseIdleConnections() {
 	(&reboundhttp.Transport{Base: t.Base}).CloseIdleConnections()
 }
 
-// Validate returns an error that names the first field that makes no sense, and says what would.
+// Validate returns an error that names the first invalid field, and what it may be.
 func (t *Transport) Validate() error {
 	if t.IdleTimeout < 0 {
 		return fmt.Errorf("llm: Transport.IdleTimeout is %v: want more than 0, or 0 for %v",
