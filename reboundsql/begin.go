@@ -3,6 +3,8 @@ package reboundsql
 import (
 	"context"
 	"database/sql"
+	"sync/atomic"
+	"time"
 )
 
 // sqlSource makes transactions of database/sql.
@@ -12,10 +14,13 @@ type sqlSource struct {
 	fn func(context.Context, *sql.Tx) error
 }
 
-func (s *sqlSource) use(ctx context.Context, t *sqlTx) error { return s.fn(ctx, t.tx) }
+func (s *sqlSource) use(ctx context.Context, t *sqlTx) error {
+	t.inside.Context = ctx
+	return s.fn(&t.inside, t.tx)
+}
 
-// begin begins a transaction that the end of ctx does not roll back behind its user's back: after
-// BEGIN it lives until it is ended, and so it is known for certain who has ended it.
+// begin begins a transaction that the end of ctx does not roll back: database/sql would do so at
+// any time, and nobody could tell whether it or a COMMIT was first.
 //
 // A first BEGIN has database/sql's own retries, at most two on connections that went bad in the
 // pool and one on a new connection. On a connection that was probed there are none.
@@ -31,12 +36,11 @@ func (s *sqlSource) begin(ctx context.Context) (*sqlTx, error) {
 		}
 		t.conn, begin = conn, conn
 	}
-	life, end := context.WithCancel(context.WithoutCancel(ctx))
-	t.end = end
-	stop := context.AfterFunc(ctx, end)
+	t.live(ctx)
 	var err error
-	t.tx, err = begin.BeginTx(life, s.tx)
-	if !stop() {
+	t.tx, err = begin.BeginTx(t.life, s.tx)
+	t.bound.Store(false)
+	if ctx.Err() != nil {
 		err = replaced(ctx, err)
 	}
 	if err != nil {
@@ -49,24 +53,58 @@ func (s *sqlSource) begin(ctx context.Context) (*sqlTx, error) {
 	return t, nil
 }
 
-// sqlTx is a transaction of database/sql with the methods of a Tx. Its own context, which end
-// ends, is not the attempt's: see sqlSource.begin.
+// sqlTx is a transaction of database/sql with the methods of a Tx.
 type sqlTx struct {
-	tx   *sql.Tx
-	conn *sql.Conn // if it has one of its own
-	end  context.CancelFunc
+	tx     *sql.Tx
+	conn   *sql.Conn // if it has one of its own
+	inside inside    // the context of the function in it
+
+	life  context.Context // the transaction's own context
+	late  lateContext     // life, if the attempt's context never ends
+	end   func()          // ends life, else
+	stop  func() bool     // keeps the attempt's context from ending life
+	bound atomic.Bool     // the end of the attempt's context ends life now
 }
 
-// Commit commits, and gives up waiting when ctx ends.
-func (t *sqlTx) Commit(ctx context.Context) error { return t.bounded(ctx, (*sql.Tx).Commit) }
+// live gives the transaction its own context, which for now ends with ctx.
+func (t *sqlTx) live(ctx context.Context) {
+	if ctx.Done() == nil {
+		t.late.Context = ctx
+		t.life = &t.late
+		return
+	}
+	t.life, t.end = context.WithCancel(context.WithoutCancel(ctx))
+	t.bound.Store(true)
+	t.stop = context.AfterFunc(ctx, func() {
+		if t.bound.Load() {
+			t.end()
+		}
+	})
+}
+
+// Commit commits, and gives up waiting when ctx ends, which is the attempt's.
+func (t *sqlTx) Commit(ctx context.Context) error {
+	defer t.release()
+	t.bound.Store(true)
+	if ctx.Err() != nil && t.end != nil {
+		t.end() // it may have ended before bound was set
+	}
+	err := t.tx.Commit()
+	if err != nil && ctx.Err() != nil {
+		return replaced(ctx, err)
+	}
+	return err
+}
 
 // Rollback rolls back; drivers that heed a transaction's context give up when ctx ends.
-func (t *sqlTx) Rollback(ctx context.Context) error { return t.bounded(ctx, (*sql.Tx).Rollback) }
-
-func (t *sqlTx) bounded(ctx context.Context, finish func(*sql.Tx) error) error {
+func (t *sqlTx) Rollback(ctx context.Context) error {
 	defer t.release()
+	if t.end == nil {
+		t.late.bound.Store(&ctx)
+		return t.tx.Rollback()
+	}
 	stop := context.AfterFunc(ctx, t.end)
-	err := finish(t.tx)
+	err := t.tx.Rollback()
 	if !stop() && err != nil {
 		return replaced(ctx, err)
 	}
@@ -74,8 +112,32 @@ func (t *sqlTx) bounded(ctx context.Context, finish func(*sql.Tx) error) error {
 }
 
 func (t *sqlTx) release() {
-	t.end()
+	if t.end != nil {
+		t.stop()
+		t.end()
+	}
 	if t.conn != nil {
 		_ = t.conn.Close()
 	}
 }
+
+// lateContext is the context of a transaction whose attempt cannot end before it does. It never
+// ends, either, until the ROLLBACK lends it a context that may. A context that can be canceled from
+// the start would do as well, but drivers watch one: on SQLite in memory that costs 13 allocations
+// and a fifth of the transaction's time.
+type lateContext struct {
+	context.Context
+	bound atomic.Pointer[context.Context]
+}
+
+func (c *lateContext) current() context.Context {
+	if ctx := c.bound.Load(); ctx != nil {
+		return *ctx
+	}
+	return c.Context
+}
+
+// Deadline, Done and Err are those of the ROLLBACK, once it has begun.
+func (c *lateContext) Deadline() (time.Time, bool) { return c.current().Deadline() }
+func (c *lateContext) Done() <-chan struct{}       { return c.current().Done() }
+func (c *lateContext) Err() error                  { return c.current().Err() }

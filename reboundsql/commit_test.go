@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"io"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -241,18 +242,82 @@ func TestDeadPoolIsFoundOutOnce(t *testing.T) {
 	})
 }
 
-// A ROLLBACK that hangs is given up, where its driver heeds a context, after five seconds.
+// A ROLLBACK that hangs is given up, where its driver heeds a context, after five seconds, whatever
+// context the call has.
 func TestRollbackIsBounded(t *testing.T) {
+	for _, name := range []string{"canceled at the end", "never canceled", "ended before"} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, want := t.Context(), 5*time.Second
+				p := quick(1)
+				s := &server{}
+				stuck(s, "rollback", 1)
+				switch name {
+				case "never canceled":
+					ctx = context.Background()
+				case "ended before":
+					p.AttemptTimeout, want = time.Second, 6*time.Second
+				}
+				start := time.Now()
+				err := reboundsql.InTx(ctx, s.database(t), p, nil,
+					func(ctx context.Context, _ *sql.Tx) error {
+						if p.AttemptTimeout > 0 {
+							<-ctx.Done()
+						}
+						return state("42601")
+					})
+				if got := time.Since(start); got != want {
+					t.Errorf("took %v, want %v", got, want)
+				}
+				if !errors.Is(err, state("42601")) {
+					t.Errorf("got %v, want the closure's own error", err)
+				}
+			})
+		})
+	}
+}
+
+// The end of an attempt is not the end of its ROLLBACK's context.
+func TestRollbackAfterTheAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := new(server).says("exec", state("42601"))
-		stuck(s, "rollback", 1)
-		start := time.Now()
-		err := reboundsql.InTx(t.Context(), s.database(t), quick(3), nil, write)
-		if got := time.Since(start); got != 5*time.Second {
-			t.Errorf("took %v, want 5s", got)
-		}
-		if !errors.Is(err, rebound.NotRetryable) || !errors.Is(err, state("42601")) {
-			t.Errorf("got %v, want the closure's own error", err)
+		var log []string
+		begin := func(context.Context) (native, error) { return native{log: &log}, nil }
+		p := quick(1)
+		p.AttemptTimeout = time.Second
+		err := reboundsql.InTxOf(t.Context(), begin, p, nil,
+			func(ctx context.Context, _ native) error {
+				<-ctx.Done()
+				return ctx.Err()
+			})
+		if err == nil || !slices.Equal(log, []string{"rollback"}) {
+			t.Errorf("got %v and %q, want one rollback with a live context", err, log)
 		}
 	})
+}
+
+// InTx costs little beside the transaction, so that it can be used for all of them.
+func TestAllocations(t *testing.T) {
+	s := &server{}
+	db := s.database(t)
+	ctx := context.Background()
+	byHand := testing.AllocsPerRun(1000, func() {
+		s.log = s.log[:0]
+		tx, err := db.BeginTx(ctx, nil)
+		if err == nil {
+			err = errors.Join(write(ctx, tx), tx.Commit())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
+	p := quick(1)
+	got := testing.AllocsPerRun(1000, func() {
+		s.log = s.log[:0]
+		if err := reboundsql.InTx(ctx, db, p, nil, write); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if got > byHand+4 {
+		t.Errorf("%v allocations, %v by hand, want at most 4 more", got, byHand)
+	}
 }

@@ -36,9 +36,11 @@ type Options struct {
 	Reset func()
 }
 
+var defaults Options
+
 func (o *Options) orDefault() *Options {
 	if o == nil {
-		return &Options{}
+		return &defaults
 	}
 	return o
 }
@@ -67,9 +69,13 @@ func InTx(
 	ctx context.Context, db *sql.DB, p *rebound.Policy, o *Options,
 	fn func(context.Context, *sql.Tx) error,
 ) error {
-	w := &work[*sqlTx]{opts: o.orDefault()}
-	w.source = &sqlSource{pool: pool{db: db}, tx: w.opts.Tx, fn: fn}
-	return run(ctx, p, w)
+	var call struct { // one allocation
+		work[*sqlTx]
+		sqlSource
+	}
+	call.opts, call.source = o.orDefault(), &call.sqlSource
+	call.sqlSource = sqlSource{pool: pool{db: db}, tx: call.opts.Tx, fn: fn}
+	return run(ctx, p, &call.work)
 }
 
 // InTxOf is [InTx] for transactions of any type, which begin makes:
@@ -93,5 +99,5 @@ type funcs[T Tx] struct {
 }
 
 func (f *funcs[T]) begin(ctx context.Context) (T, error) { return f.make(ctx) }
-func (f *funcs[T]) use(ctx context.Context, tx T) error  { return f.fn(ctx, tx) }
+func (f *funcs[T]) use(ctx context.Context, tx T) error  { return f.fn(&inside{ctx}, tx) }
 func (f *funcs[T]) lost(loss)                            {}
