@@ -100,7 +100,7 @@ func ExampleResume() {
 func ExamplePolicy_observe() {
 	policy := &rebound.Policy{
 		Name:    "ocr",
-		Backoff: backoff.Exponential{Base: time.Millisecond, Jitter: backoff.None},
+		Backoff: backoff.Exponential{Base: time.Millisecond, Jitter: backoff.None()},
 		Observe: func(_ context.Context, e rebound.Event) {
 			switch e.Kind {
 			case rebound.Retrying:

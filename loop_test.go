@@ -472,7 +472,7 @@ func TestElapsed(t *testing.T) {
 // A call that was resumed goes on where its State left it.
 func TestResume(t *testing.T) {
 	p := &rebound.Policy{Name: "job", Attempts: 4, MaxElapsed: time.Hour,
-		Backoff: backoff.Exponential{Base: time.Second, Jitter: backoff.None}}
+		Backoff: backoff.Exponential{Base: time.Second, Jitter: backoff.None()}}
 	synctest.Test(t, func(t *testing.T) {
 		var waits []time.Duration
 		s := rebound.State{Attempt: 1, Elapsed: 10 * time.Minute, Prev: time.Second}

@@ -30,23 +30,6 @@ type Backoff interface {
 	Delay(n int, prev time.Duration, u float64) time.Duration
 }
 
-// Constant is the same delay, without jitter, after every attempt: Constant(time.Second) waits
-// 1s → 1s → 1s. Constant(0) does not wait at all.
-type Constant time.Duration
-
-// Delay returns c, or 0 if c is negative.
-func (c Constant) Delay(int, time.Duration, float64) time.Duration {
-	return max(0, time.Duration(c))
-}
-
-// Validate refuses a negative delay.
-func (c Constant) Validate() error {
-	if c < 0 {
-		return fmt.Errorf("backoff: Constant is %v: want 0 (no wait) or more", time.Duration(c))
-	}
-	return nil
-}
-
 // bounds returns base and limit with their defaults in place: 100 ms, and 30 s or base if that is
 // more.
 func bounds(base, limit time.Duration) (time.Duration, time.Duration) {

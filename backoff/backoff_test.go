@@ -62,12 +62,12 @@ func TestJitter(t *testing.T) {
 	}{
 		{Jitter{}, 4 * second, 0, 0},
 		{Jitter{}, 4 * second, 0.25, second},
-		{Full, 4 * second, 0.25, second},
-		{Full, 8 * second, 0.75, 6 * second},
-		{Equal, 4 * second, 0, 2 * second},
-		{Equal, 4 * second, 0.5, 3 * second},
-		{None, 4 * second, 0.5, 4 * second},
-		{None, 8 * second, 0.5, 8 * second},
+		{Full(), 4 * second, 0.25, second},
+		{Full(), 8 * second, 0.75, 6 * second},
+		{Equal(), 4 * second, 0, 2 * second},
+		{Equal(), 4 * second, 0.5, 3 * second},
+		{None(), 4 * second, 0.5, 4 * second},
+		{None(), 8 * second, 0.5, 8 * second},
 		{Additive(0.5), 4 * second, 0, 4 * second},
 		{Additive(0.5), 4 * second, 0.5, 5 * second},
 		{Additive(0.5), 7 * second, 0.5, ms(7500)},         // up to the cap, not to 10.5s
@@ -82,12 +82,12 @@ func TestJitter(t *testing.T) {
 		{Jitter{2, 4}, 6 * second, 0.5, 6 * second}, // 12s is past the cap: 4s to 8s
 		{Jitter{2, 2}, 6 * second, 0.5, 8 * second},
 		// Out of range.
-		{Full, 4 * second, nan, 4 * second},
-		{Equal, 4 * second, -inf, 4 * second},
-		{Equal, 4 * second, inf, 4 * second},
-		{Equal, 4 * second, 1, 4 * second},
+		{Full(), 4 * second, nan, 4 * second},
+		{Equal(), 4 * second, -inf, 4 * second},
+		{Equal(), 4 * second, inf, 4 * second},
+		{Equal(), 4 * second, 1, 4 * second},
 		{Jitter{}, 4 * second, 1, 4 * second},
-		{Jitter{0.5, 0}, 4 * second, 0.5, 2 * second}, // invalid: Full
+		{Jitter{0.5, 0}, 4 * second, 0.5, 2 * second}, // invalid: Full()
 		{Jitter{-1, 1}, 4 * second, 0.5, 2 * second},
 		{Jitter{nan, nan}, 4 * second, 0.5, 2 * second},
 		{Jitter{0, inf}, 4 * second, 0.5, 2 * second},
@@ -162,7 +162,7 @@ func TestSaturation(t *testing.T) {
 		}
 	}
 	for n, want := range map[int]time.Duration{62: 1 << 61, 63: 1 << 62, 64: forever} {
-		if got := (Exponential{Base: 1, Max: forever, Jitter: None}).Delay(n, 0, 0.5); got != want {
+		if got := (Exponential{Base: 1, Max: forever, Jitter: None()}).Delay(n, 0, 0.5); got != want {
 			t.Errorf("1ns doubled %d times: got %d, want %d", n-1, got, want)
 		}
 	}
@@ -206,15 +206,15 @@ func TestSpreadAtCap(t *testing.T) {
 		crowded int // the largest share, in 1000, that may wait the same millisecond
 	}{
 		{Exponential{Max: limit}, 1},
-		{Exponential{Max: limit, Factor: 3, Jitter: Equal}, 1},
+		{Exponential{Max: limit, Factor: 3, Jitter: Equal()}, 1},
 		{Exponential{Max: limit, Jitter: Additive(0.5)}, 1},
 		{Exponential{Max: limit, Jitter: Proportional(0.5)}, 1},
 		{Exponential{Max: limit, Jitter: Jitter{3, 4}}, 1},
 		{Linear{Max: limit, Jitter: Additive(0.2)}, 1},
-		{Fibonacci{Max: limit, Jitter: Equal}, 1},
+		{Fibonacci{Max: limit, Jitter: Equal()}, 1},
 		{Decorrelated{Max: limit, Low: 1.3, High: 2}, 1},
 		{Decorrelated{Max: limit}, 670}, // two in three, as documented
-		{Exponential{Max: limit, Jitter: None}, clients},
+		{Exponential{Max: limit, Jitter: None()}, clients},
 	}
 	for _, test := range tests {
 		seen := map[time.Duration]int{}

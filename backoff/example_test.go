@@ -65,9 +65,9 @@ func ExampleJitter() {
 		name   string
 		jitter backoff.Jitter
 	}{
-		{"none", backoff.None},
-		{"full", backoff.Full},
-		{"equal", backoff.Equal},
+		{"none", backoff.None()},
+		{"full", backoff.Full()},
+		{"equal", backoff.Equal()},
 		{"additive", backoff.Additive(0.5)},
 		{"proportional", backoff.Proportional(0.5)},
 		{"own", backoff.Jitter{Low: 2, High: 3}},

@@ -26,9 +26,6 @@ func (e Exponential) Delay(n int, _ time.Duration, u float64) time.Duration {
 	} else {
 		d = nanos(float64(float64(base)*power(e.Factor, n))+0.5, limit)
 	}
-	if e.Jitter.High == 0 && u >= 0 && u < 1 {
-		return time.Duration(u * float64(d)) // what spread returns, without its call: 2 of 6 ns
-	}
 	return e.Jitter.spread(d, limit, u)
 }
 

@@ -53,10 +53,10 @@ func FuzzGrowth(f *testing.F) {
 			s    Backoff
 			want float64
 		}{
-			{Exponential{b, m, factor, None}, float64(base) * math.Pow(factor, steps)},
-			{Exponential{b, m, 2, None}, float64(base) * math.Pow(2, steps)},
-			{Linear{b, time.Duration(step), m, None}, float64(base) + steps*float64(step)},
-			{Fibonacci{b, m, None}, float64(base) * fib},
+			{Exponential{b, m, factor, None()}, float64(base) * math.Pow(factor, steps)},
+			{Exponential{b, m, 2, None()}, float64(base) * math.Pow(2, steps)},
+			{Linear{b, time.Duration(step), m, None()}, float64(base) + steps*float64(step)},
+			{Fibonacci{b, m, None()}, float64(base) * fib},
 		} {
 			got, want := row.s.Delay(n, 0, 0.5), min(row.want, float64(limit))
 			if math.Abs(float64(got)-want) > 1+want*1e-6 {

@@ -18,12 +18,15 @@ type Jitter struct {
 	High float64 // largest multiple of the delay, such as 1.5
 }
 
-// The usual jitters, and what they make of a delay of 1s.
-var (
-	None  = Jitter{1, 1}   // 1s
-	Full  = Jitter{0, 1}   // 0s to 1s: the least contention in AWS's comparison of 2015
-	Equal = Jitter{0.5, 1} // 0.5s to 1s
-)
+// None is no jitter: 1s stays 1s.
+func None() Jitter { return Jitter{1, 1} }
+
+// Full draws from nothing to the whole delay: 1s becomes 0s to 1s. It has the least contention in
+// AWS's comparison of 2015.
+func Full() Jitter { return Jitter{0, 1} }
+
+// Equal keeps half of the delay and draws the other half: 1s becomes 0.5s to 1s.
+func Equal() Jitter { return Jitter{0.5, 1} }
 
 // Additive lengthens a delay by up to the fraction f: with Additive(0.5), 1s becomes 1s to 1.5s.
 // At the cap it spreads downwards instead. A negative f makes a Jitter that Validate refuses.

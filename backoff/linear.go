@@ -38,31 +38,3 @@ func (l Linear) Validate() error {
 	}
 	return l.Jitter.validIn("Linear.Jitter")
 }
-
-// Fibonacci multiplies Base by 1, 1, 2, 3, 5, 8, …, each the sum of the two before: slower than
-// doubling, faster than a straight line. The zero Fibonacci is ready, and waits 100ms → 100ms →
-// 200ms → 300ms → 500ms → 800ms → … → 30s, each with full jitter.
-type Fibonacci struct {
-	Base   time.Duration // delay after the first attempt; 0 = 100 ms
-	Max    time.Duration // longest delay; 0 = 30 s, or Base if that is more
-	Jitter Jitter        // zero = Full
-}
-
-// Delay returns the wait after attempt n. It does not depend on prev.
-func (f Fibonacci) Delay(n int, _ time.Duration, u float64) time.Duration {
-	base, limit := bounds(f.Base, f.Max)
-	// A number below 2⁶³ has a successor below 2⁶⁴: only one that is never looked at wraps.
-	d, next := uint64(base), uint64(base)
-	for i := 1; i < n && d < uint64(limit); i++ {
-		d, next = next, d+next
-	}
-	return f.Jitter.spread(time.Duration(min(d, uint64(limit))), limit, u)
-}
-
-// Validate refuses negative durations, a Base above Max, and an invalid Jitter, naming the field.
-func (f Fibonacci) Validate() error {
-	if err := validBounds("Fibonacci", f.Base, f.Max); err != nil {
-		return err
-	}
-	return f.Jitter.validIn("Fibonacci.Jitter")
-}

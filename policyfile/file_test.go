@@ -57,18 +57,18 @@ func TestFields(t *testing.T) {
 			&rebound.Policy{Backoff: backoff.Constant(200 * ms)}},
 		{`"backoff": {"kind": "linear", "base": "200ms", "step": "50ms", "max": "1s", "jitter": "none"}`,
 			&rebound.Policy{Backoff: backoff.Linear{Base: 200 * ms, Step: 50 * ms, Max: time.Second,
-				Jitter: backoff.None}}},
+				Jitter: backoff.None()}}},
 		{`"backoff": {"base": "200ms", "factor": 3, "max": "1s", "jitter": "proportional:0.25"}`,
 			&rebound.Policy{Backoff: backoff.Exponential{Base: 200 * ms, Factor: 3, Max: time.Second,
 				Jitter: backoff.Proportional(0.25)}}},
 		{`"backoff": {"kind": "fibonacci", "jitter": "equal"}`,
-			&rebound.Policy{Backoff: backoff.Fibonacci{Jitter: backoff.Equal}}},
+			&rebound.Policy{Backoff: backoff.Fibonacci{Jitter: backoff.Equal()}}},
 		{`"backoff": {"kind": "decorrelated", "base": "1s", "low": 1.3, "high": 2}`,
 			&rebound.Policy{Backoff: backoff.Decorrelated{Base: time.Second, Low: 1.3, High: 2}}},
 		{`"throttled": {"jitter": "0.5..1.5"}`, &rebound.Policy{
 			Throttled: backoff.Exponential{Jitter: backoff.Jitter{Low: 0.5, High: 1.5}}}},
 		{`"throttled": {"jitter": "full"}`, &rebound.Policy{
-			Throttled: backoff.Exponential{Jitter: backoff.Full}}},
+			Throttled: backoff.Exponential{Jitter: backoff.Full()}}},
 	} {
 		got, err := parse(row.fields)
 		row.want.Name = "ocr"

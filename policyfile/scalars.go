@@ -73,11 +73,11 @@ func (j Jitter) jitter() (backoff.Jitter, error) {
 	name, amount, hasAmount := strings.Cut(string(j), ":")
 	switch {
 	case j == "" || j == "full":
-		return backoff.Full, nil
+		return backoff.Full(), nil
 	case j == "equal":
-		return backoff.Equal, nil
+		return backoff.Equal(), nil
 	case j == "none":
-		return backoff.None, nil
+		return backoff.None(), nil
 	case hasAmount && (name == "additive" || name == "proportional"):
 		low, err = strconv.ParseFloat(amount, 64)
 		if made = backoff.Additive(low); name == "proportional" {

@@ -163,9 +163,9 @@ func read(t testing.TB, resp *http.Response) string {
 // seconds waits 1s, 2s, 4s … without jitter.
 func seconds() *rebound.Policy {
 	return &rebound.Policy{
-		Backoff: backoff.Exponential{Base: time.Second, Factor: 2, Jitter: backoff.None},
+		Backoff: backoff.Exponential{Base: time.Second, Factor: 2, Jitter: backoff.None()},
 		Throttled: backoff.Exponential{
-			Base: 10 * time.Second, Factor: 2, Jitter: backoff.None,
+			Base: 10 * time.Second, Factor: 2, Jitter: backoff.None(),
 		},
 	}
 }

@@ -34,7 +34,7 @@ func seconds(ns ...int) (waits []time.Duration) {
 func doubling(attempts int) *rebound.Policy {
 	return &rebound.Policy{
 		Attempts: attempts,
-		Backoff:  backoff.Exponential{Base: time.Second, Max: time.Hour, Jitter: backoff.Full},
+		Backoff:  backoff.Exponential{Base: time.Second, Max: time.Hour, Jitter: backoff.Full()},
 	}
 }
 
@@ -230,8 +230,8 @@ func randomPolicy(r *rand.Rand) *rebound.Policy {
 	p := &rebound.Policy{Name: "random", Attempts: r.IntN(7) - 1, Budget: budget.Unlimited}
 	p.Backoff = []backoff.Backoff{
 		backoff.Constant(0), backoff.Constant(3 * time.Second),
-		backoff.Exponential{Base: time.Second, Jitter: backoff.None},
-		backoff.Linear{Base: time.Second, Jitter: backoff.None},
+		backoff.Exponential{Base: time.Second, Jitter: backoff.None()},
+		backoff.Linear{Base: time.Second, Jitter: backoff.None()},
 	}[r.IntN(4)]
 	one(p, 4, func() { p.Throttled = backoff.Constant(time.Minute) })
 	one(p, 3, func() { p.MaxElapsed = time.Duration(1+r.IntN(20)) * time.Second })

@@ -22,9 +22,9 @@ func TestContention(t *testing.T) {
 		end    float64 // in ms
 	}{
 		{"none", backoff.Constant(0), 2422, 2026},
-		{"exponential", expo(backoff.None), 1856, 63_600},
-		{"equal", expo(backoff.Equal), 812, 6640},
-		{"full", expo(backoff.Full), 796, 4910},
+		{"exponential", expo(backoff.None()), 1856, 63_600},
+		{"equal", expo(backoff.Equal()), 812, 6640},
+		{"full", expo(backoff.Full()), 796, 4910},
 		{"decorrelated", backoff.Decorrelated{
 			Base: 5 * time.Millisecond, Max: 2 * time.Second,
 		}, 1003, 4620},

@@ -21,7 +21,7 @@ func TestWaits(t *testing.T) {
 			[]times{{0, s / 2, s - 1}, {0, s, 2*s - 1}}},
 		{"additive", backoff.Exponential{Base: s, Jitter: backoff.Additive(0.5)},
 			[]times{{s, s * 5 / 4, s*3/2 - 1}, {2 * s, s * 5 / 2, 3*s - 1}}},
-		{"none", backoff.Linear{Base: s, Jitter: backoff.None},
+		{"none", backoff.Linear{Base: s, Jitter: backoff.None()},
 			[]times{{s, s, s}, {2 * s, 2 * s, 2 * s}}},
 		// U(1, 3·prev) of prev = U(1, 3) has the mean (1 + 3·2) / 2.
 		{"decorrelated", backoff.Decorrelated{Base: s},
