@@ -116,7 +116,9 @@ type still struct{ resp *http.Response }
 
 func (s still) RoundTrip(*http.Request) (*http.Response, error) { return s.resp, nil }
 
-func TestSuccessAllocatesNothing(t *testing.T) {
+// TestSuccessAllocatesOnce: the allocation is the request with the record in its context, which a
+// Base that is net/http's cannot do without.
+func TestSuccessAllocatesOnce(t *testing.T) {
 	req := request(t, "GET", "")
 	tr := &Transport{Base: still{answer(req, 200, "ok")}}
 	roundTrip := func() {
@@ -124,11 +126,9 @@ func TestSuccessAllocatesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for range deaf {
-		roundTrip()
-	}
-	if n := testing.AllocsPerRun(100, roundTrip); n != 0 {
-		t.Errorf("%v allocations, want 0", n)
+	roundTrip()
+	if n := testing.AllocsPerRun(100, roundTrip); n > 1 {
+		t.Errorf("%v allocations, want at most 1", n)
 	}
 }
 

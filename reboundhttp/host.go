@@ -4,8 +4,20 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/budget"
 )
+
+// plan is a policy as the Transport carries it out: a copy made for one host, without what the
+// Transport does itself.
+type plan struct {
+	policy   *rebound.Policy
+	timeouts timeouts
+	readBody bool // Classify, RetryIf or Observe may look at the body of a bad response
+
+	addKey     bool // the request gets an Idempotency-Key
+	bufferBody bool // the request's body is kept, to be sent again
+}
 
 // host is what the requests to one host share.
 type host struct {
@@ -14,17 +26,6 @@ type host struct {
 
 	repeat  plan // of requests that may be made twice
 	careful plan // of those that may not
-}
-
-// newHost returns the host of t with this name. Its budget holds the retries of one call by t's
-// own policy, and is the only one for as long as the host is known: a larger one made for another
-// policy would be a second allowance.
-func (t *Transport) newHost(name string) *host {
-	h := &host{name: name, budget: &budget.Budget{}}
-	h.budget.Capacity = max(h.budget.Size(), float64(t.Policy.MaxAttempts()-1))
-	h.repeat = t.derive(t.Policy, h, traits{repeat: true})
-	h.careful = t.derive(t.Policy, h, traits{})
-	return h
 }
 
 // idle reports whether nothing would be lost if h were forgotten.
@@ -86,16 +87,4 @@ func (s *hosts) forget() {
 		}
 		return true
 	})
-}
-
-// host returns the host of a name. The fields are checked when a host is new, as they must not
-// change afterwards.
-func (t *Transport) host(name string) (*host, error) {
-	if h := t.hosts.find(name); h != nil {
-		return h, nil
-	}
-	if err := t.Validate(); err != nil {
-		return nil, err
-	}
-	return t.hosts.add(t.newHost(name)), nil
 }

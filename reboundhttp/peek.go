@@ -17,9 +17,9 @@ const (
 // at, and to free the connection. Who reads the body gets all of it. What the server sends late is
 // not waited for: a goroutine goes on with the one Read that it is in.
 type ahead struct {
-	src  io.ReadCloser
-	done chan struct{} // closed when nothing is read ahead any more; nil if it never was
-	late atomic.Bool   // time is up
+	src    io.ReadCloser
+	done   chan struct{} // closed when nothing is read ahead any more; nil if it never was
+	timeUp atomic.Bool   // aheadTime is over
 
 	mu    sync.Mutex // guards buf and err until done is closed
 	buf   []byte
@@ -50,7 +50,7 @@ func (a *ahead) readFrom(resp *http.Response) []byte {
 	select {
 	case <-a.done:
 	case <-timer.C:
-		a.late.Store(true)
+		a.timeUp.Store(true)
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -68,7 +68,7 @@ func inMemory(body io.Reader) bool {
 // changed any more, so that it can be looked at meanwhile.
 func (a *ahead) fill() {
 	buf := a.buf
-	for len(buf) < aheadBytes && !a.late.Load() {
+	for len(buf) < aheadBytes && !a.timeUp.Load() {
 		if len(buf) == cap(buf) {
 			buf = append(buf, 0)[:len(buf)]
 		}

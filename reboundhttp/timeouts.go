@@ -20,20 +20,26 @@ type limits struct {
 	idle   time.Duration // a Read of the body
 }
 
-// limits returns what limits this attempt, or nil for nothing.
-func (c *call) limits(bound context.Context) *limits {
-	if c.timeout|c.t.FirstByteTimeout|c.t.IdleTimeout|c.policy.MaxElapsed == 0 {
+// timeouts are the limits of an attempt; 0 = none.
+type timeouts struct {
+	attempt, firstByte, idle, elapsed time.Duration
+}
+
+// start returns the limits of an attempt within ctx, or nil if there are none. bound is the context
+// that MaxElapsed ends.
+func (t timeouts) start(ctx, bound context.Context) *limits {
+	if t == (timeouts{}) {
 		return nil
 	}
-	l := &limits{idle: c.t.IdleTimeout}
-	l.ctx, l.cancel = context.WithCancelCause(c.out.Context())
-	if d := c.timeout; d > 0 {
+	l := &limits{idle: t.idle}
+	l.ctx, l.cancel = context.WithCancelCause(ctx)
+	if d := t.attempt; d > 0 {
 		l.whole = l.timer(&timeoutError{"the attempt's %v were up", d})
 	}
-	if c.policy.MaxElapsed > 0 {
+	if t.elapsed > 0 {
 		l.bound = context.AfterFunc(bound, func() { l.cancel(context.Cause(bound)) })
 	}
-	if d := c.t.FirstByteTimeout; d > 0 {
+	if d := t.firstByte; d > 0 {
 		l.slow = &timeoutError{"no response within %v", d}
 		l.header = l.timer(l.slow)
 	}
@@ -70,11 +76,11 @@ func (l *limits) settle(resp *http.Response, err error) (*http.Response, error) 
 	if err == nil && resp.Body == nil {
 		resp.Body = http.NoBody
 	}
-	if late := l.passed(); late != nil {
+	if limit := l.passed(); limit != nil {
 		if err == nil {
 			closeResponse(resp)
 		}
-		err = late
+		err = limit
 	}
 	if err != nil {
 		l.end(nil)
@@ -141,8 +147,8 @@ func (b *limitedBody) Read(p []byte) (int, error) {
 	}
 	stop(l.whole)
 	if err != io.EOF {
-		if late := l.passed(); late != nil {
-			err = late
+		if limit := l.passed(); limit != nil {
+			err = limit
 		}
 	}
 	return n, err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"sync/atomic"
 	"time"
 
 	"github.com/rebound-go/rebound"
@@ -63,8 +62,7 @@ type Transport struct {
 	// repeated. 0 = 1 MiB.
 	MaxBuffer int64
 
-	hosts  hosts
-	silent atomic.Int32 // responses of a Base that has not called a trace yet; see traced
+	hosts hosts
 }
 
 const defaultMaxBuffer = 1 << 20
@@ -80,23 +78,6 @@ func NewClient(p *rebound.Policy) *http.Client {
 // p makes no larger: of more than 11 attempts by p only some may be made.
 func WithPolicy(ctx context.Context, p *rebound.Policy) context.Context {
 	return httppolicy.With(ctx, p)
-}
-
-// RoundTrip sends req, again and again if need be, and returns the last response, whatever its
-// status, or a [*rebound.Error]. A Transport or a policy that makes no sense fails every request
-// with reason Invalid, before anything is sent.
-func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	c := call{t: t, req: req}
-	if err := t.plan(&c); err != nil {
-		closeBody(req)
-		return nil, &rebound.Error{Reason: rebound.Invalid, Cause: err}
-	}
-	resp, err := rebound.Do(req.Context(), c.policy,
-		func(ctx context.Context) (*http.Response, error) { return c.attempt(ctx) })
-	if err == nil && c.rec == nil && c.body == nil {
-		return resp, nil
-	}
-	return c.finish(resp, err)
 }
 
 // CloseIdleConnections closes those of Base, as http.Client.CloseIdleConnections asks it to.
@@ -144,10 +125,4 @@ func (t *Transport) maxBuffer() int64 {
 		return defaultMaxBuffer
 	}
 	return t.MaxBuffer
-}
-
-func closeBody(req *http.Request) {
-	if req.Body != nil {
-		_ = req.Body.Close()
-	}
 }

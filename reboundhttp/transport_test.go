@@ -233,7 +233,6 @@ func TestCallOf(t *testing.T) {
 		}
 		// A request made in the context of an earlier response has nothing to do with that.
 		tr := &Transport{Base: play(status(500)), Policy: seconds()}
-		tr.silent.Store(deaf)
 		old, err := tr.RoundTrip(request(t, "GET", ""))
 		if err != nil {
 			t.Fatal(err)
@@ -530,8 +529,8 @@ func TestHostsAreForgotten(t *testing.T) {
 		if _, err := tr.RoundTrip(request(t, "GET", "")); err != nil { // the first host
 			t.Fatal(err)
 		}
-		h, err := tr.host("indebted.test")
-		if err != nil || h.budget.Take() != nil {
+		h := tr.hosts.add(tr.newHost("indebted.test"))
+		if err := h.budget.Take(); err != nil {
 			t.Fatal(err)
 		}
 		for i := range 3 * manyHosts {
@@ -546,7 +545,7 @@ func TestHostsAreForgotten(t *testing.T) {
 		if n != tr.hosts.count || n > manyHosts {
 			t.Errorf("%d hosts known, counted as %d, want at most %d", n, tr.hosts.count, manyHosts)
 		}
-		if again, _ := tr.host("indebted.test"); again != h {
+		if tr.hosts.find("indebted.test") != h {
 			t.Error("a host with an empty budget was forgotten")
 		}
 	})

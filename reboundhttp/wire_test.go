@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"net/url"
 	"strings"
 	"sync"
@@ -120,34 +121,39 @@ func TestHiddenResendsAreCounted(t *testing.T) {
 	}
 }
 
-func TestBasesThatDoNotListenAreNotTraced(t *testing.T) {
-	traced := func(tr *Transport) (n int) {
-		for range 20 {
-			resp, err := tr.RoundTrip(request(t, "GET", ""))
-			if err != nil {
-				t.Fatal(err)
-			}
-			read(t, resp)
-			if recordOf(resp) != nil {
-				n++
-			}
-		}
-		return n
-	}
-	if n := traced(&Transport{Base: play(status(200))}); n != deaf {
-		t.Errorf("a Base that calls no trace was traced %d times of 20, want %d", n, deaf)
-	}
+// TestTraceOnDemand: a trace is built when net/http looks for one, however many responses came
+// from elsewhere before, and the caller's own trace still gets its calls.
+func TestTraceOnDemand(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		real := pipes(t, func(http.ResponseWriter, *http.Request) {})
-		n := 0
+		n, callers := 0, 0
 		caching := roundTripper(func(req *http.Request) (*http.Response, error) {
-			if n++; n < deaf {
+			if n++; n <= 20 {
 				return answer(req, 200, "cached"), nil
 			}
 			return real.RoundTrip(req)
 		})
-		if n := traced(&Transport{Base: caching}); n != 20 {
-			t.Errorf("a Base that calls traces later on was traced %d times of 20", n)
+		tr := &Transport{Base: caching}
+		ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
+			GotConn: func(httptrace.GotConnInfo) { callers++ },
+		})
+		for i := range 21 {
+			resp, err := tr.RoundTrip(request(t, "GET", "").WithContext(ctx))
+			if err != nil {
+				t.Fatal(err)
+			}
+			read(t, resp)
+			if i == 20 {
+				ctx = resp.Request.Context()
+			} else if tr := recordOf(resp).conns.trace; tr != nil {
+				t.Errorf("a trace was built for a Base that looked for none")
+			}
+		}
+		if r, _ := ctx.Value(recordKey{}).(*record); r == nil || r.conns.trace == nil {
+			t.Error("no trace was built for net/http")
+		}
+		if callers != 1 {
+			t.Errorf("the caller's trace got %d calls, want 1", callers)
 		}
 	})
 }

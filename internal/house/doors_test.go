@@ -26,14 +26,14 @@ var doors = map[string]string{
 	"rebound": "fault gate backoff breaker budget internal/errtree internal/mark",
 	"hedge":   "rebound fault gate budget",
 
-	"preset":       engine + "internal/retryclass",
-	"stats":        engine,
-	"reboundtest":  engine,
-	"reboundsql":   engine + "internal/errtree internal/mark",
-	"reboundslog":  engine,
-	"policyfile":   engine + "limit internal/retryclass internal/strictjson",
-	"reboundhttp":  engine + "limit hedge internal/httppolicy internal/mark",
-	"llm":          engine + "limit hedge reboundhttp internal/errtree internal/httppolicy " +
+	"preset":      engine + "internal/retryclass",
+	"stats":       engine,
+	"reboundtest": engine,
+	"reboundsql":  engine + "internal/errtree internal/mark",
+	"reboundslog": engine,
+	"policyfile":  engine + "limit internal/retryclass internal/strictjson",
+	"reboundhttp": engine + "limit hedge internal/httppolicy internal/mark",
+	"llm": engine + "limit hedge reboundhttp internal/errtree internal/httppolicy " +
 		"internal/mark",
 	"rebounddebug": engine + "limit hedge stats",
 	"sim":          engine + "limit hedge stats internal/bucket internal/circuit",

@@ -19,9 +19,7 @@ const (
 var knots = map[string]struct {
 	pairs, files int
 	why          string
-}{
-	"reboundhttp": {7, 7, "to be untangled"},
-}
+}{}
 
 func TestFilesAreStacked(t *testing.T) {
 	for _, p := range goPackages(t) {

@@ -1,0 +1,108 @@
+package reboundhttp
+
+import (
+	"context"
+	"crypto/rand"
+	"net/http"
+	"time"
+
+	"github.com/rebound-go/rebound"
+)
+
+// roundTrip is one call of RoundTrip. It lives on the stack; what outlives it is in its record.
+type roundTrip struct {
+	t    *Transport
+	req  *http.Request // the caller's
+	plan plan
+
+	out    *http.Request  // what is sent, before limits and another body
+	body   *replay        // the request's body, if req has no GetBody
+	rec    *record        // for CallOf
+	n      int            // attempts begun
+	resent int            // requests that net/http sent again by itself
+	ended  time.Time      // the end of the last attempt
+	bad    *http.Response // the last attempt's, if it failed with one
+}
+
+// RoundTrip sends req, again and again if need be, and returns the last response, whatever its
+// status, or a [*rebound.Error]. A Transport or a policy that makes no sense fails every request
+// with reason Invalid, before anything is sent.
+func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	p, err := t.derive(req)
+	if err != nil {
+		closeBody(req)
+		return nil, &rebound.Error{Reason: rebound.Invalid, Cause: err}
+	}
+	rt := roundTrip{t: t, req: req, plan: p}
+	resp, err := rebound.Do(req.Context(), p.policy,
+		func(ctx context.Context) (*http.Response, error) { return rt.attempt(ctx) })
+	if err == nil && rt.n == 1 && rt.resent == 0 && rt.body == nil {
+		return resp, nil // CallOf needs no record for it
+	}
+	return rt.finish(resp, err)
+}
+
+// prepare makes the request that is sent, once for all attempts.
+func (rt *roundTrip) prepare() {
+	rt.rec = &record{Context: rt.req.Context()}
+	rt.rec.req = *rt.req.WithContext(rt.rec)
+	rt.out = &rt.rec.req
+	if rt.plan.addKey {
+		rt.out.Header = addKey(rt.req.Header)
+	}
+	if rt.plan.bufferBody {
+		rt.body = newReplay(rt.req, rt.t.maxBuffer())
+		rt.out.Body, _ = rt.body.open()
+		rt.out.GetBody = rt.body.open
+	}
+}
+
+// addKey returns a copy of h with an Idempotency-Key of 128 random bits.
+func addKey(h http.Header) http.Header {
+	h = h.Clone()
+	if h == nil {
+		h = http.Header{}
+	}
+	h.Set("Idempotency-Key", rand.Text())
+	return h
+}
+
+// finish turns the result of Do into that of RoundTrip.
+func (rt *roundTrip) finish(resp *http.Response, err error) (*http.Response, error) {
+	if rt.body != nil {
+		rt.body.finish()
+	}
+	if rt.n == 0 {
+		closeBody(rt.req)
+	}
+	if err == nil {
+		rt.rec.attach(resp, rt.n+rt.resent, nil)
+		return resp, nil
+	}
+	e := rt.counted(err.(*rebound.Error))
+	if rt.bad == nil || e.Reason == rebound.Canceled {
+		rt.discard()
+		return nil, e
+	}
+	if rt.n > 1 {
+		rt.bad.Header = final(rt.bad.Header)
+	}
+	rt.rec.attach(rt.bad, rt.n+rt.resent, e)
+	return rt.bad, nil
+}
+
+// counted returns e with the attempts that net/http added. It copies e, which Observe may keep.
+func (rt *roundTrip) counted(e *rebound.Error) *rebound.Error {
+	if rt.resent == 0 {
+		return e
+	}
+	copied := *e
+	copied.Attempts += rt.resent
+	return &copied
+}
+
+func closeBody(req *http.Request) {
+	if req.Body != nil {
+		_ = req.Body.Close()
+	}
+}

@@ -1,0 +1,93 @@
+package reboundhttp
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptrace"
+	"sync"
+	"sync/atomic"
+
+	"github.com/rebound-go/rebound/fault"
+)
+
+// connTrace counts what net/http does in an attempt. Without it nobody could tell that net/http
+// sent a request again, or that there was never a connection to send the request on.
+type connTrace struct {
+	asked, conns, sent atomic.Int32
+
+	once  sync.Once
+	trace *httptrace.ClientTrace
+}
+
+// traceKey is the key under which package httptrace looks for a trace in a context.
+var traceKey = func() (key any) {
+	httptrace.ContextClientTrace(keyContext{context.Background(), &key})
+	return key
+}()
+
+// keyContext stores the key of each lookup.
+type keyContext struct {
+	context.Context
+	key *any
+}
+
+func (c keyContext) Value(key any) any {
+	*c.key = key
+	return nil
+}
+
+// within returns the trace for a context inside ctx. It is built when a Base looks for one: a Base
+// without net/http does not, and a trace costs five allocations.
+func (t *connTrace) within(ctx context.Context) *httptrace.ClientTrace {
+	t.once.Do(func() {
+		t.trace = httptrace.ContextClientTrace(
+			httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+				GetConn:      func(string) { t.asked.Add(1) },
+				GotConn:      func(httptrace.GotConnInfo) { t.conns.Add(1) },
+				WroteHeaders: func() { t.sent.Add(1) },
+			}))
+	})
+	return t.trace
+}
+
+// take returns the counts of the attempt that just ended, and starts those of the next.
+func (t *connTrace) take() connCounts {
+	return connCounts{int(t.asked.Swap(0)), int(t.conns.Swap(0)), int(t.sent.Swap(0))}
+}
+
+// connCounts are the counts of one attempt.
+type connCounts struct {
+	asked int // for a connection
+	conns int // that were had
+	sent  int // request headers
+}
+
+// unsent reports whether the attempt asked for a connection and never had one.
+func (c connCounts) unsent() bool { return c.asked > 0 && c.conns == 0 }
+
+// unsent is f, the fault of err, with the certainty that the request was not sent. If a proxy
+// refused to connect, the text of its status is all that net/http tells.
+func unsent(f fault.Fault, err error) fault.Fault {
+	if f.Kind == fault.Unknown {
+		for errors.Unwrap(err) != nil {
+			err = errors.Unwrap(err)
+		}
+		if code := statusCalled(err.Error()); code != 0 {
+			f = fault.Status(code)
+			f.Detail = "proxy: " + f.Detail
+		}
+	}
+	f.Sent = fault.NotSent
+	return f
+}
+
+// statusCalled is the code of the bad status with this text, or 0.
+func statusCalled(text string) int {
+	for code := 400; code < 600; code++ {
+		if text != "" && http.StatusText(code) == text {
+			return code
+		}
+	}
+	return 0
+}
