@@ -143,6 +143,7 @@ func FuzzRateLimit(f *testing.F) {
 	f.Add("12ms", "0", `"default";r=50;t=30`)
 	f.Add("2026-01-01T12:00:09Z", "-1", `"a\"b, c";t=3, d;r=0;t=1`)
 	f.Add("1767268860.5", "10", "limit=100, remaining=0, reset=30")
+	f.Add("999959999999999", "", "")
 	f.Add("9999999999999999999", "x", `";;,,=\`)
 	f.Fuzz(func(t *testing.T, at, left, draft string) {
 		h := header("X-Ratelimit-Reset-Tokens", at, "X-Ratelimit-Remaining-Tokens", left,

@@ -37,7 +37,12 @@ func parseReset(s string, now time.Time) (time.Duration, bool) {
 	return inBounds(time.UnixMilli(int64(x)).Sub(now))
 }
 
-func inBounds(d time.Duration) (time.Duration, bool) { return d, d < longestDelay }
+func inBounds(d time.Duration) (time.Duration, bool) {
+	if d >= longestDelay {
+		return 0, false
+	}
+	return d, true
+}
 
 func parseMilliseconds(s string, _ time.Time) (time.Duration, bool) {
 	return parseNumber(s, time.Millisecond)
