@@ -20,6 +20,8 @@ type annotated struct {
 	err   error
 	kind  fault.Kind // Unknown = that of err
 	doubt bool       // matches ErrOutcomeUnknown
+	part  bool       // a conflict in what may be a part of a transaction
+	whole bool       // of the whole transaction, so not final for what a part of it retried
 }
 
 func (a *annotated) Error() string {
@@ -41,6 +43,7 @@ func (a *annotated) DescribeFault() fault.Fault {
 		f.Kind = a.kind
 	}
 	f.Sent = fault.NotDone
+	f.Final = f.Final && !a.whole
 	return f
 }
 
@@ -50,14 +53,11 @@ func informed(p *rebound.Policy) *rebound.Policy {
 	if p.Classify == nil || !p.NonIdempotent {
 		return p
 	}
-	q := p.Clone()
+	q := withBudgetOf(p)
 	q.Classify = func(err error) fault.Fault {
 		f := p.Classify(err)
 		f.Sent = fault.NotDone
 		return f
-	}
-	if b := p.RetryBudget(); b != nil {
-		q.Budget = b
 	}
 	return q
 }

@@ -85,11 +85,21 @@ func InTx(
 //
 // begin must release what it took when it fails, and so must the transaction's Commit and its
 // Rollback, whether they succeed or not. Rollback is called after a failed Commit, too.
+//
+// In a function that runs in a transaction, begin may make savepoints of it, as pgx's Tx.Begin
+// does. What has ended the whole transaction, such as a serialization failure or a lost connection,
+// is not retried in the savepoint then: fn must return the error, and the whole is retried.
 func InTxOf[T Tx](
 	ctx context.Context, begin func(context.Context) (T, error), p *rebound.Policy, o *Options,
 	fn func(context.Context, T) error,
 ) error {
-	return run(ctx, p, &work[T]{source: &funcs[T]{begin, fn}, opts: o.orDefault()})
+	if ctx.Value(insideKey{}) != nil {
+		if p == nil {
+			p = &shared
+		}
+		p = inSavepoint(p)
+	}
+	return run(ctx, p, &work[T]{source: &funcs[T]{begin, fn}, opts: o.orDefault(), part: true})
 }
 
 // funcs is the source of InTxOf.

@@ -2,6 +2,12 @@ package reboundsql
 
 import (
 	"context"
+	"database/sql/driver"
+	"strings"
+
+	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/internal/errtree"
 )
 
 // inside is the context of a function that runs in a transaction.
@@ -15,4 +21,56 @@ func (c *inside) Value(key any) any {
 		return true
 	}
 	return c.Context.Value(key)
+}
+
+// inSavepoint is p for a call that may be a savepoint, because its context is that of a
+// transaction: what has ended the whole transaction is not retried in a part of it. The error keeps
+// its kind, so that the transaction is retried. The budget stays that of p.
+func inSavepoint(p *rebound.Policy) *rebound.Policy {
+	q := withBudgetOf(p)
+	q.RetryIf = func(f fault.Fault) bool {
+		first := rebound.State{Attempt: 1}
+		return !endsTransaction(f.Err) && p.Decide(first, f).Reason != rebound.NotRetryable
+	}
+	return q
+}
+
+// withBudgetOf returns a copy of p that draws on the budget of p.
+func withBudgetOf(p *rebound.Policy) *rebound.Policy {
+	q := p.Clone()
+	if b := p.RetryBudget(); b != nil {
+		q.Budget = b
+	}
+	return q
+}
+
+// endsTransaction reports whether no savepoint can be tried again after err.
+func endsTransaction(err error) bool {
+	return isConflict(err) || isReadOnly(err) || fault.IsConnection(err) ||
+		is(err, driver.ErrBadConn)
+}
+
+// isConflict reports whether a transaction lost against another, so that all of it must be retried.
+func isConflict(err error) bool {
+	detail := fault.Of(err).Detail
+	switch detail {
+	case "sqlstate 40003": // not known
+		return false
+	case "mysql 1020", "mysql 1213", "mysql 1613", "mysql 1614", "mysql 3101",
+		"mysql 8002", "mysql 8005", "mysql 8022", "mysql 8027", "mysql 8028", "mysql 9007",
+		"mssql 1205", "mssql 3960", "mssql 3961",
+		"mssql 41301", "mssql 41302", "mssql 41305", "mssql 41325",
+		"oracle 8177", "sqlite 517":
+		return true
+	}
+	return strings.HasPrefix(detail, "sqlstate 40")
+}
+
+// conflictBelow reports whether err is of a call of InTxOf that lost against another transaction.
+// It may have been a savepoint, even if its context did not show it.
+func conflictBelow(err error) bool {
+	return errtree.Find(err, func(e error) bool {
+		a, ok := e.(*annotated)
+		return ok && a.part
+	}) != nil
 }

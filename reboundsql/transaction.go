@@ -26,6 +26,7 @@ type source[T Tx] interface {
 type work[T Tx] struct {
 	source source[T]
 	opts   *Options
+	part   bool // it may be a savepoint of another transaction
 
 	ctx     context.Context // the caller's
 	policy  *rebound.Policy
@@ -179,6 +180,8 @@ func (w *work[T]) failed(err error) error {
 		err = annotate(err, annotated{kind: fault.Transient})
 	case isReadOnly(err), inFailedTx(err):
 		err = annotate(err, annotated{kind: fault.Permanent})
+	case isConflict(err):
+		err = annotate(err, annotated{part: w.part, whole: conflictBelow(err)})
 	}
 	switch {
 	case w.doubt != nil: // an earlier COMMIT may have been carried out

@@ -171,3 +171,49 @@ func TestPgxPool(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A row that another transaction has changed since the snapshot: no savepoint can write it any
+// more, and the whole transaction is made again.
+func TestPgxSavepoint(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	pool, err := pgxpool.New(ctx, startPostgres(t).overSocket())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	_, err = pool.Exec(ctx, "CREATE TABLE a (n INT); INSERT INTO a VALUES (0)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	begin := func(ctx context.Context) (pgx.Tx, error) {
+		return pool.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead})
+	}
+	transactions, savepoints := 0, 0
+	err = reboundsql.InTxOf(ctx, begin, policy(nil), nil, func(ctx context.Context, tx pgx.Tx) error {
+		transactions++
+		n := 0
+		if err := tx.QueryRow(ctx, "SELECT n FROM a").Scan(&n); err != nil {
+			return err
+		}
+		if transactions == 1 {
+			if _, err := pool.Exec(ctx, "UPDATE a SET n = n + 1"); err != nil {
+				return err
+			}
+		}
+		return reboundsql.InTxOf(ctx, tx.Begin, policy(nil), nil,
+			func(ctx context.Context, part pgx.Tx) error {
+				savepoints++
+				_, err := part.Exec(ctx, "UPDATE a SET n = $1", n+1)
+				return err
+			})
+	})
+	n := 0
+	if err := pool.QueryRow(ctx, "SELECT n FROM a").Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	if err != nil || transactions != 2 || savepoints != 2 || n != 2 {
+		t.Errorf("got %v, %d transactions, %d savepoints, n %d, want success and 2 of each",
+			err, transactions, savepoints, n)
+	}
+}
