@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// pages returns the text of README.md and docs/*.md by path.
+// pages returns the text of README.md, CONTRIBUTING.md and docs/*.md by path.
 func pages(t *testing.T) map[string]string {
 	t.Helper()
 	names, err := filepath.Glob("docs/*.md")
@@ -20,7 +20,7 @@ func pages(t *testing.T) map[string]string {
 		t.Fatal(err)
 	}
 	texts := map[string]string{}
-	for _, name := range append(names, "README.md") {
+	for _, name := range append(names, "README.md", "CONTRIBUTING.md") {
 		text, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
