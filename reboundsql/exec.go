@@ -102,6 +102,9 @@ func (s *statement[T]) attempt(ctx context.Context) (v T, err error) {
 	}
 	defer conn.Close()
 	v, err = s.run(ctx, conn)
+	if err != nil && isReadOnly(err) {
+		discard(conn)
+	}
 	switch {
 	case err == nil:
 		return v, nil

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"testing"
@@ -101,3 +102,40 @@ func TestQueryThatCannotBeScanned(t *testing.T) {
 }
 
 func number(rows *sql.Rows) (n int, err error) { return n, rows.Scan(&n) }
+
+// A connection to a server that does not write leaves the pool, even if its call has no further
+// attempt.
+func TestReadOnlyConnectionLeavesThePool(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		left int
+	}{
+		{state("25006"), 0},
+		{mysql(1792, "25006"), 0},
+		{mysql(1836, "HY000"), 0},
+		{mysql(3100, "HY000"), 0},
+		{mssqlError(3906), 0},
+		{&OracleError{16000}, 0},
+		{fmt.Errorf("%w: running with the --read-only option", mysql(1290, "HY000")), 0},
+		{fmt.Errorf("%w: running with --secure-file-priv", mysql(1290, "HY000")), 1},
+		{state("42601"), 1},
+	} {
+		for name, call := range map[string]func(*sql.DB) error{
+			"InTx": func(db *sql.DB) error {
+				return reboundsql.InTx(t.Context(), db, quick(1), nil, write)
+			},
+			"Exec": func(db *sql.DB) error {
+				_, err := reboundsql.Exec(t.Context(), db, quick(1), nil, "exec")
+				return err
+			},
+		} {
+			db := new(server).says("exec", c.err).database(t)
+			if err := call(db); err == nil {
+				t.Errorf("%s: %v: got nil, want an error", name, c.err)
+			}
+			if got := db.Stats().OpenConnections; got != c.left {
+				t.Errorf("%s: %v: %d connections open, want %d", name, c.err, got, c.left)
+			}
+		}
+	}
+}

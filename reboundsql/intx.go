@@ -30,8 +30,8 @@ type Options struct {
 	// transaction may have done so in between. False = such an error is permanent.
 	RetryUnique bool
 
-	// Reset is called before an attempt that follows a lost connection or a server that has become
-	// read-only, to have idle connections closed: pgxpool's method Reset does. InTx looks after the
+	// Reset is called after a failure that shows a server to be read-only, and before an attempt
+	// that follows a lost connection, to have idle connections closed: pgxpool's method Reset does. InTx looks after the
 	// connections of its sql.DB by itself. Nil = nothing to call.
 	Reset func()
 }

@@ -52,6 +52,12 @@ var lives = []struct {
 		txs:  []native{{}, {}}, fn: []error{io.EOF, nil},
 		want: []string{"begin", "rollback", "reset", "begin", "commit"},
 	}, {
+		name: "a server that became read-only has it reset at once",
+		txs:  []native{{}, {}, {}}, fn: []error{state("25006"), state("25006"), state("25006")},
+		want: []string{"begin", "rollback", "reset", "begin", "rollback", "reset",
+			"begin", "rollback", "reset"},
+		reason: rebound.Exhausted,
+	}, {
 		name: "a deadlock has not",
 		txs:  []native{{}, {}}, fn: []error{state("40P01"), nil},
 		want: []string{"begin", "rollback", "begin", "commit"},

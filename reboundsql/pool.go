@@ -19,7 +19,14 @@ type pool struct {
 	doubt loss
 }
 
-func (p *pool) lost(l loss) { p.doubt = max(p.doubt, l) }
+// lost records what a failure shows of the connections in db. Those to a server that became
+// read-only are closed at once, since this call may have no further attempt.
+func (p *pool) lost(l loss) {
+	p.doubt = max(p.doubt, l)
+	if l == wrongServer {
+		dropIdle(context.Background(), p.db)
+	}
+}
 
 // replaced is the error of an operation that the end of ctx has cut short by canceling another
 // context: ctx's own, unless the driver had more to say.

@@ -195,9 +195,15 @@ func (w *work[T]) failed(err error) error {
 // note remembers what err says of the connections that the next attempt may be given.
 func (w *work[T]) note(err error) {
 	l := lossOf(err)
-	if l == nothingLost {
+	if l == nothingLost || l == wrongServer && w.opts.readOnly() {
 		return
 	}
-	w.reset = w.opts.Reset != nil
 	w.source.lost(l)
+	switch {
+	case w.opts.Reset == nil:
+	case l == wrongServer:
+		w.opts.Reset()
+	default:
+		w.reset = true
+	}
 }

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lib/pq"
+
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/backoff"
 	"github.com/rebound-go/rebound/budget"
@@ -52,6 +54,8 @@ func policy(retries *tally) *rebound.Policy {
 type engine struct {
 	db       *sql.DB
 	sleep    string // a statement that takes 10 s
+	readOnly string // a statement that makes its connection read-only; "" = there is none
+	refusal  string // what the policy sees then
 	conflict string // what the policy sees of a transaction that lost against another
 	unique   string // the same of a key that was there already
 	others   sync.WaitGroup
@@ -65,6 +69,7 @@ func engines(t *testing.T, test func(*testing.T, *engine)) {
 			t.Run(driver, func(t *testing.T) {
 				dsn := d.postgres("127.0.0.1:" + strconv.Itoa(d.port))
 				test(t, &engine{db: open(t, driver, dsn), sleep: "SELECT pg_sleep(10)",
+					readOnly: "SET default_transaction_read_only = on", refusal: "sqlstate 25006",
 					conflict: "sqlstate 40001", unique: "sqlstate 23505"})
 			})
 		}
@@ -73,6 +78,7 @@ func engines(t *testing.T, test func(*testing.T, *engine)) {
 		d := startMariaDB(t)
 		dsn := d.mysql("127.0.0.1:" + strconv.Itoa(d.port))
 		test(t, &engine{db: open(t, "mysql", dsn), sleep: "DO SLEEP(10)",
+			readOnly: "SET SESSION TRANSACTION READ ONLY", refusal: "mysql 1792",
 			conflict: "mysql 1213", unique: "mysql 1062"})
 	})
 	t.Run("sqlite", func(t *testing.T) {
@@ -92,6 +98,7 @@ func TestDrivers(t *testing.T) {
 		t.Run("hopeless", e.testHopeless)
 		t.Run("timeout", e.testTimeout)
 		t.Run("statement", e.testStatement)
+		t.Run("read-only", e.testReadOnly)
 	})
 }
 
@@ -243,5 +250,43 @@ func (e *engine) testStatement(t *testing.T) {
 	_, err = reboundsql.Exec(t.Context(), e.db, policy(nil), nil, "INSERT INTO a VALUES (1, 0)")
 	if f := fault.Of(err); f.Kind != fault.Permanent || errors.Is(err, reboundsql.ErrOutcomeUnknown) {
 		t.Errorf("a duplicate key: got %v, %v, want it permanent and without doubt", f.Kind, err)
+	}
+}
+
+// A connection that became read-only leaves the pool, and the next attempt gets another.
+func (e *engine) testReadOnly(t *testing.T) {
+	if e.readOnly == "" {
+		return
+	}
+	e.db.SetMaxOpenConns(1)
+	defer e.db.SetMaxOpenConns(0)
+	const update = "UPDATE a SET n = n + 1 WHERE id = 2"
+	inTx := func(p *rebound.Policy) error {
+		return reboundsql.InTx(t.Context(), e.db, p, nil,
+			func(ctx context.Context, tx *sql.Tx) error {
+				_, err := tx.ExecContext(ctx, update)
+				return err
+			})
+	}
+	exec := func(p *rebound.Policy) error {
+		_, err := reboundsql.Exec(t.Context(), e.db, p, nil, update)
+		return err
+	}
+	for name, do := range map[string]func(*rebound.Policy) error{"InTx": inTx, "Exec": exec} {
+		if _, pq := e.db.Driver().(*pq.Driver); pq && name == "InTx" {
+			continue // its BEGIN asks for READ WRITE by itself
+		}
+		mustExec(t, e.db, e.readOnly)
+		retries := &tally{}
+		if err := do(policy(retries)); err != nil || retries.n[e.refusal] != 1 {
+			t.Errorf("%s: got %v after retries %v, want one for %q", name, err, retries.n, e.refusal)
+		}
+		mustExec(t, e.db, e.readOnly)
+		once := policy(nil)
+		once.Attempts = 1
+		if err := do(once); err == nil {
+			t.Errorf("%s: got nil, want the refusal", name)
+		}
+		mustExec(t, e.db, update) // on another connection
 	}
 }
