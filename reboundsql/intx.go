@@ -31,8 +31,8 @@ type Options struct {
 	RetryUnique bool
 
 	// Reset is called after a failure that shows a server to be read-only, and before an attempt
-	// that follows a lost connection, to have idle connections closed: pgxpool's method Reset does. InTx looks after the
-	// connections of its sql.DB by itself. Nil = nothing to call.
+	// that follows a lost connection, to have idle connections closed: pgxpool's method Reset does.
+	// InTx looks after the connections of its sql.DB by itself. Nil = nothing to call.
 	Reset func()
 }
 
