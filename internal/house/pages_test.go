@@ -97,7 +97,7 @@ func hasFunc(file, name string) bool {
 	return err == nil && strings.Contains(string(src), "\nfunc "+name+"(")
 }
 
-// The table of rooms is complete, and the two commands of a newcomer are there to be run.
+// The table of packages is complete, and the two commands of a newcomer are there to be run.
 func TestReadmeIsComplete(t *testing.T) {
 	readme := pages(t)["README.md"]
 	rooms := map[string]bool{}
