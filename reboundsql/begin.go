@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"sync/atomic"
 	"time"
+
+	"github.com/rebound-go/rebound"
 )
 
 // sqlSource makes transactions of database/sql.
@@ -18,6 +20,8 @@ func (s *sqlSource) use(ctx context.Context, t *sqlTx) error {
 	t.inside.Context = ctx
 	return s.fn(&t.inside, t.tx)
 }
+
+func (s *sqlSource) uncertain(p *rebound.Policy, err error) bool { return uncertain(p, err, false) }
 
 // begin begins a transaction that the end of ctx does not roll back: database/sql would do so at
 // any time, and nobody could tell whether it or a COMMIT was first.

@@ -87,8 +87,8 @@ func TestQuery(t *testing.T) {
 	s := new(server).says("row", nil, io.ErrUnexpectedEOF)
 	p := quick(3)
 	p.NonIdempotent = true // of no concern to a query
-	got, err := reboundsql.Query(t.Context(), s.database(t), p, nil, number, "query")
-	check(t, s, err, "1:open 1:query 1:row 1:row 1:ping 1:query 1:row 1:row 1:row", "")
+	got, err := reboundsql.Query(t.Context(), s.database(t), p, nil, number, "SELECT")
+	check(t, s, err, "1:open 1:SELECT 1:row 1:row 1:ping 1:SELECT 1:row 1:row 1:row", "")
 	if want := []int{1, 2}; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
@@ -99,6 +99,112 @@ func TestQueryThatCannotBeScanned(t *testing.T) {
 	scan := func(rows *sql.Rows) (n bool, err error) { return n, rows.Scan(&n, &n) }
 	_, err := reboundsql.Query(t.Context(), s.database(t), quick(1), nil, scan, "query")
 	check(t, s, err, "1:open 1:query 1:row", rebound.Exhausted)
+}
+
+// queries are texts, and whether Query may repeat them.
+var queries = map[string]bool{
+	"SELECT * FROM a":                                            true,
+	"select inserted, updated_at from deletes":                   true,
+	"  -- all of them\n/* of a */ (SELECT 1)":                    true,
+	"WITH x AS (SELECT 1) SELECT * FROM x":                       true,
+	"VALUES (1)":                                                 true,
+	"TABLE a":                                                    true,
+	"SHOW TABLES":                                                true,
+	"EXPLAIN SELECT 1":                                           true,
+	"INSERT INTO a VALUES (1) RETURNING id":                      false,
+	"insert into a values (1) returning id":                      false,
+	"/* SELECT */ INSERT INTO a VALUES (1)":                      false,
+	"-- SELECT\nINSERT INTO a VALUES (1)":                        false,
+	"/*! INSERT INTO a VALUES (1) */":                            false,
+	"-- only a comment":                                          false,
+	"UPDATE a SET n = 1 RETURNING n":                             false,
+	"DELETE FROM a RETURNING n":                                  false,
+	"MERGE INTO a USING b ON (1=1)":                              false,
+	"REPLACE INTO a VALUES (1) RETURNING n":                      false,
+	"WITH x AS (DELETE FROM a RETURNING n)\nTABLE x":             false,
+	"WITH x AS(INSERT INTO a VALUES(1)RETURNING n)SELECT*FROM x": false,
+	"EXPLAIN ANALYZE DELETE FROM a":                              false,
+	"SELECT 1; DELETE FROM a":                                    false,
+	"SELECT n INTO b FROM a":                                     false,
+	"CALL charge()":                                              false,
+	"EXEC charge":                                                false,
+	"DO $$ … $$":                                                 false,
+	"query":                                                      false,
+	"":                                                           false,
+}
+
+// A query that changes something is not repeated if it may have been carried out.
+func TestQueryThatWrites(t *testing.T) {
+	for query, repeated := range queries {
+		for _, c := range []struct {
+			word string
+			err  error
+		}{{query, io.EOF}, {query, driver.ErrBadConn}, {query, errWire}, {"row", io.ErrUnexpectedEOF}} {
+			s := new(server).says(c.word, c.err)
+			_, err := reboundsql.Query(t.Context(), s.database(t), quick(3), nil, number, query)
+			if got, want := errors.Is(err, reboundsql.ErrOutcomeUnknown), !repeated; got != want {
+				t.Errorf("%q, %v: in doubt: %v, want %v: %v", query, c.err, got, want, err)
+			}
+			if repeated != (err == nil) {
+				t.Errorf("%q, %v: got %v, want it repeated: %v", query, c.err, err, repeated)
+			}
+		}
+	}
+	s := new(server).says("INSERT", state("40001")) // rolled back
+	got, err := reboundsql.Query(t.Context(), s.database(t), quick(3), nil, number, "INSERT")
+	if s.times("INSERT") != 2 || err != nil || !slices.Equal(got, []int{1, 2}) {
+		t.Errorf("got %v, %v, want two rows of the second attempt", got, err)
+	}
+	s = new(server).says("INSERT", io.EOF)
+	o := &reboundsql.Options{Idempotent: true}
+	_, err = reboundsql.Query(t.Context(), s.database(t), quick(3), o, number, "INSERT")
+	if s.times("INSERT") != 2 || err != nil {
+		t.Errorf("got %v, want an idempotent query to be repeated", err)
+	}
+}
+
+// A read-only transaction keeps a query from changing anything, whatever its text.
+func TestQueryInReadOnlyTransaction(t *testing.T) {
+	o := &reboundsql.Options{Tx: readOnly}
+	s := new(server).says("SELECT charge()", io.EOF)
+	got, err := reboundsql.Query(t.Context(), s.database(t), quick(3), o, number, "SELECT charge()")
+	check(t, s, err, "1:open 1:begin/ro 1:SELECT charge() 1:rollback 1:ping "+
+		"1:begin/ro 1:SELECT charge() 1:row 1:row 1:row 1:rollback", "")
+	if want := []int{1, 2}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	s = new(server).says("INSERT", state("25006"))
+	_, err = reboundsql.Query(t.Context(), s.database(t), quick(3), o, number, "INSERT")
+	check(t, s, err, "1:open 1:begin/ro 1:INSERT 1:rollback", rebound.NotRetryable)
+}
+
+// Exec asks, too, whether a statement whose answer was lost has been carried out.
+func TestExecApplied(t *testing.T) {
+	for _, c := range questions[:2] {
+		s := new(server).says("exec", errWire)
+		o := &reboundsql.Options{Applied: answers(c.applied...), Tx: readOnly}
+		res, err := reboundsql.Exec(t.Context(), s.database(t), quick(3), o, "exec")
+		want := "1:open 1:exec"
+		if c.applied[0] == false {
+			want += " 1:ping 1:exec"
+		}
+		check(t, s, err, want, "")
+		if _, counts := res.RowsAffected(); (counts == nil) != (c.applied[0] == false) {
+			t.Errorf("%s: got %v of the result's count", c.name, counts)
+		}
+	}
+	s := new(server).says("exec", state("23505"))
+	o := &reboundsql.Options{RetryUnique: true}
+	_, err := reboundsql.Exec(t.Context(), s.database(t), quick(3), o, "exec")
+	check(t, s, err, "1:open 1:exec 1:ping 1:exec", "")
+}
+
+// A read-only Tx does not make a statement of Exec harmless.
+func TestExecIgnoresTx(t *testing.T) {
+	s := new(server).says("exec", io.EOF)
+	o := &reboundsql.Options{Tx: readOnly}
+	_, err := reboundsql.Exec(t.Context(), s.database(t), quick(3), o, "exec")
+	check(t, s, err, "1:open 1:exec", rebound.NotRetryable)
 }
 
 func number(rows *sql.Rows) (n int, err error) { return n, rows.Scan(&n) }

@@ -111,3 +111,6 @@ type funcs[T Tx] struct {
 func (f *funcs[T]) begin(ctx context.Context) (T, error) { return f.make(ctx) }
 func (f *funcs[T]) use(ctx context.Context, tx T) error  { return f.fn(&inside{ctx}, tx) }
 func (f *funcs[T]) lost(loss)                            {}
+func (f *funcs[T]) uncertain(p *rebound.Policy, err error) bool {
+	return uncertain(p, err, false)
+}

@@ -216,9 +216,9 @@ func TestNonIdempotentPolicyWithClassifier(t *testing.T) {
 		err := reboundsql.InTx(t.Context(), s.database(t), p, nil, fn)
 		check(t, s, err, "1:open 1:begin 1:exec 1:rollback 1:ping 1:begin 1:exec 1:commit", "")
 	}
-	s := new(server).says("exec", errWire, errWire)
-	_, err := reboundsql.Query(t.Context(), s.database(t), p, nil, number, "exec")
-	check(t, s, err, "1:open 1:exec 1:exec 1:exec 1:row 1:row 1:row", "")
+	s := new(server).says("SELECT", errWire, errWire)
+	_, err := reboundsql.Query(t.Context(), s.database(t), p, nil, number, "SELECT")
+	check(t, s, err, "1:open 1:SELECT 1:SELECT 1:SELECT 1:row 1:row 1:row", "")
 
 	s = new(server).says("commit", errWire)
 	err = reboundsql.InTx(t.Context(), s.database(t), p, nil, write)

@@ -19,7 +19,9 @@ const rollbackTime = 5 * time.Second
 type source[T Tx] interface {
 	begin(context.Context) (T, error)
 	use(context.Context, T) error // what the user wants done
-	lost(loss)                    // a failure says something of other connections
+	lost(loss)                    // a failure shows something of other connections
+	// uncertain reports whether the error of a Commit leaves open what the server has done.
+	uncertain(*rebound.Policy, error) bool
 }
 
 // work is one call: what it runs, and what is known of its transactions so far.
@@ -98,7 +100,7 @@ func (w *work[T]) transact(ctx context.Context) (unknown bool, err error) {
 	if ended(err) {
 		return false, notCommitted(ctx, err)
 	}
-	return err != nil && uncertain(w.policy, err, false), err
+	return err != nil && w.source.uncertain(w.policy, err), err
 }
 
 func rollback(ctx context.Context, tx Tx) error {

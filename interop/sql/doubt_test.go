@@ -219,19 +219,31 @@ func statementInDoubt(t *testing.T, c *client, w *wire) {
 	case c.driver() == "mysql":
 		slow = "SLEEP(0.4)"
 	}
+	exec := func(o *reboundsql.Options) func(string) error {
+		return func(insert string) error {
+			_, err := reboundsql.Exec(t.Context(), c.db, policy(nil), o, insert)
+			return err
+		}
+	}
+	query := func(insert string) error {
+		scan := func(rows *sql.Rows) (k string, err error) { return k, rows.Scan(&k) }
+		_, err := reboundsql.Query(t.Context(), c.db, policy(nil), nil, scan, insert+" RETURNING k")
+		return err
+	}
 	for _, v := range []struct {
 		name  string
-		opts  *reboundsql.Options
+		run   func(insert string) error
 		doubt bool
 		rows  int
 	}{
-		{"once", nil, true, 1},
-		{"twice", &reboundsql.Options{Idempotent: true}, false, 2},
+		{"once", exec(nil), true, 1},
+		{"twice", exec(&reboundsql.Options{Idempotent: true}), false, 2},
+		{"returning", query, true, 1},
 	} {
 		insert := "INSERT INTO d SELECT '" + v.name + "', " + slow
 		time.AfterFunc(200*time.Millisecond, w.mute) // when it has been sent
 		time.AfterFunc(700*time.Millisecond, w.mend) // when it has been answered
-		_, err := reboundsql.Exec(t.Context(), c.db, policy(nil), v.opts, insert)
+		err := v.run(insert)
 		if got := errors.Is(err, reboundsql.ErrOutcomeUnknown); got != v.doubt {
 			t.Errorf("%s: in doubt: %v, want %v: %v", v.name, got, v.doubt, err)
 		}

@@ -1,0 +1,102 @@
+package reboundsql
+
+import (
+	"context"
+	"database/sql"
+	"slices"
+	"strings"
+
+	"github.com/rebound-go/rebound"
+)
+
+// Query runs one statement that returns rows, until all of them have been read or p stops the call,
+// and returns what scan made of each row; nil if there was none. A connection that breaks in the
+// middle of the rows has the whole query retried, so no row is ever there twice. scan must not move
+// to the next row. What a failed query returns beside its error has no meaning.
+//
+// A query that may change something is treated as by [Exec]: it is not retried if its outcome is
+// unknown. Only its text tells: it does unless it begins with SELECT, WITH, VALUES or the like and
+// has none of INSERT, UPDATE, DELETE, MERGE, INTO, CALL and EXECUTE in it, wherever it may be. A
+// SELECT of a function that changes something looks like any other. If o's Tx is ReadOnly, every
+// query runs in a read-only transaction, in which the server refuses to change anything; Query has
+// no use for Tx otherwise.
+func Query[T any](
+	ctx context.Context, db *sql.DB, p *rebound.Policy, o *Options,
+	scan func(*sql.Rows) (T, error), query string, args ...any,
+) ([]T, error) {
+	opts := *o.orDefault()
+	s := &statement[[]T]{pool: pool{db: db}, writes: !onlyReads(query) && !opts.readOnly()}
+	s.run = func(ctx context.Context, conn *sql.Conn) ([]T, error) {
+		if !opts.readOnly() {
+			return read(ctx, conn, scan, query, args)
+		}
+		tx, err := conn.BeginTx(ctx, opts.Tx)
+		if err != nil {
+			return nil, err
+		}
+		defer func() { _ = tx.Rollback() }() // of nothing
+		return read(ctx, tx, scan, query, args)
+	}
+	err := s.call(ctx, p, &opts)
+	return s.value, err
+}
+
+// querier is a connection or a transaction.
+type querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+func read[T any](
+	ctx context.Context, q querier, scan func(*sql.Rows) (T, error), query string, args []any,
+) (all []T, err error) {
+	rows, err := q.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		v, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, v)
+	}
+	return all, rows.Err()
+}
+
+// reading are the words that statements begin with that only read, unless one of writing is in
+// them: PostgreSQL has INSERT … RETURNING inside of WITH, EXPLAIN ANALYZE runs its statement, and
+// SELECT … INTO makes a table.
+var (
+	reading = []string{"SELECT", "WITH", "VALUES", "TABLE", "SHOW", "EXPLAIN", "DESCRIBE", "DESC",
+		"PRAGMA", "FROM"}
+	writing = []string{"INSERT", "UPDATE", "DELETE", "MERGE", "UPSERT", "INTO", "CALL", "EXEC",
+		"EXECUTE", "CREATE", "ALTER", "DROP", "TRUNCATE"}
+)
+
+// onlyReads reports whether query's text shows that it changes nothing. It does not tell words of
+// SQL from those in quotes or comments, and takes a word of writing in them for one.
+func onlyReads(query string) bool {
+	words := strings.FieldsFunc(strings.ToUpper(withoutComments(query)), func(r rune) bool {
+		return r != '_' && r != '$' && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && r < 0x80
+	})
+	return len(words) > 0 && slices.Contains(reading, words[0]) &&
+		!slices.ContainsFunc(words, func(w string) bool { return slices.Contains(writing, w) })
+}
+
+// withoutComments is query without the comments that it begins with.
+func withoutComments(query string) string {
+	for {
+		query = strings.TrimLeft(query, " \t\r\n(;")
+		var found bool
+		switch {
+		case strings.HasPrefix(query, "--"), strings.HasPrefix(query, "#"):
+			_, query, found = strings.Cut(query, "\n")
+		case strings.HasPrefix(query, "/*") && !strings.HasPrefix(query, "/*!"):
+			_, query, found = strings.Cut(query, "*/")
+		}
+		if !found {
+			return query
+		}
+	}
+}
