@@ -33,6 +33,7 @@ func (rt *roundTrip) attempt(ctx context.Context) (*http.Response, error) {
 		closeResponse(resp)
 	}
 	if lim != nil {
+		lim.release = rt.releaseConn()
 		resp, err = lim.settle(resp, err)
 	}
 	counts := rt.rec.conns.take()
@@ -47,6 +48,17 @@ func (rt *roundTrip) attempt(ctx context.Context) (*http.Response, error) {
 	return nil, rt.refusal(resp)
 }
 
+// releaseConn returns the function that ends the attempt's use of its connection.
+func (rt *roundTrip) releaseConn() func(timeout bool) {
+	uses, h := &rt.t.uses, rt.plan.host
+	conn := uses.take(&rt.rec.conns.conn)
+	return func(timeout bool) {
+		if uses.release(conn, timeout) {
+			h.stuck.Store(true)
+		}
+	}
+}
+
 // request is what this attempt sends, and its limits, nil if it has none. bound is the context that
 // MaxElapsed ends; unlike the request's it ends with the attempt, before the body is read.
 func (rt *roundTrip) request(bound context.Context) (*http.Request, *limits, error) {
@@ -57,7 +69,8 @@ func (rt *roundTrip) request(bound context.Context) (*http.Request, *limits, err
 			return nil, nil, rebound.Permanent(&bodyError{err})
 		}
 	}
-	lim, fresh := rt.plan.timeouts.start(rt.out.Context(), bound), rt.misdirected()
+	lim := rt.plan.timeouts.start(rt.out.Context(), bound)
+	fresh := rt.misdirected() || rt.plan.host.stuck.Swap(false)
 	if lim == nil && !again && !fresh {
 		return rt.out, nil, nil
 	}
@@ -72,9 +85,9 @@ func (rt *roundTrip) request(bound context.Context) (*http.Request, *limits, err
 }
 
 // misdirected reports whether the attempt before was answered 421, which holds for its connection.
-// The next one then wants another (RFC 9110, 15.5.20). Base's idle ones are closed for that; an
-// HTTP/2 connection that others use is still taken once more, and no more after a request with
-// Close.
+// The next attempt then needs another connection (RFC 9110, 15.5.20). The idle ones of Base are
+// closed for that. An HTTP/2 connection that others use is taken once more, for a request with
+// Close, and then no more.
 func (rt *roundTrip) misdirected() bool {
 	return rt.bad != nil && rt.bad.StatusCode == http.StatusMisdirectedRequest
 }

@@ -94,6 +94,7 @@ func (t *Transport) planFor(p *rebound.Policy, h *host, repeat, bufferBody bool)
 	}
 	out := plan{
 		policy:     d,
+		host:       h,
 		timeouts:   timeouts{d.AttemptTimeout, t.FirstByteTimeout, t.IdleTimeout, d.MaxElapsed},
 		readBody:   d.Classify != nil || d.RetryIf != nil || d.Observe != nil,
 		bufferBody: bufferBody,

@@ -12,6 +12,7 @@ import (
 // Transport does itself.
 type plan struct {
 	policy   *rebound.Policy
+	host     *host
 	timeouts timeouts
 	readBody bool // Classify, RetryIf or Observe may look at the body of a bad response
 
@@ -23,6 +24,7 @@ type plan struct {
 type host struct {
 	name   string
 	budget *budget.Budget
+	stuck  atomic.Bool // an attempt timed out on a connection that others use
 
 	repeat  plan // of requests that may be made twice
 	careful plan // of those that may not

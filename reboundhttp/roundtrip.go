@@ -45,6 +45,9 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 // prepare makes the request that is sent, once for all attempts.
 func (rt *roundTrip) prepare() {
 	rt.rec = &record{Context: rt.req.Context()}
+	if rt.plan.timeouts != (timeouts{}) {
+		rt.rec.conns.uses = &rt.t.uses
+	}
 	rt.rec.req = *rt.req.WithContext(rt.rec)
 	rt.out = &rt.rec.req
 	if rt.plan.addKey {

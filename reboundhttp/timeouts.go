@@ -2,9 +2,11 @@ package reboundhttp
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"sync"
 	"time"
 )
 
@@ -18,6 +20,9 @@ type limits struct {
 	slow   *timeoutError // what header cancels it with
 	bound  func() bool   // stops MaxElapsed from ending it; returns false if it has
 	idle   time.Duration // a Read of the body
+
+	ended   sync.Once
+	release func(timeout bool) // ends the use of the connection
 }
 
 // timeouts are the limits of an attempt; 0 = none.
@@ -83,7 +88,7 @@ func (l *limits) settle(resp *http.Response, err error) (*http.Response, error) 
 		err = limit
 	}
 	if err != nil {
-		l.end(nil)
+		l.end()
 		return nil, err
 	}
 	body := &limitedBody{body: resp.Body, limits: l}
@@ -111,10 +116,13 @@ func (l *limits) passed() error {
 	return nil
 }
 
-func (l *limits) end(cause error) {
+func (l *limits) end() {
 	stop(l.whole)
 	stop(l.header)
-	l.cancel(cause)
+	l.ended.Do(func() {
+		l.release(errors.Is(context.Cause(l.ctx), context.DeadlineExceeded))
+	})
+	l.cancel(nil)
 }
 
 func stop(t *time.Timer) {
@@ -156,7 +164,7 @@ func (b *limitedBody) Read(p []byte) (int, error) {
 
 func (b *limitedBody) Close() error {
 	err := b.body.Close()
-	b.limits.end(nil)
+	b.limits.end()
 	return err
 }
 

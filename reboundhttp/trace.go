@@ -3,6 +3,7 @@ package reboundhttp
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"net/http/httptrace"
 	"sync"
@@ -15,6 +16,9 @@ import (
 // sent a request again, or that there was never a connection to send the request on.
 type connTrace struct {
 	asked, conns, sent atomic.Int32
+
+	uses *connUses // counts conn; nil = there are no timeouts that need it
+	conn net.Conn  // of this attempt; guarded by uses.mu
 
 	once  sync.Once
 	trace *httptrace.ClientTrace
@@ -44,11 +48,18 @@ func (t *connTrace) within(ctx context.Context) *httptrace.ClientTrace {
 		t.trace = httptrace.ContextClientTrace(
 			httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 				GetConn:      func(string) { t.asked.Add(1) },
-				GotConn:      func(httptrace.GotConnInfo) { t.conns.Add(1) },
+				GotConn:      t.gotConn,
 				WroteHeaders: func() { t.sent.Add(1) },
 			}))
 	})
 	return t.trace
+}
+
+func (t *connTrace) gotConn(info httptrace.GotConnInfo) {
+	t.conns.Add(1)
+	if t.uses != nil {
+		t.uses.hold(&t.conn, info.Conn)
+	}
 }
 
 // take returns the counts of the attempt that just ended, and starts those of the next.

@@ -18,6 +18,10 @@ import (
 //
 // It never modifies a request, and returns either a response or an error. Gates and breakers
 // learn how an attempt ended when its response's header is there, not when the body was read.
+//
+// An attempt that times out closes its connection, as the connection may be dead. If other attempts
+// use the connection, it stays open for them, and the next attempt to the host makes net/http
+// retire it.
 type Transport struct {
 	// Base makes the attempts. Nil = http.DefaultTransport.
 	Base http.RoundTripper
@@ -63,6 +67,7 @@ type Transport struct {
 	MaxBuffer int64
 
 	hosts hosts
+	uses  connUses
 }
 
 const defaultMaxBuffer = 1 << 20

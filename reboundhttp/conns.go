@@ -1,0 +1,70 @@
+package reboundhttp
+
+import (
+	"net"
+	"reflect"
+	"sync"
+)
+
+// connUses counts the attempts that use each connection. After a timeout the connection may be
+// dead, but net/http keeps one that speaks HTTP/2 for the requests to come. So the last attempt
+// that uses it closes it.
+type connUses struct {
+	mu sync.Mutex
+	n  map[net.Conn]int
+}
+
+// hold replaces the connection in slot, nil for none, by conn.
+func (u *connUses) hold(slot *net.Conn, conn net.Conn) {
+	if !reflect.ValueOf(conn).Comparable() {
+		return // a custom type that is no key of a map
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.remove(*slot)
+	*slot = conn
+	if u.n == nil {
+		u.n = map[net.Conn]int{}
+	}
+	u.n[conn]++
+}
+
+// take empties slot, and returns the connection that was in it. The caller releases it.
+func (u *connUses) take(slot *net.Conn) net.Conn {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	conn := *slot
+	*slot = nil
+	return conn
+}
+
+// release ends a use of conn, which may be nil. If the use ended in a timeout, release closes conn,
+// unless other attempts use it: then release returns true.
+func (u *connUses) release(conn net.Conn, timeout bool) (shared bool) {
+	u.mu.Lock()
+	left := u.remove(conn)
+	u.mu.Unlock()
+	if conn == nil || !timeout {
+		return false
+	}
+	if left > 0 {
+		return true
+	}
+	// Closing a *tls.Conn writes to it first, which a dead peer delays.
+	if outer, ok := conn.(interface{ NetConn() net.Conn }); ok {
+		conn = outer.NetConn()
+	}
+	_ = conn.Close()
+	return false
+}
+
+// remove returns how many uses of conn are left. The caller holds u.mu.
+func (u *connUses) remove(conn net.Conn) int {
+	n := u.n[conn] - 1
+	if n > 0 {
+		u.n[conn] = n
+		return n
+	}
+	delete(u.n, conn)
+	return 0
+}

@@ -1,0 +1,249 @@
+package reboundhttp
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/backoff"
+	"github.com/rebound-go/rebound/budget"
+)
+
+// muting is a proxy whose connections can go silent: they stay open, and nothing passes any more.
+type muting struct {
+	net.Listener
+	mu    sync.Mutex
+	mute  []chan struct{} // of each connection, closed when it goes silent
+	conns atomic.Int32
+}
+
+func mutingProxy(t *testing.T, to string) *muting {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &muting{Listener: l}
+	var open []net.Conn
+	go func() {
+		for {
+			front, err := l.Accept()
+			if err != nil {
+				return
+			}
+			back, err := net.Dial("tcp", to)
+			if err != nil {
+				return
+			}
+			p.conns.Add(1)
+			mute := make(chan struct{})
+			p.mu.Lock()
+			p.mute = append(p.mute, mute)
+			open = append(open, front, back)
+			p.mu.Unlock()
+			go pass(front, back, mute)
+			go pass(back, front, mute)
+		}
+	}()
+	t.Cleanup(func() {
+		l.Close()
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		for _, c := range open {
+			c.Close()
+		}
+	})
+	return p
+}
+
+// pass copies from a to b, and drops what comes once mute is closed.
+func pass(a, b net.Conn, mute chan struct{}) {
+	defer b.Close()
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := a.Read(buf)
+		if err != nil {
+			return
+		}
+		select {
+		case <-mute:
+		default:
+			_, _ = b.Write(buf[:n])
+		}
+	}
+}
+
+// silence ends what passes over the connections there are.
+func (p *muting) silence() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, m := range p.mute {
+		close(m)
+	}
+	p.mute = nil
+}
+
+// h2 returns a server that speaks HTTP/2, a proxy before it, and a transport through that.
+func h2(t *testing.T, h http.HandlerFunc) (string, *muting, *http.Transport) {
+	srv := httptest.NewUnstartedServer(h)
+	srv.EnableHTTP2 = true
+	srv.StartTLS()
+	t.Cleanup(srv.Close)
+	p := mutingProxy(t, srv.Listener.Addr().String())
+	t.Cleanup(srv.CloseClientConnections)
+	base := srv.Client().Transport.(*http.Transport)
+	base.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "tcp", p.Addr().String())
+	}
+	t.Cleanup(base.CloseIdleConnections)
+	return srv.URL, p, base
+}
+
+const soon = 500 * time.Millisecond
+
+// TestDeadConnectionIsLeft: after a timeout on an HTTP/2 connection, the next attempt and the next
+// call go out on another.
+func TestDeadConnectionIsLeft(t *testing.T) {
+	for name, set := range map[string]func(*Transport){
+		"FirstByteTimeout": func(t *Transport) { t.FirstByteTimeout = soon },
+		"AttemptTimeout":   func(t *Transport) { t.Policy.AttemptTimeout = soon },
+		"MaxElapsed":       func(t *Transport) { t.Policy.MaxElapsed = soon },
+	} {
+		for _, method := range []string{"GET", "POST"} {
+			t.Run(name+" "+method, func(t *testing.T) {
+				t.Parallel()
+				url, proxy, base := h2(t, func(w http.ResponseWriter, r *http.Request) {
+					io.WriteString(w, r.Proto)
+				})
+				tr := &Transport{Base: base, Policy: &rebound.Policy{
+					Attempts: 2, Budget: budget.Unlimited,
+					Backoff: backoff.Constant(20 * time.Millisecond),
+				}}
+				set(tr)
+				c := &http.Client{Transport: tr}
+				do := func() (Call, error) {
+					req, _ := http.NewRequest(method, url, nil)
+					resp, err := c.Do(req)
+					if err != nil {
+						return Call{}, err
+					}
+					if got := read(t, resp); got != "HTTP/2.0" {
+						t.Errorf("the server got %s", got)
+					}
+					return CallOf(resp), nil
+				}
+				if _, err := do(); err != nil {
+					t.Fatal(err)
+				}
+				proxy.silence()
+				call, err := do()
+				switch {
+				case tr.Policy.MaxElapsed > 0 && !errors.Is(err, rebound.PastElapsed):
+					t.Errorf("after the silence: %v, want past_elapsed", err)
+				case tr.Policy.MaxElapsed > 0:
+				case method == "GET" && (err != nil || call.Attempts != 2):
+					t.Errorf("after the silence: %v, %d attempts, want 2", err, call.Attempts)
+				case method == "POST" && err == nil:
+					t.Error("a POST that may have arrived was sent again")
+				}
+				if call, err := do(); err != nil || call.Attempts != 1 {
+					t.Errorf("the next call: %v, %d attempts, want 1", err, call.Attempts)
+				}
+				if n := proxy.conns.Load(); n != 2 {
+					t.Errorf("%d connections, want 2", n)
+				}
+				if n := len(tr.uses.n); n != 0 {
+					t.Errorf("%d connections are in use, want 0", n)
+				}
+			})
+		}
+	}
+}
+
+// TestDeadBodyIsLeft: the connection of a body that is silent too long serves no further request.
+func TestDeadBodyIsLeft(t *testing.T) {
+	t.Parallel()
+	url, proxy, base := h2(t, func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, "first")
+		w.(http.Flusher).Flush()
+		if r.URL.Path == "/endless" {
+			<-r.Context().Done()
+		}
+	})
+	c := &http.Client{Transport: &Transport{Base: base, IdleTimeout: soon,
+		Policy: &rebound.Policy{Attempts: 1}}}
+	resp, err := c.Get(url + "/endless")
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy.silence()
+	if _, err := io.ReadAll(resp.Body); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("reading: %v, want a timeout", err)
+	}
+	resp.Body.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	req, _ := http.NewRequestWithContext(ctx, "GET", url, nil)
+	if resp, err = c.Do(req); err != nil {
+		t.Fatalf("the next call: %v", err)
+	}
+	read(t, resp)
+}
+
+// TestSharedConnectionStays: a request that is slow does not end others on its connection. After it
+// new requests take another connection.
+func TestSharedConnectionStays(t *testing.T) {
+	t.Parallel()
+	slow, begun := make(chan struct{}), make(chan struct{}, 9)
+	url, proxy, base := h2(t, func(w http.ResponseWriter, r *http.Request) {
+		begun <- struct{}{}
+		if r.URL.Path != "/" {
+			select {
+			case <-slow:
+			case <-r.Context().Done():
+			}
+		}
+		io.WriteString(w, "done")
+	})
+	tr := &Transport{Base: base, Policy: &rebound.Policy{Attempts: 1}}
+	c := &http.Client{Transport: tr}
+	get := func(path string, timeout time.Duration) (*http.Response, error) {
+		ctx := WithPolicy(t.Context(), &rebound.Policy{Attempts: 1, AttemptTimeout: timeout})
+		req, _ := http.NewRequestWithContext(ctx, "GET", url+path, nil)
+		return c.Do(req)
+	}
+	var patient sync.WaitGroup
+	patient.Go(func() {
+		resp, err := get("/patient", time.Minute)
+		if err != nil {
+			t.Errorf("the other request: %v", err)
+			return
+		}
+		if got := read(t, resp); got != "done" {
+			t.Errorf("the other request got %q", got)
+		}
+	})
+	<-begun
+	if _, err := get("/hasty", soon); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("the slow request: %v, want a timeout", err)
+	}
+	close(slow)
+	patient.Wait()
+	for range 2 { // the first may go out on the old connection
+		resp, err := get("/", time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		read(t, resp)
+	}
+	if n := proxy.conns.Load(); n != 2 {
+		t.Errorf("%d connections, want 2", n)
+	}
+}
