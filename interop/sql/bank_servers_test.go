@@ -20,6 +20,13 @@ import (
 	"github.com/rebound-go/rebound/reboundsql"
 )
 
+// pooled opens a database that keeps a connection for each teller.
+func pooled(t *testing.T, driver, dsn string) *sql.DB {
+	db := open(t, driver, dsn)
+	db.SetMaxIdleConns(tellers)
+	return db
+}
+
 // chaos breaks the wire four times a second, with the answers to what was sent lost, and kills the
 // server several times, until stop is closed.
 func chaos(t *testing.T, d *daemon, w *wire, stop <-chan struct{}) (kills, cuts int) {
@@ -80,8 +87,8 @@ func TestBankPostgres(t *testing.T) {
 	d := startPostgres(t)
 	w := newWire(t, d)
 	direct := d.direct(t)
-	db := open(t, "pgx", d.postgres(w.addr()))
-	db.SetMaxIdleConns(tellers)
+	dsn := d.postgres(w.addr())
+	db := pooled(t, "pgx", dsn)
 	pool, err := pgxpool.New(context.Background(), d.postgres(w.addr())+"&pool_max_conns=20")
 	if err != nil {
 		t.Fatal(err)
@@ -93,6 +100,9 @@ func TestBankPostgres(t *testing.T) {
 		{"plain", plain(db), false, false},
 		{"reboundsql, with database/sql", resilient(db, p, nil), true, true},
 		{"reboundsql, pgxpool, with Applied", native(pool, p), true, true},
+		{"reboundsql, with pgx wrapped", resilient(pooled(t, "traced-pgx", dsn), p, nil), true, true},
+		{"reboundsql, with lib/pq wrapped", resilient(pooled(t, "traced-postgres", dsn), p, nil),
+			true, true},
 	}
 	if thorough() {
 		offices = append(offices, office{"naive", naive(db), false, false},
@@ -111,13 +121,17 @@ func TestBankMariaDB(t *testing.T) {
 	d := startMariaDB(t)
 	w := newWire(t, d)
 	direct := d.direct(t)
-	db := open(t, "mysql", d.mysql(w.addr())+"?readTimeout=5s")
-	db.SetMaxIdleConns(tellers)
+	dsn := d.mysql(w.addr()) + "?readTimeout=5s"
+	db := pooled(t, "mysql", dsn)
+	snapshot := pooled(t, "traced-mysql", dsn+"&innodb_snapshot_isolation=ON&max_statement_time=0.02")
+	repeatable := &sql.TxOptions{Isolation: sql.LevelRepeatableRead}
 	retries := &tally{}
 	p := patient(retries)
 	offices := []office{
 		{"plain", plain(db), false, false},
 		{"reboundsql, with Applied", resilient(db, p, appliedMariaDB(db)), true, true},
+		{"reboundsql, wrapped, snapshot isolation, statements of 20 ms",
+			isolated(snapshot, p, repeatable, nil), true, true},
 	}
 	if thorough() {
 		offices = append(offices, office{"naive", naive(db), false, false},

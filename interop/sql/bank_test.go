@@ -135,8 +135,16 @@ func patient(retries *tally) *rebound.Policy {
 func resilient(
 	db *sql.DB, p *rebound.Policy, applied func(context.Context, transfer) (bool, error),
 ) teller {
+	return isolated(db, p, serializable, applied)
+}
+
+// isolated is a resilient teller whose transactions have options of their own.
+func isolated(
+	db *sql.DB, p *rebound.Policy, tx *sql.TxOptions,
+	applied func(context.Context, transfer) (bool, error),
+) teller {
 	return func(ctx context.Context, m transfer) error {
-		o := reboundsql.Options{Tx: serializable}
+		o := reboundsql.Options{Tx: tx}
 		if applied != nil {
 			o.Applied = func(ctx context.Context) (bool, error) { return applied(ctx, m) }
 		}
