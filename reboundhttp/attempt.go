@@ -76,7 +76,7 @@ func (rt *roundTrip) request(bound context.Context) (*http.Request, *limits, err
 	}
 	ctx := rt.out.Context()
 	if lim != nil {
-		ctx = lim.ctx
+		ctx = lim
 	}
 	req := rt.out.WithContext(ctx)
 	req.Body = body

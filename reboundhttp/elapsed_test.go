@@ -104,7 +104,7 @@ func TestMaxElapsedBeforeTheResponse(t *testing.T) {
 		if want == nil {
 			want = context.DeadlineExceeded
 		}
-		if resp != nil || !errors.Is(err, want) || base.open != 0 || lim.ctx.Err() == nil {
+		if resp != nil || !errors.Is(err, want) || base.open != 0 || lim.Err() == nil {
 			t.Errorf("settle(…, %v) = %v, %v with %d bodies open; want %v and none",
 				fails, resp, err, base.open, want)
 		}

@@ -3,6 +3,7 @@ package reboundhttp
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"net/http"
 	"time"
 
@@ -82,7 +83,7 @@ func (rt *roundTrip) finish(resp *http.Response, err error) (*http.Response, err
 		rt.rec.attach(resp, rt.n+rt.resent, nil)
 		return resp, nil
 	}
-	e := rt.counted(err.(*rebound.Error))
+	e := rt.completed(err.(*rebound.Error))
 	if rt.bad == nil || e.Reason == rebound.Canceled {
 		rt.discard()
 		return nil, e
@@ -94,13 +95,21 @@ func (rt *roundTrip) finish(resp *http.Response, err error) (*http.Response, err
 	return rt.bad, nil
 }
 
-// counted returns e with the attempts that net/http added. It copies e, which Observe may keep.
-func (rt *roundTrip) counted(e *rebound.Error) *rebound.Error {
-	if rt.resent == 0 {
+// errDeadline is the Cause of PastDeadline: a user of http.Client.Timeout has set no deadline.
+var errDeadline = errors.New("of the request's context or http.Client.Timeout")
+
+// completed returns e with the attempts that net/http added, and with the source of a deadline. It
+// copies e, which Observe may keep.
+func (rt *roundTrip) completed(e *rebound.Error) *rebound.Error {
+	past := e.Reason == rebound.PastDeadline && e.Cause == nil
+	if rt.resent == 0 && !past {
 		return e
 	}
 	copied := *e
 	copied.Attempts += rt.resent
+	if past {
+		copied.Cause = errDeadline
+	}
 	return &copied
 }
 

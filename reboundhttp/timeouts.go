@@ -10,11 +10,13 @@ import (
 	"time"
 )
 
-// limits end an attempt that takes too long. They have its context, which ends when its response's
+// limits end an attempt that takes too long. They are its context, which ends when its response's
 // body is closed.
 type limits struct {
-	ctx    context.Context
+	context.Context
 	cancel context.CancelCauseFunc
+	end    time.Time     // of the attempt, its body included; zero = none
+	late   *timeoutError // what whole cancels it with
 	whole  *time.Timer   // the attempt, its body included
 	header *time.Timer   // the attempt, until the response's header is there
 	slow   *timeoutError // what header cancels it with
@@ -37,9 +39,11 @@ func (t timeouts) start(ctx, bound context.Context) *limits {
 		return nil
 	}
 	l := &limits{idle: t.idle}
-	l.ctx, l.cancel = context.WithCancelCause(ctx)
+	l.Context, l.cancel = context.WithCancelCause(ctx)
 	if d := t.attempt; d > 0 {
-		l.whole = l.timer(&timeoutError{"the attempt's %v were up", d})
+		l.end = time.Now().Add(d)
+		l.late = &timeoutError{"the attempt's %v were up", d}
+		l.whole = l.timer(l.late)
 	}
 	if t.elapsed > 0 {
 		l.bound = context.AfterFunc(bound, func() { l.cancel(context.Cause(bound)) })
@@ -49,6 +53,15 @@ func (t timeouts) start(ctx, bound context.Context) *limits {
 		l.header = l.timer(l.slow)
 	}
 	return l
+}
+
+// Deadline returns the end of AttemptTimeout, or that of the request's context if it is sooner.
+func (l *limits) Deadline() (time.Time, bool) {
+	outer, ok := l.Context.Deadline()
+	if l.end.IsZero() || ok && outer.Before(l.end) {
+		return outer, ok
+	}
+	return l.end, true
 }
 
 func (l *limits) timer(e *timeoutError) *time.Timer {
@@ -72,6 +85,10 @@ func (l *limits) settle(resp *http.Response, err error) (*http.Response, error) 
 	if l.header != nil && !l.header.Stop() {
 		l.cancel(l.slow) // as the timer is about to do
 	}
+	// A Base that goes by the deadline itself may return before the timer fires.
+	if err != nil && l.late != nil && !time.Now().Before(l.end) {
+		l.cancel(l.late)
+	}
 	// MaxElapsed was over just before the response came. Past this point it never cuts the body.
 	if l.bound != nil && !l.bound() && err == nil {
 		err = context.DeadlineExceeded
@@ -88,7 +105,7 @@ func (l *limits) settle(resp *http.Response, err error) (*http.Response, error) 
 		err = limit
 	}
 	if err != nil {
-		l.end()
+		l.stop()
 		return nil, err
 	}
 	body := &limitedBody{body: resp.Body, limits: l}
@@ -110,17 +127,17 @@ func closeResponse(resp *http.Response) {
 // passed returns the limit that was passed, or nil. net/http returns errors of many kinds when a
 // context ends; the cause is always the limit's own.
 func (l *limits) passed() error {
-	if e, ok := context.Cause(l.ctx).(*timeoutError); ok {
+	if e, ok := context.Cause(l).(*timeoutError); ok {
 		return e
 	}
 	return nil
 }
 
-func (l *limits) end() {
+func (l *limits) stop() {
 	stop(l.whole)
 	stop(l.header)
 	l.ended.Do(func() {
-		l.release(errors.Is(context.Cause(l.ctx), context.DeadlineExceeded))
+		l.release(errors.Is(context.Cause(l), context.DeadlineExceeded))
 	})
 	l.cancel(nil)
 }
@@ -164,7 +181,7 @@ func (b *limitedBody) Read(p []byte) (int, error) {
 
 func (b *limitedBody) Close() error {
 	err := b.body.Close()
-	b.limits.end()
+	b.limits.stop()
 	return err
 }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/backoff"
 	"github.com/rebound-go/rebound/fault"
 )
 
@@ -308,6 +309,86 @@ func TestSlowBadResponse(t *testing.T) {
 		}
 		if got := read(t, resp); got != "abcde" {
 			t.Errorf("the caller read %q, want abcde", got)
+		}
+	})
+}
+
+// TestDeadlineIsThatOfTheAttempt: what stands below sees when the attempt will end.
+func TestDeadlineIsThatOfTheAttempt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, tt := range []struct {
+			outer, attempt, want time.Duration // 0 = none
+		}{
+			{0, 0, 0}, {0, 5, 5}, {9, 0, 9}, {9, 5, 5}, {5, 9, 5}, {5, 5, 5},
+		} {
+			ctx, cancel := t.Context(), context.CancelFunc(func() {})
+			if tt.outer > 0 {
+				ctx, cancel = context.WithTimeout(ctx, tt.outer*time.Second)
+			}
+			p := seconds()
+			p.AttemptTimeout = tt.attempt * time.Second
+			start, tries := time.Now(), 0
+			base := roundTripper(func(req *http.Request) (*http.Response, error) {
+				tries++
+				var got time.Duration
+				end, ok := req.Context().Deadline()
+				if ok {
+					got = end.Sub(start)
+				}
+				if got != tt.want*time.Second || ok != (tt.want > 0) {
+					t.Errorf("%+v: the attempt's deadline is after %v", tt, got)
+				}
+				if tries == 1 {
+					return nil, io.ErrUnexpectedEOF
+				}
+				return answer(req, 200, ""), nil
+			})
+			p.Backoff = backoff.Constant(0)
+			tr := &Transport{Base: base, Policy: p, IdleTimeout: time.Hour}
+			resp, err := tr.RoundTrip(request(t, "GET", "").WithContext(ctx))
+			if got := outcome(resp, err); got != "200" || tries != 2 {
+				t.Errorf("%+v: %s after %d attempts", tt, got, tries)
+			}
+			cancel()
+		}
+	})
+}
+
+// TestBaseThatGoesByTheDeadline: an attempt that Base itself ends at its deadline is one that timed
+// out, by the same error.
+func TestBaseThatGoesByTheDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		base := roundTripper(func(req *http.Request) (*http.Response, error) {
+			end, _ := req.Context().Deadline()
+			time.Sleep(time.Until(end))
+			return nil, errors.New("mine")
+		})
+		p := seconds()
+		p.AttemptTimeout = 3 * time.Second
+		_, err := (&Transport{Base: base, Policy: p}).RoundTrip(request(t, "GET", ""))
+		if want := "the attempt's 3s were up"; !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	})
+}
+
+// TestClientTimeoutIsNamed, whether it passes or the wait would pass it.
+func TestClientTimeoutIsNamed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for name, s := range map[string]step{
+			"hangs": hangs, "error": fails(io.ErrUnexpectedEOF), "status": status(503),
+		} {
+			p := seconds()
+			p.Backoff = backoff.Constant(time.Minute)
+			c := &http.Client{Transport: &Transport{Base: play(s), Policy: p}, Timeout: time.Second}
+			resp, err := c.Get("http://example.test/")
+			if err == nil {
+				err = CallOf(resp).Err
+				resp.Body.Close()
+			}
+			if !strings.Contains(err.Error(), "Client.Timeout") {
+				t.Errorf("%s: %v, want Client.Timeout in it", name, err)
+			}
 		}
 	})
 }
