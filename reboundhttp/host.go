@@ -30,13 +30,14 @@ type host struct {
 	careful plan // of those that may not
 }
 
-// idle reports whether nothing would be lost if h were forgotten.
-func (h *host) idle() bool { return full(h.budget) && full(h.repeat.policy.Budget) }
+// idle reports whether nothing would be lost if h were forgotten. A budget that the policy has of
+// its own outlives h.
+func (h *host) idle() bool { return h.budget.Level() >= h.budget.Size() }
 
-func full(b *budget.Budget) bool { return b == nil || b.Level() >= b.Size() }
-
-// manyHosts is how many hosts are remembered before those whose budget is full are forgotten.
-const manyHosts = 1000
+const (
+	manyHosts = 1000  // are kept before those whose budget is full are forgotten
+	maxHosts  = 10000 // are kept at most
+)
 
 // hosts remembers the hosts that requests went to.
 type hosts struct {
@@ -45,7 +46,7 @@ type hosts struct {
 
 	mu    sync.Mutex // guards what follows, and is held when hosts are added and forgotten
 	count int        // of rest
-	limit int        // of count, before idle ones are looked for; 0 = manyHosts
+	limit int        // of count, before hosts are forgotten; 0 = manyHosts
 }
 
 // find returns the host of a name that is known, or nil. Most clients have a single host, so the
@@ -74,19 +75,35 @@ func (s *hosts) add(h *host) *host {
 	s.rest.Store(h.name, h)
 	if s.count++; s.count > max(s.limit, manyHosts) {
 		s.forget()
-		s.limit = 2 * s.count // if most of them are in debt, let some time pass
+		s.limit = min(2*s.count, maxHosts) // if most are in debt, let some time pass
 	}
 	return h
 }
 
-// forget drops the hosts without debts: a host whose budget is full is made anew as it was, so
-// nothing is lost. One in debt would get its retries back.
+// forget drops the hosts whose budget is full: they are made anew as they were. A host in debt
+// would get its retries back. Half of those are dropped, whichever come first, when there are
+// maxHosts of them.
 func (s *hosts) forget() {
+	s.drop((*host).idle)
+	if s.count >= maxHosts {
+		s.drop(func(*host) bool { return s.count > maxHosts/2 })
+	}
+}
+
+func (s *hosts) drop(is func(*host) bool) {
 	s.rest.Range(func(name, h any) bool {
-		if h.(*host).idle() {
+		if is(h.(*host)) {
 			s.rest.Delete(name)
 			s.count--
 		}
 		return true
 	})
+}
+
+// all yields every host.
+func (s *hosts) all(yield func(*host) bool) {
+	if h := s.first.Load(); h == nil || !yield(h) {
+		return
+	}
+	s.rest.Range(func(_, h any) bool { return yield(h.(*host)) })
 }

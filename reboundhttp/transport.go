@@ -3,11 +3,13 @@ package reboundhttp
 import (
 	"context"
 	"fmt"
+	"iter"
 	"net/http"
 	"time"
 
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/breaker"
+	"github.com/rebound-go/rebound/budget"
 	"github.com/rebound-go/rebound/fault"
 	"github.com/rebound-go/rebound/internal/httppolicy"
 )
@@ -29,7 +31,7 @@ type Transport struct {
 	// Policy says how failures are met. Its AttemptTimeout covers the reading of the response and
 	// ends with the closing of its body. A policy without a Budget of its own gets one for each
 	// host (URL.Host), with the defaults of budget.Budget and room for the attempts of one call
-	// by this policy.
+	// by this policy: see [Transport.Budgets].
 	// Its Classify is given a *StatusError for a response with a bad status. Nil = the zero
 	// policy.
 	Policy *rebound.Policy
@@ -83,6 +85,14 @@ func NewClient(p *rebound.Policy) *http.Client {
 // p makes no larger: of more than 11 attempts by p only some may be made.
 func WithPolicy(ctx context.Context, p *rebound.Policy) context.Context {
 	return httppolicy.With(ctx, p)
+}
+
+// Budgets yields the hosts that the Transport keeps and the budget of each, in any order. A policy
+// with a Budget of its own does not draw on these.
+func (t *Transport) Budgets() iter.Seq2[string, *budget.Budget] {
+	return func(yield func(string, *budget.Budget) bool) {
+		t.hosts.all(func(h *host) bool { return yield(h.name, h.budget) })
+	}
 }
 
 // CloseIdleConnections closes those of Base, as http.Client.CloseIdleConnections asks it to.

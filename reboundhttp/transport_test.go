@@ -523,34 +523,6 @@ func TestBreakerPerHost(t *testing.T) {
 	})
 }
 
-func TestHostsAreForgotten(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		tr := &Transport{Base: play(status(200))}
-		if _, err := tr.RoundTrip(request(t, "GET", "")); err != nil { // the first host
-			t.Fatal(err)
-		}
-		h := tr.hosts.add(tr.newHost("indebted.test"))
-		if err := h.budget.Take(); err != nil {
-			t.Fatal(err)
-		}
-		for i := range 3 * manyHosts {
-			req := request(t, "GET", "")
-			req.URL.Host = fmt.Sprintf("host-%d.test", i)
-			if _, err := tr.RoundTrip(req); err != nil {
-				t.Fatal(err)
-			}
-		}
-		n := 0
-		tr.hosts.rest.Range(func(any, any) bool { n++; return true })
-		if n != tr.hosts.count || n > manyHosts {
-			t.Errorf("%d hosts known, counted as %d, want at most %d", n, tr.hosts.count, manyHosts)
-		}
-		if tr.hosts.find("indebted.test") != h {
-			t.Error("a host with an empty budget was forgotten")
-		}
-	})
-}
-
 func TestInvalid(t *testing.T) {
 	tests := []struct {
 		t    *Transport
