@@ -42,12 +42,26 @@ func bounded[T any](l *Loop, fn func(context.Context) (T, error)) (T, error) {
 	return through(l, ctx, l.p.Gates, fn)
 }
 
+// over returns why the attempt must not begin: the call ended while gates waited. Else "".
+func (l *Loop) over() Reason {
+	switch {
+	case len(l.p.Gates) > 0 && l.ctx.Err() != nil:
+		return Canceled
+	case l.p.MaxElapsed > 0 && l.elapsed() >= l.p.MaxElapsed:
+		return PastElapsed
+	}
+	return ""
+}
+
 // through makes one attempt behind the gates given, the breaker last. It calls itself for each
 // gate, so that passes are kept on the stack: a slice of them costs an allocation per attempt.
 func through[T any](
 	l *Loop, ctx context.Context, gates []gate.Gate, fn func(context.Context) (T, error),
 ) (v T, err error) {
 	if len(gates) == 0 {
+		if r := l.over(); r != "" {
+			return v, l.reject(ctx, r, nil)
+		}
 		return withBreaker(l, ctx, fn)
 	}
 	if isNil(gates[0]) {
@@ -114,9 +128,6 @@ func abandon(left *bool, g gate.Gate, pass gate.Pass) {
 func timed[T any](
 	l *Loop, ctx context.Context, fn func(context.Context) (T, error),
 ) (v T, err error) {
-	if l.p.MaxElapsed > 0 && l.elapsed() >= l.p.MaxElapsed {
-		return v, l.reject(ctx, PastElapsed, nil)
-	}
 	l.begin()
 	if l.p.AttemptTimeout <= 0 {
 		v, err = fn(ctx)

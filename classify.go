@@ -13,11 +13,13 @@ import (
 // classify records how the attempt ended, for its gates and for Decide. timedOut reports that the
 // attempt's own context has ended.
 func (l *Loop) classify(err error, timedOut bool) {
-	switch err {
-	case nil:
+	l.late = timedOut
+	if err == nil {
 		l.result = gate.OK
 		return
-	case ErrUnset: // how the attempt ended is not known
+	}
+	l.last = err
+	if err == ErrUnset { // how the attempt ended is not known
 		l.result = gate.Skipped
 		l.fault = fault.Fault{Kind: fault.Permanent, Err: err}
 		return
@@ -37,6 +39,12 @@ func (l *Loop) classify(err error, timedOut bool) {
 	if l.met == fault.Canceled && errors.Is(ended(l.ctx), context.DeadlineExceeded) {
 		l.met = fault.Transient
 	}
+}
+
+// same reports whether a and b are one error. Errors of types that == cannot compare are not.
+func same(a, b error) (one bool) {
+	defer func() { _ = recover() }()
+	return a == b
 }
 
 // timedOut makes the fault that of an attempt whose own time was up, unless the caller's end
@@ -124,6 +132,19 @@ func ended(ctx context.Context) error {
 	}
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= 0 {
 		return context.DeadlineExceeded
+	}
+	return nil
+}
+
+// cause is what ended the call from outside.
+func (l *Loop) cause(r Reason) error {
+	switch {
+	case r == Canceled:
+		return causeOf(l.ctx)
+	case r == Invalid:
+		return l.invalid
+	case r == l.reason:
+		return l.refusal
 	}
 	return nil
 }

@@ -80,7 +80,7 @@ func again[T any](
 	l *Loop, fn func(context.Context) (T, error), v T, err error,
 ) (T, error) {
 	for err != nil {
-		d := l.Decide(err)
+		d := l.decide(err)
 		if !d.Retry {
 			return v, l.Stop(d.Reason, nil)
 		}

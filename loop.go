@@ -57,9 +57,10 @@ type Loop struct {
 	result  gate.Result   // of this attempt
 	durable bool          // see State.Durable
 	checked bool          // Validate was asked
-	tried   bool          // Try has classified an error that Decide has not seen
+	tried   bool          // Try has made an attempt that Decide has not seen
 	met     fault.Kind    // what this attempt's failure means to its gates
 	cut     bool          // MaxElapsed ended this attempt
+	late    bool          // this attempt's own context ended
 	left    bool          // the body of an Attempts loop has left it
 	retry   charge        // of a retry that was announced and has not begun
 }
@@ -119,17 +120,28 @@ var epoch = time.Now()
 func now() time.Duration { return time.Since(epoch) }
 
 // Decide says what follows the attempt that ended with err: it classifies err, unless [Try] has,
-// and asks [Policy.Decide]. At the first failure it also validates the policy.
+// and asks [Policy.Decide]. At the first failure it also validates the policy. The err may be
+// another than Try's: one that wraps it, or a result that was checked and refused. A nil err is a
+// success, which is not retried.
 func (l *Loop) Decide(err error) Decision {
-	if !l.tried {
+	switch {
+	case err == nil:
+		return Decision{Reason: NotRetryable}
+	case !l.tried:
 		l.begin()
 		l.classify(err, false)
+	case l.reason == "" && (l.result == gate.OK || !same(err, l.last)):
+		l.classify(err, l.late)
 	}
+	return l.decide(err)
+}
+
+// decide is Decide for the error that was classified last.
+func (l *Loop) decide(err error) Decision {
 	l.tried, l.decided = false, -1
 	if l.reason != "" {
 		return Decision{Reason: l.reason}
 	}
-	l.last = err
 	switch {
 	case l.left:
 		return Decision{Reason: NotRetryable}
@@ -260,19 +272,6 @@ func (l *Loop) Stop(r Reason, cause error) error {
 		})
 	}
 	return e
-}
-
-// cause is what ended the call from outside.
-func (l *Loop) cause(r Reason) error {
-	switch {
-	case r == Canceled:
-		return causeOf(l.ctx)
-	case r == Invalid:
-		return l.invalid
-	case r == l.reason:
-		return l.refusal
-	}
-	return nil
 }
 
 // returnCharge gives back what a retry has cost that will not take place.

@@ -432,6 +432,30 @@ func TestMaxElapsedBoundsGates(t *testing.T) {
 	})
 }
 
+// No attempt begins if the caller's context ended while a gate waited, although the gate admits it.
+func TestCallEndsInAGate(t *testing.T) {
+	for _, p := range []*rebound.Policy{{}, {MaxElapsed: time.Hour}, {AttemptTimeout: time.Hour},
+		{Breaker: &breaker.Breaker{}}} {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		quit, calls := errors.New("quit"), 0
+		var log []string
+		p.Gates = []gate.Gate{&recorder{name: "outer", log: &log}, entering(func() { cancel(quit) })}
+		e := mustError(t, rebound.Run(ctx, p, failing(&calls, nil)))
+		if calls != 0 || e.Attempts != 0 || e.Reason != rebound.Canceled || e.Cause != quit {
+			t.Errorf("%+v: got %d calls and %+v", p, calls, e)
+		}
+		if want := []string{"outer enter", "outer skipped"}; !slices.Equal(log, want) {
+			t.Errorf("%+v: got %q, want %q", p, log, want)
+		}
+	}
+}
+
+// entering is a gate that does something on Enter.
+type entering func()
+
+func (g entering) Enter(context.Context) (gate.Pass, error) { g(); return gate.Pass{}, nil }
+func (entering) Leave(gate.Pass, gate.Outcome)              {}
+
 // deaf is a gate that waits for a minute whatever its context says.
 type deaf struct{ waiting }
 
@@ -710,5 +734,53 @@ func TestDecideCountsAttempts(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+	}
+}
+
+// list is an error of a type that == cannot compare.
+type list []error
+
+func (list) Error() string { return "a list of errors" }
+
+// Decide judges the error that it is given, not the one that Try returned.
+func TestDecideAnotherError(t *testing.T) {
+	late := func(ctx context.Context) (int, error) {
+		<-ctx.Done()
+		return 0, nil
+	}
+	for _, row := range []struct {
+		name string
+		try  func(context.Context) (int, error)
+		then func(error) error
+		want fault.Kind
+	}{
+		{"a result refused", func(context.Context) (int, error) { return 1, nil },
+			func(error) error { return rebound.Permanent(errFlaky) }, fault.Permanent},
+		{"marked", func(context.Context) (int, error) { return 0, errFlaky }, rebound.Permanent,
+			fault.Permanent},
+		{"replaced", func(context.Context) (int, error) { return 0, rebound.Permanent(errFlaky) },
+			func(error) error { return errFlaky }, fault.Unknown},
+		{"not comparable", func(context.Context) (int, error) { return 0, list{errFlaky} },
+			func(err error) error { return err }, fault.Unknown},
+		{"a result refused that came late", late, func(error) error { return errFlaky },
+			fault.Transient},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			l := rebound.Begin(t.Context(), &rebound.Policy{AttemptTimeout: time.Minute})
+			_, err := rebound.Try(&l, row.try)
+			err = row.then(err)
+			d := l.Decide(err)
+			if f := l.Fault(); f.Kind != row.want || d.Retry != (row.want != fault.Permanent) {
+				t.Errorf("%s: got %+v and the fault %+v", row.name, d, f)
+			}
+			e := mustError(t, l.Stop(rebound.Exhausted, nil))
+			if e.Attempts != 1 || e.Err == nil || e.Err.Error() != err.Error() {
+				t.Errorf("%s: got %+v", row.name, e)
+			}
+		})
+	}
+	l := rebound.Begin(t.Context(), nil)
+	if d := l.Decide(nil); d.Retry || d.Reason != rebound.NotRetryable {
+		t.Errorf("no error: got %+v", d)
 	}
 }
