@@ -206,7 +206,7 @@ func TestAgainstGoroutines(t *testing.T) {
 			} {
 				g, w := total(got, of), total(want, of)
 				few := 6 / math.Sqrt(max(w.sum, 1)) // the noise of a small count, and rather more
-				// Six standard errors, as ten runs know theirs by half only.
+				// Six standard errors: an estimate from ten runs may be off by a half.
 				measured := 6 * math.Sqrt(g.variance+w.variance) / max(w.sum, 1)
 				near(t, name, g.sum, w.sum, loose*max(c.tol, few, measured))
 			}
