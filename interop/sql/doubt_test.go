@@ -26,6 +26,7 @@ type client struct {
 	name string
 	run  func(context.Context, reboundsql.Options, *rebound.Policy,
 		func(context.Context, execer) error) error
+	exec   execer  // one statement on one connection, without reboundsql
 	direct *sql.DB // past the wire, to look with
 	db     *sql.DB // over the wire; nil for a pool of pgx
 }
@@ -36,6 +37,15 @@ func (c *client) driver() string { return strings.TrimPrefix(c.name, "traced-") 
 func overSQL(t testing.TB, driver, dsn string, direct *sql.DB) *client {
 	db := open(t, driver, dsn)
 	db.SetMaxIdleConns(16)
+	exec := func(ctx context.Context, query string) error {
+		conn, err := db.Conn(ctx)
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		_, err = conn.ExecContext(ctx, query)
+		return err
+	}
 	return &client{driver, func(ctx context.Context, o reboundsql.Options, p *rebound.Policy,
 		fn func(context.Context, execer) error) error {
 		return reboundsql.InTx(ctx, db, p, &o, func(ctx context.Context, tx *sql.Tx) error {
@@ -44,7 +54,7 @@ func overSQL(t testing.TB, driver, dsn string, direct *sql.DB) *client {
 				return err
 			})
 		})
-	}, direct, db}
+	}, exec, direct, db}
 }
 
 // inUse is how many connections of a pool are in use, once those that broke have been closed, which
@@ -70,6 +80,10 @@ func overPgx(t testing.TB, dsn string, direct *sql.DB) *client {
 		}
 		pool.Close()
 	})
+	exec := func(ctx context.Context, query string) error {
+		_, err := pool.Exec(ctx, query)
+		return err
+	}
 	return &client{"pgxpool", func(ctx context.Context, o reboundsql.Options, p *rebound.Policy,
 		fn func(context.Context, execer) error) error {
 		o.Reset = pool.Reset
@@ -82,7 +96,7 @@ func overPgx(t testing.TB, dsn string, direct *sql.DB) *client {
 				return err
 			})
 		})
-	}, direct, nil}
+	}, exec, direct, nil}
 }
 
 func pgxOptions(o *sql.TxOptions) (p pgx.TxOptions) {
@@ -129,6 +143,7 @@ func TestWire(t *testing.T) {
 			"commit times out": commitTimesOut,
 			"connection lost":  connectionLost,
 			"statement":        statementInDoubt,
+			"rebound alone":    reboundAlone,
 			"read-only":        readOnlyServer,
 		} {
 			t.Run(name, func(t *testing.T) {
@@ -251,6 +266,28 @@ func statementInDoubt(t *testing.T, c *client, w *wire) {
 		if got := mustCount(t, c.direct, q); got != v.rows {
 			t.Errorf("%s: applied %d times, want %d", v.name, got, v.rows)
 		}
+	}
+}
+
+// The engine alone, around a driver's own Exec: what a driver returns for an answer that was lost
+// proves nothing, so a policy for calls that must not happen twice stops.
+func reboundAlone(t *testing.T, c *client, w *wire) {
+	slow := "length(pg_sleep(0.4)::text)"
+	if c.driver() == "mysql" {
+		slow = "SLEEP(0.4)"
+	}
+	p := policy(nil)
+	p.NonIdempotent = true
+	time.AfterFunc(200*time.Millisecond, w.mute) // when it has been sent
+	time.AfterFunc(700*time.Millisecond, w.mend) // when it has been answered
+	err := rebound.Run(t.Context(), p, func(ctx context.Context) error {
+		return c.exec(ctx, "INSERT INTO d SELECT 'alone', "+slow)
+	})
+	if !errors.Is(err, rebound.NotIdempotent) {
+		t.Errorf("got %v, want it to stop for NotIdempotent", err)
+	}
+	if got := mustCount(t, c.direct, "SELECT count(*) FROM d WHERE k = 'alone'"); got != 1 {
+		t.Errorf("applied %d times, want 1", got)
 	}
 }
 
