@@ -97,6 +97,9 @@ func TestStrict(t *testing.T) {
 		{`{"retry": []}`, "f:1: retry: an empty list would mean the default, which is all: " +
 			"leave the field out for that, or want another value"},
 		{`{"retry": ["a"]}`, ""},
+		{"{\n\"base\": true}", "f:2: base: want a text, got true"},
+		{"{\"kind\": \"x\",\n\n  \"base\":\n\ntrue}", "f:5: base: want a text, got true"},
+		{"{\"kind\": \"x\"\n,\"bse\": 1}", `f:2: bse: there is no such field: did you mean "base"?`},
 		{`{"base": null}`, "f:1: base: want a text, got nothing: leave the field out for its default"},
 		{`{"base": "1s", "base": "2s"}`, "f:1: base: it is there twice, first in line 1: want one"},
 		{`{"base": "1s"`, "f:1: the file ends too early"},
