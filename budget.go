@@ -8,8 +8,8 @@ import (
 )
 
 // takeRetry charges the policy's budget for one retry after a failure of kind k. An error is the
-// refusal. A retry after RateLimited costs nothing: the server is well, did not act, and its
-// clients wait longer.
+// refusal. A retry after RateLimited is not charged: the server is well, did not act, and the
+// delays are longer.
 func (p *Policy) takeRetry(k fault.Kind) error {
 	if k == fault.RateLimited {
 		return nil
@@ -30,7 +30,8 @@ func (p *Policy) returnRetry(k fault.Kind) {
 	}
 }
 
-// refusal is what the breaker, or a gate that can foresee it, would answer after a delay of d.
+// refusal is the error with which the breaker, or a gate that can foresee it, would reject an
+// attempt after a delay of d.
 func (p *Policy) refusal(d time.Duration) error {
 	if p.Breaker != nil {
 		if err := p.Breaker.Refusal(d); err != nil {

@@ -9,14 +9,14 @@ import (
 	"github.com/rebound-go/rebound/internal/mark"
 )
 
-// State is what [Policy.Decide] needs to know of a call when an attempt has failed.
+// State is the input of [Policy.Decide] beside the failure.
 type State struct {
 	Attempt int           // the attempt that failed, from 1
 	Elapsed time.Duration // since the call began
-	Prev    time.Duration // the wait before that attempt; 0 before the first
+	Prev    time.Duration // the delay before that attempt; 0 before the first
 	Left    time.Duration // until the context's deadline; 0 = there is none
 	U       float64       // a random number in [0, 1) for the jitter; below 0 = without jitter
-	Durable bool          // a durable engine asks: hours of waiting, and a layer below, are no bar
+	Durable bool          // for durable engines: MaxRetryAfter and Final do not end the call
 }
 
 // Decision is the answer: another attempt after Delay, or none for Reason.
@@ -28,9 +28,9 @@ type Decision struct {
 
 var defaultBackoff backoff.Backoff = backoff.Exponential{}
 
-// Decide says what follows a failure. It is pure: it reads no clock, rolls no dice and keeps no
-// state, so any loop can run the policy, and a schedule can be computed without waiting. The
-// budget, which does keep state, is asked afterwards by the [Loop].
+// Decide returns what follows a failure. It is pure: it reads no clock, draws no random number and
+// keeps no state. So any loop can run the policy, and a schedule can be computed without delays. A
+// [Loop] charges the budget, which has state, afterwards.
 func (p *Policy) Decide(s State, f fault.Fault) Decision {
 	if p == nil {
 		p = &shared
@@ -82,7 +82,7 @@ func (p *Policy) stop(s *State, f *fault.Fault) Reason {
 	return ""
 }
 
-// retryable reports whether f is worth another attempt. A mark on the error outranks RetryIf.
+// retryable reports whether f may be retried. A mark on the error outranks RetryIf.
 func (p *Policy) retryable(f *fault.Fault) bool {
 	if p.RetryIf != nil && !mark.On(f.Err) && !permanentBelow(f.Err) {
 		return p.RetryIf(*f)
@@ -97,9 +97,9 @@ func (p *Policy) maxRetryAfter() time.Duration {
 	return p.MaxRetryAfter
 }
 
-// delay is the wait after a failure. One that the server asked for is a floor, and jitter on top
-// of it goes upward only, by up to a quarter: an exact wait would bring all its clients back in
-// the same instant.
+// delay is the delay after a failure. A Retry-After delay is a lower bound, and the jitter on top
+// of it goes upward only, by up to a quarter. Without jitter all clients of the server would come
+// back in the same instant.
 func (p *Policy) delay(s *State, f *fault.Fault) time.Duration {
 	d := p.backoff(s, f.Kind)
 	if f.After <= 0 {
@@ -124,7 +124,7 @@ func (p *Policy) backoff(s *State, k fault.Kind) time.Duration {
 	if !throttled {
 		return max(b.Delay(s.Attempt, s.Prev, s.U), 0)
 	}
-	// The wait before was such a multiple, too: what grows from wait to wait must not see it.
+	// Prev was such a multiple, too. A strategy that grows from Prev must not multiply it again.
 	d := b.Delay(s.Attempt, s.Prev/throttledTimes, s.U)
 	return saturated(throttledTimes * float64(max(d, 0)))
 }
@@ -137,9 +137,8 @@ func saturated(ns float64) time.Duration {
 	return time.Duration(ns)
 }
 
-// Schedule returns the waits after the first n failures, without jitter, of failures that are
-// neither rate limited nor overloaded. How many attempts the policy allows, and for how long, is
-// not looked at.
+// Schedule returns the delays after the first n failures, without jitter, if no failure is rate
+// limited or overloaded. It ignores the limits on attempts and time.
 func (p *Policy) Schedule(n int) []time.Duration {
 	if p == nil {
 		p = &shared

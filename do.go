@@ -9,8 +9,8 @@ import (
 	"github.com/rebound-go/rebound/internal/errtree"
 )
 
-// Do calls fn until it returns no error, or until p says stop, and returns fn's last value. When
-// it fails, the error is an [*Error]; the value is whatever the last call of fn returned.
+// Do calls fn until it returns no error, or until p ends the call, and returns fn's last value. The
+// error of a failed call is an [*Error].
 //
 // The context given to fn is ctx itself or, if p has an AttemptTimeout, one that ends when fn
 // returns. Do keeps no reference to fn, never runs it in another goroutine, and does not call it
@@ -104,9 +104,9 @@ func Run(ctx context.Context, p *Policy, fn func(context.Context) error) error {
 	return err
 }
 
-// DoChecked is [Do] for functions whose result tells whether they succeeded: a result that check
-// refuses with an error is a failed attempt, and that error is classified like any other. After
-// the last attempt the refused result is returned beside the error.
+// DoChecked is [Do] for functions whose result may be a failure. If check returns an error for a
+// result, the attempt has failed with that error, which is classified like any other. After the
+// last attempt its result is returned beside the error.
 func DoChecked[T any](
 	ctx context.Context, p *Policy, fn func(context.Context) (T, error), check func(T) error,
 ) (T, error) {
@@ -149,8 +149,8 @@ func (e *fallbackError) Error() string {
 func (e *fallbackError) Unwrap() []error { return []error{e.fallback, e.call} }
 
 // Attempts is [Do] as a loop. Its body is the attempt: it gets the attempt's context and number,
-// from 1, and assigns its error to *errp. The loop ends when that error is nil, or when p says
-// stop, in which case *errp becomes the [*Error].
+// from 1, and assigns its error to *errp. The loop ends when that error is nil, or when p ends
+// the call; then *errp becomes the [*Error].
 //
 //	var user User
 //	var err error

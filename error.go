@@ -14,22 +14,22 @@ import (
 	"github.com/rebound-go/rebound/internal/mark"
 )
 
-// Reason says why a call stopped. It is an error, so that errors.Is(err, rebound.OutOfBudget)
-// asks for it, and a stable word, such as "out_of_budget", for logs, metrics and JSON.
+// Reason is why a call stopped. It is an error, so errors.Is(err, rebound.OutOfBudget) finds it,
+// and a stable word, such as "out_of_budget", for logs, metrics and JSON.
 type Reason string
 
 const (
 	Exhausted      Reason = "exhausted"       // every attempt allowed was made
-	NotRetryable   Reason = "not_retryable"   // the failure would only repeat itself
+	NotRetryable   Reason = "not_retryable"   // the failure is permanent, or RetryIf returned false
 	Canceled       Reason = "canceled"        // the caller's context ended
-	PastDeadline   Reason = "past_deadline"   // the wait would have passed the context's deadline
-	PastElapsed    Reason = "past_elapsed"    // the wait would have passed Policy.MaxElapsed
+	PastDeadline   Reason = "past_deadline"   // the delay would have passed the context's deadline
+	PastElapsed    Reason = "past_elapsed"    // the delay or the attempt would have passed MaxElapsed
 	OutOfBudget    Reason = "out_of_budget"   // the retry budget is empty
-	Rejected       Reason = "rejected"        // a breaker or another gate refused the attempt
+	Rejected       Reason = "rejected"        // a breaker or another gate rejected the attempt
 	NotIdempotent  Reason = "not_idempotent"  // the server may have acted, and must not act twice
-	WaitTooLong    Reason = "wait_too_long"   // the server asked for more than MaxRetryAfter
-	AlreadyRetried Reason = "already_retried" // a layer below retried it to the end
-	Invalid        Reason = "invalid"         // the policy, or its use, is wrong: see Cause, or Err
+	WaitTooLong    Reason = "wait_too_long"   // the Retry-After delay is above MaxRetryAfter
+	AlreadyRetried Reason = "already_retried" // an inner policy has retried it to the end
+	Invalid        Reason = "invalid"         // the policy, or its use, is invalid: see Cause, or Err
 )
 
 // Error returns the word itself.
@@ -50,13 +50,13 @@ var ErrUnset = errors.New(
 // errors, the last one alone.
 type Error struct {
 	Policy   string        // the policy's name
-	Attempts int           // attempts made; 0 = refused before the first
+	Attempts int           // attempts made; 0 = the first was rejected
 	Reason   Reason        // why there was no further attempt
 	Fault    fault.Fault   // what the last attempt's failure meant
 	Limit    int           // attempts that the policy allows; 0 = no limit
 	Elapsed  time.Duration // since the call began; 0 if the policy has no use for a clock
 	Err      error         // the last attempt's error; nil if there was no attempt
-	Cause    error         // what ended the call from outside: context.Cause, or the refusal; or nil
+	Cause    error         // what ended the call from outside: context.Cause, a gate's error; or nil
 
 	ctxErr error // the context's Err beside its cause, for Is
 }
@@ -108,7 +108,7 @@ func (e *Error) causeText() string {
 	return ""
 }
 
-// bounds are the reasons for which a wait can be too long.
+// bounds are the reasons for which a delay can be too long.
 var bounds = []Reason{WaitTooLong, PastDeadline, PastElapsed}
 
 // textOf is err's text, even if err is a nil pointer whose Error method panics.
@@ -152,8 +152,8 @@ func (e *Error) As(target any) bool {
 	return e.Cause != nil && errors.As(e.Cause, target)
 }
 
-// DescribeFault tells the layers above what the call's failure means to them: the fault of its
-// last attempt, Final if retrying was given a fair chance, or was refused, here already.
+// DescribeFault returns what the call's failure means to outer policies: the fault of its last
+// attempt. It is Final if this policy has retried the call, or must not.
 func (e *Error) DescribeFault() fault.Fault {
 	f := e.Fault
 	if e.Err == nil {
@@ -209,16 +209,15 @@ func (e *Error) canceledFault(f fault.Fault) fault.Fault {
 	return f
 }
 
-// Permanent marks err as not worth another try, whatever classifiers and predicates say. It is
-// not wrapped in any text, and nil stays nil.
+// Permanent marks err as permanent: it is not retried, whatever a classifier or RetryIf returns.
+// The mark adds no text. Nil stays nil.
 func Permanent(err error) error { return mark.New(err, fault.Permanent, 0) }
 
-// Transient marks err as worth another try, whatever classifiers and predicates say, and even
-// if a layer below has retried it to the end. Whether a policy that is NonIdempotent repeats the
-// call still depends on what is known of the error. Nil stays nil.
+// Transient marks err as transient: it may be retried, whatever a classifier or RetryIf returns,
+// and even if an inner policy has retried it to the end. A NonIdempotent policy still retries it
+// only if the server certainly did not act. Nil stays nil.
 func Transient(err error) error { return mark.New(err, fault.Transient, 0) }
 
-// RetryAfter marks err as rate limited, with the wait that the server asked for: the next attempt
-// comes no earlier than d from now (0 or less = whenever the policy's backoff says). Nil stays
-// nil.
+// RetryAfter marks err as rate limited, with a Retry-After delay of d: the retry comes no earlier
+// than d from now. If d is 0 or less the policy's backoff decides. Nil stays nil.
 func RetryAfter(err error, d time.Duration) error { return mark.New(err, fault.RateLimited, d) }

@@ -25,24 +25,25 @@ const (
 	throttledTimes       = 4 // Throttled, if nil, is so many times Backoff
 )
 
-// Policy says how failures are met. The zero Policy is ready, and every field's zero means its
-// documented default; a nil *Policy is a zero one that all its users share, its budget included.
+// Policy is how the failures of a call are handled. The zero Policy is ready, and every zero field
+// means its documented default. A nil *Policy is one zero Policy that all callers share, with its
+// budget.
 //
-// A policy may be used by any number of calls and goroutines at once. Once in use it must not be
-// changed, nor copied by assignment, because its own budget is in it: use [Policy.Clone].
+// Any number of calls and goroutines may use a policy at once. A policy in use must not be changed
+// or copied by assignment, because it holds its own budget: use [Policy.Clone].
 type Policy struct {
-	// Name is what errors, events, logs and metrics call the policy.
+	// Name is the policy's name in errors, events, logs and metrics.
 	Name string
 
-	// Attempts is how often fn is called at most, the first call included. 0 = 3; Unlimited = -1.
+	// Attempts is the largest number of attempts, the first included. 0 = 3; Unlimited = -1.
 	Attempts int
 
-	// Backoff gives the wait after each failed attempt.
+	// Backoff returns the delay after each failed attempt.
 	// Nil = backoff.Exponential: 100 ms, doubling up to 30 s, with full jitter.
 	Backoff backoff.Backoff
 
-	// Throttled is used in its place after a failure that is RateLimited or Overloaded.
-	// Nil = 4 times the delay that Backoff gives.
+	// Throttled replaces Backoff after a failure that is RateLimited or Overloaded.
+	// Nil = 4 times the delay of Backoff.
 	Throttled backoff.Backoff
 
 	// MaxElapsed bounds the whole call, delays included: a delay that would pass it is not begun,
@@ -50,44 +51,45 @@ type Policy struct {
 	// interrupted. 0 = the context's deadline alone.
 	MaxElapsed time.Duration
 
-	// AttemptTimeout is the time each attempt has. Its context ends when fn returns, so fn must be
-	// done with all it opened by then. A timeout is Transient. 0 = none.
+	// AttemptTimeout bounds each attempt. The attempt's context ends when fn returns, so fn must
+	// be done with everything it opened by then. A timeout is Transient. 0 = none.
 	AttemptTimeout time.Duration
 
-	// MaxRetryAfter is the longest wait asked for by a server that is obeyed; asked for more, the
-	// call stops. 0 = 2 minutes.
+	// MaxRetryAfter is the longest Retry-After delay that is obeyed. The call stops if the delay is
+	// longer. 0 = 2 minutes.
 	MaxRetryAfter time.Duration
 
-	// Classify says what an error means. Marks such as Permanent outrank it. Nil = fault.Of.
+	// Classify classifies errors. Marks such as Permanent outrank it. Nil = fault.Of.
 	Classify fault.Classifier
 
-	// RetryIf says which failures are worth another attempt. Marks outrank it, and it is not asked
-	// once the caller's context has ended. Nil = all but None, Permanent and Canceled.
+	// RetryIf reports whether a failure is retried. Marks outrank it, and so does the end of the
+	// caller's context. Nil = all kinds but None, Permanent and Canceled.
 	RetryIf func(fault.Fault) bool
 
-	// NonIdempotent is for calls that must not happen twice: only what the server certainly did
-	// not do is repeated.
+	// NonIdempotent is for calls that must not happen twice: a failure is retried only if the
+	// server certainly did not act.
 	NonIdempotent bool
 
-	// Budget limits retries to a share of the traffic. One budget may serve many policies.
-	// Nil = one of this policy's own, with the defaults of budget.Budget, though never too small
-	// for one call's attempts; budget.Unlimited = none.
+	// Budget limits retries to a share of the traffic. Several policies may share one.
+	// Nil = a budget of this policy's own: the defaults of budget.Budget, and room for the retries
+	// of one call. budget.Unlimited = none.
 	Budget *budget.Budget
 
-	// Breaker stands around each attempt; while it is open, calls stop at once. Nil = none.
+	// Breaker guards each attempt. A call stops at once while it is open. Nil = none.
 	Breaker *breaker.Breaker
 
-	// Gates stand around the breaker, entered in this order and left in reverse.
+	// Gates guard each attempt, too. They are entered before the breaker, in this order, and left
+	// in reverse.
 	Gates []gate.Gate
 
-	// Observe is called with every Event, in order, by the goroutine that makes the call, which
-	// waits for it: it must not block. Observers combines several. Nil = nobody listens.
+	// Observe is called with every Event, in order, on the goroutine of the call. It must not
+	// block, because the call waits for it. Observers combines several. Nil = none.
 	Observe func(context.Context, Event)
 
 	own atomic.Pointer[budget.Budget] // made at the first failure
 }
 
-// shared is the policy of all calls that are given none.
+// shared is the policy of all calls without one.
 var shared Policy
 
 // Clone returns a copy of p that may be changed, with a fresh budget of its own. What p refers to
@@ -114,8 +116,8 @@ func (p *Policy) Clone() *Policy {
 	}
 }
 
-// Validate returns an error that names the first field with a value that makes no sense, and says
-// what would. Do and its sisters ask it after a first failure and stop with reason Invalid.
+// Validate returns an error that names the first invalid field and the values that are valid. A
+// call validates its policy after the first failure, and stops with reason Invalid.
 func (p *Policy) Validate() error {
 	if p == nil {
 		return nil
@@ -192,7 +194,7 @@ func isNil(g gate.Gate) bool {
 	return !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil()
 }
 
-// validate asks a backoff for its own opinion, if it has one.
+// validate calls a backoff's own Validate, if it has one.
 func validate(field string, b backoff.Backoff) error {
 	if v, ok := b.(interface{ Validate() error }); ok {
 		if err := v.Validate(); err != nil {

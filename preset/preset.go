@@ -1,19 +1,17 @@
-// Package preset holds policies for the usual cases, so that a number need be thought about only
-// where it matters:
+// Package preset holds policies for the usual cases:
 //
-//	policy     attempts  waits, jitter of 0 to 50 % added  retries
-//	Default        3     1s → 2s                           timeouts, connection failures
-//	Aggressive     5     500ms → 1s → 2s → 4s              those, and other I/O failures
-//	RateLimit      5     2s → 6s → 18s → 54s               all but answers, permanent, canceled
-//	Conservative   2     2s                                timeouts
+//	policy     attempts  delays, and 0 to 50 % jitter  retries
+//	Default        3     1s → 2s                       timeouts, connections, 5xx, 408, 425, 429
+//	Aggressive     5     500ms → 1s → 2s → 4s          those, and other I/O failures
+//	RateLimit      5     2s → 6s → 18s → 54s           all but answers, permanent, canceled
+//	Conservative   2     2s                            timeouts
 //
-// No wait is longer than 60 s, or 120 s in RateLimit. All but RateLimit stop at an error that
-// nobody recognises, at one that is known to be permanent, and at a status such as 429 or 503:
-// mark an error with [rebound.Transient] to have it retried all the same. What a preset does not
-// name is as in the zero Policy, so a server that asks for a wait is obeyed.
+// No delay is longer than 60 s, or 120 s in RateLimit, unless the server asks for it. All but
+// RateLimit stop at an unknown error; mark an error with [rebound.Transient] to have it retried.
+// Other fields are those of the zero Policy, so a Retry-After delay is obeyed.
 //
-// Every function returns a fresh policy, which may be changed before its first use. Keep it and
-// share it: a policy's retry budget lives in it, and limits nothing if each call has a new one.
+// Every function returns a fresh policy, which may be changed before its first use. Keep and share
+// the policy: it holds its retry budget, which limits nothing if each call has a new one.
 package preset
 
 import (
