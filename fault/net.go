@@ -41,8 +41,9 @@ func readOp(op, cause field) reader {
 			// An alert of TLS, which package tls wraps like an operation.
 			alert, _ := cause.of(err).Interface().(error)
 			return tlsAlert(alert)
+		// Such as "readfrom", which sends a file: nothing shows that no connection stood.
 		default:
-			f.rank, f.kind = hint, Unknown
+			f.rank, f.kind, f.reach = hint, Unknown, underWay
 		}
 		return f
 	}
@@ -84,12 +85,24 @@ func readURL(op field) reader {
 	}
 }
 
-// readFile knows the wrappers of package os, which say only that a system call failed.
+// readFile knows the wrappers of package os, which say only that a system call failed, and which.
 func readFile(t reflect.Type) reader {
-	if !is[*fs.PathError](t) && !is[*os.LinkError](t) && !is[*os.SyscallError](t) {
-		return nil
+	switch {
+	case is[*os.SyscallError](t):
+		return readSyscall
+	case is[*fs.PathError](t), is[*os.LinkError](t):
+		return func(error) finding { return finding{} }
 	}
-	return func(error) finding { return finding{} }
+	return nil
+}
+
+// readSyscall reads which call it was: after any but these a connection may have stood.
+func readSyscall(err error) finding {
+	switch err.(*os.SyscallError).Syscall {
+	case "socket", "bind", "connect", "connectex":
+		return finding{}
+	}
+	return finding{reach: underWay}
 }
 
 // readTimeout asks an error whether it is a timeout. Temporary is never asked: a context's
@@ -106,7 +119,7 @@ func readTimeout(t reflect.Type) reader {
 		}
 		f := finding{rank: weak, kind: Transient, flags: timeout, detail: "timeout"}
 		if leaf && beforeSending(err.Error()) {
-			f.sent = NotSent
+			f.sent, f.flags = NotSent, timeout|local
 		}
 		return f
 	}
@@ -116,7 +129,7 @@ func readTimeout(t reflect.Type) reader {
 func beforeSending(text string) bool {
 	return strings.HasPrefix(text, "dial ") ||
 		strings.HasPrefix(text, "net/http: request canceled while waiting for connection") ||
-		strings.Contains(text, "TLS handshake timeout")
+		strings.HasPrefix(text, "net/http: TLS handshake timeout")
 }
 
 // readIs asks an error that matches others by a method of its own whether it is one of these. Such

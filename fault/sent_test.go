@@ -204,6 +204,27 @@ func TestBelieved(t *testing.T) {
 		{"an unknown alert", alert("remote error", "tls: alert(99)"), unknown, maybe, ""},
 		{"no alert", &net.OpError{Op: "remote error"}, unknown, maybe, "tls alert"},
 	}
+	// Numbers of a dial, or of a router that answers a packet of an open connection.
+	for _, number := range []syscall.Errno{syscall.ECONNREFUSED, syscall.EHOSTUNREACH,
+		syscall.ENETUNREACH, syscall.ENETDOWN, syscall.EADDRNOTAVAIL} {
+		for _, op := range []string{"readfrom", "writeto", "close", "set", ""} {
+			err := &net.OpError{Op: op, Net: "tcp", Err: number}
+			rows = append(rows, row{op + " " + number.Error(), err, transient, maybe, ""})
+		}
+		for _, call := range []string{"sendfile", "splice", "read", "write", "sendmsg", "wsasend"} {
+			rows = append(rows, row{call, sys(call, number), transient, maybe, ""},
+				row{call + " in readfrom", &net.OpError{Op: "readfrom", Err: sys(call, number)},
+					transient, maybe, ""})
+		}
+		for _, call := range []string{"socket", "bind", "connect", "connectex"} {
+			rows = append(rows, row{call, sys(call, number), transient, notSent, ""})
+		}
+	}
+	rows = append(rows,
+		row{"a dial's text in a read", read(clientTimeout{"dial tcp 192.0.2.1:80: i/o timeout"}),
+			transient, maybe, ""},
+		row{"a handshake in passing", clientTimeout{"last of 3: TLS handshake timeout"},
+			transient, maybe, ""})
 	for _, text := range []string{"bad record MAC", "unexpected message", "record overflow",
 		"decryption failed", "error decoding message", "error decrypting message",
 		"internal error", "user canceled"} {
