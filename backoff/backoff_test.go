@@ -246,3 +246,18 @@ func TestDelayAllocatesNothing(t *testing.T) {
 		t.Errorf("got %v allocations, want 0", got)
 	}
 }
+
+// A random number above 1, which no generator should return, counts as 1.
+func TestRandomNumberAboveOne(t *testing.T) {
+	for _, u := range []float64{1, 1.5, 2, math.Inf(1)} {
+		for _, b := range []Backoff{
+			Exponential{Base: time.Second, Jitter: Additive(0.5)},
+			Linear{Base: time.Second, Jitter: Proportional(0.5)},
+			Fibonacci{Base: time.Second, Jitter: Additive(0.5)},
+		} {
+			if got := b.Delay(1, 0, u); got != 1500*time.Millisecond {
+				t.Errorf("%T at u = %v: got %v, want 1.5s", b, u, got)
+			}
+		}
+	}
+}
