@@ -12,9 +12,9 @@ import (
 // Do calls fn until it returns no error, or until p ends the call, and returns fn's last value. The
 // error of a failed call is an [*Error].
 //
-// The context given to fn is ctx itself or, if p has an AttemptTimeout, one that ends when fn
-// returns. Do keeps no reference to fn, never runs it in another goroutine, and does not call it
-// at all once ctx has ended. A panic in fn goes on to the caller.
+// The context given to fn is ctx itself or, if p has an AttemptTimeout or a MaxElapsed, one that
+// ends when fn returns. Do keeps no reference to fn, never runs it in another goroutine, and does
+// not call it once ctx has ended. A panic in fn goes on to the caller.
 func Do[T any](
 	ctx context.Context, p *Policy, fn func(context.Context) (T, error),
 ) (T, error) {

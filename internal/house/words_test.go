@@ -1,0 +1,111 @@
+package house_test
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// CONTRIBUTING.md says how to write. The pages are measured: code, tables, headings and pictures
+// are left out, a list item is a sentence of its own, and sentences of under five words are none.
+const (
+	maxMedian  = 15  // words of a sentence
+	maxCommas  = 1.0 // in a sentence, on average
+	longWords  = 25
+	maxLong    = .08 // of the sentences have more than longWords
+	maxWords   = 40  // of any sentence
+	minPerPage = 5   // sentences of a page whose median says something
+)
+
+// homeWords make things talk, or stand for a word of the glossary.
+var homeWords = regexp.MustCompile(`(?i)\b(told|nobody|hears?|heard|patience|deaf|curious|` +
+	`hopeless|sisters|listens|makes no sense|time-outs?|of one's own|at the most)\b`)
+
+var (
+	codeBlock = regexp.MustCompile("(?ms)^```.*?^```$")
+	notProse  = regexp.MustCompile(`(?m)^(\||#).*$`)
+	picture   = regexp.MustCompile(`!\[[^\]]*\]\([^)]*\)`)
+	codeSpan  = regexp.MustCompile("`[^`]*`")
+	blockEnd  = regexp.MustCompile(`\n\s*(?:(?:[-*]|\d+\.) |\n)`)
+	afterDot  = regexp.MustCompile(`[.?!]["”)]?\s+(["“(]?[A-Z])`)
+)
+
+func TestPagesReadWell(t *testing.T) {
+	var all []string
+	for page, text := range pages(t) {
+		own := sentences(text)
+		all = append(all, own...)
+		if m := medianWords(own); len(own) >= minPerPage && m > maxMedian {
+			t.Errorf("%s: the median sentence has %d words, want at most %d", page, m, maxMedian)
+		}
+		for _, s := range own {
+			if n := len(strings.Fields(s)); n > maxWords {
+				t.Errorf("%s: a sentence of %d words, want at most %d: %s", page, n, maxWords, s)
+			}
+			if page == "CONTRIBUTING.md" { // whose glossary lists them
+				continue
+			}
+			if w := homeWords.FindString(s); w != "" {
+				t.Errorf("%s: %q: see the words in CONTRIBUTING.md: %s", page, w, s)
+			}
+		}
+	}
+	commas, long := 0, 0
+	for _, s := range all {
+		commas += strings.Count(s, ",")
+		if len(strings.Fields(s)) > longWords {
+			long++
+		}
+	}
+	n := float64(len(all))
+	if len(all) == 0 || float64(commas) > maxCommas*n || float64(long) > maxLong*n {
+		t.Errorf("%d sentences have %d commas, and %d of them more than %d words: want at most "+
+			"%v commas each, and a share of %v", len(all), commas, long, longWords, maxCommas, maxLong)
+	}
+}
+
+func TestSentences(t *testing.T) {
+	const page = "# A title\n\nOne sentence of five words. Another\nwith a [link](to/it) and `code, " +
+		"here`!\n\n```go\nf()\n```\n\n- an item, which has no end\n- another item of five words\n" +
+		"\n| a | b |\n"
+	want := []string{"One sentence of five words.", "Another with a link and X!",
+		"an item, which has no end", "another item of five words"}
+	if got := sentences(page); !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// sentences returns the sentences of a page. Code within a sentence is one word.
+func sentences(text string) (all []string) {
+	text = codeBlock.ReplaceAllString(text, "\n")
+	text = notProse.ReplaceAllString(text, "\n")
+	text = picture.ReplaceAllString(text, "")
+	text = codeSpan.ReplaceAllString(text, "X")
+	text = link.ReplaceAllString(text, "$1")
+	text = strings.ReplaceAll("\n"+text, "**", "")
+	for _, block := range blockEnd.Split(text, -1) {
+		block = strings.Join(strings.Fields(block), " ")
+		block = afterDot.ReplaceAllStringFunc(block, func(m string) string {
+			return strings.Replace(m, " ", "\n", 1)
+		})
+		for s := range strings.SplitSeq(block, "\n") {
+			if len(strings.Fields(s)) >= 5 {
+				all = append(all, s)
+			}
+		}
+	}
+	return all
+}
+
+func medianWords(sentences []string) int {
+	var counts []int
+	for _, s := range sentences {
+		counts = append(counts, len(strings.Fields(s)))
+	}
+	if len(counts) == 0 {
+		return 0
+	}
+	slices.Sort(counts)
+	return counts[len(counts)/2]
+}
