@@ -246,3 +246,18 @@ func FuzzRetryAfter(f *testing.F) {
 		}
 	})
 }
+
+// RFC 9110, 5.6.7: a year of two digits that seems more than 50 years ahead lies in the past.
+func TestTwoDigitYears(t *testing.T) {
+	now := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+	for at, want := range map[time.Time]bool{
+		now.AddDate(50, 0, -1): true, now.AddDate(50, 0, 1): false, now.AddDate(0, 0, 1): true,
+		now.AddDate(-1, 0, 0): false,
+	} {
+		h := map[string][]string{"Retry-After": {at.Format("Monday, 02-Jan-06 15:04:05 GMT")}}
+		d, ok := fault.ParseRetryAfter(h, now)
+		if !ok || (d > 0) != want {
+			t.Errorf("%v: got a delay of %v, %v, want one in the future: %v", at, d, ok, want)
+		}
+	}
+}
