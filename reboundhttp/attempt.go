@@ -66,12 +66,17 @@ func (rt *roundTrip) request(bound context.Context) (*http.Request, *limits, err
 	if again {
 		var err error
 		if body, err = rt.out.GetBody(); err != nil {
-			return nil, nil, rebound.Permanent(&bodyError{err})
+			return nil, nil, rebound.Permanent(&bodyError{"getting again", err})
+		}
+	}
+	if hasBody(rt.out) && rt.body == nil {
+		if rt.source = watched(body); rt.source != nil {
+			body = rt.source
 		}
 	}
 	lim := rt.plan.timeouts.start(rt.out.Context(), bound)
 	fresh := rt.misdirected() || rt.plan.host.stuck.Swap(false)
-	if lim == nil && !again && !fresh {
+	if lim == nil && !again && !fresh && rt.source == nil {
 		return rt.out, nil, nil
 	}
 	ctx := rt.out.Context()
@@ -92,11 +97,14 @@ func (rt *roundTrip) misdirected() bool {
 	return rt.bad != nil && rt.bad.StatusCode == http.StatusMisdirectedRequest
 }
 
-// bodyError is the failure to get the request's body for another attempt.
-type bodyError struct{ err error }
+// bodyError is the failure to read the request's body, or to get it for another attempt.
+type bodyError struct {
+	doing string
+	err   error
+}
 
 func (e *bodyError) Error() string {
-	return "reboundhttp: the request's body for another attempt: " + e.err.Error()
+	return "reboundhttp: " + e.doing + " the request's body: " + e.err.Error()
 }
 func (e *bodyError) Unwrap() error { return e.err }
 
@@ -114,8 +122,11 @@ func (rt *roundTrip) discard() {
 
 // failure is the error of an attempt that got no response.
 func (rt *roundTrip) failure(err error, counts connCounts) error {
+	if failed := rt.bodyFailure(); failed != nil {
+		return rebound.Permanent(&bodyError{"reading", failed})
+	}
 	var header tls.RecordHeaderError
-	if errors.As(err, &header) && string(header.RecordHeader[:]) == "HTTP/" {
+	if counts.conns == 0 && errors.As(err, &header) && string(header.RecordHeader[:]) == "HTTP/" {
 		err = http.ErrSchemeMismatch // as http.Client does when it sees the error itself
 	}
 	e := attemptError{
@@ -152,7 +163,20 @@ func (rt *roundTrip) mark(e *StatusError) error {
 }
 
 // spent reports whether the request cannot be sent again because its body is gone.
-func (rt *roundTrip) spent() bool { return rt.body != nil && rt.body.spent() }
+func (rt *roundTrip) spent() bool {
+	return rt.body != nil && (rt.body.spent() || rt.body.failure() != nil)
+}
+
+// bodyFailure returns the error of reading the request's body in this attempt, or nil.
+func (rt *roundTrip) bodyFailure() error {
+	switch {
+	case rt.body != nil:
+		return rt.body.failure()
+	case rt.source != nil:
+		return rt.source.failure()
+	}
+	return nil
+}
 
 // overdone reports whether net/http has sent the request more often in this one attempt than the
 // policy would have in all, as it does when a server refuses HTTP/2 streams: that is a layer below

@@ -21,5 +21,6 @@
 // One retry loop. SDKs often have one of their own. When the Transport gives up on a request that
 // it has repeated, it sets the header X-Should-Retry: false in the response, which the SDKs of
 // OpenAI and Anthropic obey, so that attempts add up and do not multiply. An error has no header:
-// switch such a loop off where you can.
+// switch such a loop off where you can. A reverse proxy passes the header on to its clients unless
+// its ModifyResponse deletes it.
 package reboundhttp

@@ -18,7 +18,7 @@ const (
 // not waited for: a goroutine goes on with the one Read that it is in.
 type ahead struct {
 	src    io.ReadCloser
-	done   chan struct{} // closed when nothing is read ahead any more; nil if it never was
+	done   chan struct{} // closed when nothing is read ahead any more
 	timeUp atomic.Bool   // aheadTime is over
 
 	mu    sync.Mutex // guards buf and err until done is closed
@@ -34,10 +34,6 @@ func (a *ahead) readFrom(resp *http.Response) []byte {
 	}
 	a.src, a.buf = resp.Body, a.first[:0]
 	resp.Body = a
-	if inMemory(a.src) {
-		a.fill()
-		return a.buf
-	}
 	a.done = make(chan struct{})
 	go func() {
 		defer close(a.done)
@@ -55,13 +51,6 @@ func (a *ahead) readFrom(resp *http.Response) []byte {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.buf
-}
-
-// inMemory reports whether nobody waits for a read of body, and no connection for its end: those
-// that come over a network cannot write themselves.
-func inMemory(body io.Reader) bool {
-	_, ok := body.(io.WriterTo)
-	return ok || body == nil
 }
 
 // fill reads until the body ends, or enough is read, or time is up. What buf holds once is not
@@ -86,9 +75,7 @@ func (a *ahead) fill() {
 // Read gives what was read ahead, then the rest.
 func (a *ahead) Read(p []byte) (int, error) {
 	// The goroutine owns the source until it is done; two readers at once would mix up the bytes.
-	if a.done != nil {
-		<-a.done
-	}
+	<-a.done
 	switch {
 	case len(a.buf) > 0:
 		n := copy(p, a.buf)

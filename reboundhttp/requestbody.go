@@ -51,6 +51,16 @@ func (r *replay) open() (io.ReadCloser, error) {
 // holds r.mu.
 func (r *replay) lost() bool { return r.n > int64(len(r.kept)) }
 
+// failure returns the error of a source that could not be read, or nil.
+func (r *replay) failure() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.err == io.EOF {
+		return nil
+	}
+	return r.err
+}
+
 func (r *replay) spent() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -18,6 +18,7 @@ type roundTrip struct {
 
 	out    *http.Request  // what is sent, before limits and another body
 	body   *replay        // the request's body, if req has no GetBody
+	source *source        // the body of this attempt, if req has GetBody and Read may fail
 	rec    *record        // for CallOf
 	n      int            // attempts begun
 	resent int            // requests that net/http sent again by itself

@@ -1,6 +1,9 @@
 package reboundhttp
 
 import (
+	"bytes"
+	"compress/gzip"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -18,8 +21,9 @@ type StatusError struct {
 	// whole if there is no further attempt, and closed otherwise.
 	Response *http.Response
 
-	// Body is the beginning of its body: up to 64 KiB of what came within a second. It is there
-	// for policies with Classify, RetryIf or Observe; for others it may be empty.
+	// Body is the beginning of its body: up to 64 KiB of what came within a second, after gzip if
+	// the request asked for gzip itself. It is there for policies with Classify, RetryIf or
+	// Observe; for others it may be empty.
 	Body []byte
 
 	fault fault.Fault // of Response, if
@@ -86,8 +90,23 @@ func newStatusError(resp *http.Response, f fault.Fault) *StatusError {
 		StatusError
 		ahead
 	}{StatusError: StatusError{Response: resp, fault: f, known: true}}
-	e.Body = e.readFrom(resp)
+	e.Body = unzipped(resp.Header, e.readFrom(resp))
 	return &e.StatusError
+}
+
+// unzipped returns what body is the gzip of, if the header says so. net/http removes gzip only if
+// it asked for gzip itself.
+func unzipped(h http.Header, body []byte) []byte {
+	if !strings.EqualFold(strings.TrimPrefix(h.Get("Content-Encoding"), "x-"), "gzip") {
+		return body
+	}
+	r, err := gzip.NewReader(bytes.NewReader(body))
+	if err != nil {
+		return body
+	}
+	// The end may be missing. What comes before is good to read.
+	text, _ := io.ReadAll(io.LimitReader(r, aheadBytes))
+	return text
 }
 
 // Classify returns what the outcome of a request means: fault.Of of err if there is an error, or

@@ -135,7 +135,6 @@ func (l *limits) passed() error {
 
 func (l *limits) stop() {
 	stop(l.whole)
-	stop(l.header)
 	l.ended.Do(func() {
 		l.release(errors.Is(context.Cause(l), context.DeadlineExceeded))
 	})
