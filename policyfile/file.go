@@ -70,7 +70,7 @@ func Parse(name string, data []byte) (*File, error) {
 	}
 	for _, policy := range f.Names() {
 		if _, err := f.Policy(policy); err != nil {
-			return nil, fields.Blame("policies."+policy, err)
+			return nil, fields.Blame("policies."+strictjson.Key(policy), err)
 		}
 	}
 	return f, nil

@@ -147,6 +147,8 @@ func TestMistakes(t *testing.T) {
 		{`"attempts": 1.5`, `"1.5" attempts cannot be made: want 1 or more`},
 		{`"attempts": null`, `policies.ocr.attempts: want a text, got nothing: leave the field out`},
 		{`"attempts": 3, "attempts": 4`, `it is there twice, first in line 2: want one`},
+		{`"attempts": "+5"`, `policies.ocr.attempts: want +5 without quotes`},
+		{`"attempts": "05"`, `policies.ocr.attempts: want 05 without quotes`},
 		{`"max_elapsed": 5`, `"5" is no duration: want a number and a unit, such as 500ms or 1m30s`},
 		{`"max_elapsed": "-5s"`, `"-5s" is no duration`},
 		{`"max_elapsed": ["5s"]`, `policies.ocr.max_elapsed: want a text, got a list`},
@@ -158,6 +160,10 @@ func TestMistakes(t *testing.T) {
 			`Policy.Backoff: backoff: Exponential.Base is 2m0s, above its Max of 1m0s`},
 		{`"backoff": {"jitter": "some"}`, `policies.ocr.backoff.jitter: "some" is no jitter: want full`},
 		{`"backoff": {"jitter": "additive:-1"}`, `"additive:-1" is no jitter`},
+		{`"backoff": {"jitter": ""}`, `policies.ocr.backoff.jitter: an empty text would mean the ` +
+			`default, which is full`},
+		{`"breaker": {"name": ""}`, `policies.ocr.breaker.name: an empty text would mean the ` +
+			`default, which is the policy's name`},
 		{`"backoff": {"jitter": "2..1"}`, `"2..1" is no jitter`},
 		{`"backoff": {"factor": "2"}`, `policies.ocr.backoff.factor: want a number, got "2"`},
 		{`"backoff": []`, `policies.ocr.backoff: want an object of fields, got a list`},
@@ -180,6 +186,26 @@ func TestMistakes(t *testing.T) {
 		if !errors.As(err, &e) || e.File != "p.json" || e.Line != 2 ||
 			!strings.Contains(fmt.Sprint(err), row.want) {
 			t.Errorf("%s: got %v, want line 2 of p.json, and %q", row.fields, err, row.want)
+		}
+	}
+}
+
+// A policy's name is not taken for the path of another one's field.
+func TestNamesLikePaths(t *testing.T) {
+	for _, row := range []struct{ text, want string }{
+		{`{"a.max_retry_after": {}, "a": {}}`, "<nil>"},
+		{`{"a.retry": {}, "a": {"attempts": 2}}`, "<nil>"},
+		{"{\"a\": {},\n\"a.budget.capacity\": {\"attempts\": 0}}", `p.json:2: policies.` +
+			`"a.budget.capacity".attempts: "0" attempts cannot be made: want 1 or more, or "unlimited"`},
+		{"{\"a\":\n{\"budget\": {}},\n\"a.budget\": {\n\"budget\": {\"capacity\": 0.5}}}",
+			`p.json:4: policies."a.budget".budget.capacity: rebound: Policy.Budget: budget: Capacity ` +
+				`is 0.5: want 1 or more, or 0 for 10`},
+		{`{"": {"attempts": 0}}`, `p.json:1: policies."".attempts: "0" attempts cannot be made: ` +
+			`want 1 or more, or "unlimited"`},
+	} {
+		_, err := policyfile.Parse("p.json", []byte(`{"policies": `+row.text+`}`))
+		if got := fmt.Sprint(err); got != row.want {
+			t.Errorf("%s: got %s, want %s", row.text, got, row.want)
 		}
 	}
 }

@@ -67,7 +67,7 @@ type Backoff struct {
 	High float64 `json:"high,omitzero" zero:"a delay between base and 3 times the one before"`
 
 	// Jitter spreads the delays of the kinds exponential, linear and fibonacci. Default: full.
-	Jitter Jitter `json:"jitter,omitzero"`
+	Jitter Jitter `json:"jitter,omitzero" zero:"full"`
 }
 
 // Budget is a retry budget: retries ≤ capacity + deposit × successes + refill × seconds.
@@ -88,7 +88,7 @@ type Budget struct {
 // Breaker is a circuit breaker of package breaker.
 type Breaker struct {
 	// Name is what errors and snapshots call it. Default: the policy's name.
-	Name string `json:"name,omitzero"`
+	Name string `json:"name,omitzero" zero:"the policy's name"`
 
 	// Failures in a row that open it. Default: 5, or none if rate or slow_rate is set.
 	Failures int `json:"failures,omitzero" zero:"5"`

@@ -91,7 +91,7 @@ func parseStudy(path string, data []byte) (study, error) {
 	}
 	for _, name := range policyNames(f.Policies) {
 		if _, err := f.Policies[name].Build(name); err != nil {
-			return study{}, fields.Blame("policies."+name, err)
+			return study{}, fields.Blame("policies."+strictjson.Key(name), err)
 		}
 	}
 	if err := f.fillLayers(fields); err != nil {

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -22,8 +23,8 @@ import (
 // the same name. A time.Duration is written as "500ms". A type with UnmarshalText gets the text of
 // a string or a number. No other method for decoding is looked for, and null is nowhere a value.
 //
-// A tag zero:"10" marks a field whose zero means a default, here 10: in a file an explicit zero, or
-// an empty list, is an error. zero:"100ms,unless kind=constant" makes an exception.
+// A tag zero:"10" marks a field whose zero means a default, here 10: in a file an explicit zero, an
+// empty text or an empty list is an error. zero:"100ms,unless kind=constant" makes an exception.
 func Decode(file string, data []byte, v any) (*Fields, error) {
 	target := reflect.ValueOf(v)
 	if target.Kind() != reflect.Pointer || target.IsNil() {
@@ -163,7 +164,8 @@ func (d *decoder) text(path string, line int, t json.Token, to encoding.TextUnma
 // unquoted refuses a number in quotes for a type of numbers.
 func (d *decoder) unquoted(path string, line int, t json.Token, v reflect.Value) error {
 	text, quoted := t.(string)
-	if !quoted || !v.CanInt() || !json.Valid([]byte(text)) {
+	_, err := strconv.ParseFloat(text, 64) // of other forms than JSON's, too: +5, 05
+	if !quoted || !v.CanInt() || err != nil {
 		return nil
 	}
 	return d.fail(path, line, "want %s without quotes", text)
@@ -217,7 +219,7 @@ func (d *decoder) mapping(path string, line int, t json.Token, v reflect.Value) 
 	return d.entries(path, line, t, func(key string, _ int) error {
 		// An entry of a map cannot be set in place.
 		item := reflect.New(v.Type().Elem()).Elem()
-		err := d.value(join(path, key), item)
+		err := d.value(join(path, Key(key)), item)
 		v.SetMapIndex(reflect.ValueOf(key).Convert(v.Type().Key()), item)
 		return err
 	})

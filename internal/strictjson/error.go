@@ -3,6 +3,7 @@ package strictjson
 import (
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 	"unicode"
 )
@@ -66,6 +67,15 @@ func join(path, name string) string {
 		return name
 	}
 	return path + "." + name
+}
+
+// Key is the part of a path that stands for the key of a map: in quotes if it could be taken for
+// several parts.
+func Key(name string) string {
+	if name == "" || strings.ContainsAny(name, `.[]"`) {
+		return strconv.Quote(name)
+	}
+	return name
 }
 
 // snake is a Go name as files write it: MaxElapsed is max_elapsed.

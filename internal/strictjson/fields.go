@@ -65,8 +65,11 @@ func (d *decoder) explicitZeros(path string, fields map[string]field) error {
 			continue
 		}
 		what := "zero"
-		if f.value.Kind() == reflect.Slice {
+		switch f.value.Kind() {
+		case reflect.Slice:
 			what = "an empty list"
+		case reflect.String:
+			what = "an empty text"
 		}
 		return d.fail(child, line, "%s would mean the default, which is %s: "+
 			"leave the field out for that, or want another value", what, byDefault)
