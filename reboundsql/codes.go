@@ -1,7 +1,6 @@
 package reboundsql
 
 import (
-	"database/sql/driver"
 	"fmt"
 	"strings"
 
@@ -70,7 +69,7 @@ func lossOf(err error) loss {
 	switch {
 	case isReadOnly(err):
 		return wrongServer
-	case fault.IsConnection(err), is(err, driver.ErrBadConn):
+	case fault.IsConnection(err):
 		return maybeStale
 	}
 	if f := fault.Of(err); f.Kind == fault.Transient && f.Sent == fault.NotSent {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -146,8 +147,65 @@ func TestAttemptTimeout(t *testing.T) {
 				if got := errors.Is(err, reboundsql.ErrOutcomeUnknown); got != c.doubt {
 					t.Errorf("in doubt: %v, want %v: %v", got, c.doubt, err)
 				}
+				if err != nil && !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("got %v, want the attempt's own end in it", err)
+				}
 			})
 		})
+	}
+}
+
+// A context that ends during BEGIN keeps the function from being called.
+func TestEndDuringBegin(t *testing.T) {
+	for name, result := range map[string]error{"begun": nil, "failed": context.Canceled} {
+		t.Run(name, func(t *testing.T) {
+			s := &server{}
+			why := errors.New("why")
+			ctx, cancel := context.WithCancelCause(t.Context())
+			s.hook = func(_ context.Context, word string) error {
+				if word == "begin" {
+					cancel(why)
+					return result
+				}
+				return nil
+			}
+			err := reboundsql.InTx(ctx, s.database(t), quick(2), nil,
+				func(context.Context, *sql.Tx) error {
+					t.Error("the function was called")
+					return nil
+				})
+			if !errors.Is(err, rebound.Canceled) || !errors.Is(err, why) {
+				t.Errorf("got %v, want it canceled", err)
+			}
+		})
+	}
+}
+
+// watched counts what waits for its end.
+type watched struct {
+	context.Context
+	waiting atomic.Int32
+}
+
+// Value hides the context inside, with which package context would register instead.
+func (w *watched) Value(any) any { return nil }
+
+func (w *watched) AfterFunc(f func()) func() bool {
+	w.waiting.Add(1)
+	stop := context.AfterFunc(w.Context, f)
+	return func() bool { w.waiting.Add(-1); return stop() }
+}
+
+// A context that outlives many transactions remembers none of them.
+func TestNothingWaitsForTheContext(t *testing.T) {
+	ctx := &watched{Context: t.Context()}
+	s := new(server).says("exec", state("42601")).says("begin", nil, state("42601"))
+	db := s.database(t)
+	for range 3 {
+		_ = reboundsql.InTx(ctx, db, quick(1), nil, write)
+	}
+	if n := ctx.waiting.Load(); n != 0 {
+		t.Errorf("%d functions wait for the end of the context, want 0", n)
 	}
 }
 

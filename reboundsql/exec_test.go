@@ -9,6 +9,7 @@ import (
 	"io"
 	"slices"
 	"testing"
+	"testing/synctest"
 
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/reboundsql"
@@ -115,6 +116,8 @@ var queries = map[string]bool{
 	"insert into a values (1) returning id":                      false,
 	"/* SELECT */ INSERT INTO a VALUES (1)":                      false,
 	"-- SELECT\nINSERT INTO a VALUES (1)":                        false,
+	"/*!50000 INSERT INTO a */ SELECT 1":                         false,
+	"/*M!100100 INSERT INTO a */ SELECT 1":                       false,
 	"/*! INSERT INTO a VALUES (1) */":                            false,
 	"-- only a comment":                                          false,
 	"UPDATE a SET n = 1 RETURNING n":                             false,
@@ -223,6 +226,7 @@ func TestReadOnlyConnectionLeavesThePool(t *testing.T) {
 		{mssqlError(3906), 0},
 		{&OracleError{16000}, 0},
 		{fmt.Errorf("%w: running with the --read-only option", mysql(1290, "HY000")), 0},
+		{fmt.Errorf("%w: tidb_super_read_only is on", mysql(1290, "HY000")), 0},
 		{fmt.Errorf("%w: running with --secure-file-priv", mysql(1290, "HY000")), 1},
 		{state("42601"), 1},
 	} {
@@ -243,5 +247,36 @@ func TestReadOnlyConnectionLeavesThePool(t *testing.T) {
 				t.Errorf("%s: %v: %d connections open, want %d", name, c.err, got, c.left)
 			}
 		}
+	}
+}
+
+// Nor is it given to a caller who waits for a connection.
+func TestReadOnlyConnectionIsNotPassedOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &server{}
+		db := s.database(t)
+		db.SetMaxOpenConns(1)
+		waiter := func() { _, _ = db.ExecContext(t.Context(), "waiter") }
+		s.hook = func(_ context.Context, word string) error {
+			if word != "exec" || s.times("exec") > 1 {
+				return nil
+			}
+			go waiter()
+			synctest.Wait()
+			return state("25006")
+		}
+		_, err := reboundsql.Exec(t.Context(), db, quick(1), nil, "exec")
+		synctest.Wait()
+		check(t, s, err, "1:open 1:exec 2:open 2:waiter", rebound.Exhausted)
+	})
+}
+
+// The connections of a transaction that asked to be read-only are as good as before.
+func TestReadOnlyTransactionKeepsThePool(t *testing.T) {
+	db := new(server).says("exec", state("25006")).database(t)
+	o := &reboundsql.Options{Tx: readOnly}
+	err := reboundsql.InTx(t.Context(), db, quick(1), o, write)
+	if got := db.Stats().OpenConnections; err == nil || got != 1 {
+		t.Errorf("got %v and %d connections open, want an error and 1", err, got)
 	}
 }

@@ -2,7 +2,6 @@ package reboundsql
 
 import (
 	"context"
-	"database/sql/driver"
 	"strings"
 
 	"github.com/rebound-go/rebound"
@@ -46,16 +45,13 @@ func withBudgetOf(p *rebound.Policy) *rebound.Policy {
 
 // endsTransaction reports whether no savepoint can be tried again after err.
 func endsTransaction(err error) bool {
-	return isConflict(err) || isReadOnly(err) || fault.IsConnection(err) ||
-		is(err, driver.ErrBadConn)
+	return isConflict(err) || isReadOnly(err) || fault.IsConnection(err)
 }
 
 // isConflict reports whether a transaction lost against another, so that all of it must be retried.
 func isConflict(err error) bool {
 	detail := fault.Of(err).Detail
 	switch detail {
-	case "sqlstate 40003": // not known
-		return false
 	case "mysql 1020", "mysql 1213", "mysql 1613", "mysql 1614", "mysql 3101",
 		"mysql 8002", "mysql 8005", "mysql 8022", "mysql 8027", "mysql 8028", "mysql 9007",
 		"mssql 1205", "mssql 3960", "mssql 3961",

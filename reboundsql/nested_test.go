@@ -115,6 +115,14 @@ func TestTransactionInTransaction(t *testing.T) {
 		})
 	check(t, a, err, "1:open 1:begin 1:commit", "")
 	check(t, b, err, "1:open 1:begin 1:exec 1:rollback 1:begin 1:exec 1:commit", "")
+
+	a, b = new(server), new(server).says("exec", state("40001"), state("40001"), state("40001"))
+	other = b.database(t)
+	err = reboundsql.InTx(t.Context(), a.database(t), quick(3), nil,
+		func(ctx context.Context, _ *sql.Tx) error {
+			return reboundsql.InTx(ctx, other, quick(3), nil, write)
+		})
+	check(t, a, err, "1:open 1:begin 1:rollback", rebound.AlreadyRetried)
 }
 
 // Savepoints draw on the budget of their policy.

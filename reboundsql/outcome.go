@@ -55,7 +55,7 @@ func refused(err error, statement bool, depth int) bool {
 		return false
 	case family == "sqlite":
 		n &= 0xff // the low byte of an extended code is the plain one
-	case family == "mysql" && statement && n < 5000 && !slices.Contains(mySQLLate, n):
+	case family == "mysql" && statement && n < 5000: // above are numbers of relatives
 		if state := mySQLState(err, code); state != "" && state != "HY000" {
 			return refusedState(state, true)
 		}
@@ -88,7 +88,9 @@ func refusedState(state string, statement bool) bool {
 	return false
 }
 
-// mySQLState is the SQLSTATE in the text of go-sql-driver's error, "Error 1062 (23000): …".
+// mySQLState is the SQLSTATE in the text of go-sql-driver's error, "Error 1062 (23000): …". The
+// states of a statement that was interrupted or ran out of time (1317, 1969, 3024) prove nothing:
+// the server checks for that again when the statement is committed, and then replaces its answer.
 func mySQLState(err error, number string) string {
 	_, rest, _ := strings.Cut(textOf(err), "Error "+number+" (")
 	if len(rest) < 6 || rest[5] != ')' {
@@ -96,10 +98,6 @@ func mySQLState(err error, number string) string {
 	}
 	return rest[:5]
 }
-
-// mySQLLate are answers that may replace the success of a statement: it was interrupted, or ran out
-// of time, after its effect was committed (dispatch_command sends the kill's message last).
-var mySQLLate = []int{1105, 1180, 1317, 1969, 3024}
 
 // codes is a list of codes, as ranges: first and last of each.
 type codes [][2]int

@@ -25,7 +25,7 @@ func Query[T any](
 	scan func(*sql.Rows) (T, error), query string, args ...any,
 ) ([]T, error) {
 	opts := *o.orDefault()
-	s := &statement[[]T]{pool: pool{db: db}, writes: !onlyReads(query) && !opts.readOnly()}
+	s := &statement[[]T]{pool: pool{db: db}, writes: !onlyReads(query)}
 	s.run = func(ctx context.Context, conn *sql.Conn) ([]T, error) {
 		if !opts.readOnly() {
 			return read(ctx, conn, scan, query, args)
@@ -77,11 +77,15 @@ var (
 // onlyReads reports whether query's text shows that it changes nothing. It does not tell words of
 // SQL from those in quotes or comments, and takes a word of writing in them for one.
 func onlyReads(query string) bool {
-	words := strings.FieldsFunc(strings.ToUpper(withoutComments(query)), func(r rune) bool {
+	first := words(withoutComments(query))
+	return len(first) > 0 && slices.Contains(reading, first[0]) &&
+		!slices.ContainsFunc(words(query), func(w string) bool { return slices.Contains(writing, w) })
+}
+
+func words(query string) []string {
+	return strings.FieldsFunc(strings.ToUpper(query), func(r rune) bool {
 		return r != '_' && r != '$' && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && r < 0x80
 	})
-	return len(words) > 0 && slices.Contains(reading, words[0]) &&
-		!slices.ContainsFunc(words, func(w string) bool { return slices.Contains(writing, w) })
 }
 
 // withoutComments is query without the comments that it begins with.
@@ -92,7 +96,7 @@ func withoutComments(query string) string {
 		switch {
 		case strings.HasPrefix(query, "--"), strings.HasPrefix(query, "#"):
 			_, query, found = strings.Cut(query, "\n")
-		case strings.HasPrefix(query, "/*") && !strings.HasPrefix(query, "/*!"):
+		case strings.HasPrefix(query, "/*"):
 			_, query, found = strings.Cut(query, "*/")
 		}
 		if !found {
