@@ -16,8 +16,8 @@ import (
 // attempt. Many calls use a gate at once.
 //
 // A gate that can foresee its answer also has a method Refusal(d time.Duration) error. It returns
-// the error that Enter would return after a delay of d, as far as the gate knows, or else nil. A
-// call asks for it before a delay, so that it does not wait in vain.
+// the error that Enter would return after a delay of d, as far as the gate can foresee it, or else
+// nil. It is called before a delay, so that no call waits in vain.
 type Gate interface {
 	// Enter admits the attempt, perhaps after waiting, or rejects it with an error. A rejection
 	// ends the call: it is not retried.

@@ -15,8 +15,8 @@ import (
 	"github.com/rebound-go/rebound/internal/strictjson"
 )
 
-// Build returns a fresh policy of that name as p describes it, or an error that names the field
-// which makes no sense.
+// Build returns a fresh policy of that name as p describes it, or an error that names the invalid
+// field.
 func (p Policy) Build(name string) (*rebound.Policy, error) {
 	made := &rebound.Policy{
 		Name:           name,

@@ -1,5 +1,5 @@
-// Package policyfile reads policies from a file, so that they can be changed without a new build
-// and shared with people who do not read Go:
+// Package policyfile reads policies from a file, so that they can change without a new build and be
+// shared with people who do not read Go:
 //
 //	{
 //	  "$schema": "https://raw.githubusercontent.com/rebound-go/rebound/main/policyfile/schema.json",
@@ -13,10 +13,10 @@
 //	  }
 //	}
 //
-// Reading is strict: a field that does not exist, is there twice or makes no sense is an error that
-// names the file, the line and the field, and says what would be right. A field that is not there
-// means the same as the zero field of [rebound.Policy]. What only code can say (a classifier,
-// gates, an observer) is set on the policy afterwards, before its first use.
+// Parsing is strict: an unknown, repeated or invalid field is an error that has the file, the line,
+// the field and the values that are valid. So is a zero that would mean a default. An omitted field
+// means the same as the zero field of [rebound.Policy]. Set what only code can say (a classifier,
+// gates, an observer) on the policy before its first use.
 //
 // The format is JSON. The command rebound reads the same fields from YAML as well.
 package policyfile
@@ -33,7 +33,7 @@ import (
 	"github.com/rebound-go/rebound/internal/strictjson"
 )
 
-// Error is what is wrong with a file, and where: its fields are File, Line (from 1), Field (a path
+// Error is an error in a file, and its place: its fields are File, Line (from 1), Field (a path
 // such as policies.ocr.backoff.base; empty = the whole file) and Err. Its text reads
 //
 //	policies.json:7: policies.ocr.backoff.bse: there is no such field: did you mean "base"?
@@ -41,7 +41,7 @@ type Error = strictjson.Error
 
 // File is a file of policies. The zero File has none.
 type File struct {
-	// Schema tells editors where the JSON Schema is that completes and checks the file.
+	// Schema is the address of the JSON Schema by which editors complete and check the file.
 	Schema string `json:"$schema,omitempty"`
 
 	// Policies by name. The name is the one that errors, events and logs show.

@@ -10,13 +10,13 @@
 //		Policies: []*rebound.Policy{ocr}, Recorder: &recorder, Changes: &changes,
 //	}))
 //
-// A browser gets a page that updates itself. It is all in the binary: no request leaves for
-// anywhere else, and a strict Content-Security-Policy sees to it. Programs get JSON at the same
+// A browser gets a page that updates itself. All of it is in the binary, and a strict
+// Content-Security-Policy allows no request to another host. Programs get JSON at the same
 // address, if they send "Accept: application/json" or add ?format=json.
 //
-// The page shows names, counts and the texts of errors. Serve it where only those can reach it who
-// may read these: on a port of its own on localhost, as a rule. It changes nothing, unless
-// [Options.ControlToken] is set.
+// The page shows names, counts and error texts. Serve it where only those who may read them can
+// reach it, such as a port of its own on localhost. It is read-only unless [Options.ControlToken]
+// is set.
 package rebounddebug
 
 import (
@@ -30,10 +30,10 @@ import (
 	"github.com/rebound-go/rebound/stats"
 )
 
-// Options says what the page shows. All of it may be left out; what is there must not be changed
-// once the page is served.
+// Options are what the page shows. Every field may be empty. They must not be changed once the page
+// is served.
 type Options struct {
-	// Title is how the page calls the program. Empty means no more than "rebound".
+	// Title is the program's name on the page. Empty means "rebound".
 	Title string
 
 	// Policies are shown in this order, together with their breakers, also those among their
@@ -43,23 +43,22 @@ type Options struct {
 	// Breakers are shown beside those of the policies.
 	Breakers []Breaker
 
-	// Groups are shown as they are when somebody looks: see [Group]. Of each, the first 100
-	// breakers by name are.
+	// Groups are read whenever the page is: see [Group]. The first 100 breakers of each, by name,
+	// are shown.
 	Groups []iter.Seq[Breaker]
 
 	// Recorder has the counts and the last failures: the one whose Observe the policies call.
-	// Policies that it has heard of and that are not among Policies are shown as well. Nil: there
-	// are no counts.
+	// Its other policies are shown as well. Nil: there are no counts.
 	Recorder *stats.Recorder
 
 	// Changes has the recent history of the breakers: the one whose OnChange they call. Nil: only
 	// the last change of each is known.
 	Changes *Changes
 
-	// ControlToken allows whoever knows it to force breakers open or closed and to reset them: on
-	// the page, or by POST with the header "Authorization: Bearer TOKEN". Make a new one for each
+	// ControlToken allows its holders to force breakers open or closed and to reset them: on the
+	// page, or by POST with the header "Authorization: Bearer TOKEN". Make a new one for each
 	// run, such as rand.Text() of crypto/rand; it may be given to the page behind its address, as
-	// #token=TOKEN, which browsers do not send. Empty: nobody may.
+	// #token=TOKEN, which browsers do not send. Empty: the page is read-only.
 	ControlToken string
 }
 

@@ -38,7 +38,7 @@ type state struct {
 	Failures []stats.Failure `json:"failures"` // newest first
 }
 
-// policyState is a policy's counts, and, if the page knows the policy itself, what it says.
+// policyState is a policy's counts, and its fields if it is in Options.Policies.
 type policyState struct {
 	stats.Summary
 	Config *config `json:"config,omitempty"`
@@ -55,8 +55,7 @@ type config struct {
 	Breaker        string          `json:"breaker,omitempty"` // its id
 }
 
-// budgetState tells of a retry budget. What a budget of the policy's own holds, only the policy
-// knows.
+// budgetState is the state of a retry budget.
 type budgetState struct {
 	Kind     string   `json:"kind"`            // "set", "own" or "unlimited"
 	Level    *float64 `json:"level,omitempty"` // tokens, if set

@@ -23,8 +23,8 @@ const (
 	toKey        = attribute.Key("rebound.to")
 )
 
-// Names beyond the first maxNames are called other, as the semantic conventions have it for values
-// that are not told apart.
+// Names beyond the first maxNames are called other, which the semantic conventions use for all
+// remaining values.
 const (
 	maxNames = 200
 	other    = "_OTHER"
@@ -47,7 +47,7 @@ type policySets struct {
 	retries                          sets[fault.Kind, options]
 }
 
-// failure is what failed calls are told apart by: not many.
+// failure is the key of a set of attributes for failed calls. There are few.
 type failure struct {
 	reason    rebound.Reason
 	errorType string
@@ -114,7 +114,7 @@ func (s *sets[K, V]) of(key K, make func(K) *V) *V {
 	return v.(*V)
 }
 
-// names are the names of breakers that are told apart.
+// names are the names of breakers that are reported.
 type names struct{ sets[string, string] }
 
 func (n *names) admit(name string) string {

@@ -1,6 +1,6 @@
-// Package reboundotel tells OpenTelemetry what policies and breakers do: metrics of calls, retries,
-// budgets and breakers, and traces of single calls. It uses the stable API alone, and leaves it to
-// the program which SDK and which exporters stand behind it.
+// Package reboundotel reports policies and breakers to OpenTelemetry: metrics of calls, retries,
+// budgets and breakers, and traces of single calls. It uses the stable API alone; the program
+// chooses the SDK and the exporters.
 //
 //	telemetry, err := reboundotel.New(reboundotel.Options{})
 //	policy := &rebound.Policy{Name: "ocr", Observe: telemetry.Observe}
@@ -13,17 +13,17 @@
 //
 //	rebound.call.duration        s          histogram  [policy outcome reason error.type]
 //	rebound.call.attempts        {attempt}  histogram  [policy outcome]
-//	rebound.call.retry_delay     s          histogram  [policy error.type]  one wait each
+//	rebound.call.retry_delay     s          histogram  [policy error.type]  one delay each
 //	rebound.budget.level         {token}    gauge      [policy]
 //	rebound.budget.capacity      {token}    gauge      [policy]
 //	rebound.breaker.state        {breaker}  gauge      [breaker state]  1 for the state it is in
 //	rebound.breaker.transitions  {change}   counter    [breaker from to]
 //
 // Their full names begin with "rebound.", such as rebound.policy. They follow what gRPC has for its
-// retries (gRFC A96: grpc.client.call.retries and retry_delay) and the semantic conventions: what
-// ended a failed call is in error.type, as a kind of fault such as "transient", which is one of a
-// handful. Attributes are bounded: of policies and breakers, the first 200 names each are told
-// apart, and the others are called "_OTHER".
+// retries (gRFC A96: grpc.client.call.retries and retry_delay) and the semantic conventions: the
+// kind of fault that ended a failed call, such as "transient", is in error.type. Attributes are
+// bounded: the first 200 names of policies and of breakers are reported, and the others are called
+// "_OTHER".
 package reboundotel
 
 import (
@@ -32,19 +32,19 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// scope is the name under which all of it is told.
+// scope is the name of the tracer and the meter.
 const scope = "github.com/rebound-go/rebound/reboundotel"
 
-// Options says to whom [New] tells what. The zero Options is ready.
+// Options are what [New] takes. The zero Options is ready.
 type Options struct {
-	// MeterProvider is who is told the metrics. Nil means the global one.
+	// MeterProvider receives the metrics. Nil means the global one.
 	MeterProvider metric.MeterProvider
 
-	// TracerProvider is who is told the spans. Nil means the global one.
+	// TracerProvider receives the spans. Nil means the global one.
 	TracerProvider trace.TracerProvider
 
-	// AttemptSpans asks for a span for each attempt, as a child of the call's, so that whatever
-	// the attempt does is its child.
+	// AttemptSpans adds a span for each attempt, as a child of the call's. The spans of what the
+	// attempt does are its children.
 	AttemptSpans bool
 
 	// ResendCount has the span of each attempt after the first carry http.request.resend_count,
@@ -52,8 +52,8 @@ type Options struct {
 	ResendCount bool
 }
 
-// Telemetry is what listens to policies and breakers. It is made by [New], and to be shared by all
-// of a program's.
+// Telemetry receives the events of policies and breakers. [New] makes one, for all policies and
+// breakers of a program.
 type Telemetry struct {
 	options     Options
 	tracer      trace.Tracer

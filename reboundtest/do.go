@@ -1,12 +1,11 @@
 // Package reboundtest is for the tests of programs that use rebound:
 //
-//   - [Do] makes a call without waiting, and tells how often and how long it would have waited;
-//   - a [Scripted] function fails the way it is told to;
+//   - [Do] makes a call without sleeping, and returns its attempts and delays;
+//   - a [Scripted] function fails by a list;
 //   - a [Server] plays a list of answers and breakdowns on a real connection;
 //   - [TestGate] checks that a type keeps the contract of [gate.Gate].
 //
-// Calls that must really wait belong into a bubble of testing/synctest, where waiting takes no
-// time.
+// A call that must really wait belongs in a bubble of testing/synctest, where time passes at once.
 package reboundtest
 
 import (
@@ -20,12 +19,12 @@ import (
 type Trace[T any] struct {
 	Value    T               // what fn returned last
 	Attempts int             // how often fn was called
-	Delays   []time.Duration // the waits between attempts, one for each retry decided on
+	Delays   []time.Duration // the delays between attempts, one for each retry decided on
 }
 
-// Do calls fn as [rebound.Do] does, under a context without a deadline, but never waits: it adds
-// the waits up instead. The waits are without jitter, so that the same failures make the same
-// trace, to the nanosecond. The error is the [*rebound.Error] that the real call would return.
+// Do calls fn as [rebound.Do] does, under a context without a deadline. It records the delays and
+// does not sleep. The delays are without jitter, so the same failures make the same trace, to the
+// nanosecond. The error is the [*rebound.Error] that the real call would return.
 //
 // All of p takes part: its gates, its breaker, its budget and its Observe see what they would see
 // of a real call. The clock, though, stands still between attempts. MaxElapsed and the elapsed

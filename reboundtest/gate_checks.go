@@ -16,7 +16,7 @@ import (
 
 var errGateTest = errors.New("a test's failure")
 
-// sound checks that a refusal can be told by errors.Is.
+// sound checks that errors.Is finds a refusal.
 func (g *gateTest) sound(refusal error) {
 	g.Helper()
 	if !errors.Is(refusal, refusal) {
@@ -106,7 +106,7 @@ func (g *gateTest) manyAtOnce() {
 	g.fill("after all have left")
 }
 
-// fill lets in as many attempts as may be inside, or one if nobody knows.
+// fill lets in as many attempts as may be inside, or one if traits.Limit is unknown.
 func (g *gateTest) fill(when string) (passes []gate.Pass) {
 	g.Helper()
 	for i := range max(g.traits.Limit, 1) {

@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// Scripted is a function that fails as it is told to. Its first call returns the first error of the
+// Scripted is a function that fails by a list. Its first call returns the first error of the
 // script, the second call the second one, and so on; a nil error is a success. All calls after the
 // end go like the last one.
 //

@@ -41,7 +41,7 @@ type engine struct {
 	frames   []frame  // of the layers below the first, for each entity
 	seen     []uint32 // the version of the row that each entity read
 	idle     []uint32 // entities whose call is over
-	eager    bool     // an answer is heard as soon as it is known
+	eager    bool     // an answer reaches its client as soon as it is computed
 
 	clock    time.Duration
 	due      time.Duration // the end of a bin, see sample

@@ -68,7 +68,7 @@ func (x *engine) fail(id uint32, level int, now time.Duration, c cause, risen *f
 	}
 }
 
-// judged is a failure as a breaker is told of it: a deadline in the middle of an attempt is one.
+// judged is the outcome of a failure for a breaker. A deadline during an attempt is a failure.
 func judged(means *fault.Fault, late bool) gate.Outcome {
 	o := gate.Outcome{Fault: *means}
 	if late && means.Kind == fault.Canceled {

@@ -48,7 +48,7 @@ type PolicyResult struct {
 }
 
 // Counts are numbers of calls and attempts. An attempt counts where it reaches the server; how it
-// ended counts where its caller knows it.
+// ended counts where its caller gets the answer.
 type Counts struct {
 	Calls  int64 // that began
 	OK     int64 // that succeeded
@@ -58,7 +58,7 @@ type Counts struct {
 	Retries   int64 // of those, all but the first of each call
 	TimedOut  int64 // attempts that were given up
 	Refused   int64 // attempts refused: no connection, or no place in the queue
-	Throttled int64 // attempts told to slow down
+	Throttled int64 // attempts answered with 429
 	Errors    int64 // attempts answered with an error, or that met a conflict
 
 	Rejected int64 // attempts that a breaker kept from being made

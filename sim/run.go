@@ -7,9 +7,9 @@ import (
 	"github.com/rebound-go/rebound"
 )
 
-// Run plays s once for each of its policies. It returns an error, which names the field and says
-// what would be right, if s makes no sense; and one if a run turns out to be too large, or to stand
-// still. Several goroutines may run the same scenario.
+// Run plays s once for each of its policies. The error names an invalid field and the values that
+// are valid, or says that a run is too large, or stands still. Several goroutines may run the same
+// scenario.
 func Run(s Scenario) (Result, error) {
 	s, err := s.complete()
 	if err != nil {

@@ -143,7 +143,7 @@ type Window struct {
 	To   time.Duration // the end, itself excluded; 0 = that of the run
 
 	Refuse     float64       // share refused: no connection
-	Throttle   float64       // share told to slow down: status 429
+	Throttle   float64       // share answered with status 429
 	RetryAfter time.Duration // the wait that those are asked for; 0 = none
 	BlackHole  float64       // share never answered, and never served
 	Fail       float64       // share served, and then answered with an error: status 500

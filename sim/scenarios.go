@@ -18,7 +18,7 @@ func Builtin(name string) (Scenario, error) {
 		name, strings.Join(Builtins(), ", "))
 }
 
-// Builtins returns the names of the scenarios that [Builtin] knows.
+// Builtins returns the names of the scenarios of [Builtin].
 func Builtins() []string {
 	var names []string
 	for _, s := range builtins() {
@@ -75,7 +75,7 @@ func rateLimit() Scenario {
 }
 
 // metastable is a server of 1000 attempts per second with an unbounded queue. Ten slow seconds fill
-// the queue with work for callers that have gone; whoever retries keeps it full.
+// the queue with work for callers that have gone, and retries keep it full.
 func metastable() Scenario {
 	return Scenario{
 		Name: "metastable", Seed: 1, Duration: 3 * time.Minute,

@@ -15,14 +15,14 @@ const (
 	full            // no place in the queue
 	failed          // an error
 	conflict        // another client wrote the row
-	throttled       // told to slow down, by the first window; the next window has the next cause
+	throttled       // answered with 429, by the first window; the next window has the next cause
 )
 
 // never is a time after every run's end.
 const never = time.Duration(math.MaxInt64)
 
-// server knows, when an attempt arrives, when and how it will be answered: workers take attempts
-// in order, so the next one free serves the next to come, and no later event changes that.
+// server computes the time and the kind of an answer when the attempt arrives. Workers take
+// attempts in order, so the next free one serves the next attempt, and no later event changes that.
 type server struct {
 	Server
 	service dist

@@ -38,7 +38,7 @@ func within(field string, d time.Duration) error {
 	return nil
 }
 
-// validate returns an error that names the first field that makes no sense, and says what would.
+// validate returns an error that names the first invalid field and the values that are valid.
 func (s *Scenario) validate() error {
 	switch {
 	case s.Duration < 0 || s.Duration > maxDuration:

@@ -1,6 +1,6 @@
-// Package stats counts what policies do: how many calls succeeded, after how many attempts, how
-// long they waited, why the others stopped and what their attempts met. It is fed by events and
-// answers with plain data, or with a report for people:
+// Package stats counts what policies do: calls, attempts, delays, the reasons for which calls
+// stopped and the kinds of failures. It receives events, and returns plain data or a report for
+// people:
 //
 //	var rec stats.Recorder
 //	policy := &rebound.Policy{Name: "ocr", Observe: rec.Observe}
@@ -36,8 +36,8 @@ type Recorder struct {
 	next   atomic.Uint32 // shard for an event that finds none free
 }
 
-// shard is a part of a Recorder. An event goes to any one of them, and they are added up when
-// somebody asks, so that goroutines which finish together seldom meet at a lock.
+// shard is a part of a Recorder. An event goes to any one of them, and a snapshot adds
+// them up, so that goroutines which finish together seldom meet at a lock.
 type shard struct {
 	mu       sync.Mutex // guards all below
 	policies map[string]*counts
@@ -112,7 +112,7 @@ func (r *Recorder) Reset() {
 }
 
 // lock stops the clock: what is read until unlock is the state of one moment. The order is always
-// the same, and Observe holds one lock at a time, so that nobody waits in a circle.
+// the same, and Observe holds one lock at a time, so there is no deadlock.
 func (r *Recorder) lock() {
 	for i := range r.shards {
 		r.shards[i].mu.Lock()

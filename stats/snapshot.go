@@ -11,16 +11,16 @@ import (
 	"github.com/rebound-go/rebound/fault"
 )
 
-// Snapshot is what a [Recorder] knows at one moment, as plain data that is the caller's own and
-// goes into JSON as it is; durations are nanoseconds there.
+// Snapshot is the state of a [Recorder] at one moment. It is plain data of the caller's own, and
+// marshals as JSON, with durations in nanoseconds.
 type Snapshot struct {
 	Total    Summary   `json:"total"`            // all policies together
 	Policies []Summary `json:"policies"`         // each by itself, by name
 	Recent   []Failure `json:"recent,omitempty"` // the last failed calls, 16 at most, newest first
 }
 
-// Summary tells of the calls of one policy, or of all. A call counts when it has ended; only
-// Waits, Delay and Faults include what calls still under way have met.
+// Summary counts the calls of one policy, or of all. A call counts when it has ended; only Waits,
+// Delay and Faults include calls that are under way.
 type Summary struct {
 	Policy    string `json:"policy"` // the policy's name; empty in Total and if it has none
 	Calls     int64  `json:"calls"`  // Succeeded and Failed together
@@ -28,7 +28,7 @@ type Summary struct {
 	Failed    int64  `json:"failed"`
 
 	// Refused is how many of the failed calls ended before their first attempt: a breaker or
-	// another gate refused it, or the context had ended already.
+	// another gate rejected it, or the context had ended already.
 	Refused int64 `json:"refused"`
 
 	SuccessPercent float64 `json:"success_percent"` // of Calls; 0 without calls
@@ -40,16 +40,16 @@ type Summary struct {
 	MeanAttempts float64 `json:"mean_attempts"`
 	MeanRetries  float64 `json:"mean_retries"`
 
-	// Waits is how many retries were decided on, and Delay the sum of the waits before them as
-	// they were planned. Both are more than what took place if calls were cut off in a wait.
+	// Waits is the number of retries decided on, and Delay the sum of the delays before them. Both
+	// are more than what took place if calls ended during a delay.
 	Waits int64         `json:"waits"`
 	Delay time.Duration `json:"delay_ns"`
 
-	Elapsed time.Duration `json:"elapsed_ns"` // sum over the calls, waits included
+	Elapsed time.Duration `json:"elapsed_ns"` // sum over the calls, delays included
 	Longest time.Duration `json:"longest_ns"` // of the calls
 
-	// Distribution tells how many calls took how many attempts. Rows without calls are left out,
-	// and so are the Refused.
+	// Distribution is the number of calls by their number of attempts. Rows without calls are left
+	// out, and so are the Refused.
 	Distribution []Row `json:"distribution,omitempty"`
 
 	Stops  map[rebound.Reason]int64 `json:"stops,omitempty"`  // failed calls by reason

@@ -10,12 +10,12 @@ import (
 // other subcommands, which run nothing of the user's, exit with 1.
 const ownFailure = 125
 
-// exited is an error that has been told already, and stands for an exit code alone.
+// exited is an exit code whose error was printed already.
 type exited int
 
 func (exited) Error() string { return "exited" }
 
-// exitCode tells an error that nobody has told yet.
+// exitCode prints an error that was not printed yet, and returns the exit code.
 func exitCode(root *cobra.Command, err error) int {
 	var code exited
 	switch {

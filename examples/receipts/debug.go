@@ -44,7 +44,7 @@ func serveDebug(addr string, p *policies) (*debugPage, error) {
 	return d, nil
 }
 
-// stop ends the server and hangs up on whoever is watching. A nil page has nothing to stop.
+// stop ends the server and closes the connections to the page. A nil page has nothing to stop.
 func (d *debugPage) stop() {
 	if d != nil {
 		_ = d.server.Close()

@@ -88,7 +88,7 @@ func (l label) check() error {
 }
 
 // post sends a receipt to a service and decodes the answer. Errors of the network are returned
-// as they are: a policy knows time-outs and broken connections when it sees them.
+// as they are: a policy classifies timeouts and broken connections.
 func (p *pipeline) post(ctx context.Context, url string, r receipt, answer any) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/"+r.id,
 		bytes.NewReader(r.image))
@@ -110,7 +110,7 @@ func (p *pipeline) post(ctx context.Context, url string, r receipt, answer any) 
 	return malformed(json.Unmarshal(body, answer))
 }
 
-// malformed marks an answer that makes no sense: the next one may.
+// malformed marks an invalid answer as transient: the next one may be valid.
 func malformed(err error) error {
 	if err == nil {
 		return nil

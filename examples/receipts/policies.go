@@ -13,7 +13,7 @@ import (
 )
 
 // policies is all that this job has against failure: one policy per service, each with its own
-// breaker, one recorder that hears from both, and a memory for what the breakers do.
+// breaker, one recorder for both, and a list of what the breakers did.
 type policies struct {
 	ocr, vision *rebound.Policy
 	recorder    stats.Recorder

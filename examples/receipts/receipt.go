@@ -54,7 +54,7 @@ func (e extraction) check() error {
 	return nil
 }
 
-// The lines of a receipt: they are told apart by their digits and punctuation, which a scan keeps.
+// The lines of a receipt differ in their digits and punctuation, which a scan keeps.
 var (
 	itemLine  = regexp.MustCompile(`^(\d+) \* (.+?) +(\d+)\.(\d\d)$`)
 	totalLine = regexp.MustCompile(`^[^\d\s]+ +(\d+)\.(\d\d)$`)

@@ -96,7 +96,7 @@ func (l *ledger) tally() tally {
 	return t
 }
 
-// failures returns what is to be told about the receipts that failed, by id.
+// failures returns the report lines of the receipts that failed, by id.
 func (l *ledger) failures() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -1,5 +1,5 @@
-// Package errtree searches trees of errors that nobody has checked: with cycles, with typed nil
-// pointers, with methods that panic.
+// Package errtree searches trees of errors of any origin: with cycles, with typed nil pointers,
+// with methods that panic.
 package errtree
 
 import "reflect"

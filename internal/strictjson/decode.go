@@ -171,7 +171,7 @@ func (d *decoder) unquoted(path string, line int, t json.Token, v reflect.Value)
 	return d.fail(path, line, "want %s without quotes", text)
 }
 
-// scalar stores a string, a number or a boolean by way of package json, which knows the ranges.
+// scalar stores a string, a number or a boolean by way of package json, which checks the ranges.
 func (d *decoder) scalar(path string, line int, t json.Token, v reflect.Value) error {
 	var want string
 	switch v.Kind() {

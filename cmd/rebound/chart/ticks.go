@@ -25,7 +25,7 @@ func decades() (steps []float64) {
 	return steps
 }
 
-// ticks are round numbers, few enough to be told apart.
+// ticks are round numbers, few enough to be distinct.
 type ticks struct {
 	steps []float64
 	most  float64 // number of steps

@@ -25,13 +25,13 @@ func killedBy(*os.ProcessState) syscall.Signal { return 0 }
 // Name is a signal's name.
 func Name(sig syscall.Signal) string { return sig.String() }
 
-// ByName knows no signal.
+// ByName returns no signal.
 func ByName(string) syscall.Signal { return 0 }
 
 // Stops are the signals that ask a program to end.
 func Stops() []os.Signal { return []os.Signal{os.Interrupt} }
 
-// Forwards are the signals that only a command knows the meaning of: none.
+// Forwards are the signals whose meaning is the command's own: none.
 func Forwards() []os.Signal { return nil }
 
 // Pass does nothing: there is no signal to hand on.

@@ -94,7 +94,7 @@ func Stops() (sigs []os.Signal) {
 	return sigs
 }
 
-// Forwards are the signals that only a command knows the meaning of, and SIGTSTP.
+// Forwards are the signals whose meaning is the command's own, and SIGTSTP.
 func Forwards() []os.Signal {
 	return []os.Signal{syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGWINCH, syscall.SIGTSTP}
 }

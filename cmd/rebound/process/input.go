@@ -17,7 +17,7 @@ type Input struct {
 	cond  *sync.Cond
 	src   io.Reader
 	kept  spool
-	want  int64 // the length that somebody waits for
+	want  int64 // the length that a reader waits for
 	ended error // why there is no more: io.EOF, or an error
 	began bool
 }

@@ -104,7 +104,7 @@ func (r *Runner) Run(ctx context.Context, env ...string) Result {
 	return res
 }
 
-// start starts the command. A signal that comes meanwhile waits until there is somebody to get it.
+// start starts the command. A signal that comes meanwhile is delivered once it runs.
 func (r *Runner) start(cmd *exec.Cmd) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()

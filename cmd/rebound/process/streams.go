@@ -77,7 +77,7 @@ func (s *streams) output(to io.Writer, watch func([]byte)) (*os.File, error) {
 		_, err := io.Copy(to, ours)
 		lines.flush()
 		if err != nil {
-			ours.Close() // nobody takes the output: the command is to know, by SIGPIPE
+			ours.Close() // the output has no reader: the command gets SIGPIPE
 		}
 	})
 	return theirs, nil
