@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Of reads what an error means from the error alone, without importing what made it: the outermost
-// [Describer] error in its tree decides, a mark among them; else errors of the standard library,
+// Of reads what an error means from the error alone, without importing what made it: a mark in its
+// tree decides, or the outermost [Describer] error; else errors of the standard library,
 // system error numbers, HTTP statuses and the SDK errors that carry them, gRPC codes, SQL states
 // and the codes of database drivers are known by type, method and field, through any wrapping.
 //
@@ -147,6 +147,7 @@ type walk struct {
 	left      int
 	through   bool  // see through Describers
 	described bool  // there is a Describer
+	marked    bool  // and it is a mark
 	fault     Fault // of the outermost
 	best      finding
 	flags     flags
@@ -172,7 +173,7 @@ func (w *walk) chain(err error, at reach) (p proof) {
 		}
 		l.seen = true
 		if s.described && !w.through {
-			w.describe(err, &l)
+			w.describe(err, s, &l)
 			return
 		}
 		for _, read := range s.readers {
@@ -185,12 +186,13 @@ func (w *walk) chain(err error, at reach) (p proof) {
 	return
 }
 
-// describe notes a Describer, of which the outermost decides.
-func (w *walk) describe(err error, l *link) {
+// describe notes a Describer, of which the outermost decides, or a mark beside it.
+func (w *walk) describe(err error, s *shape, l *link) {
 	f := describe(err.(Describer))
 	l.described, l.sent = true, f.Sent
-	if !w.described || w.fault.Kind == None && f.Kind != None {
-		w.described, w.fault = true, f
+	if !w.described || s.marked && !w.marked ||
+		!w.marked && w.fault.Kind == None && f.Kind != None {
+		w.described, w.marked, w.fault = true, s.marked, f
 	}
 }
 

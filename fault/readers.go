@@ -10,6 +10,7 @@ import (
 // shapes stays small.
 type shape struct {
 	described bool
+	marked    bool // a Describer made by hand: see rebound.Permanent
 	pointer   bool
 	wraps     uint8
 	readers   []reader
@@ -47,6 +48,7 @@ func shapeOf(t reflect.Type) *shape {
 func newShape(t reflect.Type) *shape {
 	s := &shape{
 		described: t.Implements(reflect.TypeFor[Describer]()),
+		marked:    t.Implements(reflect.TypeFor[interface{ Marked() }]()),
 		pointer:   t.Kind() == reflect.Pointer,
 	}
 	switch {

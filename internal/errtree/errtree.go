@@ -10,12 +10,15 @@ const maxNodes = 1000
 // Find returns the first error of err's tree, depth first, that is accepts, or nil. Unlike
 // errors.As it passes over nil pointers, and abandons what lies behind an Unwrap method that
 // panics. It allocates nothing if is captures nothing.
-func Find(err error, is func(error) bool) error {
+func Find(err error, is func(error) bool) error { return Outside(err, is, nil) }
+
+// Outside is [Find] that passes over what an error that stop accepts wraps.
+func Outside(err error, is, stop func(error) bool) error {
 	left := maxNodes
-	return find(err, is, &left)
+	return find(err, is, stop, &left)
 }
 
-func find(err error, is func(error) bool, left *int) (found error) {
+func find(err error, is, stop func(error) bool, left *int) (found error) {
 	// A custom error may panic in Unwrap; that must not take the program down while it handles a
 	// failure.
 	defer func() { _ = recover() }()
@@ -28,12 +31,15 @@ func find(err error, is func(error) bool, left *int) (found error) {
 		if is(err) {
 			return err
 		}
+		if stop != nil && stop(err) {
+			return nil
+		}
 		switch e := err.(type) {
 		case interface{ Unwrap() error }:
 			err = e.Unwrap()
 		case interface{ Unwrap() []error }:
 			for _, branch := range e.Unwrap() {
-				if found = find(branch, is, left); found != nil {
+				if found = find(branch, is, stop, left); found != nil {
 					return found
 				}
 			}

@@ -22,6 +22,9 @@ func (m *mark) Unwrap() error { return m.err }
 // DescribeFault takes the kind and the delay from the mark, and the rest from the marked error.
 func (m *mark) DescribeFault() fault.Fault { return m.over(fault.Of(m.err)) }
 
+// Marked is how package fault tells a mark from other Describers, which it outranks.
+func (m *mark) Marked() {}
+
 func (m *mark) over(f fault.Fault) fault.Fault {
 	f.Kind, f.Final = m.kind, false
 	if m.after > 0 {
@@ -45,8 +48,7 @@ func New(err error, k fault.Kind, after time.Duration) error {
 // On reports whether a mark decides about err: whether [New] was applied to it, or to an error that
 // it wraps, and no other [fault.Describer] stands around that mark.
 func On(err error) bool {
-	_, ok := described(err).(*mark)
-	return ok
+	return errtree.Outside(err, isMark, isDescriber) != nil
 }
 
 // Settle returns f, a classifier's opinion of err, with the facts that outrank any classifier: a
@@ -66,10 +68,14 @@ func Settle(f fault.Fault, err error) fault.Fault {
 	return f
 }
 
-// described returns the outermost Describer in err's tree, or nil.
+// described returns the Describer that decides about err: the first mark that no other stands around,
+// or else the outermost one, or nil.
 func described(err error) error {
-	return errtree.Find(err, func(e error) bool {
-		_, ok := e.(fault.Describer)
-		return ok
-	})
+	if m := errtree.Outside(err, isMark, isDescriber); m != nil {
+		return m
+	}
+	return errtree.Find(err, isDescriber)
 }
+
+func isMark(err error) bool      { _, ok := err.(*mark); return ok }
+func isDescriber(err error) bool { _, ok := err.(fault.Describer); return ok }

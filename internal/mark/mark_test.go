@@ -42,6 +42,13 @@ func TestNew(t *testing.T) {
 			fault.Fault{Kind: fault.None}},
 		{"joined behind", errors.Join(syscall.ECONNRESET, mark.New(plain, fault.Permanent, 0)),
 			fault.Fault{Kind: fault.Permanent}},
+		{"beside a given fault", errors.Join(given{f: fault.Fault{Kind: fault.Transient, Final: true}},
+			fmt.Errorf("x: %w", mark.New(plain, fault.Permanent, 0))),
+			fault.Fault{Kind: fault.Permanent}},
+		{"beside an answer", errors.Join(given{f: fault.Fault{Kind: fault.None}},
+			mark.New(plain, fault.Permanent, 0)), fault.Fault{Kind: fault.Permanent}},
+		{"the first of two beside each other", errors.Join(mark.New(plain, fault.Permanent, 0),
+			mark.New(plain, fault.Transient, 0)), fault.Fault{Kind: fault.Permanent}},
 		{"the outermost of two", mark.New(mark.New(plain, fault.Permanent, time.Hour),
 			fault.Transient, 0), fault.Fault{Kind: fault.Transient, After: time.Hour}},
 		{"lifts finality", mark.New(given{f: fault.Fault{Final: true}}, fault.Transient, 0),
@@ -82,7 +89,9 @@ func TestOn(t *testing.T) {
 		{"mark", marked, true},
 		{"wrapped mark", fmt.Errorf("a: %w", marked), true},
 		{"joined mark", errors.Join(errors.New("y"), marked), true},
+		{"mark beside a given fault", errors.Join(given{}, marked), true},
 		{"mark inside a given fault", given{err: marked}, false},
+		{"mark inside one of two given faults", errors.Join(given{err: marked}, given{}), false},
 		{"given fault inside a mark", mark.New(given{}, fault.Permanent, 0), true},
 	} {
 		if got := mark.On(tc.err); got != tc.want {
@@ -102,6 +111,9 @@ func TestSettle(t *testing.T) {
 		{"no mark", plain, fault.Fault{Kind: fault.Transient, Final: true, Detail: "my rule"}},
 		{"a mark outranks", mark.New(plain, fault.Permanent, time.Second),
 			fault.Fault{Kind: fault.Permanent, After: time.Second, Detail: "my rule"}},
+		{"a mark beside a given fault outranks", errors.Join(given{f: fault.Fault{Final: true}},
+			mark.New(plain, fault.Permanent, 0)),
+			fault.Fault{Kind: fault.Permanent, Detail: "my rule"}},
 		{"given finality is kept", given{f: fault.Fault{Kind: fault.Permanent, Final: true}},
 			fault.Fault{Kind: fault.Transient, Final: true, Detail: "my rule"}},
 	} {
