@@ -24,7 +24,7 @@ func (s *sqlSource) use(ctx context.Context, t *sqlTx) error {
 func (s *sqlSource) uncertain(p *rebound.Policy, err error) bool { return uncertain(p, err, false) }
 
 // begin begins a transaction that the end of ctx does not roll back: database/sql would do so at
-// any time, and nobody could tell whether it or a COMMIT was first.
+// any time, and it would be unknown whether that or a COMMIT was first.
 //
 // A first BEGIN has database/sql's own retries, at most two on connections that went bad in the
 // pool and one on a new connection. On a connection that was probed there are none.
@@ -100,7 +100,7 @@ func (t *sqlTx) Commit(ctx context.Context) error {
 	return err
 }
 
-// Rollback rolls back; drivers that heed a transaction's context give up when ctx ends.
+// Rollback rolls back. Drivers that watch a transaction's context give up when ctx ends.
 func (t *sqlTx) Rollback(ctx context.Context) error {
 	defer t.release()
 	if t.end == nil {

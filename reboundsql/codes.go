@@ -51,11 +51,11 @@ func isReadOnly(err error) bool {
 	return false
 }
 
-// isHalfDone reports whether CockroachDB says that it has committed a transaction, but failed to
-// change the schema as that asked for, in whole or in part.
+// isHalfDone reports whether CockroachDB has committed a transaction, but failed to change the
+// schema as that asked for, in whole or in part.
 func isHalfDone(err error) bool { return fault.Of(err).Detail == "sqlstate XXA00" }
 
-// loss is what a failure says of connections other than its own.
+// loss is what a failure shows of connections other than its own.
 type loss uint8
 
 const (

@@ -72,10 +72,10 @@ func annotate(err error, a annotated) error {
 	return &a
 }
 
-// undone says of err that the server has not done what failed with it, or has undone it.
+// undone adds to err that the server did not carry out what failed, or has undone it.
 func undone(err error) error { return annotate(err, annotated{}) }
 
-// doubtful says of err, the failure of an attempt, that something may have been carried out in this
+// doubtful adds to err, an attempt's failure, that something may have been carried out in this
 // attempt or in an earlier one.
 func doubtful(err error, kind fault.Kind) error {
 	return annotate(err, annotated{doubt: true, kind: kind})

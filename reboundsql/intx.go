@@ -17,8 +17,8 @@ type Options struct {
 	// makes the call a success, no lets the policy repeat the transaction, and an error leaves the
 	// doubt for the next attempt to ask again. The context is the caller's, with as much time as an
 	// attempt has. The server may still be busy with that COMMIT, so the question should be one
-	// that waits for it, such as a locking read of a row that the transaction writes. Nil = nobody
-	// knows.
+	// that waits for it, such as a locking read of a row that the transaction writes. Nil = the
+	// doubt stays.
 	Applied func(context.Context) (bool, error)
 
 	// Idempotent declares that it does no harm if the transaction is applied twice, so that one in

@@ -29,7 +29,7 @@ func (p *pool) lost(l loss) {
 }
 
 // replaced is the error of an operation that the end of ctx has cut short by canceling another
-// context: ctx's own, unless the driver had more to say.
+// context: ctx's own, unless the driver returned something else.
 func replaced(ctx context.Context, err error) error {
 	if err == nil || is(err, context.Canceled) {
 		return ctx.Err()
@@ -61,14 +61,14 @@ func (p *pool) conn(ctx context.Context) (*sql.Conn, error) {
 }
 
 // waiting returns the first connection that waits in db and is alive, or nil. All of them together
-// have the time of one probe: if one keeps silent that long, the others are not worth as much.
+// have the time of one probe: if one does not answer for that long, the others are not worth more.
 func waiting(ctx context.Context, db *sql.DB) *sql.Conn {
 	probe, cancel := context.WithTimeout(ctx, probeTime)
 	defer cancel()
 	for range db.Stats().Idle {
 		conn, err := db.Conn(probe)
 		if err != nil {
-			return nil // somebody else was faster, and it was to be a new one
+			return nil // another call took the last one, and a new one could not be had
 		}
 		if conn, err = alive(probe, conn); err == nil {
 			return conn

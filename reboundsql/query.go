@@ -15,8 +15,8 @@ import (
 // to the next row. What a failed query returns beside its error has no meaning.
 //
 // A query that may change something is treated as by [Exec]: it is not retried if its outcome is
-// unknown. Only its text tells: it does unless it begins with SELECT, WITH, VALUES or the like and
-// has none of INSERT, UPDATE, DELETE, MERGE, INTO, CALL and EXECUTE in it, wherever it may be. A
+// unknown. Only its text decides: a query reads if it begins with SELECT, WITH, VALUES or the like
+// and has none of INSERT, UPDATE, DELETE, MERGE, INTO, CALL and EXECUTE in it, at any place. A
 // SELECT of a function that changes something looks like any other. If o's Tx is ReadOnly, every
 // query runs in a read-only transaction, in which the server refuses to change anything; Query has
 // no use for Tx otherwise.
@@ -74,8 +74,8 @@ var (
 		"EXECUTE", "CREATE", "ALTER", "DROP", "TRUNCATE"}
 )
 
-// onlyReads reports whether query's text shows that it changes nothing. It does not tell words of
-// SQL from those in quotes or comments, and takes a word of writing in them for one.
+// onlyReads reports whether query's text shows that it changes nothing. Quotes and comments
+// are not parsed, so a word of writing in them counts, too.
 func onlyReads(query string) bool {
 	first := words(withoutComments(query))
 	return len(first) > 0 && slices.Contains(reading, first[0]) &&

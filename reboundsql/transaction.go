@@ -75,7 +75,7 @@ func (w *work[T]) attempt(ctx context.Context) error {
 	return w.failed(err)
 }
 
-// transact makes one transaction. Unknown says that its COMMIT failed, and may have been carried
+// transact makes one transaction. Unknown means that its COMMIT failed, and may have been carried
 // out all the same.
 func (w *work[T]) transact(ctx context.Context) (unknown bool, err error) {
 	tx, err := w.source.begin(ctx)
@@ -109,7 +109,7 @@ func rollback(ctx context.Context, tx Tx) error {
 	return tx.Rollback(ctx)
 }
 
-// ownEnd is err, what fn returned, unless the ROLLBACK after it says that the transaction was over
+// ownEnd is err, what fn returned, unless the ROLLBACK after it shows that the transaction was over
 // already. Then fn has ended it, perhaps with a COMMIT, and cannot be repeated.
 func ownEnd(err, rollback error) error {
 	if !ended(rollback) {
@@ -118,7 +118,7 @@ func ownEnd(err, rollback error) error {
 	return rebound.Permanent(fmt.Errorf("%w (its function has ended the transaction itself)", err))
 }
 
-// ended reports whether err says that the transaction was over before. The text is that of pgx.
+// ended reports whether err means that the transaction was over before. The text is that of pgx.
 func ended(err error) bool {
 	return err != nil && (is(err, sql.ErrTxDone) || textOf(err) == "tx is closed")
 }
@@ -194,7 +194,7 @@ func (w *work[T]) failed(err error) error {
 	return err
 }
 
-// note remembers what err says of the connections that the next attempt may be given.
+// note records what err shows of the connections that the next attempt may be given.
 func (w *work[T]) note(err error) {
 	l := lossOf(err)
 	if l == nothingLost || l == wrongServer && w.opts.readOnly() {
