@@ -231,6 +231,30 @@ func TestGarbageAfterTheRequest(t *testing.T) {
 	}
 }
 
+// TestBaseWithASecondWay: net/http had no connection, but Base had sent the request by a way of its
+// own before. A POST is not sent again.
+func TestBaseWithASecondWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		end := make(chan struct{})
+		defer close(end)
+		real := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+			<-end
+			return nil, io.EOF
+		}}
+		sent := 0
+		base := roundTripper(func(req *http.Request) (*http.Response, error) {
+			sent++
+			return real.RoundTrip(req)
+		})
+		p := seconds()
+		p.AttemptTimeout = time.Second
+		resp, err := (&Transport{Base: base, Policy: p}).RoundTrip(request(t, "POST", "pay"))
+		if got := outcome(resp, err); got != "not_idempotent" || sent != 1 {
+			t.Errorf("%s after the POST was sent %d times, want not_idempotent and 1", got, sent)
+		}
+	})
+}
+
 // TestLimitsEnd: the context and the timers of an attempt end with its error or its body.
 func TestLimitsEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

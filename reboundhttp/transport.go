@@ -25,7 +25,8 @@ import (
 // use the connection, it stays open for them, and the next attempt to the host makes net/http
 // retire it.
 type Transport struct {
-	// Base makes the attempts. Nil = http.DefaultTransport.
+	// Base makes the attempts. Nil = http.DefaultTransport. That a request which is not idempotent
+	// never had a connection to be sent on is believed of an *http.Transport only.
 	Base http.RoundTripper
 
 	// Policy says how failures are met. Its AttemptTimeout covers the reading of the response and
@@ -133,6 +134,13 @@ func (t *Transport) base() http.RoundTripper {
 		return http.DefaultTransport
 	}
 	return t.Base
+}
+
+// isNetHTTP reports whether net/http alone makes the attempts. What wraps it may have sent a request
+// by another way before net/http had no connection for it.
+func (t *Transport) isNetHTTP() bool {
+	_, ok := t.base().(*http.Transport)
+	return ok
 }
 
 func (t *Transport) maxBuffer() int64 {

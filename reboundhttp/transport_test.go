@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptrace"
 	"reflect"
 	"strings"
 	"syscall"
@@ -642,11 +641,13 @@ func TestMarksOutrankRetryIf(t *testing.T) {
 		never := &rebound.Policy{RetryIf: func(fault.Fault) bool { return false }}
 		for want, err := range map[int]error{1: broken, 3: rebound.Transient(broken)} {
 			n := 0
-			base := roundTripper(func(req *http.Request) (*http.Response, error) {
-				n++
-				httptrace.ContextClientTrace(req.Context()).GetConn("") // so it was never sent
-				return nil, err
-			})
+			// Without a connection the request was never sent.
+			base := &http.Transport{
+				DialContext: func(context.Context, string, string) (net.Conn, error) {
+					n++
+					return nil, err
+				},
+			}
 			resp, err := (&Transport{Base: base, Policy: never}).RoundTrip(request(t, "POST", ""))
 			if n != want {
 				t.Errorf("%s after %d attempts, want %d", outcome(resp, err), n, want)
