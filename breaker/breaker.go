@@ -35,7 +35,7 @@ import (
 // A call that succeeds through a closed breaker without Rate and SlowRate reads one word and
 // writes nothing.
 type Breaker struct {
-	// Name is how errors, changes and snapshots call it.
+	// Name is the breaker's name in errors, changes and snapshots.
 	Name string
 
 	// Failures in a row that open it. 0 means 5, or, when Rate or SlowRate is set, that failures
@@ -86,8 +86,8 @@ type Breaker struct {
 	// is always a success and a panic always a failure; Counts is not asked about them.
 	Counts func(fault.Fault) bool
 
-	// OnChange is told of every change of state, one at a time and in order, on the goroutine of
-	// some caller. No lock is held meanwhile: it may call the breaker's methods. Nil: nobody is.
+	// OnChange is called at every change of state, one at a time and in order, on the goroutine of
+	// a caller. No lock is held, so it may call the breaker's methods. Nil: nothing is called.
 	OnChange func(Change)
 
 	resolved atomic.Pointer[circuit.Config] // see config

@@ -15,7 +15,7 @@ var ErrOpen = errors.New("breaker open")
 type OpenError struct {
 	Name   string
 	State  State       // [Open] or [HalfOpen]
-	Forced bool        // open until somebody asks for another state
+	Forced bool        // open until another state is asked for
 	Why    string      // why it is in that state, as in [Change]
 	Fault  fault.Fault // the failure that opened it; zero if it was none
 
@@ -29,7 +29,7 @@ func (e *OpenError) lasts(now time.Duration) bool {
 }
 
 // Remaining is what is left of the cooldown at the moment of asking: 0 if it is over, if the
-// breaker is half-open, and if it is forced open, when nobody knows.
+// breaker is half-open, and if it is forced open, for an unknown time.
 func (e *OpenError) Remaining() time.Duration {
 	if e.State != Open || e.Forced {
 		return 0
@@ -52,7 +52,7 @@ func (e *OpenError) Error() string {
 	return text + ")"
 }
 
-// rounded drops digits that nobody reads.
+// rounded drops digits that have no use in a text.
 func rounded(d time.Duration) time.Duration {
 	switch {
 	case d >= 10*time.Second:

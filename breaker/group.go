@@ -65,7 +65,7 @@ func (g *Group[K]) All() iter.Seq2[K, Snapshot] {
 	}
 }
 
-// find returns nil for a key that the group knows nothing about.
+// find returns nil for a key without a breaker.
 func (g *Group[K]) find(key K) *shared {
 	if g.live.Load() == 0 {
 		return nil
@@ -103,7 +103,7 @@ func (g *Group[K]) add(key K) *shared {
 	return c
 }
 
-// drop takes a dead shared out of the map, unless somebody did already.
+// drop takes a dead shared out of the map, unless that was done already.
 func (g *Group[K]) drop(key K, c *shared) {
 	if g.breakers.CompareAndDelete(key, c) {
 		g.live.Add(-1)

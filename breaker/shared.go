@@ -148,7 +148,7 @@ func (c *shared) begin(o owner, now time.Duration) (circuit.Machine, bool) {
 	return s, true
 }
 
-// machine is the state, for whoever holds mu.
+// machine is the state. The caller holds mu.
 func (c *shared) machine() circuit.Machine {
 	return circuit.Machine{
 		Word: circuit.Word(c.word.Load()), At: c.at, Win: c.win.Load(),

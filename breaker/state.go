@@ -43,7 +43,7 @@ func (s *State) UnmarshalText(text []byte) error {
 type Change struct {
 	Name     string
 	From, To State
-	Forced   bool        // To stays until somebody asks for another state
+	Forced   bool        // To stays until another state is asked for
 	Why      string      // such as "failure rate" or "probe failed"; "asked for": by a method
 	Fault    fault.Fault // of the call whose end brought it about; zero if it was none, or OK
 	At       time.Time

@@ -49,7 +49,7 @@ func errno(e syscall.Errno) finding {
 		syscall.ESTALE, wsaNoBuffers, wsaTooManyFiles:
 		return finding{rank: fact, kind: Transient}
 	}
-	// Is knows the numbers of each system that mean these.
+	// Is matches the numbers of each system that mean these.
 	if e.Is(fs.ErrNotExist) || e.Is(fs.ErrPermission) {
 		return finding{rank: fact, kind: Permanent}
 	}

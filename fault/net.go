@@ -85,7 +85,7 @@ func readURL(op field) reader {
 	}
 }
 
-// readFile knows the wrappers of package os, which say only that a system call failed, and which.
+// readFile reads the wrappers of package os, which hold only that a system call failed, and which.
 func readFile(t reflect.Type) reader {
 	switch {
 	case is[*os.SyscallError](t):
@@ -125,7 +125,7 @@ func readTimeout(t reflect.Type) reader {
 	}
 }
 
-// beforeSending knows the timeouts of net/http that keep their cause in their text alone.
+// beforeSending matches the timeouts of net/http that keep their cause in their text alone.
 func beforeSending(text string) bool {
 	return strings.HasPrefix(text, "dial ") ||
 		strings.HasPrefix(text, "net/http: request canceled while waiting for connection") ||

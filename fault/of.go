@@ -96,7 +96,7 @@ type link struct {
 // fact, then what the surroundings show.
 func (l *link) proof() proof {
 	switch {
-	// A Describer states what it knows. Behind a redirect that is about the last request alone.
+	// A Describer decides. Behind a redirect that is about the last request alone.
 	case l.described && l.at != redirected:
 		return proofOf[l.sent]
 	case l.own.rank >= fact:

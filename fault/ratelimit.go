@@ -44,7 +44,7 @@ func limitsOf(h map[string][]string, now time.Time) (l limits) {
 	return l
 }
 
-// isLimit knows the names in use: GitHub's and OpenAI's, the IETF's, X's, and Anthropic's.
+// isLimit matches the names in use: GitHub's and OpenAI's, the IETF's, X's, and Anthropic's.
 func isLimit(name string) bool {
 	return strings.HasPrefix(name, "X-Ratelimit-") || strings.HasPrefix(name, "Ratelimit-") ||
 		strings.HasPrefix(name, "X-Rate-Limit-") || strings.Contains(name, "-Ratelimit-")

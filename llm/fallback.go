@@ -65,7 +65,7 @@ type chain struct {
 	fault  fault.Fault // of the last failure
 }
 
-// model is what a call knows of one model.
+// model is the state of one model in a call.
 type model struct {
 	tried, dead bool
 	failures    int       // that passed

@@ -80,7 +80,7 @@ func (e Event) read() (c chunk, ok bool) {
 // IsOutput reports whether an event has output for the user of a model: a piece of text, of a
 // refusal, of sound, or of the call of a tool. What a model thinks before it answers is not meant,
 // nor are the events around the output. Of an event that it does not know IsOutput returns true,
-// since it may have been shown to somebody.
+// since a user may have seen it.
 func IsOutput(e Event) bool {
 	c, ok := e.read()
 	switch {
