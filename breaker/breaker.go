@@ -83,7 +83,8 @@ type Breaker struct {
 	// A failure that does not count is a success, since the server answered, unless it says
 	// nothing about the server: those of kind RateLimited and Canceled, and Permanent ones that
 	// were never sent, are neither. Nor is a call that a later gate refused. An answer (kind None)
-	// is always a success and a panic always a failure; Counts is not asked about them.
+	// is always a success and a panic always a failure; Counts is not asked about them. If Counts
+	// panics, the call counts as failed.
 	Counts func(fault.Fault) bool
 
 	// OnChange is called at every change of state, one at a time and in order, on the goroutine of
@@ -130,7 +131,7 @@ func (b *Breaker) Leave(p gate.Pass, o gate.Outcome) {
 }
 
 func (b *Breaker) leave(p gate.Pass, o *gate.Outcome) {
-	b.state.leave(b.owner(), p, b.config().Judge(*o), o.Fault)
+	b.state.leave(b.owner(), p, b.state.judge(b.owner(), p, o), o.Fault)
 }
 
 // State says how the next call would be met: an open breaker whose cooldown is over is [HalfOpen],

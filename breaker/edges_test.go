@@ -38,6 +38,40 @@ func TestForceOpenHoldsAtOnce(t *testing.T) {
 	}
 }
 
+// A Counts that panics does not leave a probe under way: the call has failed.
+func TestPanickingCountsEndsTheProbe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		panics := false
+		template := func() breaker.Breaker {
+			return breaker.Breaker{Failures: 1, Cooldown: time.Second, Counts: func(fault.Fault) bool {
+				if panics {
+					panic("counts")
+				}
+				return true
+			}}
+		}
+		b := template()
+		g := &breaker.Group[string]{Template: template()}
+		for name, b := range map[string]interface {
+			guard
+			Snapshot() breaker.Snapshot
+		}{"breaker": &b, "key": g.For("a")} {
+			panics = false
+			call(b, failure)
+			time.Sleep(time.Second)
+			panics = true
+			func() {
+				defer func() { _ = recover() }()
+				call(b, failure)
+				t.Errorf("%s: Counts did not panic", name)
+			}()
+			if s := b.Snapshot(); s.State != breaker.Open || s.Opened != 2 {
+				t.Errorf("%s: got %+v, want it open again", name, s)
+			}
+		}
+	})
+}
+
 // An OnChange that panics on the way to half-open does not take the probe with it.
 func TestPanickingOnChangeKeepsTheProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -188,7 +188,12 @@ func (k Keyed[K]) Leave(p gate.Pass, o gate.Outcome) {
 	if c != nil && o.Result == gate.OK && c.succeed(g.Template.config(), p) {
 		return
 	}
-	v := g.Template.config().Judge(o)
+	v := circuit.Neither
+	if c != nil {
+		v = c.judge(k.owner(k.config()), p, &o)
+	} else {
+		v = g.Template.config().Judge(o)
+	}
 	if c == nil && (v == circuit.Neither || v == circuit.Good && !counted) {
 		return
 	}

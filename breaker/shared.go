@@ -116,6 +116,23 @@ func (c *shared) succeed(cfg *circuit.Config, p gate.Pass) bool {
 	return c.word.Load() == p.A<<circuit.GenShift
 }
 
+// judge is Config.Judge of a call's outcome. If Counts panics, the call has failed: its probe must
+// not stay under way.
+func (c *shared) judge(o owner, p gate.Pass, out *gate.Outcome) circuit.Verdict {
+	if o.cfg.Counts == nil || out.Result != gate.Failed {
+		return o.cfg.Judge(*out)
+	}
+	judged := false
+	defer func() {
+		if !judged {
+			c.leave(o, p, circuit.Bad, out.Fault)
+		}
+	}()
+	v := o.cfg.Judge(*out)
+	judged = true
+	return v
+}
+
 // leave reports a call's end, which is judged to be v. False: the shared is dead, and did nothing.
 func (c *shared) leave(o owner, p gate.Pass, v circuit.Verdict, f fault.Fault) bool {
 	w := circuit.Word(c.word.Load())
