@@ -34,8 +34,7 @@ func (l *Loop) begin() {
 	l.retry = notAnnounced
 }
 
-// bounded makes one attempt that lasts, the waits of its gates included, no longer than MaxElapsed
-// allows.
+// bounded makes one attempt under MaxElapsed, which includes the time in its gates.
 func bounded[T any](l *Loop, fn func(context.Context) (T, error)) (T, error) {
 	ctx, cancel := context.WithTimeout(l.ctx, l.p.MaxElapsed-l.elapsed())
 	defer cancel()

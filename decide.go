@@ -60,7 +60,7 @@ func (p *Policy) past(s *State, delay time.Duration) Reason {
 	return ""
 }
 
-// stop returns why there is no further attempt however short the delay, or "".
+// stop returns why there is no further attempt after any delay, or "".
 func (p *Policy) stop(s *State, f *fault.Fault) Reason {
 	limit := p.MaxAttempts()
 	switch {

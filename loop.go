@@ -56,7 +56,7 @@ type Loop struct {
 	reason  Reason        // why this attempt was rejected; empty if it was admitted
 	result  gate.Result   // of this attempt
 	durable bool          // see State.Durable
-	checked bool          // Validate was asked
+	checked bool          // Validate was called
 	tried   bool          // Try has made an attempt that Decide has not seen
 	met     fault.Kind    // what this attempt's failure means to its gates
 	cut     bool          // MaxElapsed ended this attempt
@@ -119,10 +119,10 @@ var epoch = time.Now()
 // now is a clock of which only differences matter. It costs half of what time.Now does.
 func now() time.Duration { return time.Since(epoch) }
 
-// Decide says what follows the attempt that ended with err: it classifies err, unless [Try] has,
-// and asks [Policy.Decide]. At the first failure it also validates the policy. The err may be
-// another than Try's: one that wraps it, or a result that was checked and refused. A nil err is a
-// success, which is not retried.
+// Decide returns what follows the attempt that ended with err: it classifies err, unless [Try] has,
+// and calls [Policy.Decide]. At the first failure it also validates the policy. The err may differ
+// from Try's: it may wrap that one, or be the error of a check. A nil err is a success, which is
+// not retried.
 func (l *Loop) Decide(err error) Decision {
 	switch {
 	case err == nil:
@@ -247,8 +247,8 @@ func (l *Loop) sleep(d time.Duration) bool {
 	return l.ctx.Err() == nil
 }
 
-// Stop ends the call for r and returns its [*Error]. A nil cause is replaced by what is known of
-// it: the context's cause, the refusal of a gate, what Validate returned.
+// Stop ends the call for r and returns its [*Error]. A nil cause stands for the known one: the
+// context's cause, a gate's error, or what Validate returned.
 func (l *Loop) Stop(r Reason, cause error) error {
 	if cause == nil {
 		cause = l.cause(r)
