@@ -95,7 +95,7 @@ func Resume(ctx context.Context, p *Policy, s State) Loop {
 	return l
 }
 
-// State returns what [Resume] needs to go on with the call later.
+// State returns, after [Loop.Retry], what [Resume] needs to go on with the call later.
 func (l *Loop) State() State {
 	return State{Attempt: l.attempt, Elapsed: l.elapsed(), Prev: l.prev, Durable: l.durable}
 }
