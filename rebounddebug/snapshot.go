@@ -55,10 +55,11 @@ type config struct {
 	Breaker        string          `json:"breaker,omitempty"` // its id
 }
 
-// budgetState is the state of a retry budget.
+// budgetState is the state of a retry budget. The kind shows whether other policies may share the
+// budget: one that is a policy's own serves that policy alone.
 type budgetState struct {
 	Kind     string   `json:"kind"`            // "set", "own" or "unlimited"
-	Level    *float64 `json:"level,omitempty"` // tokens, if set
+	Level    *float64 `json:"level,omitempty"` // tokens, unless unlimited
 	Capacity float64  `json:"capacity,omitempty"`
 }
 
@@ -132,6 +133,8 @@ func describe(p *rebound.Policy, breakers []breakerState) *config {
 	return c
 }
 
+// describeBudget reads the budget in force, which the fields of p do not show: a policy without a
+// Budget has one of its own.
 func describeBudget(p *rebound.Policy) budgetState {
 	b := p.RetryBudget()
 	if b == nil || math.IsInf(b.Capacity, 1) {

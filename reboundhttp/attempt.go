@@ -130,7 +130,8 @@ func (rt *roundTrip) failure(err error, counts connCounts) error {
 		err = http.ErrSchemeMismatch // as http.Client does when it sees the error itself
 	}
 	e := attemptError{
-		err: err, unsent: rt.t.isNetHTTP() && counts.unsent(), spent: rt.spent(), resent: rt.overdone(counts),
+		err: err, unsent: rt.t.isNetHTTP() && counts.unsent(),
+		spent: rt.spent(), resent: rt.overdone(counts),
 	}
 	if e.unsent || e.spent || e.resent {
 		return &e

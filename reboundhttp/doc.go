@@ -1,5 +1,5 @@
-// Package reboundhttp makes HTTP requests dependable. A [Transport] stands between an http.Client and
-// its usual transport. It repeats failed requests under a policy, if repeating does no harm.
+// Package reboundhttp makes HTTP requests dependable. A [Transport] stands between an http.Client
+// and its usual transport. It repeats failed requests under a policy, if repeating does no harm.
 //
 //	client := reboundhttp.NewClient(policy) // or &http.Client{Transport: &reboundhttp.Transport{}}
 //	resp, err := client.Get("https://api.example.com/users/7")

@@ -136,8 +136,8 @@ func (t *Transport) base() http.RoundTripper {
 	return t.Base
 }
 
-// isNetHTTP reports whether net/http alone makes the attempts. What wraps it may have sent a request
-// by another way before net/http had no connection for it.
+// isNetHTTP reports whether net/http alone makes the attempts. What wraps it may have sent a
+// request by another way before net/http had no connection for it.
 func (t *Transport) isNetHTTP() bool {
 	_, ok := t.base().(*http.Transport)
 	return ok

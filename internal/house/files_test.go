@@ -19,14 +19,21 @@ const modulePath = "github.com/rebound-go/rebound"
 // The tests run in the root of the repository. A root module by itself, as in the module
 // cache, has neither the other modules nor their pages: there is nothing to check.
 func TestMain(m *testing.M) {
-	if err := os.Chdir("../.."); err != nil {
-		panic(err)
-	}
+	enter("../..")
 	if _, err := os.Stat("cmd/rebound/go.mod"); err != nil {
 		fmt.Println("skipped: not in a whole repository:", err)
 		return
 	}
 	m.Run()
+}
+
+// enter changes the folder. The cache of test results resolves the names of the files that a test
+// reads by the changes of folder it has seen, and it sees none before m.Run: so each helper that
+// reads files enters the folder once more. Without that, a change of a file leaves a stale ok.
+func enter(dir string) {
+	if err := os.Chdir(dir); err != nil {
+		panic(err)
+	}
 }
 
 // sourceFile is one Go file of the repository.
@@ -62,6 +69,7 @@ var sources struct {
 func sourceFiles(t *testing.T) []*sourceFile {
 	t.Helper()
 	sources.once.Do(func() {
+		enter(".")
 		sources.fset = token.NewFileSet()
 		sources.err = filepath.WalkDir(".", readSource)
 	})

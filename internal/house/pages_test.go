@@ -15,6 +15,7 @@ import (
 // pages returns the text of README.md, CONTRIBUTING.md and docs/*.md by path.
 func pages(t *testing.T) map[string]string {
 	t.Helper()
+	enter(".")
 	names, err := filepath.Glob("docs/*.md")
 	if err != nil {
 		t.Fatal(err)

@@ -68,8 +68,8 @@ func Settle(f fault.Fault, err error) fault.Fault {
 	return f
 }
 
-// described returns the Describer that decides about err: the first mark that no other stands around,
-// or else the outermost one, or nil.
+// described returns the Describer that decides about err: the first mark that no other stands
+// around, or else the outermost one, or nil.
 func described(err error) error {
 	if m := errtree.Outside(err, isMark, isDescriber); m != nil {
 		return m
