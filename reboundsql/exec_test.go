@@ -106,6 +106,7 @@ func TestQueryThatCannotBeScanned(t *testing.T) {
 var queries = map[string]bool{
 	"SELECT * FROM a":                                            true,
 	"select inserted, updated_at from deletes":                   true,
+	"select update0, delete9, INSERTa, call_z from 0merge":       true,
 	"  -- all of them\n/* of a */ (SELECT 1)":                    true,
 	"WITH x AS (SELECT 1) SELECT * FROM x":                       true,
 	"VALUES (1)":                                                 true,
