@@ -4,23 +4,30 @@
 //	client := reboundhttp.NewClient(policy) // or &http.Client{Transport: &reboundhttp.Transport{}}
 //	resp, err := client.Get("https://api.example.com/users/7")
 //
-// Do not set http.Client.Timeout, which would cover all attempts and their waits together: the
-// policy's AttemptTimeout limits each attempt, the reading of its response included, and the
-// request's context the whole.
+// Do not set http.Client.Timeout, which covers all attempts and delays together. The policy's
+// AttemptTimeout limits each attempt, reading its response included. MaxElapsed limits the call
+// until a header has come, and the request's context limits all of it.
 //
-// What is repeated. GET, HEAD, OPTIONS, TRACE, PUT, DELETE and QUERY are, as RFC 9110 has it;
-// another method only if the server certainly did not act (the connection was refused, HTTP/2
-// refused the stream, the answer was a 429), if the request carries an Idempotency-Key, or if
-// [Transport.Idempotent] says that it does no harm. A bare 503 is no such certainty: a proxy may
-// answer so after the server acted.
+// # What is repeated
 //
-// What comes back. The last response, whole, whatever its status and with a nil error, or else the
-// error of the last attempt inside a [*rebound.Error], never both. [CallOf] tells what the
-// response took to get.
+// GET, HEAD, OPTIONS, TRACE, PUT, DELETE and QUERY are idempotent by RFC 9110, and repeated.
+// Another method is repeated in these cases:
 //
-// One retry loop. SDKs often have one of their own. When the Transport gives up on a request that
-// it has repeated, it sets the header X-Should-Retry: false in the response, which the SDKs of
-// OpenAI and Anthropic obey, so that attempts add up and do not multiply. An error has no header:
-// switch such a loop off where you can. A reverse proxy passes the header on to its clients unless
-// its ModifyResponse deletes it.
+//   - The server certainly did not act: the connection was refused, HTTP/2 refused the stream, or
+//     the answer was a 429. A 503 proves nothing, as a proxy may answer so after the server acted.
+//   - The request has an Idempotency-Key.
+//   - [Transport.Idempotent] returns true for it.
+//
+// # What comes back
+//
+// The last response comes back whole, whatever its status, with a nil error. If there is none, the
+// error is a [*rebound.Error] with the last attempt's error. [CallOf] returns what the response
+// took to get.
+//
+// # SDKs with retries
+//
+// When the Transport gives up on a request that it has repeated, it sets the header X-Should-Retry:
+// false in the response. The SDKs of OpenAI and Anthropic obey it, so attempts do not multiply. An
+// error has no header, so turn an SDK's own retries off where you can. A reverse proxy passes the
+// header on to its clients unless its ModifyResponse deletes it.
 package reboundhttp
