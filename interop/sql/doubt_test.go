@@ -225,14 +225,47 @@ func commitTimesOut(t *testing.T, c *client, w *wire) {
 	}
 }
 
+// slow is an expression that takes the server its time, and is a number.
+func (c *client) slow() string {
+	if c.driver() == "mysql" {
+		return "SLEEP(0.7)"
+	}
+	return "length(pg_sleep(0.7)::text)"
+}
+
+// loseAnswer has the answer to the next slow statement lost: the wire is mute from the moment that
+// the server executes it until it is done. The channel is closed then.
+func loseAnswer(c *client, w *wire) <-chan struct{} {
+	running := "SELECT count(*) FROM pg_stat_activity " +
+		"WHERE state = 'active' AND query LIKE 'INSERT INTO d SELECT%pg_sleep%'"
+	if c.driver() == "mysql" {
+		running = "SELECT count(*) FROM information_schema.processlist " +
+			"WHERE info LIKE 'INSERT INTO d SELECT%SLEEP%'"
+	}
+	until := func(want bool) {
+		for range 1000 {
+			n := 0
+			if err := c.direct.QueryRow(running).Scan(&n); err == nil && (n > 0) == want {
+				return
+			}
+			pause(10 * time.Millisecond)
+		}
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		until(true)
+		w.mute()
+		until(false)
+		w.mend()
+	}()
+	return done
+}
+
 // A statement is its own COMMIT: if its answer is lost, it was carried out once, and nobody knows.
 func statementInDoubt(t *testing.T, c *client, w *wire) {
-	slow := "length(pg_sleep(0.4)::text)"
-	switch {
-	case c.db == nil:
+	if c.db == nil {
 		return
-	case c.driver() == "mysql":
-		slow = "SLEEP(0.4)"
 	}
 	exec := func(o *reboundsql.Options) func(string) error {
 		return func(insert string) error {
@@ -255,10 +288,9 @@ func statementInDoubt(t *testing.T, c *client, w *wire) {
 		{"twice", exec(&reboundsql.Options{Idempotent: true}), false, 2},
 		{"returning", query, true, 1},
 	} {
-		insert := "INSERT INTO d SELECT '" + v.name + "', " + slow
-		time.AfterFunc(200*time.Millisecond, w.mute) // when it has been sent
-		time.AfterFunc(700*time.Millisecond, w.mend) // when it has been answered
-		err := v.run(insert)
+		lost := loseAnswer(c, w)
+		err := v.run("INSERT INTO d SELECT '" + v.name + "', " + c.slow())
+		<-lost
 		if got := errors.Is(err, reboundsql.ErrOutcomeUnknown); got != v.doubt {
 			t.Errorf("%s: in doubt: %v, want %v: %v", v.name, got, v.doubt, err)
 		}
@@ -272,17 +304,13 @@ func statementInDoubt(t *testing.T, c *client, w *wire) {
 // The engine alone, around a driver's own Exec: what a driver returns for an answer that was lost
 // proves nothing, so a policy for calls that must not happen twice stops.
 func reboundAlone(t *testing.T, c *client, w *wire) {
-	slow := "length(pg_sleep(0.4)::text)"
-	if c.driver() == "mysql" {
-		slow = "SLEEP(0.4)"
-	}
 	p := policy(nil)
 	p.NonIdempotent = true
-	time.AfterFunc(200*time.Millisecond, w.mute) // when it has been sent
-	time.AfterFunc(700*time.Millisecond, w.mend) // when it has been answered
+	lost := loseAnswer(c, w)
 	err := rebound.Run(t.Context(), p, func(ctx context.Context) error {
-		return c.exec(ctx, "INSERT INTO d SELECT 'alone', "+slow)
+		return c.exec(ctx, "INSERT INTO d SELECT 'alone', "+c.slow())
 	})
+	<-lost
 	if !errors.Is(err, rebound.NotIdempotent) {
 		t.Errorf("got %v, want it to stop for NotIdempotent", err)
 	}

@@ -64,10 +64,13 @@ func startMariaDB(t testing.TB) *daemon {
 	d := &daemon{port: freePort(t)}
 	d.dir, d.user = folder(t, "mysql")
 	data := filepath.Join(d.dir, "data")
-	d.setUp(t, install, "--no-defaults", "--datadir="+data, "--skip-test-db",
+	// A folder of its own for temporary tables, too: several set-ups at the same time remove each
+	// other's.
+	tmp := "--tmpdir=" + d.dir
+	d.setUp(t, install, "--no-defaults", "--datadir="+data, tmp, "--skip-test-db",
 		"--auth-root-authentication-method=normal", "--innodb-log-file-size=16M")
 	d.dsn = "mysql " + d.mysql("127.0.0.1:"+strconv.Itoa(d.port))
-	d.argv = []string{server, "--no-defaults", "--datadir=" + data,
+	d.argv = []string{server, "--no-defaults", "--datadir=" + data, tmp,
 		"--socket=" + filepath.Join(d.dir, "s"), "--port=" + strconv.Itoa(d.port),
 		"--pid-file=" + filepath.Join(d.dir, "pid"), "--bind-address=127.0.0.1",
 		"--skip-name-resolve", "--innodb-flush-log-at-trx-commit=2",
