@@ -18,7 +18,7 @@ func (rt *roundTrip) attempt(ctx context.Context) (*http.Response, error) {
 	if rt.n++; rt.n == 1 {
 		rt.prepare()
 	} else {
-		rt.rec.addWait(rt.ended)
+		rt.record().addWait(rt.ended)
 	}
 	req, lim, err := rt.request(ctx)
 	if err != nil {
@@ -36,7 +36,10 @@ func (rt *roundTrip) attempt(ctx context.Context) (*http.Response, error) {
 		lim.release = rt.releaseConn()
 		resp, err = lim.settle(resp, err)
 	}
-	counts := rt.rec.conns.take()
+	var counts connCounts
+	if rt.rec != nil {
+		counts = rt.rec.conns.take()
+	}
 	rt.resent += max(0, counts.sent-1)
 	if err == nil && good(resp.StatusCode) {
 		return resp, nil
@@ -51,7 +54,7 @@ func (rt *roundTrip) attempt(ctx context.Context) (*http.Response, error) {
 // releaseConn returns the function that ends the attempt's use of its connection.
 func (rt *roundTrip) releaseConn() func(timeout bool) {
 	uses, h := &rt.t.uses, rt.plan.host
-	conn := uses.take(&rt.rec.conns.conn)
+	conn := uses.take(&rt.rec.conns.conn) // there is a record where there are timeouts
 	return func(timeout bool) {
 		if uses.release(conn, timeout) {
 			h.stuck.Store(true)

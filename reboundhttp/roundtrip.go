@@ -44,14 +44,15 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return rt.finish(resp, err)
 }
 
-// prepare makes the request that is sent, once for all attempts.
+// prepare makes the request that is sent, once for all attempts. It is the caller's own if nothing
+// is to be added to it.
 func (rt *roundTrip) prepare() {
-	rt.rec = &record{Context: rt.req.Context()}
-	if rt.plan.timeouts != (timeouts{}) {
-		rt.rec.conns.uses = &rt.t.uses
+	p := rt.plan
+	if p.timeouts != (timeouts{}) || p.addKey || p.bufferBody || rt.t.looks.expected() {
+		rt.record()
+	} else {
+		rt.out = rt.req
 	}
-	rt.rec.req = *rt.req.WithContext(rt.rec)
-	rt.out = &rt.rec.req
 	if rt.plan.addKey {
 		rt.out.Header = addKey(rt.req.Header)
 	}
@@ -60,6 +61,21 @@ func (rt *roundTrip) prepare() {
 		rt.out.Body, _ = rt.body.open()
 		rt.out.GetBody = rt.body.open
 	}
+}
+
+// record returns the record of the call. It makes one, and sends it with the attempts to come, if
+// there is none.
+func (rt *roundTrip) record() *record {
+	if rt.rec == nil {
+		rt.rec = &record{Context: rt.req.Context()}
+		rt.rec.conns.looks = &rt.t.looks
+		if rt.plan.timeouts != (timeouts{}) {
+			rt.rec.conns.uses = &rt.t.uses
+		}
+		rt.rec.req = *rt.req.WithContext(rt.rec)
+		rt.out = &rt.rec.req
+	}
+	return rt.rec
 }
 
 // addKey returns a copy of h with an Idempotency-Key of 128 random bits.
@@ -81,7 +97,7 @@ func (rt *roundTrip) finish(resp *http.Response, err error) (*http.Response, err
 		closeBody(rt.req)
 	}
 	if err == nil {
-		rt.rec.attach(resp, rt.n+rt.resent, nil)
+		rt.record().attach(resp, rt.n+rt.resent, nil)
 		return resp, nil
 	}
 	e := rt.completed(err.(*rebound.Error))
@@ -92,7 +108,7 @@ func (rt *roundTrip) finish(resp *http.Response, err error) (*http.Response, err
 	if rt.n > 1 {
 		rt.bad.Header = final(rt.bad.Header)
 	}
-	rt.rec.attach(rt.bad, rt.n+rt.resent, e)
+	rt.record().attach(rt.bad, rt.n+rt.resent, e)
 	return rt.bad, nil
 }
 

@@ -22,6 +22,25 @@ type connTrace struct {
 
 	once  sync.Once
 	trace *httptrace.ClientTrace
+	looks *looks
+}
+
+// looks records whether a Base looks for a trace, as net/http does and what wraps it. One that does
+// not gets most requests without a record: that saves an allocation of 480 bytes, a fifth of the
+// time of a request to a Base without a network.
+type looks struct {
+	seen atomic.Bool
+	none atomic.Uint32 // requests so far without a look
+}
+
+// expected reports whether the next request needs a record. A Base that has answered from a cache
+// may reach net/http later, so one request in 16 has a record for good.
+func (l *looks) expected() bool {
+	if l.seen.Load() {
+		return true
+	}
+	n := l.none.Add(1)
+	return n <= 8 || n%16 == 0
 }
 
 // traceKey is the key under which package httptrace looks for a trace in a context.
@@ -45,6 +64,7 @@ func (c keyContext) Value(key any) any {
 // without net/http does not, and a trace costs five allocations.
 func (t *connTrace) within(ctx context.Context) *httptrace.ClientTrace {
 	t.once.Do(func() {
+		t.looks.seen.Store(true)
 		t.trace = httptrace.ContextClientTrace(
 			httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 				GetConn:      func(string) { t.asked.Add(1) },

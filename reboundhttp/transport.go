@@ -71,6 +71,7 @@ type Transport struct {
 
 	hosts hosts
 	uses  connUses
+	looks looks // whether Base looks for a trace
 }
 
 const defaultMaxBuffer = 1 << 20
