@@ -22,9 +22,7 @@ func Do[T any](
 		p = &shared
 	}
 	if !p.plain() || ctx.Err() != nil {
-		l := Begin(ctx, p)
-		v, err := Try(&l, fn)
-		return again(&l, fn, v, err)
+		return fromTheStart(ctx, p, fn)
 	}
 	if p.Breaker != nil {
 		return firstWithBreaker(ctx, p, fn)
@@ -34,6 +32,23 @@ func Do[T any](
 		p.deposit()
 		return v, nil
 	}
+	return afterFirst(ctx, p, fn, v, err)
+}
+
+// fromTheStart makes the whole call with a Loop. It is a function of its own, as afterFirst is,
+// because Do would clear room for their Loops on every call.
+func fromTheStart[T any](
+	ctx context.Context, p *Policy, fn func(context.Context) (T, error),
+) (T, error) {
+	l := Begin(ctx, p)
+	v, err := Try(&l, fn)
+	return again(&l, fn, v, err)
+}
+
+// afterFirst goes on after a first attempt by a plain policy that returned v and an error.
+func afterFirst[T any](
+	ctx context.Context, p *Policy, fn func(context.Context) (T, error), v T, err error,
+) (T, error) {
 	l := failedOnce(ctx, p, err)
 	return again(&l, fn, v, err)
 }
