@@ -85,24 +85,18 @@ func readURL(op field) reader {
 	}
 }
 
-// readFile reads the wrappers of package os, which hold only that a system call failed, and which.
-func readFile(t reflect.Type) reader {
-	switch {
-	case is[*os.SyscallError](t):
-		return readSyscall
-	case is[*fs.PathError](t), is[*os.LinkError](t):
-		return func(error) finding { return finding{} }
+// readSyscall reads which system call failed: after any but these a connection may have stood.
+func readSyscall(t reflect.Type) reader {
+	if !is[*os.SyscallError](t) {
+		return nil
 	}
-	return nil
-}
-
-// readSyscall reads which call it was: after any but these a connection may have stood.
-func readSyscall(err error) finding {
-	switch err.(*os.SyscallError).Syscall {
-	case "socket", "bind", "connect", "connectex":
-		return finding{}
+	return func(err error) finding {
+		switch err.(*os.SyscallError).Syscall {
+		case "socket", "bind", "connect", "connectex":
+			return finding{}
+		}
+		return finding{reach: underWay}
 	}
-	return finding{reach: underWay}
 }
 
 // readTimeout asks an error whether it is a timeout. Temporary is never asked: a context's

@@ -25,7 +25,7 @@ const (
 // makers return a reader for a type, or nil. Of two findings on one error that prove the same, the
 // first decides; of two weak ones, the last.
 var makers = [...]func(reflect.Type) reader{
-	readErrno, readFile, readNet, readTLS, readHTTP2, readSQLState, readMySQL, readSQLite,
+	readErrno, readSyscall, readNet, readTLS, readHTTP2, readSQLState, readMySQL, readSQLite,
 	readSQLServer, readOracle, readPgx, readGRPC, readConnect, readAnswer, readAWS, readPermanent,
 	readText, readIs, readCanceled, readWait, readTimeout,
 }

@@ -27,8 +27,8 @@ type roundTrip struct {
 }
 
 // RoundTrip sends req, again and again if need be, and returns the last response, whatever its
-// status, or a [*rebound.Error]. A Transport or a policy that makes no sense fails every request
-// with reason Invalid, before anything is sent.
+// status, or a [*rebound.Error]. An invalid Transport or policy fails every request with reason
+// Invalid, before anything is sent.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	p, err := t.derive(req)
 	if err != nil {

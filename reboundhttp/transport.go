@@ -104,7 +104,7 @@ func (t *Transport) CloseIdleConnections() {
 	}
 }
 
-// Validate returns an error that names the first field that makes no sense, and says what would.
+// Validate returns an error that names the first invalid field and a valid value.
 func (t *Transport) Validate() error {
 	for _, f := range []struct {
 		field string
