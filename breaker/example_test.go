@@ -74,12 +74,18 @@ func ExampleBreaker_failureRate() {
 	// Output: open: failure rate, 50 % of 10 calls
 }
 
-// A service that answers ever more slowly is about to fail: half of the calls taking two seconds or
-// more open this breaker.
+// A service that answers ever more slowly is about to fail. Half of the calls taking this long, or
+// longer, open this breaker, although all of them succeed.
 func ExampleBreaker_slowCalls() {
-	b := &breaker.Breaker{SlowAfter: 2 * time.Second, SlowRate: 0.5, MinCalls: 4}
-	fmt.Println(b.Validate(), b.State())
-	// Output: <nil> closed
+	b := &breaker.Breaker{SlowAfter: time.Millisecond, SlowRate: 0.5, MinCalls: 4}
+	for range 4 {
+		pass, _ := b.Enter(context.Background())
+		<-time.After(2 * time.Millisecond) // the call
+		b.Leave(pass, gate.Outcome{Result: gate.OK})
+	}
+	s := b.Snapshot()
+	fmt.Printf("%v: %s, %d of %d calls\n", s.State, s.Why, s.Slow, s.Calls)
+	// Output: open: slow calls, 4 of 4 calls
 }
 
 func ExampleGroup() {
