@@ -237,8 +237,8 @@ func TestClassifierKeepsBudget(t *testing.T) {
 	err := reboundsql.InTx(t.Context(), s.database(t), p, nil, write)
 	check(t, s, err, "1:open 1:begin 1:exec 1:rollback 1:ping 1:begin 1:exec 1:rollback",
 		rebound.Exhausted)
-	if got, want := p.RetryBudget().Level(), before-1; got != want {
-		t.Errorf("budget at %v, want %v", got, want)
+	if spent := before - p.RetryBudget().Level(); spent > 1 || spent < 0.5 { // time refills it
+		t.Errorf("a retry cost %v tokens, want 1", spent)
 	}
 }
 
