@@ -22,7 +22,7 @@ var doors = map[string]string{
 	"gate":    "fault",
 	"breaker": "fault gate internal/circuit",
 	"budget":  "fault gate internal/bucket",
-	"limit":   "fault gate",
+	"limit":   "fault gate internal/clock internal/gcra",
 	"rebound": "fault gate backoff breaker budget internal/errtree internal/mark",
 	"hedge":   "rebound fault gate budget",
 
@@ -40,7 +40,9 @@ var doors = map[string]string{
 
 	"internal/bucket":     "",
 	"internal/circuit":    "fault gate",
+	"internal/clock":      "",
 	"internal/errtree":    "",
+	"internal/gcra":       "",
 	"internal/house":      "",
 	"internal/httppolicy": "rebound",
 	"internal/mark":       "fault internal/errtree",

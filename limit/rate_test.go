@@ -1,0 +1,398 @@
+package limit_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/gate"
+	"github.com/rebound-go/rebound/limit"
+	"github.com/rebound-go/rebound/reboundtest"
+)
+
+const ms = time.Millisecond
+
+func TestRateIsAGate(t *testing.T) {
+	traits := reboundtest.GateTraits{NoAllocs: true}
+	reboundtest.TestGate(t, func() gate.Gate { return &limit.Rate{} }, traits)
+	reboundtest.TestGate(t, func() gate.Gate { return &limit.Rate{N: 1e6, Burst: 2000} }, traits)
+}
+
+// taken is what a step of a timeline found: it returned nil or not, after so long.
+type taken struct {
+	ok    bool
+	after time.Duration
+}
+
+func take(ctx context.Context, r *limit.Rate, n float64) taken {
+	begin := time.Now()
+	err := r.Take(ctx, n)
+	return taken{err == nil, time.Since(begin)}
+}
+
+// rateStep is taken when the one before has ended, and not before at.
+type rateStep struct {
+	at time.Duration // since the start
+	do func(*limit.Rate) taken
+	taken
+}
+
+func n(n float64) func(*limit.Rate) taken {
+	return func(r *limit.Rate) taken { return take(context.Background(), r, n) }
+}
+
+func debit(n float64) func(*limit.Rate) taken {
+	return func(r *limit.Rate) taken { r.Debit(n); return yes(0) }
+}
+
+func learn(left float64, reset time.Duration) func(*limit.Rate) taken {
+	return func(r *limit.Rate) taken { r.Learn(left, reset); return yes(0) }
+}
+
+func yes(after time.Duration) taken { return taken{true, after} }
+
+var no = taken{}
+
+var rateTimelines = []struct {
+	name  string
+	rate  *limit.Rate
+	steps []rateStep
+}{
+	{"smooth", &limit.Rate{N: 10}, []rateStep{
+		{0, n(1), yes(0)}, {0, n(1), no}, {99 * ms, n(1), no}, {100 * ms, n(1), yes(0)},
+		{150 * ms, n(1), no}, {10 * time.Second, n(1), yes(0)}, {0, n(1), no},
+	}},
+	{"bursty", &limit.Rate{N: 10, Burst: 3}, []rateStep{
+		{0, n(1), yes(0)}, {0, n(2), yes(0)}, {0, n(1), no}, {100 * ms, n(1), yes(0)},
+		{300 * ms, n(2), yes(0)}, {0, n(1), no}, {10 * time.Second, n(3), yes(0)}, {0, n(1), no},
+	}},
+	{"waits", &limit.Rate{N: 10, Wait: 150 * ms}, []rateStep{
+		{0, n(1), yes(0)}, {0, n(1), yes(100 * ms)}, {0, n(1), yes(100 * ms)},
+		{0, n(2), yes(100 * ms)}, {0, n(1), no}, {0, n(1), no}, {350 * ms, n(1), yes(150 * ms)},
+	}},
+	{"per", &limit.Rate{N: 60, Per: time.Minute, Burst: 2}, []rateStep{
+		{0, n(2), yes(0)}, {999 * ms, n(1), no}, {time.Second, n(1), yes(0)},
+	}},
+	{"more than the bucket", &limit.Rate{N: 10, Burst: 5, Wait: time.Minute}, []rateStep{
+		{0, n(20), yes(0)}, {0, n(1), yes(1600 * ms)}, // a debt of 15, then one more
+		{0, n(20), yes(500 * ms)}, // when it is full
+	}},
+	{"nothing", &limit.Rate{N: 10}, []rateStep{
+		{0, n(1), yes(0)}, {0, n(0), yes(0)}, {0, n(-1), no}, {0, n(math.NaN()), no},
+	}},
+	{"debit", &limit.Rate{N: 10, Burst: 5}, []rateStep{
+		{0, n(1), yes(0)}, {0, debit(6), yes(0)}, {299 * ms, n(1), no}, {300 * ms, n(1), yes(0)},
+		{0, debit(-3), yes(0)}, {0, n(3), yes(0)}, {0, n(1), no}, {0, debit(-100), yes(0)},
+		{0, n(5), yes(0)}, {0, n(1), no}, // no more than a bucket is given back
+	}},
+	{"endless debit", &limit.Rate{N: 10}, []rateStep{
+		{0, debit(math.Inf(1)), yes(0)}, {0, debit(math.Inf(1)), yes(0)},
+		{0, debit(math.MaxFloat64), yes(0)}, {time.Hour, n(1), no},
+		{0, debit(math.NaN()), yes(0)},
+	}},
+	{"learns", &limit.Rate{N: 10, Burst: 10}, []rateStep{
+		{0, learn(3, time.Hour), yes(0)}, {0, n(3), yes(0)}, {0, n(1), no},
+		{0, learn(8, 0), yes(0)}, {0, n(1), no}, // never raises
+		{500 * ms, n(5), yes(0)}, {0, n(1), no},
+		{0, learn(0, 700*ms), yes(0)}, {699 * ms, n(1), no}, {1200 * ms, n(1), yes(0)},
+		{0, learn(-5, -time.Hour), yes(0)}, {0, n(1), no},
+	}},
+	{"learns alone", &limit.Rate{}, []rateStep{
+		{0, n(1e9), yes(0)}, {0, learn(2, time.Second), yes(0)},
+		{0, n(1), yes(0)}, {0, learn(50, 2*time.Second), yes(0)}, // an older answer
+		{0, n(1), yes(0)}, {0, n(1), no}, {999 * ms, n(1), no}, {time.Second, n(1e9), yes(0)},
+		{0, learn(5, time.Second), yes(0)}, {0, debit(4), yes(0)}, {0, n(2), no},
+		{0, n(1), yes(0)}, {0, debit(1), yes(0)},
+	}},
+	{"learns alone, waits", &limit.Rate{Wait: time.Second}, []rateStep{
+		{0, learn(0, time.Second), yes(0)}, {0, n(5), yes(time.Second)},
+		{0, learn(0, 1001*ms), yes(0)}, {0, n(5), no},
+	}},
+}
+
+func TestRateTimeline(t *testing.T) {
+	for _, row := range rateTimelines {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r, begin := row.rate, time.Now()
+				for i, s := range row.steps {
+					time.Sleep(s.at - time.Since(begin))
+					if got := s.do(r); got != s.taken {
+						t.Errorf("step %d at %v: got %v, want %v", i, time.Since(begin), got, s.taken)
+					}
+				}
+			})
+		})
+	}
+}
+
+// A turn that the deadline cuts off, and one that the context's end cuts short, take nothing.
+func TestRateGivesTurnsBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &limit.Rate{N: 1, Wait: time.Hour}
+		_ = r.Take(t.Context(), 1)
+		ctx, cancel := context.WithTimeout(t.Context(), 900*ms)
+		defer cancel()
+		if got := take(ctx, r, 1); got != (taken{}) {
+			t.Errorf("before a deadline: got %v, want a rejection at once", got)
+		}
+		// Four wait; the first two are cancelled, and the others move up.
+		var wg sync.WaitGroup
+		got := make([]taken, 4)
+		cause := errors.New("enough")
+		cancels := make([]func(error), 4)
+		for i := range 4 {
+			ctx, stop := context.WithCancelCause(t.Context())
+			cancels[i] = stop
+			wg.Go(func() { got[i] = take(ctx, r, 1) })
+			synctest.Wait()
+		}
+		time.Sleep(500 * ms)
+		cancels[1](cause)
+		cancels[0](cause)
+		wg.Wait()
+		want := []taken{{false, 500 * ms}, {false, 500 * ms}, {true, time.Second},
+			{true, 2 * time.Second}}
+		if !slices.Equal(got, want) {
+			t.Errorf("got %v, want %v", got, want)
+		}
+		for _, stop := range cancels {
+			stop(nil)
+		}
+		ended, stop := context.WithCancelCause(t.Context())
+		stop(cause)
+		time.Sleep(time.Hour)
+		if err := r.Take(ended, 1); !errors.Is(err, cause) {
+			t.Errorf("ended context: got %v, want its cause", err)
+		}
+		if level := r.Snapshot().Level; level != 1 {
+			t.Errorf("level %v after an ended context, want 1", level)
+		}
+	})
+}
+
+// A report and a debit move those that wait, too; a wait that becomes too long is given up.
+func TestRateMovesWaiters(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &limit.Rate{N: 10, Wait: time.Second}
+		_ = r.Take(t.Context(), 1)
+		var wg sync.WaitGroup
+		got := make([]taken, 3)
+		for i := range 3 {
+			wg.Go(func() { got[i] = take(t.Context(), r, 1) })
+			synctest.Wait()
+		}
+		r.Learn(0, 850*ms)
+		if s := r.Snapshot(); s.Waiting != 3 || s.Limit != 10 || s.Level > -10 {
+			t.Errorf("got %+v, want 3 waiting, limit 10, a level below -10", s)
+		}
+		wg.Wait()
+		want := []taken{{true, 850 * ms}, {true, 950 * ms}, {false, time.Second}}
+		if !slices.Equal(got, want) {
+			t.Errorf("got %v, want %v", got, want)
+		}
+		wg.Go(func() { got[0] = take(t.Context(), r, 1) })
+		synctest.Wait()
+		r.Debit(2)
+		wg.Wait()
+		if want := (taken{true, 250 * ms}); got[0] != want {
+			t.Errorf("after a debit: got %v, want %v", got[0], want)
+		}
+	})
+}
+
+func TestRateRejection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &limit.Rate{Name: "ocr", N: 2, Wait: 100 * ms}
+		_ = r.Take(t.Context(), 1)
+		err := r.Take(t.Context(), 1)
+		var e *limit.Error
+		if !errors.Is(err, limit.ErrRate) || errors.Is(err, limit.ErrFull) || !errors.As(err, &e) ||
+			e.Name != "ocr" || err.Error() != "limit ocr: rate limit reached (2 per 1s)" {
+			t.Errorf("got %v", err)
+		}
+		want := fault.Fault{Kind: fault.RateLimited, Sent: fault.NotSent, After: 500 * ms,
+			Detail: "rate limit reached", Err: err}
+		if got := fault.Of(err); got != want {
+			t.Errorf("got %+v, want %+v", got, want)
+		}
+		if r.Refusal(399*ms) == nil || r.Refusal(400*ms) != nil {
+			t.Errorf("Refusal: %v after 399 ms, %v after 400 ms; want an error and nil",
+				r.Refusal(399*ms), r.Refusal(400*ms))
+		}
+		if got := r.Snapshot().Refused; got != 1 {
+			t.Errorf("Refused is %d, want 1: Refusal counts nothing", got)
+		}
+		if allocs := testing.AllocsPerRun(100, func() { _ = r.Take(t.Context(), 1) }); allocs != 0 {
+			t.Errorf("a rejection allocates %v times", allocs)
+		}
+		known := &limit.Rate{}
+		known.Learn(0, time.Second)
+		if f := fault.Of(known.Take(t.Context(), 1)); f.After != time.Second ||
+			known.Refusal(999*ms) == nil || known.Refusal(time.Second) != nil {
+			t.Errorf("got %+v, want a second", f)
+		}
+		time.Sleep(time.Second)
+		if f := fault.Of(err); f.After != 0 || known.Refusal(0) != nil {
+			t.Errorf("a second later: got %v, want none", f.After)
+		}
+	})
+}
+
+func TestRateValidate(t *testing.T) {
+	for field, r := range map[string]*limit.Rate{
+		"N is -1": {N: -1}, "N is NaN": {N: math.NaN()}, "Per is -1s": {Per: -time.Second},
+		"Burst is -1": {Burst: -1}, "limit.Rate ocr: Wait is -1s": {Name: "ocr", Wait: -time.Second},
+	} {
+		if err := r.Validate(); err == nil || !strings.Contains(err.Error(), field) {
+			t.Errorf("got %v, want an error about %s", err, field)
+		}
+	}
+	good := &limit.Rate{N: 5, Per: time.Minute, Burst: 2, Wait: time.Second}
+	if err := good.Validate(); err != nil {
+		t.Error(err)
+	}
+}
+
+// slowRate is a token bucket as a book on the subject has it: a queue in the open, and time in
+// steps of a millisecond.
+type slowRate struct {
+	tokens, burst, perMs float64
+	queue                []*slowWaiter
+}
+
+type slowWaiter struct {
+	id   int
+	n    float64
+	left int // ms until it is cancelled
+}
+
+func (s *slowRate) tick() (served, canceled []int) {
+	s.tokens = min(s.tokens+s.perMs, s.burst)
+	s.queue = slices.DeleteFunc(s.queue, func(w *slowWaiter) bool {
+		if w.left--; w.left == 0 {
+			canceled = append(canceled, w.id)
+		}
+		return w.left == 0
+	})
+	for len(s.queue) > 0 && s.tokens >= s.queue[0].n-1e-6 {
+		s.tokens -= s.queue[0].n
+		served = append(served, s.queue[0].id)
+		s.queue = s.queue[1:]
+	}
+	return served, canceled
+}
+
+// Random attempts, some of them cancelled, are served in the order and at the times of a model.
+func TestRateModel(t *testing.T) {
+	for seed := range uint64(100) {
+		synctest.Test(t, func(t *testing.T) { playModel(t, rand.New(rand.NewPCG(seed, 1))) })
+	}
+}
+
+func playModel(t *testing.T, rnd *rand.Rand) {
+	burst := 1 + rnd.IntN(5)
+	r := &limit.Rate{N: 100, Burst: burst, Wait: time.Hour} // a token in 10 ms
+	model := &slowRate{tokens: float64(burst), burst: float64(burst), perMs: 0.1}
+	var mu sync.Mutex
+	var got, want []string
+	begin := time.Now()
+	for id := range 60 {
+		n, patience := float64(1+rnd.IntN(burst)), 1+rnd.IntN(400)
+		ctx, cancel := context.WithCancel(t.Context())
+		stop := time.AfterFunc(time.Duration(patience)*ms-ms/4, cancel)
+		go func() {
+			err := r.Take(ctx, n)
+			stop.Stop()
+			cancel()
+			mu.Lock()
+			defer mu.Unlock()
+			at := time.Since(begin).Round(ms)
+			got = append(got, fmt.Sprintf("%v: %d %v", at, id, err == nil))
+		}()
+		synctest.Wait()
+		if len(model.queue) == 0 && model.tokens >= n-1e-6 {
+			model.tokens -= n
+			want = append(want, fmt.Sprintf("%v: %d true", time.Since(begin).Round(ms), id))
+		} else {
+			model.queue = append(model.queue, &slowWaiter{id, n, patience})
+		}
+		for range rnd.IntN(30) {
+			time.Sleep(ms)
+			synctest.Wait()
+			want = append(want, modelTick(model, time.Since(begin))...)
+		}
+	}
+	for len(model.queue) > 0 {
+		time.Sleep(ms)
+		want = append(want, modelTick(model, time.Since(begin))...)
+	}
+	synctest.Wait()
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Fatalf("got  %q\nwant %q", got, want)
+	}
+}
+
+func modelTick(model *slowRate, at time.Duration) (log []string) {
+	served, canceled := model.tick()
+	for _, id := range served {
+		log = append(log, fmt.Sprintf("%v: %d true", at.Round(ms), id))
+	}
+	for _, id := range canceled {
+		log = append(log, fmt.Sprintf("%v: %d false", at.Round(ms), id))
+	}
+	return log
+}
+
+// Goroutines that take, give up, learn and debit at once leave no waiter and no booked turn.
+func TestRateHammer(t *testing.T) {
+	r := &limit.Rate{N: 1e5, Burst: 10, Wait: 200 * time.Microsecond}
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	granted := 0.0
+	begin := time.Now()
+	for g := range uint64(8) {
+		wg.Go(func() {
+			rnd := rand.New(rand.NewPCG(g, 2))
+			for range 3000 {
+				ctx, cancel := context.WithTimeout(t.Context(),
+					time.Duration(rnd.IntN(300))*time.Microsecond)
+				n := float64(1 + rnd.IntN(3))
+				if r.Take(ctx, n) == nil {
+					mu.Lock()
+					granted += n
+					mu.Unlock()
+				}
+				cancel()
+				switch rnd.IntN(50) {
+				case 0:
+					r.Learn(5, 0)
+				case 1:
+					r.Debit(1)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if most := 10 + 1e5*time.Since(begin).Seconds(); granted > most {
+		t.Errorf("granted %v, want at most %v", granted, most)
+	}
+	s := r.Snapshot()
+	if s.Waiting != 0 || s.Level < -3000 {
+		t.Errorf("got %+v, want nobody waiting and nothing booked", s)
+	}
+	if r.Debit(-1e6); r.Snapshot().Level != 10 {
+		t.Errorf("level %v, want the bucket's 10", r.Snapshot().Level)
+	}
+}
