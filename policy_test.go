@@ -158,8 +158,8 @@ func TestWhatABudgetIsChargedFor(t *testing.T) {
 		_ = rebound.Run(t.Context(), p, func(context.Context) error {
 			return mark.New(errFlaky, row.kind, row.after)
 		})
-		if spent := 10 - p.RetryBudget().Level(); // time refills it
-			spent > row.spent || spent < row.spent-0.5 {
+		spent := 10 - p.RetryBudget().Level() // time refills it
+		if spent > row.spent || spent < row.spent-0.5 {
 			t.Errorf("%v, Retry-After %v: two retries cost %v tokens, want %v",
 				row.kind, row.after, spent, row.spent)
 		}
