@@ -38,6 +38,7 @@ var doors = map[string]string{
 	"rebounddebug": engine + "limit hedge stats",
 	"sim":          engine + "limit hedge stats internal/bucket internal/circuit",
 
+	"internal/adaptive":   "fault gate",
 	"internal/bucket":     "",
 	"internal/circuit":    "fault gate",
 	"internal/clock":      "",
@@ -47,6 +48,7 @@ var doors = map[string]string{
 	"internal/httppolicy": "rebound",
 	"internal/mark":       "fault internal/errtree",
 	"internal/retryclass": "fault internal/errtree",
+	"internal/shed":       "fault gate",
 	"internal/strictjson": "",
 }
 

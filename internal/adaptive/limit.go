@@ -1,0 +1,125 @@
+// Package adaptive is the bare form of an adaptive concurrency limit: the law that turns samples of
+// attempts into a limit, without a clock or a lock. A limit.Adaptive keeps one [Limit] under a
+// mutex; the simulator keeps one for each of its processes, in a time of its own.
+//
+// The law is Gradient2 of Netflix's concurrency-limits, or AIMD on a latency if there is a target.
+// Both run once per window instead of once per attempt, and both obey an explicit overload.
+package adaptive
+
+import "time"
+
+// Defaults of a Config's fields.
+const (
+	DefaultInitial = 20
+	DefaultMin     = 1
+	DefaultMax     = 1000
+)
+
+const (
+	backoff    = 0.9 // factor of the limit after an overload
+	tolerance  = 1.5 // growth of the latency that is not taken for a queue
+	queue      = 4   // attempts that may wait at the server
+	smoothing  = 0.2 // weight of a window's result in the limit
+	leastDrop  = 0.5 // the lowest gradient
+	longWindow = 600 // windows of the long-term latency
+	warmup     = 10  // windows whose plain mean begins the long-term latency
+	recovery   = 0.95
+)
+
+// Config is what limits of one kind have in common. Each 0 means its default.
+type Config struct {
+	Initial int
+	Min     int
+	Max     int
+	Target  time.Duration // mean latency to keep by AIMD; 0 = Gradient2
+}
+
+// Limit is the state of an adaptive limit. The zero Limit is at Config.Initial.
+type Limit struct {
+	window Window
+	limit  float64 // 0 = Initial
+	long   float64 // the long-term latency, in ns
+	warm   int     // windows in long, up to warmup
+}
+
+// Now returns the limit: how many attempts may be under way.
+func (l *Limit) Now(c *Config) int { return int(l.value(c)) }
+
+// Add adds a sample at the time now. It reports whether that completed a window, after which the
+// limit may differ.
+func (l *Limit) Add(c *Config, now time.Duration, s Sample) bool {
+	w, complete := l.window.Add(now, s)
+	if complete {
+		l.update(c, w)
+	}
+	return complete
+}
+
+func (l *Limit) value(c *Config) float64 {
+	if l.limit > 0 {
+		return l.limit
+	}
+	return float64(orDefault(c.Initial, DefaultInitial))
+}
+
+// update is the law: a window in, a limit out. Only a limit that was in use grows: the latency of a
+// few attempts does not show that the server can take many.
+func (l *Limit) update(c *Config, w Summary) {
+	limit := l.value(c)
+	used := 2*float64(w.Peak) > limit
+	long := l.learn(w.Latency)
+	switch {
+	case w.Overloaded:
+		limit *= backoff
+	case !used || w.Latency == 0:
+	case c.Target > 0 && w.Latency > c.Target:
+		limit *= backoff
+	case c.Target > 0:
+		limit++
+	default:
+		limit = gradient2(limit, long, float64(w.Latency))
+	}
+	l.limit = min(max(limit, float64(orDefault(c.Min, DefaultMin))),
+		float64(orDefault(c.Max, DefaultMax)))
+}
+
+// learn takes a window's latency into the long-term one and returns that. When the server has
+// become faster, the old latency is forgotten sooner, lest the limit grows without bound.
+func (l *Limit) learn(latency time.Duration) float64 {
+	if latency == 0 {
+		return l.long
+	}
+	now, weight := float64(latency), 2.0/(longWindow+1)
+	if l.warm < warmup {
+		l.warm++
+		weight = 1 / float64(l.warm)
+	}
+	l.long += float64((now - l.long) * weight)
+	if l.long > 2*now {
+		l.long *= recovery
+	}
+	return l.long
+}
+
+// gradient2 moves a limit toward limit·gradient + queue. The gradient is the long-term latency, with
+// a tolerance, over the present one.
+//
+// The long-term latency follows the present one within minutes, so that a server that has become
+// slower for good is used to the full. The price is that a queue that lasts for minutes is taken
+// for normal, and grows; drops end that growth.
+//
+// The conversions keep platforms from fusing products with sums: a simulation has one result
+// everywhere.
+func gradient2(limit, long, latency float64) float64 {
+	gradient := max(leastDrop, min(1, tolerance*long/latency))
+	next := float64(limit*gradient) + queue
+	return float64(limit*(1-smoothing)) + float64(next*smoothing)
+}
+
+// orDefault takes what is invalid for unset, too.
+func orDefault(v, unset int) int {
+	if v > 0 {
+		return v
+	}
+	return unset
+}

@@ -1,0 +1,119 @@
+package adaptive
+
+import (
+	"time"
+
+	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/gate"
+)
+
+const (
+	windowLength = time.Second
+	windowCalls  = 10   // samples that a window needs at least
+	dropShare    = 0.05 // of a window's samples may be drops without an overload
+)
+
+// Verdict is what the end of an attempt says about the server's load.
+type Verdict uint8
+
+// The verdicts. An attempt that is Ignored is no sample.
+const (
+	Ignored Verdict = iota // canceled, skipped, or failed for another reason
+	Served                 // an answer: its latency counts
+	Dropped                // rate limited, overloaded or timed out
+)
+
+// Judge returns the verdict on an outcome. A failure that proves no overload is Ignored: it may be
+// fast or slow for reasons of its own.
+func Judge(o gate.Outcome) Verdict {
+	switch {
+	case o.Result == gate.OK:
+		return Served
+	case o.Result == gate.Skipped:
+		return Ignored
+	}
+	switch o.Fault.Kind {
+	case fault.None:
+		return Served
+	case fault.RateLimited, fault.Overloaded:
+		// A rejection by a limit or a breaker of our own says nothing about the server.
+		if o.Fault.Sent == fault.NotSent {
+			return Ignored
+		}
+		return Dropped
+	case fault.Transient, fault.Unknown:
+		if o.Fault.Err != nil && fault.IsTimeout(o.Fault.Err) {
+			return Dropped
+		}
+	}
+	return Ignored
+}
+
+// Sample is an attempt that ended.
+type Sample struct {
+	Latency  time.Duration
+	InFlight int // attempts under way when it began, itself included
+	Verdict  Verdict
+}
+
+// Summary is what the samples of a complete window show.
+type Summary struct {
+	Latency    time.Duration // the mean of the attempts served; 0 = none was
+	Peak       int           // the most attempts in flight
+	Overloaded bool          // more than 5 % were dropped
+}
+
+// Window collects samples until it holds those of one second, and ten of them. The zero Window is
+// empty.
+type Window struct {
+	end    time.Duration
+	cut    time.Duration // the time of the last overload
+	sum    time.Duration // of the latencies
+	served int
+	drops  int
+	peak   int
+	after  bool // there was an overload: cut is set
+}
+
+// Add adds a sample. It returns a summary and true if the window is complete. The next sample then
+// begins another window, so that a pause belongs to none.
+//
+// However many attempts of a window are dropped, it reports one overload. Drops that began before
+// the last overload are left out: they met the limit of that time, and a limit that is cut for them
+// again falls with the number of its attempts instead of the load.
+func (w *Window) Add(now time.Duration, s Sample) (Summary, bool) {
+	switch {
+	case s.Verdict == Served:
+		w.sum += s.Latency
+	case s.Verdict == Ignored, w.after && now-s.Latency < w.cut:
+		return Summary{}, false
+	}
+	if w.served+w.drops == 0 {
+		w.end = now + windowLength
+	}
+	if s.Verdict == Served {
+		w.served++
+	} else {
+		w.drops++
+	}
+	w.peak = max(w.peak, s.InFlight)
+	if now < w.end || w.served+w.drops < windowCalls {
+		return Summary{}, false
+	}
+	return w.close(now), true
+}
+
+// close returns the summary of the window and empties it.
+func (w *Window) close(now time.Duration) Summary {
+	s := Summary{Peak: w.peak}
+	if w.served > 0 {
+		s.Latency = max(w.sum/time.Duration(w.served), 1)
+	}
+	s.Overloaded = float64(w.drops) > dropShare*float64(w.served+w.drops)
+	next := Window{cut: w.cut, after: w.after}
+	if s.Overloaded {
+		next.cut, next.after = now, true
+	}
+	*w = next
+	return s
+}
