@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"time"
 
 	"github.com/rebound-go/rebound/gate"
 	"github.com/rebound-go/rebound/internal/errtree"
@@ -137,7 +138,8 @@ func DoChecked[T any](
 // DoElse is [Do] with a fallback. If the call fails for any reason other than its caller's
 // cancellation, fallback is called once with ctx and Do's error, and its result is returned. If
 // fallback fails, too, the error returned holds both. The fallback is no attempt: it has no
-// AttemptTimeout, passes no gates and raises no event. Its ctx may be past its deadline.
+// AttemptTimeout and passes no gates. Its ctx may be past its deadline. When it returns, the policy
+// observes a [FellBack].
 func DoElse[T any](
 	ctx context.Context, p *Policy, fn func(context.Context) (T, error),
 	fallback func(context.Context, error) (T, error),
@@ -146,11 +148,26 @@ func DoElse[T any](
 	if err == nil || errors.Is(ctx.Err(), context.Canceled) {
 		return v, err
 	}
+	begun := now()
 	other, ferr := fallback(ctx, err)
+	if p != nil && p.Observe != nil {
+		p.Observe(ctx, fellBack(err, ferr, now()-begun))
+	}
 	if ferr == nil || errtree.Find(ferr, func(e error) bool { return e == err }) != nil {
 		return other, ferr
 	}
 	return other, &fallbackError{call: err, fallback: ferr}
+}
+
+// fellBack is the event of a fallback that took d and returned ferr, after a call that failed with
+// err.
+func fellBack(err, ferr error, d time.Duration) Event {
+	e := Event{Kind: FellBack, Err: ferr, Elapsed: d}
+	if call, ok := err.(*Error); ok {
+		e.Policy, e.Attempt, e.Fault, e.Reason = call.Policy, call.Attempts, call.Fault, call.Reason
+		e.Elapsed += call.Elapsed
+	}
+	return e
 }
 
 // fallbackError is the error of a call whose fallback failed, too.

@@ -448,9 +448,13 @@ func drawn(r *rand.Rand) *rebound.Policy {
 	return p
 }
 
-// watched is p with a listener that writes events down.
+// watched is p with a listener that writes events down, but for those of fallbacks, which DoElse
+// alone has.
 func watched(p *rebound.Policy, log *[]string) {
 	p.Observe = func(_ context.Context, e rebound.Event) {
+		if e.Kind == rebound.FellBack {
+			return
+		}
 		*log = append(*log, fmt.Sprint(e.Kind, e.Attempt, e.Fault.Kind, e.Reason, e.Announced))
 	}
 }

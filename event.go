@@ -9,13 +9,14 @@ import (
 
 // EventKind is what an [Event] reports: a stable word for logs, metrics and JSON. A call raises one
 // Retrying for every retry that it decides on, and ends in exactly one Succeeded or GaveUp, unless
-// it panics.
+// it panics. A FellBack may follow a GaveUp.
 type EventKind string
 
 const (
 	Retrying  EventKind = "retrying"  // an attempt failed, and another follows after Event.Delay
 	Succeeded EventKind = "succeeded" // the call is over: its last attempt succeeded
 	GaveUp    EventKind = "gave_up"   // the call is over: it failed, for Event.Reason
+	FellBack  EventKind = "fell_back" // the fallback of a call that gave up has returned: see DoElse
 )
 
 // Event is one step of a call, as [Policy.Observe] sees it.
@@ -23,11 +24,11 @@ type Event struct {
 	Kind    EventKind
 	Policy  string        // the policy's name
 	Attempt int           // the attempt that ended, from 1; 0 = rejected before the first
-	Fault   fault.Fault   // what its failure means; of kind None when Kind is Succeeded
-	Err     error         // the attempt's error when Retrying, the error returned when GaveUp
-	Delay   time.Duration // until the retry; 0 unless Kind is Retrying
-	Elapsed time.Duration // since the call began, delays included
-	Reason  Reason        // why the call stopped; empty unless Kind is GaveUp
+	Fault   fault.Fault   // what its failure means; of kind None when Succeeded
+	Err     error         // of the attempt when Retrying, the call when GaveUp, or the fallback
+	Delay   time.Duration // until the retry; 0 unless Retrying
+	Elapsed time.Duration // since the call began, delays and fallback included
+	Reason  Reason        // why the call stopped; empty when Retrying or Succeeded
 
 	// Announced is set on a GaveUp whose failure a Retrying event already reported: the retry was
 	// then canceled or rejected.

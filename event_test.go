@@ -23,6 +23,8 @@ import (
 
 type key struct{}
 
+var errSick = errors.New("sick")
+
 // watch returns a listener that writes each event into log as a line.
 func watch(t *testing.T, log *[]string) func(context.Context, rebound.Event) {
 	return func(ctx context.Context, e rebound.Event) {
@@ -178,6 +180,8 @@ func timeline(lines *[]string) func(context.Context, rebound.Event) {
 			line += fmt.Sprintf(" %v wait %v", e.Fault.Kind, e.Delay)
 		case rebound.GaveUp:
 			line += fmt.Sprintf(" %v %v", e.Fault.Kind, e.Reason)
+		case rebound.FellBack:
+			line += fmt.Sprintf(" %v %v", e.Reason, e.Err)
 		}
 		if e.Elapsed != at {
 			line += fmt.Sprintf(" (elapsed %v)", e.Elapsed)
@@ -311,10 +315,6 @@ func TestEventsOfEveryEntryPoint(t *testing.T) {
 			_, _ = rebound.DoChecked(ctx, p, play(step{time.Second, nil}),
 				func(int) error { return errFlaky })
 		},
-		"DoElse": func(ctx context.Context, p *rebound.Policy) {
-			_, _ = rebound.DoElse(ctx, p, play(step{time.Second, errFlaky}),
-				func(context.Context, error) (int, error) { return 0, nil })
-		},
 		"Attempts": func(ctx context.Context, p *rebound.Policy) {
 			fn, err := play(step{time.Second, errFlaky}), error(nil)
 			for ctx := range rebound.Attempts(ctx, p, &err) {
@@ -333,6 +333,43 @@ func TestEventsOfEveryEntryPoint(t *testing.T) {
 			if !slices.Equal(got, want) {
 				t.Errorf("%s: got\n%q\nwant\n%q", name, got, want)
 			}
+		})
+	}
+}
+
+// A fallback raises an event of its own, behind the call's.
+func TestEventsOfAFallback(t *testing.T) {
+	before := []string{"1s retrying 1 unknown wait 1s", "3s retrying 2 unknown wait 1s",
+		"5s gave_up 3 unknown exhausted"}
+	for _, row := range []struct {
+		name     string
+		policy   *rebound.Policy
+		steps    []step
+		fallback error
+		want     []string
+	}{
+		{"answers", &rebound.Policy{}, []step{{time.Second, errFlaky}}, nil,
+			append(before, "7s fell_back 3 exhausted <nil>")},
+		{"fails", &rebound.Policy{}, []step{{time.Second, errFlaky}}, errSick,
+			append(before, "7s fell_back 3 exhausted sick")},
+		{"rejected call", &rebound.Policy{Gates: []gate.Gate{shut}}, []step{{0, nil}}, nil,
+			[]string{"0s gave_up 0 unknown rejected", "2s fell_back 0 rejected <nil>"}},
+		{"not needed", &rebound.Policy{}, []step{{0, nil}}, nil, []string{"0s succeeded 1"}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var got []string
+				p := row.policy.Clone()
+				p.Backoff, p.Observe = backoff.Constant(time.Second), timeline(&got)
+				_, _ = rebound.DoElse(t.Context(), p, play(row.steps...),
+					func(context.Context, error) (int, error) {
+						time.Sleep(2 * time.Second)
+						return 0, row.fallback
+					})
+				if !slices.Equal(got, row.want) {
+					t.Errorf("got\n%q\nwant\n%q", got, row.want)
+				}
+			})
 		})
 	}
 }

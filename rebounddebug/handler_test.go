@@ -140,11 +140,11 @@ type view struct {
 	Control  bool
 	Total    struct{ Calls, Attempts int64 }
 	Policies []struct {
-		Policy       string
-		Calls        int64
-		MeanAttempts float64 `json:"mean_attempts"`
-		Stops        map[string]int64
-		Config       *struct {
+		Policy  string
+		Calls   int64
+		PerCall float64 `json:"attempts_per_call"`
+		Stops   map[string]int64
+		Config  *struct {
 			Attempts int
 			Schedule []time.Duration `json:"schedule_ns"`
 			Breaker  string

@@ -55,11 +55,19 @@ type failure struct {
 
 func newPolicySets(name string) *policySets {
 	p := policyKey.String(name)
-	succeeded, failed := outcomeKey.String("success"), outcomeKey.String("failure")
+	succeeded, failed := outcomeKey.String(outcome(true)), outcomeKey.String(outcome(false))
 	return &policySets{
 		policy: p, success: with(p, succeeded),
 		successAttempts: with(p, succeeded), failureAttempts: with(p, failed),
 	}
+}
+
+// outcome is the value of the attribute rebound.outcome.
+func outcome(good bool) string {
+	if good {
+		return "success"
+	}
+	return "failure"
 }
 
 func (p *policySets) retrying(k fault.Kind) options {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/breaker"
+	"github.com/rebound-go/rebound/fault"
 )
 
 // The boundaries are those that the semantic conventions advise for HTTP, and further ones for
@@ -23,21 +24,25 @@ var attempts = []float64{1, 2, 3, 4, 5, 6, 8, 10, 20}
 type instruments struct {
 	duration, delay metric.Float64Histogram
 	attempts        metric.Int64Histogram
+	fallbacks       metric.Int64Counter
 	transitions     metric.Int64Counter
 }
 
 func (i *instruments) make(m metric.Meter) error {
-	var errs [4]error
+	var errs [5]error
 	i.duration, errs[0] = m.Float64Histogram("rebound.call.duration",
 		metric.WithUnit("s"), metric.WithExplicitBucketBoundaries(seconds...),
 		metric.WithDescription("Time that calls took, waits included."))
 	i.attempts, errs[1] = m.Int64Histogram("rebound.call.attempts",
 		metric.WithUnit("{attempt}"), metric.WithExplicitBucketBoundaries(attempts...),
-		metric.WithDescription("Attempts that calls made. Those refused before the first made 0."))
+		metric.WithDescription("Attempts that calls made; 0 if a gate rejected the first."))
 	i.delay, errs[2] = m.Float64Histogram("rebound.call.retry_delay",
 		metric.WithUnit("s"), metric.WithExplicitBucketBoundaries(seconds...),
 		metric.WithDescription("Waits before retries, as they were planned."))
-	i.transitions, errs[3] = m.Int64Counter("rebound.breaker.transitions",
+	i.fallbacks, errs[3] = m.Int64Counter("rebound.call.fallbacks",
+		metric.WithUnit("{call}"),
+		metric.WithDescription("Failed calls whose fallback was called, by how the fallback ended."))
+	i.transitions, errs[4] = m.Int64Counter("rebound.breaker.transitions",
 		metric.WithUnit("{change}"), metric.WithDescription("Changes of breakers' states."))
 	return errors.Join(errs[:]...)
 }
@@ -56,6 +61,10 @@ func (t *Telemetry) Observe(ctx context.Context, e rebound.Event) {
 	case rebound.GaveUp:
 		t.instruments.duration.Record(ctx, e.Elapsed.Seconds(), p.failed(e)...)
 		t.instruments.attempts.Record(ctx, int64(e.Attempt), p.failureAttempts...)
+	case rebound.FellBack:
+		t.instruments.fallbacks.Add(ctx, 1, metric.WithAttributes(
+			p.policy, outcomeKey.String(outcome(e.Err == nil))))
+		addFallback(ctx, e)
 	}
 }
 
@@ -70,8 +79,23 @@ func addEvent(ctx context.Context, e rebound.Event) {
 		attribute.Int("rebound.attempt", e.Attempt),
 		attribute.Float64("rebound.retry_delay", e.Delay.Seconds()),
 		errorTypeKey.String(e.Fault.Kind.String()),
-		attribute.String("exception.message", e.Err.Error()),
+		attribute.String("rebound.error.message", e.Err.Error()),
 	))
+}
+
+// addFallback adds the end of the call's fallback to the same span.
+func addFallback(ctx context.Context, e rebound.Event) {
+	span := trace.SpanFromContext(ctx)
+	if !span.IsRecording() {
+		return
+	}
+	attributes := []attribute.KeyValue{
+		policyKey.String(e.Policy), outcomeKey.String(outcome(e.Err == nil)),
+	}
+	if e.Err != nil {
+		attributes = append(attributes, errorTypeKey.String(fault.Of(e.Err).Kind.String()))
+	}
+	span.AddEvent("rebound.fallback", trace.WithAttributes(attributes...))
 }
 
 // OnChange is made to be [breaker.Breaker.OnChange].

@@ -11,6 +11,7 @@ import (
 	"github.com/rebound-go/rebound/budget"
 	"github.com/rebound-go/rebound/fault"
 	"github.com/rebound-go/rebound/reboundotel"
+	"github.com/rebound-go/rebound/stats"
 )
 
 func TestCallMetrics(t *testing.T) {
@@ -22,6 +23,10 @@ func TestCallMetrics(t *testing.T) {
 	}
 	_, _ = rebound.Do(ctx, p, failing(1, rebound.RetryAfter(errDown, 0)))
 	_, _ = rebound.Do(ctx, p, failing(1, rebound.Permanent(errDown)))
+	for _, err := range []error{nil, nil, rebound.Permanent(errDown)} {
+		_, _ = rebound.DoElse(ctx, p, failing(1, rebound.Permanent(errDown)),
+			func(context.Context, error) (int, error) { return 0, err })
+	}
 	p = s.policy("vision")
 	p.Breaker = new(breaker.Breaker)
 	p.Breaker.ForceOpen()
@@ -30,22 +35,54 @@ func TestCallMetrics(t *testing.T) {
 	p.Classify = func(err error) fault.Fault { return fault.Fault{Kind: fault.None, Err: err} }
 	_, _ = rebound.Do(ctx, p, failing(1, errDown))
 	want(t, s.metrics(),
-		"rebound.call.attempts{outcome=failure policy=ocr} 2, 4 in all",
+		"rebound.call.attempts{outcome=failure policy=ocr} 5, 7 in all",
 		"rebound.call.attempts{outcome=failure policy=vision} 1, 0 in all",
 		"rebound.call.attempts{outcome=failure policy=} 1, 1 in all",
 		"rebound.call.attempts{outcome=success policy=ocr} 4, 7 in all",
 		"rebound.call.duration{error.type=not_retryable outcome=failure policy= "+
 			"reason=not_retryable} 1",
 		"rebound.call.duration{error.type=permanent outcome=failure policy=ocr "+
-			"reason=not_retryable} 1",
+			"reason=not_retryable} 4",
 		"rebound.call.duration{error.type=rejected outcome=failure policy=vision "+
 			"reason=rejected} 1",
 		"rebound.call.duration{error.type=transient outcome=failure policy=ocr "+
 			"reason=exhausted} 1",
 		"rebound.call.duration{outcome=success policy=ocr} 4",
+		"rebound.call.fallbacks{outcome=failure policy=ocr} 1",
+		"rebound.call.fallbacks{outcome=success policy=ocr} 2",
 		"rebound.call.retry_delay{error.type=rate_limited policy=ocr} 1",
 		"rebound.call.retry_delay{error.type=transient policy=ocr} 4",
 	)
+}
+
+// Attempts per call is one number: three calls that a breaker rejects and one of two attempts are
+// half an attempt per call, here as in the counts of package stats.
+func TestAttemptsPerCall(t *testing.T) {
+	s := newSDK(t, reboundotel.Options{})
+	var counts stats.Recorder
+	p := s.policy("ocr")
+	p.Observe = rebound.Observers(s.Observe, counts.Observe)
+	_, _ = rebound.Do(t.Context(), p, failing(1, errDown))
+	p.Breaker = new(breaker.Breaker)
+	p.Breaker.ForceOpen()
+	for range 3 {
+		_, _ = rebound.Do(t.Context(), p, failing(0, nil))
+	}
+	var lines []string
+	for _, line := range s.metrics() {
+		if strings.HasPrefix(line, "rebound.call.attempts") {
+			lines = append(lines, line)
+		}
+	}
+	want(t, lines,
+		"rebound.call.attempts{outcome=failure policy=ocr} 3, 0 in all",
+		"rebound.call.attempts{outcome=success policy=ocr} 1, 2 in all",
+	)
+	total := counts.Snapshot().Total
+	if total.PerCall != 0.5 || total.PerAttempted != 2 || total.Retries != 1 {
+		t.Errorf("stats has %v attempts per call, %v per attempted call, %d retries; want 0.5, 2, 1",
+			total.PerCall, total.PerAttempted, total.Retries)
+	}
 }
 
 func TestGaugesAndTransitions(t *testing.T) {

@@ -57,7 +57,8 @@ func scrape(t *testing.T) string {
 	}
 	call(0, nil)
 	call(1, rebound.Transient(errDown))
-	call(1, rebound.Permanent(errDown))
+	_, _ = rebound.DoElse(context.Background(), ocr, failing(1, rebound.Permanent(errDown)),
+		func(context.Context, error) (int, error) { return 0, nil })
 	ocr.Breaker.ForceOpen()
 	server := httptest.NewServer(handler)
 	defer server.Close()

@@ -14,6 +14,7 @@
 //	rebound.call.duration        s          histogram  [policy outcome reason error.type]
 //	rebound.call.attempts        {attempt}  histogram  [policy outcome]
 //	rebound.call.retry_delay     s          histogram  [policy error.type]  one delay each
+//	rebound.call.fallbacks       {call}     counter    [policy outcome]
 //	rebound.budget.level         {token}    gauge      [policy]
 //	rebound.budget.capacity      {token}    gauge      [policy]
 //	rebound.breaker.state        {breaker}  gauge      [breaker state]  1 for the state it is in

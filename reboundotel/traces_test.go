@@ -57,7 +57,7 @@ func TestCallSpans(t *testing.T) {
 		"ocr {policy=ocr}",
 		"ocr {policy=ocr}",
 		"  rebound.retry {policy=ocr attempt=1 retry_delay=0 error.type=transient "+
-			"exception.message=down for maintenance}",
+			"error.message=down for maintenance}",
 		"rebound {policy= attempts=1 reason=not_retryable error.type=permanent} "+
 			"Error: rebound: attempt 1 of 3: down for maintenance (not retryable)",
 	)
@@ -69,7 +69,7 @@ func TestAttemptSpans(t *testing.T) {
 		failing(9, rebound.RetryAfter(errDown, 0)))
 	event := func(n int) string {
 		return fmt.Sprintf("  rebound.retry {policy=ocr attempt=%d retry_delay=0 "+
-			"error.type=rate_limited exception.message=down for maintenance}", n)
+			"error.type=rate_limited error.message=down for maintenance}", n)
 	}
 	const failed = " error.type=rate_limited} Error: down for maintenance"
 	want(t, s.tree(),
@@ -97,8 +97,9 @@ func TestStart(t *testing.T) {
 		}
 	}
 	lines := s.tree()
-	if len(lines) != 2*(3+1+2) || lines[0] != lines[6] ||
-		lines[6] != "ocr attempt in ocr {policy=ocr attempt=1 error.type=unknown} "+
+	if len(lines) != 2*(3+1+3) || lines[0] != lines[7] ||
+		lines[6] != "  rebound.fallback {policy=ocr outcome=success}" ||
+		lines[7] != "ocr attempt in ocr {policy=ocr attempt=1 error.type=unknown} "+
 			"Error: down for maintenance" {
 		t.Errorf("got\n%s", strings.Join(lines, "\n"))
 	}

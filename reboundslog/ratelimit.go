@@ -109,19 +109,15 @@ func (m *meter) flush(l *Logger) {
 	}
 }
 
-// tell writes the line about lines dropped, at the level that give-ups have, or retries.
+// tell writes the line about lines dropped, at the level that such events have.
 func (l *Logger) tell(a account, n int) {
-	message := retrying
-	if a.kind == rebound.GaveUp {
-		message = gaveUp
-	}
 	ctx, h := context.Background(), l.handler()
 	level := l.level(rebound.Event{Kind: a.kind, Policy: a.policy})
 	if !h.Enabled(ctx, level) {
 		return
 	}
 	r := slog.NewRecord(time.Now(), level, dropped, 0)
-	r.AddAttrs(slog.String("policy", a.policy), slog.String("message", message),
+	r.AddAttrs(slog.String("policy", a.policy), slog.String("message", messages[a.kind]),
 		slog.Int("dropped", n), slog.Duration("period", l.every()))
 	_ = h.Handle(ctx, r)
 }

@@ -1,5 +1,6 @@
 // Package reboundslog writes what policies do into a log: one line for each retry, one for each
-// call that was given up, and one for each change of a breaker's state. Calls that succeed leave no
+// call that was given up, one for its fallback if there is one, and one for each change of a
+// breaker's state. Calls that succeed leave no
 // line, and an outage does not flood the log: beyond some lines per policy and period, lines are
 // counted instead of written, and the count is.
 //
@@ -10,8 +11,10 @@
 // The keys are stable. A retry has policy, attempt, kind, detail (if there is one), delay, elapsed
 // and error. A call given up has reason in place of delay; error is that of its last attempt, if
 // there was one, and cause what ended the call from outside, if something did: a breaker, the
-// budget, the context. A change has breaker, from, to, forced (if it is), why and detail; a count
-// has policy, message, dropped and period.
+// budget, the context. If a gate rejected the call, gate is its kind and name, such as
+// "breaker ocr". A fallback has policy, attempt, reason, elapsed and, if it failed, error. A change
+// has breaker, from, to, forced (if it is), why and detail; a count has policy, message, dropped
+// and period.
 package reboundslog
 
 import (
@@ -22,15 +25,21 @@ import (
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/breaker"
 	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/internal/rejection"
 )
 
-// The messages of the four lines there are.
+// The messages of the lines that are no events.
 const (
-	retrying = "rebound: retrying"
-	gaveUp   = "rebound: gave up"
-	changed  = "rebound: breaker changed"
-	dropped  = "rebound: lines dropped"
+	changed = "rebound: breaker changed"
+	dropped = "rebound: lines dropped"
 )
+
+// messages are those of the events that are logged.
+var messages = map[rebound.EventKind]string{
+	rebound.Retrying: "rebound: retrying",
+	rebound.GaveUp:   "rebound: gave up",
+	rebound.FellBack: "rebound: fell back",
+}
 
 const (
 	defaultLines = 10
@@ -57,11 +66,13 @@ type Logger struct {
 	meter meter
 }
 
-// Level is how loud an event is unless a [Logger] says otherwise: Info for a retry, and for a call
-// that its caller canceled; Warn for any other call given up; Error if that is because the policy,
-// or its use, is wrong.
+// Level is how loud an event is unless a [Logger] says otherwise: Info for a retry, for a call that
+// its caller canceled, and for a fallback that answered; Warn for any other call given up, and for
+// a fallback that failed; Error if that is because the policy, or its use, is wrong.
 func Level(e rebound.Event) slog.Level {
 	switch {
+	case e.Kind == rebound.FellBack && e.Err != nil:
+		return slog.LevelWarn
 	case e.Kind != rebound.GaveUp, e.Reason == rebound.Canceled:
 		return slog.LevelInfo
 	case e.Reason == rebound.Invalid:
@@ -74,18 +85,24 @@ func Level(e rebound.Event) slog.Level {
 // caller's, on to the handler. An event that is not logged, as all successes are not, costs no
 // allocation.
 func (l *Logger) Observe(ctx context.Context, e rebound.Event) {
-	if e.Kind == rebound.Succeeded {
+	message, logged := messages[e.Kind]
+	if !logged {
 		return
 	}
 	h, level := l.handler(), l.level(e)
 	if !h.Enabled(ctx, level) || !l.meter.admit(l, e.Policy, e.Kind) {
 		return
 	}
-	r := slog.NewRecord(time.Now(), level, retrying, 0)
-	if e.Kind == rebound.GaveUp {
-		r.Message = gaveUp
-	}
+	r := slog.NewRecord(time.Now(), level, message, 0)
 	r.AddAttrs(slog.String("policy", e.Policy), slog.Int("attempt", e.Attempt))
+	if e.Kind == rebound.FellBack {
+		r.AddAttrs(slog.String("reason", string(e.Reason)), slog.Duration("elapsed", e.Elapsed))
+		if e.Err != nil {
+			r.AddAttrs(slog.Any("error", e.Err))
+		}
+		_ = h.Handle(ctx, r)
+		return
+	}
 	if e.Attempt > 0 {
 		r.AddAttrs(slog.String("kind", e.Fault.Kind.String()))
 	}
@@ -94,6 +111,9 @@ func (l *Logger) Observe(ctx context.Context, e rebound.Event) {
 		r.AddAttrs(slog.String("reason", string(e.Reason)))
 	} else {
 		r.AddAttrs(slog.Duration("delay", e.Delay))
+	}
+	if gate, ok := rejection.By(e); ok {
+		r.AddAttrs(slog.String("gate", gate.String()))
 	}
 	r.AddAttrs(slog.Duration("elapsed", e.Elapsed))
 	r.AddAttrs(failure(e.Err)...)

@@ -52,6 +52,8 @@ func told(kind rebound.EventKind, name string) rebound.Event {
 		e.Delay = time.Second
 	case rebound.GaveUp:
 		e.Reason = rebound.Exhausted
+	case rebound.FellBack:
+		e.Err, e.Reason = nil, rebound.Exhausted
 	case rebound.Succeeded:
 		e.Err, e.Fault = nil, fault.Fault{}
 	}
@@ -67,6 +69,9 @@ func TestLines(t *testing.T) {
 	busy.Fault, busy.Elapsed = status, 1500*time.Millisecond
 	canceled.Fault.Kind, canceled.Reason = fault.Canceled, rebound.Canceled
 	wrong.Reason = rebound.Invalid
+	shut, stale := refused, told(rebound.FellBack, "ocr")
+	shut.Err = &rebound.Error{Cause: &breaker.OpenError{Name: "v", Forced: true}}
+	stale.Err = errDown
 	for _, row := range []struct {
 		name  string
 		event rebound.Event
@@ -81,7 +86,14 @@ func TestLines(t *testing.T) {
 		{"give-up", told(rebound.GaveUp, "ocr"), `level=WARN msg="rebound: gave up" policy=ocr ` +
 			`attempt=1 kind=transient reason=exhausted elapsed=0s error="connection refused"`},
 		{"refusal", refused, `level=WARN msg="rebound: gave up" policy=vision ` +
-			`attempt=0 reason=rejected elapsed=0s error="connection refused"`},
+			`attempt=0 reason=rejected gate=gate elapsed=0s error="connection refused"`},
+		{"rejected by a breaker", shut, `level=WARN msg="rebound: gave up" policy=vision ` +
+			`attempt=0 reason=rejected gate="breaker v" elapsed=0s ` +
+			`cause="breaker v is forced open"`},
+		{"fallback", told(rebound.FellBack, "ocr"), `level=INFO msg="rebound: fell back" ` +
+			`policy=ocr attempt=1 reason=exhausted elapsed=0s`},
+		{"fallback that failed", stale, `level=WARN msg="rebound: fell back" ` +
+			`policy=ocr attempt=1 reason=exhausted elapsed=0s error="connection refused"`},
 		{"cancellation", canceled, `level=INFO msg="rebound: gave up" policy=ocr ` +
 			`attempt=1 kind=canceled reason=canceled elapsed=0s error="connection refused"`},
 		{"misuse", wrong, `level=ERROR msg="rebound: gave up" policy=ocr ` +
@@ -130,10 +142,10 @@ func TestErrorAndCause(t *testing.T) {
 		{"exhausted", &rebound.Policy{Attempts: 1}, `attempt=1 kind=unknown reason=exhausted ` +
 			`elapsed=0s error="connection refused"`},
 		{"opened on the way", &rebound.Policy{Breaker: open, Backoff: backoff.Constant(0)},
-			`attempt=1 kind=unknown reason=rejected elapsed=0s ` +
+			`attempt=1 kind=unknown reason=rejected gate="breaker b" elapsed=0s ` +
 				`error="connection refused" cause="breaker`},
-		{"open", &rebound.Policy{Breaker: open}, `attempt=0 reason=rejected elapsed=0s ` +
-			`cause="breaker`},
+		{"open", &rebound.Policy{Breaker: open}, `attempt=0 reason=rejected gate="breaker b" ` +
+			`elapsed=0s cause="breaker`},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			var b bytes.Buffer

@@ -49,9 +49,10 @@ func ExampleRecorder_WriteReport() {
 	// Output:
 	// calls        1282
 	//   succeeded  1266  98.8%
-	//   failed       16   1.2%  8 before the first attempt
-	// attempts     1702         1.34 per call, 0.34 of them retries
-	// waits         418         6m4s in all, 871ms each
+	//   failed       16   1.2%  8 rejected by the breaker
+	// fallbacks       8         8 answered, 0 failed
+	// attempts     1702         1.33 per call, 1.34 per attempted call, 428 retries
+	// delays        418         6m4s in all, 871ms each
 	// time                      522ms per call, 3m0s at most
 	//
 	// attempts per call
@@ -64,19 +65,19 @@ func ExampleRecorder_WriteReport() {
 	//   10+     1   0.1%
 	//
 	// stopped because
-	//   rejected       8  50.0%
-	//   exhausted      7  43.8%
-	//   not retryable  1   6.2%
+	//   rejected by the breaker  8  50.0%
+	//   exhausted                7  43.8%
+	//   not retryable            1   6.2%
 	//
 	// failed attempts by kind
 	//   transient     403  94.6%
 	//   rate limited   14   3.3%
 	//   overloaded      7   1.7%
-	//   unknown         1   0.2%
 	//   permanent       1   0.2%
+	//   unknown         1   0.2%
 	//
-	// by policy    calls  succeeded  failed  attempts  per call  waited
-	//   (unnamed)      2      50.0%       1        13      6.50      1s
-	//   ocr         1200     100.0%       0      1603      1.34    5m7s
-	//   vision        80      81.3%      15        86      1.19     56s
+	// by policy    calls  succeeded  failed  attempts  per call  delayed
+	//   (unnamed)      2      50.0%       1        13      6.50       1s
+	//   ocr         1200     100.0%       0      1603      1.34     5m7s
+	//   vision        80      81.3%      15        86      1.07      56s
 }

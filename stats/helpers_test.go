@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/breaker"
 	"github.com/rebound-go/rebound/fault"
 	"github.com/rebound-go/rebound/stats"
 )
@@ -29,6 +30,17 @@ func gaveUp(p string, attempt int, k fault.Kind, r rebound.Reason) rebound.Event
 	if attempt > 0 {
 		e.Fault = fault.Fault{Kind: k, Err: errTest}
 	}
+	return e
+}
+
+func fellBack(p string, err error) rebound.Event {
+	return rebound.Event{Kind: rebound.FellBack, Policy: p, Attempt: 1, Err: err}
+}
+
+// rejected is the end of a call that a breaker rejected.
+func rejected(p string, attempt int, by string) rebound.Event {
+	e := gaveUp(p, attempt, fault.Transient, rebound.Rejected)
+	e.Err = &rebound.Error{Reason: rebound.Rejected, Cause: &breaker.OpenError{Name: by}}
 	return e
 }
 

@@ -149,7 +149,7 @@ func (f *facts) add(c call) {
 func (f *facts) check(t *testing.T, s stats.Summary) {
 	t.Helper()
 	got := facts{
-		calls: s.Calls, good: s.Succeeded, refused: s.Refused, attempts: s.Attempts,
+		calls: s.Calls, good: s.Succeeded, refused: s.Unattempted, attempts: s.Attempts,
 		waits: s.Waits, elapsed: s.Elapsed, rows: map[int]int64{},
 	}
 	for _, n := range s.Faults {

@@ -17,11 +17,13 @@ import (
 
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/internal/rejection"
 )
 
 const (
 	shards     = 8  // locks among which the goroutines spread
 	recentSize = 16 // failures remembered
+	maxGates   = 50 // that are counted by name, for each policy
 )
 
 // Recorder counts the calls of the policies whose Observe it is, per policy name and in all. The
@@ -125,21 +127,26 @@ func (r *Recorder) unlock() {
 	}
 }
 
-const lastRow = 10 // the row of the distribution that stands for so many attempts and more
+const lastRow = 10 // the row of the distribution for ten attempts and more
 
 // counts are the sums for one policy, or of several.
 type counts struct {
-	succeeded, failed, refused int64
-	attempts, waits            int64
-	delay, elapsed, longest    time.Duration
-	rows                       [lastRow]int64 // calls that made 1, 2, … attempts
-	stops                      map[rebound.Reason]int64
-	faults                     map[fault.Kind]int64
+	succeeded, failed, unattempted int64
+	attempts, waits                int64
+	answered, unanswered           int64 // fallbacks that succeeded, that failed
+	delay, elapsed, longest        time.Duration
+	rows                           [lastRow]int64 // calls that made 1, 2, … attempts
+	stops                          map[rebound.Reason]int64
+	faults                         map[fault.Kind]int64
+	rejections                     map[rejection.Gate]int64
 }
 
 // newCounts makes the maps at once, as a nil map cannot be written to.
 func newCounts() *counts {
-	return &counts{stops: make(map[rebound.Reason]int64), faults: make(map[fault.Kind]int64)}
+	return &counts{
+		stops: make(map[rebound.Reason]int64), faults: make(map[fault.Kind]int64),
+		rejections: make(map[rejection.Gate]int64),
+	}
 }
 
 // add counts one event. Delays and failures count as they happen; all else counts when the call
@@ -156,21 +163,39 @@ func (c *counts) add(e rebound.Event) {
 	case rebound.GaveUp:
 		c.failed++
 		c.stops[e.Reason]++
-		// The failure of an announced retry was counted with the wait; a call without attempts met none.
+		if gate, ok := rejection.By(e); ok {
+			c.reject(gate, 1)
+		}
+		// The failure of an announced retry was counted with the retry; a call without attempts has none.
 		if e.Attempt > 0 && !e.Announced {
 			c.faults[e.Fault.Kind]++
 		}
 		c.end(e)
+	case rebound.FellBack:
+		// The call counted as failed with its GaveUp, and stays so: the service did not answer it.
+		if e.Err == nil {
+			c.answered++
+		} else {
+			c.unanswered++
+		}
 	}
 }
 
-// end counts what the last event of a call tells of the whole call.
+// reject counts calls that gate ended. A program may have a gate for each host or tenant: those
+// beyond the first maxGates are counted by kind.
+func (c *counts) reject(gate rejection.Gate, n int64) {
+	if _, known := c.rejections[gate]; !known && len(c.rejections) >= maxGates {
+		gate.Name = ""
+	}
+	c.rejections[gate] += n
+}
+
+// end counts what the last event of a call says about the whole call.
 func (c *counts) end(e rebound.Event) {
 	c.elapsed = plus(c.elapsed, e.Elapsed)
 	c.longest = max(c.longest, e.Elapsed)
-	// A call without attempts would pull the mean attempts per call below 1.
 	if e.Attempt <= 0 {
-		c.refused++
+		c.unattempted++
 		return
 	}
 	c.attempts += int64(e.Attempt)
@@ -181,9 +206,11 @@ func (c *counts) end(e rebound.Event) {
 func (c *counts) merge(o *counts) {
 	c.succeeded += o.succeeded
 	c.failed += o.failed
-	c.refused += o.refused
+	c.unattempted += o.unattempted
 	c.attempts += o.attempts
 	c.waits += o.waits
+	c.answered += o.answered
+	c.unanswered += o.unanswered
 	c.delay = plus(c.delay, o.delay)
 	c.elapsed = plus(c.elapsed, o.elapsed)
 	c.longest = max(c.longest, o.longest)
@@ -195,6 +222,9 @@ func (c *counts) merge(o *counts) {
 	}
 	for kind, n := range o.faults {
 		c.faults[kind] += n
+	}
+	for gate, n := range o.rejections {
+		c.reject(gate, n)
 	}
 }
 

@@ -31,7 +31,7 @@ var summaries = []struct {
 }{
 	{"nothing", nil, stats.Summary{Stops: stops{}, Faults: faults{}}},
 	{"at once", []rebound.Event{succeeded("", 1, time.Second)}, stats.Summary{
-		Calls: 1, Succeeded: 1, SuccessPercent: 100, Attempts: 1, MeanAttempts: 1,
+		Calls: 1, Succeeded: 1, SuccessPercent: 100, Attempts: 1, PerCall: 1, PerAttempted: 1,
 		Elapsed: time.Second, Longest: time.Second,
 		Distribution: []stats.Row{{Attempts: 1, Calls: 1, Percent: 100}},
 		Stops:        stops{}, Faults: faults{},
@@ -42,7 +42,7 @@ var summaries = []struct {
 		succeeded("", 3, 5*time.Second),
 	}, stats.Summary{
 		Calls: 1, Succeeded: 1, SuccessPercent: 100,
-		Attempts: 3, Retries: 2, MeanAttempts: 3, MeanRetries: 2, Waits: 2,
+		Attempts: 3, Retries: 2, PerCall: 3, PerAttempted: 3, Waits: 2,
 		Delay: 4 * time.Second, Elapsed: 5 * time.Second, Longest: 5 * time.Second,
 		Distribution: []stats.Row{{Attempts: 3, Calls: 1, Percent: 100}},
 		Stops:        stops{}, Faults: faults{fault.Transient: 1, fault.RateLimited: 1},
@@ -50,19 +50,20 @@ var summaries = []struct {
 	{"exhausted", []rebound.Event{
 		retrying("", 1, fault.Unknown, 0), gaveUp("", 2, fault.Unknown, rebound.Exhausted),
 	}, stats.Summary{
-		Calls: 1, Failed: 1, Attempts: 2, Retries: 1, MeanAttempts: 2, MeanRetries: 1, Waits: 1,
+		Calls: 1, Failed: 1, Attempts: 2, Retries: 1, PerCall: 2, PerAttempted: 2, Waits: 1,
 		Distribution: []stats.Row{{Attempts: 2, Calls: 1, Percent: 100}},
 		Stops:        stops{rebound.Exhausted: 1}, Faults: faults{fault.Unknown: 2},
 	}},
 	{"refused", []rebound.Event{gaveUp("", 0, 0, rebound.Rejected)}, stats.Summary{
-		Calls: 1, Failed: 1, Refused: 1, Stops: stops{rebound.Rejected: 1}, Faults: faults{},
+		Calls: 1, Failed: 1, Unattempted: 1, Stops: stops{rebound.Rejected: 1}, Faults: faults{},
+		Rejections: []stats.Rejection{{Kind: "gate", Calls: 1}},
 	}},
 	{"refused and made", []rebound.Event{
 		gaveUp("", 0, 0, rebound.Canceled), succeeded("", 1, 0),
 		gaveUp("", 1, fault.Permanent, rebound.NotRetryable), succeeded("", 1, 0),
 	}, stats.Summary{
-		Calls: 4, Succeeded: 2, Failed: 2, Refused: 1, SuccessPercent: 50,
-		Attempts: 3, MeanAttempts: 1,
+		Calls: 4, Succeeded: 2, Failed: 2, Unattempted: 1, SuccessPercent: 50,
+		Attempts: 3, PerCall: 0.75, PerAttempted: 1,
 		Distribution: []stats.Row{{Attempts: 1, Calls: 3, Percent: 100}},
 		Stops:        stops{rebound.Canceled: 1, rebound.NotRetryable: 1},
 		Faults:       faults{fault.Permanent: 1},
@@ -71,14 +72,14 @@ var summaries = []struct {
 		retrying("", 1, fault.Transient, time.Hour),
 		announced(gaveUp("", 1, fault.Transient, rebound.Canceled)),
 	}, stats.Summary{
-		Calls: 1, Failed: 1, Attempts: 1, MeanAttempts: 1, Waits: 1, Delay: time.Hour,
+		Calls: 1, Failed: 1, Attempts: 1, PerCall: 1, PerAttempted: 1, Waits: 1, Delay: time.Hour,
 		Distribution: []stats.Row{{Attempts: 1, Calls: 1, Percent: 100}},
 		Stops:        stops{rebound.Canceled: 1}, Faults: faults{fault.Transient: 1},
 	}},
 	{"canceled in the attempt", []rebound.Event{
 		gaveUp("", 1, fault.Canceled, rebound.Canceled),
 	}, stats.Summary{
-		Calls: 1, Failed: 1, Attempts: 1, MeanAttempts: 1,
+		Calls: 1, Failed: 1, Attempts: 1, PerCall: 1, PerAttempted: 1,
 		Distribution: []stats.Row{{Attempts: 1, Calls: 1, Percent: 100}},
 		Stops:        stops{rebound.Canceled: 1}, Faults: faults{fault.Canceled: 1},
 	}},
@@ -86,19 +87,30 @@ var summaries = []struct {
 		retrying("", 1, fault.Overloaded, time.Second),
 		announced(gaveUp("", 1, fault.Overloaded, rebound.Rejected)),
 	}, stats.Summary{
-		Calls: 1, Failed: 1, Attempts: 1, MeanAttempts: 1, Waits: 1, Delay: time.Second,
+		Calls: 1, Failed: 1, Attempts: 1, PerCall: 1, PerAttempted: 1, Waits: 1, Delay: time.Second,
 		Distribution: []stats.Row{{Attempts: 1, Calls: 1, Percent: 100}},
 		Stops:        stops{rebound.Rejected: 1}, Faults: faults{fault.Overloaded: 1},
+		Rejections: []stats.Rejection{{Kind: "gate", Calls: 1}},
 	}},
 	{"many attempts", []rebound.Event{
 		succeeded("", 9, 0), succeeded("", 10, 0), succeeded("", 11, 0), succeeded("", 1000, 0),
 	}, stats.Summary{
 		Calls: 4, Succeeded: 4, SuccessPercent: 100,
-		Attempts: 1030, Retries: 1026, MeanAttempts: 257.5, MeanRetries: 256.5,
+		Attempts: 1030, Retries: 1026, PerCall: 257.5, PerAttempted: 257.5,
 		Distribution: []stats.Row{
 			{Attempts: 9, Calls: 1, Percent: 25}, {Attempts: 10, OrMore: true, Calls: 3, Percent: 75},
 		},
 		Stops: stops{}, Faults: faults{},
+	}},
+	{"fallbacks", []rebound.Event{
+		gaveUp("", 1, fault.Permanent, rebound.NotRetryable), fellBack("", nil),
+		gaveUp("", 1, fault.Permanent, rebound.NotRetryable), fellBack("", errTest),
+		gaveUp("", 1, fault.Permanent, rebound.NotRetryable), fellBack("", nil),
+	}, stats.Summary{
+		Calls: 3, Failed: 3, Fallbacks: 3, FallbacksFailed: 1, Attempts: 3,
+		PerCall: 1, PerAttempted: 1,
+		Distribution: []stats.Row{{Attempts: 1, Calls: 3, Percent: 100}},
+		Stops:        stops{rebound.NotRetryable: 3}, Faults: faults{fault.Permanent: 3},
 	}},
 	{"still under way", []rebound.Event{
 		retrying("", 1, fault.Transient, math.MaxInt64), retrying("", 2, fault.Transient, 1),
@@ -115,6 +127,31 @@ func TestSummary(t *testing.T) {
 				t.Errorf("Total =\n%+v, want\n%+v", s.Total, test.want)
 			}
 		})
+	}
+}
+
+// TestRejections has breakers and a gate reject calls, by so many names that not all are kept.
+func TestRejections(t *testing.T) {
+	r := observe(rejected("", 0, "b"), rejected("", 2, "b"), rejected("", 0, "a"),
+		rejected("", 0, ""), gaveUp("", 0, 0, rebound.Rejected),
+		gaveUp("", 1, fault.Permanent, rebound.NotRetryable))
+	want := []stats.Rejection{
+		{Kind: "breaker", Name: "b", Calls: 2}, {Kind: "breaker", Calls: 1},
+		{Kind: "breaker", Name: "a", Calls: 1}, {Kind: "gate", Calls: 1},
+	}
+	if got := r.Snapshot().Total.Rejections; !reflect.DeepEqual(got, want) {
+		t.Errorf("Rejections = %v, want %v", got, want)
+	}
+	for i := range 1000 {
+		r.Observe(context.Background(), rejected("", 0, fmt.Sprint("host ", i)))
+	}
+	s := r.Snapshot()
+	checkConsistent(t, s)
+	if n := len(s.Total.Rejections); n > 51 || n < 50 {
+		t.Errorf("%d rows of rejections, want 50 or one more", n)
+	}
+	if first := s.Total.Rejections[0]; first.Name != "" || first.Calls < 900 {
+		t.Errorf("the others are %+v", first)
 	}
 }
 
@@ -188,8 +225,9 @@ func TestJSON(t *testing.T) {
 		gaveUp("ocr", 2, fault.Permanent, rebound.NotRetryable),
 	)
 	got, err := json.Marshal(r.Snapshot().Total)
-	want := `{"policy":"","calls":1,"succeeded":0,"failed":1,"refused":0,"success_percent":0,` +
-		`"attempts":2,"retries":1,"mean_attempts":2,"mean_retries":1,"waits":1,` +
+	want := `{"policy":"","calls":1,"succeeded":0,"failed":1,"unattempted":0,` +
+		`"fallbacks":0,"fallbacks_failed":0,"success_percent":0,"attempts":2,"retries":1,` +
+		`"attempts_per_call":2,"attempts_per_attempted_call":2,"waits":1,` +
 		`"delay_ns":1000000000,"elapsed_ns":0,"longest_ns":0,` +
 		`"distribution":[{"attempts":2,"calls":1,"percent":100}],` +
 		`"stops":{"not_retryable":1},"faults":{"permanent":1,"rate_limited":1}}`
@@ -251,12 +289,20 @@ func checkConsistent(t *testing.T, s stats.Snapshot) {
 		for _, n := range p.Faults {
 			failed += n
 		}
-		if p.Calls != p.Succeeded+p.Failed || rows != p.Calls-p.Refused || stopped != p.Failed ||
+		if p.Calls != p.Succeeded+p.Failed || rows != p.Calls-p.Unattempted || stopped != p.Failed ||
 			p.Retries != p.Attempts-rows || failed < p.Attempts-rows {
 			t.Errorf("the numbers of %q do not fit together: %+v", p.Policy, p)
 		}
 		if rows > 0 && math.Abs(percent-100) > 1e-9 {
 			t.Errorf("%q: percentages add up to %v, want 100", p.Policy, percent)
+		}
+		var rejected int64
+		for _, r := range p.Rejections {
+			rejected += r.Calls
+		}
+		if rejected != p.Stops[rebound.Rejected] {
+			t.Errorf("%q: %d calls rejected by gates, %d rejected", p.Policy, rejected,
+				p.Stops[rebound.Rejected])
 		}
 		sum.Calls += p.Calls
 		sum.Attempts += p.Attempts

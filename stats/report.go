@@ -13,12 +13,14 @@ import (
 
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/internal/printable"
+	"github.com/rebound-go/rebound/internal/rejection"
 )
 
 // WriteReport writes what a person wants to read after a batch: the counts in all, how many
 // attempts the calls took, why calls stopped, what failed attempts met, and a line per policy if
-// there are several. What did not occur has no section. The error is that of w, which is written
-// to once.
+// there are several. What did not occur has no section. Names are quoted if a terminal would not
+// print them as they are. The error is that of w, which is written to once.
 func (r *Recorder) WriteReport(w io.Writer) error {
 	var b bytes.Buffer
 	s := r.Snapshot()
@@ -27,9 +29,8 @@ func (r *Recorder) WriteReport(w io.Writer) error {
 	} else {
 		writeTotals(&b, s.Total)
 		writeDistribution(&b, s.Total.Distribution)
-		writeShares(&b, "stopped because", s.Total.Stops,
-			func(r rebound.Reason) string { return string(r) })
-		writeShares(&b, "failed attempts by kind", s.Total.Faults, fault.Kind.String)
+		writeShares(&b, "stopped because", stopsInWords(s.Total))
+		writeShares(&b, "failed attempts by kind", inWords(s.Total.Faults, fault.Kind.String))
 		writePolicies(&b, s.Policies)
 	}
 	// A single write keeps other goroutines' output out of the report.
@@ -41,21 +42,20 @@ func (r *Recorder) WriteReport(w io.Writer) error {
 func writeTotals(b *bytes.Buffer, s Summary) {
 	// Both shares come from one division, so that they add up.
 	share := percents(s.Succeeded, s.Failed)
-	failed := ""
-	if s.Refused > 0 {
-		failed = fmt.Sprintf("%d before the first attempt", s.Refused)
-	}
 	rows := [][]string{
 		{"calls", count(s.Calls)},
 		{"  succeeded", count(s.Succeeded), share[0]},
-		{"  failed", count(s.Failed), share[1], failed},
+		{"  failed", count(s.Failed), share[1], unattempted(s)},
 	}
-	if s.Attempts > 0 {
-		rows = append(rows, []string{"attempts", count(s.Attempts), "", fmt.Sprintf(
-			"%.2f per call, %.2f of them retries", s.MeanAttempts, s.MeanRetries)})
+	if s.Fallbacks > 0 {
+		rows = append(rows, []string{"fallbacks", count(s.Fallbacks), "", fmt.Sprintf(
+			"%d answered, %d failed", s.Fallbacks-s.FallbacksFailed, s.FallbacksFailed)})
+	}
+	if s.Calls > 0 {
+		rows = append(rows, []string{"attempts", count(s.Attempts), "", attempts(s)})
 	}
 	if s.Waits > 0 {
-		rows = append(rows, []string{"waits", count(s.Waits), "", fmt.Sprintf(
+		rows = append(rows, []string{"delays", count(s.Waits), "", fmt.Sprintf(
 			"%v in all, %v each", rounded(s.Delay), rounded(s.Delay/time.Duration(s.Waits)))})
 	}
 	if s.Elapsed > 0 {
@@ -63,6 +63,72 @@ func writeTotals(b *bytes.Buffer, s Summary) {
 			"%v per call, %v at most", rounded(s.Elapsed/time.Duration(s.Calls)), rounded(s.Longest))})
 	}
 	writeTable(b, "", rows)
+}
+
+// unattempted is the remark on the failed calls that made no attempt: most often one gate rejected
+// them all.
+func unattempted(s Summary) string {
+	rejected := rejectedByKind(s)
+	if len(rejected) == 1 {
+		for words, n := range rejected {
+			if n == s.Unattempted {
+				return fmt.Sprintf("%d %s", n, words)
+			}
+		}
+	}
+	if s.Unattempted > 0 {
+		return fmt.Sprintf("%d without an attempt", s.Unattempted)
+	}
+	return ""
+}
+
+// attempts is the remark on the attempts. The first number is the load for each call, as metrics
+// and simulations have it; calls that gates rejected make it low, so the second leaves them out.
+func attempts(s Summary) string {
+	parts := []string{fmt.Sprintf("%.2f per call", s.PerCall)}
+	if s.Unattempted > 0 && s.Attempts > 0 {
+		parts = append(parts, fmt.Sprintf("%.2f per attempted call", s.PerAttempted))
+	}
+	switch s.Retries {
+	case 0:
+	case 1:
+		parts = append(parts, "1 retry")
+	default:
+		parts = append(parts, fmt.Sprintf("%d retries", s.Retries))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// stopsInWords is the failed calls by reason, those rejected by what rejected them: "rejected" alone
+// leaves open whether the service fails or the program's own limit is too low.
+func stopsInWords(s Summary) map[string]int64 {
+	stops := inWords(s.Stops, func(r rebound.Reason) string { return string(r) })
+	rejected := rejectedByKind(s)
+	// The kinds add up to the reason, which would count the same calls twice.
+	if len(rejected) > 0 {
+		delete(stops, string(rebound.Rejected))
+	}
+	maps.Copy(stops, rejected)
+	return stops
+}
+
+// rejectedByKind is the failed calls by what rejected them, in words. Names are left out: there may
+// be one for each host.
+func rejectedByKind(s Summary) map[string]int64 {
+	rejected := make(map[string]int64)
+	for _, r := range s.Rejections {
+		rejected["rejected by "+rejection.Phrase(r.Kind)] += r.Calls
+	}
+	return rejected
+}
+
+// inWords is counts by the label of what they count: JSON has underscores, people read spaces.
+func inWords[K comparable](counts map[K]int64, label func(K) string) map[string]int64 {
+	labeled := make(map[string]int64)
+	for k, n := range counts {
+		labeled[strings.ReplaceAll(label(k), "_", " ")] += n
+	}
+	return labeled
 }
 
 // writeDistribution writes how many calls took how many attempts: the mean alone hides the few that
@@ -85,23 +151,19 @@ func writeDistribution(b *bytes.Buffer, distribution []Row) {
 }
 
 // writeShares writes counts by what they count, the largest first.
-func writeShares[K cmp.Ordered](
-	b *bytes.Buffer, title string, counts map[K]int64, label func(K) string,
-) {
-	// Equal counts are in the order of their keys, so that the same counts make the same report.
-	keys := slices.SortedFunc(maps.Keys(counts), func(x, y K) int {
+func writeShares(b *bytes.Buffer, title string, counts map[string]int64) {
+	// Equal counts are in the order of their labels, so that the same counts make the same report.
+	labels := slices.SortedFunc(maps.Keys(counts), func(x, y string) int {
 		return cmp.Or(cmp.Compare(counts[y], counts[x]), cmp.Compare(x, y))
 	})
 	var values []int64
-	for _, k := range keys {
-		values = append(values, counts[k])
+	for _, label := range labels {
+		values = append(values, counts[label])
 	}
 	share := percents(values...)
 	var rows [][]string
-	for i, k := range keys {
-		// Reasons and kinds are written with underscores in JSON, and with spaces for people.
-		name := strings.ReplaceAll(label(k), "_", " ")
-		rows = append(rows, []string{"  " + name, count(values[i]), share[i]})
+	for i, label := range labels {
+		rows = append(rows, []string{"  " + label, count(values[i]), share[i]})
 	}
 	writeTable(b, title, rows)
 }
@@ -111,12 +173,14 @@ func writePolicies(b *bytes.Buffer, policies []Summary) {
 	if len(policies) < 2 {
 		return
 	}
-	rows := [][]string{{"by policy", "calls", "succeeded", "failed", "attempts", "per call", "waited"}}
+	rows := [][]string{{
+		"by policy", "calls", "succeeded", "failed", "attempts", "per call", "delayed",
+	}}
 	for _, s := range policies {
 		rows = append(rows, []string{
-			"  " + cmp.Or(s.Policy, "(unnamed)"), count(s.Calls),
+			"  " + cmp.Or(printable.Name(s.Policy), "(unnamed)"), count(s.Calls),
 			percents(s.Succeeded, s.Failed)[0], count(s.Failed), count(s.Attempts),
-			fmt.Sprintf("%.2f", s.MeanAttempts), rounded(s.Delay).String(),
+			fmt.Sprintf("%.2f", s.PerCall), rounded(s.Delay).String(),
 		})
 	}
 	writeTable(b, "", rows)

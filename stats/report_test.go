@@ -32,7 +32,8 @@ func batch() *stats.Recorder {
 	for i := range 80 {
 		switch {
 		case i%10 == 0:
-			r.Observe(context.Background(), gaveUp("vision", 0, 0, rebound.Rejected))
+			r.Observe(context.Background(), rejected("vision", 0, "vision"))
+			r.Observe(context.Background(), fellBack("vision", nil))
 		case i%11 == 0:
 			r.Observe(context.Background(), retrying("vision", 1, fault.RateLimited, 2*time.Second))
 			r.Observe(context.Background(), retrying("vision", 2, fault.Overloaded, 6*time.Second))
@@ -57,6 +58,15 @@ func TestWriteReport(t *testing.T) {
 		{"at-once", observe(succeeded("ocr", 1, 1500*time.Microsecond), succeeded("ocr", 1, 0))},
 		{"under-way", observe(retrying("ocr", 1, fault.Transient, time.Second))},
 		{"refused", observe(gaveUp("ocr", 0, 0, rebound.Rejected))},
+		{"mixed", observe(
+			gaveUp("ocr", 0, 0, rebound.Rejected), rejected("ocr", 0, "a"),
+			rejected("ocr", 0, "b"), rejected("ocr", 2, "a"), fellBack("ocr", errTest),
+			gaveUp("ocr", 0, 0, rebound.Canceled), succeeded("ocr", 2, 0),
+		)},
+		{"names", observe(
+			succeeded("evil\x1b[31mred\nline", 1, 0), succeeded("a\u202eb", 1, 0),
+			succeeded("領収書", 1, 0), succeeded("ocr", 1, 0),
+		)},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var got bytes.Buffer

@@ -9,6 +9,7 @@ import (
 
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/internal/rejection"
 )
 
 // Snapshot is the state of a [Recorder] at one moment. It is plain data of the caller's own, and
@@ -27,18 +28,24 @@ type Summary struct {
 	Succeeded int64  `json:"succeeded"`
 	Failed    int64  `json:"failed"`
 
-	// Refused is how many of the failed calls ended before their first attempt: a breaker or
-	// another gate rejected it, or the context had ended already.
-	Refused int64 `json:"refused"`
+	// Unattempted is how many of the failed calls made no attempt: a breaker or another gate
+	// rejected the first, or the context had ended already.
+	Unattempted int64 `json:"unattempted"`
+
+	// Fallbacks is how many of the failed calls had their fallback called, and FallbacksFailed in
+	// how many of these the fallback failed as well: see [rebound.DoElse].
+	Fallbacks       int64 `json:"fallbacks"`
+	FallbacksFailed int64 `json:"fallbacks_failed"`
 
 	SuccessPercent float64 `json:"success_percent"` // of Calls; 0 without calls
 
 	Attempts int64 `json:"attempts"` // made, the first of each call included
 	Retries  int64 `json:"retries"`  // made: Attempts without the first ones
 
-	// The means are per call that made at least one attempt; 0 without such calls.
-	MeanAttempts float64 `json:"mean_attempts"`
-	MeanRetries  float64 `json:"mean_retries"`
+	// PerCall is Attempts / Calls, the load on the service for each call; 0 without calls. It is
+	// below 1 if gates reject calls. PerAttempted leaves out the Unattempted.
+	PerCall      float64 `json:"attempts_per_call"`
+	PerAttempted float64 `json:"attempts_per_attempted_call"`
 
 	// Waits is the number of retries decided on, and Delay the sum of the delays before them. Both
 	// are more than what took place if calls ended during a delay.
@@ -49,11 +56,22 @@ type Summary struct {
 	Longest time.Duration `json:"longest_ns"` // of the calls
 
 	// Distribution is the number of calls by their number of attempts. Rows without calls are left
-	// out, and so are the Refused.
+	// out, and so are the Unattempted.
 	Distribution []Row `json:"distribution,omitempty"`
 
 	Stops  map[rebound.Reason]int64 `json:"stops,omitempty"`  // failed calls by reason
 	Faults map[fault.Kind]int64     `json:"faults,omitempty"` // failed attempts by kind
+
+	// Rejections is the failed calls of the reason rejected by what rejected them, most calls
+	// first. Of each policy 50 gates are counted by name.
+	Rejections []Rejection `json:"rejections,omitempty"`
+}
+
+// Rejection is the calls that one gate ended.
+type Rejection struct {
+	Kind  string `json:"kind"` // "breaker", or "gate" for a custom gate
+	Name  string `json:"name,omitempty"`
+	Calls int64  `json:"calls"`
 }
 
 // Row is one line of a distribution of attempts per call.
@@ -68,7 +86,7 @@ type Row struct {
 type Failure struct {
 	Time     time.Time      `json:"time"`
 	Policy   string         `json:"policy"`
-	Attempts int            `json:"attempts"` // 0 = refused before the first
+	Attempts int            `json:"attempts"` // 0 = the first was rejected, or never due
 	Reason   rebound.Reason `json:"reason"`
 	Kind     fault.Kind     `json:"kind"` // of the last attempt's failure
 	Detail   string         `json:"detail,omitempty"`
@@ -118,15 +136,17 @@ func (r *Recorder) collect() (map[string]*counts, []failure) {
 // summary turns c, which it keeps parts of, into plain data.
 func (c *counts) summary(name string) Summary {
 	calls := c.succeeded + c.failed
-	// Means and retries are those of the calls that made an attempt.
-	begun := calls - c.refused
+	// Each call that made an attempt made one first attempt, which is no retry.
+	begun := calls - c.unattempted
 	s := Summary{
-		Policy: name, Calls: calls, Succeeded: c.succeeded, Failed: c.failed, Refused: c.refused,
+		Policy: name, Calls: calls, Succeeded: c.succeeded, Failed: c.failed,
+		Unattempted: c.unattempted,
+		Fallbacks:   c.answered + c.unanswered, FallbacksFailed: c.unanswered,
 		SuccessPercent: 100 * per(c.succeeded, calls),
 		Attempts:       c.attempts, Retries: c.attempts - begun,
-		MeanAttempts: per(c.attempts, begun), MeanRetries: per(c.attempts-begun, begun),
+		PerCall: per(c.attempts, calls), PerAttempted: per(c.attempts, begun),
 		Waits: c.waits, Delay: c.delay, Elapsed: c.elapsed, Longest: c.longest,
-		Stops: c.stops, Faults: c.faults,
+		Stops: c.stops, Faults: c.faults, Rejections: rejections(c.rejections),
 	}
 	for i, n := range c.rows {
 		if n > 0 {
@@ -136,6 +156,18 @@ func (c *counts) summary(name string) Summary {
 		}
 	}
 	return s
+}
+
+// rejections turns the counts by gate into a list: JSON has no keys of two parts.
+func rejections(by map[rejection.Gate]int64) (list []Rejection) {
+	for gate, n := range by {
+		list = append(list, Rejection{gate.Kind, gate.Name, n})
+	}
+	slices.SortFunc(list, func(a, b Rejection) int {
+		return cmp.Or(cmp.Compare(b.Calls, a.Calls), cmp.Compare(a.Kind, b.Kind),
+			cmp.Compare(a.Name, b.Name))
+	})
+	return list
 }
 
 // per is n divided by of, or 0 of nothing.

@@ -8,7 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
+
+	"github.com/rebound-go/rebound/internal/printable"
 )
 
 // writeTable writes rows in columns, below a blank line if something stands above, and under a
@@ -28,7 +29,7 @@ func writeTable(b *bytes.Buffer, title string, rows [][]string) {
 	for _, row := range rows {
 		var line strings.Builder
 		for i, cell := range row {
-			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
+			pad := strings.Repeat(" ", widths[i]-printable.Width(cell))
 			if i == 0 || i == 3 && len(widths) == 4 {
 				line.WriteString(cell + pad + "  ")
 			} else {
@@ -39,8 +40,8 @@ func writeTable(b *bytes.Buffer, title string, rows [][]string) {
 	}
 }
 
-// columnWidths counts characters, not bytes: names of policies may be in any language. Rows may be
-// shorter than others.
+// columnWidths counts columns of a terminal, not bytes: names of policies may be in any language.
+// Rows may be shorter than others.
 func columnWidths(rows [][]string) []int {
 	var widths []int
 	for _, row := range rows {
@@ -48,7 +49,7 @@ func columnWidths(rows [][]string) []int {
 			if i == len(widths) {
 				widths = append(widths, 0)
 			}
-			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+			widths[i] = max(widths[i], printable.Width(cell))
 		}
 	}
 	return widths

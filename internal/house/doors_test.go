@@ -27,10 +27,10 @@ var doors = map[string]string{
 	"hedge":   "rebound fault gate budget",
 
 	"preset":      engine + "internal/retryclass",
-	"stats":       engine,
+	"stats":       engine + "internal/printable internal/rejection",
 	"reboundtest": engine,
 	"reboundsql":  engine + "internal/errtree internal/mark",
-	"reboundslog": engine,
+	"reboundslog": engine + "internal/rejection",
 	"policyfile":  engine + "limit internal/retryclass internal/strictjson",
 	"reboundhttp": engine + "limit hedge internal/httppolicy internal/mark",
 	"llm": engine + "limit hedge reboundhttp internal/errtree internal/httppolicy " +
@@ -47,6 +47,8 @@ var doors = map[string]string{
 	"internal/house":      "",
 	"internal/httppolicy": "rebound",
 	"internal/mark":       "fault internal/errtree",
+	"internal/printable":  "",
+	"internal/rejection":  "rebound breaker internal/errtree",
 	"internal/retryclass": "fault internal/errtree",
 	"internal/shed":       "fault gate",
 	"internal/strictjson": "",

@@ -15,7 +15,7 @@ var manyNames = map[string]struct {
 	most int
 	why  string
 }{
-	".":                {57, "Loop, which four packages drive, has nine names of its own"},
+	".":                {58, "Loop, which four packages drive, has nine names of its own"},
 	"breaker":          {40, "a key of a group has the ten methods of a breaker"},
 	"internal/circuit": {56, "package breaker works on the parts of a Word without a lock"},
 }

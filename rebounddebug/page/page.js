@@ -80,13 +80,16 @@ const ago = (at, now) => {
 
 // ---- totals
 
+// perCall is the load on the service for each call, those without an attempt included.
+const perCall = (s) => s.calls ? `×${s.attempts_per_call.toFixed(2)}` : '–';
+
 function totals(state) {
 	const t = state.total;
 	const open = state.breakers.filter((b) => b.state !== 'closed').length;
 	const rows = [
 		['Calls', count(t.calls)],
 		['Succeeded', percent(t.succeeded, t.calls)],
-		['Attempts per call', t.mean_attempts ? `×${t.mean_attempts.toFixed(2)}` : '–'],
+		['Attempts per call', perCall(t)],
 		['Retries', count(t.retries)],
 		['Spent waiting', t.waits ? duration(t.delay_ns) : '–'],
 	];
@@ -125,7 +128,7 @@ function newPolicy() {
 	tr.cells[1].append(el('span'));
 	tr.cells[3].append(el('div', { class: 'attempts' },
 		svg('svg', { viewBox: '0 0 100 36', role: 'img', preserveAspectRatio: 'none' }),
-		el('span')));
+		el('div', {}, ...lines())));
 	for (const i of [5, 6]) tr.cells[i].append(el('ul', { class: 'pairs' }));
 	tr.cells[7].append(el('div', {}, el('meter'), el('span'), el('small')));
 	return tr;
@@ -139,17 +142,42 @@ function showPolicy(tr, p) {
 	};
 	both(0, p.policy || '(unnamed)', p.config ? described(p.config) : '');
 	write(tr.cells[1].firstChild, count(p.calls));
-	both(2, percent(p.succeeded, p.calls), p.failed ? `${count(p.failed)} failed` +
-		(p.refused ? joined(` (${count(p.refused)} refused)`).replace('\u00a0', ' ') : '') : '');
+	both(2, percent(p.succeeded, p.calls), failedInWords(p));
 	const picture = tr.cells[3].querySelector('div');
 	distribution(picture.firstChild, p.distribution || []);
-	write(picture.lastChild, p.mean_attempts ? `×${p.mean_attempts.toFixed(2)}` : '–');
+	write(picture.lastChild.firstChild, perCall(p));
+	write(picture.lastChild.lastChild, p.unattempted && p.attempts
+		? joined(`×${p.attempts_per_attempted_call.toFixed(2)} if attempted`) : '');
 	both(4, p.waits ? duration(p.delay_ns) : '–',
 		p.waits ? `${count(p.waits)} of ${duration(p.delay_ns / p.waits)}` : '');
 	pairs(tr.cells[5], p.faults);
-	pairs(tr.cells[6], p.stops);
+	pairs(tr.cells[6], stopsInWords(p));
 	budget(tr.cells[7].firstChild, p.config && p.config.budget);
 	tr.cells[7].classList.toggle('none', !p.config);
+}
+
+// failedInWords is the failed calls, how many of them made no attempt, and how many a fallback
+// answered.
+function failedInWords(p) {
+	const parts = [];
+	if (p.failed) parts.push(`${count(p.failed)} failed`);
+	if (p.unattempted) parts.push(`${count(p.unattempted)} without an attempt`);
+	if (p.fallbacks) {
+		parts.push(`${count(p.fallbacks - p.fallbacks_failed)} answered by the fallback`);
+	}
+	if (p.fallbacks_failed) parts.push(`${count(p.fallbacks_failed)} fallbacks failed`);
+	return parts.map(joined).join(', ');
+}
+
+// stopsInWords is the failed calls by reason, those rejected by what rejected them.
+const gates = { breaker: 'the breaker', gate: 'a gate' };
+function stopsInWords(p) {
+	const { rejected, ...stops } = p.stops || {};
+	for (const r of p.rejections || []) {
+		const label = `rejected by ${gates[r.kind] || r.kind}`;
+		stops[label] = (stops[label] || 0) + r.calls;
+	}
+	return stops;
 }
 
 function described(c) {
@@ -208,7 +236,7 @@ function budget(div, b) {
 	meter.value = b.level;
 	set(meter, 'aria-label', 'tokens left');
 	write(text, ` ${short(b.level)}`);
-	write(note, b.level < 1 ? 'empty: retries are refused' : `of ${short(b.capacity)} tokens`);
+	write(note, b.level < 1 ? 'empty: retries are rejected' : `of ${short(b.capacity)} tokens`);
 }
 
 // ---- breakers
@@ -306,7 +334,7 @@ function tellChanges(breakers) {
 
 // ---- failures
 
-// together makes one row of calls that a breaker or a gate refused one after the other.
+// together makes one row of calls that a breaker or a gate rejected one after the other.
 function together(failures) {
 	const groups = [];
 	for (const f of failures) {
@@ -330,7 +358,7 @@ function showFailure(tr, f, now) {
 	const texts = [
 		ago(Date.parse(f.time), now),
 		f.policy || '(unnamed)',
-		f.attempts ? count(f.attempts) : `refused${f.times > 1 ? ` ${count(f.times)}×` : ''}`,
+		f.attempts ? count(f.attempts) : `none${f.times > 1 ? ` (${count(f.times)} calls)` : ''}`,
 		f.attempts ? words(f.kind) + (f.detail ? `: ${f.detail}` : '') : '–',
 		words(f.reason),
 		f.error.startsWith(own) ? f.error.slice(own.length) : f.error,
