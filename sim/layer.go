@@ -2,9 +2,7 @@ package sim
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net"
 	"time"
 
 	"github.com/rebound-go/rebound"
@@ -73,40 +71,6 @@ func newLayer(p *rebound.Policy, processes int, timeout time.Duration, errs []er
 	cancel()
 	l.ended = p.Fault(over, context.DeadlineExceeded)
 	return l
-}
-
-// causeErrors are the causes as errors, such as a client of a real server would see.
-func causeErrors(windows []Window) []error {
-	// The texts and types are such as real clients get, since a policy's Classify and RetryIf may look
-	// at them.
-	errs := []error{
-		served:  nil,
-		expired: context.DeadlineExceeded,
-		// Not every platform has a syscall.ECONNREFUSED.
-		refused:  &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")},
-		full:     answer{fault.Overloaded, fault.NotDone, 0, "status 503"},
-		failed:   answer{fault.Transient, fault.MaybeDone, 0, "status 500"},
-		conflict: answer{fault.Transient, fault.NotDone, 0, "conflict"},
-	}
-	for i := range windows {
-		after := windows[i].RetryAfter
-		errs = append(errs, answer{fault.RateLimited, fault.NotDone, after, "status 429"})
-	}
-	return errs
-}
-
-// answer is an error that a server answers with.
-type answer struct {
-	kind  fault.Kind
-	sent  fault.Sent
-	after time.Duration
-	text  string
-}
-
-func (a answer) Error() string { return a.text }
-
-func (a answer) DescribeFault() fault.Fault {
-	return fault.Fault{Kind: a.kind, Sent: a.sent, After: a.after, Detail: a.text, Err: a}
 }
 
 // enter asks the breaker of a call's process for an attempt. The states before and after keep the

@@ -268,7 +268,7 @@ func TestFaults(t *testing.T) {
 		served:    {Kind: fault.None},
 		expired:   {Kind: fault.Transient},
 		refused:   {Kind: fault.Transient, Sent: fault.NotSent},
-		full:      {Kind: fault.Overloaded, Sent: fault.NotDone},
+		full:      {Kind: fault.Overloaded},
 		failed:    {Kind: fault.Transient},
 		conflict:  {Kind: fault.Transient, Sent: fault.NotDone},
 		throttled: {Kind: fault.RateLimited, Sent: fault.NotDone, After: time.Minute},

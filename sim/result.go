@@ -4,8 +4,16 @@ import "time"
 
 // Result is what [Run] found. It is plain data and marshals as JSON.
 type Result struct {
-	Scenario Scenario       // as it was played, with its defaults in place
-	Policies []PolicyResult // one for each of the scenario's policies
+	// Scenario as it was played, with its defaults in place.
+	Scenario Scenario
+
+	// TroubleEnd is when the last window had ended. A window that lasts for the whole run is what is
+	// normal in it, and does not count. 0 = there was no window. The scenario's Duration = one
+	// lasted to the end of the run, so there is no time after the trouble to judge.
+	TroubleEnd time.Duration
+
+	// Policies has one result for each of the scenario's policies.
+	Policies []PolicyResult
 }
 
 // PolicyResult is what happened under one policy.
@@ -26,14 +34,13 @@ type PolicyResult struct {
 	// Amplification is the number of attempts that the server met for each call: its load.
 	Amplification float64
 
-	// Peak is the highest rate of attempts, per second, in any one bin that begins when the last
-	// window has ended, or later. 0 without windows.
+	// Peak is the highest rate of attempts, per second, in any one bin that begins at the result's
+	// TroubleEnd or later. 0 if the trouble did not end, or if there was none.
 	Peak float64
 
-	// Recovered says that the service came back after the last window's end, in Recovery: the
-	// time from there to the beginning of the first five seconds, of those with calls in them, of
-	// which each saw 95 % or more succeed, both of the calls that began in it and of those that
-	// ended.
+	// Recovered says that the service came back after TroubleEnd, in Recovery: the time from there to
+	// the beginning of the first five seconds, of those with calls in them, of which each saw 95 % or
+	// more succeed, both of the calls that began in it and of those that ended.
 	Recovered bool
 	Recovery  time.Duration
 
@@ -158,7 +165,7 @@ func (t *tally) answered(now time.Duration, c cause) {
 	}
 }
 
-// result sums up. trouble is the end of the last window, 0 if there was none.
+// result sums up. trouble is that of Scenario.trouble.
 func (t *tally) result(trouble time.Duration) PolicyResult {
 	r := PolicyResult{Bins: t.bins, End: t.last, Latency: histogram(&t.latency)}
 	for i := range t.bins {

@@ -15,13 +15,13 @@ func Run(s Scenario) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	r := Result{Scenario: s}
+	r := Result{Scenario: s, TroubleEnd: s.trouble()}
 	for i, p := range s.Policies {
 		x := newEngine(&s, p)
 		if err := x.run(); err != nil {
 			return Result{}, err
 		}
-		one := x.tally.result(s.trouble())
+		one := x.tally.result(r.TroubleEnd)
 		one.Policy = name(p, i)
 		r.Policies = append(r.Policies, one)
 	}
@@ -71,14 +71,13 @@ func (s Scenario) complete() (Scenario, error) {
 	return s, nil
 }
 
-// trouble is the end of the last window that ends before the run does, or 0 if there is none. A
-// window that lasts to the end leaves no time in which the service could come back.
-func (s *Scenario) trouble() time.Duration {
-	var last time.Duration
+// trouble is when the last window has ended: 0 without windows, Duration if it lasts to the end of
+// the run. A window that lasts for the whole run is what is normal in it, and no trouble.
+func (s *Scenario) trouble() (last time.Duration) {
 	for i := range s.Server.Windows {
-		if to := s.Server.Windows[i].To; to < s.Duration {
-			last = max(last, to)
+		if w := &s.Server.Windows[i]; w.From > 0 || w.To < s.Duration {
+			last = max(last, w.To)
 		}
 	}
-	return last
+	return min(last, s.Duration)
 }

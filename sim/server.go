@@ -5,19 +5,6 @@ import (
 	"time"
 )
 
-// A cause says how an attempt ended.
-type cause uint16
-
-const (
-	served    cause = iota
-	expired         // its own time, or its call's, was up
-	refused         // no connection
-	full            // no place in the queue
-	failed          // an error
-	conflict        // another client wrote the row
-	throttled       // answered with 429, by the first window; the next window has the next cause
-)
-
 // never is a time after every run's end.
 const never = time.Duration(math.MaxInt64)
 

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
 
@@ -163,7 +162,7 @@ func (s study) play(ctx context.Context, stderr io.Writer) (sim.Result, error) {
 			return all, s.blame(err)
 		}
 		p.finish()
-		all.Scenario = r.Scenario
+		all.Scenario, all.TroubleEnd = r.Scenario, r.TroubleEnd
 		all.Policies = append(all.Policies, r.Policies...)
 	}
 	return all, ctx.Err()
@@ -175,7 +174,7 @@ func writeTable(out io.Writer, r sim.Result) error {
 	if r.Scenario.About != "" {
 		title += ": " + r.Scenario.About
 	}
-	const row = "%-*s  %8s  %13s  %8s  %10s  %8s  %8s\n"
+	const row = "%-*s  %8s  %13s  %8s  %13s  %8s  %8s\n"
 	width := len("policy")
 	for _, p := range r.Policies {
 		width = max(width, len(p.Policy))
@@ -202,15 +201,15 @@ func rate(perSecond float64) string {
 	return fmt.Sprintf("%.0f/s", perSecond)
 }
 
+// recovery is "-" where there is nothing to recover from, or too few calls to see it.
 func recovery(r sim.Result, p sim.PolicyResult) string {
-	ends := func(w sim.Window) bool { return w.To < r.Scenario.Duration }
 	switch {
-	case !slices.ContainsFunc(r.Scenario.Server.Windows, ends):
+	case r.TroubleEnd == 0:
 		return "-"
-	case !p.Recovered && r.Scenario.Clients.Calls > 0:
+	case r.TroubleEnd < r.Scenario.Duration && !p.Recovered && r.Scenario.Clients.Calls > 0:
 		return "-" // the calls may be over before there are five seconds of them
 	case !p.Recovered:
-		return "never"
+		return "not recovered"
 	case p.Recovery == 0:
 		return "at once"
 	}

@@ -1,0 +1,61 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"net"
+	"time"
+
+	"github.com/rebound-go/rebound/fault"
+)
+
+// A cause says how an attempt ended.
+type cause uint16
+
+const (
+	served    cause = iota
+	expired         // its own time, or its call's, was up
+	refused         // no connection
+	full            // status 503: no place in the queue
+	failed          // status 500
+	conflict        // another client wrote the row
+	throttled       // status 429, by the first window; the next window has the next cause
+)
+
+// causeErrors are the causes as errors, such as a client of a real server would get.
+func causeErrors(windows []Window) []error {
+	// The texts and types are such as real clients get, since a policy's Classify and RetryIf may look
+	// at them.
+	errs := []error{
+		served:  nil,
+		expired: context.DeadlineExceeded,
+		// Not every platform has a syscall.ECONNREFUSED.
+		refused:  &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")},
+		full:     status(503, 0),
+		failed:   status(500, 0),
+		conflict: answer{fault.Fault{Kind: fault.Transient, Sent: fault.NotDone, Detail: "conflict"}},
+	}
+	for i := range windows {
+		errs = append(errs, status(429, windows[i].RetryAfter))
+	}
+	return errs
+}
+
+// status is an answer of that HTTP status, which means what a client of HTTP makes of it. It asks
+// for a delay if after is not 0. No header has the delay, since headers have whole seconds.
+func status(code int, after time.Duration) error {
+	f := fault.Status(code)
+	f.After = after
+	return answer{f}
+}
+
+// answer is an error that a server answers with.
+type answer struct{ fault fault.Fault }
+
+func (a answer) Error() string { return a.fault.Detail }
+
+func (a answer) DescribeFault() fault.Fault {
+	f := a.fault
+	f.Err = a
+	return f
+}
