@@ -53,7 +53,7 @@ func TestNonIdempotentCallsMeetAFullQueue(t *testing.T) {
 	}
 }
 
-// A run that ends in trouble has no time after the trouble, so there is nothing to be well again in.
+// A run that ends in trouble has no time after the trouble, in which it could recover.
 func TestTroubleToTheEnd(t *testing.T) {
 	const s = time.Second
 	for _, c := range []struct {

@@ -42,6 +42,8 @@ type waits struct {
 	decide      func(n int, prev time.Duration, u float64) time.Duration
 	least, most time.Duration
 	prev        []time.Duration
+	last        times // what next returned last,
+	settled     bool  // and what it returns from now on
 }
 
 // errAny is worth another attempt whatever a policy retries: a mark outranks predicates.
@@ -61,8 +63,14 @@ func newWaits(p *rebound.Policy, kind fault.Kind) *waits {
 
 // next is the wait after attempt n; it is called for n = 1, 2, 3 and so on.
 func (w *waits) next(n int) times {
-	w.least = w.decide(n, w.least, 0)
-	w.most = w.decide(n, w.most, math.Nextafter(1, 0))
+	if w.settled {
+		return w.last
+	}
+	chained := w.chained(n)
+	if !chained {
+		w.prev = w.prev[:1] // any one does
+	}
+	least, most := w.decide(n, w.least, 0), w.decide(n, w.most, math.Nextafter(1, 0))
 	all := make([]time.Duration, 0, len(w.prev)*samples)
 	mean := 0.0
 	for _, prev := range w.prev {
@@ -73,13 +81,29 @@ func (w *waits) next(n int) times {
 		}
 	}
 	slices.Sort(all)
-	w.prev = w.prev[:0]
-	for i := range samples {
-		w.prev = append(w.prev, all[(2*i+1)*len(all)/(2*samples)])
+	quantiles := make([]time.Duration, samples)
+	for i := range quantiles {
+		quantiles[i] = all[(2*i+1)*len(all)/(2*samples)]
 	}
-	mean = math.Round(mean / float64(len(all)))
-	if mean >= float64(w.most) {
-		return times{w.least, w.most, w.most}
+	// A wait that follows from the one before alone is the same for ever once it is twice the same.
+	w.settled = chained && n > 1 && least == w.least && most == w.most &&
+		slices.Equal(quantiles, w.prev)
+	w.least, w.most, w.prev = least, most, quantiles
+	mean = min(math.Round(mean/float64(len(all))), float64(w.most))
+	w.last = times{w.least, w.most, w.most}
+	if mean < float64(w.most) {
+		w.last.Mean = time.Duration(mean)
 	}
-	return times{w.least, time.Duration(mean), w.most}
+	return w.last
+}
+
+// chained reports whether the wait after attempt n depends on the one before.
+func (w *waits) chained(n int) bool {
+	for i := range 3 {
+		u := float64(i) / 3
+		if w.decide(n, w.least, u) != w.decide(n, w.most, u) {
+			return true
+		}
+	}
+	return false
 }

@@ -18,16 +18,23 @@ func newPlan() *cobra.Command {
 	var asJSON, throttled bool
 	var rows int
 	c := &cobra.Command{
-		Use:   "plan",
+		Use:   "plan [policy]",
 		Short: "Print the waits of a policy",
 		Long: "Print when a policy makes its attempts: the wait before each, and how long all waits\n" +
 			"take up to there, at the least, on average and at the most. The time that the attempts\n" +
 			"themselves take comes on top.",
-		Example: "  rebound plan --policy aggressive\n" +
-			"  rebound plan --policy policies.yaml#ocr --json\n" +
+		Example: "  rebound plan aggressive\n" +
+			"  rebound plan policies.yaml#ocr --json\n" +
 			"  rebound plan --backoff decorrelated --delay 1s --attempts 8",
-		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
+		Args:      cobra.MaximumNArgs(1),
+		ValidArgs: ownNames(),
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := pickPolicy(c, &flags, args); err != nil {
+				return err
+			}
+			if rows < 1 || rows > maxRows {
+				return fmt.Errorf("--rows is %d: want 1 to %d", rows, maxRows)
+			}
 			chosen, err := flags.choose()
 			if err != nil {
 				return err
@@ -49,9 +56,25 @@ func newPlan() *cobra.Command {
 	}
 	flags.register(c)
 	c.Flags().BoolVar(&throttled, "throttled", false, "the waits after a server said to slow down")
-	c.Flags().IntVar(&rows, "rows", 10, "rows of a policy without a limit to its attempts")
+	c.Flags().IntVar(&rows, "rows", 10, "attempts to show, at the most")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON, times in seconds")
 	return c
+}
+
+// maxRows keeps a plan within seconds: its rows are computed before any is printed.
+const maxRows = 10_000
+
+// pickPolicy takes the policy from the argument, where it needs no flag.
+func pickPolicy(c *cobra.Command, flags *policyFlags, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	if c.Flags().Changed("policy") {
+		return fmt.Errorf("there are two policies, %s and --policy %s: want one",
+			shown(args[0]), shown(flags.ref))
+	}
+	flags.ref = args[0]
+	return nil
 }
 
 // plan is a policy's schedule.
@@ -59,6 +82,7 @@ type plan struct {
 	Policy   string    `json:"policy"`
 	Attempts int       `json:"attempts"` // allowed; -1 = unlimited
 	Rows     []planRow `json:"rows"`
+	More     int       `json:"more,omitempty"`  // attempts that are allowed and have no row
 	Stops    string    `json:"stops,omitempty"` // why the last rows may be missing
 }
 
@@ -69,13 +93,15 @@ type planRow struct {
 	Total   times `json:"total"` // of all waits up to it
 }
 
-// makePlan computes at most rows attempts of a policy without limit, else all of them, but none
-// that could not be made before MaxElapsed.
+// makePlan computes the first attempts, as many as rows, but none that could not be made before
+// MaxElapsed.
 func makePlan(p *rebound.Policy, kind fault.Kind, rows int) plan {
 	limit := p.MaxAttempts()
 	made := plan{Policy: p.Name, Attempts: limit, Rows: []planRow{{Attempt: 1}}}
 	if limit == rebound.Unlimited {
-		limit = max(rows, 1)
+		limit = rows
+	} else if limit > rows {
+		limit, made.More = rows, limit-rows
 	}
 	w := newWaits(p, kind)
 	var total times
@@ -85,6 +111,7 @@ func makePlan(p *rebound.Policy, kind fault.Kind, rows int) plan {
 		if most := p.MaxElapsed; most > 0 && total.Least >= most {
 			made.Stops = fmt.Sprintf("attempt %d would come after the %v that there are for all",
 				n, most)
+			made.More = 0
 			break
 		} else if most > 0 && total.Most >= most && made.Stops == "" {
 			made.Stops = fmt.Sprintf("from attempt %d on, only while the %v for all are not over",
@@ -103,14 +130,25 @@ func (p plan) write(out io.Writer) error {
 	case 1:
 		attempts = "1 attempt"
 	}
-	fmt.Fprintf(out, "%s: %s\n\n", p.Policy, attempts)
-	const row = "%7s  %8s%8s%8s  %8s%8s%8s\n"
-	fmt.Fprintf(out, "%35s%26s\n", "wait before it", "all waits")
-	fmt.Fprintf(out, row, "attempt", "least", "mean", "most", "least", "mean", "most")
+	fmt.Fprintf(out, "%s: %s\n\n", shown(p.Policy), attempts)
+	width := len("  least ")
+	for _, r := range p.Rows {
+		width = max(width, 1+len(short(r.Wait.Most)), 1+len(short(r.Total.Mean)),
+			1+len(short(r.Total.Most)))
+	}
+	row := func(cells ...string) {
+		fmt.Fprintf(out, "%7s  %*s%*s%*s  %*s%*s%*s\n", cells[0], width, cells[1], width, cells[2],
+			width, cells[3], width, cells[4], width, cells[5], width, cells[6])
+	}
+	fmt.Fprintf(out, "%*s%*s\n", 11+3*width, "wait before it", 2+3*width, "all waits")
+	row("attempt", "least", "mean", "most", "least", "mean", "most")
 	for _, r := range p.Rows {
 		w, t := r.Wait, r.Total
-		fmt.Fprintf(out, row, fmt.Sprint(r.Attempt), short(w.Least), short(w.Mean), short(w.Most),
+		row(fmt.Sprint(r.Attempt), short(w.Least), short(w.Mean), short(w.Most),
 			short(t.Least), short(t.Mean), short(t.Most))
+	}
+	if p.More > 0 {
+		fmt.Fprintf(out, "\n… and %d more: see --rows\n", p.More)
 	}
 	if p.Stops != "" {
 		fmt.Fprintf(out, "\n%s\n", p.Stops)

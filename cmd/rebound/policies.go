@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -57,7 +56,7 @@ func writeFile(out io.Writer, all []named) error {
 	file := policyfile.File{Policies: map[string]policyfile.Policy{}}
 	for _, p := range all {
 		if _, twice := file.Policies[p.name]; twice {
-			return fmt.Errorf("there are two policies called %s: want one for a file", p.name)
+			return fmt.Errorf("there are two policies called %s: want one for a file", shown(p.name))
 		}
 		file.Policies[p.name] = p.spec
 	}
@@ -70,16 +69,15 @@ func writeFile(out io.Writer, all []named) error {
 }
 
 func list(out io.Writer, all []named) error {
-	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "policy\tattempts\twaits, at the most\tretries")
+	rows := [][]string{{"policy", "attempts", "waits, at the most", "retries"}}
 	for _, n := range all {
 		p, err := n.build()
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", n.name, attempts(p), sketch(p), retried(n.spec))
+		rows = append(rows, []string{shown(n.name), attempts(p), sketch(p), retried(n.spec)})
 	}
-	return t.Flush()
+	return writeColumns(out, rows, false)
 }
 
 func attempts(p *rebound.Policy) string {

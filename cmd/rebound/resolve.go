@@ -2,13 +2,16 @@ package main
 
 import (
 	_ "embed"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"slices"
 	"strings"
 
 	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/internal/strictjson"
 	"github.com/rebound-go/rebound/policyfile"
 )
 
@@ -55,9 +58,8 @@ func find(ref string) ([]named, error) {
 		return []named{{ref, spec}}, nil
 	}
 	path, name, one := strings.Cut(ref, "#")
-	if _, err := os.Stat(path); err != nil {
-		return nil, fmt.Errorf("%q is no policy and no file: want one of %s, a file, or file#name",
-			ref, strings.Join(ownNames(), ", "))
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil, unknown(ref, "policy", ownNames(), "a file, or file#name")
 	}
 	file, err := loadPolicies(path)
 	if err != nil {
@@ -74,6 +76,16 @@ func find(ref string) ([]named, error) {
 		all = append(all, named{name, file.Policies[name]})
 	}
 	return all, nil
+}
+
+// unknown is the error of a name that is none of those, and no file. other is what it could be
+// beside them.
+func unknown(ref, what string, names []string, other string) error {
+	hint := strictjson.Hint(ref, names)
+	if !strings.HasPrefix(hint, "did you") {
+		hint += ", " + other
+	}
+	return fmt.Errorf("%q is no %s and no file: %s", ref, what, hint)
 }
 
 // findOne is find where there must be one.

@@ -26,10 +26,10 @@ func exitCode(root *cobra.Command, err error) int {
 	}
 	var own ownError
 	if errors.As(err, &own) {
-		root.PrintErrln("rebound:", own.err)
+		root.PrintErrln("rebound:", printable(own.Error()))
 		return ownFailure
 	}
-	root.PrintErrln("rebound:", err)
+	root.PrintErrln("rebound:", printable(err.Error()))
 	return 1
 }
 

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -58,9 +60,8 @@ func readStudy(ref string) (study, error) {
 		s, err := sim.Builtin(ref)
 		return study{scenario: s}, err
 	}
-	if _, err := os.Stat(ref); err != nil {
-		return study{}, fmt.Errorf("%q is no scenario and no file: want one of %s, or a file",
-			ref, strings.Join(sim.Builtins(), ", "))
+	if _, err := os.Stat(ref); errors.Is(err, fs.ErrNotExist) {
+		return study{}, unknown(ref, "scenario", sim.Builtins(), "or a file")
 	}
 	data, err := readJSON(ref)
 	if err != nil {

@@ -154,7 +154,7 @@ func (s study) play(ctx context.Context, stderr io.Writer) (sim.Result, error) {
 		if err != nil {
 			return all, err
 		}
-		p.begin(n.name)
+		p.begin(shown(n.name))
 		one := s.scenario
 		one.Policies = append(one.Policies, policy)
 		r, err := sim.Run(one)
@@ -170,25 +170,35 @@ func (s study) play(ctx context.Context, stderr io.Writer) (sim.Result, error) {
 
 // writeTable prints one line for each policy.
 func writeTable(out io.Writer, r sim.Result) error {
-	title := r.Scenario.Name
+	title := shown(r.Scenario.Name)
 	if r.Scenario.About != "" {
-		title += ": " + r.Scenario.About
+		title += ": " + printable(strings.ReplaceAll(r.Scenario.About, "\n", " "))
 	}
-	const row = "%-*s  %8s  %13s  %8s  %13s  %8s  %8s\n"
-	width := len("policy")
+	rows := [][]string{
+		{"policy", "success", "attempts/call", "peak", "recovery", "p50", "p99"},
+	}
 	for _, p := range r.Policies {
-		width = max(width, len(p.Policy))
+		rows = append(rows, append([]string{shown(p.Policy)}, columns(r, p)...))
 	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n\n", title)
-	fmt.Fprintf(&b, row, width, "policy", "success", "attempts/call", "peak", "recovery", "p50", "p99")
-	for _, p := range r.Policies {
-		fmt.Fprintf(&b, row, width, p.Policy, percent(p.SuccessRate),
-			fmt.Sprintf("%.3f", p.Amplification), rate(p.Peak), recovery(r, p),
-			short(p.Latency.Quantile(0.5)), short(p.Latency.Quantile(0.99)))
+	if _, err := fmt.Fprintf(out, "%s\n\n", title); err != nil {
+		return err
 	}
-	_, err := io.WriteString(out, b.String())
-	return err
+	return writeColumns(out, rows, true)
+}
+
+// columns are the numbers of a line. Where there is nothing to count there is no number: no calls
+// have no rate of success, and no successes no latency.
+func columns(r sim.Result, p sim.PolicyResult) []string {
+	row := []string{"-", "-", rate(p.Peak), recovery(r, p), "-", "-"}
+	if p.Calls > 0 {
+		row[0], row[1] = percent(p.SuccessRate), fmt.Sprintf("%.3f", p.Amplification)
+	} else {
+		row[3] = "-"
+	}
+	if p.OK > 0 {
+		row[4], row[5] = short(p.Latency.Quantile(0.5)), short(p.Latency.Quantile(0.99))
+	}
+	return row
 }
 
 func percent(share float64) string { return fmt.Sprintf("%.2f %%", 100*share) }

@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -14,16 +12,6 @@ import (
 
 	"github.com/rebound-go/rebound/internal/strictjson"
 )
-
-// readJSON returns a file as JSON. In what is made of YAML every value stands in the line it has in
-// the file, so that errors about the JSON name the right line.
-func readJSON(path string) ([]byte, error) {
-	data, err := os.ReadFile(path)
-	if err != nil || strings.EqualFold(filepath.Ext(path), ".json") {
-		return data, err
-	}
-	return yamlToJSON(path, data)
-}
 
 // maxJSON bounds what aliases, which may be nested, can make of a YAML file.
 const maxJSON = 10 << 20

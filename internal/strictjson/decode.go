@@ -30,6 +30,8 @@ func Decode(file string, data []byte, v any) (*Fields, error) {
 	if target.Kind() != reflect.Pointer || target.IsNil() {
 		return nil, fmt.Errorf("strictjson: cannot decode into a %T: want a pointer", v)
 	}
+	// Editors on Windows begin a file with a byte order mark.
+	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	d := &decoder{
 		Fields: Fields{file: file, lines: map[string]int{}},
 		json:   json.NewDecoder(bytes.NewReader(data)),

@@ -84,6 +84,8 @@ func TestStrict(t *testing.T) {
 	}{
 		{`{"base": "1s"}`, ""},
 		{"{\"base\": \"1s\"}\n", ""},
+		{"\ufeff{\"base\": \"1s\"}", ""},
+		{"\ufeff\n{\"bse\": 1}", `f:2: bse: there is no such field: did you mean "base"?`},
 		{`{"base": "1s"},,,`, "f:1: there is something after the end: want one value"},
 		{`{"base": "1s"}:`, "f:1: there is something after the end: want one value"},
 		{`{"base": "1s"} {}`, "f:1: there is something after the end: want one value"},

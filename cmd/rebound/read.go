@@ -1,0 +1,87 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/rebound-go/rebound/internal/strictjson"
+)
+
+// maxFile is the length of a file of policies, or of a scenario, that nobody writes by hand.
+const maxFile = maxJSON
+
+// readJSON returns a file as JSON. In what is made of YAML every value stands in the line it has in
+// the file, so that errors about the JSON name the right line.
+func readJSON(path string) ([]byte, error) {
+	data, err := readText(path)
+	if err != nil {
+		return nil, err
+	}
+	wrong := func(format string, args ...any) ([]byte, error) {
+		return nil, &strictjson.Error{File: shown(path), Line: 1, Err: fmt.Errorf(format, args...)}
+	}
+	text := bytes.TrimSpace(data)
+	named := strings.EqualFold(filepath.Ext(path), ".json")
+	switch {
+	case len(text) == 0:
+		return wrong("it is empty: want fields, such as policies")
+	case named && text[0] != '{':
+		return wrong("it does not begin with {: want JSON, or a name that ends in .yaml")
+	case named:
+		return data, nil
+	}
+	data, err = yamlToJSON(path, data)
+	if err == nil && len(bytes.TrimSpace(data)) == 0 {
+		return wrong("it has comments alone: want fields, such as policies")
+	}
+	return data, err
+}
+
+// readText returns a file without its byte order mark. The limit ends the reading of /dev/zero.
+func readText(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err != nil {
+		return nil, err
+	}
+	utf16 := bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff"))
+	data = bytes.TrimPrefix(data, []byte("\ufeff"))
+	at := notText(data)
+	switch {
+	case len(data) > maxFile:
+		err = errors.New("it has more than 10 MB: want a file of policies, or of a scenario")
+	case utf16:
+		err = errors.New("it is text in UTF-16: want UTF-8")
+	case at >= 0:
+		return nil, &strictjson.Error{
+			File: shown(path), Line: 1 + bytes.Count(data[:at], []byte("\n")),
+			Err: fmt.Errorf("it is no text, as it has the byte 0x%02x: want YAML or JSON in UTF-8",
+				data[at]),
+		}
+	default:
+		return data, nil
+	}
+	return nil, fmt.Errorf("%s: %w", shown(path), err)
+}
+
+// notText returns where data has what no text in UTF-8 has; -1 = nowhere.
+func notText(data []byte) int {
+	for i := 0; i < len(data); {
+		r, n := utf8.DecodeRune(data[i:])
+		if r == utf8.RuneError && n == 1 || r < ' ' && !strings.ContainsRune("\t\n\r", r) {
+			return i
+		}
+		i += n
+	}
+	return -1
+}

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/mattn/go-runewidth"
+)
+
+// shown is a name as it may stand on a terminal: in quotes, if it could move the cursor, change
+// colors, turn the rest of the line round, or look like nothing.
+func shown(name string) string {
+	if name == "" || strings.ContainsAny(name, "\n\t") || printable(name) != name ||
+		strings.TrimSpace(name) != name {
+		return strconv.Quote(name)
+	}
+	return name
+}
+
+// printable is a text with an escape in the place of each character that a terminal would not just
+// show. Lines stay lines: a name in an error is in quotes already.
+func printable(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		if unicode.IsPrint(r) || r == '\n' || r == '\t' {
+			b.WriteRune(r)
+		} else {
+			quoted := strconv.QuoteRune(r)
+			b.WriteString(quoted[1 : len(quoted)-1])
+		}
+	}
+	return b.String()
+}
+
+// writeColumns prints rows as columns, two spaces apart: the first is on the left of its column,
+// and the others are too, or with right on the right of theirs.
+func writeColumns(out io.Writer, rows [][]string, right bool) error {
+	var widths []int
+	for _, row := range rows {
+		for i, cell := range row {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], runewidth.StringWidth(cell))
+		}
+	}
+	var b strings.Builder
+	for _, row := range rows {
+		line := ""
+		for i, cell := range row {
+			// East Asian characters take two columns, and combining ones none.
+			gap := strings.Repeat(" ", widths[i]-runewidth.StringWidth(cell))
+			if i > 0 && right {
+				line += gap + cell
+			} else {
+				line += cell + gap
+			}
+			line += "  "
+		}
+		fmt.Fprintln(&b, strings.TrimRight(line, " "))
+	}
+	_, err := io.WriteString(out, b.String())
+	return err
+}
