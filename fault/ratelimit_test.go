@@ -2,6 +2,7 @@ package fault_test
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -160,4 +161,53 @@ func FuzzRateLimit(f *testing.F) {
 			t.Errorf("%q has %d members, want at most %d", draft, parts, limit)
 		}
 	})
+}
+
+func TestRateLimitsByName(t *testing.T) {
+	const minute = time.Minute
+	for _, row := range []struct {
+		name   string
+		header http.Header
+		want   []fault.RateLimit
+	}{
+		{"none", header("Retry-After", "3", "X-Ratelimit-Used", "5"), nil},
+		{"OpenAI", header("x-ratelimit-limit-requests", "5000", "x-ratelimit-limit-tokens", "200000",
+			"x-ratelimit-remaining-requests", "4999", "x-ratelimit-remaining-tokens", "0",
+			"x-ratelimit-reset-requests", "12ms", "x-ratelimit-reset-tokens", "1m0s"),
+			[]fault.RateLimit{{"requests", 5000, 4999, 12 * time.Millisecond, 0},
+				{"tokens", 200000, 0, minute, 0}}},
+		{"Anthropic", header("anthropic-ratelimit-input-tokens-limit", "40000",
+			"anthropic-ratelimit-input-tokens-remaining", "39000",
+			"anthropic-ratelimit-input-tokens-reset", "2026-01-01T12:00:01Z",
+			"anthropic-ratelimit-requests-remaining", "7"),
+			[]fault.RateLimit{{"input-tokens", 40000, 39000, time.Second, 0},
+				{"requests", -1, 7, 0, 0}}},
+		{"Azure", header("x-ratelimit-remaining-requests", "-1", "x-ratelimit-limit-requests", "x"),
+			[]fault.RateLimit{{"requests", -1, -1, 0, 0}}},
+		{"Cerebras", header("x-ratelimit-limit-tokens-minute", "60000",
+			"x-ratelimit-reset-tokens-minute", "33.011", "x-ratelimit-limit-requests-day", "14400"),
+			[]fault.RateLimit{{"requests-day", 14400, -1, 0, 0},
+				{"tokens-minute", 60000, -1, 33011 * time.Millisecond, 0}}},
+		{"GitHub", header("X-RateLimit-Limit", "5000", "X-RateLimit-Remaining", "0",
+			"X-RateLimit-Reset", "1767268860", "X-RateLimit-Resource", "core"),
+			[]fault.RateLimit{{"", 5000, 0, minute, 0}}},
+		{"X", header("X-Rate-Limit-Limit", "15", "X-Rate-Limit-Reset", "1767268860"),
+			[]fault.RateLimit{{"", 15, -1, minute, 0}}},
+		{"Discord", header("X-RateLimit-Reset-After", "2.5", "X-RateLimit-Remaining", "1.0"),
+			[]fault.RateLimit{{"", -1, 1, 2500 * time.Millisecond, 0}}},
+		{"IETF, eighth draft", header("RateLimit", `"a,b";r=50;t=30, "day";r=0;t=3600`,
+			"RateLimit-Policy", `"a,b";q=100;w=60, "day";q=1000;w=86400;x="y", "odd"`),
+			[]fault.RateLimit{{"a,b", 100, 50, 30 * time.Second, minute},
+				{"day", 1000, 0, time.Hour, 24 * time.Hour}}},
+		{"IETF, seventh draft", header("RateLimit", "limit=100, remaining=0, reset=30"),
+			[]fault.RateLimit{{"", 100, 0, 30 * time.Second, 0}}},
+		{"IETF, sixth draft", header("RateLimit-Limit", "100", "RateLimit-Remaining", "5",
+			"RateLimit-Reset", "30"), []fault.RateLimit{{"", 100, 5, 30 * time.Second, 0}}},
+		{"no numbers", header("X-RateLimit-Limit", "NaN", "X-RateLimit-Remaining", "-Inf",
+			"X-RateLimit-Reset", "soon"), []fault.RateLimit{{"", -1, -1, 0, 0}}},
+	} {
+		if got := fault.RateLimits(row.header, noon); !slices.Equal(got, row.want) {
+			t.Errorf("%s: got %+v, want %+v", row.name, got, row.want)
+		}
+	}
 }

@@ -27,7 +27,7 @@ func ParseRetryAfter(header map[string][]string, now time.Time) (delay time.Dura
 	if d, ok, present := requested(header, now); present {
 		return d, ok
 	}
-	d := limitsOf(header, now).reset()
+	_, d := reached(header, now)
 	return d, d > 0
 }
 
@@ -62,7 +62,7 @@ func requested(h map[string][]string, now time.Time) (d time.Duration, ok, prese
 func delayFor(k Kind, h map[string][]string, now time.Time) time.Duration {
 	d, _, present := requested(h, now)
 	if !present && k == RateLimited {
-		d = limitsOf(h, now).reset()
+		_, d = reached(h, now)
 	}
 	return d
 }

@@ -86,7 +86,7 @@ func Response(code int, header map[string][]string, now time.Time) Fault {
 		}
 	// GitHub answers 403, too, when a limit is reached.
 	case 403: // GitHub's primary and secondary limits
-		if _, ok, _ := requested(header, now); ok || limitsOf(header, now).spent {
+		if _, ok, _ := requested(header, now); ok || spent(header, now) {
 			f.Kind = RateLimited
 		}
 	}

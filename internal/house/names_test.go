@@ -17,6 +17,7 @@ var manyNames = map[string]struct {
 }{
 	".":                {58, "Loop, which four packages drive, has nine names of its own"},
 	"breaker":          {40, "a key of a group has the ten methods of a breaker"},
+	"fault":            {32, "limiters read the headers that Retry-After is read from"},
 	"internal/circuit": {56, "package breaker works on the parts of a Word without a lock"},
 }
 
