@@ -53,6 +53,8 @@ type failure struct {
 	errorType string
 }
 
+// newPolicySets makes the attributes of a policy once, so that an event allocates none. A failure's
+// are made when they are first needed: most reasons and kinds never occur.
 func newPolicySets(name string) *policySets {
 	p := policyKey.String(name)
 	succeeded, failed := outcomeKey.String(outcome(true)), outcomeKey.String(outcome(false))
