@@ -72,6 +72,8 @@ func outcome(good bool) string {
 	return "failure"
 }
 
+// retrying returns the attributes of a retry after a failure of kind k, which is bounded: there are
+// as many sets as kinds.
 func (p *policySets) retrying(k fault.Kind) options {
 	return *p.retries.of(k, func(k fault.Kind) *options {
 		o := with(p.policy, errorTypeKey.String(k.String()))
