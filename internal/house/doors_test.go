@@ -24,7 +24,7 @@ var doors = map[string]string{
 	"budget":  "fault gate internal/bucket",
 	"limit":   "fault gate internal/clock internal/gcra internal/shed",
 	"rebound": "fault gate backoff breaker budget internal/errtree internal/mark",
-	"hedge":   "rebound fault gate budget",
+	"hedge":   "rebound fault gate budget internal/hedging",
 
 	"preset":      engine + "internal/retryclass",
 	"stats":       engine + "internal/printable internal/rejection",
@@ -44,6 +44,7 @@ var doors = map[string]string{
 	"internal/clock":      "",
 	"internal/errtree":    "",
 	"internal/gcra":       "",
+	"internal/hedging":    "",
 	"internal/house":      "",
 	"internal/httppolicy": "rebound",
 	"internal/mark":       "fault internal/errtree",
