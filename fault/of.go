@@ -31,6 +31,12 @@ func Of(err error) Fault {
 	if isPlain(err) {
 		return Fault{Kind: Unknown, Err: err}
 	}
+	// A walk would end at once.
+	if d, ok := err.(Describer); ok && !isNilPointer(err) {
+		f := describe(d)
+		f.Err = err
+		return f
+	}
 	// The walk stays on the stack, so that a classification costs no allocation.
 	w := walk{left: maxNodes}
 	p := w.chain(err, 0)
@@ -64,16 +70,6 @@ var (
 	wrapperType = reflect.TypeOf(fmt.Errorf("%w", errors.New("")))
 	labelerType = reflect.TypeOf(fmt.Errorf("%w%w", errors.New(""), errors.New("")))
 )
-
-// describe returns err's own description. A description that panics is none.
-func describe(err Describer) (f Fault) {
-	defer func() {
-		if recover() != nil {
-			f = Fault{Kind: Unknown}
-		}
-	}()
-	return err.DescribeFault()
-}
 
 // maxNodes bounds a walk: an error's tree may have cycles.
 const maxNodes = 1000
@@ -168,7 +164,7 @@ func (w *walk) chain(err error, at reach) (p proof) {
 		w.left--
 		s := shapeOf(reflect.TypeOf(err))
 		// A typed nil pointer: its methods would panic, and there is nothing to read.
-		if s.pointer && reflect.ValueOf(err).IsNil() {
+		if s.pointer && isNilPointer(err) {
 			return
 		}
 		l.seen = true

@@ -103,3 +103,18 @@ func isText(t reflect.Type) bool {
 func isBool(t reflect.Type) bool { return t.Kind() == reflect.Bool }
 
 func is[T any](t reflect.Type) bool { return t == reflect.TypeFor[T]() }
+
+// describe returns err's own description. A description that panics is none.
+func describe(err Describer) (f Fault) {
+	defer func() {
+		if recover() != nil {
+			f = Fault{Kind: Unknown}
+		}
+	}()
+	return err.DescribeFault()
+}
+
+func isNilPointer(err error) bool {
+	v := reflect.ValueOf(err)
+	return v.Kind() == reflect.Pointer && v.IsNil()
+}

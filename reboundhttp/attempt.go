@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"net/http"
-	"time"
 
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/fault"
@@ -18,7 +17,7 @@ func (rt *roundTrip) attempt(ctx context.Context) (*http.Response, error) {
 	if rt.n++; rt.n == 1 {
 		rt.prepare()
 	} else {
-		rt.record().addWait(rt.ended)
+		rt.record().addWait(rt.delay)
 	}
 	req, lim, err := rt.request(ctx)
 	if err != nil {
@@ -44,7 +43,6 @@ func (rt *roundTrip) attempt(ctx context.Context) (*http.Response, error) {
 	if err == nil && good(resp.StatusCode) {
 		return resp, nil
 	}
-	rt.ended = time.Now()
 	if err != nil {
 		return nil, rt.failure(err, counts)
 	}
@@ -54,7 +52,7 @@ func (rt *roundTrip) attempt(ctx context.Context) (*http.Response, error) {
 // releaseConn returns the function that ends the attempt's use of its connection.
 func (rt *roundTrip) releaseConn() func(timeout bool) {
 	uses, h := &rt.t.uses, rt.plan.host
-	conn := uses.take(&rt.rec.conns.conn) // there is a record where there are timeouts
+	conn := rt.rec.conns.takeConn() // there is a record where there are timeouts
 	return func(timeout bool) {
 		if uses.release(conn, timeout) {
 			h.stuck.Store(true)
@@ -78,7 +76,7 @@ func (rt *roundTrip) request(bound context.Context) (*http.Request, *limits, err
 		}
 	}
 	lim := rt.plan.timeouts.start(rt.out.Context(), bound)
-	fresh := rt.misdirected() || rt.plan.host.stuck.Swap(false)
+	fresh := rt.misdirected() || rt.plan.host.takeStuck()
 	if lim == nil && !again && !fresh && rt.source == nil {
 		return rt.out, nil, nil
 	}
@@ -146,11 +144,13 @@ func (rt *roundTrip) failure(err error, counts connCounts) error {
 // the response's body if somebody may want to see it, or its connection may be wanted again.
 func (rt *roundTrip) refusal(resp *http.Response) error {
 	rt.bad = resp
-	f := answered(resp, rt.ended)
-	if !rt.plan.readBody && (inMemory(resp.Body) || rt.stops(f)) {
-		return rt.mark(&StatusError{Response: resp, fault: f, known: true})
+	f := answered(resp)
+	e := rt.record().statusError()
+	*e = StatusError{Response: resp, fault: f, known: true}
+	if rt.plan.readBody || !inMemory(resp.Body) && !rt.stops(f) {
+		e.readBody()
 	}
-	return rt.mark(newStatusError(resp, f))
+	return rt.mark(e)
 }
 
 // stops reports whether f ends the call, as far as the policy alone can tell.

@@ -12,8 +12,8 @@ type Call struct {
 	// had. It includes the times that net/http sent it again by itself.
 	Attempts int
 
-	// Waits are the times between the attempts that the policy made, from the end of one to the
-	// beginning of the next.
+	// Waits are the delays between the attempts that the policy made. The time that an attempt
+	// spent in gates is not included.
 	Waits []time.Duration
 
 	// Err, a *rebound.Error, says why the request was not repeated, or not any more. Nil if the
@@ -35,11 +35,15 @@ func CallOf(resp *http.Response) Call {
 // saves one.
 type record struct {
 	context.Context
-	call  Call
-	waits [4]time.Duration // room for the first of call.Waits
-	resp  *http.Response   // that the call ended with; others may come to share the context
-	req   http.Request     // one with the record in its context, to be allocated at once
-	conns connTrace
+	call Call
+	wait [1]time.Duration // room for the first of call.Waits
+	resp *http.Response   // that the call ended with; others may come to share the context
+
+	// These are here to be allocated at once.
+	req http.Request // one with the record in its context
+	bad StatusError  // of the first bad response
+
+	conns attemptTrace
 }
 
 type recordKey struct{}
@@ -63,12 +67,20 @@ func recordOf(resp *http.Response) *record {
 	return r
 }
 
-// addWait adds the time from the end of the last attempt.
-func (r *record) addWait(since time.Time) {
-	if r.call.Waits == nil {
-		r.call.Waits = r.waits[:0]
+// statusError returns room for the error of a bad response. Observe may keep the first one, so the
+// others have their own.
+func (r *record) statusError() *StatusError {
+	if r.bad.Response == nil {
+		return &r.bad
 	}
-	r.call.Waits = append(r.call.Waits, time.Since(since))
+	return new(StatusError)
+}
+
+func (r *record) addWait(d time.Duration) {
+	if r.call.Waits == nil {
+		r.call.Waits = r.wait[:0]
+	}
+	r.call.Waits = append(r.call.Waits, d)
 }
 
 // attach makes [CallOf] of resp return what the record holds. The last response of a Base that is

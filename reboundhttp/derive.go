@@ -9,8 +9,9 @@ import (
 )
 
 // derive returns the plan for a request: the policy of its context, or else the Transport's, for
-// its host. The Transport's fields are checked when a host is new, as they must not change later.
-func (t *Transport) derive(req *http.Request) (plan, error) {
+// its host. addKey is whether the request gets an Idempotency-Key. The Transport's fields are
+// checked when a host is new, as they must not change later.
+func (t *Transport) derive(req *http.Request) (out *plan, addKey bool, err error) {
 	name := ""
 	if req.URL != nil {
 		name = req.URL.Host
@@ -18,29 +19,26 @@ func (t *Transport) derive(req *http.Request) (plan, error) {
 	h := t.hosts.find(name)
 	if h == nil {
 		if err := t.Validate(); err != nil {
-			return plan{}, err
+			return nil, false, err
 		}
 		h = t.hosts.add(t.newHost(name))
 	}
 	r := t.repeatable(req)
-	bufferBody := hasBody(req) && req.GetBody == nil
 	p, own := httppolicy.Of(req.Context())
-	var out plan
 	switch {
-	case own || bufferBody:
-		if !own {
-			p = t.Policy
-		} else if err := p.Validate(); err != nil {
-			return plan{}, err
+	case own:
+		if err := p.Validate(); err != nil {
+			return nil, false, err
 		}
-		out = t.planFor(p, h, r != never, bufferBody)
+		out = t.planFor(p, h, r != never, bufferBody(req))
+	case bufferBody(req):
+		out = t.planFor(t.Policy, h, r != never, true)
 	case r != never:
-		out = h.repeat
+		out = &h.repeat
 	default:
-		out = h.careful
+		out = &h.careful
 	}
-	out.addKey = r == withKey
-	return out, nil
+	return out, r == withKey, nil
 }
 
 // repeatable is whether a request may be made twice.
@@ -75,29 +73,31 @@ func (t *Transport) repeatable(req *http.Request) repeatable {
 
 func hasBody(req *http.Request) bool { return req.Body != nil && req.Body != http.NoBody }
 
+// bufferBody reports whether the request's body has to be kept, to be sent again.
+func bufferBody(req *http.Request) bool { return req.GetBody == nil && hasBody(req) }
+
 // newHost returns the host of t with this name. Its budget holds the retries of one call by t's
 // own policy, and is the only one for as long as the host is known: a larger one made for another
 // policy would be a second allowance.
 func (t *Transport) newHost(name string) *host {
 	h := &host{name: name, budget: &budget.Budget{}}
 	h.budget.Capacity = max(h.budget.Size(), float64(t.Policy.MaxAttempts()-1))
-	h.repeat = t.planFor(t.Policy, h, true, false)
-	h.careful = t.planFor(t.Policy, h, false, false)
+	h.repeat = *t.planFor(t.Policy, h, true, false)
+	h.careful = *t.planFor(t.Policy, h, false, false)
 	return h
 }
 
 // planFor returns the plan of p for requests to h. repeat is whether they may be made twice.
-func (t *Transport) planFor(p *rebound.Policy, h *host, repeat, bufferBody bool) plan {
+func (t *Transport) planFor(p *rebound.Policy, h *host, repeat, bufferBody bool) *plan {
 	d := p.Clone()
 	if d.Classify == nil {
 		d.Classify = t.Classify
 	}
-	out := plan{
-		policy:     d,
-		host:       h,
-		timeouts:   timeouts{d.AttemptTimeout, t.FirstByteTimeout, t.IdleTimeout, d.MaxElapsed},
-		readBody:   d.Classify != nil || d.RetryIf != nil || d.Observe != nil,
-		bufferBody: bufferBody,
+	out := &plan{
+		policy:   d,
+		host:     h,
+		timeouts: timeouts{d.AttemptTimeout, t.FirstByteTimeout, t.IdleTimeout, d.MaxElapsed},
+		readBody: d.Classify != nil || d.RetryIf != nil || d.Observe != nil,
 	}
 	// The Transport times attempts itself: the policy's timeout would end before the body is read.
 	d.AttemptTimeout = 0

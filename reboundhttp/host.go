@@ -15,9 +15,6 @@ type plan struct {
 	host     *host
 	timeouts timeouts
 	readBody bool // Classify, RetryIf or Observe may look at the body of a bad response
-
-	addKey     bool // the request gets an Idempotency-Key
-	bufferBody bool // the request's body is kept, to be sent again
 }
 
 // host is what the requests to one host share.
@@ -29,6 +26,9 @@ type host struct {
 	repeat  plan // of requests that may be made twice
 	careful plan // of those that may not
 }
+
+// takeStuck reports whether stuck was set, and clears it. Loading it costs less than swapping it.
+func (h *host) takeStuck() bool { return h.stuck.Load() && h.stuck.Swap(false) }
 
 // idle reports whether nothing would be lost if h were forgotten. A budget that the policy has of
 // its own outlives h.

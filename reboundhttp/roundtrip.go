@@ -12,9 +12,10 @@ import (
 
 // roundTrip is one call of RoundTrip. It lives on the stack; what outlives it is in its record.
 type roundTrip struct {
-	t    *Transport
-	req  *http.Request // the caller's
-	plan plan
+	t      *Transport
+	req    *http.Request // the caller's
+	plan   *plan
+	addKey bool // the request gets an Idempotency-Key
 
 	out    *http.Request  // what is sent, before limits and another body
 	body   *replay        // the request's body, if req has no GetBody
@@ -22,7 +23,7 @@ type roundTrip struct {
 	rec    *record        // for CallOf
 	n      int            // attempts begun
 	resent int            // requests that net/http sent again by itself
-	ended  time.Time      // the end of the last attempt
+	delay  time.Duration  // before this attempt
 	bad    *http.Response // the last attempt's, if it failed with one
 }
 
@@ -30,33 +31,54 @@ type roundTrip struct {
 // status, or a [*rebound.Error]. An invalid Transport or policy fails every request with reason
 // Invalid, before anything is sent.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	p, err := t.derive(req)
+	p, addKey, err := t.derive(req)
 	if err != nil {
 		closeBody(req)
 		return nil, &rebound.Error{Reason: rebound.Invalid, Cause: err}
 	}
-	rt := roundTrip{t: t, req: req, plan: p}
-	resp, err := rebound.Do(req.Context(), p.policy,
-		func(ctx context.Context) (*http.Response, error) { return rt.attempt(ctx) })
+	rt := roundTrip{t: t, req: req, plan: p, addKey: addKey}
+	resp, err := rt.loop()
 	if err == nil && rt.n == 1 && rt.resent == 0 && rt.body == nil {
 		return resp, nil // CallOf needs no record for it
 	}
 	return rt.finish(resp, err)
 }
 
+// loop is rebound.Do of attempt, for which it keeps the delays.
+func (rt *roundTrip) loop() (*http.Response, error) {
+	l := rebound.Begin(rt.req.Context(), rt.plan.policy)
+	for {
+		resp, err := rebound.Try(&l, func(ctx context.Context) (*http.Response, error) {
+			return rt.attempt(ctx)
+		})
+		if err == nil {
+			l.Succeed()
+			return resp, nil
+		}
+		d := l.Decide(err)
+		if !d.Retry {
+			return nil, l.Stop(d.Reason, nil)
+		}
+		if err := l.Retry(d.Delay); err != nil {
+			return nil, err
+		}
+		rt.delay = d.Delay
+	}
+}
+
 // prepare makes the request that is sent, once for all attempts. It is the caller's own if nothing
 // is to be added to it.
 func (rt *roundTrip) prepare() {
-	p := rt.plan
-	if p.timeouts != (timeouts{}) || p.addKey || p.bufferBody || rt.t.looks.expected() {
+	buffer := bufferBody(rt.req)
+	if rt.plan.timeouts != (timeouts{}) || rt.addKey || buffer || rt.t.looks.expected() {
 		rt.record()
 	} else {
 		rt.out = rt.req
 	}
-	if rt.plan.addKey {
+	if rt.addKey {
 		rt.out.Header = addKey(rt.req.Header)
 	}
-	if rt.plan.bufferBody {
+	if buffer {
 		rt.body = newReplay(rt.req, rt.t.maxBuffer())
 		rt.out.Body, _ = rt.body.open()
 		rt.out.GetBody = rt.body.open

@@ -81,17 +81,14 @@ func Check(resp *http.Response) error {
 	if good(resp.StatusCode) {
 		return nil
 	}
-	return newStatusError(resp, answered(resp, time.Now()))
+	e := &StatusError{Response: resp, fault: answered(resp), known: true}
+	e.readBody()
+	return e
 }
 
-// newStatusError returns the error of a bad response, with the beginning of its body.
-func newStatusError(resp *http.Response, f fault.Fault) *StatusError {
-	e := &struct { // one allocation
-		StatusError
-		ahead
-	}{StatusError: StatusError{Response: resp, fault: f, known: true}}
-	e.Body = unzipped(resp.Header, e.readFrom(resp))
-	return &e.StatusError
+// readBody reads the beginning of the response's body.
+func (e *StatusError) readBody() {
+	e.Body = unzipped(e.Response.Header, new(ahead).readFrom(e.Response))
 }
 
 // unzipped returns what body is the gzip of, if the header says so. net/http removes gzip only if
@@ -118,18 +115,21 @@ func Classify(resp *http.Response, err error) fault.Fault {
 	if err != nil || resp == nil {
 		return fault.Of(err)
 	}
-	return answered(resp, time.Now())
+	return answered(resp)
 }
 
-// answered is the meaning of a response received at now.
-func answered(resp *http.Response, now time.Time) fault.Fault {
+// answered is the meaning of a response that has just been received.
+func answered(resp *http.Response) fault.Fault {
 	// A response that a Transport gave up on was classified by its policy, which read the body, too.
 	if r := recordOf(resp); r != nil && r.resp == resp {
 		if e, ok := r.call.Err.(*rebound.Error); ok {
 			return e.DescribeFault()
 		}
 	}
-	return fault.Response(resp.StatusCode, resp.Header, now)
+	if len(resp.Header) == 0 {
+		return fault.Status(resp.StatusCode) // without a look at the clock
+	}
+	return fault.Response(resp.StatusCode, resp.Header, time.Now())
 }
 
 // RetryAfter is fault.ParseRetryAfter of an http.Header: the delay that a response asks for, from

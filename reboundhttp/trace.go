@@ -6,23 +6,27 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
-	"sync"
 	"sync/atomic"
 
 	"github.com/rebound-go/rebound/fault"
 )
+
+// attemptTrace holds the connTrace of a call's attempts. It is built when a Base looks for one: a
+// Base without net/http does not, and a trace costs five allocations.
+type attemptTrace struct {
+	built atomic.Pointer[connTrace]
+	looks *looks
+	uses  *connUses // counts connections; nil = there are no timeouts that need it
+}
 
 // connTrace counts what net/http does in an attempt. Without it nobody could tell that net/http
 // sent a request again, or that there was never a connection to send the request on.
 type connTrace struct {
 	asked, conns, sent atomic.Int32
 
-	uses *connUses // counts conn; nil = there are no timeouts that need it
+	uses *connUses // counts conn, unless nil
 	conn net.Conn  // of this attempt; guarded by uses.mu
-
-	once  sync.Once
-	trace *httptrace.ClientTrace
-	looks *looks
+	own  httptrace.ClientTrace
 }
 
 // looks records whether a Base looks for a trace, as net/http does and what wraps it. One that does
@@ -60,19 +64,22 @@ func (c keyContext) Value(key any) any {
 	return nil
 }
 
-// within returns the trace for a context inside ctx. It is built when a Base looks for one: a Base
-// without net/http does not, and a trace costs five allocations.
-func (t *connTrace) within(ctx context.Context) *httptrace.ClientTrace {
-	t.once.Do(func() {
-		t.looks.seen.Store(true)
-		t.trace = httptrace.ContextClientTrace(
-			httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-				GetConn:      func(string) { t.asked.Add(1) },
-				GotConn:      t.gotConn,
-				WroteHeaders: func() { t.sent.Add(1) },
-			}))
-	})
-	return t.trace
+// within returns the trace for a context inside ctx, whose own trace gets its calls, too.
+func (a *attemptTrace) within(ctx context.Context) *httptrace.ClientTrace {
+	if t := a.built.Load(); t != nil {
+		return &t.own
+	}
+	a.looks.seen.Store(true)
+	t := &connTrace{uses: a.uses}
+	t.own.GetConn = func(string) { t.asked.Add(1) }
+	t.own.GotConn = t.gotConn
+	t.own.WroteHeaders = func() { t.sent.Add(1) }
+	httptrace.WithClientTrace(ctx, &t.own) // adds the calls of the trace in ctx
+	// Two goroutines of net/http may look at the same time.
+	if !a.built.CompareAndSwap(nil, t) {
+		t = a.built.Load()
+	}
+	return &t.own
 }
 
 func (t *connTrace) gotConn(info httptrace.GotConnInfo) {
@@ -83,8 +90,22 @@ func (t *connTrace) gotConn(info httptrace.GotConnInfo) {
 }
 
 // take returns the counts of the attempt that just ended, and starts those of the next.
-func (t *connTrace) take() connCounts {
+func (a *attemptTrace) take() connCounts {
+	t := a.built.Load()
+	if t == nil {
+		return connCounts{}
+	}
 	return connCounts{int(t.asked.Swap(0)), int(t.conns.Swap(0)), int(t.sent.Swap(0))}
+}
+
+// takeConn returns the connection of the attempt that just ended, nil if it had none. The caller
+// releases it.
+func (a *attemptTrace) takeConn() net.Conn {
+	t := a.built.Load()
+	if t == nil {
+		return nil
+	}
+	return t.uses.take(&t.conn)
 }
 
 // connCounts are the counts of one attempt.

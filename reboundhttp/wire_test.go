@@ -145,11 +145,11 @@ func TestTraceOnDemand(t *testing.T) {
 			read(t, resp)
 			if i == 31 {
 				ctx = resp.Request.Context()
-			} else if r := recordOf(resp); r != nil && r.conns.trace != nil {
+			} else if r := recordOf(resp); r != nil && r.conns.built.Load() != nil {
 				t.Errorf("a trace was built for a Base that looked for none")
 			}
 		}
-		if r, _ := ctx.Value(recordKey{}).(*record); r == nil || r.conns.trace == nil {
+		if r, _ := ctx.Value(recordKey{}).(*record); r == nil || r.conns.built.Load() == nil {
 			t.Error("no trace was built for net/http")
 		}
 		if callers != 1 {
