@@ -22,6 +22,9 @@ func (x *engine) begin(id uint32, now time.Duration) {
 	}
 	e.top = frame{start: now, process: process}
 	x.tally.callBegan(now)
+	if x.extras != nil {
+		x.extras[id] = extra{tokens: x.Server.Limit.cost(&e.random)}
+	}
 	if x.PayPerCall {
 		x.layers[0].pay(process)
 	}
@@ -79,7 +82,7 @@ func (x *engine) send(id uint32, expires, now time.Duration) {
 		x.later(id, now+x.server.hop.draw(&e.random), doRead)
 		return
 	}
-	c, at := x.server.arrive(now, expires, &e.random)
+	c, at := x.arrive(id, expires, now)
 	if at >= expires {
 		c, at = expired, expires
 	}
@@ -92,6 +95,18 @@ func (x *engine) send(id uint32, expires, now time.Duration) {
 	default:
 		x.later(id, at, doAnswer)
 	}
+}
+
+// arrive is an attempt's arrival at the server, and what the answer will say of the limit.
+func (x *engine) arrive(id uint32, expires, now time.Duration) (cause, time.Duration) {
+	r := &x.entities[id].random
+	if x.extras == nil {
+		return x.server.arrive(now, expires, 0, r)
+	}
+	e := &x.extras[id]
+	c, at := x.server.arrive(now, expires, e.tokens, r)
+	e.after, e.quota = x.server.after, x.server.limiter.quota(now)
+	return c, at
 }
 
 // count bounds the run. The first limit is the scenario's, the second is for memory: an unbounded

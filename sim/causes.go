@@ -19,11 +19,12 @@ const (
 	full            // status 503: no place in the queue
 	failed          // status 500
 	conflict        // another client wrote the row
+	limited         // status 429, by the server's Limit
 	throttled       // status 429, by the first window; the next window has the next cause
 )
 
 // causeErrors are the causes as errors, such as a client of a real server would get.
-func causeErrors(windows []Window) []error {
+func causeErrors(s *Server) []error {
 	// The texts and types are such as real clients get, since a policy's Classify and RetryIf may look
 	// at them.
 	errs := []error{
@@ -34,12 +35,19 @@ func causeErrors(windows []Window) []error {
 		full:     status(503, 0),
 		failed:   status(500, 0),
 		conflict: answer{fault.Fault{Kind: fault.Transient, Sent: fault.NotDone, Detail: "conflict"}},
+		limited:  status(429, asked),
 	}
-	for i := range windows {
-		errs = append(errs, status(429, windows[i].RetryAfter))
+	if s.Limit.NoRetryAfter {
+		errs[limited] = status(429, 0)
+	}
+	for i := range s.Windows {
+		errs = append(errs, status(429, s.Windows[i].RetryAfter))
 	}
 	return errs
 }
+
+// asked stands for a delay that each answer has one of its own of.
+const asked = time.Nanosecond
 
 // status is an answer of that HTTP status, which means what a client of HTTP makes of it. It asks
 // for a delay if after is not 0. No header has the delay, since headers have whole seconds.

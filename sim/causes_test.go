@@ -13,7 +13,7 @@ import (
 
 // What a status means in a simulation is what reboundhttp makes of it: of every cause that is one.
 func TestStatusesMeanWhatHTTPClientsMakeOfThem(t *testing.T) {
-	errs := causeErrors([]Window{{Throttle: 1, RetryAfter: time.Minute}})
+	errs := causeErrors(&Server{Windows: []Window{{Throttle: 1, RetryAfter: time.Minute}}})
 	l := newLayer(&rebound.Policy{}, 1, 0, errs)
 	for c, want := range map[cause]struct {
 		code int

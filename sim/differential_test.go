@@ -128,7 +128,7 @@ func goroutines(t *testing.T, s Scenario, policy func() *rebound.Policy) (c Coun
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel()
 		x := &real{
-			s: &s, errs: causeErrors(s.Server.Windows), begun: time.Now(),
+			s: &s, errs: causeErrors(&s.Server), begun: time.Now(),
 			jobs: make(chan job, s.Server.Queue),
 		}
 		for range s.Server.Workers {

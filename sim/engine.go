@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/fault"
 )
 
 // entity is a client in a closed loop, or a call in an open one. It has at most one event to come,
@@ -15,6 +16,13 @@ type entity struct {
 	cause  cause  // how the last attempt at the server ended, or will
 	level  uint8  // of the layer whose attempt is due, if next is doAttempt
 	next   action
+}
+
+// extra is what an entity has in scenarios that need it.
+type extra struct {
+	tokens int64         // that each attempt of the call uses
+	after  time.Duration // that the last answer asked for, if it was limited
+	quota  quota         // that the last answer told of
 }
 
 // An action is what an entity does when its event comes.
@@ -40,6 +48,7 @@ type engine struct {
 	entities []entity
 	frames   []frame  // of the layers below the first, for each entity
 	seen     []uint32 // the version of the row that each entity read
+	extras   []extra  // of each entity, in a scenario that needs them
 	idle     []uint32 // entities whose call is over
 	eager    bool     // an answer reaches its client as soon as it is computed
 
@@ -48,6 +57,7 @@ type engine struct {
 	standing int           // events since the clock last moved
 	attempts int64         // at the server, or refused by a breaker
 	touched  uint32        // see touch
+	limited  fault.Fault   // see meaning
 	err      error
 }
 
@@ -60,7 +70,7 @@ func newEngine(s *Scenario, p *rebound.Policy) *engine {
 		think:    s.Clients.Think.ready(),
 	}
 	// Errors and what they mean are the same for all attempts, so they are made once.
-	errs := causeErrors(s.Server.Windows)
+	errs := causeErrors(&s.Server)
 	x.layers = append(x.layers, newLayer(p, s.Clients.Processes, s.Clients.Timeout, errs))
 	for _, l := range s.Layers {
 		q := l.Policy
@@ -113,6 +123,9 @@ func (x *engine) extend() uint32 {
 	x.frames = append(x.frames, make([]frame, len(x.layers)-1)...)
 	if x.server.hop.shape != "" {
 		x.seen = append(x.seen, 0)
+	}
+	if x.Server.Limit.on() {
+		x.extras = append(x.extras, extra{})
 	}
 	return uint32(len(x.entities) - 1)
 }

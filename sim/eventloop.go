@@ -21,7 +21,7 @@ func (x *engine) run() error {
 		case x.arrivals.next < x.Duration:
 			now = x.arrivals.next
 			x.tick(now)
-			x.arrive(now)
+			x.join(now)
 		default:
 			x.sample(x.Duration)
 			return nil
@@ -68,9 +68,9 @@ func (x *engine) do(id uint32, now time.Duration) {
 	}
 }
 
-// arrive begins a call of the open loop. Entities whose calls are over are used again, so memory
+// join begins a call of the open loop. Entities whose calls are over are used again, so memory
 // grows with the calls under way.
-func (x *engine) arrive(now time.Duration) {
+func (x *engine) join(now time.Duration) {
 	var id uint32
 	switch n := len(x.idle); {
 	case n > 0:

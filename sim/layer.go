@@ -146,7 +146,11 @@ func (l *layer) rise(
 		if reason == rebound.Rejected {
 			c = full
 		}
-		return l.faults[c]
+		up := l.faults[c]
+		if up.After == asked {
+			up.After = f.After
+		}
+		return up
 	}
 	// Within one program the layer above gets the engine's own error, and finds in it that retries
 	// were made already.

@@ -263,7 +263,9 @@ func TestShortQueue(t *testing.T) {
 
 // TestFaults: failures look to a policy like those of a real server.
 func TestFaults(t *testing.T) {
-	l := newLayer(&rebound.Policy{}, 1, 0, causeErrors([]Window{{RetryAfter: time.Minute}}))
+	l := newLayer(&rebound.Policy{}, 1, 0, causeErrors(&Server{
+		Windows: []Window{{RetryAfter: time.Minute}},
+	}))
 	for c, want := range map[cause]fault.Fault{
 		served:    {Kind: fault.None},
 		expired:   {Kind: fault.Transient},

@@ -50,7 +50,7 @@ func (x *engine) fail(id uint32, level int, now time.Duration, c cause, risen *f
 			means = &l.faults[expired]
 		// Only the lowest layer gets the server's answer itself.
 		case risen == nil:
-			means = &l.faults[c]
+			means = x.meaning(l, id, c)
 		}
 		if l.breaker != nil {
 			l.leave(f, now, judged(means, late), &x.entities[id].random)
@@ -66,6 +66,18 @@ func (x *engine) fail(id uint32, level int, now time.Duration, c cause, risen *f
 		up := x.layers[level-1].rise(l, f, reason, means, c)
 		risen = &up
 	}
+}
+
+// meaning is what the server's answer to an entity means to a layer. Of a rate limit each answer
+// asks for a delay of its own.
+func (x *engine) meaning(l *layer, id uint32, c cause) *fault.Fault {
+	f := &l.faults[c]
+	if c != limited || f.After != asked {
+		return f
+	}
+	x.limited = *f
+	x.limited.After = x.extras[id].after
+	return &x.limited
 }
 
 // judged is the outcome of a failure for a breaker. A deadline during an attempt is a failure.

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -42,6 +43,9 @@ func (s Scenario) complete() (Scenario, error) {
 	}
 	if s.Clients.Processes == 0 {
 		s.Clients.Processes = max(s.Clients.Count, 1)
+	}
+	if l := &s.Server.Limit; l.on() {
+		l.Per, l.Cost = cmp.Or(l.Per, defaultPer), cmp.Or(l.Cost, defaultCost)
 	}
 	s.Layers = slices.Clone(s.Layers)
 	for i := range s.Layers {

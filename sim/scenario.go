@@ -124,6 +124,9 @@ type Server struct {
 	// served like any other, which is what makes a retry storm last.
 	DropExpired bool
 
+	// Limit is how many attempts the server lets through in a time.
+	Limit Limit
+
 	// RoundTrip is the network's part of an attempt, there and back. 0 = none.
 	RoundTrip time.Duration
 

@@ -17,6 +17,8 @@ type server struct {
 	free    calendar // when each of them will have served the last one so far
 	waiting times    // when those in the queue will be served
 	inside  minHeap  // when those in the server will leave it, if Crowding matters
+	limiter limiter
+	after   time.Duration // that the limiter asks the last attempt for
 
 	active []int         // the windows now,
 	until  time.Duration // and until when
@@ -30,14 +32,17 @@ func newServer(s Server, end time.Duration) server {
 		Server:  s,
 		service: s.Service.ready(),
 		free:    newCalendar(end),
+		limiter: newLimiter(s.Limit),
 		hop:     s.Row.ready(),
 	}
 }
 
-// arrive takes in an attempt whose caller gives up at expires, and returns how and when it will be
-// answered; never, if it will not be. The whole RoundTrip is added to the answer: an attempt
-// arrives when it is sent.
-func (s *server) arrive(now, expires time.Duration, r *random) (cause, time.Duration) {
+// arrive takes in an attempt of so many tokens whose caller gives up at expires, and returns how
+// and when it will be answered; never, if it will not be. The whole RoundTrip is added to the
+// answer: an attempt arrives when it is sent.
+func (s *server) arrive(
+	now, expires time.Duration, tokens int64, r *random,
+) (cause, time.Duration) {
 	if now >= s.until {
 		s.look(now)
 	}
@@ -54,6 +59,12 @@ func (s *server) arrive(now, expires time.Duration, r *random) (cause, time.Dura
 			return expired, never
 		}
 		fails = fails || r.chance(w.Fail)
+	}
+	if s.Limit.on() {
+		var ok bool
+		if s.after, ok = s.limiter.admit(now, tokens); !ok {
+			return limited, now + s.RoundTrip
+		}
 	}
 	begin, ok := s.turn(now)
 	if !ok {

@@ -12,6 +12,8 @@ const (
 	defaultDuration    = time.Minute
 	defaultBin         = time.Second
 	defaultMaxAttempts = 200_000_000
+	defaultPer         = time.Second // of a Limit
+	defaultCost        = 1           // of an attempt, in tokens
 
 	// Within these a run fits into a few gigabytes, and its times and counts into their types.
 	maxDuration = 30 * 24 * time.Hour
@@ -132,8 +134,37 @@ func (s *Server) validate(end time.Duration) error {
 			return err
 		}
 	}
-	return cmp.Or(within("Server.RoundTrip", s.RoundTrip),
+	return cmp.Or(within("Server.RoundTrip", s.RoundTrip), s.Limit.validate(),
 		s.Service.validate("Server.Service"), s.Row.validate("Server.Row"))
+}
+
+// validate also refuses what could never be let through: clients would wait for it for ever.
+func (l *Limit) validate() error {
+	const most = 1_000_000_000
+	for _, n := range []struct {
+		name  string
+		value int
+	}{
+		{"Requests", l.Requests}, {"Tokens", l.Tokens}, {"Cost", l.Cost}, {"CostSpread", l.CostSpread},
+	} {
+		if n.value < 0 || n.value > most {
+			return wrong("Server.Limit."+n.name, n.value, fmt.Sprintf("0 to %d", most))
+		}
+	}
+	switch {
+	case !l.on() && *l != Limit{}:
+		return wrong("Server.Limit.Requests", 0, "1 or more, or Tokens: there is no limit otherwise")
+	case l.Tokens == 0 && (l.Cost > 1 || l.CostSpread > 0):
+		return wrong("Server.Limit.Tokens", 0, "1 or more, because Cost or CostSpread is set")
+	case l.CostSpread > l.Cost:
+		return wrong("Server.Limit.CostSpread", l.CostSpread, "at most Cost")
+	case l.Tokens > 0 && l.Cost+l.CostSpread > l.Tokens:
+		return wrong("Server.Limit.Tokens", l.Tokens,
+			"Cost + CostSpread or more: an attempt that needs more would never be let through")
+	case l.NoRetryAfter && l.Round > 0:
+		return wrong("Server.Limit.Round", l.Round, "0, because NoRetryAfter is set")
+	}
+	return cmp.Or(within("Server.Limit.Per", l.Per), within("Server.Limit.Round", l.Round))
 }
 
 func (w *Window) validate(field string, end time.Duration) error {
@@ -229,7 +260,8 @@ func (s *Scenario) validateRow() error {
 		return nil
 	}
 	t := s.Server
-	if t.Workers != 0 || t.Service != (Dist{}) || t.RoundTrip != 0 || len(t.Windows) > 0 {
+	if t.Workers != 0 || t.Service != (Dist{}) || t.RoundTrip != 0 || len(t.Windows) > 0 ||
+		t.Limit != (Limit{}) {
 		return wrong("Server.Row", s.Server.Row.Mean, "0, or a Server that has nothing else set")
 	}
 	if s.Clients.Timeout != 0 || s.Clients.Deadline != 0 {

@@ -23,6 +23,8 @@ func window(w Window) func(*Scenario) {
 	return func(s *Scenario) { s.Server.Windows = []Window{w} }
 }
 
+func limit(l Limit) func(*Scenario) { return func(s *Scenario) { s.Server.Limit = l } }
+
 func policy(p *rebound.Policy) func(*Scenario) {
 	return func(s *Scenario) { s.Policies = []*rebound.Policy{nil, p} }
 }
@@ -103,6 +105,16 @@ var invalid = []struct {
 	{"Server.Windows[0].Throttle is 0: want", window(Window{Refuse: 1, RetryAfter: 1})},
 	{"Server.Windows[0].From is 1m0s: want", window(Window{From: time.Minute, Fail: 1})},
 	{"Server.Windows[0].To is 1s: want", window(Window{From: 2e9, To: 1e9, Fail: 1})},
+	{"Server.Limit.Requests is -1: want", limit(Limit{Requests: -1})},
+	{"Server.Limit.Tokens is 2000000000: want", limit(Limit{Tokens: 2e9})},
+	{"Server.Limit.Requests is 0: want 1 or more", limit(Limit{Bucket: true})},
+	{"Server.Limit.Tokens is 0: want 1 or more", limit(Limit{Requests: 5, Cost: 9})},
+	{"Server.Limit.Tokens is 9: want Cost", limit(Limit{Tokens: 9, Cost: 10})},
+	{"Server.Limit.Tokens is 11: want Cost", limit(Limit{Tokens: 11, Cost: 10, CostSpread: 2})},
+	{"Server.Limit.CostSpread is 4: want", limit(Limit{Tokens: 9, Cost: 3, CostSpread: 4})},
+	{"Server.Limit.Per is -1ns: want", limit(Limit{Requests: 1, Per: -1})},
+	{"Server.Limit.Round is -1ns: want", limit(Limit{Requests: 1, Round: -1})},
+	{"Server.Limit.Round is 1ns: want 0", limit(Limit{Requests: 1, Round: 1, NoRetryAfter: true})},
 	{"Server.Row is 1s: want 0, or a Server", func(s *Scenario) {
 		s.Server.Row.Mean, s.Server.Workers = time.Second, 1
 	}},

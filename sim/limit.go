@@ -1,0 +1,194 @@
+package sim
+
+import (
+	"math/bits"
+	"time"
+)
+
+// Limit is a rate limit in front of a server: so many attempts, and so many tokens, in a time. An
+// attempt above it is answered at once with status 429, and asked to come back when there is room.
+// The zero Limit lets everything through.
+type Limit struct {
+	// Requests is how many attempts are let through in each Per. 0 = any number.
+	Requests int
+
+	// Tokens is how many tokens the attempts in each Per may use together. 0 = any number.
+	Tokens int
+
+	// Cost is how many tokens an attempt uses. 0 = 1.
+	Cost int
+
+	// CostSpread spreads the tokens of calls evenly between Cost − CostSpread and Cost + CostSpread.
+	// The attempts of one call use the same number.
+	CostSpread int
+
+	// Per is the time that Requests and Tokens are for. 0 = 1 s.
+	Per time.Duration
+
+	// Bucket refills both evenly, as a token bucket that holds what one Per allows. False = fixed
+	// windows: all is there again at Per, 2·Per, and so on.
+	Bucket bool
+
+	// CountRefused has the attempts that are refused count as well. A bucket goes into debt by them,
+	// up to what one Per allows.
+	CountRefused bool
+
+	// NoRetryAfter leaves the delay out of the answers. Otherwise they have a Retry-After: the time
+	// until there is room.
+	NoRetryAfter bool
+
+	// Round is what that delay is rounded up to a multiple of: 1 s for servers that send the header
+	// in whole seconds. 0 = exact.
+	Round time.Duration
+}
+
+// quota is what a limit's answers say of it, as the headers RateLimit-Remaining and RateLimit-Reset
+// of many APIs do. It is of the moment at which the attempt arrived.
+type quota struct {
+	requests int64         // that are left; -1 = any number
+	tokens   int64         // that are left; -1 = any number
+	reset    time.Duration // until all is there again
+}
+
+// limiter is a Limit at work.
+type limiter struct {
+	Limit
+	requests, tokens meter
+}
+
+func newLimiter(l Limit) limiter {
+	return limiter{l, newMeter(l, l.Requests), newMeter(l, l.Tokens)}
+}
+
+// on reports whether there is a limit.
+func (l *Limit) on() bool { return l.Requests > 0 || l.Tokens > 0 }
+
+// admit lets an attempt of so many tokens through, or returns after which delay to come back.
+func (l *limiter) admit(now time.Duration, tokens int64) (after time.Duration, ok bool) {
+	after = l.wait(now, tokens)
+	ok = after == 0
+	if ok || l.CountRefused {
+		l.requests.take(now, 1)
+		l.tokens.take(now, tokens)
+	}
+	switch {
+	case ok, l.NoRetryAfter:
+		return 0, ok
+	case l.CountRefused:
+		after = l.wait(now, tokens) // longer by this refusal
+	}
+	if l.Round > 0 {
+		after = (after + l.Round - 1) / l.Round * l.Round
+	}
+	return after, ok
+}
+
+// wait is how long an attempt of so many tokens has no room; 0 = it has.
+func (l *limiter) wait(now time.Duration, tokens int64) time.Duration {
+	return max(l.requests.wait(now, 1), l.tokens.wait(now, tokens))
+}
+
+// quota is what is left.
+func (l *limiter) quota(now time.Duration) quota {
+	return quota{
+		requests: l.requests.left(now), tokens: l.tokens.left(now),
+		reset: max(l.requests.reset(now), l.tokens.reset(now)),
+	}
+}
+
+// cost draws the tokens of a call.
+func (l *Limit) cost(r *random) int64 {
+	switch {
+	case l.Tokens == 0:
+		return 0
+	case l.CostSpread == 0:
+		return int64(l.Cost)
+	}
+	return int64(l.Cost - l.CostSpread + r.below(2*l.CostSpread+1))
+}
+
+// meter counts one kind of thing. A bucket is a time, until which what was taken is paid for by the
+// refill: it is full if that is past, and empty if that is per ahead (GCRA). Whole nanoseconds make
+// it the same on every platform.
+type meter struct {
+	most   int64 // in each per; 0 = any number
+	per    time.Duration
+	bucket bool
+	paid   time.Duration // of a bucket: the time until which what was taken is paid for
+	window time.Duration // of fixed windows: the number of the one under way,
+	taken  int64         // and what was taken in it
+}
+
+func newMeter(l Limit, most int) meter {
+	return meter{most: int64(most), per: l.Per, bucket: l.Bucket}
+}
+
+// wait is how long n more have no room; 0 = they have.
+func (m *meter) wait(now time.Duration, n int64) time.Duration {
+	switch {
+	case m.most == 0:
+		return 0
+	case m.bucket:
+		return max(m.debt(now)+m.price(n)-m.per, 0)
+	case m.used(now)+n <= m.most:
+		return 0
+	}
+	return m.reset(now)
+}
+
+// take counts n, whether they have room or not.
+func (m *meter) take(now time.Duration, n int64) {
+	switch {
+	case m.most == 0:
+	case m.bucket:
+		m.paid = now + min(m.debt(now)+m.price(n), 2*m.per)
+	default:
+		m.taken, m.window = m.used(now)+n, now/m.per
+	}
+}
+
+// left is how many have room; -1 = any number.
+func (m *meter) left(now time.Duration) int64 {
+	switch {
+	case m.most == 0:
+		return -1
+	case !m.bucket:
+		return max(m.most-m.used(now), 0)
+	}
+	return scale(max(m.per-m.debt(now), 0), m.most, m.per)
+}
+
+// reset is the time until all have room.
+func (m *meter) reset(now time.Duration) time.Duration {
+	switch {
+	case m.most == 0:
+		return 0
+	case m.bucket:
+		return m.debt(now)
+	}
+	return (now/m.per+1)*m.per - now
+}
+
+// debt is the time that a bucket needs to be full again.
+func (m *meter) debt(now time.Duration) time.Duration { return max(m.paid-now, 0) }
+
+// price is the time in which a bucket gets n.
+func (m *meter) price(n int64) time.Duration {
+	return time.Duration(scale(time.Duration(n), int64(m.per), time.Duration(m.most)))
+}
+
+// used is what was taken in the window of now.
+func (m *meter) used(now time.Duration) int64 {
+	if now/m.per != m.window {
+		return 0
+	}
+	return m.taken
+}
+
+// scale is x·y/z, for numbers that are not negative, x being at most z. The product may need 128
+// bits.
+func scale(x time.Duration, y int64, z time.Duration) int64 {
+	hi, lo := bits.Mul64(uint64(x), uint64(y))
+	q, _ := bits.Div64(hi, lo, uint64(z))
+	return int64(q)
+}
