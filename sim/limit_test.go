@@ -99,8 +99,8 @@ func TestQuota(t *testing.T) {
 	}
 }
 
-// TestLimitFormulas: of a Poisson process of rate λ, each of the fixed windows lets min(N, arrivals)
-// through, and a bucket of one is a counter with a dead time T of 1/N: λ/(1 + λT).
+// TestLimitFormulas: of a Poisson process of rate λ, each fixed window lets min(N, arrivals) pass,
+// and a bucket of one is a counter with a dead time T of 1/N: λ/(1 + λT).
 func TestLimitFormulas(t *testing.T) {
 	once := &rebound.Policy{Attempts: 1}
 	through := func(rate float64, l Limit) float64 {
