@@ -17,6 +17,10 @@ const (
 	outcomeKey   = attribute.Key("rebound.outcome")
 	reasonKey    = attribute.Key("rebound.reason")
 	errorTypeKey = attribute.Key("error.type")
+	gateKindKey  = attribute.Key("rebound.gate.kind")
+	gateNameKey  = attribute.Key("rebound.gate.name")
+	limitNameKey = attribute.Key("rebound.limit.name")
+	limitKindKey = attribute.Key("rebound.limit.kind")
 	breakerKey   = attribute.Key("rebound.breaker")
 	stateKey     = attribute.Key("rebound.state")
 	fromKey      = attribute.Key("rebound.from")
@@ -41,7 +45,8 @@ func with(attributes ...attribute.KeyValue) options {
 // policySets are the attributes of a policy's measurements.
 type policySets struct {
 	policy                           attribute.KeyValue
-	success                          options // of durations
+	calls                            []metric.AddOption // of counts of calls
+	success                          options            // of durations
 	successAttempts, failureAttempts options
 	failures                         sets[failure, options] // of durations
 	retries                          sets[fault.Kind, options]
@@ -60,6 +65,7 @@ func newPolicySets(name string) *policySets {
 	succeeded, failed := outcomeKey.String(outcome(true)), outcomeKey.String(outcome(false))
 	return &policySets{
 		policy: p, success: with(p, succeeded),
+		calls:           []metric.AddOption{metric.WithAttributeSet(attribute.NewSet(p))},
 		successAttempts: with(p, succeeded), failureAttempts: with(p, failed),
 	}
 }
@@ -126,7 +132,13 @@ func (s *sets[K, V]) of(key K, make func(K) *V) *V {
 	return v.(*V)
 }
 
-// names are the names of breakers that are reported.
+// known is what is known by name.
+type known struct {
+	policies                sets[string, policySets]
+	breakers, limits, gates names
+}
+
+// names are the names of breakers, or of limits, or of gates, that are reported.
 type names struct{ sets[string, string] }
 
 func (n *names) admit(name string) string {

@@ -6,13 +6,14 @@ import (
 	"log/slog"
 	"testing"
 
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/reboundotel"
 	"github.com/rebound-go/rebound/reboundslog"
 	"github.com/rebound-go/rebound/stats"
-	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
-	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 )
 
 // BenchmarkSuccess is what a call that succeeds at once costs with each observer attached. The

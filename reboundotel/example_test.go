@@ -5,11 +5,12 @@ import (
 	"errors"
 	"fmt"
 
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/backoff"
 	"github.com/rebound-go/rebound/reboundotel"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
-	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 )
 
 func ExampleDo() {

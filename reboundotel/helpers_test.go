@@ -4,18 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/rebound-go/rebound"
-	"github.com/rebound-go/rebound/backoff"
-	"github.com/rebound-go/rebound/reboundotel"
 	"go.opentelemetry.io/otel/attribute"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+
+	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/backoff"
+	"github.com/rebound-go/rebound/reboundotel"
 )
 
 var errDown = errors.New("down for maintenance")
@@ -87,7 +89,7 @@ func points(m metricdata.Metrics) (lines []string) {
 		}
 	case metricdata.Gauge[float64]:
 		for _, p := range data.DataPoints {
-			add(p.Attributes, fmt.Sprintf("%.0f", p.Value))
+			add(p.Attributes, fmt.Sprint(math.Round(100*p.Value)/100))
 		}
 	default:
 		lines = append(lines, fmt.Sprintf("%s %T", m.Name, data))

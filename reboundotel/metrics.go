@@ -11,6 +11,7 @@ import (
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/breaker"
 	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/internal/rejection"
 )
 
 // The boundaries are those that the semantic conventions advise for HTTP, and further ones for
@@ -22,27 +23,36 @@ var seconds = []float64{
 var attempts = []float64{1, 2, 3, 4, 5, 6, 8, 10, 20}
 
 type instruments struct {
-	duration, delay metric.Float64Histogram
-	attempts        metric.Int64Histogram
-	fallbacks       metric.Int64Counter
-	transitions     metric.Int64Counter
+	duration, delay                    metric.Float64Histogram
+	attempts                           metric.Int64Histogram
+	inFlight, waiting                  metric.Int64UpDownCounter
+	fallbacks, rejections, transitions metric.Int64Counter
 }
 
 func (i *instruments) make(m metric.Meter) error {
-	var errs [5]error
+	var errs [8]error
 	i.duration, errs[0] = m.Float64Histogram("rebound.call.duration",
 		metric.WithUnit("s"), metric.WithExplicitBucketBoundaries(seconds...),
-		metric.WithDescription("Time that calls took, waits included."))
+		metric.WithDescription("Time that calls took, delays included."))
 	i.attempts, errs[1] = m.Int64Histogram("rebound.call.attempts",
 		metric.WithUnit("{attempt}"), metric.WithExplicitBucketBoundaries(attempts...),
 		metric.WithDescription("Attempts that calls made; 0 if a gate rejected the first."))
-	i.delay, errs[2] = m.Float64Histogram("rebound.call.retry_delay",
+	i.delay, errs[2] = m.Float64Histogram("rebound.retry.delay",
 		metric.WithUnit("s"), metric.WithExplicitBucketBoundaries(seconds...),
-		metric.WithDescription("Waits before retries, as they were planned."))
-	i.fallbacks, errs[3] = m.Int64Counter("rebound.call.fallbacks",
+		metric.WithDescription("Delay before each retry, as planned."))
+	i.inFlight, errs[3] = m.Int64UpDownCounter("rebound.call.in_flight",
+		metric.WithUnit("{call}"),
+		metric.WithDescription("Calls that have begun and not ended, of those with a span."))
+	i.waiting, errs[4] = m.Int64UpDownCounter("rebound.call.waiting",
+		metric.WithUnit("{call}"),
+		metric.WithDescription("Calls in a delay before a retry, of those with a span."))
+	i.fallbacks, errs[5] = m.Int64Counter("rebound.call.fallbacks",
 		metric.WithUnit("{call}"),
 		metric.WithDescription("Failed calls whose fallback was called, by how the fallback ended."))
-	i.transitions, errs[4] = m.Int64Counter("rebound.breaker.transitions",
+	i.rejections, errs[6] = m.Int64Counter("rebound.call.rejections",
+		metric.WithUnit("{call}"),
+		metric.WithDescription("Calls that failed because a gate rejected an attempt, by gate."))
+	i.transitions, errs[7] = m.Int64Counter("rebound.breaker.transitions",
 		metric.WithUnit("{change}"), metric.WithDescription("Changes of breakers' states."))
 	return errors.Join(errs[:]...)
 }
@@ -50,17 +60,24 @@ func (i *instruments) make(m metric.Meter) error {
 // Observe is made to be, or to be part of, [rebound.Policy.Observe]. Beside the metrics it adds an
 // event for each retry to the span in ctx, if that is recorded.
 func (t *Telemetry) Observe(ctx context.Context, e rebound.Event) {
-	p := t.policies.of(e.Policy, newPolicySets)
+	p := t.known.policies.of(e.Policy, newPolicySets)
 	switch e.Kind {
 	case rebound.Retrying:
 		t.instruments.delay.Record(ctx, e.Delay.Seconds(), p.retrying(e.Fault.Kind)...)
 		addEvent(ctx, e)
+		if c, ok := ctx.Value(callKey{}).(*call); ok && c.policy == e.Policy {
+			c.wait(ctx, t)
+		}
 	case rebound.Succeeded:
 		t.instruments.duration.Record(ctx, e.Elapsed.Seconds(), p.success...)
 		t.instruments.attempts.Record(ctx, int64(e.Attempt), p.successAttempts...)
 	case rebound.GaveUp:
 		t.instruments.duration.Record(ctx, e.Elapsed.Seconds(), p.failed(e)...)
 		t.instruments.attempts.Record(ctx, int64(e.Attempt), p.failureAttempts...)
+		if gate, ok := rejection.By(e); ok {
+			t.instruments.rejections.Add(ctx, 1, metric.WithAttributes(p.policy,
+				gateKindKey.String(gate.Kind), gateNameKey.String(t.known.gates.admit(gate.Name))))
+		}
 	case rebound.FellBack:
 		t.instruments.fallbacks.Add(ctx, 1, metric.WithAttributes(
 			p.policy, outcomeKey.String(outcome(e.Err == nil))))
@@ -68,7 +85,7 @@ func (t *Telemetry) Observe(ctx context.Context, e rebound.Event) {
 	}
 }
 
-// addEvent tells the call's span, or whatever span the call is made in, of a retry.
+// addEvent adds a retry to the call's span, or to whatever span the call is made in.
 func addEvent(ctx context.Context, e rebound.Event) {
 	span := trace.SpanFromContext(ctx)
 	if !span.IsRecording() {
@@ -101,6 +118,6 @@ func addFallback(ctx context.Context, e rebound.Event) {
 // OnChange is made to be [breaker.Breaker.OnChange].
 func (t *Telemetry) OnChange(c breaker.Change) {
 	t.instruments.transitions.Add(context.Background(), 1, metric.WithAttributes(
-		breakerKey.String(t.breakers.admit(c.Name)),
+		breakerKey.String(t.known.breakers.admit(c.Name)),
 		fromKey.String(c.From.String()), toKey.String(c.To.String())))
 }

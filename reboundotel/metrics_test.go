@@ -6,6 +6,9 @@ import (
 	"strings"
 	"testing"
 
+	"go.opentelemetry.io/otel/sdk/instrumentation"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/breaker"
 	"github.com/rebound-go/rebound/budget"
@@ -28,7 +31,7 @@ func TestCallMetrics(t *testing.T) {
 			func(context.Context, error) (int, error) { return 0, err })
 	}
 	p = s.policy("vision")
-	p.Breaker = new(breaker.Breaker)
+	p.Breaker = &breaker.Breaker{Name: "shut"}
 	p.Breaker.ForceOpen()
 	_, _ = rebound.Do(ctx, p, failing(0, nil))
 	p = s.policy("")
@@ -50,8 +53,9 @@ func TestCallMetrics(t *testing.T) {
 		"rebound.call.duration{outcome=success policy=ocr} 4",
 		"rebound.call.fallbacks{outcome=failure policy=ocr} 1",
 		"rebound.call.fallbacks{outcome=success policy=ocr} 2",
-		"rebound.call.retry_delay{error.type=rate_limited policy=ocr} 1",
-		"rebound.call.retry_delay{error.type=transient policy=ocr} 4",
+		"rebound.call.rejections{gate.kind=breaker gate.name=shut policy=vision} 1",
+		"rebound.retry.delay{error.type=rate_limited policy=ocr} 1",
+		"rebound.retry.delay{error.type=transient policy=ocr} 4",
 	)
 }
 
@@ -92,7 +96,10 @@ func TestGaugesAndTransitions(t *testing.T) {
 	ocr.Breaker = &breaker.Breaker{Name: "ocr", Failures: 1, OnChange: s.OnChange}
 	vision.Budget = budget.Unlimited
 	extra := &breaker.Breaker{Name: "extra", OnChange: s.OnChange}
-	if err := s.Watch([]*rebound.Policy{ocr, vision, s.policy("own"), nil}, extra); err != nil {
+	if err := s.Watch(reboundotel.Objects{
+		Policies: []*rebound.Policy{ocr, vision, s.policy("own"), nil},
+		Breakers: []reboundotel.Breaker{extra},
+	}); err != nil {
 		t.Fatal(err)
 	}
 	for range 5 {
@@ -158,5 +165,22 @@ func TestSuccessAllocatesNothing(t *testing.T) {
 	ok := func(context.Context) (int, error) { return 1, nil }
 	if got := testing.AllocsPerRun(100, func() { _, _ = rebound.Do(ctx, p, ok) }); got != 0 {
 		t.Errorf("%v allocations, want 0", got)
+	}
+}
+
+// Backends tell instrumentations apart by scope, version and the conventions they follow.
+func TestScope(t *testing.T) {
+	s := newSDK(t, reboundotel.Options{})
+	_, _ = reboundotel.Do(t.Context(), s.Telemetry, s.policy("ocr"), failing(0, nil))
+	var all metricdata.ResourceMetrics
+	if err := s.reader.Collect(t.Context(), &all); err != nil {
+		t.Fatal(err)
+	}
+	for _, got := range []instrumentation.Scope{
+		all.ScopeMetrics[0].Scope, s.spans.GetSpans()[0].InstrumentationScope,
+	} {
+		if got.Name != "github.com/rebound-go/rebound/reboundotel" || got.SchemaURL == "" {
+			t.Errorf("scope %+v", got)
+		}
 	}
 }

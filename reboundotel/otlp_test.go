@@ -9,15 +9,16 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/rebound-go/rebound"
-	"github.com/rebound-go/rebound/backoff"
-	"github.com/rebound-go/rebound/reboundotel"
 	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetrichttp"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	collectormetrics "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
 	collectortrace "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/backoff"
+	"github.com/rebound-go/rebound/reboundotel"
 
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -136,7 +137,7 @@ func (c *collector) check() {
 	}
 	for name, unit := range map[string]string{
 		"rebound.call.duration": "s", "rebound.call.attempts": "{attempt}",
-		"rebound.call.retry_delay": "s",
+		"rebound.retry.delay": "s",
 	} {
 		if got, ok := c.metrics[name]; !ok || got != unit {
 			c.Errorf("the collector has %s in %q, want %q", name, got, unit)

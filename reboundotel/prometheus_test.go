@@ -2,7 +2,7 @@ package reboundotel_test
 
 import (
 	"context"
-	"io"
+	"encoding/json"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -14,12 +14,15 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-	"github.com/rebound-go/rebound"
-	"github.com/rebound-go/rebound/breaker"
-	"github.com/rebound-go/rebound/budget"
-	"github.com/rebound-go/rebound/reboundotel"
 	otelprometheus "go.opentelemetry.io/otel/exporters/prometheus"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+
+	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/backoff"
+	"github.com/rebound-go/rebound/breaker"
+	"github.com/rebound-go/rebound/budget"
+	"github.com/rebound-go/rebound/limit"
+	"github.com/rebound-go/rebound/reboundotel"
 )
 
 // serve sets up Prometheus as docs/metrics.md has it.
@@ -37,11 +40,11 @@ func serve() (*reboundotel.Telemetry, http.Handler, error) {
 	return telemetry, promhttp.HandlerFor(registry, promhttp.HandlerOpts{}), nil
 }
 
-// scrape makes some calls, and returns what Prometheus would find.
+// scrape makes every metric have a value, and returns what Prometheus would find.
 func scrape(t *testing.T) string {
-	telemetry, handler, err := serve()
-	if err != nil {
-		t.Fatal(err)
+	telemetry, handler, failed := serve()
+	if failed != nil {
+		t.Fatal(failed)
 	}
 	ocr := &rebound.Policy{
 		Name:    "ocr",
@@ -49,75 +52,127 @@ func scrape(t *testing.T) string {
 		Breaker: &breaker.Breaker{Name: "ocr", OnChange: telemetry.OnChange},
 		Budget:  &budget.Budget{Capacity: 20},
 	}
-	if err := telemetry.Watch([]*rebound.Policy{ocr}); err != nil {
+	err := telemetry.Watch(reboundotel.Objects{Policies: []*rebound.Policy{ocr}})
+	if err != nil {
 		t.Fatal(err)
 	}
-	call := func(fails int, err error) {
-		_, _ = rebound.Do(context.Background(), ocr, failing(fails, err))
+	ocr.Backoff = backoff.Constant(0)
+	for _, kind := range []string{"concurrency", "rate", "adaptive", "throttle"} {
+		err := telemetry.Watch(reboundotel.Objects{Limits: []reboundotel.Limit{
+			aLimit(limit.Snapshot{Name: "l", Kind: kind, Limit: 1}),
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
-	call(0, nil)
-	call(1, rebound.Transient(errDown))
-	_, _ = rebound.DoElse(context.Background(), ocr, failing(1, rebound.Permanent(errDown)),
-		func(context.Context, error) (int, error) { return 0, nil })
+	for _, fallback := range []error{nil, errDown} {
+		call := reboundotel.Attempt(telemetry, failing(2, rebound.Transient(errDown)))
+		ctx, end := telemetry.Start(t.Context(), ocr)
+		_, err := rebound.DoElse(ctx, ocr, call, nil)
+		end(err)
+		_, _ = rebound.DoElse(t.Context(), ocr, failing(1, rebound.Permanent(errDown)),
+			func(context.Context, error) (int, error) { return 0, fallback })
+	}
 	ocr.Breaker.ForceOpen()
-	server := httptest.NewServer(handler)
-	defer server.Close()
-	resp, err := http.Get(server.URL)
-	if err != nil {
-		t.Fatal(err)
+	_, _ = rebound.Do(t.Context(), ocr, failing(0, nil))
+	for _, r := range []rebound.Reason{rebound.OutOfBudget, rebound.Invalid} {
+		telemetry.Observe(t.Context(), rebound.Event{
+			Kind: rebound.GaveUp, Policy: "ocr", Attempt: 1, Reason: r,
+		})
 	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
+	recorder := httptest.NewRecorder()
+	handler.ServeHTTP(recorder, httptest.NewRequest("GET", "/metrics", nil))
+	return recorder.Body.String()
 }
 
-var (
-	promQL = regexp.MustCompile("(?s)```promql\n(.*?)```")
-	metric = regexp.MustCompile(`rebound_[a-z_]+(\{[^}]*\})?`)
-	label  = regexp.MustCompile(`([a-z_]+)="([^"]*)"`)
-	by     = regexp.MustCompile(`by \(([a-z_, ]+)\)`)
-)
-
-// Every metric that the docs ask Prometheus for is there, with the labels they name.
-func TestQueriesOfTheDocs(t *testing.T) {
-	found := map[string]string{} // samples by name
+// samples is what Prometheus would find, by name.
+func samples(t *testing.T) map[string]string {
+	found := map[string]string{}
 	for line := range strings.Lines(scrape(t)) {
 		name, _, _ := strings.Cut(line, "{")
 		found[name] += line
 	}
-	page, err := os.ReadFile("../docs/metrics.md")
+	return found
+}
+
+var (
+	metric = regexp.MustCompile(`rebound_[a-z_]+(\{[^}]*\})?`)
+	label  = regexp.MustCompile(`([a-z_]+)="([^"]*)"`)
+	by     = regexp.MustCompile(`(?:by|on)\s+\(([a-z_, ]+)\)`)
+	values = regexp.MustCompile(`label_values\((.*), (.*)\)`) // a variable of Grafana
+)
+
+// checkQuery checks that Prometheus finds every metric of a query, with the labels that it names.
+func checkQuery(t *testing.T, found map[string]string, query string) {
+	t.Helper()
+	query = values.ReplaceAllString(query, "$1 by ($2)")
+	labels := map[string]bool{}
+	for _, list := range by.FindAllStringSubmatch(query, -1) {
+		for name := range strings.SplitSeq(list[1], ", ") {
+			labels[name] = true
+		}
+	}
+	for _, asked := range metric.FindAllString(by.ReplaceAllString(query, ""), -1) {
+		name, selector, _ := strings.Cut(asked, "{")
+		if found[name] == "" {
+			t.Errorf("there is no %s, which this asks for:\n%s", name, query)
+		}
+		for _, l := range label.FindAllStringSubmatch(selector, -1) {
+			if !strings.Contains(found[name], l[0]) {
+				t.Errorf("%s has no %s in:\n%s", name, l[0], found[name])
+			}
+		}
+		maps.DeleteFunc(labels, func(l string, _ bool) bool {
+			return strings.Contains(found[name], l+"=")
+		})
+	}
+	if len(labels) > 0 {
+		t.Errorf("no label %q in:\n%s", slices.Sorted(maps.Keys(labels)), query)
+	}
+}
+
+// Every metric that the docs, the dashboard and the alert rules ask Prometheus for is there.
+func TestQueries(t *testing.T) {
+	found := samples(t)
+	for file, queries := range map[string]struct {
+		is    string // one query
+		least int
+	}{
+		"../docs/metrics.md":      {"(?s)```promql\n(.*?)```", 4},
+		"dashboards/alerts.yaml":  {`(?s)expr: (?:>-)?(.*?)\n +(?:for|labels):`, 9},
+		"dashboards/grafana.json": {`"(?:expr|query|definition)": "(.*rebound.*)"`, 20},
+	} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		matches := regexp.MustCompile(queries.is).FindAllStringSubmatch(string(text), -1)
+		for _, m := range matches {
+			checkQuery(t, found, strings.ReplaceAll(m[1], `\"`, `"`))
+		}
+		if len(matches) < queries.least {
+			t.Errorf("%s: %d queries found, want %d or more", file, len(matches), queries.least)
+		}
+	}
+}
+
+// The dashboard is JSON, and shows every metric.
+func TestDashboardIsWhole(t *testing.T) {
+	text, err := os.ReadFile("dashboards/grafana.json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	queries := promQL.FindAllStringSubmatch(string(page), -1)
-	for _, query := range queries {
-		labels := map[string]bool{}
-		for _, list := range by.FindAllStringSubmatch(query[1], -1) {
-			for name := range strings.SplitSeq(list[1], ", ") {
-				labels[name] = name != "le"
-			}
-		}
-		for _, asked := range metric.FindAllString(by.ReplaceAllString(query[1], ""), -1) {
-			name, selector, _ := strings.Cut(asked, "{")
-			samples := found[name]
-			for _, l := range label.FindAllStringSubmatch(selector, -1) {
-				if !strings.Contains(samples, l[0]) {
-					t.Errorf("%s has no %s in:\n%s", name, l[0], samples)
-				}
-			}
-			maps.DeleteFunc(labels, func(l string, wanted bool) bool {
-				return !wanted || strings.Contains(samples, l+"=")
-			})
-		}
-		if len(labels) > 0 {
-			t.Errorf("no label %q in:\n%s", slices.Sorted(maps.Keys(labels)), query[1])
-		}
+	if !json.Valid(text) {
+		t.Error("grafana.json is no JSON")
 	}
-	if len(queries) < 4 {
-		t.Errorf("%d queries found, want one or more for each of four questions", len(queries))
+	for line := range strings.Lines(scrape(t)) {
+		name, ok := strings.CutPrefix(line, "# TYPE ")
+		if name, _, _ = strings.Cut(name, " "); !ok || !strings.HasPrefix(name, "rebound_") {
+			continue
+		}
+		if !strings.Contains(string(text), name) {
+			t.Errorf("no panel shows %s", name)
+		}
 	}
 }
 

@@ -5,7 +5,7 @@
 //	telemetry, err := reboundotel.New(reboundotel.Options{})
 //	policy := &rebound.Policy{Name: "ocr", Observe: telemetry.Observe}
 //	policy.Breaker = &breaker.Breaker{Name: "ocr", OnChange: telemetry.OnChange}
-//	err = telemetry.Watch([]*rebound.Policy{policy})
+//	err = telemetry.Watch(reboundotel.Objects{Policies: []*rebound.Policy{policy}})
 //
 //	text, err := reboundotel.Do(ctx, telemetry, policy, read) // rebound.Do, with a span
 //
@@ -13,28 +13,60 @@
 //
 //	rebound.call.duration        s          histogram  [policy outcome reason error.type]
 //	rebound.call.attempts        {attempt}  histogram  [policy outcome]
-//	rebound.call.retry_delay     s          histogram  [policy error.type]  one delay each
+//	rebound.call.in_flight       {call}     up-down    [policy]  of calls by Do, Run and Start
+//	rebound.call.waiting         {call}     up-down    [policy]  in a delay, of the same calls
+//	rebound.call.rejections      {call}     counter    [policy gate.kind gate.name]
 //	rebound.call.fallbacks       {call}     counter    [policy outcome]
+//	rebound.retry.delay          s          histogram  [policy error.type]  one delay each
 //	rebound.budget.level         {token}    gauge      [policy]
 //	rebound.budget.capacity      {token}    gauge      [policy]
-//	rebound.breaker.state        {breaker}  gauge      [breaker state]  1 for the state it is in
+//	rebound.breaker.state        {breaker}  gauge      [breaker state]  breakers in that state
 //	rebound.breaker.transitions  {change}   counter    [breaker from to]
+//	rebound.limit.in_flight      {attempt}  gauge      [limit.name limit.kind]
+//	rebound.limit.waiting        {attempt}  gauge      [limit.name limit.kind]
+//	rebound.limit.max            {permit}   gauge      [limit.name limit.kind]
+//	rebound.limit.level          {permit}   gauge      [limit.name limit.kind]
+//	rebound.limit.rejected       {attempt}  counter    [limit.name limit.kind]
 //
-// Their full names begin with "rebound.", such as rebound.policy. They follow what gRPC has for its
-// retries (gRFC A96: grpc.client.call.retries and retry_delay) and the semantic conventions: the
-// kind of fault that ended a failed call, such as "transient", is in error.type. Attributes are
-// bounded: the first 200 names of policies and of breakers are reported, and the others are called
-// "_OTHER".
+// Their full names begin with "rebound.", such as rebound.policy. The kind of fault that ended a
+// failed call, such as "transient", is in error.type, which is from the semantic conventions. The
+// delay is that before one retry; gRPC's grpc.client.call.retry_delay (gRFC A96) is the sum over a
+// call. Attributes are bounded: the first 200 names of policies, of breakers, of limits and of
+// gates are reported, and the others are called "_OTHER".
 package reboundotel
 
 import (
+	"runtime/debug"
+
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
 )
 
-// scope is the name of the tracer and the meter.
+// scope is the name of the tracer and the meter, and of the module.
 const scope = "github.com/rebound-go/rebound/reboundotel"
+
+// schema is the version of the semantic conventions that error.type and http.request.resend_count
+// are from.
+const schema = "https://opentelemetry.io/schemas/1.37.0"
+
+// version is that of this module in the program, or empty in a program that was built without
+// modules.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return ""
+	}
+	if info.Main.Path == scope {
+		return info.Main.Version
+	}
+	for _, m := range info.Deps {
+		if m.Path == scope {
+			return m.Version
+		}
+	}
+	return ""
+}
 
 // Options are what [New] takes. The zero Options is ready.
 type Options struct {
@@ -60,8 +92,8 @@ type Telemetry struct {
 	tracer      trace.Tracer
 	meter       metric.Meter
 	instruments instruments
-	policies    sets[string, policySets]
-	breakers    names
+	known       known
+	watched     watched
 }
 
 // New makes the instruments. An error is the SDK's.
@@ -72,8 +104,13 @@ func New(o Options) (*Telemetry, error) {
 	if o.TracerProvider == nil {
 		o.TracerProvider = otel.GetTracerProvider()
 	}
+	v := version()
 	t := &Telemetry{
-		options: o, tracer: o.TracerProvider.Tracer(scope), meter: o.MeterProvider.Meter(scope),
+		options: o,
+		tracer: o.TracerProvider.Tracer(scope,
+			trace.WithInstrumentationVersion(v), trace.WithSchemaURL(schema)),
+		meter: o.MeterProvider.Meter(scope,
+			metric.WithInstrumentationVersion(v), metric.WithSchemaURL(schema)),
 	}
 	return t, t.instruments.make(t.meter)
 }

@@ -8,6 +8,7 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/rebound-go/rebound"
@@ -55,7 +56,23 @@ type callKey struct{}
 // call is what is known of a call under way.
 type call struct {
 	policy   string
+	calls    []metric.AddOption
 	attempts atomic.Int64
+	waiting  atomic.Bool // in a delay
+}
+
+// wait and resume count the call as waiting, and as waiting no more. No event has the end of a
+// delay: it is the next attempt, or the end of the call.
+func (c *call) wait(ctx context.Context, t *Telemetry) {
+	if c.waiting.CompareAndSwap(false, true) {
+		t.instruments.waiting.Add(ctx, 1, c.calls...)
+	}
+}
+
+func (c *call) resume(ctx context.Context, t *Telemetry) {
+	if c.waiting.CompareAndSwap(true, false) {
+		t.instruments.waiting.Add(ctx, -1, c.calls...)
+	}
 }
 
 // Start begins the span of a call that is not made by [Do]: one by [rebound.DoElse], say, or a
@@ -68,9 +85,13 @@ func (t *Telemetry) Start(
 	if p != nil {
 		c.policy = p.Name
 	}
+	c.calls = t.known.policies.of(c.policy, newPolicySets).calls
+	t.instruments.inFlight.Add(ctx, 1, c.calls...)
 	ctx, span := t.tracer.Start(ctx, nameOf(p), trace.WithAttributes(policyKey.String(c.policy)))
 	ctx = context.WithValue(ctx, callKey{}, c)
 	return ctx, func(err error) {
+		c.resume(ctx, t)
+		t.instruments.inFlight.Add(ctx, -1, c.calls...)
 		finish(span, err)
 		span.End()
 	}
@@ -94,17 +115,22 @@ func finish(span trace.Span, err error) {
 	)
 }
 
-// Attempt returns fn, so wrapped that each attempt has a span of its own, if [Options.AttemptSpans]
-// asks for them, within the call that its context belongs to; else fn itself. Attempts are numbered
-// within a call that [Telemetry.Start] has begun. It is part of [Do].
+// Attempt returns fn, so wrapped that the end of a call's delay is counted and, with
+// [Options.AttemptSpans], each attempt has a span of its own within the call that its context
+// belongs to. Attempts are numbered within a call that [Telemetry.Start] has begun. It is part of
+// [Do].
 func Attempt[T any](
 	t *Telemetry, fn func(context.Context) (T, error),
 ) func(context.Context) (T, error) {
-	if !t.options.AttemptSpans {
-		return fn
-	}
 	return func(ctx context.Context) (T, error) {
-		ctx, span := t.startAttempt(ctx)
+		c, _ := ctx.Value(callKey{}).(*call)
+		if c != nil {
+			c.resume(ctx, t)
+		}
+		if !t.options.AttemptSpans {
+			return fn(ctx)
+		}
+		ctx, span := t.startAttempt(ctx, c)
 		// What stays if fn panics or ends its goroutine: the span must not look like a success.
 		err := errUnfinished
 		defer func() {
@@ -119,10 +145,10 @@ func Attempt[T any](
 	}
 }
 
-func (t *Telemetry) startAttempt(ctx context.Context) (context.Context, trace.Span) {
+func (t *Telemetry) startAttempt(ctx context.Context, c *call) (context.Context, trace.Span) {
 	var attributes []attribute.KeyValue
 	name := "attempt"
-	if c, ok := ctx.Value(callKey{}).(*call); ok {
+	if c != nil {
 		n := int(c.attempts.Add(1))
 		attributes = append(attributes, policyKey.String(c.policy),
 			attribute.Int("rebound.attempt", n))

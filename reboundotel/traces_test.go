@@ -9,11 +9,12 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/rebound-go/rebound"
-	"github.com/rebound-go/rebound/reboundotel"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/reboundotel"
 )
 
 // tree writes down the spans in the order in which they ended: name, parent, status, attributes,

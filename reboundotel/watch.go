@@ -2,104 +2,135 @@ package reboundotel
 
 import (
 	"context"
-	"errors"
+	"iter"
 	"math"
+	"reflect"
 	"slices"
 
-	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/breaker"
-	"github.com/rebound-go/rebound/budget"
+	"github.com/rebound-go/rebound/limit"
 )
 
-// Breaker is what [Telemetry.Watch] must know of a breaker: all of ours are such.
-type Breaker interface {
-	// Snapshot says how it is.
-	Snapshot() breaker.Snapshot
+// Objects are what [Telemetry.Watch] reads. Every field may be empty.
+type Objects struct {
+	// Policies have budgets, breakers and limits, those among their gates included. A policy whose
+	// retries are unlimited has no budget.
+	Policies []*rebound.Policy
+
+	// Breakers and Limits are reported beside those of the policies.
+	Breakers []Breaker
+	Limits   []Limit
+
+	// BreakerGroups and LimitGroups are read anew each time: see [Values].
+	BreakerGroups []iter.Seq[breaker.Snapshot]
+	LimitGroups   []iter.Seq[limit.Snapshot]
 }
 
-// Watch has the levels of the policies' budgets and the states of their breakers, and of further
-// ones, looked at whenever metrics are collected. A policy whose retries are unlimited has no
-// level. Of a [breaker.Group], give those whose keys matter: group.For(key). An error is the SDK's.
-func (t *Telemetry) Watch(policies []*rebound.Policy, breakers ...Breaker) error {
-	level, err1 := t.meter.Float64ObservableGauge("rebound.budget.level",
-		metric.WithUnit("{token}"), metric.WithDescription("Retries that budgets have left."))
-	capacity, err2 := t.meter.Float64ObservableGauge("rebound.budget.capacity",
-		metric.WithUnit("{token}"), metric.WithDescription("Retries that full budgets have."))
-	state, err3 := t.meter.Int64ObservableGauge("rebound.breaker.state",
-		metric.WithUnit("{breaker}"), metric.WithDescription("1 for the state that a breaker is in."))
-	if err := errors.Join(err1, err2, err3); err != nil {
-		return err
-	}
-	watched := t.watched(policies, breakers)
-	_, err := t.meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
-		for _, b := range watched.budgets {
-			o.ObserveFloat64(level, b.budget.Level(), b.attributes)
-			o.ObserveFloat64(capacity, b.capacity, b.attributes)
-		}
-		for _, b := range watched.breakers {
-			is := b.breaker.Snapshot().State
-			for s, attributes := range b.attributes {
-				o.ObserveInt64(state, one(breaker.State(s) == is), attributes)
+// Values drops the keys of a group's All, for [Objects]:
+//
+//	BreakerGroups: []iter.Seq[breaker.Snapshot]{reboundotel.Values(group.All())},
+func Values[K, V any](all iter.Seq2[K, V]) iter.Seq[V] {
+	return func(yield func(V) bool) {
+		for _, v := range all {
+			if !yield(v) {
+				return
 			}
 		}
+	}
+}
+
+// Watch reports the levels of budgets and the states of breakers and limits from now on. They are
+// read whenever metrics are collected. Watch may be called again, for further objects.
+//
+// Objects of one name, or of names that are called _OTHER, are reported together: their states,
+// attempts and capacities add up, and of their levels the lowest counts. An object that is given
+// twice is reported once.
+func (t *Telemetry) Watch(o Objects) error {
+	t.watched.mu.Lock()
+	defer t.watched.mu.Unlock()
+	for _, p := range o.Policies {
+		t.watched.addPolicy(p)
+	}
+	for _, b := range o.Breakers {
+		t.watched.addBreaker(b)
+	}
+	for _, l := range o.Limits {
+		t.watched.addLimit(l)
+	}
+	t.watched.breakerGroups = slices.Concat(t.watched.breakerGroups, o.BreakerGroups)
+	t.watched.limitGroups = slices.Concat(t.watched.limitGroups, o.LimitGroups)
+	// One callback for all: of two that report one name the SDK would keep the second.
+	if t.watched.registered {
 		return nil
-	}, level, capacity, state)
+	}
+	var g gauges
+	if err := g.make(t.meter); err != nil {
+		return err
+	}
+	_, err := t.meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		t.watched.observe(o, &g, &t.known)
+		return nil
+	}, g.all()...)
+	t.watched.registered = err == nil
 	return err
 }
 
-// one is 1 for yes. OpenTelemetry has no gauge of booleans.
-func one(yes bool) int64 {
-	if yes {
-		return 1
+// addPolicy adds the budget, the breaker and the gates of p. The caller holds w.mu, as for the
+// methods below.
+func (w *watched) addPolicy(p *rebound.Policy) {
+	if p == nil {
+		return // the zero policy, which the program shares with packages it does not know
 	}
-	return 0
-}
-
-// watched is what Watch looks at.
-type watched struct {
-	budgets  []watchedBudget
-	breakers []watchedBreaker
-}
-
-type watchedBudget struct {
-	budget     *budget.Budget
-	capacity   float64
-	attributes metric.MeasurementOption
-}
-
-type watchedBreaker struct {
-	breaker    Breaker
-	attributes [breaker.HalfOpen + 1]metric.MeasurementOption // by state
-}
-
-func (t *Telemetry) watched(policies []*rebound.Policy, breakers []Breaker) (w watched) {
-	breakers = slices.Clone(breakers)
-	for _, p := range policies {
-		if p == nil {
-			continue
-		}
-		if p.Breaker != nil {
-			breakers = append(breakers, p.Breaker)
-		}
-		if b := p.RetryBudget(); b != nil && !math.IsInf(b.Capacity, 1) {
-			name := t.policies.of(p.Name, newPolicySets).policy
-			w.budgets = append(w.budgets, watchedBudget{
-				b, b.Size(),
-				metric.WithAttributeSet(attribute.NewSet(name)),
-			})
+	if b := p.RetryBudget(); b != nil && !math.IsInf(b.Capacity, 1) {
+		found := watchedBudget{p.Name, b}
+		if !slices.Contains(w.budgets, found) {
+			w.budgets = append(w.budgets, found)
 		}
 	}
-	for _, b := range breakers {
-		found := watchedBreaker{breaker: b}
-		name := t.breakers.admit(b.Snapshot().Name)
-		for s := range found.attributes {
-			found.attributes[s] = metric.WithAttributeSet(attribute.NewSet(
-				breakerKey.String(name), stateKey.String(breaker.State(s).String())))
-		}
-		w.breakers = append(w.breakers, found)
+	if p.Breaker != nil {
+		w.addBreaker(p.Breaker)
 	}
-	return w
+	for _, g := range p.Gates {
+		switch g := g.(type) {
+		case Breaker:
+			w.addBreaker(g)
+		case Limit:
+			w.addLimit(g)
+		}
+	}
+}
+
+// addBreaker adds b unless it is watched: a policy's breaker may be given by itself as well.
+func (w *watched) addBreaker(b Breaker) {
+	if w.isNew(b) {
+		w.breakers = append(w.breakers, b)
+	}
+}
+
+// addLimit adds l unless it is watched.
+func (w *watched) addLimit(l Limit) {
+	if w.isNew(l) {
+		w.limits = append(w.limits, l)
+	}
+}
+
+// isNew reports whether an object is neither nil nor watched already. One of a type that cannot be
+// compared is always new.
+func (w *watched) isNew(object any) bool {
+	v := reflect.ValueOf(object)
+	switch {
+	case !v.IsValid(), v.Kind() == reflect.Pointer && v.IsNil():
+		return false
+	case !v.Comparable():
+		return true
+	case w.seen[object]:
+		return false
+	case w.seen == nil:
+		w.seen = make(map[any]bool)
+	}
+	w.seen[object] = true
+	return true
 }

@@ -100,7 +100,7 @@ func attempts(s Summary) string {
 }
 
 // stopsInWords is the failed calls by reason, those rejected by what rejected them: "rejected"
-// alone leaves open whether the service fails or the program's own limit is too low.
+// leaves open whether the service fails or the program's own limit is too low.
 func stopsInWords(s Summary) map[string]int64 {
 	stops := inWords(s.Stops, func(r rebound.Reason) string { return string(r) })
 	rejected := rejectedByKind(s)

@@ -49,15 +49,19 @@ var doors = map[string]string{
 	"internal/httppolicy": "rebound",
 	"internal/mark":       "fault internal/errtree",
 	"internal/printable":  "",
-	"internal/rejection":  "rebound breaker internal/errtree",
+	"internal/rejection":  "rebound breaker limit internal/errtree",
 	"internal/retryclass": "fault internal/errtree",
 	"internal/shed":       "fault gate",
 	"internal/strictjson": "",
 }
 
 // insiders are the nested modules and examples that may import internal packages, beside the public
-// ones of the root module, which all may: bare forms and the strict reading of JSON.
-var insiders = map[string]string{"cmd/rebound": "internal/strictjson"}
+// ones of the root module, which all may: bare forms, the strict reading of JSON, and the names of
+// gates.
+var insiders = map[string]string{
+	"cmd/rebound": "internal/strictjson",
+	"reboundotel": "internal/rejection",
+}
 
 func TestDoors(t *testing.T) {
 	used := map[string]bool{}

@@ -2,20 +2,19 @@
 package rejection
 
 import (
+	"errors"
+
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/breaker"
 	"github.com/rebound-go/rebound/internal/errtree"
-)
-
-// Kinds of gates.
-const (
-	breakerKind = "breaker"
-	customKind  = "gate"
+	"github.com/rebound-go/rebound/limit"
 )
 
 // Gate is what rejected an attempt.
 type Gate struct {
-	Kind string // "breaker", or "gate" for a custom gate
+	// Kind is "breaker", "rate", "throttle", "concurrency" (an adaptive limit is one as well), or
+	// "gate" for a custom gate.
+	Kind string
 	Name string
 }
 
@@ -32,18 +31,36 @@ func By(e rebound.Event) (Gate, bool) {
 	if e.Kind != rebound.GaveUp || e.Reason != rebound.Rejected {
 		return Gate{}, false
 	}
+	// The cause of a rejected call is the gate's own error, which may wrap that of a gate inside.
 	var cause error
 	if call, ok := e.Err.(*rebound.Error); ok {
 		cause = call.Cause
 	}
 	if open, ok := errtree.As[*breaker.OpenError](cause); ok {
-		return Gate{breakerKind, open.Name}, true
+		return Gate{"breaker", open.Name}, true
 	}
-	return Gate{Kind: customKind}, true
+	if full, ok := errtree.As[*limit.Error](cause); ok {
+		return Gate{limitKind(full), full.Name}, true
+	}
+	return Gate{Kind: "gate"}, true
+}
+
+// limitKind reads the kind off the sentinel, since an error of a limit holds no more.
+func limitKind(e *limit.Error) string {
+	switch {
+	case errors.Is(e, limit.ErrRate):
+		return "rate"
+	case errors.Is(e, limit.ErrShed):
+		return "throttle"
+	}
+	return "concurrency"
 }
 
 // phrases are the kinds as people read them behind "rejected by".
-var phrases = map[string]string{breakerKind: "the breaker", customKind: "a gate"}
+var phrases = map[string]string{
+	"breaker": "the breaker", "rate": "the rate limit", "throttle": "the throttle",
+	"concurrency": "the concurrency limit", "gate": "a gate",
+}
 
 // Phrase returns a kind as it reads behind "rejected by", such as "the breaker".
 func Phrase(kind string) string { return phrases[kind] }
