@@ -51,8 +51,13 @@ type Breaker struct {
 	MinCalls int
 
 	// Window is the time that Rate and SlowRate look back. It moves on in tenths, so that a call
-	// counts for between nine tenths of it and all of it. 0 means 10 s.
+	// counts for between nine tenths of it and all of it. 0 means 10 s, unless WindowCalls is set.
 	Window time.Duration
+
+	// WindowCalls makes the window the last so many calls, however long ago they were, instead of
+	// a time. At most 1000000; each call takes 2 bits. MinCalls is then WindowCalls if 10 is
+	// more. 0: the window is a time.
+	WindowCalls int
 
 	// SlowAfter makes a call that takes at least this long a slow one, whether it succeeds or
 	// fails. 0: no call is slow.
@@ -70,14 +75,25 @@ type Breaker struct {
 	// as well. 0 means 60 s.
 	Cooldown time.Duration
 
+	// MaxCooldown makes the cooldown grow: every time the breaker opens again without a closing in
+	// between, the cooldown is twice as long, until it is MaxCooldown. Closing ends the growth. 0:
+	// cooldowns do not grow.
+	MaxCooldown time.Duration
+
 	// CooldownJitter lengthens every cooldown by a random part of it, up to this share, so that
 	// a fleet does not probe in step: 0.1 means between Cooldown and 1.1 Cooldown. It is drawn
 	// when the breaker opens. 0: cooldowns are exact.
 	CooldownJitter float64
 
-	// Probes is how many calls a half-open breaker lets through at a time, and how many of them
-	// must succeed to close it; one that fails opens it. 0 means 1; at most 4095.
+	// Probes is how many calls a half-open breaker lets through at a time. With Rate set, the first
+	// Probes results decide: it opens if the share of failures reaches Rate, and closes otherwise.
+	// Without Rate, Probes successes close it, and one failure opens it. 0 means 1; at most 4095.
 	Probes int
+
+	// Shadow makes a breaker that rejects nothing: to try a configuration on real calls. OnChange
+	// and Snapshot show what it would do; State is Closed for as long as it lives. Calls that it
+	// would reject do not count, whatever their results.
+	Shadow bool
 
 	// Counts says which failures count. Nil means those of kind Transient, Overloaded and Unknown.
 	// A failure that does not count is a success, since the server answered, unless it says
@@ -112,7 +128,7 @@ func (b *Breaker) enter() (gate.Pass, error) { return b.state.enter(b.owner()) }
 // Refusal foresees the answer after a delay of d: it returns the
 // [*OpenError] of a breaker that is open and, as far as is known now, will still be when d is
 // over; else nil.
-func (b *Breaker) Refusal(d time.Duration) error { return b.state.foresee(d) }
+func (b *Breaker) Refusal(d time.Duration) error { return b.state.foresee(b.config(), d) }
 
 // Leave reports how a call that [Breaker.Enter] let through has ended. It must be called exactly
 // once for every pass, panics included: deferred, then, and a zero Outcome stands for a panic. A
@@ -136,7 +152,8 @@ func (b *Breaker) leave(p gate.Pass, o *gate.Outcome) {
 
 // State says how the next call would be met: an open breaker whose cooldown is over is [HalfOpen],
 // since that call would be its probe.
-func (b *Breaker) State() State { return b.state.state() }
+// A breaker that is a Shadow is always [Closed].
+func (b *Breaker) State() State { return b.state.state(b.config()) }
 
 // ForceOpen opens the breaker until [Breaker.ForceClose], [Breaker.ForceHalfOpen] or
 // [Breaker.Reset]: no cooldown ends it.
@@ -149,6 +166,11 @@ func (b *Breaker) ForceClose() { b.state.force(b.owner(), Closed) }
 // ForceHalfOpen makes the next calls probes, whatever the state was and whether or not it was
 // forced.
 func (b *Breaker) ForceHalfOpen() { b.state.turn(b.owner(), HalfOpen) }
+
+// Trip opens the breaker for d from now on, whatever the state was and whether or not it was
+// forced; then it is half-open. It does so at once if d is 0 or less. MaxCooldown does not
+// lengthen d.
+func (b *Breaker) Trip(d time.Duration) { b.state.trip(b.owner(), d) }
 
 // Reset closes the breaker, forced or not, with clean counts. Results of calls under way are
 // ignored.

@@ -2,6 +2,7 @@ package breaker_test
 
 import (
 	"context"
+	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -147,10 +148,18 @@ func TestHealthyKeysAreForgotten(t *testing.T) {
 
 // With a window, a key that was used is remembered for Idle, also by successes that take no lock.
 func TestUsedKeysAreRemembered(t *testing.T) {
+	t.Run("window", func(t *testing.T) {
+		testUsedKeysAreRemembered(t, &breaker.Group[string]{Idle: time.Minute,
+			Template: breaker.Breaker{Rate: 0.5, Window: 10 * time.Second}})
+	})
+	t.Run("window of calls", func(t *testing.T) {
+		testUsedKeysAreRemembered(t, &breaker.Group[string]{Idle: time.Minute,
+			Template: breaker.Breaker{Rate: 0.5, WindowCalls: 20}})
+	})
+}
+
+func testUsedKeysAreRemembered(t *testing.T, g *breaker.Group[string]) {
 	synctest.Test(t, func(t *testing.T) {
-		g := &breaker.Group[string]{
-			Template: breaker.Breaker{Rate: 0.5, Window: 10 * time.Second}, Idle: time.Minute,
-		}
 		remembered := func() (n int) {
 			for range g.All() {
 				n++
@@ -233,4 +242,78 @@ func TestSnapshotHalfOpen(t *testing.T) {
 			t.Errorf("with a probe under way: %+v", s)
 		}
 	})
+}
+
+// Sweeps alone forget a key whose successes take no lock and leave no time behind.
+func TestKeysOfCallWindowsAreForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &breaker.Group[string]{
+			Template: breaker.Breaker{Rate: 0.5, WindowCalls: 20}, Idle: time.Minute,
+		}
+		succeed(g.For("a"), 5)
+		for i := range 4 {
+			time.Sleep(time.Minute)
+			succeed(g.For("new "+strconv.Itoa(i)), 1)
+		}
+		if got := g.For("a").Snapshot().Calls; got != 0 {
+			t.Errorf("a key unused for 4 minutes holds %d calls", got)
+		}
+	})
+}
+
+// RefusedNow begins anew with every opening, and Refused never does. A closed breaker keeps both.
+func TestRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &breaker.Breaker{Failures: 1, Cooldown: time.Second}
+		expect := func(when string, all, now uint64) {
+			t.Helper()
+			if s := b.Snapshot(); s.Refused != all || s.RefusedNow != now {
+				t.Errorf("%s: %d refused, %d now, want %d and %d", when, s.Refused, s.RefusedNow, all, now)
+			}
+		}
+		expect("new", 0, 0)
+		fail(b, 4)
+		expect("open", 3, 3)
+		time.Sleep(time.Second)
+		if _, err := b.Enter(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		fail(b, 2)
+		expect("half-open", 5, 5)
+		b.Trip(time.Minute)
+		expect("open again", 5, 0)
+		fail(b, 1)
+		b.Trip(time.Hour)
+		expect("open for longer", 6, 1)
+		b.Reset()
+		succeed(b, 3)
+		expect("closed", 6, 1)
+		b.ForceOpen()
+		fail(b, 2)
+		expect("forced", 8, 2)
+	})
+}
+
+// A shadow foresees no rejection, and its changes and snapshots say what it is.
+func TestShadow(t *testing.T) {
+	for name, form := range map[string]func(*breaker.Breaker) controls{
+		"breaker": func(b *breaker.Breaker) controls { return b },
+		"key":     func(b *breaker.Breaker) controls { return keyOf(b) },
+	} {
+		var changes []breaker.Change
+		b := form(&breaker.Breaker{Failures: 2, Shadow: true, OnChange: func(c breaker.Change) {
+			changes = append(changes, c)
+		}})
+		fail(b, 5)
+		if err := b.Refusal(0); err != nil {
+			t.Errorf("%s: foresees %v", name, err)
+		}
+		s := b.Snapshot()
+		if s.State != breaker.Open || !s.Shadow || s.Refused != 3 || s.Failures != 2 {
+			t.Errorf("%s: got %+v, want it open after 2 failures, and 3 calls refused", name, s)
+		}
+		if len(changes) != 1 || changes[0].To != breaker.Open || !changes[0].Shadow {
+			t.Errorf("%s: got changes %+v, want one of a shadow that opens", name, changes)
+		}
+	}
 }

@@ -88,6 +88,49 @@ func ExampleBreaker_slowCalls() {
 	// Output: open: slow calls, 4 of 4 calls
 }
 
+// A service that is down for an hour need not be probed every minute.
+func ExampleBreaker_maxCooldown() {
+	b := &breaker.Breaker{Failures: 1, Cooldown: time.Minute, MaxCooldown: 5 * time.Minute}
+	for range 4 {
+		guarded(b, func() error { return errors.New("no answer") })
+		fmt.Println("open for", b.Snapshot().Remaining.Round(time.Second))
+		b.ForceHalfOpen() // instead of waiting for the cooldown's end
+	}
+	// Output:
+	// open for 1m0s
+	// open for 2m0s
+	// open for 4m0s
+	// open for 5m0s
+}
+
+// A shadow shows what a new breaker would do to real calls, and does nothing to them.
+func ExampleBreaker_shadow() {
+	b := &breaker.Breaker{Name: "ocr", Failures: 2, Shadow: true}
+	for range 5 {
+		fmt.Println(guarded(b, func() error { return errors.New("no answer") }))
+	}
+	s := b.Snapshot()
+	fmt.Println("it is", b.State())
+	fmt.Println("it would be", s.State, "and would have rejected", s.Refused)
+	// Output:
+	// no answer
+	// no answer
+	// no answer
+	// no answer
+	// no answer
+	// it is closed
+	// it would be open and would have rejected 3
+}
+
+// A service that announces how long it will be down needs no failures to be left alone.
+func ExampleBreaker_Trip() {
+	b := &breaker.Breaker{Name: "billing"}
+	b.Trip(30 * time.Minute)
+	_, err := b.Enter(context.Background())
+	fmt.Println(err)
+	// Output: breaker billing is open for another 30m0s (asked for)
+}
+
 func ExampleGroup() {
 	g := &breaker.Group[string]{Template: breaker.Breaker{Name: "fetch", Failures: 2}}
 	for _, host := range []string{"a.example", "b.example", "a.example", "a.example"} {

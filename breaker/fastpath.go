@@ -28,7 +28,10 @@ const (
 
 // countFast counts a fast success, if that can be done without the lock.
 func (c *shared) countFast(cfg *circuit.Config, p gate.Pass) bool {
-	now := clock()
+	var now time.Duration
+	if cfg.Calls == 0 || cfg.Timed() {
+		now = clock()
+	}
 	if cfg.SlowAfter != 0 && cfg.Slow(p, now) {
 		return false
 	}
@@ -37,8 +40,13 @@ func (c *shared) countFast(cfg *circuit.Config, p gate.Pass) bool {
 		if q&quickArmed == 0 || q&quickMask == quickMask {
 			return false
 		}
-		into := now - time.Duration(c.win.Load().Head.Load())
-		if into < 0 || into >= cfg.Width || uint64(circuit.Word(c.word.Load()).Gen()) != p.A {
+		if cfg.Calls == 0 {
+			into := now - time.Duration(c.win.Load().Head.Load())
+			if into < 0 || into >= cfg.Width {
+				return false
+			}
+		}
+		if uint64(circuit.Word(c.word.Load()).Gen()) != p.A {
 			return false
 		}
 		if c.quick.CompareAndSwap(q, q+1) {
@@ -55,7 +63,11 @@ func (c *shared) flush(now time.Duration, cfg *circuit.Config) {
 	}
 	if q := c.quick.And(^uint64(quickArmed | quickMask)); q&quickMask > 0 {
 		w.Grow(uint32(q & quickMask))
-		c.at = max(c.at, time.Duration(w.Head.Load())+cfg.Width) // about when the last one ended
+		last := now // if their time was not taken
+		if cfg.Calls == 0 {
+			last = time.Duration(w.Head.Load()) + cfg.Width // about
+		}
+		c.at = max(c.at, last)
 	}
 	w.Age(now, cfg.Width)
 }

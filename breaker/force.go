@@ -8,7 +8,10 @@ import (
 	"github.com/rebound-go/rebound/internal/circuit"
 )
 
-func (c *shared) state() State {
+func (c *shared) state(cfg *circuit.Config) State {
+	if cfg.Shadow {
+		return Closed
+	}
 	now := clock()
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -16,36 +19,41 @@ func (c *shared) state() State {
 	return State(s.State(now))
 }
 
-// turn begins a new generation in state to, because a method asks for it. False: c is dead.
-func (c *shared) turn(o owner, to State) bool {
+// ask changes the state because a method asks for it. False: c is dead.
+func (c *shared) ask(o owner, to func(s *circuit.Machine, now time.Duration)) bool {
 	now := clock()
 	s, ok := c.begin(o, now)
 	if ok {
 		before := s.Word
-		s.Turn(circuit.State(to), now)
+		to(&s, now)
 		c.change(o, before, s, Change{Why: circuit.WhyAsked})
 	}
 	return ok
+}
+
+// turn begins a new generation in state to.
+func (c *shared) turn(o owner, to State) bool {
+	return c.ask(o, func(s *circuit.Machine, now time.Duration) { s.Turn(circuit.State(to), now) })
+}
+
+// trip opens c for d.
+func (c *shared) trip(o owner, d time.Duration) bool {
+	return c.ask(o, func(s *circuit.Machine, now time.Duration) { s.Trip(now, d) })
 }
 
 // force is turn for good. It changes nothing if to is forced already.
 func (c *shared) force(o owner, to State) bool {
-	now := clock()
-	s, ok := c.begin(o, now)
-	if ok {
-		before := s.Word
-		if !before.Forced() || before.State() != circuit.State(to) {
+	return c.ask(o, func(s *circuit.Machine, now time.Duration) {
+		if !s.Word.Forced() || s.Word.State() != circuit.State(to) {
 			s.Turn(circuit.State(to), now)
 			s.Word |= circuit.ForcedBit
 		}
-		c.change(o, before, s, Change{Why: circuit.WhyAsked})
-	}
-	return ok
+	})
 }
 
 // foresee returns the refusal that lasts for d from now on, or nil.
-func (c *shared) foresee(d time.Duration) error {
-	if circuit.Word(c.word.Load()).State() != circuit.Open {
+func (c *shared) foresee(cfg *circuit.Config, d time.Duration) error {
+	if circuit.Word(c.word.Load()).State() != circuit.Open || cfg.Shadow {
 		return nil
 	}
 	e := c.refusal()
@@ -56,7 +64,7 @@ func (c *shared) foresee(d time.Duration) error {
 }
 
 func (c *shared) snapshot(o owner) Snapshot {
-	v := Snapshot{Name: o.name()}
+	v := Snapshot{Name: o.name(), Shadow: o.cfg.Shadow}
 	now := clock()
 	s, ok := c.begin(o, now)
 	if !ok {
@@ -65,6 +73,8 @@ func (c *shared) snapshot(o owner) Snapshot {
 	var openedBy fault.Fault
 	if l := c.log.Load(); l != nil {
 		v.Since, v.Why, v.Opened, openedBy = l.last.At, l.last.Why, l.opened, l.openedBy
+		v.Refused = l.refused.Load()
+		v.RefusedNow = v.Refused - l.refusedBefore
 	}
 	v.fill(&s, now)
 	c.commit(o, s.Word, s, Change{})
@@ -88,11 +98,15 @@ func describe(f fault.Fault) string {
 func (c *shared) retire(cfg *circuit.Config, before time.Duration) (gen uint32, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	w, used := circuit.Word(c.word.Load()), c.at
-	if win := c.win.Load(); win != nil && c.quick.Load()&quickMask > 0 {
-		used = max(used, time.Duration(win.Head.Load())+cfg.Width)
+	w := circuit.Word(c.word.Load())
+	if w.State() != circuit.Closed || w.Forced() || w.Dead() {
+		return 0, false
 	}
-	if w.State() != circuit.Closed || w.Forced() || w.Dead() || used >= before && !c.blank() {
+	if c.win.Load() != nil {
+		c.flush(clock(), cfg)
+	}
+	if s := c.machine(); s.At >= before && !c.blank() {
+		c.rearm(cfg, s)
 		return 0, false
 	}
 	c.quick.Store(0)

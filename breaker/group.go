@@ -175,7 +175,7 @@ func (k Keyed[K]) Enter(context.Context) (gate.Pass, error) {
 // Refusal is [Breaker.Refusal] for the key.
 func (k Keyed[K]) Refusal(d time.Duration) error {
 	if c := k.group.find(k.key); c != nil {
-		return c.foresee(d)
+		return c.foresee(k.config(), d)
 	}
 	return nil
 }
@@ -211,7 +211,7 @@ func (k Keyed[K]) Leave(p gate.Pass, o gate.Outcome) {
 // State is [Breaker.State] for the key.
 func (k Keyed[K]) State() State {
 	if c := k.group.find(k.key); c != nil {
-		return c.state()
+		return c.state(k.config())
 	}
 	return Closed
 }
@@ -237,6 +237,11 @@ func (k Keyed[K]) ForceClose() {
 // ForceHalfOpen is [Breaker.ForceHalfOpen] for the key.
 func (k Keyed[K]) ForceHalfOpen() {
 	k.group.use(k.key, func(c *shared) bool { return c.turn(k.owner(k.config()), HalfOpen) })
+}
+
+// Trip is [Breaker.Trip] for the key.
+func (k Keyed[K]) Trip(d time.Duration) {
+	k.group.use(k.key, func(c *shared) bool { return c.trip(k.owner(k.config()), d) })
 }
 
 // Reset is [Breaker.Reset] for the key.

@@ -75,9 +75,17 @@ func TestHammer(t *testing.T) {
 		hammer(t, &breaker.Breaker{Rate: 0.3, MinCalls: 3, Cooldown: 50 * time.Microsecond,
 			Window: time.Millisecond, SlowRate: 0.5, SlowAfter: 20 * time.Microsecond})
 	})
+	t.Run("calls", func(t *testing.T) {
+		hammer(t, &breaker.Breaker{Rate: 0.3, WindowCalls: 7, Probes: 3, Cooldown: 1,
+			MaxCooldown: 50 * time.Microsecond})
+	})
+	t.Run("shadow", func(t *testing.T) {
+		hammer(t, &breaker.Breaker{Failures: 2, Shadow: true, Cooldown: time.Microsecond})
+	})
 }
 
 func hammer(t *testing.T, b *breaker.Breaker) {
+	var refused atomic.Uint64
 	var telling atomic.Bool
 	var last breaker.Change
 	told := 0
@@ -107,12 +115,21 @@ func hammer(t *testing.T, b *breaker.Breaker) {
 				b.Reset()
 			case 6:
 				b.Snapshot()
+			case 7:
+				b.Trip(time.Duration(rng.IntN(10_000)))
 			default:
-				call(b, []gate.Outcome{success, success, failure, outcomes["limited"]}[rng.IntN(4)])
+				o := []gate.Outcome{success, success, failure, outcomes["limited"]}[rng.IntN(4)]
+				if !call(b, o) {
+					refused.Add(1)
+				}
 			}
 		}
 	})
 	s := b.Snapshot()
+	got := refused.Load()
+	if b.Shadow && (got > 0 || s.Refused == 0) || !b.Shadow && got != s.Refused {
+		t.Errorf("%d calls refused, and the snapshot has %d", got, s.Refused)
+	}
 	if last.To != s.State && !(last.To == breaker.Open && s.State == breaker.HalfOpen) {
 		t.Errorf("the last change was to %v, but the breaker is %v", last.To, s.State)
 	}
@@ -147,6 +164,11 @@ func TestGroupHammer(t *testing.T) {
 			k.ForceOpen()
 			if got := k.State(); got != breaker.Open {
 				t.Errorf("round %d: %v after ForceOpen", n, got)
+				return
+			}
+			k.Trip(time.Hour)
+			if got := k.State(); got != breaker.Open {
+				t.Errorf("round %d: %v after Trip", n, got)
 				return
 			}
 			k.Reset()

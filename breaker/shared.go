@@ -27,11 +27,16 @@ type shared struct {
 // history is what a breaker keeps once its state has changed.
 type history struct {
 	refusal atomic.Pointer[OpenError] // of the state now, if it refuses
+	refused atomic.Uint64             // calls, or those that would be without Shadow
 
 	// Guarded by the shared's mu:
-	last      Change
-	opened    int
-	openedBy  fault.Fault
+	last     Change
+	opened   int
+	openedBy fault.Fault
+	trial    circuit.Trial // circuit.Machine.Trial
+
+	refusedBefore uint64 // refused when it opened last
+
 	queue     []Change // not reported yet
 	reporting bool     // some goroutine is in OnChange
 }
@@ -51,9 +56,18 @@ func (c *shared) enter(o owner) (gate.Pass, error) {
 	}
 	now := clock()
 	if e := c.refusal(); e != nil && e.gen == w.Gen() && e.lasts(now) {
-		return gate.Pass{}, e
+		return c.reject(o.cfg, w, e)
 	}
 	return c.enterLocked(o, now)
+}
+
+// reject is the answer to a call that c refuses in state w because of e.
+func (c *shared) reject(cfg *circuit.Config, w circuit.Word, e *OpenError) (gate.Pass, error) {
+	c.log.Load().refused.Add(1)
+	if cfg.Shadow {
+		return circuit.ShadowPass(w), nil
+	}
+	return gate.Pass{}, e
 }
 
 // admit lets a call through a breaker that is closed.
@@ -77,7 +91,7 @@ func (c *shared) enterLocked(o owner, now time.Duration) (gate.Pass, error) {
 	if !s.Admit(o.cfg, now) {
 		e := c.refusal()
 		c.commit(o, before, s, Change{})
-		return gate.Pass{}, e
+		return c.reject(o.cfg, before, e)
 	}
 	w, changed := c.commit(o, before, s, Change{Why: circuit.WhyCooled})
 	pass := o.cfg.Pass(w, now)
@@ -167,9 +181,13 @@ func (c *shared) begin(o owner, now time.Duration) (circuit.Machine, bool) {
 
 // machine is the state. The caller holds mu.
 func (c *shared) machine() circuit.Machine {
-	return circuit.Machine{
+	s := circuit.Machine{
 		Word: circuit.Word(c.word.Load()), At: c.at, Win: c.win.Load(),
 	}
+	if l := c.log.Load(); l != nil {
+		s.Trial = l.trial
+	}
+	return s
 }
 
 // change is commit, and reports the change.
@@ -191,6 +209,9 @@ func (c *shared) commit(
 		}
 		changed = c.note(o, before, s, ch)
 	}
+	if l := c.log.Load(); l != nil {
+		l.trial = s.Trial
+	}
 	c.at = s.At
 	if s.Win != c.win.Load() {
 		c.win.Store(s.Win)
@@ -207,7 +228,7 @@ func (c *shared) note(o owner, before circuit.Word, s circuit.Machine, ch Change
 	if l == nil {
 		l = new(history)
 	}
-	ch.Name, ch.Forced = o.name(), s.Word.Forced()
+	ch.Name, ch.Forced, ch.Shadow = o.name(), s.Word.Forced(), o.cfg.Shadow
 	ch.From, ch.To = State(before.State()), State(s.Word.State())
 	changed := ch.From != ch.To || ch.Forced != before.Forced()
 	if changed {
@@ -216,6 +237,7 @@ func (c *shared) note(o owner, before circuit.Word, s circuit.Machine, ch Change
 		if ch.To == Open && ch.From != Open {
 			l.opened++
 			l.openedBy = ch.Fault
+			l.refusedBefore = l.refused.Load()
 		}
 	}
 	if ch.To == Closed {

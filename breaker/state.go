@@ -47,19 +47,26 @@ type Change struct {
 	Why      string      // such as "failure rate" or "probe failed"; "asked for": by a method
 	Fault    fault.Fault // of the call whose end brought it about; zero if it was none, or OK
 	At       time.Time
+	Shadow   bool // of a breaker that rejects nothing
 }
 
 // Snapshot is what is to be known about a breaker at one moment: plain data, ready for JSON and
 // for the question why it does not close.
 type Snapshot struct {
 	Name   string `json:"name"`
-	State  State  `json:"state"` // as [Breaker.State] has it
+	State  State  `json:"state"` // as [Breaker.State] has it, or would without Shadow
 	Forced bool   `json:"forced,omitempty"`
+	Shadow bool   `json:"shadow,omitempty"` // it rejects nothing
 
 	Since    time.Time `json:"since,omitzero"`      // of the last change of state; zero: none yet
 	Why      string    `json:"why,omitempty"`       // the reason of that change
 	Opened   int       `json:"opened"`              // how often it has opened
 	OpenedBy string    `json:"opened_by,omitempty"` // the failure that opened it last
+
+	// Refused counts the calls that were rejected, RefusedNow those since it opened last. A shadow
+	// counts the calls that it would have rejected.
+	Refused    uint64 `json:"refused"`
+	RefusedNow uint64 `json:"refused_now"`
 
 	// Remaining is what is left of the cooldown, in nanoseconds; 0 if not open, or forced.
 	Remaining time.Duration `json:"remaining_ns"`
@@ -71,8 +78,9 @@ type Snapshot struct {
 	FailureRate float64 `json:"failure_rate"` // Failed / Calls
 	SlowRate    float64 `json:"slow_rate"`    // Slow / Calls
 
-	Probing   int `json:"probing"`   // half-open: probes under way
-	Succeeded int `json:"succeeded"` // half-open: probes that succeeded
+	Probing      int `json:"probing"`       // half-open: probes under way
+	Succeeded    int `json:"succeeded"`     // half-open: probes that succeeded
+	FailedProbes int `json:"failed_probes"` // half-open: probes that failed or were slow
 
 	// Generation is one more with every change of state; results of calls that were let through
 	// in an earlier one are ignored.
@@ -91,6 +99,7 @@ func (v *Snapshot) fill(s *circuit.Machine, now time.Duration) {
 	}
 	if s.Word.State() == circuit.HalfOpen {
 		v.Probing, v.Succeeded = s.Word.Probing(), s.Word.Passed()
+		v.FailedProbes = int(s.FailedProbes)
 	}
 	if s.Win != nil {
 		t := s.Win.Totals()

@@ -9,12 +9,15 @@ import (
 
 // A timeline is a breaker's life told in rows of (time, what happens, state afterwards). What
 // happens: an outcome is a whole call; "enter a" begins call a and "a ok" ends it; "refused" is a
-// call that must not be let through; the rest are the breaker's methods.
-var timelines = []struct {
+// call that must not be let through; "shows open" compares the state in the snapshot; the rest are
+// the breaker's methods.
+type timeline struct {
 	name string
 	cfg  func() *breaker.Breaker
 	rows string
-}{
+}
+
+var timelines = []timeline{
 	{"zero breaker", func() *breaker.Breaker { return &breaker.Breaker{} }, `
 		0s       fail     closed
 		1s       fail     closed

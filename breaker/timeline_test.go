@@ -2,6 +2,7 @@ package breaker_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -31,7 +32,10 @@ var outcomes = map[string]gate.Outcome{
 // subject is one of the forms of a breaker.
 type subject struct {
 	guard
-	state   func() breaker.State
+	state   func() breaker.State // as calls are met
+	shows   func() breaker.State // in snapshots
+	refused func() [2]uint64     // in all, and since it opened; nil: it does not count them
+	trip    func(time.Duration)
 	methods map[string]func()
 	wait    func(time.Duration)
 }
@@ -39,6 +43,9 @@ type subject struct {
 type controls interface {
 	guard
 	State() breaker.State
+	Snapshot() breaker.Snapshot
+	Trip(time.Duration)
+	Refusal(time.Duration) error
 	ForceOpen()
 	ForceClose()
 	ForceHalfOpen()
@@ -47,8 +54,16 @@ type controls interface {
 
 // shared is a Breaker, or a key of a Group, in a synctest bubble.
 func shared(b controls) subject {
-	return subject{b, b.State, map[string]func(){"forceopen": b.ForceOpen,
-		"forceclose": b.ForceClose, "halfopen": b.ForceHalfOpen, "reset": b.Reset}, time.Sleep}
+	return subject{
+		guard: b, state: b.State, trip: b.Trip, wait: time.Sleep,
+		shows: func() breaker.State { return b.Snapshot().State },
+		refused: func() [2]uint64 {
+			v := b.Snapshot()
+			return [2]uint64{v.Refused, v.RefusedNow}
+		},
+		methods: map[string]func(){"forceopen": b.ForceOpen, "forceclose": b.ForceClose,
+			"halfopen": b.ForceHalfOpen, "reset": b.Reset},
+	}
 }
 
 // bareGate is a circuit.Machine with a clock of its own.
@@ -68,14 +83,24 @@ func (g *bareGate) Enter(context.Context) (gate.Pass, error) {
 
 func (g *bareGate) Leave(p gate.Pass, o gate.Outcome) { g.Machine.Leave(g.cfg, g.now, p, o, 0) }
 
-func bare(cfg *breaker.Breaker) subject {
-	g := &bareGate{cfg: circuit.ConfigOf(cfg)}
-	return subject{g, func() breaker.State { return breaker.State(g.Machine.State(g.now)) }, nil,
-		func(d time.Duration) { g.now += d }}
+func bare(b *breaker.Breaker) subject {
+	g := &bareGate{cfg: circuit.ConfigOf(b)}
+	shows := func() breaker.State { return breaker.State(g.Machine.State(g.now)) }
+	return subject{
+		guard: g, shows: shows,
+		state: func() breaker.State {
+			if b.Shadow {
+				return breaker.Closed
+			}
+			return shows()
+		},
+		trip: func(d time.Duration) { g.Machine.Trip(g.now, d) },
+		wait: func(d time.Duration) { g.now += d },
+	}
 }
 
 func TestTimelines(t *testing.T) {
-	for _, tl := range timelines {
+	for _, tl := range slices.Concat(timelines, modeTimelines) {
 		t.Run(tl.name+"/breaker", func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { play(t, shared(tl.cfg()), tl.rows) })
 		})
@@ -92,8 +117,9 @@ func TestTimelines(t *testing.T) {
 func keyOf(b *breaker.Breaker) breaker.Keyed[string] {
 	return (&breaker.Group[string]{Template: breaker.Breaker{
 		Name: b.Name, Failures: b.Failures, Rate: b.Rate, MinCalls: b.MinCalls, Window: b.Window,
-		SlowAfter: b.SlowAfter, SlowRate: b.SlowRate, Cooldown: b.Cooldown, Probes: b.Probes,
-		CooldownJitter: b.CooldownJitter, Counts: b.Counts, OnChange: b.OnChange,
+		WindowCalls: b.WindowCalls, SlowAfter: b.SlowAfter, SlowRate: b.SlowRate,
+		Cooldown: b.Cooldown, MaxCooldown: b.MaxCooldown, CooldownJitter: b.CooldownJitter,
+		Probes: b.Probes, Counts: b.Counts, OnChange: b.OnChange, Shadow: b.Shadow,
 	}}).For("key")
 }
 
@@ -135,6 +161,16 @@ func act(t *testing.T, s subject, passes map[string]gate.Pass, words []string) {
 	case words[0] == "refused":
 		if _, err := s.Enter(t.Context()); err == nil {
 			t.Errorf("a call was let through, want it refused")
+		}
+	case words[0] == "trip":
+		d, err := time.ParseDuration(words[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.trip(d)
+	case words[0] == "shows":
+		if got := s.shows().String(); got != words[1] {
+			t.Errorf("shows %s, want %s", got, words[1])
 		}
 	case len(words) == 2:
 		s.Leave(passes[words[0]], outcomes[words[1]])

@@ -17,7 +17,8 @@ const (
 
 // Validate returns an error that names the first field that is negative, out of range, or in
 // contradiction to another one, and says what would be right. A breaker that was not validated
-// works all the same: such a field counts as zero, too many Probes as 4095.
+// works all the same: such a field counts as zero, too many Probes as 4095, and too many
+// WindowCalls as 1000000.
 func (b *Breaker) Validate() error {
 	switch {
 	case b.Failures < 0:
@@ -28,6 +29,13 @@ func (b *Breaker) Validate() error {
 		return b.wrong("MinCalls", b.MinCalls, "0 (for 10) or more")
 	case b.Window != 0 && b.Window < circuit.Buckets:
 		return b.wrong("Window", b.Window, "0 (for 10s), or at least 10ns")
+	case b.WindowCalls < 0 || b.WindowCalls > circuit.MaxCalls:
+		return b.wrong("WindowCalls", b.WindowCalls,
+			fmt.Sprintf("0 (for none) to %d", circuit.MaxCalls))
+	case b.WindowCalls > 0 && b.Window != 0:
+		return b.wrong("WindowCalls", b.WindowCalls, "0, because Window is set")
+	case b.WindowCalls > 0 && b.MinCalls > b.WindowCalls:
+		return b.wrong("MinCalls", b.MinCalls, fmt.Sprintf("at most WindowCalls (%d)", b.WindowCalls))
 	case b.SlowAfter < 0:
 		return b.wrong("SlowAfter", b.SlowAfter, "0 (for none) or more")
 	case !share(b.SlowRate):
@@ -38,6 +46,9 @@ func (b *Breaker) Validate() error {
 		return b.wrong("SlowRate", b.SlowRate, "set, because SlowAfter is")
 	case b.Cooldown < 0:
 		return b.wrong("Cooldown", b.Cooldown, "0 (for 1m0s) or more")
+	case b.MaxCooldown != 0 && b.MaxCooldown < orDefault(b.Cooldown, defaultCooldown):
+		return b.wrong("MaxCooldown", b.MaxCooldown, fmt.Sprintf(
+			"0 (for no growth), or at least Cooldown (%v)", orDefault(b.Cooldown, defaultCooldown)))
 	case !share(b.CooldownJitter):
 		return b.wrong("CooldownJitter", b.CooldownJitter, "between 0 and 1")
 	case b.Probes < 0 || b.Probes > circuit.MaxProbes:
@@ -72,15 +83,21 @@ func init() {
 // resolve puts defaults in the place of zeros and of invalid values.
 func (b *Breaker) resolve() *circuit.Config {
 	c := &circuit.Config{
-		Failures: max(b.Failures, 0),
-		MinCalls: orDefault(b.MinCalls, defaultMinCalls),
-		Width:    defaultWindow / circuit.Buckets,
-		Cooldown: orDefault(b.Cooldown, defaultCooldown),
-		Probes:   min(orDefault(b.Probes, defaultProbes), circuit.MaxProbes),
-		Counts:   b.Counts,
+		Failures:    max(b.Failures, 0),
+		MinCalls:    orDefault(b.MinCalls, defaultMinCalls),
+		Width:       defaultWindow / circuit.Buckets,
+		Cooldown:    orDefault(b.Cooldown, defaultCooldown),
+		MaxCooldown: b.MaxCooldown,
+		Probes:      min(orDefault(b.Probes, defaultProbes), circuit.MaxProbes),
+		Counts:      b.Counts,
+		Shadow:      b.Shadow,
 	}
-	if b.Window >= circuit.Buckets {
+	switch {
+	case b.Window >= circuit.Buckets:
 		c.Width = b.Window / circuit.Buckets
+	case b.WindowCalls > 0:
+		c.Calls = min(b.WindowCalls, circuit.MaxCalls)
+		c.MinCalls = min(c.MinCalls, c.Calls)
 	}
 	if share(b.Rate) {
 		c.Rate = b.Rate

@@ -32,6 +32,16 @@ func TestValidate(t *testing.T) {
 		{&breaker.Breaker{SlowAfter: 1}, "SlowRate"},
 		{&breaker.Breaker{Cooldown: -1}, "Cooldown"},
 		{&breaker.Breaker{CooldownJitter: 1.5}, "CooldownJitter"},
+		{&breaker.Breaker{WindowCalls: 1_000_000, Rate: 0.5}, ""},
+		{&breaker.Breaker{WindowCalls: -1}, "WindowCalls"},
+		{&breaker.Breaker{WindowCalls: 1_000_001}, "WindowCalls"},
+		{&breaker.Breaker{WindowCalls: 100, Window: time.Second}, "WindowCalls"},
+		{&breaker.Breaker{WindowCalls: 100, MinCalls: 100, Rate: 1}, ""},
+		{&breaker.Breaker{WindowCalls: 99, MinCalls: 100}, "MinCalls"},
+		{&breaker.Breaker{MaxCooldown: time.Minute}, ""},
+		{&breaker.Breaker{MaxCooldown: time.Minute - 1}, "MaxCooldown"},
+		{&breaker.Breaker{Cooldown: time.Hour, MaxCooldown: time.Minute}, "MaxCooldown"},
+		{&breaker.Breaker{MaxCooldown: -1}, "MaxCooldown"},
 		{&breaker.Breaker{Probes: -1}, "Probes"},
 		{&breaker.Breaker{Probes: 4096}, "Probes"},
 	} {
@@ -45,6 +55,8 @@ func TestValidate(t *testing.T) {
 		// Invalid or not, it works.
 		fail(tc.b, 3)
 		tc.b.ForceHalfOpen()
+		succeed(tc.b, 4095)
+		tc.b.Trip(-time.Second)
 		succeed(tc.b, 4095)
 		if got := tc.b.State(); got != breaker.Closed {
 			t.Errorf("%+v: state %v after probes that succeeded, want closed", tc.b, got)

@@ -13,8 +13,8 @@
 // there was one, and cause what ended the call from outside, if something did: a breaker, the
 // budget, the context. If a gate rejected the call, gate is its kind and name, such as
 // "breaker ocr". A fallback has policy, attempt, reason, elapsed and, if it failed, error. A change
-// has breaker, from, to, forced (if it is), why and detail; a count has policy, message, dropped
-// and period.
+// has breaker, from, to, forced and shadow (if it is), why and detail; a count has policy, message,
+// dropped and period.
 package reboundslog
 
 import (
@@ -135,6 +135,9 @@ func (l *Logger) OnChange(c breaker.Change) {
 		slog.String("from", c.From.String()), slog.String("to", c.To.String()))
 	if c.Forced {
 		r.AddAttrs(slog.Bool("forced", true))
+	}
+	if c.Shadow {
+		r.AddAttrs(slog.Bool("shadow", true))
 	}
 	r.AddAttrs(slog.String("why", c.Why))
 	r.AddAttrs(detail(c.Fault)...)

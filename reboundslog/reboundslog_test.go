@@ -122,6 +122,9 @@ func TestBreakerLines(t *testing.T) {
 		{breaker.Change{Name: "ocr", To: breaker.Open, Forced: true, Why: "asked for"},
 			`level=WARN msg="rebound: breaker changed" breaker=ocr from=closed to=open ` +
 				`forced=true why="asked for"`},
+		{breaker.Change{Name: "ocr", To: breaker.Open, Shadow: true, Why: "failure rate"},
+			`level=WARN msg="rebound: breaker changed" breaker=ocr from=closed to=open ` +
+				`shadow=true why="failure rate"`},
 	} {
 		var b bytes.Buffer
 		into(&b).OnChange(row.change)

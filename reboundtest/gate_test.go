@@ -12,45 +12,63 @@ import (
 	"github.com/rebound-go/rebound/gate"
 )
 
-// The gates of this module, and the two usual shapes of a bulkhead, keep the contract.
+// held are the gates of this module, and the two usual shapes of a bulkhead.
+var held = map[string]struct {
+	fresh  func() gate.Gate
+	traits GateTraits
+}{
+	"breaker": {
+		func() gate.Gate { return &breaker.Breaker{Cooldown: heldCooldown} },
+		GateTraits{Failures: 5, Cooldown: heldCooldown, NoAllocs: true},
+	},
+	"breaker that one failure opens": {
+		func() gate.Gate { return &breaker.Breaker{Failures: 1, Cooldown: heldCooldown} },
+		GateTraits{Failures: 1, Cooldown: heldCooldown, NoAllocs: true},
+	},
+	"breaker with probes and a window": {
+		func() gate.Gate {
+			return &breaker.Breaker{
+				Failures: 3, Probes: 3, Cooldown: heldCooldown, SlowAfter: time.Hour, SlowRate: 1,
+			}
+		},
+		GateTraits{Failures: 3, Cooldown: heldCooldown, NoAllocs: true},
+	},
+	"breaker with a window of calls, judged by rate": {
+		func() gate.Gate {
+			return &breaker.Breaker{Rate: 1, WindowCalls: 4, Cooldown: heldCooldown}
+		},
+		GateTraits{Failures: 4, Cooldown: heldCooldown, NoAllocs: true},
+	},
+	"breaker whose cooldown grows": {
+		func() gate.Gate {
+			return &breaker.Breaker{Failures: 2, Cooldown: heldCooldown, MaxCooldown: time.Hour}
+		},
+		GateTraits{Failures: 2, Cooldown: heldCooldown, NoAllocs: true},
+	},
+	"shadow": {
+		func() gate.Gate { return &breaker.Breaker{Failures: 1, Shadow: true} },
+		GateTraits{NoAllocs: true},
+	},
+	"bulkhead": {
+		func() gate.Gate { return newModel(2, bugs{}) }, GateTraits{Limit: 2},
+	},
+	"bulkhead with a queue": {
+		func() gate.Gate { return newModel(2, bugs{queue: true}) }, GateTraits{Limit: 2},
+	},
+	"both": {
+		func() gate.Gate { return newModel(9, bugs{breaks: true}) },
+		GateTraits{Limit: 9, Failures: 4, Cooldown: modelCooldown},
+	},
+	"both, for one": {
+		func() gate.Gate { return newModel(1, bugs{breaks: true, queue: true}) },
+		GateTraits{Limit: 1, Failures: 4, Cooldown: modelCooldown},
+	},
+}
+
+const heldCooldown = 50 * time.Millisecond
+
 func TestGateHolds(t *testing.T) {
-	cooldown := 50 * time.Millisecond
-	for name, test := range map[string]struct {
-		fresh  func() gate.Gate
-		traits GateTraits
-	}{
-		"breaker": {
-			func() gate.Gate { return &breaker.Breaker{Cooldown: cooldown} },
-			GateTraits{Failures: 5, Cooldown: cooldown, NoAllocs: true},
-		},
-		"breaker that one failure opens": {
-			func() gate.Gate { return &breaker.Breaker{Failures: 1, Cooldown: cooldown} },
-			GateTraits{Failures: 1, Cooldown: cooldown, NoAllocs: true},
-		},
-		"breaker with probes and a window": {
-			func() gate.Gate {
-				return &breaker.Breaker{
-					Failures: 3, Rate: 0.99, Probes: 3, Cooldown: cooldown,
-					SlowAfter: time.Hour, SlowRate: 1,
-				}
-			},
-			GateTraits{Failures: 3, Cooldown: cooldown, NoAllocs: true},
-		},
-		"bulkhead": {
-			func() gate.Gate { return newModel(2, bugs{}) }, GateTraits{Limit: 2},
-		},
-		"bulkhead with a queue": {
-			func() gate.Gate { return newModel(2, bugs{queue: true}) }, GateTraits{Limit: 2},
-		},
-		"both": {
-			func() gate.Gate { return newModel(9, bugs{breaks: true}) },
-			GateTraits{Limit: 9, Failures: 4, Cooldown: modelCooldown},
-		},
-		"both, for one": {
-			func() gate.Gate { return newModel(1, bugs{breaks: true, queue: true}) },
-			GateTraits{Limit: 1, Failures: 4, Cooldown: modelCooldown},
-		},
-	} {
+	for name, test := range held {
 		t.Run(name, func(t *testing.T) {
 			if !test.traits.NoAllocs { // which cannot be counted in parallel
 				t.Parallel()

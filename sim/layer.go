@@ -125,7 +125,7 @@ func (l *layer) giveBack(process uint32, f *fault.Fault) {
 // refuses reports whether the breaker of a process will refuse an attempt in so long a time, as
 // Policy.Refusal does.
 func (l *layer) refuses(process uint32, now, in time.Duration) bool {
-	return l.breaker != nil && l.breakers[process].Remaining(now) > in
+	return l.breaker != nil && !l.breaker.Shadow && l.breakers[process].Remaining(now) > in
 }
 
 // pay pays the deposit for a call that succeeded.

@@ -14,12 +14,15 @@ type Config struct {
 	Failures       int           // in a row that open; 0 = none do
 	Rate           float64       // of failures that opens; 0 = none does
 	MinCalls       int           // in the window before a rate counts
-	Width          time.Duration // of one of the window's Buckets
+	Calls          int           // that the window holds; 0 = it is a time
+	Width          time.Duration // of one of the window's Buckets, if it is a time
 	SlowAfter      time.Duration // with SlowRate; 0 = calls are not timed
 	SlowRate       float64       // of slow calls that opens; 0 = none does
 	Cooldown       time.Duration
+	MaxCooldown    time.Duration // that reopenings lead to; up to Cooldown = none do
 	CooldownJitter float64
 	Probes         int
+	Shadow         bool                   // rejects nothing
 	Counts         func(fault.Fault) bool // nil = transient, overloaded and unknown failures
 }
 
@@ -30,23 +33,31 @@ var ConfigOf func(breaker any) *Config
 // MaxProbes is the most probes at a time that a Word can count.
 const MaxProbes = ProbeMask
 
+// MaxCalls is the most calls that a window can hold. It takes 2 bits for each.
+const MaxCalls = 1_000_000
+
 // Windowed reports whether every call is counted, not only failures in a row.
 func (c *Config) Windowed() bool { return c.Rate > 0 || c.SlowRate > 0 }
 
 // Timed reports whether calls must be timed.
 func (c *Config) Timed() bool { return c.SlowRate > 0 }
 
-// cooldown is the length of one, where u in [0, 1) draws the jitter.
-func (c *Config) cooldown(u float64) time.Duration {
-	return later(c.Cooldown, time.Duration(float64(c.Cooldown)*c.CooldownJitter*u))
+// cooldown is the length of the one that follows earlier ones without a closing in between. The
+// number u in [0, 1) draws the jitter.
+func (c *Config) cooldown(earlier uint8, u float64) time.Duration {
+	d := max(c.Cooldown, min(doubled(c.Cooldown, int(earlier)), c.MaxCooldown))
+	return later(d, time.Duration(float64(d)*c.CooldownJitter*u))
 }
 
 // lease is how long probes may take after that many times of giving them up.
-func (c *Config) lease(expired int) time.Duration {
-	if c.Cooldown > math.MaxInt64>>expired {
+func (c *Config) lease(expired int) time.Duration { return doubled(c.Cooldown, expired) }
+
+// doubled is d doubled n times, without overflow.
+func doubled(d time.Duration, n int) time.Duration {
+	if d > math.MaxInt64>>n {
 		return math.MaxInt64
 	}
-	return c.Cooldown << expired
+	return d << n
 }
 
 // later is t + d, without overflow.
@@ -65,6 +76,10 @@ func (c *Config) Pass(w Word, now time.Duration) gate.Pass {
 	}
 	return p
 }
+
+// ShadowPass is given out by a shadow in state w that would reject: its result is ignored, as it
+// is of an earlier generation.
+func ShadowPass(w Word) gate.Pass { return gate.Pass{A: uint64(w.Gen() - 1)} }
 
 // Slow reports whether a call admitted with p was slow.
 func (c *Config) Slow(p gate.Pass, now time.Duration) bool {

@@ -9,9 +9,10 @@ import (
 	"github.com/rebound-go/rebound/gate"
 )
 
-// Machine is the state of a breaker and nothing else. The zero Machine is closed. It is 24 bytes
-// large, and holds another 96 once it has counted a call for a Rate (144 for a SlowRate). A copy of
-// a Machine that has a window shares it.
+// Machine is the state of a breaker and nothing else. The zero Machine is closed. It is 32 bytes
+// large, and holds another 96 once it has counted a call for a Rate (144 for a SlowRate). A window
+// of calls takes another 56, and 2 bits for each call. A copy of a Machine that has a window shares
+// it.
 //
 // Its methods take the configuration, which any number of Machines may share, and now, the time
 // since an arbitrary fixed start. They are not safe for use by several goroutines.
@@ -21,14 +22,25 @@ type Machine struct {
 	// of the cooldown; half-open: the time at which the last probe began.
 	At  time.Duration
 	Win *Window // nil until the first call is counted
+	Trial
 }
 
-// Enter asks for admission at now; false = rejected.
+// Trial is what a Machine counts beside its Word from the first opening until it closes.
+type Trial struct {
+	FailedProbes uint16 // half-open: those that failed
+	Cooldowns    uint8  // begun since it was closed last, without those of Trip; at most 63
+}
+
+// Enter asks for admission at now; false = rejected. A shadow admits a call that it would reject,
+// with a ShadowPass.
 func (s *Machine) Enter(cfg *Config, now time.Duration) (gate.Pass, bool) {
-	if !s.Admit(cfg, now) {
-		return gate.Pass{}, false
+	switch {
+	case s.Admit(cfg, now):
+		return cfg.Pass(s.Word, now), true
+	case cfg.Shadow:
+		return ShadowPass(s.Word), true
 	}
-	return cfg.Pass(s.Word, now), true
+	return gate.Pass{}, false
 }
 
 // Leave reports how an admitted call ended. The number u in [0, 1) draws the jitter of a cooldown,
@@ -49,6 +61,10 @@ func (s *Machine) State(now time.Duration) State {
 	}
 	return HalfOpen
 }
+
+// Trip opens the breaker at now for d, forced or not. The time is not a cooldown that MaxCooldown
+// makes longer.
+func (s *Machine) Trip(now, d time.Duration) { s.Turn(Open, later(now, max(d, 0))) }
 
 // Remaining is what is left of the cooldown at now; 0 if the breaker is not open, or forced.
 func (s *Machine) Remaining(now time.Duration) time.Duration {
@@ -133,7 +149,7 @@ func (s *Machine) count(cfg *Config, now time.Duration, r Result) (why string) {
 		s.Word = s.Word.cleared()
 	}
 	if cfg.Windowed() {
-		s.window(cfg, now).add(now, cfg.Width, r)
+		s.window(cfg, now).add(now, cfg, r)
 	}
 	if s.Word.Forced() {
 		return ""
@@ -167,39 +183,56 @@ func (s *Machine) trips(cfg *Config) (why string) {
 	return ""
 }
 
-// probed counts the result of a probe. One failure opens, Probes successes close.
+// probed counts the result of a probe. Probes results decide by the Rate; without one, the first
+// failure opens.
 func (s *Machine) probed(cfg *Config, now time.Duration, r Result) (why string) {
-	if r.Verdict == Bad || r.Verdict == Good && r.Slow {
-		s.open(cfg, now, r.U)
-		if r.Verdict == Bad {
-			return WhyProbe
-		}
-		return WhySlowly
-	}
 	s.Word = s.Word.Ended()
-	if r.Verdict == Neither {
+	switch {
+	case r.Verdict == Neither:
 		return ""
+	case r.Verdict == Bad || r.Slow:
+		s.FailedProbes++
+	default:
+		s.Word += 1 << passedShift
 	}
-	s.Word += 1 << passedShift
-	if s.Word.Passed() < cfg.Probes {
+	failed, ended := uint64(s.FailedProbes), int(s.FailedProbes)+s.Word.Passed()
+	switch {
+	case ended < cfg.Probes && (failed == 0 || cfg.Rate > 0):
 		return ""
+	case failed == 0 || share(failed, uint64(ended)) < cfg.Rate:
+		s.Turn(Closed, now)
+		return WhyHealthy
 	}
-	s.Turn(Closed, now)
-	return WhyHealthy
+	s.open(cfg, now, r.U)
+	switch {
+	case cfg.Rate > 0 && ended > 1:
+		return WhyRate
+	case r.Verdict == Bad:
+		return WhyProbe
+	}
+	return WhySlowly
 }
 
 // open begins a cooldown. The failures in a row that opened a closed breaker stay, for snapshots.
 func (s *Machine) open(cfg *Config, now time.Duration, u float64) {
 	n := s.Word.Failures()
-	s.Turn(Open, later(now, cfg.cooldown(u)))
+	s.Turn(Open, later(now, cfg.cooldown(s.Cooldowns, u)))
 	s.Word += Word(n)
+	s.Cooldowns = min(s.Cooldowns+1, maxCooldowns)
 }
+
+// maxCooldowns doublings make any duration overflow.
+const maxCooldowns = 63
 
 // Turn begins a generation in state to. A closed one begins with clean counts; another one leaves
 // the window to age, for snapshots.
 func (s *Machine) Turn(to State, at time.Duration) {
-	s.Word, s.At = s.Word.next(to), at
-	if to == Closed && s.Win != nil {
+	s.Word, s.At, s.FailedProbes = s.Word.next(to), at, 0
+	if to != Closed {
+		return
+	}
+	s.Cooldowns = 0
+	if s.Win != nil {
 		s.Win.clear(at)
 	}
 }

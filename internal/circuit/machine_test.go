@@ -37,9 +37,9 @@ func TestWordsSaturate(t *testing.T) {
 }
 
 func TestBucketsHalve(t *testing.T) {
-	w := &Window{slow: new([Buckets]uint32)}
+	w := &Window{more: new(more)}
 	w.ring[0] = bucket{1 << 31, 1 << 30}
-	w.slow[0] = 1 << 29
+	w.more.slow[0] = 1 << 29
 	w.Grow(1<<31 - 1)
 	want := Totals{1<<30 + 1<<31 - 1, 1 << 29, 1 << 28}
 	if got := w.Totals(); got != want {

@@ -1,0 +1,51 @@
+package circuit
+
+// last holds the marks of the last calls, 2 bits for each.
+type last struct {
+	marks []uint64
+	size  int // calls that there is room for
+	next  int // where the next call goes: the oldest one's place, if there is no other
+}
+
+// marks of a call that counts: 0 if it was good and fast.
+type marks uint64
+
+const (
+	markFailed marks = 1
+	markSlow   marks = 2
+	markBits         = 2
+	perWord          = 64 / markBits
+)
+
+func marksOf(r Result) (m marks) {
+	if r.Verdict == Bad {
+		m |= markFailed
+	}
+	if r.Slow {
+		m |= markSlow
+	}
+	return m
+}
+
+func (m marks) failed() uint32 { return uint32(m & markFailed) }
+func (m marks) slow() uint32   { return uint32(m & markSlow / markSlow) }
+
+func newLast(size int) *last {
+	return &last{marks: make([]uint64, (size+perWord-1)/perWord), size: size}
+}
+
+// replace puts a call in the place of the oldest one, whose marks it returns, 0 if there was room.
+func (l *last) replace(m marks) (old marks) {
+	word, shift := &l.marks[l.next/perWord], l.next%perWord*markBits
+	old = marks(*word>>shift) & (markFailed | markSlow)
+	*word += uint64(m)<<shift - uint64(old)<<shift
+	if l.next++; l.next == l.size {
+		l.next = 0
+	}
+	return old
+}
+
+func (l *last) clear() {
+	clear(l.marks)
+	l.next = 0
+}
