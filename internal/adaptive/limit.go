@@ -28,20 +28,10 @@ const (
 
 // Config is what limits of one kind have in common. Each 0 means its default.
 type Config struct {
-	Initial int // brought between Min and Max
+	Initial int
 	Min     int
 	Max     int
 	Target  time.Duration // mean latency to keep by AIMD; 0 = Gradient2
-}
-
-// Bounds returns Min and Max with their defaults in place.
-func (c *Config) Bounds() (low, high int) {
-	return orDefault(c.Min, DefaultMin), orDefault(c.Max, DefaultMax)
-}
-
-func (c *Config) within(limit float64) float64 {
-	low, high := c.Bounds()
-	return min(max(limit, float64(low)), float64(high))
 }
 
 // Limit is the state of an adaptive limit. The zero Limit is at Config.Initial.
@@ -69,7 +59,7 @@ func (l *Limit) value(c *Config) float64 {
 	if l.limit > 0 {
 		return l.limit
 	}
-	return c.within(float64(orDefault(c.Initial, DefaultInitial)))
+	return float64(orDefault(c.Initial, DefaultInitial))
 }
 
 // update is the law: a window in, a limit out. Only a limit that was in use grows: the latency of a
@@ -89,7 +79,8 @@ func (l *Limit) update(c *Config, w Summary) {
 	default:
 		limit = gradient2(limit, long, float64(w.Latency))
 	}
-	l.limit = c.within(limit)
+	l.limit = min(max(limit, float64(orDefault(c.Min, DefaultMin))),
+		float64(orDefault(c.Max, DefaultMax)))
 }
 
 // learn takes a window's latency into the long-term one and returns that. When the server has
@@ -110,8 +101,8 @@ func (l *Limit) learn(latency time.Duration) float64 {
 	return l.long
 }
 
-// gradient2 moves a limit toward limit·gradient + queue. The gradient is the long-term latency,
-// with a tolerance, over the present one.
+// gradient2 moves a limit toward limit·gradient + queue. The gradient is the long-term latency, with
+// a tolerance, over the present one.
 //
 // The long-term latency follows the present one within minutes, so that a server that has become
 // slower for good is used to the full. The price is that a queue that lasts for minutes is taken

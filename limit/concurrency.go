@@ -1,0 +1,121 @@
+package limit
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"sync/atomic"
+	"time"
+
+	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/gate"
+)
+
+const defaultMax = 100
+
+// Concurrency lets Max attempts run at a time. Up to Queue more wait for a permit, in the order in
+// which they came. Any other is rejected at once.
+//
+// An attempt that ends hands its permit to the first that waits, so none that comes later can take
+// it. A context that ends while its attempt waits gives the place back.
+//
+// The zero Concurrency is ready: 100 at a time, and nobody waits. A Concurrency may be shared by
+// goroutines and by policies. It must not be copied, nor its fields changed, once in use.
+type Concurrency struct {
+	Name string // in errors and snapshots
+
+	// Max is the most attempts at a time. 0 = 100.
+	Max int
+	// Queue is how many attempts may wait for a permit. 0 = none.
+	Queue int
+	// Wait is the longest wait of one attempt, for which it needs a Queue. 0 = until the context of
+	// the attempt ends.
+	Wait time.Duration
+
+	permits permits
+	err     atomic.Pointer[Error]
+}
+
+// Enter takes a permit, and waits for one if the queue has room. It returns an [*Error] if there is
+// none within Wait, and the context's cause if the context ends first. In both cases it has taken
+// nothing.
+func (c *Concurrency) Enter(ctx context.Context) (gate.Pass, error) {
+	if ctx.Err() == nil && c.permits.take(c.limit()) {
+		return gate.Pass{}, nil
+	}
+	return gate.Pass{}, c.wait(ctx)
+}
+
+// Leave gives the permit back, or to the first attempt that waits. The outcome makes no difference.
+func (c *Concurrency) Leave(gate.Pass, gate.Outcome) {
+	if c.permits.drop() {
+		c.permits.grant(c.limit())
+	}
+}
+
+// wait is the part of Enter for an attempt that finds no free permit.
+func (c *Concurrency) wait(ctx context.Context) error {
+	if c.permits.wait(ctx, c.limit, c.Queue, c.Wait) {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	c.permits.refused.Add(1)
+	return c.rejection()
+}
+
+// Refusal returns nil for every d above 0: when a permit will be free is unknown. For a d of 0 it
+// returns the [*Error] that Enter would return now, or nil.
+func (c *Concurrency) Refusal(d time.Duration) error {
+	if underWay, waiting := c.permits.load(); d > 0 || underWay < c.limit() || waiting < c.Queue {
+		return nil
+	}
+	return c.rejection()
+}
+
+// Snapshot returns the state of the limit now.
+func (c *Concurrency) Snapshot() Snapshot {
+	underWay, waiting := c.permits.load()
+	return Snapshot{
+		Name: c.Name, Kind: "concurrency", Limit: float64(c.limit()),
+		InFlight: underWay, Waiting: waiting, Level: float64(c.limit() - underWay),
+		Refused: c.permits.refused.Load(),
+	}
+}
+
+// Validate returns an error that names the first field that is negative, or a Wait without a Queue
+// to wait in.
+func (c *Concurrency) Validate() error {
+	switch {
+	case c.Max < 0:
+		return invalid("Concurrency", c.Name, "Max", c.Max, "1 or more, or 0 for 100")
+	case c.Queue < 0:
+		return invalid("Concurrency", c.Name, "Queue", c.Queue, "0 or more")
+	case c.Wait < 0:
+		return invalid("Concurrency", c.Name, "Wait", c.Wait,
+			"more than 0, or 0 for as long as the context lasts")
+	case c.Wait > 0 && c.Queue == 0:
+		return invalid("Concurrency", c.Name, "Wait", c.Wait, "a Queue too, or nobody waits")
+	}
+	return nil
+}
+
+func (c *Concurrency) limit() int {
+	if c.Max <= 0 {
+		return defaultMax
+	}
+	return min(c.Max, math.MaxInt32)
+}
+
+// rejection returns the limit's one Error, so that a storm of rejections allocates nothing.
+func (c *Concurrency) rejection() error {
+	if e := c.err.Load(); e != nil {
+		return e
+	}
+	c.err.CompareAndSwap(nil, &Error{
+		Name: c.Name, is: ErrFull, kind: fault.Overloaded,
+		detail: fmt.Sprintf("%d at a time, %d waiting", c.limit(), c.Queue),
+	})
+	return c.err.Load()
+}

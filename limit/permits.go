@@ -1,0 +1,176 @@
+package limit
+
+import (
+	"context"
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// permits counts attempts under way, and keeps those that found no permit in a queue. The zero
+// permits is ready. The most attempts at a time is given with each call, because it may change.
+//
+// Who waits is counted in the same word as who is under way. So an attempt takes a free permit, and
+// gives it back, in one atomic step while nobody waits, and sees in that step if somebody does.
+type permits struct {
+	word    atomic.Uint64 // under way in the lower half, waiting in the upper one
+	refused atomic.Uint64
+
+	mu          sync.Mutex // held while the upper half of word changes
+	first, last *place
+}
+
+// place is one that waits. The permits' mu guards it.
+type place struct {
+	granted    chan struct{} // closed when a permit has been handed over
+	prev, next *place
+	queued     bool
+}
+
+const oneWaiting = 1 << 32
+
+// take takes a permit if one is free and nobody waits.
+func (p *permits) take(most int) bool {
+	for {
+		w := p.word.Load()
+		if w >= uint64(most) {
+			return false
+		}
+		if p.word.CompareAndSwap(w, w+1) {
+			return true
+		}
+	}
+}
+
+// drop gives a permit back. It reports whether somebody waits. If so, the caller must call grant:
+// until then nobody takes the permit.
+func (p *permits) drop() bool { return p.word.Add(^uint64(0)) >= oneWaiting }
+
+// load returns how many are under way and how many wait.
+func (p *permits) load() (underWay, waiting int) {
+	w := p.word.Load()
+	return int(w % oneWaiting), int(w / oneWaiting)
+}
+
+// grant hands free permits to those that wait, the first of them first.
+func (p *permits) grant(most int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.grantLocked(most)
+}
+
+// grantLocked is grant for a caller that holds mu.
+func (p *permits) grantLocked(most int) {
+	for p.first != nil {
+		w := p.word.Load()
+		if w%oneWaiting >= uint64(most) {
+			return
+		}
+		// One step moves the attempt from those that wait to those under way: between two of them
+		// another attempt would find a permit and nobody that waits.
+		if p.word.CompareAndSwap(w, w+1-oneWaiting) {
+			first := p.first
+			p.remove(first)
+			close(first.granted)
+		}
+	}
+}
+
+// wait takes a permit, for which it waits in the queue if that holds less than queue, and no longer
+// than limit, unless that is 0. It returns false, and has taken nothing, if it got none or if ctx
+// has ended. The function most returns the most attempts at a time.
+func (p *permits) wait(
+	ctx context.Context, most func() int, queue int, limit time.Duration,
+) bool {
+	if ctx.Err() != nil {
+		return false
+	}
+	at, taken := p.join(most(), queue)
+	if at == nil {
+		return taken
+	}
+	var timeout <-chan time.Time
+	if limit > 0 {
+		t := time.NewTimer(limit)
+		defer t.Stop()
+		timeout = t.C
+	}
+	select {
+	case <-at.granted:
+	case <-ctx.Done():
+	case <-timeout:
+	}
+	if p.quit(at) {
+		return false
+	}
+	// The permit may have been handed over at the moment at which the context ended. The attempt
+	// would not begin, so the permit goes on to the next one.
+	if ctx.Err() != nil {
+		if p.drop() {
+			p.grant(most())
+		}
+		return false
+	}
+	return true
+}
+
+// join takes a permit, or else a place in the queue. It takes neither if the queue is full.
+func (p *permits) join(most, queue int) (at *place, taken bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for {
+		p.grantLocked(most) // a permit that was given back a moment ago
+		if p.take(most) {
+			return nil, true
+		}
+		w := p.word.Load()
+		switch {
+		case w%oneWaiting < uint64(most):
+			continue
+		case w/oneWaiting >= uint64(min(queue, math.MaxInt32)):
+			return nil, false
+		case p.word.CompareAndSwap(w, w+oneWaiting):
+			return p.add(), false
+		}
+	}
+}
+
+// add returns a new place at the end of the queue. The caller holds mu.
+func (p *permits) add() *place {
+	at := &place{granted: make(chan struct{}), prev: p.last, queued: true}
+	if p.last == nil {
+		p.first = at
+	} else {
+		p.last.next = at
+	}
+	p.last = at
+	return at
+}
+
+// quit gives a place back. False: a permit has been handed over to it.
+func (p *permits) quit(at *place) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !at.queued {
+		return false
+	}
+	p.remove(at)
+	p.word.Add(^uint64(oneWaiting - 1))
+	return true
+}
+
+// remove takes a place out of the queue. The caller holds mu.
+func (p *permits) remove(at *place) {
+	if at.prev == nil {
+		p.first = at.next
+	} else {
+		at.prev.next = at.next
+	}
+	if at.next == nil {
+		p.last = at.prev
+	} else {
+		at.next.prev = at.prev
+	}
+	at.queued = false
+}
