@@ -101,8 +101,8 @@ func (l *Limit) learn(latency time.Duration) float64 {
 	return l.long
 }
 
-// gradient2 moves a limit toward limit·gradient + queue. The gradient is the long-term latency, with
-// a tolerance, over the present one.
+// gradient2 moves a limit toward limit·gradient + queue. The gradient is the long-term latency,
+// with a tolerance, over the present one.
 //
 // The long-term latency follows the present one within minutes, so that a server that has become
 // slower for good is used to the full. The price is that a queue that lasts for minutes is taken
