@@ -34,7 +34,7 @@ type attemptReport struct {
 
 func (r *report) add(n int, res process.Result, v verdict, why string) {
 	a := attemptReport{Attempt: n, ExitCode: res.Code, Ended: why, Took: res.Took.Seconds()}
-	a.TimedOut = res.Cut != nil && !errors.As(res.Cut, new(process.Stop))
+	a.TimedOut = res.Cut != nil && res.Lost == nil && !errors.As(res.Cut, new(process.Stop))
 	if res.Signal != 0 {
 		a.Signal = process.Name(res.Signal)
 	}
@@ -45,8 +45,8 @@ func (r *report) add(n int, res process.Result, v verdict, why string) {
 // wait notes the wait after the last attempt.
 func (r *report) wait(d time.Duration) { r.Attempts[len(r.Attempts)-1].Wait = d.Seconds() }
 
-// tell prints the report, if one is wanted.
-func (j *job) tell(err error, code int, elapsed time.Duration) error {
+// writeReport prints the report, if one is wanted.
+func (j *job) writeReport(err error, code int, elapsed time.Duration) error {
 	if j.reportTo == nil {
 		return nil
 	}

@@ -19,7 +19,7 @@ const (
 	never                // it has failed, and so would others
 )
 
-// judge tells whether an attempt has succeeded, and whether another one is worth it.
+// judge decides whether an attempt has succeeded, and whether another one is worth it.
 type judge struct {
 	on, notOn             ends
 	onOutput, notOnOutput pattern
@@ -40,9 +40,13 @@ func (j *judge) reset() {
 	j.notOnOutput.seen.Store(nil)
 }
 
-// decide returns the verdict on an attempt, and in words how it ended.
-func (j *judge) decide(res process.Result) (verdict, string) {
+// decide returns the verdict on an attempt, and in words how it ended. With stdout gone, a failure
+// is final unless --on names it: the next attempt would write for no reader.
+func (j *judge) decide(res process.Result, stdoutGone bool) (verdict, string) {
 	ended := res.String()
+	if res.Lost != nil {
+		return never, ended
+	}
 	if line := j.notOnOutput.seen.Load(); line != nil {
 		return never, fmt.Sprintf("%s, output %q", ended, *line)
 	}
@@ -52,15 +56,19 @@ func (j *judge) decide(res process.Result) (verdict, string) {
 	if res.Code == 0 {
 		return works, ended
 	}
-	choosy := j.on.text != "" || j.onOutput.re != nil
-	hopeless := res.Err != nil || res.Cut == nil && res.Signal == 0 &&
+	selective := j.on.text != "" || j.onOutput.re != nil
+	lasting := res.Err != nil || res.Cut == nil && res.Signal == 0 &&
 		(res.Code == process.CannotRun || res.Code == process.NotFound)
 	switch {
 	case j.notOn.has(res):
 		return never, ended
 	case j.on.has(res):
 		return again, ended
-	case choosy, hopeless:
+	case stdoutGone:
+		return never, ended + ", and stdout is closed"
+	case res.Busy():
+		return again, ended
+	case selective, lasting:
 		return never, ended
 	}
 	return again, ended

@@ -9,17 +9,24 @@ import (
 	"github.com/rebound-go/rebound/cmd/rebound/process"
 )
 
+// judgeRow is what flags make of an attempt.
+type judgeRow struct {
+	on, notOn, onOutput, notOnOutput string
+	output                           string
+	gone                             bool
+	res                              process.Result
+	want                             verdict
+}
+
 func TestJudge(t *testing.T) {
 	code := func(n int) process.Result { return process.Result{Code: n} }
 	late := process.Result{Code: 143, Cut: context.DeadlineExceeded}
 	killed := process.Result{Code: 137, Signal: syscall.SIGKILL}
 	missing := process.Result{Code: 127, Err: context.Canceled}
-	for _, row := range []struct {
-		on, notOn, onOutput, notOnOutput string
-		output                           string
-		res                              process.Result
-		want                             verdict
-	}{
+	busy := process.Result{Code: 126, Err: syscall.ETXTBSY}
+	piped := process.Result{Code: 141, Signal: syscall.SIGPIPE}
+	lost := process.Result{Code: 1, Lost: syscall.ENOSPC}
+	for _, row := range []judgeRow{
 		{res: code(0), want: works},
 		{res: code(1), want: again},
 		{res: code(126), want: never},
@@ -47,16 +54,34 @@ func TestJudge(t *testing.T) {
 		{onOutput: "later", on: "1", output: "no", res: code(1), want: again},
 		{notOnOutput: "no such", onOutput: "user", output: "no such user", res: code(1), want: never},
 		{notOnOutput: "no such", output: "reset", res: code(1), want: again},
+		{res: busy, want: again},
+		{on: "75", res: busy, want: again},
+		{notOn: "126", res: busy, want: never},
+		{res: piped, want: again},
+		{res: piped, gone: true, want: never},
+		{res: code(1), gone: true, want: never},
+		{res: busy, gone: true, want: never},
+		{on: "SIGPIPE", res: piped, gone: true, want: again},
+		{on: "SIGPIPE", res: code(1), gone: true, want: never},
+		{res: code(0), gone: true, want: works},
+		{res: lost, want: never},
+		{on: "1", res: lost, want: never},
+		{onOutput: "later", output: "later", res: lost, want: never},
 	} {
-		var j judge
-		set(t, &j.on, row.on)
-		set(t, &j.notOn, row.notOn)
-		set(t, &j.onOutput, row.onOutput)
-		set(t, &j.notOnOutput, row.notOnOutput)
-		j.watch([]byte(row.output))
-		if got, why := j.decide(row.res); got != row.want {
-			t.Errorf("%+v: got %v (%s), want %v", row, got, why, row.want)
-		}
+		row.check(t)
+	}
+}
+
+func (row judgeRow) check(t *testing.T) {
+	t.Helper()
+	var j judge
+	set(t, &j.on, row.on)
+	set(t, &j.notOn, row.notOn)
+	set(t, &j.onOutput, row.onOutput)
+	set(t, &j.notOnOutput, row.notOnOutput)
+	j.watch([]byte(row.output))
+	if got, why := j.decide(row.res, row.gone); got != row.want {
+		t.Errorf("%+v: got %v (%s), want %v", row, got, why, row.want)
 	}
 }
 

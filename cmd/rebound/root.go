@@ -4,11 +4,13 @@ import (
 	"errors"
 
 	"github.com/spf13/cobra"
+
+	"github.com/rebound-go/rebound/cmd/rebound/process"
 )
 
-// ownFailure is the exit code of `rebound run` when it fails itself; GNU timeout has the same. The
-// other subcommands, which run nothing of the user's, exit with 1.
-const ownFailure = 125
+// ownFailure is the exit code of `rebound run` when it fails itself. The other subcommands, which
+// run nothing of the user's, exit with 1.
+const ownFailure = process.Failed
 
 // exited is an exit code whose error was printed already.
 type exited int

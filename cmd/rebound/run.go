@@ -8,34 +8,41 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/rebound-go/rebound/cmd/rebound/process"
 )
 
 const runHelp = `Run a command until it works.
 
-The command is run as it stands, without a shell, in a group of processes of its own. An attempt
-that fails, or whose time is up, leaves nothing running. SIGTERM, SIGINT, SIGHUP and SIGQUIT are
-handed to the command and end the run, a second one at once; other signals are handed on.
+The command is run as it is, without a shell, in a process group of its own. An attempt that fails,
+or whose time is up, leaves nothing running. SIGTERM, SIGINT, SIGHUP and SIGQUIT reach the command
+and end the run, and rebound dies of the signal. A second one kills at once. Other signals are
+passed on.
 
-Which failures are worth another attempt is for --on, --not-on and their twins for output to say;
-what the policy retries does not matter, the rest of it does. --on and --not-on take exit codes,
-ranges of them, signals that killed the command, and timeout: --on 75,100-110,SIGKILL,timeout. If
-there is any --on or --on-output, one of them must fit; else all failures do but 126 and 127. A line
-of output that fits --on-output makes a failure of an attempt that exits with 0, too.
+Which failures are retried is decided by --on, --not-on and their twins for output. The policy's own
+list has no effect; the rest of the policy has. --on and --not-on take exit codes, ranges, signals
+that killed the command, and timeout: --on 75,100-110,SIGKILL,timeout. If there is any --on or
+--on-output, one of them must fit; else all failures are retried but 126 and 127. A line of output
+that fits --on-output makes exit code 0 a failure. A start is retried if the system is short of
+processes, memory or files. A failure is final if the reader of stdout is gone.
 
-Every attempt reads the same standard input from the beginning. It has REBOUND_ATTEMPT (1, 2, 3, …),
-REBOUND_ATTEMPTS (how many at most, 0 = no limit) and, from the second on, REBOUND_PREVIOUS_EXIT in
-its environment.
+Input belongs to the command: what it does not read stays there. Of a file every attempt reads the
+same, of a pipe a retry reads what is left. With --stdin replay rebound copies a pipe, and every
+attempt reads it from the beginning; up to 64 KB more than the command reads are taken from it. A
+terminal is read with --foreground only.
+
+The environment has REBOUND_ATTEMPT (1, 2, 3, …), REBOUND_ATTEMPTS (how many at most, 0 = no limit)
+and, from the second attempt on, REBOUND_PREVIOUS_EXIT.
 
 Nothing is printed when the first attempt succeeds, and what is printed goes to stderr.
 
-Exit code: that of the last attempt, or 1 if that exited with 0 but its output was refused
+Exit code: that of the last attempt, or 1 if that exited with 0 but its output fits --on-output
   124    the last attempt, or all of them, took too long
-  125    rebound itself failed
+  125    rebound itself failed: a flag, a file, a copy of input or output
   126    the command cannot be run
   127    there is no such command
-  128+n  the last attempt, or rebound, was ended by signal n`
+  128+n  the last attempt was killed by signal n`
 
 // runFlags are the flags of `rebound run` beside those of the policy.
 type runFlags struct {
@@ -71,7 +78,11 @@ func newRun() *cobra.Command {
 			if err != nil {
 				return ownError{err}
 			}
-			if code := j.run(); code != 0 {
+			code, sig := j.run()
+			if sig != 0 {
+				process.Die(sig)
+			}
+			if code != 0 {
 				return exited(code)
 			}
 			return nil
@@ -91,7 +102,7 @@ func (f *runFlags) register(c *cobra.Command) {
 	s.Var(&f.judge.onOutput, "on-output", "retry if a line of output matches this expression")
 	s.Var(&f.judge.notOnOutput, "not-on-output", "do not retry if one matches this")
 	s.StringVar(&f.output, "output", "stream", "stdout: stream, or hold back all but the last one's")
-	s.StringVar(&f.stdin, "stdin", "auto", "auto, replay, inherit (attempts share it) or null")
+	s.StringVar(&f.stdin, "stdin", "auto", "auto, replay (copy a pipe for each), inherit or null")
 	s.DurationVar(&f.killAfter, "kill-after", 10*time.Second, "kill what a signal has not ended")
 	s.BoolVar(&f.foreground, "foreground", false, "leave the command the terminal, and no group")
 	s.BoolVarP(&f.quiet, "quiet", "q", false, "print nothing about failures")
@@ -126,13 +137,15 @@ func (f *runFlags) job(c *cobra.Command, args []string) (*job, error) {
 		return nil, fmt.Errorf("--kill-after is %v: want 0 or more", f.killAfter)
 	}
 	j := &job{
-		policy: p, judge: &f.judge, stderr: c.ErrOrStderr(), quiet: f.quiet,
+		name: shown(args[0]), policy: p, judge: &f.judge,
+		stderr: c.ErrOrStderr(), quiet: f.quiet,
 		report: report{Command: args, Policy: p.Name},
 		runner: process.Runner{
 			Args: args, Stdin: stdin, Stdout: c.OutOrStdout(), Stderr: c.ErrOrStderr(),
 			Hold: f.output == "hold", KillAfter: f.killAfter, Foreground: f.foreground,
 		},
 	}
+	j.runner.Stopped = j.stopped
 	if f.judge.reads() {
 		j.runner.Watch = f.judge.watch
 	}
@@ -142,33 +155,20 @@ func (f *runFlags) job(c *cobra.Command, args []string) (*job, error) {
 	return j, err
 }
 
-// input is what attempts read. Of a terminal they read nothing, unless they are in the foreground:
-// the terminal would stop any other group that tries.
+// input is what attempts read. In a group of its own a command would be stopped when it reads the
+// terminal; so there is nothing to read.
 func (f *runFlags) input(stdin io.Reader) (*process.Input, error) {
 	file, isFile := stdin.(*os.File)
-	mode := f.stdin
-	if mode == "auto" {
-		mode = "replay"
-		if isFile && device(file) {
-			mode = "null"
-			if f.foreground {
-				mode = "inherit"
-			}
-		}
-	}
+	terminal := isFile && term.IsTerminal(int(file.Fd()))
 	switch {
-	case mode == "null":
+	case f.stdin == "null", f.stdin == "auto" && terminal && !f.foreground:
 		return nil, nil
-	case mode == "replay":
+	case f.stdin == "auto" && isFile:
+		return process.Share(file), nil
+	case f.stdin == "auto", f.stdin == "replay":
 		return process.Replay(stdin), nil
-	case mode == "inherit" && isFile:
+	case f.stdin == "inherit" && isFile:
 		return process.Inherit(file), nil
 	}
 	return nil, fmt.Errorf("--stdin is %q: want auto, replay, inherit or null", f.stdin)
-}
-
-// device reports whether a file is a terminal, or another device such as /dev/null.
-func device(f *os.File) bool {
-	stat, err := f.Stat()
-	return err != nil || stat.Mode()&os.ModeCharDevice != 0
 }

@@ -67,13 +67,35 @@ func start(t *testing.T, c *exec.Cmd, lines int) (pids []int, rest *bufio.Reader
 // ended checks that rebound exits with the code, and that none of the processes is left.
 func ended(t *testing.T, c *exec.Cmd, code int, pids []int) {
 	t.Helper()
+	wait(t, c)
+	if got := c.ProcessState.ExitCode(); got != code {
+		t.Errorf("got exit code %d, want %d; stderr: %s", got, code, c.Stderr)
+	}
+	none(t, pids)
+}
+
+// killed checks that rebound dies of the signal, and that none of the processes is left.
+func killed(t *testing.T, c *exec.Cmd, sig syscall.Signal, pids []int) {
+	t.Helper()
+	wait(t, c)
+	status, _ := c.ProcessState.Sys().(syscall.WaitStatus)
+	if !status.Signaled() || status.Signal() != sig || status.CoreDump() {
+		t.Errorf("got %v, want a death by %v; stderr: %s", c.ProcessState, sig, c.Stderr)
+	}
+	none(t, pids)
+}
+
+func wait(t *testing.T, c *exec.Cmd) {
+	t.Helper()
 	var exit *exec.ExitError
 	if err := c.Wait(); err != nil && !errors.As(err, &exit) {
 		t.Fatal(err)
 	}
-	if got := c.ProcessState.ExitCode(); got != code {
-		t.Errorf("got exit code %d, want %d; stderr: %s", got, code, c.Stderr)
-	}
+}
+
+// none checks that none of the processes is left.
+func none(t *testing.T, pids []int) {
+	t.Helper()
 	for _, pid := range pids {
 		if err := syscall.Kill(pid, 0); !errors.Is(err, syscall.ESRCH) {
 			t.Errorf("process %d of %d: got %v, want that there is none", pid, pids, err)
@@ -89,11 +111,13 @@ func signalTo(t *testing.T, c *exec.Cmd, sig syscall.Signal) {
 }
 
 func TestSignalsLeaveNothing(t *testing.T) {
-	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP} {
+	for _, sig := range []syscall.Signal{
+		syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT,
+	} {
 		c := command(t, "run", "--", "sh", "-c", family)
 		pids, _ := start(t, c, 2)
 		signalTo(t, c, sig)
-		ended(t, c, 128+int(sig), pids)
+		killed(t, c, sig, pids)
 	}
 }
 
@@ -103,7 +127,7 @@ func TestStubbornProcesses(t *testing.T) {
 	c := command(t, "run", "--kill-after", "100ms", "--", "sh", "-c", stubborn)
 	pids, _ := start(t, c, 2)
 	signalTo(t, c, syscall.SIGTERM)
-	ended(t, c, 128+int(syscall.SIGTERM), pids)
+	killed(t, c, syscall.SIGTERM, pids)
 
 	c = command(t, "run", "--kill-after", "1h", "--", "sh", "-c",
 		`trap 'echo 1' TERM; echo $$; while :; do :; done`)
@@ -113,7 +137,7 @@ func TestStubbornProcesses(t *testing.T) {
 		t.Fatalf("got %q, %v, want the answer to the first signal", line, err)
 	}
 	signalTo(t, c, syscall.SIGTERM)
-	ended(t, c, 128+int(syscall.SIGTERM), pids)
+	killed(t, c, syscall.SIGTERM, pids)
 }
 
 // What a failed attempt has left behind is gone before the next one; a timeout reaches all.
@@ -210,18 +234,22 @@ func TestMuchInput(t *testing.T) {
 	}
 	defer file.Close()
 	sum := sha256.Sum256(data)
-	for _, input := range []io.Reader{bytes.NewReader(data), file} {
-		c := command(t, "run", "-q", "-d", "1ms", "--", "sh", "-c",
+	for _, input := range []struct {
+		mode string
+		from io.Reader
+	}{{"replay", bytes.NewReader(data)}, {"auto", file}} {
+		c := command(t, "run", "-q", "-d", "1ms", "--stdin", input.mode, "--", "sh", "-c",
 			"sha256sum; test $REBOUND_ATTEMPT = 3")
-		c.Stdin = input
+		c.Stdin = input.from
 		got, err := c.Output()
 		want := strings.Repeat(hex(sum[:])+"  -\n", 3)
 		if err != nil || string(got) != want {
-			t.Errorf("%T: got %s, %v, want %s", input, got, err, want)
+			t.Errorf("%s: got %s, %v, want %s", input.mode, got, err, want)
 		}
 	}
 	c := exec.CommandContext(t.Context(), "bash", "-c", "cat "+path+
-		" | rebound run -q -d 1ms -- sh -c 'sha256sum; test $REBOUND_ATTEMPT = 2' | uniq -c")
+		" | rebound run -q -d 1ms --stdin replay -- "+
+		"sh -c 'sha256sum; test $REBOUND_ATTEMPT = 2' | uniq -c")
 	c.Env = environment(t)
 	got, err := c.Output()
 	if want := "2 " + hex(sum[:]) + "  -\n"; strings.TrimLeft(string(got), " ") != want {
@@ -240,7 +268,8 @@ func hex(b []byte) string {
 
 // A pipe that stays open and says nothing keeps nobody waiting.
 func TestSilentInput(t *testing.T) {
-	c := command(t, "run", "-n", "2", "-d", "1ms", "-q", "--", "sh", "-c", "read x; exit 1")
+	c := command(t, "run", "-n", "2", "-d", "1ms", "-q", "--stdin", "replay", "--",
+		"sh", "-c", "read x; exit 1")
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -274,7 +303,7 @@ func TestStopAndContinue(t *testing.T) {
 	signalTo(t, c, syscall.SIGCONT)
 	reach(t, pids[0], "S")
 	signalTo(t, c, syscall.SIGTERM)
-	ended(t, c, 128+int(syscall.SIGTERM), pids)
+	killed(t, c, syscall.SIGTERM, pids)
 }
 
 // reach waits until a process is in that state.

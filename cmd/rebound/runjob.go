@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"runtime"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 
 // job is one command that is run until it works.
 type job struct {
+	name   string // of the command, for messages
 	policy *rebound.Policy
 	judge  *judge
 	runner process.Runner
@@ -28,40 +30,43 @@ type job struct {
 	report   report
 	reportTo io.WriteCloser // nil = no report
 
-	last process.Result
+	began time.Time
+	last  process.Result
 }
 
-// errTime is the cause when the time for all attempts is over.
-var errTime = errors.New("the time for all attempts is over")
-
-// run makes the attempts and returns the exit code.
-func (j *job) run() int {
+// run makes the attempts and returns the exit code, and the signal that has ended them, if one has.
+func (j *job) run() (int, syscall.Signal) {
 	runtime.LockOSThread() // a command dies with the thread that started it: let that be main's
-	process.KeepPipes()
+	process.FailWrites()
 	process.Adopt()
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
 	defer j.listen(cancel)()
-	limits := j.policy.Clone()
-	if total := limits.MaxElapsed; total > 0 {
-		var stop context.CancelFunc
-		ctx, stop = context.WithTimeoutCause(ctx, total, errTime)
-		defer stop()
-		limits.MaxElapsed = 0 // as a deadline, the time for all ends an attempt, too
+	j.began = time.Now()
+	err := j.attempts(ctx)
+	code := j.exitCode(err)
+	if lost := j.release(ctx); lost != nil {
+		err, code, j.report.Succeeded = lost, ownFailure, false
 	}
-	limits.Observe = j.observe
-	began := time.Now()
-	err := rebound.Run(ctx, limits, j.attempt)
-	code := j.exitCode(ctx, err)
-	if err := j.runner.Release(); err != nil && code == 0 {
-		j.say("rebound: stdout: %v", err)
-		code = ownFailure
+	var stop process.Stop
+	if err != nil && errors.As(context.Cause(ctx), &stop) {
+		code = process.SignalBase + int(stop.Signal)
 	}
-	if reportErr := j.tell(err, code, time.Since(began)); reportErr != nil {
+	if reportErr := j.writeReport(err, code, time.Since(j.began)); reportErr != nil {
 		fmt.Fprintln(j.stderr, "rebound: report:", reportErr)
 		code = cmp.Or(code, ownFailure)
 	}
-	return code
+	return code, stop.Signal
+}
+
+// attempts runs the command until it works.
+func (j *job) attempts(ctx context.Context) error {
+	p := j.policy.Clone()
+	p.Name = j.name
+	p.Observe = j.observe
+	return rebound.Run(ctx, p, func(attempt context.Context) error {
+		return j.attempt(ctx, attempt)
+	})
 }
 
 // listen has signals stop the job, or reach the command. It returns what ends that.
@@ -73,13 +78,13 @@ func (j *job) listen(cancel context.CancelCauseFunc) func() {
 	}
 	done := make(chan struct{})
 	go func() {
-		for told := false; ; {
+		for stopping := false; ; {
 			select {
 			case sig := <-stops:
-				if told {
+				if stopping {
 					j.runner.Kill()
 				}
-				told = true
+				stopping = true
 				s, _ := sig.(syscall.Signal)
 				cancel(process.Stop{Signal: s})
 			case sig := <-others:
@@ -96,19 +101,20 @@ func (j *job) listen(cancel context.CancelCauseFunc) func() {
 	}
 }
 
-// attempt runs the command once. Marks on the error tell the policy what the flags say about it.
-func (j *job) attempt(ctx context.Context) error {
+// attempt runs the command once. Marks on the error carry the verdict of the flags to the policy.
+func (j *job) attempt(all, ctx context.Context) error {
 	n := len(j.report.Attempts) + 1
-	env := []string{
-		"REBOUND_ATTEMPT=" + strconv.Itoa(n),
-		"REBOUND_ATTEMPTS=" + strconv.Itoa(limit(j.policy)),
-	}
+	previous := "REBOUND_PREVIOUS_EXIT" // unset: an outer rebound may have set it
 	if n > 1 {
-		env = append(env, "REBOUND_PREVIOUS_EXIT="+strconv.Itoa(j.last.Code))
+		previous += "=" + strconv.Itoa(j.last.Code)
 	}
 	j.judge.reset()
-	j.last = j.runner.Run(ctx, env...)
-	verdict, why := j.judge.decide(j.last)
+	j.last = j.runner.Run(all, ctx, previous, "REBOUND_ATTEMPT="+strconv.Itoa(n),
+		"REBOUND_ATTEMPTS="+strconv.Itoa(limit(j.policy)))
+	verdict, why := j.judge.decide(j.last, j.stdoutGone())
+	if verdict == never && j.timeIsOver() {
+		verdict = again // the policy stops for the time, which is the reason that counts
+	}
 	j.report.add(n, j.last, verdict, why)
 	switch verdict {
 	case works:
@@ -121,42 +127,80 @@ func (j *job) attempt(ctx context.Context) error {
 	return rebound.Permanent(errors.New(why))
 }
 
+// timeIsOver reports whether the time for all attempts has cut the last one short.
+func (j *job) timeIsOver() bool {
+	most := j.policy.MaxElapsed
+	return most > 0 && errors.Is(j.last.Cut, context.DeadlineExceeded) && time.Since(j.began) >= most
+}
+
+func (j *job) stdoutGone() bool {
+	f, ok := j.runner.Stdout.(*os.File)
+	return ok && process.Gone(f)
+}
+
 // limit is how many attempts there are at most, 0 for no limit.
 func limit(p *rebound.Policy) int { return max(p.MaxAttempts(), 0) }
 
-// observe tells of a failure before the wait.
+// observe prints a failure before the delay.
 func (j *job) observe(_ context.Context, e rebound.Event) {
 	if e.Kind != rebound.Retrying {
 		return
 	}
 	j.report.wait(e.Delay)
-	of := ""
+	j.say("%s: %v; again in %v", j.current(), e.Err, short(e.Delay))
+}
+
+// current is what messages call the last attempt.
+func (j *job) current() string {
+	text := fmt.Sprintf("%s: attempt %d", j.name, len(j.report.Attempts))
 	if n := limit(j.policy); n > 0 {
-		of = fmt.Sprintf(" of %d", n)
+		text += fmt.Sprintf(" of %d", n)
 	}
-	j.say("rebound: attempt %d%s: %v; again in %v", e.Attempt, of, e.Err, short(e.Delay))
+	return text
 }
 
 func (j *job) say(format string, args ...any) {
 	if !j.quiet {
-		fmt.Fprintf(j.stderr, format+"\n", args...)
+		fmt.Fprintf(j.stderr, "rebound: "+format+"\n", args...)
 	}
 }
 
-// exitCode is that of the last attempt, unless a signal has ended the job or there was no attempt.
-func (j *job) exitCode(ctx context.Context, err error) int {
-	if err == nil {
-		return 0
-	}
-	j.say("%v", err)
-	var stop process.Stop
+// stopped reports a command that waits for the terminal.
+func (j *job) stopped(sig syscall.Signal) {
+	j.say("%s: stopped by %s: to use the terminal it needs --foreground",
+		j.name, process.Name(sig))
+}
+
+// exitCode is that of the last attempt, if there was one. It prints how the job has ended, unless
+// that was by its first attempt's success.
+func (j *job) exitCode(err error) int {
 	switch {
-	case errors.As(context.Cause(ctx), &stop):
-		return process.SignalBase + int(stop.Signal)
-	case len(j.report.Attempts) == 0:
+	case err == nil && len(j.report.Attempts) > 1:
+		j.say("%s succeeded", j.current())
+	case errors.As(j.last.Cut, new(process.Stop)):
+		j.say("%s: %v", j.current(), j.last.Cut)
+	case err != nil:
+		j.say("%s", strings.TrimPrefix(err.Error(), "rebound: "))
+	}
+	switch {
+	case err == nil:
+		return 0
+	case len(j.report.Attempts) == 0, j.last.Lost != nil:
 		return ownFailure
 	case j.last.Cut != nil:
 		return process.TimedOut
 	}
 	return cmp.Or(j.last.Code, 1)
+}
+
+// release writes what was held back. Of a copy with a hole nothing is written.
+func (j *job) release(ctx context.Context) error {
+	if j.last.Lost != nil {
+		return nil
+	}
+	err := j.runner.Release(ctx)
+	if err != nil {
+		j.say("%s: stdout: %v", j.name, err)
+	}
+	return err
 }

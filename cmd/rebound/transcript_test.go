@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -51,7 +52,8 @@ func environment(t testing.TB) []string {
 const promptly = "GORACE=atexit_sleep_ms=0"
 
 // Each transcript in testdata is what a person sees at a terminal: lines that begin with $ are
-// commands for bash, what follows is their output, and [exit 3] an exit code other than 0.
+// commands for bash, what follows is their output, [exit 3] an exit code other than 0, and
+// [signal: interrupt] the signal that killed the command.
 func TestTranscripts(t *testing.T) {
 	names, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(names) == 0 {
@@ -116,8 +118,12 @@ func execute(t *testing.T, dir string, env []string, command string) string {
 	if text != "" && !strings.HasSuffix(text, "\n") {
 		text += "\n"
 	}
-	if code := c.ProcessState.ExitCode(); err != nil {
-		text += fmt.Sprintf("[exit %d]\n", code)
+	var exit *exec.ExitError
+	switch {
+	case errors.As(err, &exit) && exit.Exited():
+		text += fmt.Sprintf("[exit %d]\n", exit.ExitCode())
+	case err != nil:
+		text += fmt.Sprintf("[%v]\n", err) // bash has become the command, and a signal has killed it
 	}
 	return text
 }

@@ -9,41 +9,36 @@ import (
 )
 
 // group is the command alone: there are no groups of processes here.
-type group struct{ process *os.Process }
+type group struct {
+	command *os.Process
+	ended   chan struct{} // closed when the command has
+	code    int
+}
 
 func own(*exec.Cmd, bool) {}
 
-func newGroup(p *os.Process, _ bool) *group { return &group{p} }
+func newGroup(p *os.Process, _ bool) *group {
+	g := &group{command: p, ended: make(chan struct{}), code: Failed}
+	go func() {
+		if state, err := p.Wait(); err == nil {
+			g.code = state.ExitCode()
+		}
+		close(g.ended)
+	}()
+	return g
+}
 
 // signal kills: there is no other signal here.
-func (g *group) signal(syscall.Signal) { _ = g.process.Kill() }
+func (g *group) signal(syscall.Signal) { _ = g.command.Kill() }
 
 func (g *group) alive() bool { return false }
 
-func killedBy(*os.ProcessState) syscall.Signal { return 0 }
+func (g *group) exit() (int, syscall.Signal) { return g.code, 0 }
 
-// Name is a signal's name.
-func Name(sig syscall.Signal) string { return sig.String() }
+// reap does nothing: nothing is adopted here.
+func (r *Runner) reap() {}
 
-// ByName returns no signal.
-func ByName(string) syscall.Signal { return 0 }
-
-// Stops are the signals that ask a program to end.
-func Stops() []os.Signal { return []os.Signal{os.Interrupt} }
-
-// Forwards are the signals whose meaning is the command's own: none.
-func Forwards() []os.Signal { return nil }
+func (r *Runner) collect() {}
 
 // Pass does nothing: there is no signal to hand on.
 func (r *Runner) Pass(os.Signal) {}
-
-// KeepPipes does nothing: a write to a closed pipe fails anyway.
-func KeepPipes() {}
-
-// Adopt does nothing.
-func Adopt() {}
-
-// unlink does nothing: a file that is open cannot be removed.
-func unlink(*os.File) {}
-
-func discard(f *os.File) { _ = os.Remove(f.Name()) }

@@ -7,15 +7,19 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"sync/atomic"
 	"syscall"
-
-	"golang.org/x/sys/unix"
 )
 
 // group is the processes of an attempt.
 type group struct {
-	id    int // of the group; negative, if that is the caller's and the command alone is meant
-	alone *os.Process
+	pid     int // of the command, and the group
+	command *os.Process
+	alone   bool // the command is in the group of the caller, and meant alone
+
+	ended  chan struct{} // closed when the command has
+	dead   atomic.Bool   // the same
+	status syscall.WaitStatus
 }
 
 // own puts the command into a group of its own, if it is to have one.
@@ -25,78 +29,73 @@ func own(cmd *exec.Cmd, group bool) {
 }
 
 func newGroup(p *os.Process, foreground bool) *group {
-	if foreground {
-		return &group{alone: p}
-	}
-	return &group{id: p.Pid}
+	return &group{pid: p.Pid, command: p, alone: foreground, ended: make(chan struct{})}
 }
 
 // signal reaches all of the group, and wakes what is stopped so that it can see it.
 func (g *group) signal(sig syscall.Signal) {
-	if g.alone != nil {
-		_ = g.alone.Signal(sig) // it may have ended
+	switch {
+	case g.alone && g.dead.Load():
+		return
+	case g.alone:
+		_ = g.command.Signal(sig) // it may have ended
 		return
 	}
-	_ = syscall.Kill(-g.id, sig)
+	_ = syscall.Kill(-g.pid, sig)
 	if sig != syscall.SIGSTOP && sig != syscall.SIGKILL {
-		_ = syscall.Kill(-g.id, syscall.SIGCONT)
+		_ = syscall.Kill(-g.pid, syscall.SIGCONT)
 	}
 }
 
-// alive reports whether the group has processes, once those are buried that are dead and were left
-// to us.
+// alive reports whether the group has processes.
 func (g *group) alive() bool {
-	if g.alone != nil {
-		return false
+	return !g.alone && !errors.Is(syscall.Kill(-g.pid, 0), syscall.ESRCH)
+}
+
+// exit returns the exit code, as a shell would have it, and the signal that killed the command.
+func (g *group) exit() (int, syscall.Signal) {
+	if g.status.Signaled() {
+		return SignalBase + int(g.status.Signal()), g.status.Signal()
 	}
+	return g.status.ExitStatus(), 0
+}
+
+// reap has every child collected when it ends: the command, and the orphans of this and earlier
+// attempts that [Adopt] makes ours. Nothing else would collect those.
+func (r *Runner) reap() {
+	changed := make(chan os.Signal, 1)
+	signal.Notify(changed, syscall.SIGCHLD)
+	go func() {
+		for range changed {
+			r.collect()
+		}
+	}()
+}
+
+// collect notes the end or the stop of the command, and forgets other children that have ended.
+// While a command starts it waits, until the id of that is known.
+func (r *Runner) collect() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	for {
-		pid, err := syscall.Wait4(-g.id, nil, syscall.WNOHANG, nil)
-		if pid <= 0 && err != syscall.EINTR {
-			break
+		var status syscall.WaitStatus
+		pid, err := syscall.Wait4(-1, &status, syscall.WNOHANG|syscall.WUNTRACED, nil)
+		switch {
+		case err == syscall.EINTR:
+			continue
+		case pid <= 0:
+			return
+		case r.group == nil || r.group.pid != pid || r.group.dead.Load():
+		case !status.Stopped():
+			r.group.status = status
+			r.group.dead.Store(true)
+			close(r.group.ended)
+			_ = r.group.command.Release()
+		case !r.Foreground && r.Stopped != nil &&
+			(status.StopSignal() == syscall.SIGTTIN || status.StopSignal() == syscall.SIGTTOU):
+			r.Stopped(status.StopSignal())
 		}
 	}
-	return !errors.Is(syscall.Kill(-g.id, 0), syscall.ESRCH)
-}
-
-func killedBy(state *os.ProcessState) syscall.Signal {
-	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
-		return status.Signal()
-	}
-	return 0
-}
-
-// Name is a signal's name, such as SIGTERM.
-func Name(sig syscall.Signal) string {
-	if name := unix.SignalName(sig); name != "" {
-		return name
-	}
-	return sig.String()
-}
-
-// ByName returns the signal of that name, with or without SIG; 0 for an unknown one.
-func ByName(name string) syscall.Signal {
-	if sig := unix.SignalNum(name); sig != 0 {
-		return sig
-	}
-	return unix.SignalNum("SIG" + name)
-}
-
-// Stops are the signals that ask a program to end, but for those that our own caller has us ignore,
-// as nohup does.
-func Stops() (sigs []os.Signal) {
-	for _, sig := range []os.Signal{
-		syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT,
-	} {
-		if !signal.Ignored(sig) {
-			sigs = append(sigs, sig)
-		}
-	}
-	return sigs
-}
-
-// Forwards are the signals whose meaning is the command's own, and SIGTSTP.
-func Forwards() []os.Signal {
-	return []os.Signal{syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGWINCH, syscall.SIGTSTP}
 }
 
 // Pass hands a signal of [Forwards] to the attempt under way. SIGTSTP, the Ctrl-Z of a terminal,
@@ -107,23 +106,14 @@ func (r *Runner) Pass(sig os.Signal) {
 		return
 	}
 	if s != syscall.SIGTSTP {
-		r.Forward(s)
+		r.forward(s)
 		return
 	}
 	goesOn := make(chan os.Signal, 1)
 	signal.Notify(goesOn, syscall.SIGCONT)
 	defer signal.Stop(goesOn)
-	r.Forward(syscall.SIGSTOP) // SIGTSTP does not stop a group without a shell
+	r.forward(syscall.SIGSTOP) // SIGTSTP does not stop a group without a shell
 	_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
 	<-goesOn // this thread may run on for a moment before it is stopped
-	r.Forward(syscall.SIGCONT)
+	r.forward(syscall.SIGCONT)
 }
-
-// KeepPipes has a write to a closed pipe fail, where it would end the program and leave the command
-// behind.
-func KeepPipes() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) }
-
-// unlink takes a temporary file's name, so that nothing is left of it, whatever happens.
-func unlink(f *os.File) { _ = os.Remove(f.Name()) }
-
-func discard(*os.File) {}

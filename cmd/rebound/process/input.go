@@ -6,8 +6,7 @@ import (
 	"sync"
 )
 
-// Input is read from the beginning by every attempt. What comes from a pipe is kept, as far as
-// attempts have read it: 1 MB in memory, the rest in a temporary file without a name.
+// Input is what attempts read.
 type Input struct {
 	file   *os.File // handed to the command itself
 	offset int64    // where it begins
@@ -22,13 +21,13 @@ type Input struct {
 	began bool
 }
 
-// Replay returns the input that is in src: a regular file is rewound, all else is kept.
+// Replay returns an input that every attempt reads from the beginning. A regular file is handed to
+// the command, and rewound. Of anything else a copy is kept as far as attempts read it, and up to
+// 64 KB beyond that are taken from src: they are lost to whatever reads src next.
 func Replay(src io.Reader) *Input {
 	if f, ok := src.(*os.File); ok {
-		if stat, err := f.Stat(); err == nil && stat.Mode().IsRegular() {
-			if at, err := f.Seek(0, io.SeekCurrent); err == nil {
-				return &Input{file: f, offset: at}
-			}
+		if in := rewound(f); in != nil {
+			return in
 		}
 	}
 	in := &Input{src: src}
@@ -36,9 +35,32 @@ func Replay(src io.Reader) *Input {
 	return in
 }
 
-// Inherit returns the input that all attempts read from f, one going on where the last has ended.
+// Share returns an input that is handed to the command as it is. A regular file is rewound for the
+// next attempt; anything else an attempt reads from where the one before has stopped.
+func Share(f *os.File) *Input {
+	if in := rewound(f); in != nil {
+		return in
+	}
+	return Inherit(f)
+}
+
+// Inherit returns an input that all attempts read from f, each from where the last has stopped.
 func Inherit(f *os.File) *Input { return &Input{file: f, fixed: true} }
 
+// rewound returns the input of a regular file, nil for other files.
+func rewound(f *os.File) *Input {
+	stat, err := f.Stat()
+	if err != nil || !stat.Mode().IsRegular() {
+		return nil
+	}
+	at, err := f.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return nil
+	}
+	return &Input{file: f, offset: at}
+}
+
+// rewind puts a file back to where it was before the first attempt.
 func (in *Input) rewind() error {
 	if in.fixed {
 		return nil
@@ -49,7 +71,7 @@ func (in *Input) rewind() error {
 
 func (in *Input) reader() *reader { return &reader{in: in} }
 
-// pump reads from src what attempts ask for, and no more. It is one goroutine, which may hang in a
+// pump reads from src what attempts ask for, in pieces. It is one goroutine, which may hang in a
 // read when the last attempt has ended.
 func (in *Input) pump() {
 	buf := make([]byte, 64<<10)
@@ -110,52 +132,4 @@ func (r *reader) close() {
 	defer r.in.mu.Unlock()
 	r.closed = true
 	r.in.cond.Broadcast()
-}
-
-// inMemory is how much a spool keeps without a file.
-const inMemory = 1 << 20
-
-// spool keeps what is written to it.
-type spool struct {
-	memory []byte
-	file   *os.File // what follows, if it is more
-	size   int64
-}
-
-func (s *spool) Write(p []byte) (n int, err error) {
-	n = min(len(p), inMemory-len(s.memory))
-	s.memory = append(s.memory, p[:n]...)
-	if n < len(p) {
-		if s.file == nil {
-			if s.file, err = os.CreateTemp("", "rebound-*"); err != nil {
-				return n, err
-			}
-			unlink(s.file)
-		}
-		var more int
-		more, err = s.file.Write(p[n:])
-		n += more
-	}
-	s.size += int64(n)
-	return n, err
-}
-
-// ReadAt reads what is there; it is never asked for more.
-func (s *spool) ReadAt(p []byte, at int64) (n int, err error) {
-	if at >= s.size {
-		return 0, io.EOF
-	}
-	if at < int64(len(s.memory)) {
-		return copy(p, s.memory[at:]), nil
-	}
-	return s.file.ReadAt(p[:min(int64(len(p)), s.size-at)], at-int64(len(s.memory)))
-}
-
-// Close drops everything.
-func (s *spool) Close() {
-	if s.file != nil {
-		s.file.Close()
-		discard(s.file)
-	}
-	*s = spool{}
 }

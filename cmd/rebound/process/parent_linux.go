@@ -2,14 +2,25 @@ package process
 
 import (
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
 // dieWithParent has the kernel kill the command should we be killed ourselves. The thread counts
-// that starts the command, hence [Adopt].
+// that starts the command, which must not end before.
 func dieWithParent(attr *syscall.SysProcAttr) { attr.Pdeathsig = syscall.SIGKILL }
 
 // Adopt makes this program the parent of what its commands leave behind, so that it can tell when
-// the last of them has ended, even where no init buries the dead.
+// the last of them has ended, even where no init collects the dead.
 func Adopt() { _ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }
+
+// setDefault takes the handler of a signal away, that of the Go runtime included, which prints
+// stacks at SIGQUIT. A struct sigaction of zeros is SIG_DFL on every processor.
+func setDefault(sig syscall.Signal) bool {
+	var action [16]uint64
+	const sizeOfMask = 8 // of signals; MIPS has 16, and refuses this
+	_, _, errno := unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(sig),
+		uintptr(unsafe.Pointer(&action)), 0, sizeOfMask, 0, 0)
+	return errno == 0
+}

@@ -7,5 +7,8 @@ import "syscall"
 // dieWithParent does nothing: there is no way to ask for it here.
 func dieWithParent(*syscall.SysProcAttr) {}
 
-// Adopt does nothing: init buries what commands leave behind.
+// Adopt does nothing: init collects what commands leave behind.
 func Adopt() {}
+
+// setDefault does nothing.
+func setDefault(syscall.Signal) bool { return false }

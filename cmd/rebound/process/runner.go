@@ -5,22 +5,14 @@ package process
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"os/exec"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
-)
-
-// The exit codes that GNU timeout and shells have for what is no exit of the command itself.
-const (
-	TimedOut   = 124 // cut short because its time was up
-	CannotRun  = 126 // found, but could not be started
-	NotFound   = 127 // not found
-	SignalBase = 128 // killed by the signal n: SignalBase + n
 )
 
 // Runner runs one command, one attempt at a time. Its fields must not be changed once it has run.
@@ -28,11 +20,11 @@ type Runner struct {
 	// Args are the command and its arguments.
 	Args []string
 
-	// Stdin is what every attempt reads from the beginning. Nil = nothing.
+	// Stdin is what attempts read. Nil = nothing.
 	Stdin *Input
 
 	// Stdout and Stderr take the output. An *os.File is handed to the command itself, unless Hold
-	// or Watch is set.
+	// or Watch is set. Where both are one file, they stay one, so that the order is kept.
 	Stdout, Stderr io.Writer
 
 	// Hold keeps what an attempt writes to stdout back until Release.
@@ -40,6 +32,10 @@ type Runner struct {
 
 	// Watch is called with every line of output, by two goroutines, in pieces if it is very long.
 	Watch func(line []byte)
+
+	// Stopped is called when the command was stopped for its use of the terminal: by SIGTTIN when
+	// it reads, by SIGTTOU when it changes or writes. It must not call the Runner.
+	Stopped func(sig syscall.Signal)
 
 	// KillAfter is how long processes have to end after a signal. Then they are killed.
 	KillAfter time.Duration
@@ -52,56 +48,92 @@ type Runner struct {
 	group *group // of the attempt under way, or the last one
 	held  *spool
 
-	hurry     chan struct{} // closed: kill at once
-	hurryOnce sync.Once
+	began    sync.Once
+	kill     chan struct{} // closed: kill at once
+	killOnce sync.Once
 }
 
-// Result is how an attempt ended.
-type Result struct {
-	Code   int            // exit code, as a shell would have it
-	Signal syscall.Signal // that killed the command; 0 = none did
-	Cut    error          // the cause of the end of the context that cut it short, or nil
-	Err    error          // why the command could not be started, or nil
-	Took   time.Duration  // from start to end
-}
-
-// Stop, as the cause of a context's end, has the command stopped with that signal, and not with
-// SIGTERM.
-type Stop struct{ Signal syscall.Signal }
-
-func (s Stop) Error() string { return "stopped by " + Name(s.Signal) }
-
-// Run makes one attempt, with env beside the environment, and returns when it has ended and, unless
-// it exited with 0, all the processes of its group have. When ctx ends, so does the attempt.
-func (r *Runner) Run(ctx context.Context, env ...string) Result {
+// Run makes one attempt, and returns when it has ended and, unless it exited with 0, all the
+// processes of its group have. When ctx ends, so does the attempt. The end of all, which is ctx or
+// a parent of it, ends all attempts. In env NAME=value sets a variable, and NAME alone unsets it.
+func (r *Runner) Run(all, ctx context.Context, env ...string) Result {
 	r.begin()
 	began := time.Now()
+	ctx, cut := context.WithCancelCause(ctx)
+	defer cut(nil)
+	var lost loss
+	s := &streams{fail: func(err error) {
+		lost.note(err)
+		if !errors.Is(err, syscall.EPIPE) { // which the command meets as well, at its next write
+			cut(err)
+		}
+	}}
 	cmd := exec.Command(r.Args[0], r.Args[1:]...)
-	cmd.Env = append(os.Environ(), env...)
+	cmd.Env = environment(env)
 	own(cmd, !r.Foreground)
-	s, err := r.connect(cmd)
+	err := r.connect(cmd, s)
 	if err == nil {
 		err = r.start(cmd)
 	}
 	s.started()
 	if err != nil {
-		s.close()
+		s.close(all)
 		return Result{Code: startCode(err), Err: err, Took: time.Since(began)}
 	}
 	g := r.current()
-	res := r.wait(ctx, cmd, g)
+	res := r.wait(ctx, g)
 	if res.Cut == nil && res.Code == 0 {
 		res.Cut = s.drain(ctx) // the output of what the command left behind is part of it
 	}
 	if res.Cut != nil || res.Code != 0 {
 		r.finish(g, signalOf(res.Cut))
 	}
-	s.close()
+	s.close(all)
 	if res.Cut != nil && res.Code == 0 {
 		res.Code = TimedOut
 	}
+	res.Lost = lost.met(res)
 	res.Took = time.Since(began)
 	return res
+}
+
+// environment is that of the caller with changes, as for Run.
+func environment(changes []string) []string {
+	env := os.Environ()
+	for _, change := range changes {
+		name, _, set := strings.Cut(change, "=")
+		env = slices.DeleteFunc(env, func(v string) bool { return strings.HasPrefix(v, name+"=") })
+		if set {
+			env = append(env, change)
+		}
+	}
+	return env
+}
+
+// loss is the first copy that failed.
+type loss struct {
+	mu  sync.Mutex
+	err error
+}
+
+func (l *loss) note(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err == nil {
+		l.err = err
+	}
+}
+
+// met returns the error, unless the command was killed by SIGPIPE: it would have met that without
+// copies, too. A command that was stopped by a signal to the caller has lost nothing.
+func (l *loss) met(res Result) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	piped := res.Code == SignalBase+int(sigPipe) && errors.Is(l.err, syscall.EPIPE)
+	if piped || errors.As(res.Cut, new(Stop)) {
+		return nil
+	}
+	return l.err
 }
 
 // start starts the command. A signal that comes meanwhile is delivered once it runs.
@@ -117,83 +149,77 @@ func (r *Runner) start(cmd *exec.Cmd) error {
 
 // begin makes what an attempt needs, and forgets the one before.
 func (r *Runner) begin() {
-	r.rush()
+	r.began.Do(r.reap)
+	r.killing()
 	r.mu.Lock()
 	r.group = nil
 	r.mu.Unlock()
-	if r.held != nil {
-		r.held.Close()
-		r.held = nil
-	}
+	r.drop()
 	if r.Hold {
 		r.held = &spool{}
 	}
 }
 
-// rush returns the channel that Kill closes.
-func (r *Runner) rush() chan struct{} {
+// killing returns the channel that Kill closes.
+func (r *Runner) killing() chan struct{} {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.hurry == nil {
-		r.hurry = make(chan struct{})
+	if r.kill == nil {
+		r.kill = make(chan struct{})
 	}
-	return r.hurry
+	return r.kill
 }
 
 // wait waits for the command itself, and has it stopped when ctx ends.
-func (r *Runner) wait(ctx context.Context, cmd *exec.Cmd, g *group) (res Result) {
-	done := make(chan error, 1)
-	go func() { done <- cmd.Wait() }()
+func (r *Runner) wait(ctx context.Context, g *group) (res Result) {
 	select {
-	case <-done:
+	case <-g.ended:
 	case <-ctx.Done():
 		res.Cut = context.Cause(ctx)
 		g.signal(signalOf(res.Cut))
 		select {
-		case <-done:
-		case <-r.hurry:
+		case <-g.ended:
+		case <-r.kill:
 			g.signal(syscall.SIGKILL)
-			<-done
+			<-g.ended
 		case <-time.After(r.KillAfter):
 			g.signal(syscall.SIGKILL)
-			<-done
+			<-g.ended
 		}
 	}
-	res.Code = cmd.ProcessState.ExitCode()
-	if sig := killedBy(cmd.ProcessState); sig != 0 {
-		res.Code, res.Signal = SignalBase+int(sig), sig
-	}
+	res.Code, res.Signal = g.exit()
 	return res
 }
 
 // finish ends what is left of the group. SIGTERM goes to those, too, who have got another signal:
 // shells have what they start in the background ignore SIGINT.
 func (r *Runner) finish(g *group, sent syscall.Signal) {
+	r.collect()
 	if !g.alive() {
 		return
 	}
 	if sent != syscall.SIGTERM {
 		g.signal(syscall.SIGTERM)
 	}
-	patience := time.After(r.KillAfter)
+	late := time.After(r.KillAfter)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for killed := false; g.alive(); {
-		hurry := r.hurry
+		kill := r.kill
 		if killed {
-			hurry = nil
+			kill = nil
 		}
 		select {
 		case <-tick.C:
 			continue
-		case <-hurry:
-		case <-patience:
+		case <-kill:
+		case <-late:
 			if killed {
 				return // not even SIGKILL ends it: it hangs in the kernel
 			}
 		}
 		g.signal(syscall.SIGKILL)
-		killed, patience = true, time.After(time.Second)
+		killed, late = true, time.After(time.Second)
 	}
 }
 
@@ -206,12 +232,12 @@ func (r *Runner) Clean() {
 
 // Kill has the attempt under way, and all later ones that must be stopped, killed at once.
 func (r *Runner) Kill() {
-	hurry := r.rush()
-	r.hurryOnce.Do(func() { close(hurry) })
+	kill := r.killing()
+	r.killOnce.Do(func() { close(kill) })
 }
 
-// Forward hands a signal on to the attempt under way, if there is one.
-func (r *Runner) Forward(sig syscall.Signal) {
+// forward hands a signal on to the attempt under way, if there is one.
+func (r *Runner) forward(sig syscall.Signal) {
 	if g := r.current(); g != nil {
 		g.signal(sig)
 	}
@@ -223,47 +249,30 @@ func (r *Runner) current() *group {
 	return r.group
 }
 
-// Release writes what the last attempt wrote to stdout, if it was held.
-func (r *Runner) Release() error {
+// Release writes what the last attempt wrote to stdout, if it was held. It returns when that is
+// written, or when ctx ends, with its cause.
+func (r *Runner) Release(ctx context.Context) error {
 	if r.held == nil {
 		return nil
 	}
-	_, err := io.Copy(r.Stdout, io.NewSectionReader(r.held, 0, r.held.size))
-	r.held.Close()
-	r.held = nil
-	return err
+	defer r.drop()
+	from, written := r.held.reader(), make(chan error, 1)
+	go func() {
+		_, err := io.Copy(r.Stdout, from)
+		written <- err
+	}()
+	select {
+	case err := <-written:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
-// signalOf is what a command that is cut short for that cause gets; 0 for none.
-func signalOf(cause error) syscall.Signal {
-	var stop Stop
-	switch {
-	case cause == nil:
-		return 0
-	case errors.As(cause, &stop):
-		return stop.Signal
+// drop forgets what was held.
+func (r *Runner) drop() {
+	if r.held != nil {
+		r.held.Close()
+		r.held = nil
 	}
-	return syscall.SIGTERM
-}
-
-func startCode(err error) int {
-	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
-		return NotFound
-	}
-	return CannotRun
-}
-
-// String tells the end of the attempt in a few words.
-func (res Result) String() string {
-	switch {
-	case res.Err != nil:
-		return "cannot start: " + res.Err.Error()
-	case errors.As(res.Cut, new(Stop)):
-		return res.Cut.Error()
-	case res.Cut != nil:
-		return fmt.Sprintf("timed out after %v", res.Took.Round(time.Millisecond))
-	case res.Signal != 0:
-		return "killed by " + Name(res.Signal)
-	}
-	return fmt.Sprintf("exit status %d", res.Code)
 }

@@ -1,66 +1,96 @@
 package process
 
 import (
-	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"sync"
+	"syscall"
 	"time"
+
+	"golang.org/x/term"
 )
 
 // streams are the pipes of one attempt. They are our own, not those of package exec, whose Wait
 // would wait for every process that holds one.
 type streams struct {
-	theirs []*os.File // ends for the command, closed once it runs
-	ours   []*os.File
-	feed   *reader
-	copies sync.WaitGroup // of output
+	fail    func(error) // is called when a copy fails
+	theirs  []*os.File  // ends for the command, closed once it runs
+	feed    *reader
+	input   *os.File // our end of the pipe that feed is written to
+	outputs []*output
+	copies  sync.WaitGroup // of output
 }
 
 // connect gives a command its input and output.
-func (r *Runner) connect(cmd *exec.Cmd) (*streams, error) {
-	s := &streams{}
+func (r *Runner) connect(cmd *exec.Cmd, s *streams) error {
 	if r.Stdin != nil {
-		if err := s.input(cmd, r.Stdin); err != nil {
-			return s, err
+		if err := s.connectInput(cmd, r.Stdin); err != nil {
+			return err
 		}
 	}
 	stdout := r.Stdout
 	if r.held != nil {
 		stdout = r.held
 	}
-	var err, err2 error
-	cmd.Stdout, err = s.output(stdout, r.Watch)
-	cmd.Stderr, err2 = s.output(r.Stderr, r.Watch)
-	if err == nil {
-		err = err2
+	var err error
+	if cmd.Stdout, err = s.connectOutput("stdout", stdout, r.Watch); err != nil {
+		return err
 	}
-	return s, err
+	if r.joined() {
+		cmd.Stderr = cmd.Stdout // with a pipe for each of them the order would be lost
+		return nil
+	}
+	cmd.Stderr, err = s.connectOutput("stderr", r.Stderr, r.Watch)
+	return err
 }
 
-func (s *streams) input(cmd *exec.Cmd, in *Input) error {
+// joined reports whether stdout and stderr are one to the command, because they are one file. On a
+// terminal the output that is held parts from stderr, which a person wants to see at once.
+func (r *Runner) joined() bool {
+	a, ok := r.Stdout.(*os.File)
+	b, ok2 := r.Stderr.(*os.File)
+	if !ok || !ok2 || r.Hold && term.IsTerminal(int(b.Fd())) {
+		return false
+	}
+	stat, err := a.Stat()
+	stat2, err2 := b.Stat()
+	return err == nil && err2 == nil && os.SameFile(stat, stat2)
+}
+
+func (s *streams) connectInput(cmd *exec.Cmd, in *Input) error {
 	if in.file != nil {
 		cmd.Stdin = in.file
-		return in.rewind()
+		if err := in.rewind(); err != nil {
+			s.fail(fmt.Errorf("stdin: %w", err))
+		}
+		return nil
 	}
 	theirs, ours, err := os.Pipe()
 	if err != nil {
 		return err
 	}
 	cmd.Stdin = theirs
-	s.theirs, s.ours = append(s.theirs, theirs), append(s.ours, ours)
+	s.theirs, s.input = append(s.theirs, theirs), ours
 	s.feed = in.reader()
 	go func() {
-		_, _ = io.Copy(ours, s.feed) // it ends early when the command does not read it all
+		_, err := io.Copy(ours, s.feed)
+		switch {
+		case errors.Is(err, syscall.EPIPE), errors.Is(err, os.ErrClosed):
+			err = nil // the command has not read it all
+		case err != nil:
+			s.fail(fmt.Errorf("stdin: %w", err))
+		}
 		ours.Close()
 	}()
 	return nil
 }
 
-// output returns the file that the command is to write to.
-func (s *streams) output(to io.Writer, watch func([]byte)) (*os.File, error) {
+// connectOutput returns the file that the command is to write to.
+func (s *streams) connectOutput(name string, to io.Writer, watch func([]byte)) (*os.File, error) {
 	if f, ok := to.(*os.File); ok && watch == nil {
 		return f, nil
 	}
@@ -68,16 +98,11 @@ func (s *streams) output(to io.Writer, watch func([]byte)) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.theirs, s.ours = append(s.theirs, theirs), append(s.ours, ours)
-	lines := &lines{watch: watch}
-	if watch != nil {
-		to = io.MultiWriter(to, lines)
-	}
+	o := &output{from: ours, to: to, lines: &lines{watch: watch}}
+	s.theirs, s.outputs = append(s.theirs, theirs), append(s.outputs, o)
 	s.copies.Go(func() {
-		_, err := io.Copy(to, ours)
-		lines.flush()
-		if err != nil {
-			ours.Close() // the output has no reader: the command gets SIGPIPE
+		if err := o.copy(); err != nil {
+			s.fail(fmt.Errorf("%s: %w", name, err))
 		}
 	})
 	return theirs, nil
@@ -110,57 +135,25 @@ func (s *streams) drained() <-chan struct{} {
 	return done
 }
 
-// close ends everything. Output that is on its way still arrives; a process that has left the group
-// and keeps its end open is not waited for.
-func (s *streams) close() {
+// close ends everything. What the command has written still arrives, however slow its reader is. A
+// process that has left the group and keeps its end open is not waited for. Once all is over, which
+// a signal is the reason for, nor is a reader that is slower than grace.
+func (s *streams) close(all context.Context) {
 	s.started()
 	if s.feed != nil {
 		s.feed.close()
+		s.input.Close()
 	}
+	for _, o := range s.outputs {
+		o.end()
+	}
+	drained := s.drained()
 	select {
-	case <-s.drained():
-	case <-time.After(time.Second):
-	}
-	for _, f := range s.ours {
-		f.Close()
-	}
-	s.copies.Wait()
-}
-
-// longestLine is how much of a line is watched in one piece.
-const longestLine = 64 << 10
-
-// lines cuts what is written into lines.
-type lines struct {
-	watch func([]byte)
-	part  []byte
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	n := len(p)
-	for len(p) > 0 {
-		i := bytes.IndexByte(p, '\n')
-		if i < 0 {
-			l.part = append(l.part, p...)
-			if len(l.part) >= longestLine {
-				l.flush()
-			}
-			break
+	case <-drained:
+	case <-all.Done():
+		select {
+		case <-drained:
+		case <-time.After(grace):
 		}
-		if len(l.part) > 0 {
-			l.part = append(l.part, p[:i]...)
-			l.flush()
-		} else {
-			l.watch(p[:i])
-		}
-		p = p[i+1:]
-	}
-	return n, nil
-}
-
-func (l *lines) flush() {
-	if len(l.part) > 0 {
-		l.watch(l.part)
-		l.part = l.part[:0]
 	}
 }

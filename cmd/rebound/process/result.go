@@ -1,0 +1,90 @@
+package process
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os/exec"
+	"syscall"
+	"time"
+)
+
+// The exit codes that GNU timeout and shells have for what is no exit of the command itself.
+const (
+	TimedOut   = 124 // cut short because its time was up
+	Failed     = 125 // the program that runs the command failed itself
+	CannotRun  = 126 // found, but could not be started
+	NotFound   = 127 // not found
+	SignalBase = 128 // killed by the signal n: SignalBase + n
+)
+
+// Result is how an attempt ended.
+type Result struct {
+	Code   int            // exit code, as a shell would have it
+	Signal syscall.Signal // that killed the command; 0 = none did
+	Cut    error          // the cause of the end of the context that cut it short, or nil
+	Err    error          // why the command could not be started, or nil
+	Lost   error          // why the Runner lost input or output of the command, or nil
+	Took   time.Duration  // from start to end
+}
+
+// Stop, as the cause of a context's end, has the command stopped with that signal, and not with
+// SIGTERM.
+type Stop struct{ Signal syscall.Signal }
+
+func (s Stop) Error() string { return "stopped by " + Name(s.Signal) }
+
+// Busy reports whether the command could not be started for a reason that passes: the system is
+// short of processes, memory or files, or the program's file is still being written.
+func (res Result) Busy() bool { return errors.Is(res.Err, syscall.ETXTBSY) || short(res.Err) }
+
+// short reports whether the system lacked what a start needs.
+func short(err error) bool {
+	for _, lack := range []syscall.Errno{
+		syscall.EAGAIN, syscall.ENOMEM, syscall.EMFILE, syscall.ENFILE,
+	} {
+		if errors.Is(err, lack) {
+			return true
+		}
+	}
+	return false
+}
+
+func startCode(err error) int {
+	switch {
+	case errors.Is(err, exec.ErrNotFound), errors.Is(err, fs.ErrNotExist):
+		return NotFound
+	case short(err):
+		return Failed
+	}
+	return CannotRun
+}
+
+// signalOf is what a command that is cut short for that cause gets; 0 for none.
+func signalOf(cause error) syscall.Signal {
+	var stop Stop
+	switch {
+	case cause == nil:
+		return 0
+	case errors.As(cause, &stop):
+		return stop.Signal
+	}
+	return syscall.SIGTERM
+}
+
+// String describes the end of the attempt in a few words.
+func (res Result) String() string {
+	switch {
+	case res.Lost != nil:
+		return "failed to copy " + res.Lost.Error()
+	case res.Err != nil:
+		return "cannot start: " + res.Err.Error()
+	case errors.As(res.Cut, new(Stop)):
+		return res.Cut.Error()
+	case res.Cut != nil:
+		return fmt.Sprintf("timed out after %v", res.Took.Round(time.Millisecond))
+	case res.Signal != 0:
+		return "killed by " + Name(res.Signal)
+	}
+	return fmt.Sprintf("exit status %d", res.Code)
+}

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// terminal runs a script of bash at a terminal of its own. It types the keys once the output has
+// the text, and returns all the output.
+func terminal(t *testing.T, script, text, keys string) string {
+	t.Helper()
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		t.Skip(err)
+	}
+	defer master.Close()
+	fd := int(master.Fd())
+	n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
+	if err2 := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil || err2 != nil {
+		t.Fatal(err, err2)
+	}
+	slave, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := exec.CommandContext(t.Context(), "bash", "-c", script)
+	c.Env, c.Stdin, c.Stdout, c.Stderr = environment(t), slave, slave, slave
+	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	err = c.Start()
+	slave.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	for r := bufio.NewReader(master); ; {
+		b, err := r.ReadByte()
+		if err != nil { // when the last process has closed the terminal
+			break
+		}
+		out.WriteByte(b)
+		if text != "" && strings.HasSuffix(out.String(), text) {
+			text = ""
+			if _, err := io.WriteString(master, keys); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	_ = c.Wait()
+	return strings.ReplaceAll(out.String(), "\r", "")
+}
+
+// Ctrl-C ends the shell's loop around rebound, because rebound dies of it.
+func TestInterruptEndsTheLoop(t *testing.T) {
+	got := terminal(t, `for i in 1 2 3; do rebound run -- sh -c "echo in $i; exec sleep 60"; done`,
+		"in 1", "\x03")
+	if !strings.Contains(got, "stopped by SIGINT") || strings.Contains(got, "in 2") {
+		t.Errorf("got %q, want that the first is stopped, and no second", got)
+	}
+}
+
+// A command that was stopped because it uses the terminal is reported.
+func TestStopForTheTerminalIsReported(t *testing.T) {
+	for script, want := range map[string]string{
+		"rebound run -- sh -c 'read x < /dev/tty'":              "sh: stopped by SIGTTIN: to use",
+		"rebound run -- stty -F /dev/tty -echo":                 "stty: stopped by SIGTTOU: to use",
+		"rebound run --stdin inherit -- cat":                    "cat: stopped by SIGTTIN: to use",
+		"rebound run --output hold -- sh -c 'read x </dev/tty'": "sh: stopped by SIGTTIN: to use",
+	} {
+		got := terminal(t, script, "--foreground", "\x03")
+		if !strings.Contains(got, want) || strings.Count(got, "stopped by SIGTT") != 1 {
+			t.Errorf("%s: got %q, want %q once", script, got, want)
+		}
+	}
+}
+
+// In the foreground a command reads the terminal, else there is nothing to read.
+func TestTerminalInput(t *testing.T) {
+	got := terminal(t, "rebound run --foreground -- sh -c 'echo ready; read x; echo got $x'",
+		"ready", "a line\n")
+	if !strings.Contains(got, "got a line") {
+		t.Errorf("got %q, want the line", got)
+	}
+	if got := terminal(t, "rebound run -- sh -c 'read x; echo end $?'", "", ""); got != "end 1\n" {
+		t.Errorf("got %q, want the end of input", got)
+	}
+}
