@@ -90,13 +90,20 @@ func (c *Concurrency) Validate() error {
 	switch {
 	case c.Max < 0:
 		return invalid("Concurrency", c.Name, "Max", c.Max, "1 or more, or 0 for 100")
-	case c.Queue < 0:
-		return invalid("Concurrency", c.Name, "Queue", c.Queue, "0 or more")
-	case c.Wait < 0:
-		return invalid("Concurrency", c.Name, "Wait", c.Wait,
+	}
+	return validQueue("Concurrency", c.Name, c.Queue, c.Wait)
+}
+
+// validQueue returns an error that names the first invalid field of a queue for permits.
+func validQueue(kind, name string, queue int, wait time.Duration) error {
+	switch {
+	case queue < 0:
+		return invalid(kind, name, "Queue", queue, "0 or more")
+	case wait < 0:
+		return invalid(kind, name, "Wait", wait,
 			"more than 0, or 0 for as long as the context lasts")
-	case c.Wait > 0 && c.Queue == 0:
-		return invalid("Concurrency", c.Name, "Wait", c.Wait, "a Queue too, or nobody waits")
+	case wait > 0 && queue == 0:
+		return invalid(kind, name, "Wait", wait, "a Queue too, or nobody waits")
 	}
 	return nil
 }

@@ -31,7 +31,7 @@ type slowPlace struct {
 
 func (m *slowConcurrency) enter(id int, now time.Duration) {
 	switch {
-	case len(m.inside) < m.most:
+	case len(m.inside) < m.most && len(m.waiting) == 0:
 		m.inside = append(m.inside, id)
 		m.note(id, "in")
 	case len(m.waiting) < m.queue:
@@ -47,7 +47,7 @@ func (m *slowConcurrency) enter(id int, now time.Duration) {
 
 func (m *slowConcurrency) leave(i int) {
 	m.inside = slices.Delete(m.inside, i, i+1)
-	if len(m.waiting) > 0 {
+	for len(m.waiting) > 0 && len(m.inside) < m.most {
 		id := m.waiting[0].id
 		m.waiting = m.waiting[1:]
 		m.inside = append(m.inside, id)
@@ -83,7 +83,8 @@ type attempts struct {
 }
 
 func (a *attempts) enter(id int) {
-	ctx, cancel := context.WithCancel(context.Background())
+	// A gate that keeps something of each attempt finds its number there.
+	ctx, cancel := context.WithCancel(context.WithValue(context.Background(), a.gate, id))
 	a.cancels[id] = cancel
 	go func() {
 		_, err := a.gate.Enter(ctx)

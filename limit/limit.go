@@ -16,6 +16,7 @@ package limit
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/rebound-go/rebound/fault"
@@ -38,7 +39,7 @@ type Snapshot struct {
 	// pass for the kind throttle.
 	Limit float64 `json:"limit"`
 
-	InFlight int `json:"in_flight"` // attempts under way; 0 for the kind rate
+	InFlight int `json:"in_flight"` // attempts under way; 0 for the kinds rate and throttle
 	Waiting  int `json:"waiting"`   // attempts that wait in Enter
 
 	// Level is what can be taken at once: permits, or tokens for the kind rate, where it is
@@ -73,6 +74,16 @@ func (e *Error) DescribeFault() fault.Fault {
 		f.After = max(e.room(), 0)
 	}
 	return f
+}
+
+// theError returns the one Error of a limit, which is like e, so that a storm of rejections
+// allocates nothing.
+func theError(at *atomic.Pointer[Error], e Error) error {
+	if at.Load() == nil {
+		first := e // e itself must stay on the stack
+		at.CompareAndSwap(nil, &first)
+	}
+	return at.Load()
 }
 
 // invalid is the error of a Validate method.

@@ -28,10 +28,20 @@ const (
 
 // Config is what limits of one kind have in common. Each 0 means its default.
 type Config struct {
-	Initial int
+	Initial int // brought between Min and Max
 	Min     int
 	Max     int
 	Target  time.Duration // mean latency to keep by AIMD; 0 = Gradient2
+}
+
+// Bounds returns Min and Max with their defaults in place.
+func (c *Config) Bounds() (low, high int) {
+	return orDefault(c.Min, DefaultMin), orDefault(c.Max, DefaultMax)
+}
+
+func (c *Config) within(limit float64) float64 {
+	low, high := c.Bounds()
+	return min(max(limit, float64(low)), float64(high))
 }
 
 // Limit is the state of an adaptive limit. The zero Limit is at Config.Initial.
@@ -59,7 +69,7 @@ func (l *Limit) value(c *Config) float64 {
 	if l.limit > 0 {
 		return l.limit
 	}
-	return float64(orDefault(c.Initial, DefaultInitial))
+	return c.within(float64(orDefault(c.Initial, DefaultInitial)))
 }
 
 // update is the law: a window in, a limit out. Only a limit that was in use grows: the latency of a
@@ -79,8 +89,7 @@ func (l *Limit) update(c *Config, w Summary) {
 	default:
 		limit = gradient2(limit, long, float64(w.Latency))
 	}
-	l.limit = min(max(limit, float64(orDefault(c.Min, DefaultMin))),
-		float64(orDefault(c.Max, DefaultMax)))
+	l.limit = c.within(limit)
 }
 
 // learn takes a window's latency into the long-term one and returns that. When the server has

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -221,5 +222,91 @@ func TestJudge(t *testing.T) {
 		if got := Judge(c.o); got != c.want {
 			t.Errorf("%s: %d, want %d", c.name, got, c.want)
 		}
+	}
+}
+
+// The limit is that of a slow reference, which keeps every sample and follows the text of the law.
+func TestAgainstReference(t *testing.T) {
+	for seed := range uint64(300) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		c := &Config{Initial: 1 + r.IntN(50), Min: 1 + r.IntN(3), Max: 20 + r.IntN(100)}
+		if seed%2 == 0 {
+			c.Target = time.Duration(1 + r.IntN(int(100*time.Millisecond)))
+		}
+		var l Limit
+		ref := reference{Config: c, limit: float64(max(min(c.Initial, c.Max), c.Min)), cut: -1}
+		now := time.Hour
+		for i := range 2000 {
+			now += time.Duration(r.Int64N(int64(40 * time.Millisecond)))
+			s := Sample{time.Duration(r.Int64N(int64(200 * time.Millisecond))), 1 + r.IntN(40),
+				Verdict(min(r.IntN(12), 1) + r.IntN(20)/19)}
+			l.Add(c, now, s)
+			ref.add(now, s)
+			if got, want := l.value(c), ref.limit; math.Abs(got-want) > 1e-9*want {
+				t.Fatalf("seed %d, sample %d: limit %v, want %v", seed, i, got, want)
+			}
+		}
+	}
+}
+
+type reference struct {
+	*Config
+	limit   float64
+	cut     time.Duration
+	first   time.Duration
+	samples []Sample
+	means   []float64
+	long    float64
+}
+
+func (r *reference) add(now time.Duration, s Sample) {
+	if s.Verdict == Ignored || s.Verdict == Dropped && now-s.Latency < r.cut {
+		return
+	}
+	if len(r.samples) == 0 {
+		r.first = now
+	}
+	if r.samples = append(r.samples, s); len(r.samples) < 10 || now-r.first < time.Second {
+		return
+	}
+	sum, served, peak := 0., 0., 0
+	for _, s := range r.samples {
+		peak = max(peak, s.InFlight)
+		if s.Verdict == Served {
+			sum += float64(s.Latency)
+			served++
+		}
+	}
+	overloaded := 20*(len(r.samples)-int(served)) > len(r.samples)
+	r.samples = nil
+	mean := math.Trunc(sum / max(served, 1))
+	if served > 0 {
+		r.learn(mean)
+	}
+	switch used := float64(peak) > r.limit/2; {
+	case overloaded:
+		r.limit *= 0.9
+		r.cut = now
+	case !used:
+	case r.Target > 0 && mean > float64(r.Target):
+		r.limit *= 0.9
+	case r.Target > 0:
+		r.limit++
+	default:
+		gradient := max(0.5, min(1, 1.5*r.long/mean))
+		r.limit = 0.8*r.limit + 0.2*(r.limit*gradient+4)
+	}
+	r.limit = max(min(r.limit, float64(r.Max)), float64(r.Min))
+}
+
+func (r *reference) learn(mean float64) {
+	if r.means = append(r.means, mean); len(r.means) <= 10 {
+		// The plain mean, but for what was forgotten on the way.
+		r.long += (mean - r.long) / float64(len(r.means))
+	} else {
+		r.long = r.long*(1-2./601) + mean*2/601
+	}
+	if r.long > 2*mean {
+		r.long *= 0.95
 	}
 }

@@ -22,7 +22,7 @@ var doors = map[string]string{
 	"gate":    "fault",
 	"breaker": "fault gate internal/circuit",
 	"budget":  "fault gate internal/bucket",
-	"limit":   "fault gate internal/clock internal/gcra",
+	"limit":   "fault gate internal/adaptive internal/clock internal/gcra internal/shed",
 	"rebound": "fault gate backoff breaker budget internal/errtree internal/mark",
 	"hedge":   "rebound fault gate budget internal/hedging",
 

@@ -1,0 +1,198 @@
+package limit
+
+import (
+	"context"
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/gate"
+	"github.com/rebound-go/rebound/internal/adaptive"
+	"github.com/rebound-go/rebound/internal/clock"
+)
+
+// Adaptive lets as many attempts run at a time as the service's latency allows. Up to Queue more
+// wait for a permit, in the order in which they came. Any other is rejected at once.
+//
+// The limit moves once per window, which holds the attempts of one second and ten at least:
+//
+//   - It grows by about one while the latency is normal, if more than half of it was in use.
+//   - It shrinks when the latency is above 1.5 times that of the last minutes (the law is Gradient2
+//     of Netflix's concurrency-limits), or above Target if that is set.
+//   - It shrinks by a tenth if more than 5 % of the attempts were rate limited, overloaded or timed
+//     out. Drops that began before the last of these cuts met another limit, and do not count.
+//
+// Other failures and canceled attempts change nothing. Without a Target, a queue at the service
+// that lasts for minutes is taken for normal, and the limit grows until attempts time out.
+//
+// The zero Adaptive is ready. An Adaptive may be shared by goroutines and by policies. It must not
+// be copied, nor its fields changed, once in use.
+type Adaptive struct {
+	Name     string        // in errors and snapshots
+	Initial  int           // the limit at the start; 0 = 20, or what Min and Max leave of it
+	Min      int           // the lowest limit; 0 = 1
+	Max      int           // the highest limit; 0 = 1000
+	Queue    int           // attempts that may wait for a permit; 0 = none
+	Wait     time.Duration // longest wait of one attempt; 0 = until its context ends
+	Target   time.Duration // mean latency to keep; 0 = what the service needs normally
+	OnChange func(Change)  // is called after a change of the limit, one at a time; nil = none
+
+	permits permits
+	limit   atomic.Int32 // 0 = the initial one
+	err     atomic.Pointer[Error]
+
+	mu        sync.Mutex // guards what follows
+	law       adaptive.Limit
+	reported  int  // the limit that OnChange has got; 0 = the initial one
+	reporting bool // some goroutine is in OnChange
+}
+
+// Change is a change of the limit of an [Adaptive].
+type Change struct {
+	Name     string // of the Adaptive
+	From, To int    // attempts at a time
+}
+
+// Enter takes a permit, and waits for one if the queue has room. It returns an [*Error] if there is
+// none within Wait, and the context's cause if the context ends first. In both cases it has taken
+// nothing.
+func (a *Adaptive) Enter(ctx context.Context) (gate.Pass, error) {
+	if ctx.Err() != nil || !a.permits.take(a.most()) {
+		if err := a.wait(ctx); err != nil {
+			return gate.Pass{}, err
+		}
+	}
+	underWay, _ := a.permits.load()
+	return gate.Pass{A: uint64(clock.Now()), B: uint64(underWay)}, nil
+}
+
+// wait is the part of Enter for an attempt that finds no free permit.
+func (a *Adaptive) wait(ctx context.Context) error {
+	if a.permits.wait(ctx, a.most, a.Queue, a.Wait) {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	a.permits.refused.Add(1)
+	return a.rejection()
+}
+
+// Leave gives the permit back, or to the first attempt that waits, and takes the attempt's outcome
+// and latency into account.
+func (a *Adaptive) Leave(p gate.Pass, o gate.Outcome) {
+	waiting := a.permits.drop()
+	moved := false
+	if v := adaptive.Judge(o); v != adaptive.Ignored {
+		moved = a.add(p, v)
+	}
+	if waiting || moved {
+		a.permits.grant(a.most())
+	}
+	// The last step, as OnChange may panic.
+	for moved && a.reportOne() {
+	}
+}
+
+// add adds a sample, and reports whether the limit has changed.
+func (a *Adaptive) add(p gate.Pass, v adaptive.Verdict) bool {
+	c, now := a.config(), clock.Now()
+	s := adaptive.Sample{
+		Latency: max(now-time.Duration(p.A), 0), InFlight: int(p.B), Verdict: v,
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.law.Add(&c, now, s) {
+		return false
+	}
+	return a.limit.Swap(int32(a.law.Now(&c))) != int32(a.law.Now(&c))
+}
+
+// reportOne calls OnChange if the limit is another than it has got, unless another goroutine, or
+// this one further up its stack, is doing so: then that one goes on. So changes come one at a time
+// and in order, and no lock is held meanwhile. False: there is nothing left to do.
+func (a *Adaptive) reportOne() bool {
+	if a.OnChange == nil {
+		return false
+	}
+	c := a.config()
+	a.mu.Lock()
+	ch := Change{Name: a.Name, From: a.reported, To: a.law.Now(&c)}
+	if ch.From == 0 {
+		ch.From = new(adaptive.Limit).Now(&c)
+	}
+	if a.reporting || ch.From == ch.To {
+		a.mu.Unlock()
+		return false
+	}
+	a.reported, a.reporting = ch.To, true
+	a.mu.Unlock()
+	defer func() {
+		a.mu.Lock()
+		a.reporting = false
+		a.mu.Unlock()
+	}()
+	a.OnChange(ch)
+	return true
+}
+
+// Refusal returns nil for every d above 0: when a permit will be free is unknown. For a d of 0 it
+// returns the [*Error] that Enter would return now, or nil.
+func (a *Adaptive) Refusal(d time.Duration) error {
+	if underWay, waiting := a.permits.load(); d > 0 || underWay < a.most() || waiting < a.Queue {
+		return nil
+	}
+	return a.rejection()
+}
+
+// Snapshot returns the state of the limit now.
+func (a *Adaptive) Snapshot() Snapshot {
+	underWay, waiting := a.permits.load()
+	return Snapshot{
+		Name: a.Name, Kind: "adaptive", Limit: float64(a.most()),
+		InFlight: underWay, Waiting: waiting, Level: float64(a.most() - underWay),
+		Refused: a.permits.refused.Load(),
+	}
+}
+
+// Validate returns an error that names the first field that is negative or contradicts another.
+func (a *Adaptive) Validate() error {
+	c := a.config()
+	low, high := c.Bounds()
+	switch {
+	case a.Min < 0:
+		return invalid("Adaptive", a.Name, "Min", a.Min, "1 or more, or 0 for 1")
+	case a.Max < 0 || a.Max > math.MaxInt32:
+		return invalid("Adaptive", a.Name, "Max", a.Max, "1 or more, or 0 for 1000")
+	case low > high:
+		return invalid("Adaptive", a.Name, "Min", a.Min, "no more than Max")
+	case a.Initial < 0:
+		return invalid("Adaptive", a.Name, "Initial", a.Initial, "1 or more, or 0 for 20")
+	case a.Initial > 0 && (a.Initial < low || a.Initial > high):
+		return invalid("Adaptive", a.Name, "Initial", a.Initial, "between Min and Max")
+	case a.Target < 0:
+		return invalid("Adaptive", a.Name, "Target", a.Target, "more than 0, or 0 for none")
+	}
+	return validQueue("Adaptive", a.Name, a.Queue, a.Wait)
+}
+
+func (a *Adaptive) config() adaptive.Config {
+	return adaptive.Config{Initial: a.Initial, Min: a.Min, Max: a.Max, Target: a.Target}
+}
+
+// most is how many attempts may run at a time.
+func (a *Adaptive) most() int {
+	if n := a.limit.Load(); n > 0 {
+		return int(n)
+	}
+	c := a.config()
+	return new(adaptive.Limit).Now(&c)
+}
+
+func (a *Adaptive) rejection() error {
+	return theError(&a.err, Error{
+		Name: a.Name, is: ErrFull, kind: fault.Overloaded, detail: "adaptive",
+	})
+}

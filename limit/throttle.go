@@ -1,0 +1,116 @@
+package limit
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/gate"
+	"github.com/rebound-go/rebound/internal/clock"
+	"github.com/rebound-go/rebound/internal/shed"
+)
+
+// Throttle rejects a share of the attempts at random while the service accepts few of them. So the
+// service need not spend its time on rejections. Counted in Window, the share is
+//
+//	max(0, (attempts − K · accepted) / (attempts + 1))
+//
+// The service accepts an attempt that it answers, even with a permanent error. An attempt counts
+// when it ends, and a rejected one at once. Attempts that were canceled or skipped do not count,
+// nor do those that a limit or a breaker inside fn rejected.
+//
+// A Throttle suits a service that rejects some of its callers. After a total outage the share falls
+// slowly, as only the few attempts that pass can succeed; a breaker suits that case better.
+//
+// The zero Throttle is ready. A Throttle may be shared by goroutines and by policies. It must not
+// be copied, nor its fields changed, once in use. The formula is from "Handling Overload" in Site
+// Reliability Engineering (Beyer et al., 2016).
+type Throttle struct {
+	Name     string        // in errors and snapshots
+	K        float64       // attempts for each accepted one before any is rejected; 0 = 2
+	Window   time.Duration // attempts that count ended in this time; 0 = 2 min
+	MinCalls int           // attempts in the window before any is rejected; 0 = 10
+
+	failing atomic.Bool // some attempt in the window was not accepted
+	refused atomic.Uint64
+	err     atomic.Pointer[Error]
+
+	mu     sync.Mutex
+	window shed.Window // guarded by mu
+}
+
+// Enter admits the attempt, or rejects it with an [*Error]. It never waits.
+//
+// While the service accepts everything, Enter reads one word: no clock, and no random number.
+func (t *Throttle) Enter(context.Context) (gate.Pass, error) {
+	if !t.failing.Load() || t.admit(clock.Now()) {
+		return gate.Pass{}, nil
+	}
+	t.refused.Add(1)
+	return gate.Pass{}, t.rejection()
+}
+
+// admit is Enter for a window with failures. These may be old enough by now to be dropped.
+func (t *Throttle) admit(now time.Duration) bool {
+	c := t.config()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	admitted := t.window.Enter(&c, now, rand.Float64())
+	t.failing.Store(!t.window.Clean())
+	return admitted
+}
+
+// Leave counts the attempt by its outcome.
+func (t *Throttle) Leave(_ gate.Pass, o gate.Outcome) {
+	accepted, counted := shed.Judge(o)
+	if !counted {
+		return
+	}
+	c, now := t.config(), clock.Now()
+	t.mu.Lock()
+	t.window.Leave(&c, now, accepted)
+	if !accepted {
+		t.failing.Store(true)
+	}
+	t.mu.Unlock()
+}
+
+// Refusal returns nil: which attempts are rejected is a matter of chance.
+func (t *Throttle) Refusal(time.Duration) error { return nil }
+
+// Snapshot returns the state of the limit now.
+func (t *Throttle) Snapshot() Snapshot {
+	c := t.config()
+	t.mu.Lock()
+	share := t.window.Share(&c, clock.Now())
+	t.mu.Unlock()
+	return Snapshot{
+		Name: t.Name, Kind: "throttle", Limit: 1 - share, Refused: t.refused.Load(),
+	}
+}
+
+// Validate returns an error that names the first field that is negative, no number, or too small.
+func (t *Throttle) Validate() error {
+	switch {
+	case t.K != 0 && !(t.K >= 1):
+		return invalid("Throttle", t.Name, "K", t.K, "1 or more, or 0 for 2")
+	case t.Window < 0 || t.Window > 0 && t.Window < shed.Tenths:
+		return invalid("Throttle", t.Name, "Window", t.Window, "10ns or more, or 0 for 2m")
+	case t.MinCalls < 0:
+		return invalid("Throttle", t.Name, "MinCalls", t.MinCalls, "1 or more, or 0 for 10")
+	}
+	return nil
+}
+
+func (t *Throttle) config() shed.Config {
+	return shed.Config{K: t.K, Window: t.Window, MinCalls: t.MinCalls}
+}
+
+func (t *Throttle) rejection() error {
+	return theError(&t.err, Error{
+		Name: t.Name, is: ErrShed, kind: fault.Overloaded, detail: "the service accepts too few",
+	})
+}
