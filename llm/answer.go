@@ -155,7 +155,7 @@ func shapeOf(resp *http.Response, body *peekedBody, inPieces bool) (answerShape,
 
 // whole reads an answer in JSON before it is the caller's, who could not do much with half of it.
 // What is longer than 4 MiB is passed on as it comes.
-func whole(resp *http.Response, body *peekedBody) (*http.Response, error) {
+func whole(resp *http.Response, body *peekedBody, r *reservation) (*http.Response, error) {
 	data, err := io.ReadAll(io.LimitReader(body, maxHeld))
 	if err == nil && len(data) == maxHeld {
 		body.held = data
@@ -176,6 +176,8 @@ func whole(resp *http.Response, body *peekedBody) (*http.Response, error) {
 	case isFailure(first):
 		return refusal(resp, Event{Data: first}), nil
 	}
+	r.note(text)
+	r.settle()
 	// The caller, who asked for an encoding by itself, gets the bytes as they came.
 	resp.Body = io.NopCloser(bytes.NewReader(data))
 	return resp, nil

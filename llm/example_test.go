@@ -261,3 +261,22 @@ func ExampleIsEnd() {
 	// false
 	// true
 }
+
+// Workers share a quota of two requests per second. The third waits, and none is refused.
+func ExampleQuota() {
+	srv := play(goodReply)
+	defer srv.Close()
+	client := &http.Client{Transport: &llm.Transport{Quota: &llm.Quota{Requests: 120}}}
+	begin := time.Now()
+	for range 3 {
+		resp, err := client.Post(srv.URL+"/v1/chat/completions", "application/json",
+			strings.NewReader(`{"model": "small", "max_tokens": 100}`))
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		_ = resp.Body.Close()
+	}
+	fmt.Println("half a second has passed:", time.Since(begin) > 400*time.Millisecond)
+	// Output: half a second has passed: true
+}

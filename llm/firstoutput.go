@@ -31,6 +31,10 @@ func (g *firstOutput) RoundTrip(req *http.Request) (*http.Response, error) {
 		cancel(nil)
 		return resp, err
 	}
+	r := reserved(req)
+	if r != nil {
+		r.meter.learn(resp.Header, time.Now())
+	}
 	resp.Request = req // whose context does not end with the body
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		context.AfterFunc(req.Context(), func() { cancel(nil) })
@@ -41,15 +45,18 @@ func (g *firstOutput) RoundTrip(req *http.Request) (*http.Response, error) {
 		resp.StatusCode == http.StatusNoContent {
 		return resp, nil
 	}
-	resp, err = g.answer(req, resp)
+	resp, err = g.answer(req, resp, r)
 	if err != nil {
 		cancel(nil)
 	}
 	return resp, err
 }
 
-// answer is the response to a generation once it is known to be one.
-func (g *firstOutput) answer(req *http.Request, resp *http.Response) (*http.Response, error) {
+// answer is the response to a generation once it is known to be one. Its usage settles r, which may
+// be nil.
+func (g *firstOutput) answer(
+	req *http.Request, resp *http.Response, r *reservation,
+) (*http.Response, error) {
 	body := &peekedBody{ReadCloser: resp.Body}
 	// The body's beginning decides, as gateways put wrong types on what they pass on.
 	shape, err := shapeOf(resp, body, inPieces(req))
@@ -60,23 +67,24 @@ func (g *firstOutput) answer(req *http.Request, resp *http.Response) (*http.Resp
 	resp.Body = body
 	switch shape {
 	case shapePieces:
+		resp.Body = r.metered(body, true)
 		return firstPiece(resp, body)
 	case shapeDocument:
-		return whole(resp, body)
+		return whole(resp, body, r)
 	case shapeEvents:
-		return g.stream(resp)
+		return g.stream(resp, r)
 	}
 	return resp, nil
 }
 
 // stream reads to the first output.
-func (g *firstOutput) stream(resp *http.Response) (*http.Response, error) {
-	w := &streamReader{output: g.output, ended: g.ended, body: resp.Body}
+func (g *firstOutput) stream(resp *http.Response, r *reservation) (*http.Response, error) {
+	w := &streamReader{output: g.output, ended: g.ended, body: resp.Body, seen: r.reader()}
 	w.begin()
 	e := w.failure()
 	switch {
 	case e == nil:
-		resp.Body = w
+		resp.Body = r.metered(w, false)
 		return resp, nil
 	case e.Err != nil:
 		_ = w.Close()

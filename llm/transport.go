@@ -48,6 +48,10 @@ type Transport struct {
 	// Breakers holds a breaker for each host. Nil = none.
 	Breakers *breaker.Group[string]
 
+	// Quota keeps generations within the provider's limits. Attempts wait in it, which no timeout
+	// of an attempt covers. Nil = none.
+	Quota *Quota
+
 	// FirstOutputTimeout is the time from an attempt's beginning to the first output of a stream,
 	// to the end of an answer in JSON to a generation, or to the header of any other response.
 	// 0 = none.
@@ -94,6 +98,9 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	// OpenAI's and Anthropic's SDKs count their own retries in this header.
 	if n := req.Header.Get("X-Stainless-Retry-Count"); n != "" && n != "0" {
 		req = singleAttempt(req, t.inner.Policy)
+	}
+	if t.Quota != nil && IsGeneration(req) {
+		req = t.Quota.guard(req, t.inner.Policy)
 	}
 	resp, err := t.inner.RoundTrip(req)
 	if err == nil && gaveUp(resp) {
@@ -172,6 +179,11 @@ func (t *Transport) Validate() error {
 	if t.FirstOutputTimeout < 0 {
 		return fmt.Errorf("llm: Transport.FirstOutputTimeout is %v: want more than 0, or 0 for none",
 			t.FirstOutputTimeout)
+	}
+	if t.Quota != nil {
+		if err := t.Quota.Validate(); err != nil {
+			return err
+		}
 	}
 	return (&reboundhttp.Transport{Policy: t.Policy, Breakers: t.Breakers}).Validate()
 }

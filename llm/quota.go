@@ -1,0 +1,187 @@
+package llm
+
+import (
+	"context"
+	"fmt"
+	"hash/maphash"
+	"iter"
+	"math"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/gate"
+	"github.com/rebound-go/rebound/internal/httppolicy"
+	"github.com/rebound-go/rebound/limit"
+
+	"github.com/rebound-go/rebound"
+)
+
+// Quota keeps generations within a provider's limits of requests and tokens per minute. Each model
+// has limits of its own, and so has each host and each credential. Attempts wait for their turn, in
+// order, before they are sent.
+//
+// Limits that are not given are learned from the provider: from the headers x-ratelimit-*,
+// anthropic-ratelimit-* and RateLimit, and from the text of errors with status 429. Until the first
+// answer everything passes. Remaining numbers in headers lower the level of limits that are given,
+// as well, since other programs may use the same quota.
+//
+// The zero Quota is ready. It may be shared by Transports; it must not be copied, nor its fields
+// changed, once in use.
+type Quota struct {
+	// Requests is how many requests a minute each model may get, and Tokens how many tokens a
+	// minute, of prompts and answers together. A second's worth of requests and a minute's worth of
+	// tokens may be taken at once. 0 = learned.
+	Requests, Tokens float64
+
+	// Estimate returns the tokens that a request will use. The usage in the answer, or at the end of
+	// the stream, corrects the estimate. A request whose estimate is more than a minute's tokens is
+	// sent when all of the quota is there.
+	//
+	// Nil = a quarter of the body's bytes and the greatest number of tokens that the request allows
+	// for its answer, such as max_tokens. A piece of base64, such as a picture, counts as 1000.
+	// Without max_tokens the answer counts as the mean of the model's answers so far.
+	Estimate func(*http.Request) int
+
+	// Wait is the longest wait for each of the two limits. Attempts whose turn is later fail at
+	// once, with [limit.ErrRate]. 0 = as long as the request's context lasts.
+	Wait time.Duration
+
+	mu     sync.Mutex
+	meters map[meterKey]*meter
+	seed   maphash.Seed
+}
+
+// meterKey is whose limits they are. The credential is a hash.
+type meterKey struct {
+	host, model string
+	credential  uint64
+}
+
+// Validate returns an error that names the first invalid field.
+func (q *Quota) Validate() error {
+	switch {
+	case !(q.Requests >= 0):
+		return fmt.Errorf("llm: Quota.Requests is %v: want more than 0 a minute, or 0 to learn it",
+			q.Requests)
+	case !(q.Tokens >= 0):
+		return fmt.Errorf("llm: Quota.Tokens is %v: want more than 0 a minute, or 0 to learn it",
+			q.Tokens)
+	case q.Wait < 0:
+		return fmt.Errorf("llm: Quota.Wait is %v: want more than 0, or 0 for no limit", q.Wait)
+	}
+	return nil
+}
+
+// Snapshots yields the state of the limits of each model in use, in any order: that of requests and
+// that of tokens, whose names are the model's and what is limited.
+func (q *Quota) Snapshots() iter.Seq[limit.Snapshot] {
+	return func(yield func(limit.Snapshot) bool) {
+		q.mu.Lock()
+		meters := make([]*meter, 0, len(q.meters))
+		for _, m := range q.meters {
+			meters = append(meters, m)
+		}
+		q.mu.Unlock()
+		for _, m := range meters {
+			if !yield(m.requests.Load().Snapshot()) || !yield(m.tokens.Load().Snapshot()) {
+				return
+			}
+		}
+	}
+}
+
+// guard returns req with a policy that asks the quota before each attempt. p is the policy that req
+// goes by if it has none of its own.
+func (q *Quota) guard(req *http.Request, p *rebound.Policy) *http.Request {
+	if own, ok := httppolicy.Of(req.Context()); ok {
+		p = own
+	}
+	p = p.Clone()
+	call := &quotaCall{quota: q, req: req}
+	p.Gates = append([]gate.Gate{call}, p.Gates...)
+	ctx := context.WithValue(req.Context(), quotaKey{}, call)
+	return req.WithContext(httppolicy.With(ctx, p))
+}
+
+type quotaKey struct{}
+
+// reserved returns the reservation of the attempt under way; nil if there is no quota. The context
+// of its request is all that the transport of an attempt has from the gate.
+func reserved(req *http.Request) *reservation {
+	if call, ok := req.Context().Value(quotaKey{}).(*quotaCall); ok {
+		return call.now
+	}
+	return nil
+}
+
+// quotaCall is the gate of one call, whose attempts follow one another. A gate of the policy waits
+// before the attempt's timeouts begin, and the policy counts its rejection as any gate's.
+type quotaCall struct {
+	quota *Quota
+	req   *http.Request
+	meter *meter
+	asked question
+	now   *reservation // of the attempt under way
+}
+
+// Enter takes the attempt's share of both limits, or of neither.
+func (c *quotaCall) Enter(ctx context.Context) (gate.Pass, error) {
+	if c.meter == nil {
+		c.asked = asked(c.req)
+		c.meter = c.quota.meter(c.req, c.asked.model)
+	}
+	r := &reservation{meter: c.meter, input: c.asked.input(), tokens: c.estimate()}
+	r.requestRate, r.tokenRate = c.meter.requests.Load(), c.meter.tokens.Load()
+	if err := r.requestRate.Take(ctx, 1); err != nil {
+		return gate.Pass{}, err
+	}
+	if err := r.tokenRate.Take(ctx, r.tokens); err != nil {
+		r.requestRate.Debit(-1)
+		return gate.Pass{}, err
+	}
+	c.now = r
+	return gate.Pass{}, nil
+}
+
+// Refusal foresees that the next attempt would come too early.
+func (c *quotaCall) Refusal(d time.Duration) error {
+	if c.meter == nil {
+		return nil
+	}
+	if err := c.meter.requests.Load().Refusal(d); err != nil {
+		return err
+	}
+	return c.meter.tokens.Load().Refusal(d)
+}
+
+// Leave gives back what the server certainly has not counted, and learns from its refusal.
+func (c *quotaCall) Leave(_ gate.Pass, o gate.Outcome) {
+	r := c.now
+	switch {
+	case o.Result == gate.OK || r == nil:
+	case o.Result == gate.Skipped || o.Fault.Sent == fault.NotSent:
+		r.requestRate.Debit(-1)
+		r.cancel()
+	case o.Fault.Sent == fault.NotDone:
+		r.cancel() // the request counts, but no model has read it
+	}
+	if o.Result == gate.Failed && o.Fault.Kind == fault.RateLimited {
+		c.meter.learnRefusal(o.Fault)
+	}
+}
+
+// estimate is asked anew for each attempt, as the mean of answers moves meanwhile.
+func (c *quotaCall) estimate() float64 {
+	if c.quota.Estimate != nil {
+		return float64(max(c.quota.Estimate(c.req), 0))
+	}
+	if c.asked.output > 0 {
+		return c.asked.input() + c.asked.output
+	}
+	return c.asked.input() + c.meter.meanOutput()
+}
+
+// input is the estimated number of tokens of the prompt.
+func (q question) input() float64 { return math.Ceil(float64(q.size)/bytesPerToken) + q.extra }
