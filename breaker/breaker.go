@@ -123,7 +123,12 @@ func (b *Breaker) Enter(context.Context) (gate.Pass, error) {
 // enter is apart, as leave is, so that the common way needs next to no stack.
 //
 //go:noinline
-func (b *Breaker) enter() (gate.Pass, error) { return b.state.enter(b.owner()) }
+func (b *Breaker) enter() (gate.Pass, error) {
+	if e := b.state.log.Load().rejectEarly(); e != nil {
+		return gate.Pass{}, e
+	}
+	return b.state.enter(b.owner())
+}
 
 // Refusal foresees the answer after a delay of d: it returns the
 // [*OpenError] of a breaker that is open and, as far as is known now, will still be when d is

@@ -112,27 +112,6 @@ func TestPanickingOnChangeKeepsTheProbe(t *testing.T) {
 	})
 }
 
-// Outside of bubbles, on the real clock: a breaker whose cooldown is over admits a probe at once.
-func TestCooldownOnTheRealClock(t *testing.T) {
-	b := &breaker.Breaker{Failures: 1, Cooldown: 300 * time.Millisecond}
-	call(b, failure)
-	begin := time.Now()
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for range tick.C {
-		left := b.Snapshot().Remaining
-		_, err := b.Enter(t.Context())
-		switch took := time.Since(begin); {
-		case err == nil && took < 299*time.Millisecond:
-			t.Fatalf("admitted after %v, want 300ms", took)
-		case err == nil:
-			return
-		case left == 0:
-			t.Fatalf("rejected %v after the failure, with no cooldown left: %v", took, err)
-		}
-	}
-}
-
 // A key that does well takes no memory, and one failure that a success follows is forgotten.
 func TestHealthyKeysAreForgotten(t *testing.T) {
 	var g breaker.Group[int]

@@ -20,6 +20,7 @@ func TestSizes(t *testing.T) {
 		"Breaker": {unsafe.Sizeof(Breaker{}), 184},
 		"shared":  {unsafe.Sizeof(shared{}), 48},
 		"Machine": {unsafe.Sizeof(circuit.Machine{}), 32},
+		"Config":  {unsafe.Sizeof(circuit.Config{}), 80},
 		"Window":  {unsafe.Sizeof(circuit.Window{}), 96},
 	} {
 		if got[0] > got[1] {

@@ -24,23 +24,6 @@ type shared struct {
 	at time.Duration // circuit.Machine.at
 }
 
-// history is what a breaker keeps once its state has changed.
-type history struct {
-	refusal atomic.Pointer[OpenError] // of the state now, if it refuses
-	refused atomic.Uint64             // calls, or those that would be without Shadow
-
-	// Guarded by the shared's mu:
-	last     Change
-	opened   int
-	openedBy fault.Fault
-	trial    circuit.Trial // circuit.Machine.Trial
-
-	refusedBefore uint64 // refused when it opened last
-
-	queue     []Change // not reported yet
-	reporting bool     // some goroutine is in OnChange
-}
-
 // owner is what a shared belongs to: a breaker, or a key of a group.
 type owner struct {
 	cfg  *circuit.Config
@@ -53,6 +36,9 @@ func (c *shared) enter(o owner) (gate.Pass, error) {
 	w := circuit.Word(c.word.Load())
 	if w.State() == circuit.Closed {
 		return c.admit(o.cfg, w), nil
+	}
+	if e := c.log.Load().rejectEarly(); e != nil {
+		return gate.Pass{}, e
 	}
 	now := clock()
 	if e := c.refusal(); e != nil && e.gen == w.Gen() && e.lasts(now) {
@@ -240,12 +226,14 @@ func (c *shared) note(o owner, before circuit.Word, s circuit.Machine, ch Change
 			l.refusedBefore = l.refused.Load()
 		}
 	}
+	l.early.Store(nil)
 	if ch.To == Closed {
 		l.refusal.Store(nil)
 	} else {
 		e := &OpenError{Name: ch.Name, State: ch.To, Forced: ch.Forced,
 			Why: l.last.Why, Fault: l.openedBy, until: s.At, gen: s.Word.Gen()}
 		l.refusal.Store(e)
+		l.setEarly(o.cfg, e)
 	}
 	if changed && o.tell != nil {
 		l.queue = append(l.queue, ch)

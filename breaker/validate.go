@@ -2,6 +2,7 @@ package breaker
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/rebound-go/rebound/internal/circuit"
@@ -83,12 +84,12 @@ func init() {
 // resolve puts defaults in the place of zeros and of invalid values.
 func (b *Breaker) resolve() *circuit.Config {
 	c := &circuit.Config{
-		Failures:    max(b.Failures, 0),
-		MinCalls:    orDefault(b.MinCalls, defaultMinCalls),
+		Failures:    int32(min(max(b.Failures, 0), math.MaxInt32)),
+		MinCalls:    int32(min(orDefault(b.MinCalls, defaultMinCalls), math.MaxInt32)),
 		Width:       defaultWindow / circuit.Buckets,
 		Cooldown:    orDefault(b.Cooldown, defaultCooldown),
 		MaxCooldown: b.MaxCooldown,
-		Probes:      min(orDefault(b.Probes, defaultProbes), circuit.MaxProbes),
+		Probes:      int16(min(orDefault(b.Probes, defaultProbes), circuit.MaxProbes)),
 		Counts:      b.Counts,
 		Shadow:      b.Shadow,
 	}
@@ -96,7 +97,7 @@ func (b *Breaker) resolve() *circuit.Config {
 	case b.Window >= circuit.Buckets:
 		c.Width = b.Window / circuit.Buckets
 	case b.WindowCalls > 0:
-		c.Calls = min(b.WindowCalls, circuit.MaxCalls)
+		c.Calls = int32(min(b.WindowCalls, circuit.MaxCalls))
 		c.MinCalls = min(c.MinCalls, c.Calls)
 	}
 	if share(b.Rate) {

@@ -110,7 +110,7 @@ func (s *Machine) Admit(cfg *Config, now time.Duration) bool {
 
 // probe lets a call through a half-open breaker, if there is room or the last one is overdue.
 func (s *Machine) probe(cfg *Config, now time.Duration) bool {
-	if s.Word.Probing() >= cfg.Probes {
+	if s.Word.Probing() >= int(cfg.Probes) {
 		if now < later(s.At, cfg.lease(s.Word.expired())) {
 			return false
 		}
@@ -166,7 +166,7 @@ func (s *Machine) window(cfg *Config, now time.Duration) *Window {
 }
 
 func (s *Machine) trips(cfg *Config) (why string) {
-	if n := cfg.Failures; n > 0 && s.Word.Failures() >= n {
+	if n := int(cfg.Failures); n > 0 && s.Word.Failures() >= n {
 		return WhyStreak
 	}
 	if s.Win == nil {
@@ -197,7 +197,7 @@ func (s *Machine) probed(cfg *Config, now time.Duration, r Result) (why string) 
 	}
 	failed, ended := uint64(s.FailedProbes), int(s.FailedProbes)+s.Word.Passed()
 	switch {
-	case ended < cfg.Probes && (failed == 0 || cfg.Rate > 0):
+	case ended < int(cfg.Probes) && (failed == 0 || cfg.Rate > 0):
 		return ""
 	case failed == 0 || share(failed, uint64(ended)) < cfg.Rate:
 		s.Turn(Closed, now)

@@ -33,7 +33,7 @@ func newWindow(cfg *Config, now time.Duration) *Window {
 		w.more = new(more)
 	}
 	if cfg.Calls > 0 {
-		w.more.last = newLast(cfg.Calls)
+		w.more.last = newLast(int(cfg.Calls))
 	}
 	return w
 }
