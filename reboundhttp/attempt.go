@@ -2,9 +2,11 @@ package reboundhttp
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/fault"
@@ -12,13 +14,79 @@ import (
 
 var errNothing = errors.New("reboundhttp: Base returned neither a response nor an error")
 
-// attempt is what the policy repeats.
-func (rt *roundTrip) attempt(ctx context.Context) (*http.Response, error) {
+// roundTrip is one call of RoundTrip. It lives on the stack; what outlives it is in its record.
+type roundTrip struct {
+	t      *Transport
+	req    *http.Request // the caller's
+	plan   *plan
+	addKey bool // the request gets an Idempotency-Key
+
+	out    *http.Request  // what is sent, before limits and another body
+	body   *replay        // the request's body, if req has no GetBody
+	source *source        // the body of this attempt, if req has GetBody and Read may fail
+	rec    *record        // for CallOf
+	n      int            // attempts begun
+	resent int            // requests that net/http sent again by itself
+	delay  time.Duration  // before this attempt
+	bad    *http.Response // the last attempt's, if it failed with one
+
+	hedge    bool // this attempt began beside another
+	hedges   int  // attempts that did, before this one
+	hedgeWon bool // the last response is that of one
+	noHedge  bool // the server was short of room
+}
+
+// begin counts an attempt that was admitted, and prepares what is sent.
+func (rt *roundTrip) begin() {
 	if rt.n++; rt.n == 1 {
 		rt.prepare()
 	} else {
 		rt.record().addWait(rt.delay)
 	}
+}
+
+// prepare makes the request that is sent, once for all attempts. It is the caller's own if nothing
+// is to be added to it.
+func (rt *roundTrip) prepare() {
+	buffer := bufferBody(rt.req)
+	if rt.plan.timeouts != (timeouts{}) || rt.addKey || buffer || rt.t.looks.expected() {
+		rt.record()
+	} else {
+		rt.out = rt.req
+	}
+	if rt.addKey {
+		rt.out.Header = addKey(rt.req.Header)
+	}
+	if buffer {
+		rt.body = newReplay(rt.req, rt.t.maxBuffer())
+		rt.out.Body, _ = rt.body.open()
+		rt.out.GetBody = rt.body.open
+	}
+}
+
+// record returns the record of the call. It makes one, and sends it with the attempts to come, if
+// there is none.
+func (rt *roundTrip) record() *record {
+	if rt.rec == nil {
+		rt.rec = newRecord(rt.req.Context(), rt.t, rt.plan)
+		rt.rec.req = *rt.req.WithContext(rt.rec)
+		rt.out = &rt.rec.req
+	}
+	return rt.rec
+}
+
+// addKey returns a copy of h with an Idempotency-Key of 128 random bits.
+func addKey(h http.Header) http.Header {
+	h = h.Clone()
+	if h == nil {
+		h = http.Header{}
+	}
+	h.Set("Idempotency-Key", rand.Text())
+	return h
+}
+
+// send makes an attempt that has begun.
+func (rt *roundTrip) send(ctx context.Context) (*http.Response, error) {
 	req, lim, err := rt.request(ctx)
 	if err != nil {
 		return nil, err // and the response of the attempt before is the last there is
@@ -63,7 +131,7 @@ func (rt *roundTrip) releaseConn() func(timeout bool) {
 // request is what this attempt sends, and its limits, nil if it has none. bound is the context that
 // MaxElapsed ends; unlike the request's it ends with the attempt, before the body is read.
 func (rt *roundTrip) request(bound context.Context) (*http.Request, *limits, error) {
-	body, again := rt.out.Body, rt.n > 1 && hasBody(rt.out)
+	body, again := rt.out.Body, (rt.n > 1 || rt.hedge) && hasBody(rt.out)
 	if again {
 		var err error
 		if body, err = rt.out.GetBody(); err != nil {

@@ -16,6 +16,12 @@ type Call struct {
 	// spent in gates is not included.
 	Waits []time.Duration
 
+	// Hedges is how many of the Attempts began beside another that was slow: see Transport.Hedge.
+	Hedges int
+
+	// HedgeWon is whether the response is that of a hedge.
+	HedgeWon bool
+
 	// Err, a *rebound.Error, says why the request was not repeated, or not any more. Nil if the
 	// last attempt was good.
 	Err error
@@ -44,6 +50,16 @@ type record struct {
 	bad StatusError  // of the first bad response
 
 	conns attemptTrace
+}
+
+// newRecord returns the record of requests by plan p within ctx.
+func newRecord(ctx context.Context, t *Transport, p *plan) *record {
+	r := &record{Context: ctx}
+	r.conns.looks = &t.looks
+	if p.timeouts != (timeouts{}) {
+		r.conns.uses = &t.uses
+	}
+	return r
 }
 
 type recordKey struct{}
@@ -83,10 +99,10 @@ func (r *record) addWait(d time.Duration) {
 	r.call.Waits = append(r.call.Waits, d)
 }
 
-// attach makes [CallOf] of resp return what the record holds. The last response of a Base that is
-// not net/http's may have another request, or none.
-func (r *record) attach(resp *http.Response, attempts int, err error) {
-	r.resp, r.call.Attempts, r.call.Err = resp, attempts, err
+// attach makes [CallOf] of resp return what the record holds. The last response of a hedge, or of a
+// Base that is not net/http's, may have another request, or none.
+func (r *record) attach(resp *http.Response) {
+	r.resp = resp
 	if recordOf(resp) != r {
 		resp.Request = &r.req
 	}

@@ -102,6 +102,9 @@ func (t *Transport) planFor(p *rebound.Policy, h *host, repeat, bufferBody bool)
 	// The Transport times attempts itself: the policy's timeout would end before the body is read.
 	d.AttemptTimeout = 0
 	d.NonIdempotent = d.NonIdempotent || !repeat
+	if !d.NonIdempotent {
+		out.hedge = t.Hedge
+	}
 	d.Classify = withAttempt(d.Classify)
 	if bufferBody || d.RetryIf != nil {
 		d.RetryIf = unlessSpent(d.RetryIf)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/budget"
+	"github.com/rebound-go/rebound/hedge"
 )
 
 // plan is a policy as the Transport carries it out: a copy made for one host, without what the
@@ -15,6 +16,7 @@ type plan struct {
 	host     *host
 	timeouts timeouts
 	readBody bool // Classify, RetryIf or Observe may look at the body of a bad response
+	hedge    *hedge.Hedge
 }
 
 // host is what the requests to one host share.

@@ -21,8 +21,8 @@ type replay struct {
 	kept []byte
 	n    int64 // bytes read of src; more than len(kept) if they are no longer kept
 	err  error // of src
-	last *reader
-	over bool // there will be no further reader
+	used int   // readers that are not closed
+	over bool  // there will be no further reader
 }
 
 var errSpent = errors.New("it was too long to be kept, and GetBody is not set")
@@ -43,8 +43,8 @@ func (r *replay) open() (io.ReadCloser, error) {
 	if r.lost() {
 		return nil, errSpent
 	}
-	r.last = &reader{replay: r}
-	return r.last, nil
+	r.used++
+	return &reader{replay: r}, nil
 }
 
 // lost reports whether the beginning is gone, so that a further attempt cannot send it. The caller
@@ -71,9 +71,9 @@ func (r *replay) spent() bool {
 func (r *replay) finish() {
 	r.mu.Lock()
 	r.over = true
-	now := r.last.closed
+	now := r.used == 0
 	r.mu.Unlock()
-	// net/http may go on reading for a while after a response, so the last reader may still be open.
+	// net/http may go on reading for a while after a response, so a reader may still be open.
 	if now {
 		_ = r.src.Close()
 	}
@@ -132,8 +132,12 @@ func (v *reader) old(p []byte) (n int, err error, ok bool) {
 // Close closes this reader alone: it leaves the source open while another attempt may want it.
 func (v *reader) Close() error {
 	v.mu.Lock()
-	last := v.over && v.last == v && !v.closed
-	v.closed = true
+	first := !v.closed
+	if first {
+		v.closed = true
+		v.used--
+	}
+	last := first && v.over && v.used == 0
 	v.mu.Unlock()
 	if last {
 		return v.src.Close()

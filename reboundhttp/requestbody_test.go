@@ -254,3 +254,22 @@ func TestBodyLostAfterResponse(t *testing.T) {
 		}
 	})
 }
+
+// The source stays open while any reader may want it, not only the one that was opened last.
+func TestSourceStaysOpen(t *testing.T) {
+	src := &closing{Reader: strings.NewReader("question")}
+	r := newReplay(once(t, "PUT", src), 100)
+	winner, _ := r.open()
+	loser, _ := r.open()
+	loser.Close()
+	r.finish()
+	loser.Close()
+	if src.closed != 0 {
+		t.Error("the source was closed while a reader is open")
+	}
+	winner.Close()
+	winner.Close()
+	if src.closed != 1 {
+		t.Errorf("the source was closed %d times, want once", src.closed)
+	}
+}

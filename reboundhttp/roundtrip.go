@@ -2,30 +2,11 @@ package reboundhttp
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"net/http"
-	"time"
 
 	"github.com/rebound-go/rebound"
 )
-
-// roundTrip is one call of RoundTrip. It lives on the stack; what outlives it is in its record.
-type roundTrip struct {
-	t      *Transport
-	req    *http.Request // the caller's
-	plan   *plan
-	addKey bool // the request gets an Idempotency-Key
-
-	out    *http.Request  // what is sent, before limits and another body
-	body   *replay        // the request's body, if req has no GetBody
-	source *source        // the body of this attempt, if req has GetBody and Read may fail
-	rec    *record        // for CallOf
-	n      int            // attempts begun
-	resent int            // requests that net/http sent again by itself
-	delay  time.Duration  // before this attempt
-	bad    *http.Response // the last attempt's, if it failed with one
-}
 
 // RoundTrip sends req, again and again if need be, and returns the last response, whatever its
 // status, or a [*rebound.Error]. An invalid Transport or policy fails every request with reason
@@ -38,19 +19,26 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	rt := roundTrip{t: t, req: req, plan: p, addKey: addKey}
 	resp, err := rt.loop()
-	if err == nil && rt.n == 1 && rt.resent == 0 && rt.body == nil {
+	if err == nil && rt.n == 1 && rt.resent+rt.hedges == 0 && rt.body == nil {
 		return resp, nil // CallOf needs no record for it
 	}
 	return rt.finish(resp, err)
 }
 
-// loop is rebound.Do of attempt, for which it keeps the delays.
+// loop is rebound.Do of an attempt, for which it keeps the delays.
 func (rt *roundTrip) loop() (*http.Response, error) {
 	l := rebound.Begin(rt.req.Context(), rt.plan.policy)
 	for {
-		resp, err := rebound.Try(&l, func(ctx context.Context) (*http.Response, error) {
-			return rt.attempt(ctx)
-		})
+		var resp *http.Response
+		var err, stop error
+		if rt.plan.hedge == nil {
+			resp, err = rebound.Try(&l, func(ctx context.Context) (*http.Response, error) {
+				rt.begin()
+				return rt.send(ctx)
+			})
+		} else if resp, err, stop = rt.hedged(&l); stop != nil {
+			return nil, stop
+		}
 		if err == nil {
 			l.Succeed()
 			return resp, nil
@@ -66,50 +54,6 @@ func (rt *roundTrip) loop() (*http.Response, error) {
 	}
 }
 
-// prepare makes the request that is sent, once for all attempts. It is the caller's own if nothing
-// is to be added to it.
-func (rt *roundTrip) prepare() {
-	buffer := bufferBody(rt.req)
-	if rt.plan.timeouts != (timeouts{}) || rt.addKey || buffer || rt.t.looks.expected() {
-		rt.record()
-	} else {
-		rt.out = rt.req
-	}
-	if rt.addKey {
-		rt.out.Header = addKey(rt.req.Header)
-	}
-	if buffer {
-		rt.body = newReplay(rt.req, rt.t.maxBuffer())
-		rt.out.Body, _ = rt.body.open()
-		rt.out.GetBody = rt.body.open
-	}
-}
-
-// record returns the record of the call. It makes one, and sends it with the attempts to come, if
-// there is none.
-func (rt *roundTrip) record() *record {
-	if rt.rec == nil {
-		rt.rec = &record{Context: rt.req.Context()}
-		rt.rec.conns.looks = &rt.t.looks
-		if rt.plan.timeouts != (timeouts{}) {
-			rt.rec.conns.uses = &rt.t.uses
-		}
-		rt.rec.req = *rt.req.WithContext(rt.rec)
-		rt.out = &rt.rec.req
-	}
-	return rt.rec
-}
-
-// addKey returns a copy of h with an Idempotency-Key of 128 random bits.
-func addKey(h http.Header) http.Header {
-	h = h.Clone()
-	if h == nil {
-		h = http.Header{}
-	}
-	h.Set("Idempotency-Key", rand.Text())
-	return h
-}
-
 // finish turns the result of Do into that of RoundTrip.
 func (rt *roundTrip) finish(resp *http.Response, err error) (*http.Response, error) {
 	if rt.body != nil {
@@ -119,7 +63,7 @@ func (rt *roundTrip) finish(resp *http.Response, err error) (*http.Response, err
 		closeBody(rt.req)
 	}
 	if err == nil {
-		rt.record().attach(resp, rt.n+rt.resent, nil)
+		rt.attach(resp, nil)
 		return resp, nil
 	}
 	e := rt.completed(err.(*rebound.Error))
@@ -130,8 +74,16 @@ func (rt *roundTrip) finish(resp *http.Response, err error) (*http.Response, err
 	if rt.n > 1 {
 		rt.bad.Header = final(rt.bad.Header)
 	}
-	rt.record().attach(rt.bad, rt.n+rt.resent, e)
+	rt.attach(rt.bad, e)
 	return rt.bad, nil
+}
+
+// attach makes [CallOf] of resp return what there is to know of the call.
+func (rt *roundTrip) attach(resp *http.Response, err error) {
+	r := rt.record()
+	r.call.Attempts, r.call.Err = rt.n+rt.resent+rt.hedges, err
+	r.call.Hedges, r.call.HedgeWon = rt.hedges, rt.hedgeWon
+	r.attach(resp)
 }
 
 // errDeadline is the Cause of PastDeadline: a user of http.Client.Timeout has set no deadline.

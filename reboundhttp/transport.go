@@ -11,6 +11,7 @@ import (
 	"github.com/rebound-go/rebound/breaker"
 	"github.com/rebound-go/rebound/budget"
 	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/hedge"
 	"github.com/rebound-go/rebound/internal/httppolicy"
 )
 
@@ -53,6 +54,16 @@ type Transport struct {
 	// Breakers holds a breaker for each host (URL.Host), to be shared or watched. It stands
 	// around each attempt, inside the policy's Gates. Nil = none.
 	Breakers *breaker.Group[string]
+
+	// Hedge makes a second attempt beside one whose response's header does not come in time, and
+	// takes the response that is good first; the other is canceled and closed. Only requests that
+	// may be repeated are hedged: those that are not are exactly those that this Transport does
+	// not repeat after a failure in which the server may have acted. A PUT or DELETE that lost may
+	// still act after the response has come.
+	//
+	// Each hedge is an attempt to gates, breakers and timeouts, but not to Policy.Attempts. The
+	// hosts of one Hedge should take about as long as each other. Nil = no hedges.
+	Hedge *hedge.Hedge
 
 	// FirstByteTimeout is the time from an attempt's beginning, the dialing and the sending of
 	// its body included, to its response's header. An attempt that takes longer has failed, and
@@ -126,6 +137,9 @@ func (t *Transport) Validate() error {
 		if err := t.Breakers.Validate(); err != nil {
 			return fmt.Errorf("reboundhttp: Transport.Breakers: %w", err)
 		}
+	}
+	if err := t.Hedge.Validate(); err != nil {
+		return fmt.Errorf("reboundhttp: Transport.Hedge: %w", err)
 	}
 	return t.Policy.Validate()
 }
