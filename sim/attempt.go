@@ -20,10 +20,12 @@ func (x *engine) begin(id uint32, now time.Duration) {
 	case processes < x.Clients.Count:
 		process %= uint32(processes)
 	}
-	e.top = frame{start: now, process: process}
+	e.top = frame{start: now, process: process * uint32(x.layers[0].hosts)}
 	x.tally.callBegan(now)
 	if x.extras != nil {
-		x.extras[id] = extra{tokens: x.Server.Limit.cost(&e.random)}
+		x.extras[id] = extra{
+			tokens: x.Server.Limit.cost(&e.random), poisoned: e.random.chance(x.Clients.Poison),
+		}
 	}
 	if x.PayPerCall {
 		x.layers[0].pay(process)
@@ -35,7 +37,7 @@ func (x *engine) begin(id uint32, now time.Duration) {
 func (x *engine) attempt(id uint32, level int, now time.Duration) {
 	for {
 		l, f := &x.layers[level], x.frame(id, level)
-		if l.breaker != nil && !l.enter(f, now) {
+		if !l.admit(f, now, &x.entities[id].random) {
 			// A rejection counts toward MaxAttempts, too: calls that are rejected at once would otherwise
 			// never end a run.
 			x.count(now)
@@ -51,7 +53,7 @@ func (x *engine) attempt(id uint32, level int, now time.Duration) {
 			return
 		}
 		below := &x.layers[level]
-		process := uint32(x.entities[id].random.below(below.processes))
+		process := uint32(x.entities[id].random.below(below.processes) * below.hosts)
 		*x.frame(id, level) = frame{start: now, process: process}
 		if x.PayPerCall {
 			below.pay(process)
@@ -97,29 +99,35 @@ func (x *engine) send(id uint32, expires, now time.Duration) {
 	}
 }
 
-// arrive is an attempt's arrival at the server, and what the answer will say of the limit.
+// arrive is an attempt's arrival at one of the replicas. An unbounded queue grows as long as
+// attempts come faster than they are served; the error is for memory.
 func (x *engine) arrive(id uint32, expires, now time.Duration) (cause, time.Duration) {
 	r := &x.entities[id].random
-	if x.extras == nil {
-		return x.server.arrive(now, expires, 0, r)
+	var own *extra
+	if x.extras != nil {
+		own = &x.extras[id]
 	}
-	e := &x.extras[id]
-	c, at := x.server.arrive(now, expires, e.tokens, r)
-	e.after, e.quota = x.server.after, x.server.limiter.quota(now)
+	bottom := len(x.layers) - 1
+	replica := 0
+	switch hosts := uint32(x.layers[bottom].hosts); {
+	case hosts > 1:
+		replica = int(x.frame(id, bottom).process % hosts)
+	case x.Server.Replicas > 1:
+		replica = r.below(x.Server.Replicas)
+	}
+	c, at := x.server.arrive(replica, now, expires, own, r)
+	if most := maxQueue / x.Server.Replicas; x.server.replicas[replica].size() > most {
+		x.err = fmt.Errorf("sim: at %v, more than %d attempts are in the server: want a limit for "+
+			"Server.Queue, or fewer clients", now, most)
+	}
 	return c, at
 }
 
-// count bounds the run. The first limit is the scenario's, the second is for memory: an unbounded
-// queue grows as long as attempts come faster than they are served.
+// count bounds the run.
 func (x *engine) count(now time.Duration) {
-	x.attempts++
-	switch {
-	case x.attempts > x.MaxAttempts:
+	if x.attempts++; x.attempts > x.MaxAttempts {
 		x.err = fmt.Errorf("sim: at %v, more than %d attempts were made: want fewer clients, longer "+
 			"waits or a higher Scenario.MaxAttempts", now, x.MaxAttempts)
-	case len(x.server.inside)+x.server.waiting.n > maxQueue:
-		x.err = fmt.Errorf("sim: at %v, more than %d attempts are in the server: want a limit for "+
-			"Server.Queue, or fewer clients", now, maxQueue)
 	}
 }
 

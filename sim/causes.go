@@ -17,11 +17,20 @@ const (
 	expired         // its own time, or its call's, was up
 	refused         // no connection
 	full            // status 503: no place in the queue
+	shut            // status 503: a layer had no place, or a breaker in it was open
 	failed          // status 500
 	conflict        // another client wrote the row
 	limited         // status 429, by the server's Limit
-	throttled       // status 429, by the first window; the next window has the next cause
+	throttled       // status 429 by the first window, and the next cause is status 503 by it
 )
+
+// windowCauses are what each window has: its own throttled, and the cause after it.
+const windowCauses = 2
+
+// throttles reports whether a cause is a status 429.
+func (c cause) throttles() bool {
+	return c == limited || c >= throttled && (c-throttled)%windowCauses == 0
+}
 
 // causeErrors are the causes as errors, such as a client of a real server would get.
 func causeErrors(s *Server) []error {
@@ -32,7 +41,8 @@ func causeErrors(s *Server) []error {
 		expired: context.DeadlineExceeded,
 		// Not every platform has a syscall.ECONNREFUSED.
 		refused:  &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")},
-		full:     status(503, 0),
+		full:     status(503, s.RetryAfter),
+		shut:     status(503, 0),
 		failed:   status(500, 0),
 		conflict: answer{fault.Fault{Kind: fault.Transient, Sent: fault.NotDone, Detail: "conflict"}},
 		limited:  status(429, asked),
@@ -41,7 +51,8 @@ func causeErrors(s *Server) []error {
 		errs[limited] = status(429, 0)
 	}
 	for i := range s.Windows {
-		errs = append(errs, status(429, s.Windows[i].RetryAfter))
+		after := s.Windows[i].RetryAfter
+		errs = append(errs, status(429, after), status(503, after))
 	}
 	return errs
 }

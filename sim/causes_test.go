@@ -14,7 +14,7 @@ import (
 // What a status means in a simulation is what reboundhttp makes of it: of every cause that is one.
 func TestStatusesMeanWhatHTTPClientsMakeOfThem(t *testing.T) {
 	errs := causeErrors(&Server{Windows: []Window{{Throttle: 1, RetryAfter: time.Minute}}})
-	l := newLayer(&rebound.Policy{}, 1, 0, errs)
+	l := newLayer(&rebound.Policy{}, 1, 1, 0, errs)
 	for c, want := range map[cause]struct {
 		code int
 		head http.Header

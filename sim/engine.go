@@ -20,9 +20,10 @@ type entity struct {
 
 // extra is what an entity has in scenarios that need it.
 type extra struct {
-	tokens int64         // that each attempt of the call uses
-	after  time.Duration // that the last answer asked for, if it was limited
-	quota  quota         // that the last answer told of
+	tokens   int64         // that each attempt of the call uses
+	poisoned bool          // every attempt of the call fails
+	after    time.Duration // that the last answer asked for, if it was limited
+	quota    quota         // as the last answer has it
 }
 
 // An action is what an entity does when its event comes.
@@ -71,16 +72,23 @@ func newEngine(s *Scenario, p *rebound.Policy) *engine {
 	}
 	// Errors and what they mean are the same for all attempts, so they are made once.
 	errs := causeErrors(&s.Server)
-	x.layers = append(x.layers, newLayer(p, s.Clients.Processes, s.Clients.Timeout, errs))
-	for _, l := range s.Layers {
+	hosts := func(level int) int {
+		if level < len(s.Layers) || s.Server.Route == "" || s.Server.Route == Balanced {
+			return 1
+		}
+		return s.Server.Replicas
+	}
+	x.layers = append(x.layers, newLayer(p, s.Clients.Processes, hosts(0), s.Clients.Timeout, errs))
+	for i, l := range s.Layers {
 		q := l.Policy
 		if q == nil {
 			q = p
 		}
-		below := newLayer(q, l.Processes, 0, errs)
+		below := newLayer(q, l.Processes, hosts(i+1), 0, errs)
 		below.mute = l.Mute
 		x.layers = append(x.layers, below)
 	}
+	x.layers[len(x.layers)-1].avoiding = s.Server.Route == Avoiding
 	// The end of such an attempt needs no event, as no other client depends on its place in the order.
 	x.eager = x.independent()
 	if s.Clients.Count == 0 {
@@ -124,7 +132,7 @@ func (x *engine) extend() uint32 {
 	if x.server.hop.shape != "" {
 		x.seen = append(x.seen, 0)
 	}
-	if x.Server.Limit.on() {
+	if x.Server.Limit.on() || x.Clients.Poison > 0 {
 		x.extras = append(x.extras, extra{})
 	}
 	return uint32(len(x.entities) - 1)

@@ -113,7 +113,7 @@ func (x *engine) sample(now time.Duration) {
 			return
 		}
 		// A bin ends before its end: what begins at that instant is the next bin's.
-		b.Queue = x.server.queue(end - 1)
+		b.Queue = x.server.queued(end - 1)
 		b.Open = x.open()
 		x.tally.done++
 	}

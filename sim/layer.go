@@ -20,21 +20,23 @@ type frame struct {
 	expires time.Duration // when this attempt's context ends
 	pass    gate.Pass     // of the breaker
 	attempt int32
-	process uint32
+	process uint32 // times the layer's hosts, plus the host that the attempt goes to
 }
 
 // layer is a service that calls the next one through a policy; the first layer is the clients.
 type layer struct {
 	p         *rebound.Policy
 	processes int
+	hosts     int           // that each process has a budget and a breaker for
+	avoiding  bool          // an attempt goes to a host whose breaker lets it through
 	timeout   time.Duration // of an attempt; 0 = none
 	mute      bool
 
 	budget   *bucket.Config    // nil = none
-	budgets  []bucket.Bucket   // of each process
+	budgets  []bucket.Bucket   // of each process and host
 	breaker  *circuit.Config   // nil = none
 	name     string            // of the breaker
-	breakers []circuit.Machine // of each process
+	breakers []circuit.Machine // of each process and host
 	open     int               // breakers that are open or half-open
 
 	faults []fault.Fault // what each cause means to the policy
@@ -42,8 +44,8 @@ type layer struct {
 	errs   []error       // each cause as an error
 }
 
-func newLayer(p *rebound.Policy, processes int, timeout time.Duration, errs []error) layer {
-	l := layer{p: p, processes: processes, timeout: timeout, errs: errs}
+func newLayer(p *rebound.Policy, processes, hosts int, timeout time.Duration, errs []error) layer {
+	l := layer{p: p, processes: processes, hosts: hosts, timeout: timeout, errs: errs}
 	if p.AttemptTimeout > 0 {
 		l.timeout = p.AttemptTimeout
 	}
@@ -51,11 +53,11 @@ func newLayer(p *rebound.Policy, processes int, timeout time.Duration, errs []er
 	// in real processes, and the policy's own stays as it is.
 	if b := p.RetryBudget(); b != nil {
 		l.budget = &bucket.Config{Capacity: b.Capacity, Deposit: b.Deposit, Refill: b.Refill}
-		l.budgets = make([]bucket.Bucket, processes)
+		l.budgets = make([]bucket.Bucket, processes*hosts)
 	}
 	if p.Breaker != nil {
 		l.breaker, l.name = circuit.ConfigOf(p.Breaker), p.Breaker.Name
-		l.breakers = make([]circuit.Machine, processes)
+		l.breakers = make([]circuit.Machine, processes*hosts)
 	}
 	l.faults = make([]fault.Fault, len(errs))
 	for c, err := range errs {
@@ -73,9 +75,41 @@ func newLayer(p *rebound.Policy, processes int, timeout time.Duration, errs []er
 	return l
 }
 
+// admit picks the host of an attempt, and asks its breaker.
+func (l *layer) admit(f *frame, now time.Duration, r *random) bool {
+	if l.hosts == 1 {
+		return l.enter(f, now)
+	}
+	first := f.process - f.process%uint32(l.hosts)
+	if l.avoiding || f.attempt == 0 {
+		f.process = first + uint32(r.below(l.hosts))
+	}
+	if l.enter(f, now) {
+		return true
+	}
+	if !l.avoiding {
+		return false
+	}
+	// Other random ones, so that all that are well get the same load; and at last each of them.
+	for i := range 2 * l.hosts {
+		host := i % l.hosts
+		if i < l.hosts {
+			host = r.below(l.hosts)
+		}
+		f.process = first + uint32(host)
+		if l.enter(f, now) {
+			return true
+		}
+	}
+	return false
+}
+
 // enter asks the breaker of a call's process for an attempt. The states before and after keep the
 // count of open breakers right without a look at the others.
 func (l *layer) enter(f *frame, now time.Duration) (ok bool) {
+	if l.breaker == nil {
+		return true
+	}
 	b := &l.breakers[f.process]
 	before := b.State(now)
 	f.pass, ok = b.Enter(l.breaker, now)
@@ -123,9 +157,22 @@ func (l *layer) giveBack(process uint32, f *fault.Fault) {
 }
 
 // refuses reports whether the breaker of a process will refuse an attempt in so long a time, as
-// Policy.Refusal does.
+// Policy.Refusal does. Attempts that may go to another host are refused only if each one refuses.
 func (l *layer) refuses(process uint32, now, in time.Duration) bool {
-	return l.breaker != nil && !l.breaker.Shadow && l.breakers[process].Remaining(now) > in
+	if l.breaker == nil || l.breaker.Shadow {
+		return false
+	}
+	one := l.breakers[process : process+1]
+	if l.avoiding {
+		process -= process % uint32(l.hosts)
+		one = l.breakers[process : process+uint32(l.hosts)]
+	}
+	for i := range one {
+		if one[i].Remaining(now) <= in {
+			return false
+		}
+	}
+	return true
 }
 
 // pay pays the deposit for a call that succeeded.
@@ -144,7 +191,7 @@ func (l *layer) rise(
 	// failure as the server's own answer, with no word of the attempts made.
 	if below.mute {
 		if reason == rebound.Rejected {
-			c = full
+			c = shut
 		}
 		up := l.faults[c]
 		if up.After == asked {

@@ -117,6 +117,33 @@ var models = []model{
 		Counts{Calls: 4, OK: 4, Attempts: 8, Retries: 4, Throttled: 4},
 		5 * time.Second, 5 * time.Second,
 	}, {
+		"a full queue asks for a delay", // one served at 0, the other two at 2 s: one of them
+		Scenario{
+			Clients: burst(3), NoJitter: true,
+			Server: Server{
+				Workers: 1, Queue: -1, Service: constant(100 * ms), RetryAfter: 2 * time.Second,
+			},
+		}, &rebound.Policy{Attempts: 2},
+		Counts{Calls: 3, OK: 2, Failed: 1, Attempts: 5, Retries: 2, Refused: 3},
+		2100 * ms, 2100 * ms,
+	}, {
+		"a 503 asks for a delay",
+		Scenario{
+			Clients: burst(4), NoJitter: true,
+			Server: Server{Windows: []Window{{
+				To: time.Second, Unavailable: 1, RetryAfter: 5 * time.Second,
+			}}},
+		}, thrice,
+		Counts{Calls: 4, OK: 4, Attempts: 8, Retries: 4, Refused: 4},
+		5 * time.Second, 5 * time.Second,
+	}, {
+		"a poisoned call fails for ever",
+		Scenario{
+			Clients: Clients{Count: 3, Calls: 2, Burst: true, Poison: 1},
+			Server:  Server{Workers: 3, Service: constant(100 * ms)},
+		}, thrice, // 3 attempts and 2 delays
+		Counts{Calls: 6, Failed: 6, Attempts: 18, Retries: 12, Errors: 18}, 0, 1800 * ms,
+	}, {
 		"a deadline ends the call", // at 0, 300, 600; the wait to 900 would pass 800
 		Scenario{
 			Clients: Clients{Count: 1, Calls: 1, Burst: true, Deadline: 800 * ms},
@@ -263,7 +290,7 @@ func TestShortQueue(t *testing.T) {
 
 // TestFaults: failures look to a policy like those of a real server.
 func TestFaults(t *testing.T) {
-	l := newLayer(&rebound.Policy{}, 1, 0, causeErrors(&Server{
+	l := newLayer(&rebound.Policy{}, 1, 1, 0, causeErrors(&Server{
 		Windows: []Window{{RetryAfter: time.Minute}},
 	}))
 	for c, want := range map[cause]fault.Fault{

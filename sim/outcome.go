@@ -102,7 +102,7 @@ func (x *engine) reject(id uint32, level int, now time.Duration) {
 		return
 	}
 	up := x.layers[level-1].rise(l, f, rebound.Rejected, &l.faults[c], c)
-	x.fail(id, level-1, now, full, &up)
+	x.fail(id, level-1, now, shut, &up)
 }
 
 // retry has the policy decide. It returns why the call ends, or "" if another attempt is due. The

@@ -64,7 +64,7 @@ type Counts struct {
 	Attempts  int64 // that reached the server
 	Retries   int64 // of those, all but the first of each call
 	TimedOut  int64 // attempts that were given up
-	Refused   int64 // attempts refused: no connection, or no place in the queue
+	Refused   int64 // attempts refused: no connection, or status 503
 	Throttled int64 // attempts answered with 429
 	Errors    int64 // attempts answered with an error, or that met a conflict
 
@@ -151,17 +151,16 @@ func (t *tally) attempted(now time.Duration, retry bool) {
 
 func (t *tally) answered(now time.Duration, c cause) {
 	b := t.at(now)
-	switch c {
-	case served:
-	case expired:
+	switch {
+	case c == served:
+	case c == expired:
 		b.TimedOut++
-	case refused, full:
-		b.Refused++
-	case failed, conflict:
+	case c == failed, c == conflict:
 		b.Errors++
-	// Each window has a cause of its own from throttled on.
-	default:
+	case c.throttles():
 		b.Throttled++
+	default:
+		b.Refused++
 	}
 }
 

@@ -44,6 +44,7 @@ func (s Scenario) complete() (Scenario, error) {
 	if s.Clients.Processes == 0 {
 		s.Clients.Processes = max(s.Clients.Count, 1)
 	}
+	s.Server.Replicas = cmp.Or(s.Server.Replicas, 1)
 	if l := &s.Server.Limit; l.on() {
 		l.Per, l.Cost = cmp.Or(l.Per, defaultPer), cmp.Or(l.Cost, defaultCost)
 	}
@@ -80,7 +81,7 @@ func (s Scenario) complete() (Scenario, error) {
 func (s *Scenario) trouble() (last time.Duration) {
 	for i := range s.Server.Windows {
 		if w := &s.Server.Windows[i]; w.From > 0 || w.To < s.Duration {
-			last = max(last, w.To)
+			last = max(last, w.end())
 		}
 	}
 	return min(last, s.Duration)

@@ -71,6 +71,10 @@ type Clients struct {
 	// the last. Two points at one time are a step. If it is set, Rate must not be.
 	Profile []Rate
 
+	// Poison is the share of the calls whose every attempt fails with status 500 once it is served,
+	// such as a request that crashes its handler. Other failures are independent of each other.
+	Poison float64
+
 	// Processes is how many processes the clients live in. Those in one share its budget and its
 	// breaker. 0 = one for each client in a closed loop, one for all calls in an open loop.
 	Processes int
@@ -106,6 +110,13 @@ type Layer struct {
 // Server answers attempts in the order in which they come. The zero Server answers all of them at
 // once and well.
 type Server struct {
+	// Replicas is how many servers there are, at most 1000, each with the workers and the queue below.
+	// 0 = 1.
+	Replicas int
+
+	// Route is how an attempt gets to one of the replicas. Empty = Balanced.
+	Route Route
+
 	// Workers is how many attempts are served at a time, at most a million. 0 = all.
 	Workers int
 
@@ -116,9 +127,12 @@ type Server struct {
 	// its time for each other one there. 0 = it does not matter.
 	Crowding float64
 
-	// Queue is how many attempts may wait for a worker; further ones are refused as overloaded.
+	// Queue is how many attempts may wait for a worker; further ones are answered with status 503.
 	// 0 = any number, -1 = none.
 	Queue int
+
+	// RetryAfter is the delay that those answers ask for. 0 = none.
+	RetryAfter time.Duration
 
 	// DropExpired has workers skip attempts that their callers have given up. Otherwise they are
 	// served like any other, which is what makes a retry storm last.
@@ -139,18 +153,41 @@ type Server struct {
 	Windows []Window
 }
 
+// Route is how attempts get to the replicas of a [Server], and what breakers and budgets are for.
+type Route string
+
+// The routes that a [Server] may have.
+const (
+	// Balanced replicas share an address. Each attempt goes to a random one, and a process has one
+	// breaker and one budget for all of them.
+	Balanced Route = "balanced"
+	// Sticky calls pick a random replica, and all attempts of a call go to it. A process has a breaker
+	// and a budget for each replica, as reboundhttp.Transport has for each host.
+	Sticky Route = "sticky"
+	// Avoiding is like Sticky, but each attempt picks a replica whose breaker lets it through.
+	Avoiding Route = "avoiding"
+)
+
 // Window is a time in which the server fails in the ways that are set; at least one must be. A
 // share is that part of the attempts, drawn at random: 1 is all of them.
 type Window struct {
 	From time.Duration // the beginning
 	To   time.Duration // the end, itself excluded; 0 = that of the run
 
-	Refuse     float64       // share refused: no connection
-	Throttle   float64       // share answered with status 429
-	RetryAfter time.Duration // the wait that those are asked for; 0 = none
-	BlackHole  float64       // share never answered, and never served
-	Fail       float64       // share served, and then answered with an error: status 500
-	Slow       float64       // how many times longer serving takes, if begun now; 0 = 1
+	// Ramp is how long the trouble takes to fade away from To on: shares and Slow go down in a
+	// straight line. 0 = it is over at once.
+	Ramp time.Duration
+
+	// Replicas is how many of the server's replicas it is about: the first ones. 0 = all.
+	Replicas int
+
+	Refuse      float64       // share refused: no connection
+	Throttle    float64       // share answered with status 429
+	Unavailable float64       // share answered with status 503
+	RetryAfter  time.Duration // the delay that both ask for; 0 = none
+	BlackHole   float64       // share never answered, and never served
+	Fail        float64       // share served, and then answered with an error: status 500
+	Slow        float64       // how many times longer serving takes, if begun now; 0 = 1
 }
 
 // Dist is a distribution of times. The zero Dist is always 0.

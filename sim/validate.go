@@ -20,6 +20,7 @@ const (
 	maxBins     = 100_000
 	maxClients  = 10_000_000
 	maxWorkers  = 1_000_000
+	maxReplicas = 1000
 	maxCalls    = 100_000_000
 	maxLayers   = 10
 	maxWindows  = 1000
@@ -57,7 +58,7 @@ func (s *Scenario) validate() error {
 	}
 	return cmp.Or(
 		s.Clients.validate(s.Duration), s.Server.validate(s.Duration), s.validateLayers(),
-		s.validatePolicies(), s.validateRow())
+		s.validatePolicies(), s.validateRow(), s.validateRoute())
 }
 
 func (c *Clients) validate(end time.Duration) error {
@@ -79,6 +80,8 @@ func (c *Clients) validate(end time.Duration) error {
 		return wrong("Clients.Calls", c.Calls, "1 or more, or 0 for no end")
 	case c.Count == 0 && (c.Calls > 0 || c.Burst || c.Think != Dist{}):
 		return wrong("Clients.Count", 0, "1 or more: Calls, Burst and Think need a closed loop")
+	case !(c.Poison >= 0 && c.Poison <= 1):
+		return wrong("Clients.Poison", c.Poison, "a share of the calls, 0 to 1")
 	case c.Processes < 0 || c.Processes > max(c.Count, maxWorkers):
 		return wrong("Clients.Processes", c.Processes, fmt.Sprintf("1 to %d", maxWorkers))
 	case c.Count > 0 && c.Processes > c.Count:
@@ -111,88 +114,6 @@ func (c *Clients) validateProfile() error {
 		}
 	}
 	return nil
-}
-
-// validate finds fields that contradict each other, too: a queue without workers would be ignored,
-// and the result would answer another question.
-func (s *Server) validate(end time.Duration) error {
-	switch {
-	case s.Workers < 0 || s.Workers > maxWorkers:
-		return wrong("Server.Workers", s.Workers, fmt.Sprintf("1 to %d, or 0 for no limit",
-			maxWorkers))
-	case s.Queue < -1:
-		return wrong("Server.Queue", s.Queue, "1 or more, 0 for no limit, or -1 for none")
-	case s.Queue != 0 && s.Workers == 0:
-		return wrong("Server.Queue", s.Queue, "0: nothing waits if Workers has no limit")
-	case !(s.Crowding >= 0 && s.Crowding <= 1e6):
-		return wrong("Server.Crowding", s.Crowding, "a share of the service time, 0 or more")
-	case len(s.Windows) > maxWindows:
-		return wrong("Server.Windows", len(s.Windows), fmt.Sprintf("at most %d", maxWindows))
-	}
-	for i := range s.Windows {
-		if err := s.Windows[i].validate(fmt.Sprintf("Server.Windows[%d].", i), end); err != nil {
-			return err
-		}
-	}
-	return cmp.Or(within("Server.RoundTrip", s.RoundTrip), s.Limit.validate(),
-		s.Service.validate("Server.Service"), s.Row.validate("Server.Row"))
-}
-
-// validate also refuses what could never be let through: clients would wait for it for ever.
-func (l *Limit) validate() error {
-	const most = 1_000_000_000
-	for _, n := range []struct {
-		name  string
-		value int
-	}{
-		{"Requests", l.Requests}, {"Tokens", l.Tokens}, {"Cost", l.Cost}, {"CostSpread", l.CostSpread},
-	} {
-		if n.value < 0 || n.value > most {
-			return wrong("Server.Limit."+n.name, n.value, fmt.Sprintf("0 to %d", most))
-		}
-	}
-	switch {
-	case !l.on() && *l != Limit{}:
-		return wrong("Server.Limit.Requests", 0, "1 or more, or Tokens: there is no limit otherwise")
-	case l.Tokens == 0 && (l.Cost > 1 || l.CostSpread > 0):
-		return wrong("Server.Limit.Tokens", 0, "1 or more, because Cost or CostSpread is set")
-	case l.CostSpread > l.Cost:
-		return wrong("Server.Limit.CostSpread", l.CostSpread, "at most Cost")
-	case l.Tokens > 0 && l.Cost+l.CostSpread > l.Tokens:
-		return wrong("Server.Limit.Tokens", l.Tokens,
-			"Cost + CostSpread or more: an attempt that needs more would never be let through")
-	case l.NoRetryAfter && l.Round > 0:
-		return wrong("Server.Limit.Round", l.Round, "0, because NoRetryAfter is set")
-	}
-	return cmp.Or(within("Server.Limit.Per", l.Per), within("Server.Limit.Round", l.Round))
-}
-
-func (w *Window) validate(field string, end time.Duration) error {
-	for _, share := range []struct {
-		name  string
-		value float64
-	}{
-		{"Refuse", w.Refuse}, {"Throttle", w.Throttle},
-		{"BlackHole", w.BlackHole}, {"Fail", w.Fail},
-	} {
-		if !(share.value >= 0 && share.value <= 1) {
-			return wrong(field+share.name, share.value, "a share of the attempts, 0 to 1")
-		}
-	}
-	switch {
-	case w.From < 0 || w.From >= end:
-		return wrong(field+"From", w.From, "0 or more, and less than Duration")
-	case w.To != 0 && w.To <= w.From:
-		return wrong(field+"To", w.To, "later than From, or 0 for the end of the run")
-	case !(w.Slow >= 0 && w.Slow <= 1e6):
-		return wrong(field+"Slow", w.Slow, "how many times longer, above 0")
-	case w.RetryAfter > 0 && w.Throttle == 0:
-		return wrong(field+"Throttle", w.Throttle, "more than 0, because RetryAfter is set")
-	case w.Refuse+w.Throttle+w.BlackHole+w.Fail+w.Slow == 0:
-		return wrong(field+"Refuse", w.Refuse,
-			"more than 0, or one of Throttle, BlackHole, Fail and Slow")
-	}
-	return within(field+"RetryAfter", w.RetryAfter)
 }
 
 func (d Dist) validate(field string) error {
@@ -249,35 +170,6 @@ func simulable(field string, p *rebound.Policy) error {
 	}
 	if p != nil && len(p.Gates) > 0 {
 		return wrong(field+".Gates", len(p.Gates), "none: gates cannot be simulated")
-	}
-	return nil
-}
-
-// validateRow refuses what cannot go together with a row. The row's model counts messages alone: it
-// has no workers, and no attempt in it can end early.
-func (s *Scenario) validateRow() error {
-	if s.Server.Row == (Dist{}) {
-		return nil
-	}
-	t := s.Server
-	if t.Workers != 0 || t.Service != (Dist{}) || t.RoundTrip != 0 || len(t.Windows) > 0 ||
-		t.Limit != (Limit{}) {
-		return wrong("Server.Row", s.Server.Row.Mean, "0, or a Server that has nothing else set")
-	}
-	if s.Clients.Timeout != 0 || s.Clients.Deadline != 0 {
-		return wrong("Server.Row", s.Server.Row.Mean, "0, or Clients without Timeout and Deadline")
-	}
-	for i, p := range s.Policies {
-		if p.AttemptTimeout != 0 {
-			return wrong(fmt.Sprintf("Policies[%d].AttemptTimeout", i), p.AttemptTimeout,
-				"0, because Server.Row is set")
-		}
-	}
-	for i, l := range s.Layers {
-		if l.Policy != nil && l.Policy.AttemptTimeout != 0 {
-			return wrong(fmt.Sprintf("Layers[%d].Policy.AttemptTimeout", i),
-				l.Policy.AttemptTimeout, "0, because Server.Row is set")
-		}
 	}
 	return nil
 }

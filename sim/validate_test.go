@@ -105,6 +105,23 @@ var invalid = []struct {
 	{"Server.Windows[0].Throttle is 0: want", window(Window{Refuse: 1, RetryAfter: 1})},
 	{"Server.Windows[0].From is 1m0s: want", window(Window{From: time.Minute, Fail: 1})},
 	{"Server.Windows[0].To is 1s: want", window(Window{From: 2e9, To: 1e9, Fail: 1})},
+	{"Clients.Poison is NaN: want", func(s *Scenario) { s.Clients.Poison = math.NaN() }},
+	{"Server.Replicas is -1: want 1 to 1000", func(s *Scenario) { s.Server.Replicas = -1 }},
+	{"Server.Replicas is 1001: want", func(s *Scenario) { s.Server.Replicas = 1001 }},
+	{`Server.Route is "random": want "balanced", "sticky" or`, func(s *Scenario) {
+		s.Server.Route = "random"
+	}},
+	{"PayPerCall is true: want false", func(s *Scenario) {
+		s.Server.Route, s.PayPerCall = Sticky, true
+	}},
+	{"Server.RetryAfter is 1s: want 0", func(s *Scenario) { s.Server.RetryAfter = 1e9 }},
+	{"Server.RetryAfter is -1ns: want", func(s *Scenario) {
+		s.Server.Workers, s.Server.Queue, s.Server.RetryAfter = 1, 1, -1
+	}},
+	{"Server.Windows[0].Replicas is 2: want 1 to 1", window(Window{Fail: 1, Replicas: 2})},
+	{"Server.Windows[0].Unavailable is 2: want", window(Window{Unavailable: 2})},
+	{"Server.Windows[0].Ramp is 1ns: want 0", window(Window{Fail: 1, Ramp: 1})},
+	{"Server.Windows[0].Ramp is -1ns: want", window(Window{Fail: 1, To: 1e9, Ramp: -1})},
 	{"Server.Limit.Requests is -1: want", limit(Limit{Requests: -1})},
 	{"Server.Limit.Tokens is 2000000000: want", limit(Limit{Tokens: 2e9})},
 	{"Server.Limit.Requests is 0: want 1 or more", limit(Limit{Bucket: true})},

@@ -1,0 +1,149 @@
+package sim
+
+import (
+	"cmp"
+	"fmt"
+	"time"
+)
+
+// validate finds fields that contradict each other, too: a queue without workers would be ignored,
+// and the result would answer another question.
+func (s *Server) validate(end time.Duration) error {
+	switch {
+	case s.Workers < 0 || s.Workers > maxWorkers:
+		return wrong("Server.Workers", s.Workers, fmt.Sprintf("1 to %d, or 0 for no limit",
+			maxWorkers))
+	case s.Replicas > maxReplicas || s.Replicas < 1:
+		return wrong("Server.Replicas", s.Replicas, fmt.Sprintf("1 to %d", maxReplicas))
+	case s.Queue < -1:
+		return wrong("Server.Queue", s.Queue, "1 or more, 0 for no limit, or -1 for none")
+	case s.Queue != 0 && s.Workers == 0:
+		return wrong("Server.Queue", s.Queue, "0: nothing waits if Workers has no limit")
+	case s.Queue == 0 && s.RetryAfter != 0:
+		return wrong("Server.RetryAfter", s.RetryAfter, "0: a Queue without a limit is never full")
+	case !(s.Crowding >= 0 && s.Crowding <= 1e6):
+		return wrong("Server.Crowding", s.Crowding, "a share of the service time, 0 or more")
+	case len(s.Windows) > maxWindows:
+		return wrong("Server.Windows", len(s.Windows), fmt.Sprintf("at most %d", maxWindows))
+	}
+	switch s.Route {
+	case "", Balanced, Sticky, Avoiding:
+	default:
+		return wrong("Server.Route", fmt.Sprintf("%q", s.Route),
+			fmt.Sprintf("%q, %q or %q", Balanced, Sticky, Avoiding))
+	}
+	return s.validateWindows(end)
+}
+
+// validateRoute refuses a deposit that has no budget to go to yet: a call has no replica before its
+// first attempt.
+func (s *Scenario) validateRoute() error {
+	if s.PayPerCall && s.Server.Route != "" && s.Server.Route != Balanced {
+		return wrong("PayPerCall", true, "false, or a Server whose Route is Balanced")
+	}
+	return nil
+}
+
+func (s *Server) validateWindows(end time.Duration) error {
+	for i := range s.Windows {
+		if n := s.Windows[i].Replicas; n < 0 || n > s.Replicas {
+			return wrong(fmt.Sprintf("Server.Windows[%d].Replicas", i), n,
+				fmt.Sprintf("1 to %d, or 0 for all", s.Replicas))
+		}
+		if err := s.Windows[i].validate(fmt.Sprintf("Server.Windows[%d].", i), end); err != nil {
+			return err
+		}
+	}
+	return cmp.Or(within("Server.RoundTrip", s.RoundTrip), s.Limit.validate(),
+		within("Server.RetryAfter", s.RetryAfter),
+		s.Service.validate("Server.Service"), s.Row.validate("Server.Row"))
+}
+
+// validate also refuses what could never be let through: clients would wait for it for ever.
+func (l *Limit) validate() error {
+	const most = 1_000_000_000
+	for _, n := range []struct {
+		name  string
+		value int
+	}{
+		{"Requests", l.Requests}, {"Tokens", l.Tokens}, {"Cost", l.Cost}, {"CostSpread", l.CostSpread},
+	} {
+		if n.value < 0 || n.value > most {
+			return wrong("Server.Limit."+n.name, n.value, fmt.Sprintf("0 to %d", most))
+		}
+	}
+	switch {
+	case !l.on() && *l != Limit{}:
+		return wrong("Server.Limit.Requests", 0, "1 or more, or Tokens: there is no limit otherwise")
+	case l.Tokens == 0 && (l.Cost > 1 || l.CostSpread > 0):
+		return wrong("Server.Limit.Tokens", 0, "1 or more, because Cost or CostSpread is set")
+	case l.CostSpread > l.Cost:
+		return wrong("Server.Limit.CostSpread", l.CostSpread, "at most Cost")
+	case l.Tokens > 0 && l.Cost+l.CostSpread > l.Tokens:
+		return wrong("Server.Limit.Tokens", l.Tokens,
+			"Cost + CostSpread or more: an attempt that needs more would never be let through")
+	case l.NoRetryAfter && l.Round > 0:
+		return wrong("Server.Limit.Round", l.Round, "0, because NoRetryAfter is set")
+	}
+	return cmp.Or(within("Server.Limit.Per", l.Per), within("Server.Limit.Round", l.Round))
+}
+
+func (w *Window) validate(field string, end time.Duration) error {
+	for _, share := range []struct {
+		name  string
+		value float64
+	}{
+		{"Refuse", w.Refuse}, {"Throttle", w.Throttle},
+		{"Unavailable", w.Unavailable}, {"BlackHole", w.BlackHole}, {"Fail", w.Fail},
+	} {
+		if !(share.value >= 0 && share.value <= 1) {
+			return wrong(field+share.name, share.value, "a share of the attempts, 0 to 1")
+		}
+	}
+	switch {
+	case w.From < 0 || w.From >= end:
+		return wrong(field+"From", w.From, "0 or more, and less than Duration")
+	case w.To != 0 && w.To <= w.From:
+		return wrong(field+"To", w.To, "later than From, or 0 for the end of the run")
+	case !(w.Slow >= 0 && w.Slow <= 1e6):
+		return wrong(field+"Slow", w.Slow, "how many times longer, above 0")
+	case w.Ramp > 0 && (w.To == 0 || w.To >= end):
+		return wrong(field+"Ramp", w.Ramp, "0, because the window lasts to the end of the run")
+	case w.RetryAfter > 0 && w.Throttle+w.Unavailable == 0:
+		return wrong(field+"Throttle", w.Throttle,
+			"more than 0, or Unavailable, because RetryAfter is set")
+	case w.Refuse+w.Throttle+w.Unavailable+w.BlackHole+w.Fail+w.Slow == 0:
+		return wrong(field+"Refuse", w.Refuse,
+			"more than 0, or one of Throttle, Unavailable, BlackHole, Fail and Slow")
+	}
+	return cmp.Or(within(field+"RetryAfter", w.RetryAfter), within(field+"Ramp", w.Ramp))
+}
+
+// validateRow refuses what cannot go together with a row. The row's model counts messages alone: it
+// has no workers, and no attempt in it can end early.
+func (s *Scenario) validateRow() error {
+	if s.Server.Row == (Dist{}) {
+		return nil
+	}
+	t := s.Server
+	if t.Workers != 0 || t.Service != (Dist{}) || t.RoundTrip != 0 || len(t.Windows) > 0 ||
+		t.Limit != (Limit{}) || t.Replicas > 1 || s.Clients.Poison > 0 {
+		return wrong("Server.Row", s.Server.Row.Mean, "0, or a Server that has nothing else set")
+	}
+	if s.Clients.Timeout != 0 || s.Clients.Deadline != 0 {
+		return wrong("Server.Row", s.Server.Row.Mean, "0, or Clients without Timeout and Deadline")
+	}
+	for i, p := range s.Policies {
+		if p.AttemptTimeout != 0 {
+			return wrong(fmt.Sprintf("Policies[%d].AttemptTimeout", i), p.AttemptTimeout,
+				"0, because Server.Row is set")
+		}
+	}
+	for i, l := range s.Layers {
+		if l.Policy != nil && l.Policy.AttemptTimeout != 0 {
+			return wrong(fmt.Sprintf("Layers[%d].Policy.AttemptTimeout", i),
+				l.Policy.AttemptTimeout, "0, because Server.Row is set")
+		}
+	}
+	return nil
+}
