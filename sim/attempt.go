@@ -37,7 +37,7 @@ func (x *engine) begin(id uint32, now time.Duration) {
 func (x *engine) attempt(id uint32, level int, now time.Duration) {
 	for {
 		l, f := &x.layers[level], x.frame(id, level)
-		if !l.admit(f, now, &x.entities[id].random) {
+		if (l.breaker != nil || l.hosts > 1) && !l.admit(f, now, &x.entities[id].random) {
 			// A rejection counts toward MaxAttempts, too: calls that are rejected at once would otherwise
 			// never end a run.
 			x.count(now)
@@ -102,25 +102,29 @@ func (x *engine) send(id uint32, expires, now time.Duration) {
 // arrive is an attempt's arrival at one of the replicas. An unbounded queue grows as long as
 // attempts come faster than they are served; the error is for memory.
 func (x *engine) arrive(id uint32, expires, now time.Duration) (cause, time.Duration) {
-	r := &x.entities[id].random
+	replica := 0
+	if len(x.server.replicas) > 1 {
+		replica = x.replica(id)
+	}
 	var own *extra
 	if x.extras != nil {
 		own = &x.extras[id]
 	}
-	bottom := len(x.layers) - 1
-	replica := 0
-	switch hosts := uint32(x.layers[bottom].hosts); {
-	case hosts > 1:
-		replica = int(x.frame(id, bottom).process % hosts)
-	case x.Server.Replicas > 1:
-		replica = r.below(x.Server.Replicas)
-	}
-	c, at := x.server.arrive(replica, now, expires, own, r)
-	if most := maxQueue / x.Server.Replicas; x.server.replicas[replica].size() > most {
+	c, at := x.server.arrive(replica, now, expires, own, &x.entities[id].random)
+	if x.server.replicas[replica].size() > x.server.most {
 		x.err = fmt.Errorf("sim: at %v, more than %d attempts are in the server: want a limit for "+
-			"Server.Queue, or fewer clients", now, most)
+			"Server.Queue, or fewer clients", now, x.server.most)
 	}
 	return c, at
+}
+
+// replica is the one that an attempt goes to: the layer's choice, or the balancer's.
+func (x *engine) replica(id uint32) int {
+	bottom := len(x.layers) - 1
+	if hosts := uint32(x.layers[bottom].hosts); hosts > 1 {
+		return int(x.frame(id, bottom).process % hosts)
+	}
+	return x.entities[id].random.below(len(x.server.replicas))
 }
 
 // count bounds the run.

@@ -59,8 +59,8 @@ func (x *real) serve(ctx context.Context) error {
 	}
 }
 
-// work is a worker.
-func (x *real) work() {
+// toil is a worker.
+func (x *real) toil() {
 	for j := range x.jobs {
 		if w := x.s.Server.Windows[1]; x.in(w) {
 			j.service = time.Duration(float64(j.service) * w.Slow)
@@ -132,7 +132,7 @@ func goroutines(t *testing.T, s Scenario, policy func() *rebound.Policy) (c Coun
 			jobs: make(chan job, s.Server.Queue),
 		}
 		for range s.Server.Workers {
-			go x.work()
+			go x.toil()
 		}
 		policies := make([]*rebound.Policy, s.Clients.Processes)
 		for i := range policies {

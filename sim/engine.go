@@ -18,14 +18,6 @@ type entity struct {
 	next   action
 }
 
-// extra is what an entity has in scenarios that need it.
-type extra struct {
-	tokens   int64         // that each attempt of the call uses
-	poisoned bool          // every attempt of the call fails
-	after    time.Duration // that the last answer asked for, if it was limited
-	quota    quota         // as the last answer has it
-}
-
 // An action is what an entity does when its event comes.
 type action uint8
 

@@ -108,6 +108,9 @@ func exp(x float64) float64 {
 // longest is the longest time that is drawn: a hundred years.
 const longest = 100 * 365 * 24 * time.Hour
 
+// never is a time after every run's end.
+const never = time.Duration(math.MaxInt64)
+
 // nanos converts x nanoseconds to a time in [0, longest].
 func nanos(x float64) time.Duration {
 	if !(x > 0) {

@@ -1,12 +1,14 @@
 package sim
 
-import (
-	"math"
-	"time"
-)
+import "time"
 
-// never is a time after every run's end.
-const never = time.Duration(math.MaxInt64)
+// extra is what an entity has in scenarios that need it.
+type extra struct {
+	tokens   int64         // that each attempt of the call uses
+	poisoned bool          // every attempt of the call fails
+	after    time.Duration // that the last answer asked for, if it was limited
+	quota    quota         // as the last answer has it
+}
 
 // server computes the time and the kind of an answer when the attempt arrives. Workers take
 // attempts in order, so the next free one serves the next attempt, and no later event changes that.
@@ -14,6 +16,7 @@ type server struct {
 	Server
 	service  dist
 	replicas []replica
+	most     int // attempts in the memory of each
 	limiter  limiter
 
 	active []int         // the windows now,
@@ -28,6 +31,7 @@ func newServer(s Server, end time.Duration) server {
 		Server:   s,
 		service:  s.Service.ready(),
 		replicas: make([]replica, s.Replicas),
+		most:     maxQueue / s.Replicas,
 		limiter:  newLimiter(s.Limit),
 		hop:      s.Row.ready(),
 	}
@@ -46,7 +50,10 @@ func (s *server) arrive(
 	if now >= s.until {
 		s.look(now)
 	}
-	c, fails := s.trouble(replica, now, r)
+	c, fails := served, false
+	if len(s.active) > 0 {
+		c, fails = s.trouble(replica, now, r)
+	}
 	switch {
 	case c == expired:
 		return c, never
