@@ -184,6 +184,11 @@ func (p *Policy) validateParts() error {
 			return fmt.Errorf("rebound: Policy.Gates[%d] is Policy.Breaker: "+
 				"want it in one place, or each attempt counts twice", i)
 		}
+		if v, ok := g.(validator); ok {
+			if err := v.Validate(); err != nil {
+				return invalid(fmt.Sprintf("Gates[%d]", i), err)
+			}
+		}
 	}
 	return nil
 }
@@ -194,9 +199,12 @@ func isNil(g gate.Gate) bool {
 	return !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil()
 }
 
+// validator is what backoffs and gates may have beside their own methods.
+type validator interface{ Validate() error }
+
 // validate calls a backoff's own Validate, if it has one.
 func validate(field string, b backoff.Backoff) error {
-	if v, ok := b.(interface{ Validate() error }); ok {
+	if v, ok := b.(validator); ok {
 		if err := v.Validate(); err != nil {
 			return invalid(field, err)
 		}

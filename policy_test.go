@@ -19,6 +19,7 @@ import (
 	"github.com/rebound-go/rebound/fault"
 	"github.com/rebound-go/rebound/gate"
 	"github.com/rebound-go/rebound/internal/mark"
+	"github.com/rebound-go/rebound/limit"
 )
 
 // Rule 15: a value that makes no sense is named, with what would be right, and fn's error is kept.
@@ -42,6 +43,8 @@ func TestInvalidPolicies(t *testing.T) {
 		{&rebound.Policy{Gates: []gate.Gate{nil}}, []string{"Policy.Gates[0] is nil"}},
 		{&rebound.Policy{Gates: []gate.Gate{same}, Breaker: same},
 			[]string{"Policy.Gates[0] is Policy.Breaker"}},
+		{&rebound.Policy{Gates: []gate.Gate{&limit.Concurrency{}, &limit.Rate{Burst: -1}}},
+			[]string{"Policy.Gates[1]", "limit.Rate: Burst"}},
 	} {
 		err := row.policy.Validate()
 		if err == nil {

@@ -32,3 +32,16 @@ func BenchmarkConcurrency(b *testing.B) {
 		})
 	})
 }
+
+func BenchmarkGroup(b *testing.B) {
+	g := limit.Group[string, limit.Concurrency]{}
+	b.ReportAllocs()
+	for b.Loop() {
+		c := g.For("a key")
+		p, err := c.Enter(b.Context())
+		if err != nil {
+			b.Fatal(err)
+		}
+		c.Leave(p, success)
+	}
+}

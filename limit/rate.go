@@ -33,6 +33,7 @@ type Rate struct {
 	known   atomic.Pointer[allowance] // what Learn reported last, if N is 0
 	refused atomic.Uint64
 	err     atomic.Pointer[Error]
+	wake    func() // of a Group: see awake
 }
 
 // Enter takes one token, as [Rate.Take] does.
@@ -77,6 +78,7 @@ func (r *Rate) Take(ctx context.Context, n float64) error {
 func (r *Rate) Debit(n float64) {
 	r.queue.mu.Lock()
 	defer r.queue.mu.Unlock()
+	r.awake()
 	if r.N <= 0 {
 		if a := r.known.Load(); a != nil {
 			a.left -= n
@@ -92,6 +94,7 @@ func (r *Rate) Debit(n float64) {
 func (r *Rate) Learn(remaining float64, reset time.Duration) {
 	r.queue.mu.Lock()
 	defer r.queue.mu.Unlock()
+	r.awake()
 	now := clock.Now()
 	if r.N <= 0 {
 		if a := r.known.Load(); a == nil || a.until <= now || remaining <= a.left {
@@ -130,7 +133,7 @@ func (r *Rate) Snapshot() Snapshot {
 	s.Waiting = len(r.queue.waiters)
 	if r.N > 0 {
 		s.Limit = r.N / r.period().Seconds()
-		s.Level = r.bucket().Level(gcra.Tat(r.tat.Load()), clock.Now())
+		s.Level = r.bucket().Level(r.word(), clock.Now())
 	} else if a := r.known.Load(); a != nil && a.until > clock.Now() {
 		s.Level = a.left
 	}
@@ -186,7 +189,7 @@ func (r *Rate) room() time.Duration {
 		return 0
 	}
 	b := r.bucket()
-	_, turn := b.Take(gcra.Tat(r.tat.Load()), now, b.Cost(1))
+	_, turn := b.Take(r.word(), now, b.Cost(1))
 	return turn - now
 }
 

@@ -91,6 +91,7 @@ func (r *Rate) book(ctx context.Context, b gcra.Bucket, cost time.Duration) erro
 func (r *Rate) join(ctx context.Context, b gcra.Bucket, cost time.Duration) (*waiter, error) {
 	r.queue.mu.Lock()
 	defer r.queue.mu.Unlock()
+	r.awake()
 	for { // those who need not wait change the word without the lock
 		old, now := r.tat.Load(), clock.Now()
 		next, turn := b.Take(gcra.Tat(old), now, cost)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"time"
@@ -65,11 +64,7 @@ func reportWriter(path string, stderr io.Writer) (io.WriteCloser, error) {
 	if path == "" {
 		return leftOpen{stderr}, nil
 	}
-	f, err := os.Create(path)
-	if err != nil {
-		return nil, fmt.Errorf("--report-to: %w", err)
-	}
-	return f, nil
+	return os.Create(path)
 }
 
 // leftOpen is a writer that others go on using.

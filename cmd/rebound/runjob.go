@@ -115,9 +115,6 @@ func (j *job) attempt(all, ctx context.Context) error {
 	if verdict == never && j.timeIsOver() {
 		verdict = again // the policy stops for the time, which is the reason that counts
 	}
-	if hint := startHint(j.runner.Args, j.last); hint != "" {
-		why += "; " + hint
-	}
 	j.report.add(n, j.last, verdict, why)
 	switch verdict {
 	case works:
@@ -164,7 +161,7 @@ func (j *job) current() string {
 
 func (j *job) say(format string, args ...any) {
 	if !j.quiet {
-		fmt.Fprintln(j.stderr, "rebound:", printable(fmt.Sprintf(format, args...)))
+		fmt.Fprintf(j.stderr, "rebound: "+format+"\n", args...)
 	}
 }
 

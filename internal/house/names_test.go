@@ -18,7 +18,7 @@ var manyNames = map[string]struct {
 	".":                {58, "Loop, which four packages drive, has nine names of its own"},
 	"breaker":          {42, "a key of a group has the eleven methods of a breaker"},
 	"fault":            {32, "limiters read the headers that Retry-After is read from"},
-	"limit":            {36, "each of four kinds has the five methods of a gate with a snapshot"},
+	"limit":            {40, "each of four kinds has the five methods of a gate with a snapshot"},
 	"internal/circuit": {60, "package breaker works on the parts of a Word without a lock"},
 }
 

@@ -1,0 +1,93 @@
+package limit
+
+import (
+	"math"
+
+	"github.com/rebound-go/rebound/internal/adaptive"
+	"github.com/rebound-go/rebound/internal/clock"
+	"github.com/rebound-go/rebound/internal/gcra"
+)
+
+// member is what a Group asks of its limits.
+type member[L any] interface {
+	Validate() error
+	Snapshot() Snapshot
+	// follow makes the fields those of the template, and adds the key to the name. A limit that
+	// sleeps calls wake before it has something to remember again.
+	follow(template *L, key string, wake func())
+	// sleep reports whether the limit can be forgotten: nothing is under way and, unless idle, a
+	// new limit would admit as much.
+	sleep(idle bool) bool
+}
+
+// keyName is the name of the limit of a key.
+func keyName(name, key string) string {
+	if name == "" {
+		return key
+	}
+	return name + "/" + key
+}
+
+func (c *Concurrency) follow(t *Concurrency, key string, _ func()) {
+	c.Name, c.Max, c.Queue, c.Wait = keyName(t.Name, key), t.Max, t.Queue, t.Wait
+}
+
+// sleep reports whether nothing is under way. Whoever holds a permit holds the limit too, so that
+// it needs no wake.
+func (c *Concurrency) sleep(bool) bool { return c.permits.word.Load() == 0 }
+
+func (a *Adaptive) follow(t *Adaptive, key string, _ func()) {
+	a.Name, a.Initial, a.Min, a.Max = keyName(t.Name, key), t.Initial, t.Min, t.Max
+	a.Queue, a.Wait, a.Target, a.OnChange = t.Queue, t.Wait, t.Target, t.OnChange
+}
+
+// sleep reports whether nothing is under way and, unless idle, the limit is the initial one.
+func (a *Adaptive) sleep(idle bool) bool {
+	c := a.config()
+	return a.permits.word.Load() == 0 && (idle || a.most() == new(adaptive.Limit).Now(&c))
+}
+
+func (t *Throttle) follow(from *Throttle, key string, _ func()) {
+	t.Name, t.K = keyName(from.Name, key), from.K
+	t.Window, t.MinCalls = from.Window, from.MinCalls
+}
+
+// sleep reports whether the Throttle is idle, or rejects nothing.
+func (t *Throttle) sleep(idle bool) bool { return idle || t.Snapshot().Limit == 1 }
+
+func (r *Rate) follow(t *Rate, key string, wake func()) {
+	r.Name, r.N, r.Per, r.Burst, r.Wait = keyName(t.Name, key), t.N, t.Per, t.Burst, t.Wait
+	r.wake = wake
+}
+
+// asleep is the word of a Rate that sleeps. It is later than any turn, so that whoever takes a
+// token comes to the queue, and wakes it there.
+const asleep = math.MaxInt64 - int64(gcra.Most)
+
+// sleep reports whether the bucket is full, and lets the Rate sleep.
+func (r *Rate) sleep(bool) bool {
+	r.queue.mu.Lock()
+	defer r.queue.mu.Unlock()
+	now := clock.Now()
+	if a := r.known.Load(); a != nil && a.until > now || len(r.queue.waiters) > 0 {
+		return false
+	}
+	old := r.tat.Load()
+	return old == asleep || old <= int64(now) && r.tat.CompareAndSwap(old, asleep)
+}
+
+// awake ends sleep. The caller holds the queue's mu.
+func (r *Rate) awake() {
+	if r.tat.Load() == asleep {
+		r.wake()
+		r.tat.Store(0)
+	}
+}
+
+// word returns the Tat, which is that of a full bucket while the Rate sleeps.
+func (r *Rate) word() gcra.Tat {
+	if tat := r.tat.Load(); tat != asleep {
+		return gcra.Tat(tat)
+	}
+	return 0
+}
