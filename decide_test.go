@@ -28,6 +28,10 @@ func TestSchedule(t *testing.T) {
 		{nil, 4, []time.Duration{s / 10, s / 5, 2 * s / 5, 4 * s / 5}},
 		{&rebound.Policy{Backoff: backoff.Exponential{Base: s, Max: 5 * s}}, 5,
 			[]time.Duration{s, 2 * s, 4 * s, 5 * s, 5 * s}},
+		{&rebound.Policy{Backoff: backoff.Exponential{Base: s, Min: 3 * s}}, 3,
+			[]time.Duration{3 * s, 3 * s, 4 * s}},
+		{&rebound.Policy{Backoff: backoff.Steps{Delays: []time.Duration{s, 5 * s}}}, 4,
+			[]time.Duration{s, 5 * s, 5 * s, 5 * s}},
 		{nil, 0, nil}, {nil, -1, nil},
 	} {
 		if got := row.policy.Schedule(row.n); !slices.Equal(got, row.want) {

@@ -1,11 +1,12 @@
 // Package backoff holds the delays between the attempts of a call, and their jitter, as pure
-// functions over plain data: values may be compared, copied, kept in package variables and used
-// by any number of goroutines.
+// functions over plain data: values may be compared (but for [Steps]), copied, kept in package
+// variables and used by any number of goroutines.
 //
 // Every strategy keeps these promises, whatever the arguments:
-//   - a delay is never negative and never longer than Max, and no attempt number overflows;
-//   - jitter is drawn inside the cap, so that clients which have all reached it still spread
-//     (AWS's formula in [Decorrelated] spreads a third of them);
+//   - a delay is never negative, never shorter than Min and never longer than Max, and no attempt
+//     number overflows;
+//   - jitter is drawn between Min and Max, so that clients which have all reached one of them still
+//     spread (AWS's formula in [Decorrelated] spreads a third of those at Max);
 //   - the result is the same on every platform, to the nanosecond;
 //   - arguments and fields out of their range give a delay in these bounds, never a panic. Each
 //     strategy's Validate names such a field.
@@ -30,30 +31,42 @@ type Backoff interface {
 	Delay(n int, prev time.Duration, u float64) time.Duration
 }
 
-// bounds returns base and limit with their defaults in place: 100 ms, and 30 s or base if that is
-// more.
-func bounds(base, limit time.Duration) (time.Duration, time.Duration) {
+// span is where delays must lie.
+type span struct{ low, high time.Duration }
+
+// into is the delay in s that is nearest to d.
+func (s span) into(d time.Duration) time.Duration { return min(max(d, s.low), s.high) }
+
+// bounds returns base and the span from floor to limit with their defaults in place: 100 ms, 0, and
+// 30 s or base if that is more. A floor above the limit counts as the limit.
+func bounds(base, floor, limit time.Duration) (time.Duration, span) {
 	if base <= 0 {
 		base = defaultBase
 	}
 	if limit <= 0 {
 		limit = max(base, defaultMax)
 	}
-	return base, limit
+	return base, span{min(max(floor, 0), limit), limit}
 }
 
-// validBounds checks the fields Base and Max of the named strategy.
-func validBounds(name string, base, limit time.Duration) error {
+// validBounds checks the fields Base, Min and Max of the named strategy.
+func validBounds(name string, base, floor, limit time.Duration) error {
+	_, in := bounds(base, 0, limit)
 	switch {
 	case base < 0:
 		return fmt.Errorf("backoff: %s.Base is %v: want more than 0, or 0 for %v",
 			name, base, defaultBase)
+	case floor < 0:
+		return fmt.Errorf("backoff: %s.Min is %v: want more than 0, or 0 for none", name, floor)
 	case limit < 0:
 		return fmt.Errorf("backoff: %s.Max is %v: want more than 0, or 0 for %v",
 			name, limit, defaultMax)
 	case limit > 0 && base > limit:
 		return fmt.Errorf("backoff: %s.Base is %v, above its Max of %v: want at most Max",
 			name, base, limit)
+	case floor > in.high:
+		return fmt.Errorf("backoff: %s.Min is %v, above its Max of %v: want at most Max",
+			name, floor, in.high)
 	}
 	return nil
 }

@@ -37,6 +37,17 @@ func TestRows(t *testing.T) {
 		{Fibonacci{}, "100ms 100ms 200ms 300ms 500ms 800ms 1.3s 2.1s 3.4s 5.5s"},
 		{Fibonacci{Base: 4 * second}, "4s 4s 8s 12s 20s 30s 30s"},
 		{Fibonacci{Base: second, Max: 3 * second}, "1s 1s 2s 3s 3s"},
+		{Exponential{Base: second, Min: 3 * second}, "3s 3s 4s 8s 16s 30s"},
+		{Exponential{Base: second, Min: time.Minute}, "30s 30s"}, // invalid: Max counts
+		{Exponential{Base: second, Min: -second}, "1s 2s"},
+		{Linear{Min: ms(250)}, "250ms 250ms 300ms 400ms"},
+		{Linear{Min: 20 * second, Max: 20 * second}, "20s 20s"},
+		{Fibonacci{Base: second, Min: 2 * second, Max: 4 * second}, "2s 2s 2s 3s 4s 4s"},
+		{Steps{}, "100ms 100ms"},
+		{Steps{Delays: []time.Duration{second, 10 * second, 60 * second}}, "1s 10s 1m0s 1m0s 1m0s"},
+		{Steps{Delays: []time.Duration{0, second, ms(1), -1}}, "0s 1s 1ms 0s 0s"},
+		{Decorrelated{Min: second, Max: 7 * second}, "3s 7s 7s"},
+		{Decorrelated{Min: second, Low: 0.5, High: 1}, "1.25s 1.3125s 1.328125s"},
 		{Decorrelated{}, "300ms 900ms 2.7s 8.1s 24.3s 30s 30s"},
 		{Decorrelated{Base: second, Low: 1.3, High: 2}, "2s 4s 8s 16s 30s 30s"},
 	}
@@ -101,6 +112,81 @@ func TestJitter(t *testing.T) {
 	}
 }
 
+// TestMin: a draw is made inside [Min, Max], and never in less than half of what its range was.
+func TestMin(t *testing.T) {
+	tests := []struct {
+		j         Jitter
+		d, floor  time.Duration // the cap is 8s
+		low, high time.Duration // the range
+	}{
+		{Full(), 4 * second, second, second, 4 * second},
+		{Full(), 4 * second, 2 * second, 2 * second, 4 * second},
+		{Full(), 4 * second, 3 * second, 3 * second, 5 * second}, // half of 4s is 2s
+		{Full(), 4 * second, 4 * second, 4 * second, 6 * second},
+		{Full(), second, 4 * second, 4 * second, 6 * second}, // from the 4s that it is raised to
+		{Full(), 8 * second, 7 * second, 7 * second, 8 * second},
+		{Full(), second, 8 * second, 8 * second, 8 * second},
+		{Full(), second, 0, 0, second},
+		{Full(), second, -second, 0, second},
+		{Full(), second, 9 * second, 8 * second, 8 * second}, // invalid: Max counts
+		{Jitter{0.5, 0}, 4 * second, 3 * second, 3 * second, 5 * second},
+		{Equal(), 4 * second, second, 2 * second, 4 * second},
+		{Equal(), 4 * second, 3 * second, 3 * second, 4 * second},
+		{Equal(), 4 * second, 4 * second, 4 * second, 5 * second},
+		{Additive(0.5), 4 * second, 4 * second, 4 * second, 6 * second},
+		{Additive(0.5), 8 * second, 6 * second, 6 * second, 8 * second}, // 5.3s to 8s at the cap
+		{Proportional(0.5), 4 * second, 3 * second, 3 * second, 6 * second},
+		{Proportional(0.5), 4 * second, 4 * second, 4 * second, 6 * second},
+		{Jitter{0.1, 0.3}, 4 * second, 2 * second, 2 * second, ms(2400)},
+		{Jitter{0.5, 0.5}, 4 * second, 3 * second, 3 * second, 3 * second},
+		{None(), 4 * second, 3 * second, 4 * second, 4 * second},
+		{None(), 2 * second, 3 * second, 3 * second, 3 * second},
+	}
+	for _, test := range tests {
+		for _, b := range []Backoff{
+			Exponential{Base: test.d, Min: test.floor, Max: 8 * second, Jitter: test.j},
+			Linear{Base: test.d, Min: test.floor, Max: 8 * second, Jitter: test.j},
+			Fibonacci{Base: test.d, Min: test.floor, Max: 8 * second, Jitter: test.j},
+		} {
+			for u, want := range map[float64]time.Duration{
+				0: test.low, 0.5: (test.low + test.high) / 2, 1: test.high,
+			} {
+				if got := b.Delay(1, 0, u); (got - want).Abs() > 1 {
+					t.Errorf("%+v with u = %v: got %v, want %v", b, u, got, want)
+				}
+			}
+		}
+	}
+}
+
+func TestSteps(t *testing.T) {
+	list := []time.Duration{second, 10 * second, 0}
+	tests := []struct {
+		b    Steps
+		n    int
+		u    float64
+		want time.Duration
+	}{
+		{Steps{Delays: list}, 1, 0.5, second / 2}, // as the others: full jitter
+		{Steps{Delays: list, Jitter: None()}, 2, 0.5, 10 * second},
+		{Steps{Delays: list, Jitter: Additive(0.5)}, 2, 0.5, ms(12_500)},
+		{Steps{Delays: list, Jitter: Additive(0.5)}, 3, 0.5, 0},
+		{Steps{Delays: list, Jitter: Jitter{2, 4}}, 1, 0.5, 3 * second},
+		{Steps{Delays: list, Jitter: Jitter{-1, 1}}, 1, 0.5, second / 2}, // invalid: Full()
+		{Steps{Delays: list, Jitter: None()}, 0, 0.5, second},
+		{Steps{Delays: list, Jitter: None()}, math.MinInt, 0.5, second},
+		{Steps{Delays: list, Jitter: None()}, math.MaxInt, 0.5, 0},
+		{Steps{Delays: []time.Duration{forever}, Jitter: Additive(1)}, 1, 0, forever / 2},
+		{Steps{Jitter: None()}, 7, 0.5, ms(100)},
+	}
+	for _, test := range tests {
+		if got := test.b.Delay(test.n, second, test.u); (got - test.want).Abs() > 1 {
+			t.Errorf("%+v after attempt %d with u = %v: got %v, want %v",
+				test.b, test.n, test.u, got, test.want)
+		}
+	}
+}
+
 func TestDecorrelated(t *testing.T) {
 	aws := Decorrelated{Base: second, Max: 20 * second}
 	drift := Decorrelated{Base: second, Max: 20 * second, Low: 1.3, High: 2}
@@ -129,6 +215,13 @@ func TestDecorrelated(t *testing.T) {
 		{drift, 12 * second, 0.5, ms(17_800)}, // 15.6s to the cap
 		{drift, 20 * second, 0, 13 * second},  // nothing left of the range: 20s·1.3/2
 		{drift, forever, 0.5, ms(16_500)},
+		{Decorrelated{Base: second, Min: 2 * second, Max: 20 * second}, 0, 0, 2 * second},
+		{Decorrelated{Base: second, Min: 2 * second, Max: 20 * second}, 0, 0.5, 4 * second},
+		{Decorrelated{Base: second, Min: 9 * second, Max: 20 * second}, 0, 0.5, 18 * second},
+		{Decorrelated{Base: second, Min: 9 * second, Max: 20 * second}, 12 * second, 0, 9 * second},
+		{Decorrelated{Base: second, Min: 9 * second, Low: 1, High: 2}, 0, 0.5, ms(13_500)},
+		{Decorrelated{Base: second, Min: 9 * second, Low: 0.5, High: 1}, 12 * second, 0, 9 * second},
+		{Decorrelated{Base: second, Min: 9 * second, Low: 0.5, High: 1}, 9 * second, 1, ms(11_250)},
 		{Decorrelated{Base: second, Low: 2, High: 1}, 0, 0.5, 2 * second}, // invalid: as AWS
 		{Decorrelated{Base: second, Low: 1, High: 1}, 5 * second, 0.5, 5 * second},
 	}
@@ -213,6 +306,7 @@ func TestSpreadAtCap(t *testing.T) {
 		{Linear{Max: limit, Jitter: Additive(0.2)}, 1},
 		{Fibonacci{Max: limit, Jitter: Equal()}, 1},
 		{Decorrelated{Max: limit, Low: 1.3, High: 2}, 1},
+		{Exponential{Max: limit, Min: 5 * limit / 6, Jitter: Additive(0.5)}, 1},
 		{Decorrelated{Max: limit}, 670}, // two in three, as documented
 		{Exponential{Max: limit, Jitter: None()}, clients},
 	}
@@ -235,8 +329,39 @@ func TestSpreadAtCap(t *testing.T) {
 	}
 }
 
+// TestSpreadAtFloor: nor do clients whose delays are raised to Min.
+func TestSpreadAtFloor(t *testing.T) {
+	const clients, floor = 1000, 10 * time.Second
+	for _, base := range []time.Duration{1, second, floor - 1, floor, floor + 1, floor * 101 / 100} {
+		for _, b := range []Backoff{
+			Exponential{Base: base, Min: floor, Max: time.Hour},
+			Linear{Base: base, Min: floor, Max: time.Hour, Jitter: Equal()},
+			Fibonacci{Base: base, Min: floor, Max: time.Hour, Jitter: Proportional(0.5)},
+			Exponential{Base: base, Min: floor, Max: time.Hour, Jitter: Jitter{0.25, 0.75}},
+			Decorrelated{Base: base, Min: floor, Max: time.Hour},
+			Decorrelated{Base: base, Min: floor, Max: time.Hour, Low: 0.25, High: 0.75},
+		} {
+			seen := map[time.Duration]int{}
+			for i := range clients {
+				d := b.Delay(1, 0, float64(i)/clients)
+				if d < floor || d > 4*floor {
+					t.Fatalf("%#v: got %v, want %v to %v", b, d, floor, 4*floor)
+				}
+				seen[d.Truncate(time.Millisecond)]++
+			}
+			for d, n := range seen {
+				if n > 1 {
+					t.Errorf("%#v: %d of %d clients meet at %v", b, n, clients, d)
+				}
+			}
+		}
+	}
+}
+
 func TestDelayAllocatesNothing(t *testing.T) {
-	strategies := []Backoff{Constant(1), Linear{}, Exponential{Factor: 3}, Fibonacci{}, Decorrelated{}}
+	strategies := []Backoff{
+		Constant(1), Linear{}, Exponential{Factor: 3}, Fibonacci{}, Decorrelated{}, Steps{},
+	}
 	got := testing.AllocsPerRun(100, func() {
 		for _, b := range strategies {
 			sink = b.Delay(5, second, 0.5)

@@ -7,9 +7,11 @@ import "time"
 //
 // With Low and High 0 a delay is min(Max, U(Base, 3·prev)), as in "Exponential Backoff and Jitter"
 // (AWS Architecture Blog, 2015): of clients that stay at the cap, two in three wait exactly Max.
-// Else it is prev·U(Low, High), drawn inside Max as a [Jitter] is: there all of them spread.
+// Else it is prev·U(Low, High), drawn between Min and Max as a [Jitter] is: there all of them
+// spread.
 type Decorrelated struct {
 	Base time.Duration // prev of the first delay, and with Low and High 0 the shortest; 0 = 100 ms
+	Min  time.Duration // shortest delay; a shorter prev counts as Min; 0 = none
 	Max  time.Duration // longest delay; 0 = 30 s, or Base if that is more
 	Low  float64       // least growth from one delay to the next, such as 1.3
 	High float64       // most growth from one delay to the next, such as 2
@@ -18,25 +20,26 @@ type Decorrelated struct {
 // Delay returns the wait after attempt n, which followed a wait of prev. It does not depend on n.
 // Without jitter (u < 0) it is the longest that could be drawn: 300ms → 900ms → 2.7s → … → 30s.
 func (c Decorrelated) Delay(_ int, prev time.Duration, u float64) time.Duration {
-	base, limit := bounds(c.Base, c.Max)
+	base, in := bounds(c.Base, c.Min, c.Max)
 	if prev <= 0 {
 		prev = base
 	}
+	prev = max(prev, in.low)
 	if !(u >= 0 && u < 1) {
 		u = 1
 	}
 	if j := (Jitter{c.Low, c.High}); j != (Jitter{}) && j.valid() {
-		return j.spread(min(prev, limit), limit, u)
+		return j.spread(min(prev, in.high), in, u)
 	}
-	low := float64(min(base, limit))
+	low := float64(in.into(base))
 	high := max(low, 3*float64(prev))
-	return nanos(low+float64(u*(high-low)), limit)
+	return nanos(low+float64(u*(high-low)), in.high)
 }
 
-// Validate refuses negative durations, a Base above Max, and a range that is not 0 ≤ Low ≤ High,
-// naming the field.
+// Validate refuses negative durations, a Base or Min above Max, and a range that is not 0 ≤ Low ≤
+// High, naming the field.
 func (c Decorrelated) Validate() error {
-	if err := validBounds("Decorrelated", c.Base, c.Max); err != nil {
+	if err := validBounds("Decorrelated", c.Base, c.Min, c.Max); err != nil {
 		return err
 	}
 	return Jitter{c.Low, c.High}.validIn("Decorrelated")

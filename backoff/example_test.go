@@ -104,15 +104,35 @@ func ExampleProportional() {
 	// Output: 750ms 1s 1.125s
 }
 
-// table is a strategy of one's own: a list of delays, the last of them for good.
-type table []time.Duration
+func ExampleSteps() {
+	b := backoff.Steps{
+		Delays: []time.Duration{time.Second, 10 * time.Second, time.Minute},
+		Jitter: backoff.None(),
+	}
+	fmt.Println(delays(b, 5, withoutJitter))
+	// Output: [1s 10s 1m0s 1m0s 1m0s]
+}
 
-func (t table) Delay(n int, _ time.Duration, _ float64) time.Duration {
-	return t[min(n, len(t))-1]
+// Full jitter may draw next to no delay. Min keeps every delay above a floor, and still spreads.
+func ExampleExponential_min() {
+	b := backoff.Exponential{Base: time.Second, Min: 500 * time.Millisecond}
+	for n := 1; n <= 3; n++ {
+		fmt.Println(b.Delay(n, 0, 0), "to", b.Delay(n, 0, 0.999999999))
+	}
+	// Output:
+	// 500ms to 999.999999ms
+	// 500ms to 1.999999998s
+	// 500ms to 3.999999996s
+}
+
+// weekly is a custom strategy: the delay depends on the number of the attempt alone.
+type weekly struct{}
+
+func (weekly) Delay(n int, _ time.Duration, _ float64) time.Duration {
+	return time.Duration(min(n, 7)) * 24 * time.Hour
 }
 
 func ExampleBackoff() {
-	b := table{time.Second, 10 * time.Second, time.Minute}
-	fmt.Println(delays(b, 5, withoutJitter))
-	// Output: [1s 10s 1m0s 1m0s 1m0s]
+	fmt.Println(delays(weekly{}, 3, withoutJitter))
+	// Output: [24h0m0s 48h0m0s 72h0m0s]
 }

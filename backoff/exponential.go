@@ -11,6 +11,7 @@ import (
 // jitter.
 type Exponential struct {
 	Base   time.Duration // delay after the first attempt; 0 = 100 ms
+	Min    time.Duration // shortest delay, jitter included; 0 = none
 	Max    time.Duration // longest delay; 0 = 30 s, or Base if that is more
 	Factor float64       // growth from one delay to the next, 1 or more; 0 = 2
 	Jitter Jitter        // zero = Full
@@ -18,21 +19,21 @@ type Exponential struct {
 
 // Delay returns the wait after attempt n. It does not depend on prev.
 func (e Exponential) Delay(n int, _ time.Duration, u float64) time.Duration {
-	base, limit := bounds(e.Base, e.Max)
+	base, in := bounds(e.Base, e.Min, e.Max)
 	n = max(n, 1) - 1
 	var d time.Duration
 	if e.Factor == 2 || !(e.Factor > 0) {
-		d = double(base, limit, uint(n))
+		d = double(base, in.high, uint(n))
 	} else {
-		d = nanos(float64(float64(base)*power(e.Factor, n))+0.5, limit)
+		d = nanos(float64(float64(base)*power(e.Factor, n))+0.5, in.high)
 	}
-	return e.Jitter.spread(d, limit, u)
+	return e.Jitter.spread(d, in, u)
 }
 
-// Validate refuses negative durations, a Base above Max, a Factor below 1 or not finite, and an
-// invalid Jitter, naming the field.
+// Validate refuses negative durations, a Base or Min above Max, a Factor below 1 or not finite, and
+// an invalid Jitter, naming the field.
 func (e Exponential) Validate() error {
-	if err := validBounds("Exponential", e.Base, e.Max); err != nil {
+	if err := validBounds("Exponential", e.Base, e.Min, e.Max); err != nil {
 		return err
 	}
 	if e.Factor != 0 && !(e.Factor >= 1 && e.Factor <= math.MaxFloat64) {

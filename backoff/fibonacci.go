@@ -7,24 +7,26 @@ import "time"
 // 200ms → 300ms → 500ms → 800ms → … → 30s, each with full jitter.
 type Fibonacci struct {
 	Base   time.Duration // delay after the first attempt; 0 = 100 ms
+	Min    time.Duration // shortest delay, jitter included; 0 = none
 	Max    time.Duration // longest delay; 0 = 30 s, or Base if that is more
 	Jitter Jitter        // zero = Full
 }
 
 // Delay returns the wait after attempt n. It does not depend on prev.
 func (f Fibonacci) Delay(n int, _ time.Duration, u float64) time.Duration {
-	base, limit := bounds(f.Base, f.Max)
+	base, in := bounds(f.Base, f.Min, f.Max)
 	// A number below 2⁶³ has a successor below 2⁶⁴: only one that is never looked at wraps.
 	d, next := uint64(base), uint64(base)
-	for i := 1; i < n && d < uint64(limit); i++ {
+	for i := 1; i < n && d < uint64(in.high); i++ {
 		d, next = next, d+next
 	}
-	return f.Jitter.spread(time.Duration(min(d, uint64(limit))), limit, u)
+	return f.Jitter.spread(time.Duration(min(d, uint64(in.high))), in, u)
 }
 
-// Validate refuses negative durations, a Base above Max, and an invalid Jitter, naming the field.
+// Validate refuses negative durations, a Base or Min above Max, and an invalid Jitter, naming the
+// field.
 func (f Fibonacci) Validate() error {
-	if err := validBounds("Fibonacci", f.Base, f.Max); err != nil {
+	if err := validBounds("Fibonacci", f.Base, f.Min, f.Max); err != nil {
 		return err
 	}
 	return f.Jitter.validIn("Fibonacci.Jitter")

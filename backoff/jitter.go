@@ -13,6 +13,10 @@ import (
 // Max, and it does not pile up there either. Where Max leaves nothing of that range, as with
 // Additive at the cap, it is [Max·Low/High, Max] instead. Two well-known how-tos add the jitter
 // after the cap, and so let it pass the cap; others cap the sum, and so make clients meet there.
+//
+// Nor does a draw pile up at Min, to which a shorter d is raised: the range then begins at Min. If
+// Min cuts off more than half of the range, half of its width remains: with Full and a Min of 1s,
+// a delay of 1s becomes 1s to 1.5s.
 type Jitter struct {
 	Low  float64 // smallest multiple of the delay, such as 0.5
 	High float64 // largest multiple of the delay, such as 1.5
@@ -55,9 +59,10 @@ func (j Jitter) valid() bool {
 	return j.Low >= 0 && j.High >= j.Low && j.High <= math.MaxFloat64
 }
 
-// spread draws from the range around d, which is in [0, limit]. Products are converted before they
-// are added to: else some platforms would fuse the two, and round differently.
-func (j Jitter) spread(d, limit time.Duration, u float64) time.Duration {
+// spread draws from the range around d, inside in. Products are converted before they are added to:
+// else some platforms would fuse the two, and round differently.
+func (j Jitter) spread(d time.Duration, in span, u float64) time.Duration {
+	d = in.into(d)
 	if !(u >= 0) || j == (Jitter{1, 1}) {
 		return d
 	}
@@ -65,9 +70,9 @@ func (j Jitter) spread(d, limit time.Duration, u float64) time.Duration {
 		u = 1
 	}
 	if j.High == 0 || !j.valid() {
-		return nanos(u*float64(d), d)
+		j = Full()
 	}
-	top := float64(limit)
+	floor, top := float64(in.low), float64(in.high)
 	low, high := float64(j.Low*float64(d)), float64(j.High*float64(d))
 	if high > top {
 		high = top
@@ -75,5 +80,9 @@ func (j Jitter) spread(d, limit time.Duration, u float64) time.Duration {
 	if low >= top {
 		low = top * (j.Low / j.High)
 	}
-	return nanos(low+float64(u*(high-low)), limit)
+	if low < floor {
+		high = max(high, min(top, floor+float64((high-low)/2)))
+		low = floor
+	}
+	return max(nanos(low+float64(u*(high-low)), in.high), in.low)
 }

@@ -10,27 +10,29 @@ import (
 type Linear struct {
 	Base   time.Duration // delay after the first attempt; 0 = 100 ms
 	Step   time.Duration // growth from one delay to the next; 0 = Base
+	Min    time.Duration // shortest delay, jitter included; 0 = none
 	Max    time.Duration // longest delay; 0 = 30 s, or Base if that is more
 	Jitter Jitter        // zero = Full
 }
 
 // Delay returns the wait after attempt n. It does not depend on prev.
 func (l Linear) Delay(n int, _ time.Duration, u float64) time.Duration {
-	base, limit := bounds(l.Base, l.Max)
+	base, in := bounds(l.Base, l.Min, l.Max)
 	step := l.Step
 	if step <= 0 {
 		step = base
 	}
-	d := limit
-	if steps := int64(max(n, 1) - 1); base < limit && steps <= int64((limit-base)/step) {
+	d := in.high
+	if steps := int64(max(n, 1) - 1); base < d && steps <= int64((d-base)/step) {
 		d = base + time.Duration(steps)*step
 	}
-	return l.Jitter.spread(d, limit, u)
+	return l.Jitter.spread(d, in, u)
 }
 
-// Validate refuses negative durations, a Base above Max, and an invalid Jitter, naming the field.
+// Validate refuses negative durations, a Base or Min above Max, and an invalid Jitter, naming the
+// field.
 func (l Linear) Validate() error {
-	if err := validBounds("Linear", l.Base, l.Max); err != nil {
+	if err := validBounds("Linear", l.Base, l.Min, l.Max); err != nil {
 		return err
 	}
 	if l.Step < 0 {

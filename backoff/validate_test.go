@@ -7,12 +7,8 @@ import (
 )
 
 func TestValidate(t *testing.T) {
-	type validator interface{ Validate() error }
 	bad := Jitter{1, 0.5}
-	tests := []struct {
-		v    validator
-		want string // a part of the error; "" = valid
-	}{
+	tests := []valid{
 		{Constant(0), ""},
 		{Constant(-1), "Constant is -1ns: want 0 (no wait) or more"},
 		{Exponential{}, ""},
@@ -54,11 +50,43 @@ func TestValidate(t *testing.T) {
 		{Jitter{inf, inf}, "Jitter.Low is +Inf"},
 	}
 	for _, test := range tests {
-		switch err := test.v.Validate(); {
-		case test.want == "" && err != nil:
-			t.Errorf("%#v: got %q, want no error", test.v, err)
-		case test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)):
-			t.Errorf("%#v: got %v, want an error with %q", test.v, err, test.want)
-		}
+		test.check(t)
+	}
+}
+
+func TestValidateBounds(t *testing.T) {
+	bad := Jitter{1, 0.5}
+	tests := []valid{
+		{Exponential{Min: 30 * second}, ""},
+		{Exponential{Base: time.Hour, Min: time.Hour}, ""},
+		{Exponential{Base: second, Min: 2 * second, Max: 2 * second}, ""},
+		{Exponential{Min: -1}, "Exponential.Min is -1ns: want more than 0, or 0 for none"},
+		{Exponential{Min: 30*second + 1}, "Exponential.Min is 30.000000001s, above its Max of 30s"},
+		{Linear{Base: 2, Min: 4, Max: 3}, "Linear.Min is 4ns, above its Max of 3ns: want at most Max"},
+		{Fibonacci{Min: -1}, "Fibonacci.Min is -1ns"},
+		{Decorrelated{Min: time.Minute}, "Decorrelated.Min is 1m0s, above its Max of 30s"},
+		{Steps{Delays: []time.Duration{0, second}, Jitter: None()}, ""},
+		{Steps{}, "Steps.Delays is empty: want at least one"},
+		{Steps{Delays: []time.Duration{0, 1, -1}}, "Steps.Delays[2] is -1ns: want 0 (no wait) or more"},
+		{Steps{Delays: []time.Duration{0}, Jitter: bad}, "Steps.Jitter.High is 0.5"},
+	}
+	for _, test := range tests {
+		test.check(t)
+	}
+}
+
+// valid is a value and what its Validate returns.
+type valid struct {
+	v    interface{ Validate() error }
+	want string // a part of the error; "" = no error
+}
+
+func (test valid) check(t *testing.T) {
+	t.Helper()
+	switch err := test.v.Validate(); {
+	case test.want == "" && err != nil:
+		t.Errorf("%#v: got %q, want no error", test.v, err)
+	case test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)):
+		t.Errorf("%#v: got %v, want an error with %q", test.v, err, test.want)
 	}
 }
