@@ -12,5 +12,6 @@ func Entries(scenario string) []Entry {
 func entries() []Entry {
 	return slices.Concat(floors, parts, breakerFloors, httpFloors, sqlEntries, avastEntries,
 		awsEntries, cenkaltiEntries, eapacheEntries, failsafeEntries, failsafeBreakers,
-		hashicorpEntries, sethvargoEntries, sonyEntries, mixedEntries, xtimeEntries, reboundEntries)
+		hashicorpEntries, hedgeEntries, sethvargoEntries, sonyEntries, mixedEntries, xtimeEntries,
+		reboundEntries)
 }

@@ -35,7 +35,8 @@ func Do[T any](
 		var zero T
 		return zero, rebound.Permanent(err)
 	}
-	start, delay := now(), h.begin()
+	delay := h.begin()
+	start := h.clock()
 	if delay == 0 {
 		v, err := fn(ctx)
 		if err == nil || h.answered(err) {
@@ -45,8 +46,8 @@ func Do[T any](
 		}
 		return v, err
 	}
-	c := &call[T]{h: h, caller: ctx, fn: fn, discard: discard, start: start, delay: delay}
-	c.ctx, c.cancel = context.WithCancelCause(ctx)
+	c := &call[T]{h: h, fn: fn, discard: discard, start: start, delay: delay}
+	c.ctx.Context = ctx
 	return c.run()
 }
 
@@ -60,9 +61,7 @@ func (h *Hedge) answered(err error) bool {
 // call is one call that may be hedged. Its legs are its attempts, numbered from 1.
 type call[T any] struct {
 	h       *Hedge
-	caller  context.Context
-	ctx     context.Context // of the legs
-	cancel  context.CancelCauseFunc
+	ctx     legContext
 	fn      func(context.Context) (T, error)
 	discard func(T)
 	start   time.Duration
@@ -92,11 +91,11 @@ func (c *call[T]) run() (T, error) {
 	c.mu.Unlock()
 	returned := false
 	defer c.abandon(&returned)
-	v, err := c.fn(c.ctx)
+	v, err := c.fn(&c.ctx)
 	c.end(1, v, err)
 	c.others.Wait()
 	returned = true
-	c.cancel(nil)
+	c.ctx.end(nil)
 	if c.broken {
 		c.rethrow()
 	}
@@ -116,7 +115,7 @@ func (c *call[T]) abandon(returned *bool) {
 	c.mu.Lock()
 	c.close()
 	c.mu.Unlock()
-	c.cancel(ErrLost)
+	c.ctx.end(ErrLost)
 	c.others.Wait()
 	c.discardWinner()
 }
@@ -161,7 +160,7 @@ func (c *call[T]) hedge() {
 		c.event(Denied, leg, denied)
 	case leg > 0:
 		c.event(Started, leg, "")
-		v, err := c.fn(c.ctx)
+		v, err := c.fn(&c.ctx)
 		c.end(leg, v, err)
 	}
 	returned = true
@@ -171,7 +170,7 @@ func (c *call[T]) hedge() {
 func (c *call[T]) begin() (leg int, denied Reason) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closed || c.ctx.Err() != nil {
+	if c.closed || c.ctx.Context.Err() != nil {
 		return 0, ""
 	}
 	leg = c.began + 1
@@ -210,7 +209,7 @@ func (c *call[T]) end(leg int, v T, err error) {
 	hedged := c.began > 1
 	c.mu.Unlock()
 	if won && hedged {
-		c.cancel(ErrLost)
+		c.ctx.end(ErrLost)
 	}
 	if !won && err == nil && c.discard != nil {
 		c.discard(v)
@@ -231,12 +230,12 @@ func (c *call[T]) broke(panicked any) {
 	}
 	c.close()
 	c.mu.Unlock()
-	c.cancel(ErrLost)
+	c.ctx.end(ErrLost)
 }
 
 func (c *call[T]) event(kind EventKind, leg int, why Reason) {
 	if c.h.Observe != nil {
-		c.h.Observe(c.caller, Event{
+		c.h.Observe(c.ctx.Context, Event{
 			Kind: kind, Hedge: c.h.Name, Leg: leg, Elapsed: now() - c.start, Reason: why,
 		})
 	}

@@ -184,6 +184,14 @@ func (h *Hedge) budget() *budget.Budget {
 	return h.own.Load()
 }
 
+// clock returns the time at which a call begins, or 0 if h has no use for it.
+func (h *Hedge) clock() time.Duration {
+	if h.After > 0 && h.Observe == nil {
+		return 0
+	}
+	return now()
+}
+
 // elapsed returns the time since start, or 0 if h has no use for it.
 func (h *Hedge) elapsed(start time.Duration) time.Duration {
 	if h.After > 0 {

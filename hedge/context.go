@@ -1,0 +1,59 @@
+package hedge
+
+import (
+	"context"
+	"sync"
+)
+
+// legContext is the context of a call's legs. It becomes one that can be canceled when somebody
+// asks for its end. Until then it is that of the caller, which saves a quick call two allocations.
+type legContext struct {
+	context.Context // of the caller
+
+	mu     sync.Mutex
+	made   context.Context // nil = not yet
+	cancel context.CancelCauseFunc
+	over   bool
+	cause  error // if over
+}
+
+// look returns the context that can be canceled.
+func (c *legContext) look() context.Context {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.made == nil {
+		c.made, c.cancel = context.WithCancelCause(c.Context)
+		if c.over {
+			c.cancel(c.cause)
+		}
+	}
+	return c.made
+}
+
+// end ends the context, for the first cause given.
+func (c *legContext) end(cause error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.over {
+		return
+	}
+	c.over, c.cause = true, cause
+	if c.made != nil {
+		c.cancel(cause)
+	}
+}
+
+func (c *legContext) Done() <-chan struct{} { return c.look().Done() }
+func (c *legContext) Err() error            { return c.look().Err() }
+
+// Value returns values of the caller's context. Package context looks up its own one by it, which
+// is why this asks the context that was made.
+func (c *legContext) Value(key any) any {
+	c.mu.Lock()
+	asked := c.made != nil || c.over
+	c.mu.Unlock()
+	if asked {
+		return c.look().Value(key)
+	}
+	return c.Context.Value(key)
+}

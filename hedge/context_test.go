@@ -1,0 +1,75 @@
+package hedge
+
+import (
+	"context"
+	"runtime"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+type ctxKey struct{}
+
+// A context that is made at the first look is like one that was made at once: whether it ends
+// before the look, after it, or with the caller's, and for those derived from it too.
+func TestLegContext(t *testing.T) {
+	for _, looked := range []bool{false, true} {
+		for _, end := range []string{"not", "itself", "caller"} {
+			synctest.Test(t, func(t *testing.T) {
+				caller, cancel := context.WithTimeoutCause(
+					context.WithValue(t.Context(), ctxKey{}, "v"), time.Minute, errOne)
+				defer cancel()
+				c := &legContext{Context: caller}
+				if looked && c.Done() == nil {
+					t.Error("it cannot end")
+				}
+				var want, cause error
+				switch end {
+				case "itself":
+					c.end(ErrLost)
+					c.end(errTwo) // too late
+					want, cause = context.Canceled, ErrLost
+				case "caller":
+					time.Sleep(time.Minute)
+					synctest.Wait()
+					want, cause = context.DeadlineExceeded, errOne
+				}
+				if got := context.Cause(c); got != cause { // before Err has looked
+					t.Errorf("%v, %s: cause %v, want %v", looked, end, got, cause)
+				}
+				child, stop := context.WithCancel(c)
+				defer stop()
+				called := make(chan bool, 1)
+				context.AfterFunc(c, func() { called <- true })
+				synctest.Wait()
+				for _, ctx := range []context.Context{c, child} {
+					if ctx.Err() != want || context.Cause(ctx) != cause || ctx.Value(ctxKey{}) != "v" {
+						t.Errorf("%v, %s: %v for %v", looked, end, ctx.Err(), context.Cause(ctx))
+					}
+					if _, ok := ctx.Deadline(); !ok {
+						t.Error("the deadline is gone")
+					}
+				}
+				if len(called) > 0 != (want != nil) {
+					t.Errorf("%v, %s: AfterFunc has called %d times", looked, end, len(called))
+				}
+				if c.end(ErrLost); child.Err() == nil {
+					t.Error("a derived context goes on")
+				}
+			})
+		}
+	}
+}
+
+// Contexts derived from it need no goroutine.
+func TestLegContextIsKnown(t *testing.T) {
+	c := &legContext{Context: t.Context()}
+	before := runtime.NumGoroutine()
+	for range 100 {
+		_, cancel := context.WithCancel(c)
+		defer cancel()
+	}
+	if n := runtime.NumGoroutine(); n > before+10 {
+		t.Errorf("%d goroutines for 100 contexts", n-before)
+	}
+}
