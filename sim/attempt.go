@@ -3,6 +3,9 @@ package sim
 import (
 	"fmt"
 	"time"
+
+	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/gate"
 )
 
 // begin begins a call of the first layer.
@@ -37,11 +40,15 @@ func (x *engine) begin(id uint32, now time.Duration) {
 func (x *engine) attempt(id uint32, level int, now time.Duration) {
 	for {
 		l, f := &x.layers[level], x.frame(id, level)
+		if l.gates != nil && !x.enter(id, level, now) {
+			return
+		}
 		if (l.breaker != nil || l.hosts > 1) && !l.admit(f, now, &x.entities[id].random) {
 			// A rejection counts toward MaxAttempts, too: calls that are rejected at once would otherwise
 			// never end a run.
 			x.count(now)
-			x.reject(id, level, now)
+			x.leaveGates(id, level, x.gates, now, gate.Outcome{Result: gate.Skipped})
+			x.reject(id, level, now, rebound.Rejected, l.openError())
 			return
 		}
 		f.attempt++

@@ -195,21 +195,27 @@ func TestAgainstGoroutines(t *testing.T) {
 				got = append(got, play(t, s, c.policy()).Counts)
 				want = append(want, goroutines(t, s, c.policy))
 			}
-			for name, of := range map[string]func(*Counts) int64{
-				"calls":     func(c *Counts) int64 { return c.Calls },
-				"ok":        func(c *Counts) int64 { return c.OK },
-				"attempts":  func(c *Counts) int64 { return c.Attempts },
-				"refused":   func(c *Counts) int64 { return c.Refused },
-				"timed out": func(c *Counts) int64 { return c.TimedOut },
-				"denied":    func(c *Counts) int64 { return c.Denied },
-				"rejected":  func(c *Counts) int64 { return c.Rejected },
-			} {
-				g, w := total(got, of), total(want, of)
-				few := 6 / math.Sqrt(max(w.sum, 1)) // the noise of a small count, and rather more
-				// Six standard errors: an estimate from ten runs may be off by a half.
-				measured := 6 * math.Sqrt(g.variance+w.variance) / max(w.sum, 1)
-				near(t, name, g.sum, w.sum, loose*max(c.tol, few, measured))
-			}
+			compare(t, got, want, c.tol)
 		})
+	}
+}
+
+// compare complains of counts whose sums differ by more than the share tol, or than the noise.
+func compare(t *testing.T, got, want []Counts, tol float64) {
+	t.Helper()
+	for name, of := range map[string]func(*Counts) int64{
+		"calls":     func(c *Counts) int64 { return c.Calls },
+		"ok":        func(c *Counts) int64 { return c.OK },
+		"attempts":  func(c *Counts) int64 { return c.Attempts },
+		"refused":   func(c *Counts) int64 { return c.Refused },
+		"timed out": func(c *Counts) int64 { return c.TimedOut },
+		"denied":    func(c *Counts) int64 { return c.Denied },
+		"rejected":  func(c *Counts) int64 { return c.Rejected },
+	} {
+		g, w := total(got, of), total(want, of)
+		few := 6 / math.Sqrt(max(w.sum, 1)) // the noise of a small count, and rather more
+		// Six standard errors: an estimate from ten runs may be off by a half.
+		measured := 6 * math.Sqrt(g.variance+w.variance) / max(w.sum, 1)
+		near(t, name, g.sum, w.sum, loose*max(tol, few, measured))
 	}
 }

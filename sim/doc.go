@@ -6,10 +6,11 @@
 // are ready to use.
 //
 // The policies are the ones that you ship: Decide of [rebound.Policy] makes every decision, and
-// every budget and breaker is the state machine of the real one. The simulator adds the clock, the
-// random numbers and the model of clients and server. It only reads policies: each simulated
-// process has a budget and a breaker of its own. Observe and OnChange are not called. A policy with
-// Gates is an error, because a gate has no form for virtual time.
+// every budget, breaker and limit is the state machine of the real one. The simulator adds the
+// clock, the random numbers and the model of clients and server. It only reads policies: each
+// simulated process has a budget, a breaker and limits of its own. Observe and OnChange are not
+// called. Gates may be the limits of package limit. Any other gate is an error, because it has no
+// form for virtual time.
 //
 // A run depends on nothing but its scenario: one seed, one result, on every platform.
 package sim

@@ -5,6 +5,7 @@ import (
 
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/gate"
 )
 
 // entity is a client in a closed loop, or a call in an open one. It has at most one event to come,
@@ -17,6 +18,18 @@ type entity struct {
 	level  uint8  // of the layer whose attempt is due, if next is doAttempt
 	next   action
 }
+
+// place is where an entity is among the limits of a policy.
+type place struct {
+	level  uint8
+	gate   uint8         // the next one to enter
+	waits  bool          // in the queue of that one
+	wakeAt time.Duration // when it does
+}
+
+// timer marks the number of an entity in an event that is a wake, beside which the entity may have
+// an event of its own. A wake whose time is no longer that of the place is over.
+const timer = 1 << 31
 
 // An action is what an entity does when its event comes.
 type action uint8
@@ -39,7 +52,10 @@ type engine struct {
 	think    dist
 	layers   []layer
 	entities []entity
-	frames   []frame  // of the layers below the first, for each entity
+	frames   []frame // of the layers below the first, for each entity
+	gates    int     // the most limits that any layer has; 0 = nothing is kept of them
+	places   []place // of each entity among the limits
+	passes   []gate.Pass
 	seen     []uint32 // the version of the row that each entity read
 	extras   []extra  // of each entity, in a scenario that needs them
 	idle     []uint32 // entities whose call is over
@@ -48,6 +64,9 @@ type engine struct {
 	clock    time.Duration
 	due      time.Duration // the end of a bin, see sample
 	standing int           // events since the clock last moved
+	waiting  int           // entities in the queues of limits
+	limits   float64       // the sum of all adaptive limits,
+	adaptive int           // and how many there are
 	attempts int64         // at the server, or refused by a breaker
 	touched  uint32        // see touch
 	limited  fault.Fault   // see meaning
@@ -81,6 +100,9 @@ func newEngine(s *Scenario, p *rebound.Policy) *engine {
 		x.layers = append(x.layers, below)
 	}
 	x.layers[len(x.layers)-1].avoiding = s.Server.Route == Avoiding
+	for i := range x.layers {
+		x.measure(x.layers[i].gates)
+	}
 	// The end of such an attempt needs no event, as no other client depends on its place in the order.
 	x.eager = x.independent()
 	if s.Clients.Count == 0 {
@@ -100,7 +122,7 @@ func newEngine(s *Scenario, p *rebound.Policy) *engine {
 // then it need not be an event.
 func (x *engine) independent() bool {
 	top := &x.layers[0]
-	return len(x.layers) == 1 && top.breaker == nil && x.server.hop.shape == "" &&
+	return len(x.layers) == 1 && x.gates == 0 && top.breaker == nil && x.server.hop.shape == "" &&
 		(top.budget == nil || x.Clients.Count > 0 && top.processes == x.Clients.Count)
 }
 
@@ -121,6 +143,10 @@ func (x *engine) enroll() {
 func (x *engine) extend() uint32 {
 	x.entities = append(x.entities, entity{})
 	x.frames = append(x.frames, make([]frame, len(x.layers)-1)...)
+	if x.gates > 0 {
+		x.places = append(x.places, place{})
+		x.passes = append(x.passes, make([]gate.Pass, x.gates*len(x.layers))...)
+	}
 	if x.server.hop.shape != "" {
 		x.seen = append(x.seen, 0)
 	}
@@ -153,4 +179,18 @@ func (x *engine) contextEnd(id uint32, level int) time.Duration {
 		return x.entities[id].top.start + x.Clients.Deadline
 	}
 	return never
+}
+
+// measure makes room for the limits of a layer, and counts those that adapt: a look at a million of
+// them for each bin would cost more than the run.
+func (x *engine) measure(processes [][]clientLimit) {
+	for _, gates := range processes {
+		x.gates = max(x.gates, len(gates))
+		for _, g := range gates {
+			if most, _ := g.level(); most > 0 {
+				x.limits += float64(most)
+				x.adaptive++
+			}
+		}
+	}
 }

@@ -35,7 +35,7 @@ func (x *engine) run() error {
 func (x *engine) touch() {
 	sum := uint32(0)
 	for _, event := range x.calendar.sorted {
-		sum += x.entities[uint32(event)].made
+		sum += x.entities[uint32(event)&^timer].made
 	}
 	x.touched = sum
 }
@@ -43,6 +43,10 @@ func (x *engine) touch() {
 // do is an entity's event. A transaction on the row takes four messages: to the row and back to
 // read it, to the row and back to write.
 func (x *engine) do(id uint32, now time.Duration) {
+	if id&timer != 0 {
+		x.wake(id&^timer, now)
+		return
+	}
 	e := &x.entities[id]
 	switch e.next {
 	case doCall:
@@ -115,6 +119,7 @@ func (x *engine) sample(now time.Duration) {
 		// A bin ends before its end: what begins at that instant is the next bin's.
 		b.Queue = x.server.queued(end - 1)
 		b.Open = x.open()
+		b.Waiting, b.Limit = x.waiting, x.limits/float64(max(x.adaptive, 1))
 		x.tally.done++
 	}
 }

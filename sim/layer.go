@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/rebound-go/rebound"
@@ -37,6 +38,7 @@ type layer struct {
 	breaker  *circuit.Config   // nil = none
 	name     string            // of the breaker
 	breakers []circuit.Machine // of each process and host
+	gates    [][]clientLimit   // of each process; nil = none
 	open     int               // breakers that are open or half-open
 
 	faults []fault.Fault // what each cause means to the policy
@@ -59,6 +61,7 @@ func newLayer(p *rebound.Policy, processes, hosts int, timeout time.Duration, er
 		l.breaker, l.name = circuit.ConfigOf(p.Breaker), p.Breaker.Name
 		l.breakers = make([]circuit.Machine, processes*hosts)
 	}
+	l.gates = newLimits(p, processes)
 	l.faults = make([]fault.Fault, len(errs))
 	for c, err := range errs {
 		l.faults[c] = p.Fault(context.Background(), err)
@@ -156,9 +159,16 @@ func (l *layer) giveBack(process uint32, f *fault.Fault) {
 	}
 }
 
-// refuses reports whether the breaker of a process will refuse an attempt in so long a time, as
-// Policy.Refusal does. Attempts that may go to another host are refused only if each one refuses.
+// refuses reports whether the breaker of a process or one of its limits will refuse an attempt in
+// so long a time, as Policy.Refusal does.
 func (l *layer) refuses(process uint32, now, in time.Duration) bool {
+	return l.breakersRefuse(process, now, in) ||
+		slices.ContainsFunc(l.limits(process), func(g clientLimit) bool { return g.refuses(now, in) })
+}
+
+// breakersRefuse is refuses for the breaker. Attempts that may go to another host are refused only
+// if each one refuses.
+func (l *layer) breakersRefuse(process uint32, now, in time.Duration) bool {
 	if l.breaker == nil || l.breaker.Shadow {
 		return false
 	}
@@ -175,6 +185,18 @@ func (l *layer) refuses(process uint32, now, in time.Duration) bool {
 	return true
 }
 
+// limits are those of a process, whatever host it calls: Policy.Gates bound the calls of a policy,
+// and only a Transport has a breaker and a budget for each host.
+func (l *layer) limits(process uint32) []clientLimit {
+	if l.gates == nil {
+		return nil
+	}
+	return l.gates[process/uint32(l.hosts)]
+}
+
+// openError is the refusal of its breaker.
+func (l *layer) openError() error { return &breaker.OpenError{Name: l.name, State: breaker.Open} }
+
 // pay pays the deposit for a call that succeeded.
 func (l *layer) pay(process uint32) {
 	if l.budget != nil {
@@ -183,9 +205,9 @@ func (l *layer) pay(process uint32) {
 }
 
 // rise is what the failure of a call in the layer below means in this one: its last attempt, if
-// there was one, was caused by c and meant f there.
+// there was one, was caused by c and meant f there. A refusal is what rejected the next attempt.
 func (l *layer) rise(
-	below *layer, call *frame, reason rebound.Reason, f *fault.Fault, c cause,
+	below *layer, call *frame, reason rebound.Reason, f *fault.Fault, c cause, refusal error,
 ) fault.Fault {
 	// Between two services only a status crosses the wire. A rejection comes back as 503; any other
 	// failure as the server's own answer, with no word of the attempts made.
@@ -201,9 +223,8 @@ func (l *layer) rise(
 	}
 	// Within one program the layer above gets the engine's own error, and finds in it that retries
 	// were made already.
-	e := &rebound.Error{Attempts: int(call.attempt), Reason: reason, Fault: *f, Err: below.errs[c]}
-	if reason == rebound.Rejected {
-		e.Cause = &breaker.OpenError{Name: below.name, State: breaker.Open}
+	e := &rebound.Error{
+		Attempts: int(call.attempt), Reason: reason, Fault: *f, Err: below.errs[c], Cause: refusal,
 	}
 	if call.attempt == 0 {
 		e.Err = nil

@@ -37,6 +37,10 @@ type Limit struct {
 	// until there is room.
 	NoRetryAfter bool
 
+	// Headers has the answers state what is left, and when all is there again, as the RateLimit
+	// headers of many APIs do. A limit.Rate among the Gates of a policy learns from them.
+	Headers bool
+
 	// Round is what that delay is rounded up to a multiple of: 1 s for servers that send the header
 	// in whole seconds. 0 = exact.
 	Round time.Duration

@@ -11,6 +11,9 @@ import (
 // answer is the end of an attempt at the server.
 func (x *engine) answer(id uint32, now time.Duration, c cause) {
 	x.tally.answered(now, c)
+	if x.Server.Limit.Headers {
+		x.learn(id, now, c)
+	}
 	if c == served {
 		x.succeed(id, now)
 	} else {
@@ -23,9 +26,7 @@ func (x *engine) answer(id uint32, now time.Duration, c cause) {
 func (x *engine) succeed(id uint32, now time.Duration) {
 	for level := range x.layers {
 		l, f := &x.layers[level], x.frame(id, level)
-		if l.breaker != nil {
-			l.leave(f, now, gate.Outcome{Result: gate.OK}, &x.entities[id].random)
-		}
+		x.leave(id, level, now, gate.Outcome{Result: gate.OK})
 		if !x.PayPerCall {
 			l.pay(f.process)
 		}
@@ -52,9 +53,7 @@ func (x *engine) fail(id uint32, level int, now time.Duration, c cause, risen *f
 		case risen == nil:
 			means = x.meaning(l, id, c)
 		}
-		if l.breaker != nil {
-			l.leave(f, now, judged(means, late), &x.entities[id].random)
-		}
+		x.leave(id, level, now, judged(means, late))
 		reason := x.retry(id, level, now, means)
 		if reason == "" {
 			return
@@ -63,7 +62,7 @@ func (x *engine) fail(id uint32, level int, now time.Duration, c cause, risen *f
 			x.over(id, now, false)
 			return
 		}
-		up := x.layers[level-1].rise(l, f, reason, means, c)
+		up := x.layers[level-1].rise(l, f, reason, means, c, nil)
 		risen = &up
 	}
 }
@@ -80,7 +79,8 @@ func (x *engine) meaning(l *layer, id uint32, c cause) *fault.Fault {
 	return &x.limited
 }
 
-// judged is the outcome of a failure for a breaker. A deadline during an attempt is a failure.
+// judged is the outcome of a failure for the breaker and the limits. A deadline during an attempt
+// is a failure.
 func judged(means *fault.Fault, late bool) gate.Outcome {
 	o := gate.Outcome{Fault: *means}
 	if late && means.Kind == fault.Canceled {
@@ -89,9 +89,14 @@ func judged(means *fault.Fault, late bool) gate.Outcome {
 	return o
 }
 
-// reject ends the call of a layer whose breaker did not let an attempt through.
-func (x *engine) reject(id uint32, level int, now time.Duration) {
-	x.tally.at(now).Rejected++
+// reject ends the call of a layer in which an attempt was not admitted: for the refusal given, or
+// because the call's time was up in a queue.
+func (x *engine) reject(
+	id uint32, level int, now time.Duration, why rebound.Reason, refusal error,
+) {
+	if why == rebound.Rejected {
+		x.tally.at(now).Rejected++
+	}
 	l, f, c := &x.layers[level], x.frame(id, level), x.entities[id].cause
 	// The first attempt took no token, so there is none to return.
 	if f.attempt > 0 {
@@ -101,7 +106,7 @@ func (x *engine) reject(id uint32, level int, now time.Duration) {
 		x.over(id, now, false)
 		return
 	}
-	up := x.layers[level-1].rise(l, f, rebound.Rejected, &l.faults[c], c)
+	up := x.layers[level-1].rise(l, f, why, &l.faults[c], c, refusal)
 	x.fail(id, level-1, now, shut, &up)
 }
 

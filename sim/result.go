@@ -68,7 +68,7 @@ type Counts struct {
 	Throttled int64 // attempts answered with 429
 	Errors    int64 // attempts answered with an error, or that met a conflict
 
-	Rejected int64 // attempts that a breaker kept from being made
+	Rejected int64 // attempts that a breaker or a limit kept from being made
 	Denied   int64 // retries that a budget refused
 }
 
@@ -84,6 +84,12 @@ type Bin struct {
 
 	// Open is the share of breakers that were open or half-open when the bin ended.
 	Open float64
+
+	// Waiting is how many attempts waited in the queues of the policies' limits when the bin ended.
+	Waiting int
+
+	// Limit is the mean of all adaptive limits when the bin ended. 0 = there are none.
+	Limit float64
 }
 
 // tally collects a PolicyResult. It counts as things happen, since keeping every call for later

@@ -26,6 +26,7 @@ const (
 	maxWindows  = 1000
 	maxPoints   = 10_000
 	maxQueue    = 20_000_000
+	maxGates    = 100
 )
 
 // wrong is an error about a field.
@@ -168,8 +169,20 @@ func simulable(field string, p *rebound.Policy) error {
 	if err := p.Validate(); err != nil {
 		return fmt.Errorf("sim: Scenario.%s: %w", field, err)
 	}
-	if p != nil && len(p.Gates) > 0 {
-		return wrong(field+".Gates", len(p.Gates), "none: gates cannot be simulated")
+	if p == nil {
+		return nil
+	}
+	if len(p.Gates) > maxGates {
+		return wrong(field+".Gates", len(p.Gates), fmt.Sprintf("at most %d", maxGates))
+	}
+	for i, g := range p.Gates {
+		name := fmt.Sprintf("%s.Gates[%d]", field, i)
+		if bareLimit(g) == nil {
+			return wrong(name, fmt.Sprintf("a %T", g), "a limit of package limit")
+		}
+		if err := g.(interface{ Validate() error }).Validate(); err != nil {
+			return fmt.Errorf("sim: Scenario.%s: %w", name, err)
+		}
 	}
 	return nil
 }

@@ -23,7 +23,7 @@ func window(w Window) func(*Scenario) {
 	return func(s *Scenario) { s.Server.Windows = []Window{w} }
 }
 
-func limit(l Limit) func(*Scenario) { return func(s *Scenario) { s.Server.Limit = l } }
+func capped(l Limit) func(*Scenario) { return func(s *Scenario) { s.Server.Limit = l } }
 
 func policy(p *rebound.Policy) func(*Scenario) {
 	return func(s *Scenario) { s.Policies = []*rebound.Policy{nil, p} }
@@ -122,16 +122,16 @@ var invalid = []struct {
 	{"Server.Windows[0].Unavailable is 2: want", window(Window{Unavailable: 2})},
 	{"Server.Windows[0].Ramp is 1ns: want 0", window(Window{Fail: 1, Ramp: 1})},
 	{"Server.Windows[0].Ramp is -1ns: want", window(Window{Fail: 1, To: 1e9, Ramp: -1})},
-	{"Server.Limit.Requests is -1: want", limit(Limit{Requests: -1})},
-	{"Server.Limit.Tokens is 2000000000: want", limit(Limit{Tokens: 2e9})},
-	{"Server.Limit.Requests is 0: want 1 or more", limit(Limit{Bucket: true})},
-	{"Server.Limit.Tokens is 0: want 1 or more", limit(Limit{Requests: 5, Cost: 9})},
-	{"Server.Limit.Tokens is 9: want Cost", limit(Limit{Tokens: 9, Cost: 10})},
-	{"Server.Limit.Tokens is 11: want Cost", limit(Limit{Tokens: 11, Cost: 10, CostSpread: 2})},
-	{"Server.Limit.CostSpread is 4: want", limit(Limit{Tokens: 9, Cost: 3, CostSpread: 4})},
-	{"Server.Limit.Per is -1ns: want", limit(Limit{Requests: 1, Per: -1})},
-	{"Server.Limit.Round is -1ns: want", limit(Limit{Requests: 1, Round: -1})},
-	{"Server.Limit.Round is 1ns: want 0", limit(Limit{Requests: 1, Round: 1, NoRetryAfter: true})},
+	{"Server.Limit.Requests is -1: want", capped(Limit{Requests: -1})},
+	{"Server.Limit.Tokens is 2000000000: want", capped(Limit{Tokens: 2e9})},
+	{"Server.Limit.Requests is 0: want 1 or more", capped(Limit{Bucket: true})},
+	{"Server.Limit.Tokens is 0: want 1 or more", capped(Limit{Requests: 5, Cost: 9})},
+	{"Server.Limit.Tokens is 9: want Cost", capped(Limit{Tokens: 9, Cost: 10})},
+	{"Server.Limit.Tokens is 11: want Cost", capped(Limit{Tokens: 11, Cost: 10, CostSpread: 2})},
+	{"Server.Limit.CostSpread is 4: want", capped(Limit{Tokens: 9, Cost: 3, CostSpread: 4})},
+	{"Server.Limit.Per is -1ns: want", capped(Limit{Requests: 1, Per: -1})},
+	{"Server.Limit.Round is -1ns: want", capped(Limit{Requests: 1, Round: -1})},
+	{"Server.Limit.Round is 1ns: want 0", capped(Limit{Requests: 1, Round: 1, NoRetryAfter: true})},
 	{"Server.Row is 1s: want 0, or a Server", func(s *Scenario) {
 		s.Server.Row.Mean, s.Server.Workers = time.Second, 1
 	}},
@@ -150,7 +150,7 @@ var invalid = []struct {
 		policy(&rebound.Policy{MaxElapsed: -1})},
 	{"Policies[1]: rebound: Policy.Backoff: backoff: Exponential.Factor is 0.5: want",
 		policy(&rebound.Policy{Backoff: backoff.Exponential{Factor: 0.5}})},
-	{"Policies[1].Gates is 1: want none",
+	{"Policies[1].Gates[0] is a sim.nopGate: want a limit of package limit",
 		policy(&rebound.Policy{Gates: []gate.Gate{nopGate{}}})},
 }
 

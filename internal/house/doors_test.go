@@ -36,7 +36,8 @@ var doors = map[string]string{
 	"llm": engine + "limit hedge reboundhttp internal/errtree internal/httppolicy " +
 		"internal/mark",
 	"rebounddebug": engine + "limit hedge stats",
-	"sim":          engine + "limit hedge stats internal/bucket internal/circuit",
+	"sim": engine + "limit hedge stats internal/adaptive internal/bucket internal/circuit " +
+		"internal/gcra internal/shed",
 
 	"internal/adaptive":   "fault gate",
 	"internal/bucket":     "",

@@ -1,0 +1,97 @@
+package sim
+
+import (
+	"time"
+
+	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/gate"
+)
+
+// The limits of a policy stand around its attempts as in the engine: each is entered in order, and
+// all are left in reverse. What differs is how an attempt waits in a queue. A goroutine blocks in
+// Enter; an entity stops at its place, and goes on there when an event says so. There are two such
+// events. A wake comes at a time that the limit has named: a turn of a rate, or the end of a wait.
+// A permit that another attempt gives back makes an event at once.
+//
+// An attempt's own timeout begins when it has passed all limits. The time of its call goes on.
+
+// enter enters the limits of a layer, from the one on that the entity's place holds. It returns
+// false if the attempt waits in a queue, or was turned away.
+func (x *engine) enter(id uint32, level int, now time.Duration) bool {
+	gates := x.gatesOf(id, level)
+	if gates == nil {
+		return true
+	}
+	at := &x.places[id]
+	for int(at.gate) < len(gates) {
+		g := gates[at.gate]
+		what, due := g.enter(id, now, x.last(id, level), &x.entities[id].random)
+		switch what {
+		case rejected:
+			x.turnAway(id, level, now)
+			return false
+		case queued:
+			at.level, at.waits = uint8(level), true
+			x.waiting++
+			x.wakeLater(id, due)
+			return false
+		}
+		*x.passOf(id, level, int(at.gate)) = g.pass(now)
+		at.gate++
+	}
+	// As in the engine: its time may have ended while it waited.
+	if now >= x.last(id, level) {
+		x.turnAway(id, level, now)
+		return false
+	}
+	at.gate = 0
+	return true
+}
+
+// last is when a call must have begun its attempt.
+func (x *engine) last(id uint32, level int) time.Duration {
+	end := x.contextEnd(id, level)
+	if p := x.layers[level].p; p.MaxElapsed > 0 {
+		end = min(end, x.frame(id, level).start+min(p.MaxElapsed, longest))
+	}
+	return end
+}
+
+// wake is the event of a wake. One that is admitted goes on as an event of its own. An entity may
+// have left the queue, or its turn may have moved: the calendar keeps the event all the same, and
+// its time shows that it is over.
+func (x *engine) wake(id uint32, now time.Duration) {
+	at := &x.places[id]
+	if !at.waits || at.wakeAt != now {
+		return
+	}
+	level := int(at.level)
+	g := x.gatesOf(id, level)[at.gate]
+	what, due := g.wake(id, now)
+	switch what {
+	case queued:
+		x.wakeLater(id, due)
+	case admitted:
+		x.admit(id, g, now)
+	case rejected:
+		at.waits = false
+		x.waiting--
+		x.turnAway(id, level, now)
+	}
+	x.retime(g)
+}
+
+// turnAway ends the call of an attempt that the gate of its place rejected, or whose time was up
+// before it had passed all gates.
+func (x *engine) turnAway(id uint32, level int, now time.Duration) {
+	at := &x.places[id]
+	n := int(at.gate)
+	at.gate = 0
+	x.leaveGates(id, level, n, now, gate.Outcome{Result: gate.Skipped})
+	if now >= x.last(id, level) {
+		x.reject(id, level, now, rebound.Canceled, nil)
+		return
+	}
+	refusal := answer{x.gatesOf(id, level)[n].rejection(now)}
+	x.reject(id, level, now, rebound.Rejected, refusal)
+}

@@ -1,0 +1,165 @@
+package sim
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/gate"
+	"github.com/rebound-go/rebound/internal/adaptive"
+	"github.com/rebound-go/rebound/limit"
+)
+
+// lawScenario is 20 workers of 10 ms with an unbounded queue, and calls that give up after a
+// second: 200 a second for 20 s, then 3000, half of the workers' speed from 60 to 90 s, and 1000 a
+// second in the end.
+func lawScenario(seed uint64) Scenario {
+	return Scenario{
+		Seed: seed, Duration: 120 * time.Second,
+		Clients: Clients{
+			Processes: 1, Timeout: time.Second,
+			Profile: []Rate{
+				{0, 200}, {20 * time.Second, 200}, {20 * time.Second, 3000}, {90 * time.Second, 3000},
+				{90 * time.Second, 1000},
+			},
+		},
+		Server: Server{
+			Workers: 20, Service: Dist{Mean: 10 * ms},
+			Windows: []Window{{From: 60 * time.Second, To: 90 * time.Second, Slow: 2}},
+		},
+	}
+}
+
+var lawPhases = []time.Duration{
+	20 * time.Second, 60 * time.Second, 90 * time.Second, 120 * time.Second,
+}
+
+// phase is what one law did in one phase: answers in time a second, the 99th percentile of their
+// latencies in ms, and the mean limit.
+type phase struct{ served, p99, limit float64 }
+
+func playLaw(t *testing.T, seed uint64, p *rebound.Policy, l func() law) (phases []phase) {
+	t.Helper()
+	var before [buckets]int64
+	begin := time.Duration(0)
+	for _, end := range lawPhases {
+		s := lawScenario(seed)
+		s.Policies = []*rebound.Policy{p}
+		s, err := s.complete()
+		if err != nil {
+			t.Fatal(err)
+		}
+		// A run that ends sooner is the beginning of the longer one: so the phases' latencies are
+		// those of one run less those of another.
+		s.Duration = end
+		x := newEngine(&s, p)
+		if l != nil {
+			x.layers[0].gates[0][0].(*permits).law = l()
+		}
+		if err := x.run(); err != nil {
+			t.Fatal(err)
+		}
+		in := x.tally.latency
+		for i := range in {
+			in[i] -= before[i]
+		}
+		before = x.tally.latency
+		one := phase{p99: float64(histogram(&in).Quantile(0.99)) / float64(ms)}
+		for _, b := range x.tally.bins[begin/time.Second:] {
+			one.served += float64(b.OK) / (end - begin).Seconds()
+			one.limit += b.Limit / (end - begin).Seconds()
+		}
+		phases = append(phases, one)
+		begin = end
+	}
+	return phases
+}
+
+// spread is the mean and the range of a figure over the seeds.
+type spread struct{ low, mean, high float64 }
+
+func (s spread) String() string { return fmt.Sprintf("%.0f (%.0f–%.0f)", s.mean, s.low, s.high) }
+
+func over(runs [][]phase, i int, of func(phase) float64) spread {
+	s := spread{low: math.Inf(1), high: math.Inf(-1)}
+	for _, r := range runs {
+		v := of(r[i])
+		s.low, s.high, s.mean = min(s.low, v), max(s.high, v), s.mean+v/float64(len(runs))
+	}
+	return s
+}
+
+// vegas is the law of Netflix's VegasLimit, once per window. It is here for comparison: its
+// baseline is the fastest answer ever seen, so it starves a server that has become slower.
+type vegas struct {
+	window         adaptive.Window
+	limit          float64
+	fastest, waits float64
+}
+
+func (v *vegas) add(now time.Duration, s adaptive.Sample) int {
+	w, complete := v.window.Add(now, s)
+	if !complete {
+		return int(v.limit)
+	}
+	rtt := float64(w.Latency)
+	v.waits++
+	switch {
+	case v.waits > 30*v.limit: // a probe
+		v.waits, v.fastest = 0, rtt
+	case v.fastest == 0 || rtt < v.fastest:
+		v.fastest = rtt
+	default:
+		v.limit = min(max(v.limit+v.step(rtt, w), 1), 1000)
+	}
+	return int(v.limit)
+}
+
+func (v *vegas) step(rtt float64, w adaptive.Summary) float64 {
+	log := max(1, math.Log10(v.limit))
+	switch queue := math.Ceil(v.limit * (1 - v.fastest/rtt)); {
+	case w.Overloaded, queue > 6*log:
+		return -log
+	case 2*float64(w.Peak) < v.limit:
+		return 0
+	case queue <= log:
+		return 6 * log
+	case queue < 3*log:
+		return log
+	}
+	return 0
+}
+
+// TestLaws is the table in docs/limits.md: five laws, ten seeds.
+func TestLaws(t *testing.T) {
+	adaptiveTo := func(l *limit.Adaptive) *rebound.Policy {
+		return &rebound.Policy{Attempts: 1, Gates: []gate.Gate{l}}
+	}
+	for _, c := range []struct {
+		name string
+		p    *rebound.Policy
+		law  func() law
+	}{
+		{"none", &rebound.Policy{Attempts: 1}, nil},
+		{"AIMD", adaptiveTo(&limit.Adaptive{Target: math.MaxInt64}), nil},
+		{"AIMD, Target 30 ms", adaptiveTo(&limit.Adaptive{Target: 30 * ms}), nil},
+		{"Vegas", adaptiveTo(&limit.Adaptive{}), func() law { return &vegas{limit: 20} }},
+		{"Gradient2", adaptiveTo(&limit.Adaptive{}), nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var runs [][]phase
+			for seed := range uint64(10) {
+				runs = append(runs, playLaw(t, seed+1, c.p, c.law))
+			}
+			for i := range lawPhases {
+				t.Log(i, over(runs, i, func(p phase) float64 { return p.served }),
+					over(runs, i, func(p phase) float64 { return p.p99 }),
+					over(runs, i, func(p phase) float64 { return p.limit }))
+			}
+			_ = slices.Max[[]int]
+		})
+	}
+}

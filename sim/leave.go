@@ -1,0 +1,87 @@
+package sim
+
+import (
+	"time"
+
+	"github.com/rebound-go/rebound/gate"
+)
+
+// leave leaves the breaker of a layer, and its limits in reverse. That comes before the next
+// attempt of the call is decided, so that no permit is held during a delay.
+func (x *engine) leave(id uint32, level int, now time.Duration, o gate.Outcome) {
+	l := &x.layers[level]
+	if l.breaker != nil {
+		l.leave(x.frame(id, level), now, o, &x.entities[id].random)
+	}
+	x.leaveGates(id, level, x.gates, now, o)
+}
+
+// leaveGates leaves the first n limits of a layer, or all it has. Those that get a permit by it
+// begin their attempts in events of their own.
+func (x *engine) leaveGates(id uint32, level, n int, now time.Duration, o gate.Outcome) {
+	gates := x.gatesOf(id, level)
+	for i := min(n, len(gates)) - 1; i >= 0; i-- {
+		g := gates[i]
+		before, _ := g.level()
+		g.leave(now, *x.passOf(id, level, i), o)
+		after, _ := g.level()
+		x.limits += float64(after - before)
+		for next, ok := g.next(); ok; next, ok = g.next() {
+			x.admit(next, g, now)
+		}
+	}
+}
+
+// admit ends the wait of an entity. Its attempt goes on as an event, because the one that frees a
+// permit has to end its own first.
+func (x *engine) admit(id uint32, g clientLimit, now time.Duration) {
+	at := &x.places[id]
+	*x.passOf(id, int(at.level), int(at.gate)) = g.pass(now)
+	at.waits = false
+	at.gate++
+	x.waiting--
+	x.entities[id].level = at.level
+	x.later(id, now, doAttempt)
+}
+
+// wakeLater sets the wake of an entity that waits. Any wake that it had is over.
+func (x *engine) wakeLater(id uint32, at time.Duration) {
+	x.places[id].wakeAt = at
+	x.calendar.push(at, id|timer)
+}
+
+// retime sets the wakes of a queue whose times have changed.
+func (x *engine) retime(g clientLimit) {
+	for _, w := range g.moved() {
+		x.wakeLater(w.id, w.due())
+	}
+}
+
+// learn has the rates of the lowest layer learn what the server's answer states of its limit.
+func (x *engine) learn(id uint32, now time.Duration, c cause) {
+	e := &x.extras[id]
+	left, reset := float64(e.quota.requests), e.quota.reset
+	switch {
+	case c == limited && e.after > 0:
+		left, reset = 0, e.after
+	case c != served && c != failed && c != limited, left < 0:
+		return
+	}
+	for _, g := range x.gatesOf(id, len(x.layers)-1) {
+		if p, ok := g.(*pacer); ok {
+			p.learn(now, left, reset)
+			x.retime(p)
+		}
+	}
+}
+
+// gatesOf are the limits of a call's process in a layer.
+func (x *engine) gatesOf(id uint32, level int) []clientLimit {
+	return x.layers[level].limits(x.frame(id, level).process)
+}
+
+// passOf is where the pass of a gate is kept. A scenario without limits has no room for passes, as
+// these would be larger than its clients.
+func (x *engine) passOf(id uint32, level, i int) *gate.Pass {
+	return &x.passes[(int(id)*len(x.layers)+level)*x.gates+i]
+}

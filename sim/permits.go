@@ -1,0 +1,114 @@
+package sim
+
+import (
+	"time"
+
+	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/gate"
+	"github.com/rebound-go/rebound/internal/adaptive"
+	"github.com/rebound-go/rebound/limit"
+)
+
+// permits is a limit.Concurrency, or with a law a limit.Adaptive. Package limit has one queue for
+// both, which needs locks; the rules are few enough to be written again, and the differential test
+// holds them to each other.
+type permits struct {
+	most   int           // attempts at a time
+	queue  int           // the most that may wait
+	wait   time.Duration // 0 = as long as the call may last
+	law    law           // nil = most stays
+	inside int           // attempts that have a permit
+	line   line
+}
+
+// law lets a limit follow what attempts show. It returns the limit after each sample. Tests have
+// more laws than the one that limit.Adaptive is shipped with, to compare them.
+type law interface {
+	add(now time.Duration, s adaptive.Sample) (most int)
+}
+
+// follower is the law of a limit.Adaptive.
+type follower struct {
+	config *adaptive.Config
+	limit  adaptive.Limit
+}
+
+func (f *follower) add(now time.Duration, s adaptive.Sample) int {
+	f.limit.Add(f.config, now, s)
+	return f.limit.Now(f.config)
+}
+
+func newAdaptive(a *limit.Adaptive) *permits {
+	f := &follower{config: &adaptive.Config{
+		Initial: a.Initial, Min: a.Min, Max: a.Max, Target: a.Target,
+	}}
+	return &permits{most: f.limit.Now(f.config), queue: a.Queue, wait: a.Wait, law: f}
+}
+
+// enter hands out a permit only if nobody waits, even if one is free: a lower limit may have grown
+// again since.
+func (p *permits) enter(id uint32, now, last time.Duration, _ *random) (entry, time.Duration) {
+	switch {
+	case p.inside < p.most && len(p.line) == 0:
+		p.inside++
+		return admitted, now
+	case len(p.line) >= p.queue:
+		return rejected, now
+	}
+	w := waiter{id: id, turn: never, last: until(now, p.wait, last)}
+	p.line = append(p.line, w)
+	return queued, w.due()
+}
+
+// wake comes to those alone that have waited too long: a permit comes by next.
+func (p *permits) wake(id uint32, now time.Duration) (entry, time.Duration) {
+	p.line.remove(id)
+	return rejected, now
+}
+
+// pass counts the attempts under way, this one included, as the law needs to see whether its limit
+// is in use.
+func (p *permits) pass(now time.Duration) gate.Pass {
+	return gate.Pass{A: uint64(now), B: uint64(p.inside)}
+}
+
+func (p *permits) leave(now time.Duration, pass gate.Pass, o gate.Outcome) {
+	p.inside--
+	if p.law == nil {
+		return
+	}
+	if v := adaptive.Judge(o); v != adaptive.Ignored {
+		p.most = p.law.add(now, adaptive.Sample{
+			Latency: now - time.Duration(pass.A), InFlight: int(pass.B), Verdict: v,
+		})
+	}
+}
+
+// next hands a permit over to the first in the line, as limit does: one that comes later cannot
+// take it.
+func (p *permits) next() (uint32, bool) {
+	if len(p.line) == 0 || p.inside >= p.most {
+		return 0, false
+	}
+	p.inside++
+	w, _ := p.line.remove(p.line[0].id)
+	return w.id, true
+}
+
+func (p *permits) moved() line { return nil }
+
+// refuses cannot foresee when a permit will be free, so it answers for now alone.
+func (p *permits) refuses(_, delay time.Duration) bool {
+	return delay == 0 && p.inside >= p.most && len(p.line) >= p.queue
+}
+
+func (p *permits) rejection(time.Duration) fault.Fault {
+	return ours(fault.Overloaded, 0, "concurrency limit reached")
+}
+
+func (p *permits) level() (most, waiting int) {
+	if p.law == nil {
+		return 0, len(p.line)
+	}
+	return p.most, len(p.line)
+}
