@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/rebound-go/rebound"
@@ -55,7 +56,7 @@ func (rt *roundTrip) prepare() {
 		rt.out = rt.req
 	}
 	if rt.addKey {
-		rt.out.Header = addKey(rt.req.Header)
+		rt.out.Header = withHeader(rt.req.Header, "Idempotency-Key", rand.Text())
 	}
 	if buffer {
 		rt.body = newReplay(rt.req, rt.t.maxBuffer())
@@ -75,13 +76,13 @@ func (rt *roundTrip) record() *record {
 	return rt.rec
 }
 
-// addKey returns a copy of h with an Idempotency-Key of 128 random bits.
-func addKey(h http.Header) http.Header {
+// withHeader returns a copy of h with one more header. What others share is not changed.
+func withHeader(h http.Header, name, value string) http.Header {
 	h = h.Clone()
 	if h == nil {
 		h = http.Header{}
 	}
-	h.Set("Idempotency-Key", rand.Text())
+	h.Set(name, value)
 	return h
 }
 
@@ -145,7 +146,9 @@ func (rt *roundTrip) request(bound context.Context) (*http.Request, *limits, err
 	}
 	lim := rt.plan.timeouts.start(rt.out.Context(), bound)
 	fresh := rt.misdirected() || rt.plan.host.takeStuck()
-	if lim == nil && !again && !fresh && rt.source == nil {
+	name, number := rt.t.AttemptHeader, rt.n+rt.hedges
+	numbered := name != "" && number > 1
+	if lim == nil && !again && !fresh && !numbered && rt.source == nil {
 		return rt.out, nil, nil
 	}
 	ctx := rt.out.Context()
@@ -155,6 +158,9 @@ func (rt *roundTrip) request(bound context.Context) (*http.Request, *limits, err
 	req := rt.out.WithContext(ctx)
 	req.Body = body
 	req.Close = req.Close || fresh
+	if numbered {
+		req.Header = withHeader(rt.out.Header, name, strconv.Itoa(number))
+	}
 	return req, lim, nil
 }
 

@@ -141,11 +141,7 @@ func RetryAfter(h http.Header, now time.Time) (delay time.Duration, ok bool) {
 // final is h with the word for SDKs above not to repeat the request. It is a copy, because a Base
 // may share headers between responses.
 func final(h http.Header) http.Header {
-	h = h.Clone()
-	if h == nil {
-		h = http.Header{}
-	}
-	h.Set("X-Should-Retry", "false")
+	h = withHeader(h, "X-Should-Retry", "false")
 	// Stripe's SDKs obey a header of their own, which the server may have set to true.
 	if h.Get("Stripe-Should-Retry") != "" {
 		h.Set("Stripe-Should-Retry", "false")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/rebound-go/rebound"
@@ -64,6 +65,11 @@ type Transport struct {
 	// Each hedge is an attempt to gates, breakers and timeouts, but not to Policy.Attempts. The
 	// hosts of one Hedge should take about as long as each other. Nil = no hedges.
 	Hedge *hedge.Hedge
+
+	// AttemptHeader is the name of a header, such as X-Retry-Attempt, with the number of the
+	// request, that every request of a call but the first gets: 2 for the first retry or hedge, 3
+	// for the next. The first is sent as it is. "" = no header.
+	AttemptHeader string
 
 	// FirstByteTimeout is the time from an attempt's beginning, the dialing and the sending of
 	// its body included, to its response's header. An attempt that takes longer has failed, and
@@ -133,6 +139,10 @@ func (t *Transport) Validate() error {
 		return fmt.Errorf("reboundhttp: Transport.MaxBuffer is %d: want a number of bytes, "+
 			"or 0 for %d", t.MaxBuffer, defaultMaxBuffer)
 	}
+	if !isToken(t.AttemptHeader) {
+		return fmt.Errorf("reboundhttp: Transport.AttemptHeader is %q: want a header's name, "+
+			"or \"\" for none", t.AttemptHeader)
+	}
 	if t.Breakers != nil {
 		if err := t.Breakers.Validate(); err != nil {
 			return fmt.Errorf("reboundhttp: Transport.Breakers: %w", err)
@@ -142,6 +152,13 @@ func (t *Transport) Validate() error {
 		return fmt.Errorf("reboundhttp: Transport.Hedge: %w", err)
 	}
 	return t.Policy.Validate()
+}
+
+// isToken reports whether all of name's characters are allowed in the name of a header (RFC 9110,
+// 5.6.2).
+func isToken(name string) bool {
+	return strings.Trim(name, "!#$%&'*+-.^_`|~0123456789"+
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") == ""
 }
 
 func (t *Transport) base() http.RoundTripper {

@@ -2,7 +2,10 @@ package main
 
 import (
 	"cmp"
-	"encoding"
+	"errors"
+	"fmt"
+	"regexp"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -33,19 +36,35 @@ func (f *policyFlags) register(c *cobra.Command) {
 		`attempts, the first included, or "unlimited"`)
 	s.Var(&word{to: &f.kind, kind: "kind"}, "backoff",
 		"constant, linear, exponential, fibonacci or decorrelated")
-	s.VarP(&word{to: &f.delay, kind: "duration"}, "delay", "d", "wait after the first attempt")
-	s.Var(&word{to: &f.longest, kind: "duration"}, "max-delay", "longest wait")
-	s.Float64Var(&f.factor, "factor", 0, "growth from one wait to the next (exponential)")
-	s.Var(&word{to: &f.step, kind: "duration"}, "step", "growth from one wait to the next (linear)")
+	s.VarP(&duration{to: &f.delay, zero: true}, "delay", "d", "delay after the first attempt")
+	s.Var(&duration{to: &f.longest}, "max-delay", "longest delay")
+	s.Var(growth{&f.factor}, "factor", "growth from one delay to the next (exponential)")
+	s.Var(&duration{to: &f.step}, "step", "growth from one delay to the next (linear)")
 	s.Var(&word{to: &f.jitter, kind: "jitter"}, "jitter",
 		"full, equal, none, additive:0.5, proportional:0.5 or 0.5..1.5")
-	s.VarP(&word{to: &f.timeout, kind: "duration"}, "timeout", "t", "time for all, waits included")
-	s.Var(&word{to: &f.attemptTimeout, kind: "duration"}, "attempt-timeout", "time for each attempt")
+	s.VarP(&duration{to: &f.timeout, zero: true}, "timeout", "t", "time for all, delays included")
+	s.Var(&duration{to: &f.attemptTimeout, zero: true}, "attempt-timeout", "time for each attempt")
+	f.showDefaults()
+	registerHabits(s)
 	complete(c, "policy", ownNames())
 	complete(c, "backoff", []string{
 		"constant", "linear", "exponential", "fibonacci", "decorrelated",
 	})
 	complete(c, "jitter", []string{"full", "equal", "none", "additive:0.5", "proportional:0.5"})
+}
+
+// showDefaults has the help show what the policy is that no flag has changed.
+func (f *policyFlags) showDefaults() {
+	spec := own()[f.ref]
+	for flag, value := range map[string]any{
+		"attempts": spec.Attempts, "backoff": spec.Backoff.Kind, "delay": spec.Backoff.Base,
+		"max-delay": spec.Backoff.Max, "factor": spec.Backoff.Factor, "jitter": spec.Backoff.Jitter,
+	} {
+		if d, ok := value.(policyfile.Duration); ok {
+			value = short(time.Duration(d))
+		}
+		f.set.Lookup(flag).DefValue = fmt.Sprint(value)
+	}
 }
 
 // complete has the shell offer the words for a flag, and files.
@@ -62,17 +81,50 @@ func complete(c *cobra.Command, flag string, words []string) {
 func (f *policyFlags) choose() (named, error) {
 	p, err := findOne(f.ref)
 	if err != nil {
+		if meant := f.set.Lookup("p" + f.ref); meant != nil {
+			err = fmt.Errorf("did you mean --%s, with two dashes?", meant.Name)
+		}
 		return p, err
 	}
-	p.spec.Attempts = cmp.Or(f.attempts, p.spec.Attempts)
-	p.spec.MaxElapsed = cmp.Or(f.timeout, p.spec.MaxElapsed)
-	p.spec.AttemptTimeout = cmp.Or(f.attemptTimeout, p.spec.AttemptTimeout)
+	if f.attempts != 0 {
+		p.spec.Attempts = f.attempts
+	}
+	if f.set.Changed("timeout") {
+		p.spec.MaxElapsed = f.timeout
+		if f.timeout > 0 { // an attempt gets no more than all of them
+			p.spec.AttemptTimeout = min(p.spec.AttemptTimeout, f.timeout)
+		}
+	}
+	if f.set.Changed("attempt-timeout") {
+		p.spec.AttemptTimeout = f.attemptTimeout
+	}
 	f.changeBackoff(&p.spec)
-	_, err = p.build()
+	if _, err = p.spec.Build(p.name); err != nil {
+		err = errors.New(inFlags(err.Error()))
+	}
 	return p, err
 }
 
-// changeBackoff changes the waits. With another kind, only base, the longest wait and the jitter
+// inFlags is an error of a policy with the names of flags in the place of those of fields. Without
+// flags the policy is valid.
+func inFlags(text string) string {
+	text = fieldOfPolicy.ReplaceAllString(text, "")
+	for field, flag := range flagOf {
+		text = regexp.MustCompile(`\b`+field+`\b`).ReplaceAllString(text, "--"+flag)
+	}
+	return text
+}
+
+var fieldOfPolicy = regexp.MustCompile(
+	`^(rebound: Policy\.)?(Backoff(: backoff: (\w+\.)?|\.))?`)
+
+// flagOf are the flags that set fields of a policy.
+var flagOf = map[string]string{
+	"Base": "delay", "Constant": "delay", "Max": "max-delay", "Factor": "factor", "Step": "step",
+	"Jitter": "jitter", "MaxElapsed": "timeout", "AttemptTimeout": "attempt-timeout",
+}
+
+// changeBackoff changes the delays. With another kind, only base, the longest delay and the jitter
 // stay what they were.
 func (f *policyFlags) changeBackoff(spec *policyfile.Policy) {
 	var b policyfile.Backoff
@@ -95,6 +147,12 @@ func (f *policyFlags) changeBackoff(spec *policyfile.Policy) {
 		b.Base = f.delay
 	}
 	b.Max = cmp.Or(f.longest, b.Max)
+	switch { // the bound that no flag has set gives way
+	case f.longest == 0 && b.Max != 0:
+		b.Max = max(b.Max, b.Base)
+	case f.longest != 0 && !f.set.Changed("delay"):
+		b.Base = min(b.Base, b.Max)
+	}
 	b.Step = cmp.Or(f.step, b.Step)
 	b.Factor = cmp.Or(f.factor, b.Factor)
 	b.Jitter = cmp.Or(f.jitter, b.Jitter)
@@ -102,20 +160,3 @@ func (f *policyFlags) changeBackoff(spec *policyfile.Policy) {
 		spec.Backoff = &b
 	}
 }
-
-// word is a flag for a value that reads itself from a text.
-type word struct {
-	to   encoding.TextUnmarshaler
-	kind string
-	text string
-}
-
-func (w *word) Set(text string) error {
-	w.text = text
-	return w.to.UnmarshalText([]byte(text))
-}
-
-func (w *word) String() string { return w.text }
-
-// Type is what the help calls the value.
-func (w *word) Type() string { return w.kind }

@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -160,21 +158,4 @@ func writeJSON(out io.Writer, v any) error {
 	enc := json.NewEncoder(out)
 	enc.SetIndent("", "  ")
 	return enc.Encode(v)
-}
-
-// short is a duration with about three digits.
-func short(d time.Duration) string {
-	for unit := time.Microsecond; unit < time.Hour; unit *= 10 {
-		if d < 1000*unit {
-			d = d.Round(unit)
-			break
-		}
-	}
-	text := d.String()
-	for _, tail := range []string{"m0s", "h0m"} {
-		if strings.HasSuffix(text, tail) {
-			text = text[:len(text)-2]
-		}
-	}
-	return text
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"time"
@@ -64,7 +65,11 @@ func reportWriter(path string, stderr io.Writer) (io.WriteCloser, error) {
 	if path == "" {
 		return leftOpen{stderr}, nil
 	}
-	return os.Create(path)
+	f, err := os.Create(path)
+	if err != nil {
+		return nil, fmt.Errorf("--report-to: %w", err)
+	}
+	return f, nil
 }
 
 // leftOpen is a writer that others go on using.

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
+	"regexp/syntax"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -133,10 +135,11 @@ func (e *ends) has(res process.Result) bool {
 	return false
 }
 
-// pattern is a regular expression, and the first line that matched it.
+// pattern is regular expressions, and the first line that one of them matched.
 type pattern struct {
-	re   *regexp.Regexp
-	seen atomic.Pointer[string]
+	texts []string
+	re    *regexp.Regexp // any of them
+	seen  atomic.Pointer[string]
 }
 
 func (p *pattern) look(line []byte) {
@@ -147,18 +150,30 @@ func (p *pattern) look(line []byte) {
 	}
 }
 
-// Set compiles the expression.
-func (p *pattern) Set(text string) (err error) {
-	p.re, err = regexp.Compile(text)
+// Set compiles the expression. Of several any may match.
+func (p *pattern) Set(text string) error {
+	if text == "" {
+		return errors.New("the expression is empty: it would match every line")
+	}
+	_, err := regexp.Compile(text)
+	if err != nil {
+		return badRegexp(err)
+	}
+	p.texts = append(p.texts, "(?:"+text+")")
+	p.re, err = regexp.Compile(strings.Join(p.texts, "|"))
 	return err
 }
 
-func (p *pattern) String() string {
-	if p.re == nil {
-		return ""
+// badRegexp is the error of an expression without the package's name for it.
+func badRegexp(err error) error {
+	var bad *syntax.Error
+	if errors.As(err, &bad) {
+		return fmt.Errorf("%q is no regular expression: %s", bad.Expr, bad.Code)
 	}
-	return p.re.String()
+	return err
 }
+
+func (p *pattern) String() string { return strings.Join(p.texts, "|") }
 
 // Type is what the help calls the value.
 func (p *pattern) Type() string { return "regexp" }

@@ -2,10 +2,14 @@ package main
 
 import (
 	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/rebound-go/rebound/cmd/rebound/process"
+	"github.com/rebound-go/rebound/internal/strictjson"
 )
 
 // ownFailure is the exit code of `rebound run` when it fails itself. The other subcommands, which
@@ -48,9 +52,32 @@ func newRoot() *cobra.Command {
 			"A policy says how failures are met: how often to try, how long to wait, when to stop.\n" +
 			"It has a name (zero, or one of the presets: see rebound policies), or it is in a\n" +
 			"file: policies.yaml#ocr.",
+		Version:       version(),
+		Args:          cobra.ArbitraryArgs,
+		RunE:          rootOnly,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddCommand(newPlan(), newSim(), newRun(), newPolicies())
+	root.SetVersionTemplate("rebound {{.Version}}\n")
+	root.SetFlagErrorFunc(flagError)
+	root.AddCommand(newPlan(), newSim(), newRun(), newPolicies(), newVersion())
 	return root
+}
+
+// rootOnly is what rebound does without a subcommand, or with the name of none.
+func rootOnly(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return c.Help()
+	}
+	var known []string
+	for _, sub := range c.Commands() {
+		if sub.IsAvailableCommand() {
+			known = append(known, sub.Name())
+		}
+	}
+	hint := strictjson.Hint(args[0], known)
+	if _, err := exec.LookPath(args[0]); err == nil && strings.HasPrefix(hint, "want") {
+		hint = fmt.Sprintf("to run a program: rebound run -- %s", strings.Join(args, " "))
+	}
+	return fmt.Errorf("there is no command %q: %s", args[0], hint)
 }

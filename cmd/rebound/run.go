@@ -11,6 +11,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/rebound-go/rebound/cmd/rebound/process"
+	"github.com/rebound-go/rebound/policyfile"
 )
 
 const runHelp = `Run a command until it works.
@@ -50,7 +51,7 @@ type runFlags struct {
 	judge  judge
 
 	output, stdin string
-	killAfter     time.Duration
+	killAfter     policyfile.Duration
 	foreground    bool
 	quiet         bool
 	report        string
@@ -58,7 +59,7 @@ type runFlags struct {
 }
 
 func newRun() *cobra.Command {
-	var flags runFlags
+	flags := runFlags{killAfter: policyfile.Duration(10 * time.Second)}
 	c := &cobra.Command{
 		Use:   "run [flags] -- command [argument]...",
 		Short: "Run a command until it works",
@@ -89,7 +90,7 @@ func newRun() *cobra.Command {
 		},
 	}
 	flags.register(c)
-	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return ownError{err} })
+	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return ownError{flagError(c, err)} })
 	return c
 }
 
@@ -103,11 +104,12 @@ func (f *runFlags) register(c *cobra.Command) {
 	s.Var(&f.judge.notOnOutput, "not-on-output", "do not retry if one matches this")
 	s.StringVar(&f.output, "output", "stream", "stdout: stream, or hold back all but the last one's")
 	s.StringVar(&f.stdin, "stdin", "auto", "auto, replay (copy a pipe for each), inherit or null")
-	s.DurationVar(&f.killAfter, "kill-after", 10*time.Second, "kill what a signal has not ended")
+	s.Var(&duration{to: &f.killAfter, text: "10s", zero: true}, "kill-after",
+		"kill what a signal has not ended")
 	s.BoolVar(&f.foreground, "foreground", false, "leave the command the terminal, and no group")
 	s.BoolVarP(&f.quiet, "quiet", "q", false, "print nothing about failures")
-	s.StringVar(&f.report, "report", "", `"json" prints a report at the end`)
-	s.StringVar(&f.reportTo, "report-to", "", "file for the report (default stderr)")
+	s.StringVar(&f.report, "report", "", `"json" prints a report at the end, to stderr`)
+	s.StringVar(&f.reportTo, "report-to", "", "file for a report at the end")
 	complete(c, "output", []string{"stream", "hold"})
 	complete(c, "stdin", []string{"auto", "replay", "inherit", "null"})
 	complete(c, "report", []string{"json"})
@@ -131,10 +133,6 @@ func (f *runFlags) job(c *cobra.Command, args []string) (*job, error) {
 		return nil, fmt.Errorf("--output is %q: want stream or hold", f.output)
 	case f.report != "" && f.report != "json":
 		return nil, fmt.Errorf("--report is %q: want json", f.report)
-	case f.reportTo != "" && f.report == "":
-		return nil, errors.New("--report-to is set: want --report json as well")
-	case f.killAfter < 0:
-		return nil, fmt.Errorf("--kill-after is %v: want 0 or more", f.killAfter)
 	}
 	j := &job{
 		name: shown(args[0]), policy: p, judge: &f.judge,
@@ -142,14 +140,14 @@ func (f *runFlags) job(c *cobra.Command, args []string) (*job, error) {
 		report: report{Command: args, Policy: p.Name},
 		runner: process.Runner{
 			Args: args, Stdin: stdin, Stdout: c.OutOrStdout(), Stderr: c.ErrOrStderr(),
-			Hold: f.output == "hold", KillAfter: f.killAfter, Foreground: f.foreground,
+			Hold: f.output == "hold", KillAfter: time.Duration(f.killAfter), Foreground: f.foreground,
 		},
 	}
 	j.runner.Stopped = j.stopped
 	if f.judge.reads() {
 		j.runner.Watch = f.judge.watch
 	}
-	if f.report != "" {
+	if f.report != "" || f.reportTo != "" {
 		j.reportTo, err = reportWriter(f.reportTo, c.ErrOrStderr())
 	}
 	return j, err

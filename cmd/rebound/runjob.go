@@ -115,6 +115,9 @@ func (j *job) attempt(all, ctx context.Context) error {
 	if verdict == never && j.timeIsOver() {
 		verdict = again // the policy stops for the time, which is the reason that counts
 	}
+	if hint := startHint(j.runner.Args, j.last); hint != "" {
+		why += "; " + hint
+	}
 	j.report.add(n, j.last, verdict, why)
 	switch verdict {
 	case works:
@@ -161,7 +164,7 @@ func (j *job) current() string {
 
 func (j *job) say(format string, args ...any) {
 	if !j.quiet {
-		fmt.Fprintf(j.stderr, "rebound: "+format+"\n", args...)
+		fmt.Fprintln(j.stderr, "rebound:", printable(fmt.Sprintf(format, args...)))
 	}
 }
 

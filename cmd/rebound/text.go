@@ -5,6 +5,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/mattn/go-runewidth"
@@ -64,4 +65,21 @@ func writeColumns(out io.Writer, rows [][]string, right bool) error {
 	}
 	_, err := io.WriteString(out, b.String())
 	return err
+}
+
+// short is a duration with about three digits.
+func short(d time.Duration) string {
+	for unit := time.Microsecond; unit < time.Hour; unit *= 10 {
+		if d < 1000*unit {
+			d = d.Round(unit)
+			break
+		}
+	}
+	text := d.String()
+	for _, tail := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(text, tail) {
+			text = text[:len(text)-2]
+		}
+	}
+	return text
 }

@@ -78,7 +78,7 @@ func (res Result) String() string {
 	case res.Lost != nil:
 		return "failed to copy " + res.Lost.Error()
 	case res.Err != nil:
-		return "cannot start: " + res.Err.Error()
+		return "cannot start: " + reason(res.Err).Error()
 	case errors.As(res.Cut, new(Stop)):
 		return res.Cut.Error()
 	case res.Cut != nil:
@@ -87,4 +87,17 @@ func (res Result) String() string {
 		return "killed by " + Name(res.Signal)
 	}
 	return fmt.Sprintf("exit status %d", res.Code)
+}
+
+// reason is an error of package exec or os without the name of the command.
+func reason(err error) error {
+	var search *exec.Error
+	var system *fs.PathError
+	switch {
+	case errors.As(err, &search):
+		return search.Err
+	case errors.As(err, &system):
+		return system.Err
+	}
+	return err
 }

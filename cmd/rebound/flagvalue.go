@@ -1,0 +1,137 @@
+package main
+
+import (
+	"encoding"
+	"errors"
+	"fmt"
+	"math"
+	"regexp"
+	"strconv"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/rebound-go/rebound/policyfile"
+)
+
+// word is a flag for a value that reads itself from a text.
+type word struct {
+	to   encoding.TextUnmarshaler
+	kind string
+	text string
+}
+
+func (w *word) Set(text string) error {
+	w.text = text
+	return w.to.UnmarshalText([]byte(text))
+}
+
+func (w *word) String() string { return w.text }
+
+// Type is what the help calls the value.
+func (w *word) Type() string { return w.kind }
+
+// duration is a flag for a duration. A number without a unit is in seconds, as for sleep and
+// timeout.
+type duration struct {
+	to   *policyfile.Duration
+	text string
+	zero bool // 0 is allowed
+}
+
+// seconds is a number that Go would read but for its unit.
+var seconds = regexp.MustCompile(`^\d*\.?\d*$`)
+
+func (d *duration) Set(text string) error {
+	v, err := parseDelay(text)
+	switch {
+	case err != nil:
+		return err
+	case v == 0 && !d.zero:
+		return errors.New("it is 0: want more")
+	}
+	*d.to, d.text = policyfile.Duration(v), text
+	return nil
+}
+
+func (d *duration) String() string { return d.text }
+
+// Type is what the help calls the value.
+func (d *duration) Type() string { return "duration" }
+
+// parseDelay reads seconds, or a number with a unit.
+func parseDelay(text string) (time.Duration, error) {
+	withUnit := text
+	if seconds.MatchString(text) {
+		withUnit += "s"
+	}
+	d, err := time.ParseDuration(withUnit)
+	if err != nil || d < 0 {
+		return 0, fmt.Errorf("%q is no duration: want seconds, or a number and a unit such as "+
+			"500ms or 1m30s", text)
+	}
+	return d, nil
+}
+
+// growth is a flag for the factor of an exponential backoff.
+type growth struct{ to *float64 }
+
+func (g growth) Set(text string) error {
+	f, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(f >= 1) || math.IsInf(f, 1) {
+		return fmt.Errorf("%q is no factor: want a number of 1 or more", text)
+	}
+	*g.to = f
+	return nil
+}
+
+func (g growth) String() string {
+	if g.to == nil || *g.to == 0 {
+		return ""
+	}
+	return strconv.FormatFloat(*g.to, 'g', -1, 64)
+}
+
+// Type is what the help calls the value.
+func (g growth) Type() string { return "number" }
+
+// habit is a flag of other programs, by the name of the flag that does this here. Setting it is an
+// error that says so.
+type habit string
+
+// habits are the flags that other programs have, and what does the same here.
+var habits = map[string]habit{
+	"retries": retries, "retry": retries, "max-retries": retries,
+	"tries": "attempts", "max-attempts": "attempts", "count": "attempts", "times": "attempts",
+	"sleep": "delay", "wait": "delay", "interval": "delay", "retry-delay": "delay", "base": "delay",
+	"max": "max-delay", "max-wait": "max-delay", "max-backoff": "max-delay",
+	"max-time": "timeout", "retry-max-time": "timeout", "max-elapsed": "timeout",
+	"deadline": "timeout", "try-timeout": "attempt-timeout",
+}
+
+// retries are attempts without the first.
+const retries habit = "retries"
+
+func (h habit) Set(value string) error {
+	n, err := strconv.Atoi(value)
+	switch {
+	case h != retries:
+		return fmt.Errorf("did you mean --%s %s?", string(h), value)
+	case err != nil || n < 0 || n == math.MaxInt:
+		return errors.New("did you mean --attempts? It counts the first one, too")
+	}
+	return fmt.Errorf("did you mean --attempts %d? It counts the first one, too", n+1)
+}
+
+func (h habit) String() string { return "" }
+
+// Type is what the help would call the value.
+func (h habit) Type() string { return "value" }
+
+// registerHabits adds the habits, which no help shows.
+func registerHabits(s *pflag.FlagSet) {
+	for name, h := range habits {
+		s.Var(h, name, "")
+		s.Lookup(name).Hidden = true
+	}
+}

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/rebound-go/rebound/cmd/rebound/process"
+)
+
+// startHint says what was meant by a command that cannot be started, or "". Most often it is a line
+// for a shell, which rebound does not run.
+func startHint(args []string, res process.Result) string {
+	name := args[0]
+	switch {
+	case errors.Is(res.Err, exec.ErrNotFound):
+		return shellHint(args)
+	case errors.Is(res.Err, syscall.ENOEXEC):
+		return "a script without a #! line needs its shell: sh " + shellWord(name)
+	case !errors.Is(res.Err, fs.ErrNotExist):
+		return ""
+	}
+	if _, err := os.Stat(name); err == nil {
+		return "the program in its #! line does not exist"
+	}
+	if strings.ContainsAny(name, " \t") {
+		return shellHint(args)
+	}
+	return ""
+}
+
+// assignment sets a variable in front of a command.
+var assignment = regexp.MustCompile(`^\w+=`)
+
+// shellHint is for a name that is in no folder of $PATH.
+func shellHint(args []string) string {
+	name, line := args[0], args[0]
+	for _, arg := range args[1:] {
+		line += " " + shellWord(arg)
+	}
+	inShell := "bash -c " + shellWord(line)
+	switch {
+	case name == "":
+		return ""
+	case assignment.MatchString(name):
+		return "to set a variable: env " + line
+	case strings.ContainsAny(name, " \t\n;&|<>()$`*"):
+		return "for a line of the shell: " + inShell
+	case slices.Contains(builtins, name):
+		return "for a builtin of the shell: " + inShell
+	case exported(name):
+		return "for a function of the shell: " + inShell
+	}
+	return "for a function of the shell: export -f " + name + ", then " + inShell
+}
+
+// builtins are the commands that shells have, and that are no programs.
+var builtins = []string{
+	".", "alias", "bg", "builtin", "cd", "declare", "eval", "exec", "exit", "export", "fg", "hash",
+	"history", "jobs", "let", "local", "popd", "pushd", "read", "return", "set", "shift", "shopt",
+	"source", "times", "trap", "type", "typeset", "ulimit", "umask", "unalias", "unset", "wait",
+}
+
+// exported reports whether bash has exported a function of that name.
+func exported(name string) bool {
+	_, ok := os.LookupEnv("BASH_FUNC_" + name + "%%")
+	return ok
+}
+
+// shellWord is text as one word of a shell.
+func shellWord(text string) string {
+	if !strings.ContainsAny(text, " \t\n;&|<>()$`*'\"\\?[]#~=%!{}") && text != "" {
+		return text
+	}
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
+}

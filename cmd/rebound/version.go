@@ -1,0 +1,50 @@
+package main
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+)
+
+func newVersion() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version",
+		Long:  "Print the version, and the revision of the source, if the build has recorded it.",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintln(c.OutOrStdout(), "rebound", version())
+			return err
+		},
+	}
+}
+
+// version is what the build has recorded of itself.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "of an unknown build"
+	}
+	return versionOf(info) + fmt.Sprintf(", %s %s/%s", info.GoVersion, runtime.GOOS, runtime.GOARCH)
+}
+
+// versionOf is the version of the module, and the revision that it was built from.
+func versionOf(info *debug.BuildInfo) string {
+	set := map[string]string{}
+	for _, s := range info.Settings {
+		set[s.Key] = s.Value
+	}
+	text := info.Main.Version
+	if text == "" {
+		text = "(devel)"
+	}
+	if revision := set["vcs.revision"]; revision != "" {
+		text += ", revision " + revision[:min(len(revision), 12)]
+	}
+	if set["vcs.modified"] == "true" {
+		text += ", modified"
+	}
+	return text
+}
