@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"regexp"
+	"regexp/syntax"
 	"strconv"
 	"time"
 
@@ -134,4 +135,13 @@ func registerHabits(s *pflag.FlagSet) {
 		s.Var(h, name, "")
 		s.Lookup(name).Hidden = true
 	}
+}
+
+// badRegexp is the error of an expression without the package's name for it.
+func badRegexp(err error) error {
+	var bad *syntax.Error
+	if errors.As(err, &bad) {
+		return fmt.Errorf("%q is no regular expression: %s", bad.Expr, bad.Code)
+	}
+	return err
 }

@@ -54,8 +54,13 @@ func (j *job) writeReport(err error, code int, elapsed time.Duration) error {
 	r := &j.report
 	r.ExitCode, r.Elapsed = code, elapsed.Seconds()
 	var stopped *rebound.Error
-	if errors.As(err, &stopped) {
+	switch {
+	case errors.As(err, &stopped):
 		r.Reason = stopped.Reason
+	case errors.As(err, new(*notReady)):
+		r.Reason = rebound.PastElapsed
+	case errors.As(err, new(process.Stop)):
+		r.Reason = rebound.Canceled
 	}
 	return errors.Join(writeJSON(j.reportTo, r), j.reportTo.Close())
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"regexp/syntax"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -25,21 +24,26 @@ const (
 type judge struct {
 	on, notOn             ends
 	onOutput, notOnOutput pattern
+	delayFrom             delayPattern
 }
 
 // reads reports whether the output matters.
-func (j *judge) reads() bool { return j.onOutput.re != nil || j.notOnOutput.re != nil }
+func (j *judge) reads() bool {
+	return j.onOutput.re != nil || j.notOnOutput.re != nil || len(j.delayFrom.all) > 0
+}
 
 // watch is called with every line of output.
 func (j *judge) watch(line []byte) {
 	j.onOutput.look(line)
 	j.notOnOutput.look(line)
+	j.delayFrom.look(line)
 }
 
 // reset forgets the output of the attempt before.
 func (j *judge) reset() {
 	j.onOutput.seen.Store(nil)
 	j.notOnOutput.seen.Store(nil)
+	j.delayFrom.found.Store(nil)
 }
 
 // decide returns the verdict on an attempt, and in words how it ended. With stdout gone, a failure
@@ -161,15 +165,6 @@ func (p *pattern) Set(text string) error {
 	}
 	p.texts = append(p.texts, "(?:"+text+")")
 	p.re, err = regexp.Compile(strings.Join(p.texts, "|"))
-	return err
-}
-
-// badRegexp is the error of an expression without the package's name for it.
-func badRegexp(err error) error {
-	var bad *syntax.Error
-	if errors.As(err, &bad) {
-		return fmt.Errorf("%q is no regular expression: %s", bad.Expr, bad.Code)
-	}
 	return err
 }
 

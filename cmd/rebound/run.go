@@ -28,6 +28,14 @@ that killed the command, and timeout: --on 75,100-110,SIGKILL,timeout. If there 
 that fits --on-output makes exit code 0 a failure. A start is retried if the system is short of
 processes, memory or files. A failure is final if the reader of stdout is gone.
 
+With --delay-from the delay is read from a line of output: the first group of the expression that
+matched. A number is in seconds, or in the unit that is the group's name: (?P<ms>[0-9]+). Units
+(90s, 1m30s, 2 minutes) and dates are read as well. The retry comes up to a quarter later. A line
+that asks for more than --max-retry-after, or else the policy's (2m by default), ends the run.
+
+With --wait-for the command is run once a service accepts a connection, or answers a GET with 2xx.
+That may take as long as --timeout, or else a minute.
+
 Input belongs to the command: what it does not read stays there. Of a file every attempt reads the
 same, of a pipe a retry reads what is left. With --stdin replay rebound copies a pipe, and every
 attempt reads it from the beginning; up to 64 KB more than the command reads are taken from it. A
@@ -39,7 +47,7 @@ and, from the second attempt on, REBOUND_PREVIOUS_EXIT.
 Nothing is printed when the first attempt succeeds, and what is printed goes to stderr.
 
 Exit code: that of the last attempt, or 1 if that exited with 0 but its output fits --on-output
-  124    the last attempt, or all of them, took too long
+  124    the last attempt, or all of them, took too long, or a service was not ready
   125    rebound itself failed: a flag, a file, a copy of input or output
   126    the command cannot be run
   127    there is no such command
@@ -56,6 +64,8 @@ type runFlags struct {
 	quiet         bool
 	report        string
 	reportTo      string
+	maxRetryAfter policyfile.Duration
+	waitFor       services
 }
 
 func newRun() *cobra.Command {
@@ -65,6 +75,8 @@ func newRun() *cobra.Command {
 		Short: "Run a command until it works",
 		Long:  runHelp,
 		Example: "  rebound run -- curl -fsS https://example.com/data.json\n" +
+			"  rebound run --wait-for tcp://localhost:5432 -t 30 -- psql -f schema.sql\n" +
+			"  rebound run -- bash -c 'make && make install'\n" +
 			"  rebound run -n 5 -d 2s --attempt-timeout 30s --output hold -- make fetch > out\n" +
 			"  rebound run --on 75 --on-output 'connection reset' -- ./sync",
 		Args: func(_ *cobra.Command, args []string) error {
@@ -102,6 +114,11 @@ func (f *runFlags) register(c *cobra.Command) {
 	s.Var(&f.judge.notOn, "not-on", "do not retry these")
 	s.Var(&f.judge.onOutput, "on-output", "retry if a line of output matches this expression")
 	s.Var(&f.judge.notOnOutput, "not-on-output", "do not retry if one matches this")
+	s.Var(&f.judge.delayFrom, "delay-from",
+		"read the delay from output: the first group of this expression")
+	s.Var(&duration{to: &f.maxRetryAfter}, "max-retry-after",
+		"end the run if --delay-from finds more than this")
+	s.Var(&f.waitFor, "wait-for", "wait until tcp://host:port or http://host/path answers")
 	s.StringVar(&f.output, "output", "stream", "stdout: stream, or hold back all but the last one's")
 	s.StringVar(&f.stdin, "stdin", "auto", "auto, replay (copy a pipe for each), inherit or null")
 	s.Var(&duration{to: &f.killAfter, text: "10s", zero: true}, "kill-after",
@@ -125,6 +142,9 @@ func (f *runFlags) job(c *cobra.Command, args []string) (*job, error) {
 	if err != nil {
 		return nil, err
 	}
+	if f.maxRetryAfter > 0 {
+		p.MaxRetryAfter = time.Duration(f.maxRetryAfter)
+	}
 	stdin, err := f.input(c.InOrStdin())
 	switch {
 	case err != nil:
@@ -136,8 +156,8 @@ func (f *runFlags) job(c *cobra.Command, args []string) (*job, error) {
 	}
 	j := &job{
 		name: shown(args[0]), policy: p, judge: &f.judge,
-		stderr: c.ErrOrStderr(), quiet: f.quiet,
-		report: report{Command: args, Policy: p.Name},
+		stderr: c.ErrOrStderr(), quiet: f.quiet, services: f.waitFor,
+		report: report{Command: args, Policy: p.Name, Attempts: []attemptReport{}},
 		runner: process.Runner{
 			Args: args, Stdin: stdin, Stdout: c.OutOrStdout(), Stderr: c.ErrOrStderr(),
 			Hold: f.output == "hold", KillAfter: time.Duration(f.killAfter), Foreground: f.foreground,

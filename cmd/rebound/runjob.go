@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/backoff"
 	"github.com/rebound-go/rebound/cmd/rebound/process"
 )
 
@@ -26,6 +27,8 @@ type job struct {
 	runner process.Runner
 	stderr io.Writer
 	quiet  bool
+
+	services services // which must answer first
 
 	report   report
 	reportTo io.WriteCloser // nil = no report
@@ -43,7 +46,11 @@ func (j *job) run() (int, syscall.Signal) {
 	defer cancel(nil)
 	defer j.listen(cancel)()
 	j.began = time.Now()
-	err := j.attempts(ctx)
+	err := j.waitForServices(ctx)
+	if err == nil {
+		err = j.attempts(ctx)
+	}
+	j.sayEnd(err)
 	code := j.exitCode(err)
 	if lost := j.release(ctx); lost != nil {
 		err, code, j.report.Succeeded = lost, ownFailure, false
@@ -59,11 +66,29 @@ func (j *job) run() (int, syscall.Signal) {
 	return code, stop.Signal
 }
 
+// waitForServices waits within the time for all attempts, if that is limited.
+func (j *job) waitForServices(ctx context.Context) error {
+	limit := waitLimit
+	if most := j.policy.MaxElapsed; most > 0 {
+		limit = most
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	return j.services.wait(ctx, j.say)
+}
+
 // attempts runs the command until it works.
 func (j *job) attempts(ctx context.Context) error {
 	p := j.policy.Clone()
 	p.Name = j.name
 	p.Observe = j.observe
+	if len(j.services) > 0 && p.MaxElapsed > 0 { // which they have used up in part
+		p.MaxElapsed = max(p.MaxElapsed-time.Since(j.began), 1)
+		p.AttemptTimeout = min(p.AttemptTimeout, p.MaxElapsed)
+	}
+	if len(j.judge.delayFrom.all) > 0 {
+		p.Throttled = backoff.Constant(0) // the delay is what the output says
+	}
 	return rebound.Run(ctx, p, func(attempt context.Context) error {
 		return j.attempt(ctx, attempt)
 	})
@@ -124,10 +149,22 @@ func (j *job) attempt(all, ctx context.Context) error {
 		return nil
 	case again:
 		j.runner.Clean()
-		return rebound.Transient(errors.New(why))
+		return j.retryable(why)
 	}
 	j.runner.Clean()
 	return rebound.Permanent(errors.New(why))
+}
+
+// retryable is the error of an attempt that is retried, with the delay that its output asks for.
+func (j *job) retryable(why string) error {
+	delay, err := j.judge.delayFrom.delay(time.Now())
+	if err != nil {
+		why += "; " + err.Error()
+	}
+	if delay > 0 && !j.timeIsOver() {
+		return rebound.RetryAfter(errors.New(why), delay)
+	}
+	return rebound.Transient(errors.New(why))
 }
 
 // timeIsOver reports whether the time for all attempts has cut the last one short.
@@ -150,7 +187,11 @@ func (j *job) observe(_ context.Context, e rebound.Event) {
 		return
 	}
 	j.report.wait(e.Delay)
-	j.say("%s: %v; again in %v", j.current(), e.Err, short(e.Delay))
+	asked := ""
+	if e.Fault.After > 0 {
+		asked = fmt.Sprintf(", as its output asks for %v", short(e.Fault.After))
+	}
+	j.say("%s: %v; again in %v%s", j.current(), e.Err, short(e.Delay), asked)
 }
 
 // current is what messages call the last attempt.
@@ -174,20 +215,29 @@ func (j *job) stopped(sig syscall.Signal) {
 		j.name, process.Name(sig))
 }
 
-// exitCode is that of the last attempt, if there was one. It prints how the job has ended, unless
-// that was by its first attempt's success.
-func (j *job) exitCode(err error) int {
+// sayEnd prints how the job has ended, unless that was by its first attempt's success.
+func (j *job) sayEnd(err error) {
 	switch {
 	case err == nil && len(j.report.Attempts) > 1:
 		j.say("%s succeeded", j.current())
 	case errors.As(j.last.Cut, new(process.Stop)):
 		j.say("%s: %v", j.current(), j.last.Cut)
-	case err != nil:
+	case errors.Is(err, rebound.WaitTooLong):
+		j.say("%s; --max-retry-after allows more", strings.TrimPrefix(err.Error(), "rebound: "))
+	case errors.As(err, new(*rebound.Error)):
 		j.say("%s", strings.TrimPrefix(err.Error(), "rebound: "))
+	case err != nil:
+		j.say("%s: %v", j.name, err)
 	}
+}
+
+// exitCode is that of the last attempt, if there was one.
+func (j *job) exitCode(err error) int {
 	switch {
 	case err == nil:
 		return 0
+	case errors.As(err, new(*notReady)):
+		return process.TimedOut
 	case len(j.report.Attempts) == 0, j.last.Lost != nil:
 		return ownFailure
 	case j.last.Cut != nil:

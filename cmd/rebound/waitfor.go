@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/rebound-go/rebound/cmd/rebound/process"
+)
+
+// services are what must answer before the command is run.
+type services []*url.URL
+
+// Set adds one.
+func (s *services) Set(text string) error {
+	u, err := url.Parse(text)
+	switch {
+	case err == nil && u.Scheme == "tcp" && u.Hostname() != "" && u.Port() != "" && u.Path == "":
+	case err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "":
+	default:
+		hint := "want tcp://host:port or http://host/path"
+		if _, _, err := net.SplitHostPort(text); err == nil && !strings.Contains(text, "/") {
+			hint = fmt.Sprintf("did you mean tcp://%s?", text)
+		}
+		return fmt.Errorf("%q is no service: %s", text, hint)
+	}
+	*s = append(*s, u)
+	return nil
+}
+
+func (s *services) String() string {
+	var all []string
+	for _, u := range *s {
+		all = append(all, u.Redacted())
+	}
+	return strings.Join(all, " ")
+}
+
+// Type is what the help calls the value.
+func (s *services) Type() string { return "URL" }
+
+const (
+	probeEvery = 250 * time.Millisecond
+	probeLimit = 5 * time.Second // for one answer
+	// waitLimit is how long services have to answer if there is no time for all attempts.
+	waitLimit = time.Minute
+)
+
+// notReady is the error of a service that has not answered in time.
+type notReady struct {
+	service *url.URL
+	after   time.Duration
+	last    error
+}
+
+func (e *notReady) Error() string {
+	return fmt.Sprintf("%s is not ready after %v: %v", e.service.Redacted(), short(e.after), e.last)
+}
+
+// wait returns when all services have answered, or an error when ctx ends. It says what it waits
+// for.
+func (s services) wait(ctx context.Context, say func(format string, args ...any)) error {
+	began := time.Now()
+	for _, u := range s {
+		var last error
+		for {
+			err := probe(ctx, u)
+			if err == nil {
+				break
+			}
+			if last == nil {
+				say("waiting for %s: %v", u.Redacted(), err)
+			}
+			if last == nil || ctx.Err() == nil {
+				last = err // rather than that the time was over in the middle of a probe
+			}
+			select {
+			case <-ctx.Done():
+				if stop := (process.Stop{}); errors.As(context.Cause(ctx), &stop) {
+					return stop
+				}
+				return &notReady{u, time.Since(began), last}
+			case <-time.After(probeEvery):
+			}
+		}
+		if last != nil {
+			say("%s is ready after %v", u.Redacted(), short(time.Since(began)))
+		}
+	}
+	return nil
+}
+
+// probe connects to a service. One that speaks HTTP must answer with success.
+func probe(ctx context.Context, u *url.URL) error {
+	ctx, cancel := context.WithTimeout(ctx, probeLimit)
+	defer cancel()
+	if u.Scheme == "tcp" {
+		var d net.Dialer
+		conn, err := d.DialContext(ctx, "tcp", u.Host)
+		if err != nil {
+			return err
+		}
+		return conn.Close()
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return err
+	}
+	req.Close = true
+	resp, err := http.DefaultClient.Do(req)
+	var failed *url.Error
+	switch {
+	case errors.As(err, &failed):
+		return failed.Err // without the address, which is known
+	case err != nil:
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode < 200 || resp.StatusCode > 299 {
+		return fmt.Errorf("status %s", resp.Status)
+	}
+	return nil
+}
