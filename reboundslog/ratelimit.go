@@ -7,24 +7,46 @@ import (
 	"time"
 
 	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/hedge"
 )
 
-// maxPolicies bounds what is remembered. Policies beyond it, which there are only if names are made
+// maxAccounts bounds what is remembered. Policies beyond it, which there are only if names are made
 // up for single calls, share one account.
-const maxPolicies = 1000
+const maxAccounts = 1000
 
 // The account that is shared has a name which says so.
 const others = "(others)"
 
-// meter counts lines by policy and message, each in periods of its own.
+// meter counts lines by policy or hedge, and by message, each in periods of its own.
 type meter struct {
 	mu       sync.Mutex // guards all below
 	accounts map[account]*period
 }
 
+// account is what a meter counts for: the lines of one message about one policy or hedge.
 type account struct {
-	policy string
-	kind   rebound.EventKind
+	hedge bool   // of a hedge, not of a policy
+	name  string // of the policy or hedge
+	kind  string // of the event
+}
+
+// message is that of the lines which the account counts.
+func (a account) message() string {
+	if a.hedge {
+		return "rebound: hedge " + a.kind
+	}
+	return messages[rebound.EventKind(a.kind)]
+}
+
+// level is that of the events which the account counts, as far as it is the same for all.
+func (a account) level(l *Logger) slog.Level {
+	switch {
+	case !a.hedge:
+		return l.level(rebound.Event{Kind: rebound.EventKind(a.kind), Policy: a.name})
+	case a.kind == string(hedge.Denied):
+		return slog.LevelInfo
+	}
+	return slog.LevelDebug
 }
 
 // period is an account's current one. It begins with a line; a timer is started only by the first
@@ -37,7 +59,7 @@ type period struct {
 }
 
 // admit reports whether a line may be written, and counts it either way.
-func (m *meter) admit(l *Logger, policy string, kind rebound.EventKind) bool {
+func (m *meter) admit(l *Logger, a account) bool {
 	limit := l.lines()
 	if limit < 0 {
 		return true
@@ -45,7 +67,7 @@ func (m *meter) admit(l *Logger, policy string, kind rebound.EventKind) bool {
 	now := time.Now()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	a, p := m.account(policy, kind)
+	a, p := m.account(a)
 	if p.timer == nil && now.Sub(p.began) >= l.every() {
 		p.began, p.lines = now, 0
 	}
@@ -61,13 +83,12 @@ func (m *meter) admit(l *Logger, policy string, kind rebound.EventKind) bool {
 }
 
 // account finds or opens an account. The caller holds m.mu.
-func (m *meter) account(policy string, kind rebound.EventKind) (account, *period) {
-	a := account{policy, kind}
+func (m *meter) account(a account) (account, *period) {
 	if p := m.accounts[a]; p != nil {
 		return a, p
 	}
-	if len(m.accounts) >= maxPolicies {
-		a.policy = others
+	if len(m.accounts) >= maxAccounts {
+		a.name = others
 	}
 	p := m.accounts[a]
 	if p == nil {
@@ -112,12 +133,16 @@ func (m *meter) flush(l *Logger) {
 // tell writes the line about lines dropped, at the level that such events have.
 func (l *Logger) tell(a account, n int) {
 	ctx, h := context.Background(), l.handler()
-	level := l.level(rebound.Event{Kind: a.kind, Policy: a.policy})
+	level := a.level(l)
 	if !h.Enabled(ctx, level) {
 		return
 	}
 	r := slog.NewRecord(time.Now(), level, dropped, 0)
-	r.AddAttrs(slog.String("policy", a.policy), slog.String("message", messages[a.kind]),
+	whose := "policy"
+	if a.hedge {
+		whose = "hedge"
+	}
+	r.AddAttrs(slog.String(whose, a.name), slog.String("message", a.message()),
 		slog.Int("dropped", n), slog.Duration("period", l.every()))
 	_ = h.Handle(ctx, r)
 }

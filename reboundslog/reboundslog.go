@@ -1,8 +1,8 @@
 // Package reboundslog writes what policies do into a log: one line for each retry, one for each
-// call that was given up, one for its fallback if there is one, and one for each change of a
-// breaker's state. Calls that succeed leave no
-// line, and an outage does not flood the log: beyond some lines per policy and period, lines are
-// counted instead of written, and the count is.
+// call that was given up, one for its fallback if there is one, one for each change of a breaker's
+// state, and one for each hedge. Calls that succeed leave no line, and an outage does not flood the
+// log: beyond some lines per policy and period, lines are counted instead of written, and the count
+// is.
 //
 //	var log reboundslog.Logger // writes to slog.Default()
 //	policy := &rebound.Policy{Name: "ocr", Observe: log.Observe}
@@ -13,8 +13,8 @@
 // there was one, and cause what ended the call from outside, if something did: a breaker, the
 // budget, the context. If a gate rejected the call, gate is its kind and name, such as
 // "breaker ocr". A fallback has policy, attempt, reason, elapsed and, if it failed, error. A change
-// has breaker, from, to, forced and shadow (if it is), why and detail; a count has policy, message,
-// dropped and period.
+// has breaker, from, to, forced and shadow (if it is), why and detail. A hedge has hedge, leg,
+// reason (if it was denied) and elapsed. A count has policy or hedge, message, dropped and period.
 package reboundslog
 
 import (
@@ -90,7 +90,7 @@ func (l *Logger) Observe(ctx context.Context, e rebound.Event) {
 		return
 	}
 	h, level := l.handler(), l.level(e)
-	if !h.Enabled(ctx, level) || !l.meter.admit(l, e.Policy, e.Kind) {
+	if !h.Enabled(ctx, level) || !l.meter.admit(l, account{name: e.Policy, kind: string(e.Kind)}) {
 		return
 	}
 	r := slog.NewRecord(time.Now(), level, message, 0)
@@ -171,6 +171,7 @@ func detail(f fault.Fault) []slog.Attr {
 	return []slog.Attr{slog.String("detail", f.Detail)}
 }
 
+// handler is asked for at every line, as a program may set slog's default later.
 func (l *Logger) handler() slog.Handler {
 	if l.To == nil {
 		return slog.Default().Handler()
