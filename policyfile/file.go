@@ -68,6 +68,9 @@ func Parse(name string, data []byte) (*File, error) {
 	if len(f.Policies) == 0 {
 		return nil, fields.Blame("policies", fmt.Errorf("there are none: want at least one"))
 	}
+	if _, ok := f.Policies[""]; ok {
+		return nil, fields.Blame("policies."+strictjson.Key(""), fmt.Errorf("want a name"))
+	}
 	for _, policy := range f.Names() {
 		if _, err := f.Policy(policy); err != nil {
 			return nil, fields.Blame("policies."+strictjson.Key(policy), err)

@@ -155,9 +155,9 @@ func TestMistakes(t *testing.T) {
 		{`"backoff": {"kind": "exponental"}`, `policies.ocr.backoff.kind: "exponental" is no kind of ` +
 			`backoff: did you mean "exponential"?`},
 		{`"backoff": {"kind": "linear", "factor": 2}`,
-			`policies.ocr.backoff.factor: Backoff.Factor is set: the kind linear has none`},
-		{`"backoff": {"base": "2m", "max": "1m"}`, `policies.ocr.backoff.base: rebound: ` +
-			`Policy.Backoff: backoff: Exponential.Base is 2m0s, above its Max of 1m0s`},
+			`policies.ocr.backoff.factor is set: the kind linear has none`},
+		{`"backoff": {"base": "2m", "max": "1m"}`, `policies.ocr.backoff.base is 2m0s, ` +
+			`above its Max of 1m0s`},
 		{`"backoff": {"jitter": "some"}`, `policies.ocr.backoff.jitter: "some" is no jitter: want full`},
 		{`"backoff": {"jitter": "additive:-1"}`, `"additive:-1" is no jitter`},
 		{`"backoff": {"jitter": ""}`, `policies.ocr.backoff.jitter: an empty text would mean the ` +
@@ -171,15 +171,13 @@ func TestMistakes(t *testing.T) {
 		{`"retry": ["timeout", "conection"]`, `policies.ocr.retry[1]: "conection" is no class of ` +
 			`failures: did you mean "connection"?`},
 		{`"non_idempotent": "yes"`, `want true or false, got "yes"`},
-		{`"budget": {"capacity": 0.5}`, `policies.ocr.budget.capacity: rebound: Policy.Budget: ` +
-			`budget: Capacity is 0.5: want 1 or more`},
-		{`"budget": {"unlimited": true, "refill": 1}`, `policies.ocr.budget.unlimited: Budget.Unlim`},
-		{`"breaker": {"slow_rate": 0.5}`, `policies.ocr.breaker: rebound: Policy.Breaker: breaker ` +
-			`ocr: SlowAfter is 0s: it must be set`},
+		{`"budget": {"capacity": 0.5}`, `policies.ocr.budget.capacity is 0.5: want 1 or more`},
+		{`"budget": {"unlimited": true, "refill": 1}`, `policies.ocr.budget.unlimited is set: want`},
+		{`"breaker": {"slow_rate": 0.5}`, `policies.ocr.breaker.slow_after is 0s: it must be set`},
 		{`"breaker": {"failures": 1.5}`, `breaker.failures: want a whole number in its range, got 1.5`},
 		{`"breaker": {"name": 5}`, `breaker.name: want a text in quotes, got 5`},
-		{`"attempt_timeout": "2s", "max_elapsed": "1s"`, `policies.ocr.attempt_timeout: rebound: ` +
-			`Policy.AttemptTimeout is 2s, which is more than the 1s of MaxElapsed`},
+		{`"attempt_timeout": "2s", "max_elapsed": "1s"`, `policies.ocr.attempt_timeout is 2s, ` +
+			`which is more than the 1s of MaxElapsed`},
 	} {
 		_, err := parse("\n" + row.fields)
 		var e *policyfile.Error
@@ -198,8 +196,8 @@ func TestNamesLikePaths(t *testing.T) {
 		{"{\"a\": {},\n\"a.budget.capacity\": {\"attempts\": 0}}", `p.json:2: policies.` +
 			`"a.budget.capacity".attempts: "0" attempts cannot be made: want 1 or more, or "unlimited"`},
 		{"{\"a\":\n{\"budget\": {}},\n\"a.budget\": {\n\"budget\": {\"capacity\": 0.5}}}",
-			`p.json:4: policies."a.budget".budget.capacity: rebound: Policy.Budget: budget: Capacity ` +
-				`is 0.5: want 1 or more, or 0 for 10`},
+			`p.json:4: policies."a.budget".budget.capacity is 0.5: want 1 or more, or 0 for 10`},
+		{`{"": {"attempts": 2}}`, `p.json:1: policies."": want a name`},
 		{`{"": {"attempts": 0}}`, `p.json:1: policies."".attempts: "0" attempts cannot be made: ` +
 			`want 1 or more, or "unlimited"`},
 	} {

@@ -91,6 +91,9 @@ func parseStudy(path string, data []byte) (study, error) {
 		f.Name = strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
 	}
 	for _, name := range policyNames(f.Policies) {
+		if name == "" {
+			return study{}, fields.Blame("policies."+strictjson.Key(name), errors.New("want a name"))
+		}
 		if _, err := f.Policies[name].Build(name); err != nil {
 			return study{}, fields.Blame("policies."+strictjson.Key(name), err)
 		}

@@ -281,7 +281,7 @@ func shown(t json.Token) string {
 		}
 		return "an object"
 	case string:
-		return fmt.Sprintf("%q", t)
+		return fmt.Sprintf("%q", short(t))
 	}
-	return fmt.Sprint(t)
+	return short(fmt.Sprint(t))
 }

@@ -1,6 +1,7 @@
 package strictjson_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -63,9 +64,7 @@ func ExampleDecode() {
 	// Output:
 	// 30s
 	// config.json:5:
-	//	policy.attempt_timeout:
-	//	rebound:
-	//	Policy.AttemptTimeout is 5s, which is more than the 2s of MaxElapsed:
+	//	policy.attempt_timeout is 5s, which is more than the 2s of MaxElapsed:
 	//	want at most that
 }
 
@@ -124,5 +123,48 @@ func TestStrict(t *testing.T) {
 	var named map[key]number
 	if _, err := strictjson.Decode("f", []byte(`{"a": 1}`), &named); err != nil || named["a"] != 1 {
 		t.Errorf("a map with keys of a type of its own: got %v, %v", named, err)
+	}
+}
+
+// A field is named once, as the file spells it; so is one that the file leaves out.
+func TestBlameNamesFieldsOnce(t *testing.T) {
+	var v struct {
+		Clients struct {
+			Rate    float64
+			Windows []struct{ From int }
+		}
+	}
+	text := "{\"clients\":\n{\"rate\": 1,\n\"windows\": [{}, {\"from\": 3}]}}"
+	fields, err := strictjson.Decode("f", []byte(text), &v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []struct{ text, want string }{
+		{"sim: Scenario.Clients.Rate is -10: want 0 or more", "f:2: clients.rate is -10: want 0 or more"},
+		{"sim: Scenario.Clients.Count is 0: want a Rate", "f:2: clients.count is 0: want a Rate"},
+		{"Scenario.Clients.Windows[1].From is 3", "f:3: clients.windows[1].from is 3"},
+		{"Scenario.Clients.Windows[1].To is 3", "f:3: clients.windows[1].to is 3"},
+		{"Scenario.Clients: net: Net.Rate is 0: no", "f:2: clients.rate is 0: no"},
+		{"Scenario.Clients: breaker a: SlowAfter is 0s: no", "f:2: clients.slow_after is 0s: no"},
+		{"Clients.Rate: \"x\" is no rate", "f:2: clients.rate: \"x\" is no rate"},
+		{"it is wrong: want another", "f:1: it is wrong: want another"},
+		{"there is no file: A.B is what", "f:1: there is no file: A.B is what"},
+	} {
+		cause := errors.New(row.text)
+		err := fields.Blame("", cause)
+		if err.Error() != row.want || !errors.Is(err, cause) {
+			t.Errorf("%s: got %v, want %s", row.text, err, row.want)
+		}
+	}
+	long := strings.Repeat("x", 100_000)
+	_, err = strictjson.Decode("f", []byte(`{"`+long+`": "`+long+`"}`), &v)
+	_, err2 := strictjson.Decode("f", []byte(`{"clients": "`+long+`"}`), &v)
+	for _, err := range []error{err, err2} {
+		if n := len(err.Error()); n > 300 {
+			t.Errorf("got an error of %d bytes, want a line", n)
+		}
+	}
+	if got := strictjson.Key("evil\x1b[31m\n"); got != `"evil\x1b[31m\n"` {
+		t.Errorf("got the key %s, want it in quotes", got)
 	}
 }

@@ -16,14 +16,22 @@ type Error struct {
 	Line  int    // counted from 1
 	Field string // path of the field, such as policies.ocr.backoff.base; empty = the whole file
 	Err   error  // what is wrong, and what would be right
+
+	text string // that of Err without the field, if it names that; empty = all of it
 }
 
 func (e *Error) Error() string {
-	where := fmt.Sprintf("%s:%d: ", e.File, e.Line)
-	if e.Field != "" {
-		where += e.Field + ": "
+	where, text := fmt.Sprintf("%s:%d: ", e.File, e.Line), e.text
+	switch {
+	case text == "":
+		text = e.Err.Error()
+	case strings.HasPrefix(text, "is ") && e.Field != "":
+		return where + short(e.Field) + " " + text
 	}
-	return where + e.Err.Error()
+	if e.Field != "" {
+		where += short(e.Field) + ": "
+	}
+	return where + text
 }
 
 // Unwrap returns Err, so that callers find what the value itself says is wrong.
@@ -35,30 +43,51 @@ type Fields struct {
 	lines map[string]int // by path
 }
 
-// goName is a field's name, or a type's, as errors of Go packages write them.
-var goName = regexp.MustCompile(`\b[A-Z]\w*(\[\d+\])?`)
+// goField is how errors of Go packages begin that are about a field: "sim: Scenario.Clients.Rate is".
+var goField = regexp.MustCompile(
+	`^(?:[a-z]+(?: \S+)?: )?([A-Z]\w*(?:\[\d+\])?(?:\.[A-Z]\w*(?:\[\d+\])?)*)(: | is )`)
 
 // Blame turns err, an error about the value at path, into an [*Error] with a line. If its text
 // begins by naming a field as Go does ("Policy.Backoff: backoff: Exponential.Base is 5m"), it is
-// placed at that field. Nil stays nil.
+// placed at that field, and named as the file does ("backoff.base is 5m"). Nil stays nil.
 func (f *Fields) Blame(path string, err error) error {
 	if err == nil {
 		return nil
 	}
-	// Validation errors begin with the field, and have its value after "is".
-	subject, _, _ := strings.Cut(err.Error(), " is ")
-	// Each further name leads deeper, as far as the file has such fields.
-	for _, name := range goName.FindAllString(subject, -1) {
-		if child := join(path, snake(name)); f.lines[child] != 0 {
-			path = child
+	e := &Error{File: f.file, Err: err, text: err.Error()}
+	for !strings.HasPrefix(e.text, "is ") {
+		m := goField.FindStringSubmatch(e.text)
+		if m == nil {
+			break
 		}
+		names := strings.Split(m[1], ".")
+		e.text = e.text[len(m[0]):]
+		if m[2] == " is " {
+			e.text = "is " + e.text
+			if len(names) == 1 { // no type is 0s
+				names = []string{"", names[0]}
+			}
+		}
+		path = f.deeper(path, names)
 	}
 	place := path
 	// A field that the file leaves out has no line: the closest one around it has.
 	for f.lines[place] == 0 && place != "" {
 		place = place[:max(strings.LastIndexAny(place, ".["), 0)]
 	}
-	return &Error{File: f.file, Line: max(f.lines[place], 1), Field: path, Err: err}
+	e.Field, e.Line = path, max(f.lines[place], 1)
+	return e
+}
+
+// deeper returns the path of a field that Go names, inside the value at path. The first name may be
+// that of a type, which no file has.
+func (f *Fields) deeper(path string, names []string) string {
+	for i, name := range names {
+		if child := join(path, snake(name)); i > 0 || f.lines[child] != 0 {
+			path = child
+		}
+	}
+	return path
 }
 
 // join makes the path of a field inside the value at path.
@@ -69,10 +98,19 @@ func join(path, name string) string {
 	return path + "." + name
 }
 
+// short is a text that may come from a file of anything, cut for a message of one line.
+func short(text string) string {
+	const most = 80
+	if r := []rune(text); len(r) > most {
+		return string(r[:most]) + "…"
+	}
+	return text
+}
+
 // Key is the part of a path that stands for the key of a map: in quotes if it could be taken for
 // several parts.
 func Key(name string) string {
-	if name == "" || strings.ContainsAny(name, `.[]"`) {
+	if name == "" || strings.ContainsAny(name, `.[]"`) || unprintable(name) {
 		return strconv.Quote(name)
 	}
 	return name
@@ -88,4 +126,8 @@ func snake(name string) string {
 		b.WriteRune(unicode.ToLower(r))
 	}
 	return b.String()
+}
+
+func unprintable(name string) bool {
+	return strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) })
 }
