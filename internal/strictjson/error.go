@@ -43,7 +43,8 @@ type Fields struct {
 	lines map[string]int // by path
 }
 
-// goField is how errors of Go packages begin that are about a field: "sim: Scenario.Clients.Rate is".
+// goField is how errors of Go packages begin that are about a field, such as "sim: Scenario.Rate is".
+// Groups of it are the names and what follows them.
 var goField = regexp.MustCompile(
 	`^(?:[a-z]+(?: \S+)?: )?([A-Z]\w*(?:\[\d+\])?(?:\.[A-Z]\w*(?:\[\d+\])?)*)(: | is )`)
 
@@ -55,6 +56,7 @@ func (f *Fields) Blame(path string, err error) error {
 		return nil
 	}
 	e := &Error{File: f.file, Err: err, text: err.Error()}
+	// One package hands on what another one says of a field of its own: each of them leads deeper.
 	for !strings.HasPrefix(e.text, "is ") {
 		m := goField.FindStringSubmatch(e.text)
 		if m == nil {
