@@ -25,6 +25,7 @@ func (e *Error) Error() string {
 	switch {
 	case text == "":
 		text = e.Err.Error()
+	// "clients.rate is -10", as one sentence.
 	case strings.HasPrefix(text, "is ") && e.Field != "":
 		return where + short(e.Field) + " " + text
 	}
@@ -43,8 +44,9 @@ type Fields struct {
 	lines map[string]int // by path
 }
 
-// goField is how errors of Go packages begin that are about a field, such as "sim: Scenario.Rate is".
-// Groups of it are the names and what follows them.
+// goField is how errors of Go packages begin that are about a field: "sim: Scenario.Rate is". Some
+// packages add a name to theirs: "breaker payments: SlowAfter is". Its groups are the names of the
+// fields, and what follows them.
 var goField = regexp.MustCompile(
 	`^(?:[a-z]+(?: \S+)?: )?([A-Z]\w*(?:\[\d+\])?(?:\.[A-Z]\w*(?:\[\d+\])?)*)(: | is )`)
 
@@ -55,6 +57,7 @@ func (f *Fields) Blame(path string, err error) error {
 	if err == nil {
 		return nil
 	}
+	// Err stays what it was, for errors.Is; only what is printed changes.
 	e := &Error{File: f.file, Err: err, text: err.Error()}
 	// One package hands on what another one says of a field of its own: each of them leads deeper.
 	for !strings.HasPrefix(e.text, "is ") {
@@ -66,7 +69,8 @@ func (f *Fields) Blame(path string, err error) error {
 		e.text = e.text[len(m[0]):]
 		if m[2] == " is " {
 			e.text = "is " + e.text
-			if len(names) == 1 { // no type is 0s
+			// A single name is a field's, as no type is 0s or 5.
+			if len(names) == 1 {
 				names = []string{"", names[0]}
 			}
 		}
