@@ -366,3 +366,36 @@ func TestGroupRace(t *testing.T) {
 		}
 	}
 }
+
+// A limit that is used again after the group has let it go is remembered again.
+func TestGroupRemembersAgain(t *testing.T) {
+	g := Group[string, Throttle]{Template: Throttle{MinCalls: 1}}
+	func() {
+		held := g.For("a")
+		g.sweep(true)
+		for range 100 {
+			g.For("a").Leave(gate.Pass{}, gate.Outcome{Fault: fault.Fault{Kind: fault.Overloaded}})
+		}
+		runtime.KeepAlive(held)
+	}()
+	collect()
+	if s := g.For("a").Snapshot(); s.Limit == 1 {
+		t.Error("what was learned after the limit had been let go is forgotten")
+	}
+}
+
+func TestGroupCountsKeys(t *testing.T) {
+	var g Group[int, Concurrency]
+	var users sync.WaitGroup
+	for range 8 {
+		users.Go(func() {
+			for key := range 1000 {
+				g.For(key)
+			}
+		})
+	}
+	users.Wait()
+	if n := g.count.Load(); n != 1000 {
+		t.Errorf("%d remembered, want 1000", n)
+	}
+}

@@ -27,7 +27,7 @@ func (p Policy) Build(name string) (*rebound.Policy, error) {
 		NonIdempotent:  p.NonIdempotent,
 		Breaker:        p.Breaker.build(name),
 	}
-	var err, err2, err3, err4, err5 error
+	var err, err2, err3, err4, err5, err6 error
 	made.Backoff, err = p.Backoff.build("Backoff")
 	made.Throttled, err2 = p.Throttled.build("Throttled")
 	made.Budget, err3 = p.Budget.build()
@@ -35,7 +35,8 @@ func (p Policy) Build(name string) (*rebound.Policy, error) {
 	if p.Breaker != nil {
 		made.Breaker.Counts, err5 = matcher("Breaker.Counts", p.Breaker.Counts)
 	}
-	if err := cmp.Or(err, err2, err3, err4, err5, made.Validate()); err != nil {
+	made.Gates, err6 = p.gates(name)
+	if err := cmp.Or(err, err2, err3, err4, err5, err6, made.Validate()); err != nil {
 		return nil, err
 	}
 	return made, nil

@@ -15,8 +15,8 @@
 //
 // Parsing is strict: an unknown, repeated or invalid field is an error that has the file, the line,
 // the field and the values that are valid. So is a zero that would mean a default. An omitted field
-// means the same as the zero field of [rebound.Policy]. Set what only code can say (a classifier,
-// gates, an observer) on the policy before its first use.
+// means the same as the zero field of [rebound.Policy]. Set what only code can say (a classifier, a
+// gate of its own, an observer) on the policy before its first use.
 //
 // The format is JSON. The command rebound reads the same fields from YAML as well.
 package policyfile
@@ -89,8 +89,8 @@ func Marshal(f *File) ([]byte, error) {
 func (f *File) Names() []string { return slices.Sorted(maps.Keys(f.Policies)) }
 
 // Policy returns a fresh policy as the file describes the one of that name. In a file that holds
-// one policy alone, the name may be empty. Keep the policy and share it: its budget and its breaker
-// are in it, and limit nothing if each call has new ones.
+// one policy alone, the name may be empty. Keep the policy and share it: its budget, its
+// breaker and its gates are in it, and limit nothing if each call has new ones.
 func (f *File) Policy(name string) (*rebound.Policy, error) {
 	if name == "" && len(f.Policies) == 1 {
 		name = f.Names()[0]

@@ -18,6 +18,8 @@ import (
 	"github.com/rebound-go/rebound/breaker"
 	"github.com/rebound-go/rebound/budget"
 	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/gate"
+	"github.com/rebound-go/rebound/limit"
 	"github.com/rebound-go/rebound/policyfile"
 	"github.com/rebound-go/rebound/preset"
 )
@@ -70,11 +72,42 @@ func TestFields(t *testing.T) {
 		{`"throttled": {"jitter": "full"}`, &rebound.Policy{
 			Throttled: backoff.Exponential{Jitter: backoff.Full()}}},
 	} {
-		got, err := parse(row.fields)
-		row.want.Name = "ocr"
-		if err != nil || !reflect.DeepEqual(got, row.want) {
-			t.Errorf("%s: got %+v, %v, want %+v", row.fields, got, err, row.want)
-		}
+		checkFields(t, row.fields, row.want)
+	}
+}
+
+func checkFields(t *testing.T, fields string, want *rebound.Policy) {
+	t.Helper()
+	got, err := parse(fields)
+	want.Name = "ocr"
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%s: got %+v, %v, want %+v", fields, got, err, want)
+	}
+}
+
+func TestGates(t *testing.T) {
+	for _, row := range []struct {
+		fields string
+		want   *rebound.Policy
+	}{
+		{`"gates": [{"rate": {"n": 500, "per": "1m", "burst": 2, "wait": "1s", "name": "r"}},
+			{"throttle": {"k": 1.5, "window": "1m", "min_calls": 20}},
+			{"concurrency": {"max": 50, "queue": 100, "wait": "1s"}},
+			{"adaptive": {"initial": 5, "min": 2, "max": 9, "queue": 1, "wait": "2s", "target": "1s"}}]`,
+			&rebound.Policy{Gates: []gate.Gate{
+				&limit.Rate{Name: "r", N: 500, Per: time.Minute, Burst: 2, Wait: time.Second},
+				&limit.Throttle{Name: "ocr", K: 1.5, Window: time.Minute, MinCalls: 20},
+				&limit.Concurrency{Name: "ocr", Max: 50, Queue: 100, Wait: time.Second},
+				&limit.Adaptive{Name: "ocr", Initial: 5, Min: 2, Max: 9, Queue: 1,
+					Wait: 2 * time.Second, Target: time.Second},
+			}}},
+		{`"gates": [{"concurrency": {}}, {"rate": {"n": 0.5}}]`,
+			&rebound.Policy{Gates: []gate.Gate{
+				&limit.Concurrency{Name: "ocr"}, &limit.Rate{Name: "ocr", N: 0.5},
+			}}},
+		{`"gates": []`, &rebound.Policy{}},
+	} {
+		checkFields(t, row.fields, row.want)
 	}
 }
 
@@ -179,12 +212,38 @@ func TestMistakes(t *testing.T) {
 		{`"attempt_timeout": "2s", "max_elapsed": "1s"`, `policies.ocr.attempt_timeout is 2s, ` +
 			`which is more than the 1s of MaxElapsed`},
 	} {
-		_, err := parse("\n" + row.fields)
-		var e *policyfile.Error
-		if !errors.As(err, &e) || e.File != "p.json" || e.Line != 2 ||
-			!strings.Contains(fmt.Sprint(err), row.want) {
-			t.Errorf("%s: got %v, want line 2 of p.json, and %q", row.fields, err, row.want)
-		}
+		checkMistake(t, row.fields, row.want)
+	}
+}
+
+func checkMistake(t *testing.T, fields, want string) {
+	t.Helper()
+	_, err := parse("\n" + fields)
+	var e *policyfile.Error
+	if !errors.As(err, &e) || e.File != "p.json" || e.Line != 2 ||
+		!strings.Contains(fmt.Sprint(err), want) {
+		t.Errorf("%s: got %v, want line 2 of p.json, and %q", fields, err, want)
+	}
+}
+
+func TestMistakesInGates(t *testing.T) {
+	for _, row := range []struct{ fields, want string }{
+		{`"gates": [{}]`, `policies.ocr.gates[0] is empty: want one of concurrency, rate, `},
+		{`"gates": [{"rate": {"n": 1}, "concurrency": {}}]`,
+			`policies.ocr.gates[0] is concurrency and rate: want one in each element`},
+		{`"gates": [{"concurrency": {}}, {"rate": {}}]`,
+			`policies.ocr.gates[1].rate.n is 0: want the attempts that pass in each per`},
+		{`"gates": [{"rate": {"n": 0}}]`, `policies.ocr.gates[0].rate.n is 0: want the attempts`},
+		{`"gates": [{"rates": {}}]`, `policies.ocr.gates[0].rates: there is no such field: did you ` +
+			`mean "rate"?`},
+		{`"gates": {"rate": {"n": 1}}`, `policies.ocr.gates: want a list, got an object`},
+		{`"gates": [{"concurrency": {"wait": "1s"}}]`,
+			`policies.ocr.gates[0].concurrency.wait is 1s: want a Queue`},
+		{`"gates": [{"adaptive": {"name": "a", "min": 5, "max": 4}}]`,
+			`policies.ocr.gates[0].adaptive.min is 5: want no more than Max`},
+		{`"gates": [{"throttle": {"k": 0.5}}]`, `policies.ocr.gates[0].throttle.k is 0.5: want 1`},
+	} {
+		checkMistake(t, row.fields, row.want)
 	}
 }
 
@@ -252,6 +311,12 @@ func TestLoadReadsWhatMarshalWrites(t *testing.T) {
 		Throttled: &policyfile.Backoff{Kind: "linear", Step: policyfile.Duration(time.Second)},
 		Breaker:   &policyfile.Breaker{Counts: []policyfile.Match{"timeout"}},
 		Budget:    &policyfile.Budget{Unlimited: true},
+		Gates: []policyfile.Gate{
+			{Rate: &policyfile.Rate{N: 1.5, Wait: policyfile.Duration(time.Second)}},
+			{Throttle: &policyfile.Throttle{}},
+			{Adaptive: &policyfile.Adaptive{Name: "a"}},
+			{Concurrency: &policyfile.Concurrency{Max: 3}},
+		},
 	}
 	data, err := policyfile.Marshal(want)
 	if err != nil {
@@ -312,6 +377,14 @@ func TestExplicitZeros(t *testing.T) {
 		"breaker.probes":    {`"breaker": {"probes": 0}`},
 		"breaker.min_calls": {`"breaker": {"rate": 0.5, "min_calls": 0}`},
 		"breaker.counts":    {`"breaker": {"counts": []}`},
+
+		"gates[0].concurrency.max":  {`"gates": [{"concurrency": {"max": 0}}]`},
+		"gates[0].concurrency.wait": {`"gates": [{"concurrency": {"queue": 1, "wait": "0s"}}]`},
+		"gates[0].rate.n":           {`"gates": [{"rate": {"n": "5"}}]`},
+		"gates[0].rate.per":         {`"gates": [{"rate": {"n": 1, "per": "0s"}}]`},
+		"gates[0].rate.burst":       {`"gates": [{"rate": {"n": 1, "burst": 0}}]`},
+		"gates[1].adaptive.initial": {`"gates": [{"adaptive": {}}, {"adaptive": {"initial": 0}}]`},
+		"gates[0].throttle.k":       {`"gates": [{"throttle": {"k": 0}}]`},
 	} {
 		for _, text := range texts {
 			_, err := parse(text)
@@ -324,6 +397,7 @@ func TestExplicitZeros(t *testing.T) {
 	for _, text := range []string{
 		`"attempts": 1`, `"attempts": "unlimited"`, `"max_elapsed": "0s"`, `"attempt_timeout": "0s"`,
 		`"non_idempotent": false`, `"backoff": {"kind": "constant", "base": "0s"}`,
+		`"gates": [{"rate": {"n": 1, "wait": "0s"}}, {"concurrency": {"queue": 0}}]`,
 		`"breaker": {"rate": 0, "slow_after": "0s", "slow_rate": 0, "cooldown_jitter": 0}`,
 	} {
 		if _, err := parse(text); err != nil {
@@ -341,6 +415,7 @@ func FuzzParse(f *testing.F) {
 	f.Add(presets)
 	f.Add([]byte(`{"policies": {"a": {"backoff": {"kind": "linear", "jitter": "1..2"}}}}`))
 	f.Add([]byte(`{"policies": {"a": {"breaker": {"counts": ["io"]}, "budget": {"capacity": 1}}}`))
+	f.Add([]byte(`{"policies": {"a": {"gates": [{"rate": {"n": 1}}, {"throttle": {}}]}}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		file, err := policyfile.Parse("f", data)
 		var e *policyfile.Error

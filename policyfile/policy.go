@@ -38,6 +38,10 @@ type Policy struct {
 	// Breaker stops calls to a service that keeps failing. Default: none; {} is one that opens
 	// after 5 failures in a row, for 60s.
 	Breaker *Breaker `json:"breaker,omitempty"`
+
+	// Gates are limits of the attempts, around the breaker, in the order in which an attempt enters
+	// them: rate, throttle, concurrency or adaptive. Default: none.
+	Gates []Gate `json:"gates,omitempty"`
 }
 
 // Backoff is a strategy of package backoff. Fields that its kind does not have must not be set.

@@ -68,9 +68,13 @@ func schemaOf(typ reflect.Type, docs map[string]string) map[string]any {
 		property["description"] = docs[typ.Name()+"."+f.Name]
 		properties[name] = property
 	}
-	return map[string]any{
+	object := map[string]any{
 		"type": "object", "properties": properties, "additionalProperties": false,
 	}
+	if typ == reflect.TypeFor[Gate]() {
+		object["minProperties"], object["maxProperties"] = 1, 1
+	}
+	return object
 }
 
 func clone(s map[string]any) map[string]any {
@@ -120,7 +124,7 @@ func sentence(name, doc string) string {
 }
 
 func TestSchemaIsCurrent(t *testing.T) {
-	s := schemaOf(reflect.TypeFor[File](), comments(t, "policy.go", "file.go"))
+	s := schemaOf(reflect.TypeFor[File](), comments(t, "policy.go", "gates.go", "file.go"))
 	s["$schema"] = "https://json-schema.org/draft/2020-12/schema"
 	s["title"] = "Policies of rebound"
 	s["required"] = []string{"policies"}

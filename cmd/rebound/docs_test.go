@@ -66,6 +66,9 @@ func TestDocsNameEveryField(t *testing.T) {
 	for _, typ := range []reflect.Type{
 		reflect.TypeFor[policyfile.Policy](), reflect.TypeFor[policyfile.Backoff](),
 		reflect.TypeFor[policyfile.Budget](), reflect.TypeFor[policyfile.Breaker](),
+		reflect.TypeFor[policyfile.Gate](), reflect.TypeFor[policyfile.Concurrency](),
+		reflect.TypeFor[policyfile.Rate](), reflect.TypeFor[policyfile.Adaptive](),
+		reflect.TypeFor[policyfile.Throttle](),
 	} {
 		for i := range typ.NumField() {
 			name, _, _ := strings.Cut(typ.Field(i).Tag.Get("json"), ",")

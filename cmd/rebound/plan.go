@@ -80,6 +80,7 @@ type plan struct {
 	Policy   string    `json:"policy"`
 	Attempts int       `json:"attempts"` // allowed; -1 = unlimited
 	Rows     []planRow `json:"rows"`
+	Gates    []string  `json:"gates,omitempty"` // limits of the attempts, whose waits come on top
 	More     int       `json:"more,omitempty"`  // attempts that are allowed and have no row
 	Stops    string    `json:"stops,omitempty"` // why the last rows may be missing
 }
@@ -95,7 +96,9 @@ type planRow struct {
 // MaxElapsed.
 func makePlan(p *rebound.Policy, kind fault.Kind, rows int) plan {
 	limit := p.MaxAttempts()
-	made := plan{Policy: p.Name, Attempts: limit, Rows: []planRow{{Attempt: 1}}}
+	made := plan{
+		Policy: p.Name, Attempts: limit, Rows: []planRow{{Attempt: 1}}, Gates: gates(p),
+	}
 	if limit == rebound.Unlimited {
 		limit = rows
 	} else if limit > rows {
@@ -128,7 +131,11 @@ func (p plan) write(out io.Writer) error {
 	case 1:
 		attempts = "1 attempt"
 	}
-	fmt.Fprintf(out, "%s: %s\n\n", shown(p.Policy), attempts)
+	fmt.Fprintf(out, "%s: %s\n", shown(p.Policy), attempts)
+	for _, g := range p.Gates {
+		fmt.Fprintf(out, "gate: %s\n", g)
+	}
+	fmt.Fprintln(out)
 	width := len("  least ")
 	for _, r := range p.Rows {
 		width = max(width, 1+len(short(r.Wait.Most)), 1+len(short(r.Total.Mean)),

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -70,12 +72,20 @@ func writeFile(out io.Writer, all []named) error {
 
 func list(out io.Writer, all []named) error {
 	rows := [][]string{{"policy", "attempts", "waits, at the most", "retries"}}
+	limited := slices.ContainsFunc(all, func(n named) bool { return len(n.spec.Gates) > 0 })
+	if limited {
+		rows[0] = append(rows[0], "gates")
+	}
 	for _, n := range all {
 		p, err := n.build()
 		if err != nil {
 			return err
 		}
-		rows = append(rows, []string{shown(n.name), attempts(p), sketch(p), retried(n.spec)})
+		row := []string{shown(n.name), attempts(p), sketch(p), retried(n.spec)}
+		if limited {
+			row = append(row, cmp.Or(strings.Join(gates(p), "; "), "none"))
+		}
+		rows = append(rows, row)
 	}
 	return writeColumns(out, rows, false)
 }

@@ -135,7 +135,7 @@ func (j *job) attempt(all, ctx context.Context) error {
 	}
 	j.judge.reset()
 	j.last = j.runner.Run(all, ctx, previous, "REBOUND_ATTEMPT="+strconv.Itoa(n),
-		"REBOUND_ATTEMPTS="+strconv.Itoa(limit(j.policy)))
+		"REBOUND_ATTEMPTS="+strconv.Itoa(bound(j.policy)))
 	verdict, why := j.judge.decide(j.last, j.stdoutGone())
 	if verdict == never && j.timeIsOver() {
 		verdict = again // the policy stops for the time, which is the reason that counts
@@ -178,8 +178,8 @@ func (j *job) stdoutGone() bool {
 	return ok && process.Gone(f)
 }
 
-// limit is how many attempts there are at most, 0 for no limit.
-func limit(p *rebound.Policy) int { return max(p.MaxAttempts(), 0) }
+// bound is how many attempts there are at most, 0 for no limit.
+func bound(p *rebound.Policy) int { return max(p.MaxAttempts(), 0) }
 
 // observe prints a failure before the delay.
 func (j *job) observe(_ context.Context, e rebound.Event) {
@@ -197,7 +197,7 @@ func (j *job) observe(_ context.Context, e rebound.Event) {
 // current is what messages call the last attempt.
 func (j *job) current() string {
 	text := fmt.Sprintf("%s: attempt %d", j.name, len(j.report.Attempts))
-	if n := limit(j.policy); n > 0 {
+	if n := bound(j.policy); n > 0 {
 		text += fmt.Sprintf(" of %d", n)
 	}
 	return text

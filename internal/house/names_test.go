@@ -19,6 +19,7 @@ var manyNames = map[string]struct {
 	"breaker":          {42, "a key of a group has the eleven methods of a breaker"},
 	"fault":            {32, "limiters read the headers that Retry-After is read from"},
 	"limit":            {40, "each of four kinds has the five methods of a gate with a snapshot"},
+	"policyfile":       {31, "each kind of limit has its own fields in a file"},
 	"internal/circuit": {60, "package breaker works on the parts of a Word without a lock"},
 }
 

@@ -45,10 +45,10 @@ type Fields struct {
 }
 
 // goField is how errors of Go packages begin that are about a field: "sim: Scenario.Rate is". Some
-// packages add a name to theirs: "breaker payments: SlowAfter is". Its groups are the names of the
-// fields, and what follows them.
-var goField = regexp.MustCompile(
-	`^(?:[a-z]+(?: \S+)?: )?([A-Z]\w*(?:\[\d+\])?(?:\.[A-Z]\w*(?:\[\d+\])?)*)(: | is )`)
+// packages add a name to theirs, or a type: "breaker payments: SlowAfter is", "limit.Rate pages: N
+// is". Its groups are the type, the names of the fields, and what follows them.
+var goField = regexp.MustCompile(`^(?:[a-z]+(?:\.([A-Z]\w*))?(?: \S+)?: )?` +
+	`([A-Z]\w*(?:\[\d+\])?(?:\.[A-Z]\w*(?:\[\d+\])?)*)(: | is )`)
 
 // Blame turns err, an error about the value at path, into an [*Error] with a line. If its text
 // begins by naming a field as Go does ("Policy.Backoff: backoff: Exponential.Base is 5m"), it is
@@ -65,13 +65,13 @@ func (f *Fields) Blame(path string, err error) error {
 		if m == nil {
 			break
 		}
-		names := strings.Split(m[1], ".")
+		names := strings.Split(m[2], ".")
 		e.text = e.text[len(m[0]):]
-		if m[2] == " is " {
+		if m[3] == " is " {
 			e.text = "is " + e.text
 			// A single name is a field's, as no type is 0s or 5.
 			if len(names) == 1 {
-				names = []string{"", names[0]}
+				names = []string{m[1], names[0]}
 			}
 		}
 		path = f.deeper(path, names)
