@@ -60,8 +60,9 @@ func (p *page) mayControl(r *http.Request) (status int, problem string) {
 	if p.ControlToken == "" {
 		return http.StatusForbidden, "manual control is off: the program has set no ControlToken"
 	}
-	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if !ok || !equal(token, p.ControlToken) {
+	// The scheme's case does not matter: RFC 9110, section 11.1.
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") || !equal(token, p.ControlToken) {
 		return http.StatusUnauthorized, "this takes the program's control token"
 	}
 	return 0, ""
@@ -74,8 +75,8 @@ func equal(a, b string) bool {
 	return subtle.ConstantTimeCompare(x[:], y[:]) == 1
 }
 
-// breaker returns the one with an id, or nil. It looks through them anew, as groups gain and lose
-// breakers while the page is open.
+// breaker returns the one with an id, shown or not, or nil. It looks through them anew, as groups
+// gain and lose breakers while the page is open.
 func (p *page) breaker(id string) Breaker {
 	all := p.breakers()
 	i := slices.IndexFunc(all, func(b breakerState) bool { return b.ID == id })

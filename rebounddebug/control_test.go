@@ -94,6 +94,10 @@ func TestControlIsRefused(t *testing.T) {
 				row.name, w.Code, w.Body, b.Snapshot(), row.want)
 		}
 	}
+	lower := []string{"Authorization", "bearer sesame"}
+	if w := order(page("sesame"), "", "ocr", "reset", lower...); w.Code != 200 {
+		t.Errorf("the scheme in lower case: status %d, %s; want 200", w.Code, w.Body)
+	}
 	same := []string{"Origin", "http://localhost:8080", "Sec-Fetch-Site", "same-origin"}
 	if w := order(page("sesame"), "sesame", "ocr", "open", same...); w.Code != 200 {
 		t.Errorf("the page itself: status %d, %s; want 200", w.Code, w.Body)

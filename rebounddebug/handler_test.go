@@ -2,12 +2,14 @@ package rebounddebug_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"io/fs"
 	"math"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -160,6 +162,8 @@ type view struct {
 		Opened         int
 		History        []struct{ From, To, Why string }
 	}
+	Counts   map[string]int `json:"breaker_counts"`
+	LeftOut  map[string]int `json:"breakers_left_out"`
 	Failures []struct{ Policy, Kind, Reason, Error string }
 }
 
@@ -174,7 +178,7 @@ func look(t *testing.T, h http.Handler) (v view) {
 
 func TestNothingToShow(t *testing.T) {
 	w := get(rebounddebug.Handler(rebounddebug.Options{}), "?format=json")
-	for _, list := range []string{"policies", "breakers", "failures"} {
+	for _, list := range []string{"policies", "breakers", "limits", "hedges", "failures"} {
 		if !strings.Contains(w.Body.String(), `"`+list+`": []`) {
 			t.Errorf("%s is not an empty list:\n%s", list, w.Body)
 		}
@@ -265,10 +269,10 @@ func TestBreakers(t *testing.T) {
 		got = append(got, line)
 	}
 	want := []string{
+		"mine #2 open, open by failures in a row, closed by asked for",         // which shares the name
+		"host/b open, open by asked for", "host/a closed, closed by asked for", // which is forced
 		"mine closed, open by failures in a row, closed by asked for",
 		"gate closed", "q closed",
-		"mine #2 open, open by failures in a row, closed by asked for", // which shares the name
-		"host/a closed, closed by asked for", "host/b open, open by asked for",
 	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got\n%q\nwant\n%q", got, want)
@@ -303,15 +307,47 @@ func TestInvalidBudget(t *testing.T) {
 	}
 }
 
-func TestGroupsAreBounded(t *testing.T) {
-	group := &breaker.Group[int]{}
+// Of many breakers the ones that are not closed are shown, and the others are counted. Control
+// reaches them all.
+func TestManyBreakers(t *testing.T) {
+	group := &breaker.Group[string]{}
+	var listed []rebounddebug.Breaker
 	for i := range 300 {
-		group.For(i).ForceOpen()
+		key := fmt.Sprintf("t%03d", i)
+		b := group.For(key)
+		pass, _ := b.Enter(t.Context())
+		b.Leave(pass, gate.Outcome{Result: gate.Failed})
+		listed = append(listed, &breaker.Breaker{Name: fmt.Sprint("b", i)})
 	}
-	v := look(t, rebounddebug.Handler(rebounddebug.Options{
-		Groups: groups(rebounddebug.Group(group)),
-	}))
-	if len(v.Breakers) != 100 {
-		t.Errorf("%d breakers of 300 are shown, want 100", len(v.Breakers))
+	group.For("t298").ForceHalfOpen()
+	group.For("t299").ForceOpen()
+	listed[299].ForceOpen()
+	h := rebounddebug.Handler(rebounddebug.Options{
+		Breakers: listed, Groups: groups(rebounddebug.Group(group)), ControlToken: "sesame",
+	})
+	v := look(t, h)
+	var first []string
+	for _, b := range v.Breakers[:4] {
+		first = append(first, b.ID+" "+b.State)
+	}
+	want := []string{"b299 open", "t299 open", "t298 half-open", "b0 closed"}
+	if !slices.Equal(first, want) || len(v.Breakers) != 100 {
+		t.Errorf("%d breakers, the first %q; want 100, the first %q", len(v.Breakers), first, want)
+	}
+	if got := fmt.Sprint(v.Counts, v.LeftOut); got !=
+		"map[closed:597 half-open:1 open:2] map[closed:500]" {
+		t.Errorf("counts %s", got)
+	}
+	if w := order(h, "sesame", "t250", "open"); w.Code != 200 ||
+		group.For("t250").State() != breaker.Open {
+		t.Errorf("status %d for a breaker that is not shown: %s", w.Code, w.Body)
+	}
+	if v := look(t, h); v.Breakers[1].ID != "t250" {
+		t.Errorf("the second breaker is %q, want t250, which is open now", v.Breakers[1].ID)
+	}
+	w := get(h, "?format=json&all")
+	var all view
+	if err := json.Unmarshal(w.Body.Bytes(), &all); err != nil || len(all.Breakers) != 600 {
+		t.Errorf("%d breakers with ?all, want 600: %v", len(all.Breakers), err)
 	}
 }

@@ -1,9 +1,6 @@
 package rebounddebug
 
 import (
-	"bytes"
-	"encoding/json"
-	"fmt"
 	"net/http"
 	"time"
 )
@@ -18,7 +15,7 @@ const (
 // stream sends the state as server-sent events: at once, whenever it has changed, and now and then
 // a heartbeat in between, so that either side finds out if the other is gone.
 func (p *page) stream(w http.ResponseWriter, r *http.Request) {
-	// Each watcher costs a connection and a snapshot a second, so their number is bounded.
+	// Each watcher costs a connection, so their number is bounded.
 	defer p.clients.Add(-1)
 	if p.clients.Add(1) > maxClients {
 		w.Header().Set("Retry-After", "30")
@@ -31,20 +28,25 @@ func (p *page) stream(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	client := http.NewResponseController(w)
-	tick := time.NewTicker(p.every)
-	defer tick.Stop()
-	var last []byte
+	var last look
 	var sent time.Time
 	for {
-		event, body := p.event(last, time.Since(sent))
+		now := p.feed.look()
+		event := now.event
+		if now.version == last.version {
+			event = nil
+			if time.Since(sent) >= heartbeat {
+				event = []byte("event: heartbeat\ndata:\n\n")
+			}
+		}
 		if event != nil {
-			last, sent = body, time.Now()
+			last, sent = now, time.Now()
 			if send(client, w, event) != nil {
 				return
 			}
 		}
 		select {
-		case <-tick.C:
+		case <-time.After(p.feed.untilNext()):
 		case <-r.Context().Done():
 			return
 		}
@@ -60,22 +62,4 @@ func send(client *http.ResponseController, w http.ResponseWriter, event []byte) 
 	err := client.Flush()
 	_ = client.SetWriteDeadline(time.Time{})
 	return err
-}
-
-// event returns what there is to send, if anything, to a client that was sent the state last, so
-// long ago, and the state that it has then.
-func (p *page) event(last []byte, ago time.Duration) (event, body []byte) {
-	s := p.state()
-	// Compared without the time, which always differs.
-	body, err := json.Marshal(s)
-	switch {
-	case err != nil:
-		return fmt.Appendf(nil, "event: problem\ndata: %q\n\n", err.Error()), last
-	case !bytes.Equal(body, last):
-		data, _ := json.Marshal(dated{time.Now(), s})
-		return fmt.Appendf(nil, "event: state\ndata: %s\n\n", data), body
-	case ago >= heartbeat:
-		return []byte("event: heartbeat\ndata:\n\n"), last
-	}
-	return nil, last
 }

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -124,5 +125,48 @@ func TestStreamsAreBounded(t *testing.T) {
 		cancel()
 		<-over
 		synctest.Wait()
+	})
+}
+
+// counted is a breaker that counts how often it is looked at.
+type counted struct {
+	*breaker.Breaker
+	looks *atomic.Int64
+}
+
+func (c counted) Snapshot() breaker.Snapshot {
+	c.looks.Add(1)
+	return c.Breaker.Snapshot()
+}
+
+// However many watch, the state is computed once in a tick, and all see the same.
+func TestWatchersShareTheWork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var looks atomic.Int64
+		b := counted{&breaker.Breaker{Name: "b"}, &looks}
+		h := rebounddebug.Handler(rebounddebug.Options{Breakers: []rebounddebug.Breaker{b}})
+		ctx, cancel := context.WithCancel(t.Context())
+		var clients []*client
+		var ends []<-chan struct{}
+		for range 12 {
+			c, over := follow(ctx, h, 0)
+			clients, ends = append(clients, c), append(ends, over)
+			time.Sleep(70 * time.Millisecond) // they come at different times
+		}
+		time.Sleep(4500*time.Millisecond - 12*70*time.Millisecond)
+		b.ForceOpen()
+		time.Sleep(2 * time.Second)
+		cancel()
+		for i, over := range ends {
+			<-over
+			_, last, _ := strings.Cut(clients[i].events[1], " ")
+			if first := clients[0].events[1]; len(clients[i].events) != 2 ||
+				!strings.HasSuffix(first, last) {
+				t.Errorf("watcher %d has %q, the first %q", i, clients[i].events, first)
+			}
+		}
+		if n := looks.Load(); n != 7 {
+			t.Errorf("%d looks in 6.5 s, want 7: one for each tick", n)
+		}
 	})
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/rebound-go/rebound/breaker"
 	"github.com/rebound-go/rebound/budget"
+	"github.com/rebound-go/rebound/internal/distinct"
 	"github.com/rebound-go/rebound/limit"
 )
 
@@ -35,7 +36,7 @@ type watchedBudget struct {
 type watched struct {
 	mu            sync.Mutex // guards all below
 	registered    bool
-	seen          map[any]bool
+	seen          distinct.Objects
 	budgets       []watchedBudget
 	breakers      []Breaker
 	breakerGroups []iter.Seq[breaker.Snapshot]

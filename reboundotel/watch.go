@@ -4,7 +4,6 @@ import (
 	"context"
 	"iter"
 	"math"
-	"reflect"
 	"slices"
 
 	"go.opentelemetry.io/otel/metric"
@@ -105,32 +104,14 @@ func (w *watched) addPolicy(p *rebound.Policy) {
 
 // addBreaker adds b unless it is watched: a policy's breaker may be given by itself as well.
 func (w *watched) addBreaker(b Breaker) {
-	if w.isNew(b) {
+	if w.seen.Add(b) {
 		w.breakers = append(w.breakers, b)
 	}
 }
 
 // addLimit adds l unless it is watched.
 func (w *watched) addLimit(l Limit) {
-	if w.isNew(l) {
+	if w.seen.Add(l) {
 		w.limits = append(w.limits, l)
 	}
-}
-
-// isNew reports whether an object is neither nil nor watched already. One of a type that cannot be
-// compared is always new.
-func (w *watched) isNew(object any) bool {
-	v := reflect.ValueOf(object)
-	switch {
-	case !v.IsValid(), v.Kind() == reflect.Pointer && v.IsNil():
-		return false
-	case !v.Comparable():
-		return true
-	case w.seen[object]:
-		return false
-	case w.seen == nil:
-		w.seen = make(map[any]bool)
-	}
-	w.seen[object] = true
-	return true
 }

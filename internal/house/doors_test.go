@@ -35,7 +35,7 @@ var doors = map[string]string{
 	"reboundhttp": engine + "limit hedge internal/httppolicy internal/mark",
 	"llm": engine + "limit hedge reboundhttp internal/errtree internal/httppolicy " +
 		"internal/mark",
-	"rebounddebug": engine + "limit hedge stats",
+	"rebounddebug": engine + "limit hedge stats internal/distinct",
 	"sim": engine + "limit hedge stats internal/adaptive internal/bucket internal/circuit " +
 		"internal/gcra internal/shed",
 
@@ -43,6 +43,7 @@ var doors = map[string]string{
 	"internal/bucket":     "",
 	"internal/circuit":    "fault gate",
 	"internal/clock":      "",
+	"internal/distinct":   "",
 	"internal/errtree":    "",
 	"internal/gcra":       "",
 	"internal/hedging":    "",
@@ -61,7 +62,7 @@ var doors = map[string]string{
 // gates.
 var insiders = map[string]string{
 	"cmd/rebound": "internal/strictjson",
-	"reboundotel": "internal/rejection",
+	"reboundotel": "internal/distinct internal/rejection",
 }
 
 func TestDoors(t *testing.T) {

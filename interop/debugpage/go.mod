@@ -2,9 +2,12 @@ module github.com/rebound-go/rebound/interop/debugpage
 
 go 1.25.0
 
+replace github.com/rebound-go/rebound => ../../
+
 require (
 	github.com/chromedp/cdproto v0.0.0-20250724212937-08a3db8b4327
 	github.com/chromedp/chromedp v0.14.2
+	github.com/rebound-go/rebound v0.0.0
 )
 
 require (

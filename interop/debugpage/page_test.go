@@ -62,7 +62,7 @@ func TestPage(t *testing.T) {
 	}
 	until(t, ctx, present(card("vision", `[data-state="open"]`)))
 	until(t, ctx, present("#failures tr"))
-	looks(t, ctx)
+	looks(t, ctx, "debug-page")
 	seen.check(t, origin)
 }
 
@@ -76,19 +76,19 @@ func listen(t *testing.T, ctx context.Context) {
 // forceOpen forces the vision breaker open by keyboard, sees that the calls obey, also after a
 // reload, and resets it.
 func forceOpen(t *testing.T, ctx context.Context) {
-	refused := `Number((document.querySelector('#policies tr[data-key="vision"]').cells[2]` +
-		`.textContent.match(/(\d+)\srefused/) || [0, 0])[1])`
+	unattempted := `Number((document.querySelector('#policies tr[data-key="vision"]').cells[2]` +
+		`.textContent.match(/(\d+)\snot/) || [0, 0])[1])`
 	forced := present(card("vision", `[data-state="open"]`)) + " && " +
 		`document.querySelector('` + card("vision", " .badge") + `').textContent === "open, forced"`
 	do(t, ctx,
 		chromedp.Focus(`button[aria-label="Force open: vision"]`, chromedp.ByQuery),
 		chromedp.KeyEvent(kb.Enter))
 	until(t, ctx, forced)
-	before := eval[int](t, ctx, refused)
-	until(t, ctx, fmt.Sprintf("%s > %d", refused, before+2))
+	before := eval[int](t, ctx, unattempted)
+	until(t, ctx, fmt.Sprintf("%s > %d", unattempted, before+2))
 	do(t, ctx, chromedp.Reload())
 	until(t, ctx, forced)
-	until(t, ctx, fmt.Sprintf("%s > %d", refused, before+4))
+	until(t, ctx, fmt.Sprintf("%s > %d", unattempted, before+4))
 	do(t, ctx, chromedp.Click(`button[aria-label="Reset: vision"]`, chromedp.ByQuery))
 	until(t, ctx, present(card("vision", `[data-state="closed"]`)))
 }
@@ -134,14 +134,15 @@ func crossSite(t *testing.T, ctx context.Context, address string) {
 var contrast string
 
 // looks looks at the page in light and dark, wide and narrow.
-func looks(t *testing.T, ctx context.Context) {
+func looks(t *testing.T, ctx context.Context, page string) {
 	defer do(t, ctx, emulation.SetEmulatedMedia(), emulation.ClearDeviceMetricsOverride())
 	for _, look := range []struct {
 		name, scheme  string
 		width, height int64
 	}{
-		{"debug-page", "light", 1280, 860}, {"dark", "dark", 1280, 860},
-		{"phone", "light", 390, 1800}, {"phone-dark", "dark", 390, 1800}, {"narrow", "light", 320, 600},
+		{page, "light", 1280, 860}, {page + "-dark", "dark", 1280, 860},
+		{page + "-phone", "light", 390, 1800}, {page + "-phone-dark", "dark", 390, 1800},
+		{page + "-narrow", "light", 320, 600},
 	} {
 		do(t, ctx,
 			emulation.SetDeviceMetricsOverride(look.width, look.height, 1, look.width < 500),

@@ -17,9 +17,16 @@ function fill(node, attributes, children) {
 	return node;
 }
 
+// visible shows the characters that would be obeyed instead of shown: those that change the
+// direction of what follows, and control characters other than white space.
+const visible = (text) => text.replace(
+	/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g,
+	(c) => `<U+${c.codePointAt(0).toString(16).toUpperCase().padStart(4, '0')}>`);
+
 // write changes a text only if it is another one, so as not to disturb who reads or selects it.
 function write(node, text) {
-	if (node.textContent !== text) node.textContent = text;
+	const shown = visible(text);
+	if (node.textContent !== shown) node.textContent = shown;
 }
 
 function set(node, name, value) {
@@ -49,6 +56,7 @@ const whole = new Intl.NumberFormat('en');
 const count = (n) => whole.format(n);
 const words = (s) => s.replaceAll('_', ' ').replaceAll('-', '‑');
 const joined = (s) => s.replaceAll(' ', '\u00a0'); // a number stays with its unit
+const some = (n, thing) => `${count(n)} ${thing}${n === 1 ? '' : 's'}`;
 const short = (n) => String(Number(n.toPrecision(3)));
 
 function percent(part, all) {
@@ -85,17 +93,19 @@ const perCall = (s) => s.calls ? `×${s.attempts_per_call.toFixed(2)}` : '–';
 
 function totals(state) {
 	const t = state.total;
-	const open = state.breakers.filter((b) => b.state !== 'closed').length;
+	const counts = Object.entries(state.breaker_counts);
+	const all = counts.reduce((sum, [, n]) => sum + n, 0);
+	const open = all - (state.breaker_counts.closed || 0);
 	const rows = [
 		['Calls', count(t.calls)],
 		['Succeeded', percent(t.succeeded, t.calls)],
 		['Attempts per call', perCall(t)],
 		['Retries', count(t.retries)],
-		['Spent waiting', t.waits ? duration(t.delay_ns) : '–'],
+		['Spent in delays', t.waits ? duration(t.delay_ns) : '–'],
 	];
-	if (state.breakers.length) {
+	if (all) {
 		rows.push([open === 1 ? 'Breaker not closed' : 'Breakers not closed',
-			`${open} of ${state.breakers.length}`, open > 0]);
+			`${count(open)} of ${count(all)}`, open > 0]);
 	}
 	list($('totals'), rows, (row, i) => i, () => el('div', {}, el('dt'), el('dd')),
 		(div, [name, value, bad]) => {
@@ -157,20 +167,23 @@ function showPolicy(tr, p) {
 }
 
 // failedInWords is the failed calls, how many of them made no attempt, and how many a fallback
-// answered.
+// answered: one fact a line.
 function failedInWords(p) {
-	const parts = [];
-	if (p.failed) parts.push(`${count(p.failed)} failed`);
-	if (p.unattempted) parts.push(`${count(p.unattempted)} without an attempt`);
+	const lines = [];
+	if (p.failed) lines.push(`${count(p.failed)} failed`);
+	if (p.unattempted) lines.push(`${count(p.unattempted)} not attempted`);
 	if (p.fallbacks) {
-		parts.push(`${count(p.fallbacks - p.fallbacks_failed)} answered by the fallback`);
+		const answered = p.fallbacks - p.fallbacks_failed;
+		lines.push(`fallback ${count(answered)} of ${count(p.fallbacks)}`);
 	}
-	if (p.fallbacks_failed) parts.push(`${count(p.fallbacks_failed)} fallbacks failed`);
-	return parts.map(joined).join(', ');
+	return lines.join('\n');
 }
 
 // stopsInWords is the failed calls by reason, those rejected by what rejected them.
-const gates = { breaker: 'the breaker', gate: 'a gate' };
+const gates = {
+	breaker: 'the breaker', rate: 'the rate limit', throttle: 'the throttle',
+	concurrency: 'the concurrency limit', gate: 'a gate',
+};
 function stopsInWords(p) {
 	const { rejected, ...stops } = p.stops || {};
 	for (const r of p.rejections || []) {
@@ -186,7 +199,7 @@ function described(c) {
 	if (c.attempt_timeout_ns) parts[0] += ` of ${duration(c.attempt_timeout_ns)}`;
 	if (c.schedule_ns && c.schedule_ns.length) {
 		const more = c.attempts < 0 || c.attempts - 1 > c.schedule_ns.length ? ', …' : '';
-		parts.push(`waits ${c.schedule_ns.map(duration).join(', ')}${more}`);
+		parts.push(`delays ${c.schedule_ns.map(duration).join(', ')}${more}`);
 	}
 	if (c.max_elapsed_ns) parts.push(`${duration(c.max_elapsed_ns)} in all`);
 	if (c.non_idempotent) parts.push('not idempotent');
@@ -265,7 +278,8 @@ function showBreaker(article, b, now, span) {
 	const [head, picture, scale, facts, fault, group] = article.children;
 	set(article, 'data-state', b.state);
 	write(head.children[0], b.id);
-	write(head.children[1], words(b.state) + (b.forced ? ', forced' : ''));
+	write(head.children[1], words(b.state) + (b.forced ? ', forced' : '') +
+		(b.shadow ? ', shadow' : ''));
 	write(head.children[2], b.remaining_ns > 0 ? `probe in ${duration(b.remaining_ns)}` : '');
 	draw(picture, b, now, span);
 	write(scale.firstChild, `${duration(span * 1e6)} ago`);
@@ -286,6 +300,11 @@ function story(b, now) {
 		parts.push(`${percent(b.failed, b.calls)} of ${count(b.calls)} calls in the window failed`);
 	}
 	if (b.probing) parts.push(`${b.probing} probing`);
+	const rejected = b.state === 'closed' ? b.refused : b.refused_now;
+	if (rejected) {
+		parts.push(`${some(rejected, 'call')} ${b.shadow ? 'would have been ' : ''}rejected` +
+			(b.state === 'closed' ? ' so far' : ''));
+	}
 	const text = parts.join(', ');
 	return `${text[0].toUpperCase()}${text.slice(1)}.`;
 }
@@ -313,6 +332,10 @@ function draw(picture, b, now, span) {
 		from = Math.max(from, to);
 		state = c.to;
 	}
+	// Most breakers are closed all the time: their pictures do not change with the clock.
+	const only = pieces.length === 1 ? `${pieces[0][0]} ${span}` : '';
+	if (only && picture.dataset.only === only) return;
+	picture.dataset.only = only;
 	picture.replaceChildren(...pieces.map(([state, from, to]) => svg('rect', {
 		class: state, x: (600 * (from - begin)) / span, y: tops[state],
 		width: Math.max((600 * (to - from)) / span, 1.5), height: 32 - tops[state],
@@ -323,13 +346,141 @@ function draw(picture, b, now, span) {
 		: `${words(b.state)} for all of the last ${duration(span * 1e6)}`);
 }
 
-// tellChanges has a screen reader say what has happened to breakers, and nothing else.
-let known = new Map();
+// leftOut is the breakers that are not shown.
+function leftOut(counts) {
+	const parts = Object.entries(counts).map(([state, n]) => `${count(n)} ${words(state)}`);
+	return parts.length ? `Not shown: ${parts.join(', ')}. Programs get them by ?format=json&all.` : '';
+}
+
+// tellChanges has a screen reader say what has happened to breakers, and nothing else. One that
+// was not shown before is news if it is not closed.
+let known = null;
 function tellChanges(breakers) {
-	const news = breakers.filter((b) => known.has(b.id) && known.get(b.id) !== b.state)
+	const changed = (b) => known.has(b.id) ? known.get(b.id) !== b.state : b.state !== 'closed';
+	const news = known === null ? [] : breakers.filter(changed)
 		.map((b) => `Breaker ${b.id} is ${words(b.state)}${b.why ? `: ${b.why}` : ''}.`);
 	known = new Map(breakers.map((b) => [b.id, b.state]));
 	if (news.length) write($('news'), news.join(' '));
+}
+
+// ---- limits and hedges
+
+const lookBack = 30e3; // of the pictures of limits, in milliseconds
+
+// samples are the recent states of each limit, oldest first. The server keeps none.
+const samples = new Map();
+
+function sample(limits, now) {
+	const ids = new Set(limits.map((l) => l.id));
+	for (const id of samples.keys()) if (!ids.has(id)) samples.delete(id);
+	for (const l of limits) {
+		const kept = samples.get(l.id) || [];
+		const last = kept[kept.length - 1];
+		// One for each second: the state may come at any moment, and the clock draws as well.
+		if (last && Math.floor(last.at / 1000) === Math.floor(now / 1000)) {
+			Object.assign(last, l);
+		} else kept.push({ ...l, at: now });
+		while (now - kept[0].at > lookBack) kept.shift();
+		samples.set(l.id, kept);
+	}
+}
+
+function newLimit() {
+	const tr = row($('limits'), 0);
+	tr.cells[0].append(el('span'), el('small'));
+	tr.cells[1].append(el('div', {}, el('meter'), el('span'), el('small')));
+	tr.cells[2].append(el('span'));
+	tr.cells[3].append(el('div', {}, el('span'), el('small')));
+	tr.cells[4].append(svg('svg', { viewBox: '0 0 100 36', role: 'img', preserveAspectRatio: 'none' }));
+	return tr;
+}
+
+function showLimit(tr, l, now) {
+	write(tr.cells[0].children[0], l.id);
+	write(tr.cells[0].children[1], l.kind);
+	const [meter, text, note] = tr.cells[1].firstChild.children;
+	const use = inUse(l);
+	meter.hidden = use.share === null;
+	if (use.share !== null) {
+		for (const [name, part] of [['max', 1], ['low', 0.7], ['high', 0.95], ['optimum', 0]]) {
+			set(meter, name, String(part));
+		}
+		meter.value = use.share;
+		set(meter, 'aria-label', 'in use');
+	}
+	write(text, use.text);
+	write(note, use.note);
+	write(tr.cells[2].firstChild, l.waiting ? count(l.waiting) : '–');
+	const [perSecond, total] = tr.cells[3].firstChild.children;
+	const rejected = rejectedPerSecond(samples.get(l.id) || []);
+	write(perSecond, rejected ? `${short(rejected)} per s` : '–');
+	write(total, l.refused ? `${count(l.refused)} in all` : '');
+	recent(tr.cells[4].firstChild, l, samples.get(l.id) || [], now);
+}
+
+// inUse is how much of a limit is used: as a share, if it is one, and in words.
+function inUse(l) {
+	if (l.kind === 'rate') {
+		const note = l.level < 0 ? `${short(-l.level)} tokens in debt` : `${short(l.level)} at once`;
+		return l.limit ? { share: null, text: `${short(l.limit)} per s`, note }
+			: { share: null, text: 'unknown', note: '' };
+	}
+	if (l.kind === 'throttle') {
+		return { share: 1 - l.limit, text: ` ${percent(1 - l.limit, 1)}`, note: 'rejected' };
+	}
+	return {
+		share: l.limit ? Math.min(1, l.in_flight / l.limit) : 0,
+		text: ` ${count(l.in_flight)}`, note: `of ${short(l.limit)} in flight`,
+	};
+}
+
+// rejectedPerSecond is over the last ten seconds.
+function rejectedPerSecond(kept) {
+	const last = kept[kept.length - 1];
+	const first = kept.find((s) => last.at - s.at <= 10e3);
+	if (!first || last.at === first.at) return 0;
+	return Math.max(0, last.refused - first.refused) / ((last.at - first.at) / 1000);
+}
+
+// recent draws the last 30 seconds: what is in flight as a surface, the limit as a line. Of a rate
+// it is what waits.
+function recent(picture, l, kept, now) {
+	const value = { rate: (s) => s.waiting, throttle: () => 0 }[l.kind] || ((s) => s.in_flight);
+	const bound = l.kind === 'rate' ? () => 0 : (s) => s.limit;
+	const top = Math.max(1, ...kept.map((s) => Math.max(value(s), bound(s))));
+	const x = (at) => (100 * (at - (now - lookBack))) / lookBack;
+	const y = (v) => 35 - (33 * v) / top;
+	// Steps: a value holds until the next sample.
+	const points = (of) => kept.map((s, i) =>
+		`${x(s.at).toFixed(1)},${y(of(s)).toFixed(1)} ` +
+		`${x(i + 1 < kept.length ? kept[i + 1].at : now).toFixed(1)},${y(of(s)).toFixed(1)}`).join(' ');
+	const begin = kept.length ? x(kept[0].at).toFixed(1) : 100;
+	const [surface, line, ground] = picture.children.length ? picture.children : picture.appendChild(
+		svg('polygon', { class: 'used' })).parentNode.appendChild(
+		svg('polyline', { class: 'bound' })).parentNode.appendChild(
+		svg('line', { x1: 0, x2: 100, y1: 35.5, y2: 35.5 })).parentNode.children;
+	set(surface, 'points', `${begin},35 ${points(value)} 100,35`);
+	set(line, 'points', l.kind === 'rate' ? '' : points(bound));
+	const values = kept.map(bound);
+	set(picture, 'aria-label', l.kind === 'rate' ? `waiting: ${l.waiting}`
+		: `the limit was ${short(Math.min(...values))} to ${short(Math.max(...values))}`);
+}
+
+function newHedge() {
+	const tr = row($('hedges'), 0);
+	for (const cell of tr.cells) cell.append(el('div', {}, el('span'), el('small')));
+	return tr;
+}
+
+function showHedge(tr, h) {
+	[
+		[h.id, h.denied ? `${some(h.denied, 'hedge')} not allowed` : ''],
+		[h.delay_ns ? duration(h.delay_ns) : '–', h.samples ? `of ${some(h.samples, 'sample')}` : ''],
+		[count(h.calls), ''],
+		[percent(h.hedges, h.calls), h.hedges ? some(h.hedges, 'hedge') : ''],
+		[percent(h.won, h.hedges), h.won ? `${count(h.won)} of them` : ''],
+	].forEach((texts, i) => texts.forEach(
+		(text, k) => write(tr.cells[i].firstChild.children[k], text)));
 }
 
 // ---- failures
@@ -373,24 +524,36 @@ let latest = null; // what the server sent last
 let skew = 0; // its clock less ours
 let paused = false;
 
-function show() {
+// show shows what has come. By the clock alone, only what depends on the time is drawn anew.
+function show(news) {
 	if (!latest || paused) return;
 	const now = Date.now() + skew;
+	if (news) showCounts();
+	const span = spanOf(latest.breakers, now);
+	list($('breakers'), latest.breakers, (b) => b.id, newBreaker,
+		(article, b) => showBreaker(article, b, now, span));
+	sample(latest.limits, now);
+	list($('limits'), latest.limits, (l) => l.id, newLimit, (tr, l) => showLimit(tr, l, now));
+	list($('failures'), together(latest.failures), (f, i) => i, newFailure,
+		(tr, f) => showFailure(tr, f, now));
+}
+
+function showCounts() {
 	const title = latest.title ? `${latest.title} – rebound` : 'rebound';
 	if (document.title !== title) document.title = title;
 	write($('title'), latest.title);
 	totals(latest);
 	list($('policies'), latest.policies, (p) => p.policy, newPolicy, showPolicy);
-	const span = spanOf(latest.breakers, now);
-	list($('breakers'), latest.breakers, (b) => b.id, newBreaker,
-		(article, b) => showBreaker(article, b, now, span));
-	list($('failures'), together(latest.failures), (f, i) => i, newFailure,
-		(tr, f) => showFailure(tr, f, now));
+	list($('hedges'), latest.hedges, (h) => h.id, newHedge, showHedge);
+	write($('more-breakers'), leftOut(latest.breakers_left_out));
+	write($('more-limits'), latest.limits_left_out
+		? `Not shown: ${count(latest.limits_left_out)} that hold nothing back.` : '');
 	for (const name of ['policies', 'breakers', 'failures']) {
 		$(`no-${name}`).hidden = latest[name].length > 0;
 		const table = $(name).closest('table');
 		if (table) table.hidden = latest[name].length === 0;
 	}
+	for (const name of ['limits', 'hedges']) $(`${name}-section`).hidden = latest[name].length === 0;
 	$('unlock').hidden = !latest.control || Boolean(token);
 	$('unlocked').hidden = !latest.control || !token;
 }
@@ -399,7 +562,7 @@ function receive(state) {
 	latest = state;
 	skew = Date.parse(state.time) - Date.now();
 	if (!paused) tellChanges(state.breakers);
-	show();
+	show(true);
 	link('live');
 }
 
@@ -452,7 +615,7 @@ function unlock(value) {
 	if (value) sessionStorage.setItem(tokenKey, value);
 	else sessionStorage.removeItem(tokenKey);
 	complain('');
-	show();
+	show(true);
 }
 
 async function control(breaker, order) {
@@ -489,10 +652,11 @@ $('pause').addEventListener('click', () => {
 	paused = !paused;
 	set($('pause'), 'aria-pressed', String(paused));
 	link($('link').dataset.link);
-	show();
+	show(true);
 });
 
 findToken();
 addEventListener('hashchange', findToken);
 follow();
-setInterval(show, 1000);
+setInterval(() => document.hidden || show(false), 1000);
+addEventListener('visibilitychange', () => document.hidden || show(true));

@@ -1,0 +1,154 @@
+package rebounddebug
+
+import (
+	"cmp"
+	"fmt"
+	"iter"
+	"math"
+	"slices"
+
+	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/breaker"
+	"github.com/rebound-go/rebound/internal/distinct"
+)
+
+// shown is how many breakers the page shows, and how many limits. A group may have one for each
+// customer; a page of thousands would be of no use.
+const shown = 100
+
+// breakersState is the breakers that are shown. Those that are not closed come first.
+type breakersState struct {
+	Breakers []breakerState `json:"breakers"`
+	Counts   map[string]int `json:"breaker_counts"`    // of all breakers, by state
+	LeftOut  map[string]int `json:"breakers_left_out"` // of these, those not in Breakers
+}
+
+// breakerState is a breaker and its recent past. The breaker itself is there to be controlled, and
+// not in the JSON.
+type breakerState struct {
+	ID string `json:"id"`
+	breaker.Snapshot
+	History []change `json:"history"` // oldest first
+
+	breaker Breaker
+}
+
+// rank orders breakers by what needs a look first. One that is forced closed protects nothing.
+func (b breakerState) rank() int {
+	switch {
+	case b.State == breaker.Open:
+		return 0
+	case b.State == breaker.HalfOpen:
+		return 1
+	case b.Forced:
+		return 2
+	}
+	return 3
+}
+
+// firstBreakers picks the breakers to show, and counts the rest.
+func (o *Options) firstBreakers(all []breakerState, most int) breakersState {
+	s := breakersState{
+		Breakers: []breakerState{}, Counts: map[string]int{}, LeftOut: map[string]int{},
+	}
+	// Stable: breakers that are well keep their places.
+	all = slices.SortedStableFunc(slices.Values(all), func(a, b breakerState) int {
+		return cmp.Compare(a.rank(), b.rank())
+	})
+	// The counts are of all: nothing open may be left out without a trace.
+	for i, b := range all {
+		s.Counts[b.State.String()]++
+		if i >= most {
+			s.LeftOut[b.State.String()]++
+			continue
+		}
+		b.History = o.Changes.of(b.Snapshot)
+		s.Breakers = append(s.Breakers, b)
+	}
+	return s
+}
+
+// breakers returns all breakers there are, each once, with an id that only it has, in the order of
+// the options.
+func (o *Options) breakers() (states []breakerState) {
+	var ids uniqueNames
+	var seen distinct.Objects
+	add := func(b Breaker, s breaker.Snapshot, owner string) {
+		states = append(states, breakerState{
+			ID: ids.of(cmp.Or(s.Name, owner, "(unnamed)")), Snapshot: s, breaker: b,
+		})
+	}
+	for _, policy := range o.Policies {
+		for _, b := range breakersOf(orZero(policy)) {
+			if seen.Add(b) {
+				add(b, b.Snapshot(), orZero(policy).Name)
+			}
+		}
+	}
+	for _, b := range o.Breakers {
+		if seen.Add(b) {
+			add(b, b.Snapshot(), "")
+		}
+	}
+	for _, g := range o.Groups {
+		for _, n := range byName(g) {
+			if seen.Add(n.b) {
+				add(n.b, n.s, "")
+			}
+		}
+	}
+	return states
+}
+
+// breakersOf returns the breakers around a policy's attempts: one may be its Breaker, and any gate
+// may be one.
+func breakersOf(p *rebound.Policy) (found []Breaker) {
+	if p.Breaker != nil {
+		found = append(found, p.Breaker)
+	}
+	for _, g := range p.Gates {
+		if b, ok := g.(Breaker); ok {
+			found = append(found, b)
+		}
+	}
+	return found
+}
+
+// namedBreaker is a breaker and its state, which is read once, as it may change.
+type namedBreaker struct {
+	b Breaker
+	s breaker.Snapshot
+}
+
+// byName returns a group's breakers by name, as a group has no order of its own.
+func byName(group iter.Seq[Breaker]) (all []namedBreaker) {
+	for b := range group {
+		all = append(all, namedBreaker{b, b.Snapshot()})
+	}
+	slices.SortFunc(all, func(a, b namedBreaker) int { return cmp.Compare(a.s.Name, b.s.Name) })
+	return all
+}
+
+// uniqueNames makes ids of names. Names need not be unique, but an order must reach the breaker
+// that was meant.
+type uniqueNames map[string]bool
+
+func (u *uniqueNames) of(name string) string {
+	if *u == nil {
+		*u = make(uniqueNames)
+	}
+	id := name
+	for n := 2; (*u)[id]; n++ {
+		id = fmt.Sprintf("%s #%d", name, n)
+	}
+	(*u)[id] = true
+	return id
+}
+
+// finite is x, or 0 for what JSON cannot hold. One number must not cost the whole page.
+func finite(x float64) float64 {
+	if math.IsNaN(x) || math.IsInf(x, 0) {
+		return 0
+	}
+	return x
+}
