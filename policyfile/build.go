@@ -55,19 +55,29 @@ func (b *Backoff) build(field string) (backoff.Backoff, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s.Jitter: %w", field, err)
 	}
-	base, longest := time.Duration(b.Base), time.Duration(b.Max)
+	base, least, most := time.Duration(b.Base), time.Duration(b.Min), time.Duration(b.Max)
 	switch kind {
 	case "constant":
 		return backoff.Constant(base), nil
 	case "linear":
 		step := time.Duration(b.Step)
-		return backoff.Linear{Base: base, Step: step, Max: longest, Jitter: jitter}, nil
+		return backoff.Linear{Base: base, Step: step, Min: least, Max: most, Jitter: jitter}, nil
 	case "exponential":
-		return backoff.Exponential{Base: base, Max: longest, Factor: b.Factor, Jitter: jitter}, nil
+		return backoff.Exponential{
+			Base: base, Min: least, Max: most, Factor: b.Factor, Jitter: jitter,
+		}, nil
 	case "fibonacci":
-		return backoff.Fibonacci{Base: base, Max: longest, Jitter: jitter}, nil
+		return backoff.Fibonacci{Base: base, Min: least, Max: most, Jitter: jitter}, nil
 	case "decorrelated":
-		return backoff.Decorrelated{Base: base, Max: longest, Low: b.Low, High: b.High}, nil
+		return backoff.Decorrelated{
+			Base: base, Min: least, Max: most, Low: b.Low, High: b.High,
+		}, nil
+	case "steps":
+		s := backoff.Steps{Jitter: jitter}
+		for _, d := range b.Delays {
+			s.Delays = append(s.Delays, time.Duration(d))
+		}
+		return s, nil
 	}
 	return nil, fmt.Errorf("%s.Kind: %q is no kind of backoff: %s",
 		field, kind, strictjson.Hint(string(kind), kinds))
@@ -75,17 +85,21 @@ func (b *Backoff) build(field string) (backoff.Backoff, error) {
 
 // extra refuses a field that is set but that a backoff of that kind does not have.
 func (b *Backoff) extra(kind Kind) error {
+	growing := []Kind{"linear", "exponential", "fibonacci", "decorrelated"}
 	for _, f := range []struct {
 		name  string
 		set   bool
 		kinds []Kind
 	}{
+		{"Base", b.Base != 0, append(growing, "constant")},
 		{"Factor", b.Factor != 0, []Kind{"exponential"}},
 		{"Step", b.Step != 0, []Kind{"linear"}},
 		{"Low", b.Low != 0, []Kind{"decorrelated"}},
 		{"High", b.High != 0, []Kind{"decorrelated"}},
-		{"Max", b.Max != 0, []Kind{"linear", "exponential", "fibonacci", "decorrelated"}},
-		{"Jitter", b.Jitter != "", []Kind{"linear", "exponential", "fibonacci"}},
+		{"Min", b.Min != 0, growing},
+		{"Max", b.Max != 0, growing},
+		{"Delays", len(b.Delays) > 0, []Kind{"steps"}},
+		{"Jitter", b.Jitter != "", []Kind{"linear", "exponential", "fibonacci", "steps"}},
 	} {
 		if f.set && !slices.Contains(f.kinds, kind) {
 			return fmt.Errorf("%s is set: the kind %s has none, leave it out", f.name, kind)

@@ -67,6 +67,17 @@ func TestFields(t *testing.T) {
 			&rebound.Policy{Backoff: backoff.Fibonacci{Jitter: backoff.Equal()}}},
 		{`"backoff": {"kind": "decorrelated", "base": "1s", "low": 1.3, "high": 2}`,
 			&rebound.Policy{Backoff: backoff.Decorrelated{Base: time.Second, Low: 1.3, High: 2}}},
+		{`"backoff": {"min": "500ms", "jitter": "none"},
+			"throttled": {"kind": "linear", "min": "3s", "jitter": "none"}`,
+			&rebound.Policy{Backoff: backoff.Exponential{Min: 500 * ms, Jitter: backoff.None()},
+				Throttled: backoff.Linear{Min: 3 * time.Second, Jitter: backoff.None()}}},
+		{`"backoff": {"kind": "fibonacci", "min": "3s", "jitter": "equal"},
+			"throttled": {"kind": "decorrelated", "min": "3s"}`,
+			&rebound.Policy{Backoff: backoff.Fibonacci{Min: 3 * time.Second, Jitter: backoff.Equal()},
+				Throttled: backoff.Decorrelated{Min: 3 * time.Second}}},
+		{`"backoff": {"kind": "steps", "delays": ["0s", "1s", "1m"], "jitter": "none"}`,
+			&rebound.Policy{Backoff: backoff.Steps{
+				Delays: []time.Duration{0, time.Second, time.Minute}, Jitter: backoff.None()}}},
 		{`"throttled": {"jitter": "0.5..1.5"}`, &rebound.Policy{
 			Throttled: backoff.Exponential{Jitter: backoff.Jitter{Low: 0.5, High: 1.5}}}},
 		{`"throttled": {"jitter": "full"}`, &rebound.Policy{
@@ -247,6 +258,27 @@ func TestMistakesInGates(t *testing.T) {
 	}
 }
 
+func TestMistakesInBackoffs(t *testing.T) {
+	for _, row := range []struct{ fields, want string }{
+		{`"backoff": {"min": "1m"}`, `policies.ocr.backoff.min is 1m0s, above its Max of 30s`},
+		{`"backoff": {"kind": "constant", "min": "1s"}`,
+			`policies.ocr.backoff.min is set: the kind constant has none`},
+		{`"backoff": {"kind": "steps"}`, `policies.ocr.backoff.delays is empty: want at least one`},
+		{`"backoff": {"kind": "steps", "delays": []}`, `policies.ocr.backoff.delays: an empty list`},
+		{`"backoff": {"kind": "steps", "delays": ["1s", "soon"]}`,
+			`policies.ocr.backoff.delays[1]: "soon" is no duration`},
+		{`"backoff": {"kind": "steps", "delays": ["1s", 5]}`, `backoff.delays[1]: "5" is no duration`},
+		{`"backoff": {"kind": "steps", "base": "1s", "delays": ["1s"]}`,
+			`policies.ocr.backoff.base is set: the kind steps has none`},
+		{`"backoff": {"kind": "steps", "max": "1s", "delays": ["1s"]}`,
+			`policies.ocr.backoff.max is set: the kind steps has none`},
+		{`"backoff": {"delays": ["1s"]}`,
+			`policies.ocr.backoff.delays is set: the kind exponential has none`},
+	} {
+		checkMistake(t, row.fields, row.want)
+	}
+}
+
 // A policy's name is not taken for the path of another one's field.
 func TestNamesLikePaths(t *testing.T) {
 	for _, row := range []struct{ text, want string }{
@@ -307,10 +339,12 @@ func TestLoadReadsWhatMarshalWrites(t *testing.T) {
 	want := policyfile.Presets()
 	want.Schema = "schema.json"
 	want.Policies["all"] = policyfile.Policy{
-		Attempts:  policyfile.Attempts(rebound.Unlimited),
-		Throttled: &policyfile.Backoff{Kind: "linear", Step: policyfile.Duration(time.Second)},
-		Breaker:   &policyfile.Breaker{Counts: []policyfile.Match{"timeout"}},
-		Budget:    &policyfile.Budget{Unlimited: true},
+		Attempts: policyfile.Attempts(rebound.Unlimited),
+		Backoff:  &policyfile.Backoff{Kind: "steps", Delays: []policyfile.Duration{0, 1e9}},
+		Throttled: &policyfile.Backoff{Kind: "linear", Step: policyfile.Duration(time.Second),
+			Min: policyfile.Duration(time.Millisecond)},
+		Breaker: &policyfile.Breaker{Counts: []policyfile.Match{"timeout"}},
+		Budget:  &policyfile.Budget{Unlimited: true},
 		Gates: []policyfile.Gate{
 			{Rate: &policyfile.Rate{N: 1.5, Wait: policyfile.Duration(time.Second)}},
 			{Throttle: &policyfile.Throttle{}},

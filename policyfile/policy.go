@@ -50,7 +50,7 @@ type Backoff struct {
 	Kind Kind `json:"kind,omitzero"`
 
 	// Base is the delay after the first attempt; for the kind constant, after every attempt.
-	// Default: 100ms; for the kind constant, no wait.
+	// Default: 100ms; for the kind constant, no wait. The kind steps has none.
 	Base Duration `json:"base,omitzero" zero:"100ms,unless kind=constant"`
 
 	// Factor is the growth from one delay to the next, 1 or more, of the kind exponential.
@@ -59,6 +59,9 @@ type Backoff struct {
 
 	// Step is what each delay of the kind linear is longer than the one before. Default: base.
 	Step Duration `json:"step,omitzero" zero:"base"`
+
+	// Min is the shortest delay, jitter included. Default: none.
+	Min Duration `json:"min,omitzero"`
 
 	// Max is the longest delay, jitter included. Default: 30s, or base if that is more.
 	Max Duration `json:"max,omitzero" zero:"30s"`
@@ -70,7 +73,11 @@ type Backoff struct {
 	// High is the most growth from one delay to the next, of the kind decorrelated.
 	High float64 `json:"high,omitzero" zero:"a delay between base and 3 times the one before"`
 
-	// Jitter spreads the delays of the kinds exponential, linear and fibonacci. Default: full.
+	// Delays are those of the kind steps, one after each attempt; the last one repeats.
+	Delays []Duration `json:"delays,omitempty" zero:"none"`
+
+	// Jitter spreads the delays of the kinds exponential, linear, fibonacci and steps. Default:
+	// full.
 	Jitter Jitter `json:"jitter,omitzero" zero:"full"`
 }
 

@@ -96,11 +96,11 @@ func (j Jitter) jitter() (backoff.Jitter, error) {
 	return made, nil
 }
 
-// Kind is the name of a backoff strategy: "constant", "linear", "exponential", "fibonacci" or
-// "decorrelated".
+// Kind is the name of a backoff strategy: "constant", "linear", "exponential", "fibonacci",
+// "decorrelated" or "steps".
 type Kind string
 
-var kinds = []string{"constant", "linear", "exponential", "fibonacci", "decorrelated"}
+var kinds = []string{"constant", "linear", "exponential", "fibonacci", "decorrelated", "steps"}
 
 // UnmarshalText refuses other names.
 func (k *Kind) UnmarshalText(text []byte) error { return word(k, text, "kind of backoff", kinds) }

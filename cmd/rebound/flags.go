@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"reflect"
 	"regexp"
 	"time"
 
@@ -20,7 +21,8 @@ type policyFlags struct {
 	kind           policyfile.Kind
 	delay, step    policyfile.Duration
 	factor         float64
-	longest        policyfile.Duration
+	least, longest policyfile.Duration
+	steps          []policyfile.Duration
 	jitter         policyfile.Jitter
 	timeout        policyfile.Duration
 	attemptTimeout policyfile.Duration
@@ -35,9 +37,11 @@ func (f *policyFlags) register(c *cobra.Command) {
 	s.VarP(&word{to: &f.attempts, kind: "number"}, "attempts", "n",
 		`attempts, the first included, or "unlimited"`)
 	s.Var(&word{to: &f.kind, kind: "kind"}, "backoff",
-		"constant, linear, exponential, fibonacci or decorrelated")
+		"constant, linear, exponential, fibonacci, decorrelated or steps")
 	s.VarP(&duration{to: &f.delay, zero: true}, "delay", "d", "delay after the first attempt")
+	s.Var(&duration{to: &f.least}, "min-delay", "shortest delay")
 	s.Var(&duration{to: &f.longest}, "max-delay", "longest delay")
+	s.Var(&durations{to: &f.steps}, "steps", "the delays as a list: 1s,10s,1m; the last one repeats")
 	s.Var(growth{&f.factor}, "factor", "growth from one delay to the next (exponential)")
 	s.Var(&duration{to: &f.step}, "step", "growth from one delay to the next (linear)")
 	s.Var(&word{to: &f.jitter, kind: "jitter"}, "jitter",
@@ -48,7 +52,7 @@ func (f *policyFlags) register(c *cobra.Command) {
 	registerHabits(s)
 	complete(c, "policy", ownNames())
 	complete(c, "backoff", []string{
-		"constant", "linear", "exponential", "fibonacci", "decorrelated",
+		"constant", "linear", "exponential", "fibonacci", "decorrelated", "steps",
 	})
 	complete(c, "jitter", []string{"full", "equal", "none", "additive:0.5", "proportional:0.5"})
 }
@@ -122,41 +126,61 @@ var fieldOfPolicy = regexp.MustCompile(
 var flagOf = map[string]string{
 	"Base": "delay", "Constant": "delay", "Max": "max-delay", "Factor": "factor", "Step": "step",
 	"Jitter": "jitter", "MaxElapsed": "timeout", "AttemptTimeout": "attempt-timeout",
+	"Min": "min-delay", "Delays": "steps",
 }
 
-// changeBackoff changes the delays. With another kind, only base, the longest delay and the jitter
-// stay what they were.
+// changeBackoff changes the delays. With another kind, only base, the shortest and longest delay
+// and the jitter stay what they were.
 func (f *policyFlags) changeBackoff(spec *policyfile.Policy) {
 	var b policyfile.Backoff
 	if spec.Backoff != nil {
 		b = *spec.Backoff
 	}
-	if f.kind != "" && f.kind != cmp.Or(b.Kind, "exponential") {
-		b = policyfile.Backoff{Kind: f.kind, Base: b.Base, Max: b.Max, Jitter: b.Jitter}
-		switch f.kind {
+	kind := f.kind
+	if f.steps != nil {
+		kind = cmp.Or(kind, "steps")
+	}
+	if kind != "" && kind != cmp.Or(b.Kind, "exponential") {
+		b = policyfile.Backoff{Kind: kind, Base: b.Base, Min: b.Min, Max: b.Max, Jitter: b.Jitter}
+		switch kind {
 		case "constant":
-			b.Max, b.Jitter = 0, ""
+			b.Min, b.Max, b.Jitter = 0, 0, ""
 		case "decorrelated":
 			b.Jitter = ""
+		case "steps":
+			b.Base, b.Min, b.Max = 0, 0, 0
 		}
 	}
 	switch {
-	case f.set.Changed("delay") && f.delay == 0 && f.kind == "":
+	case f.set.Changed("delay") && f.delay == 0 && kind == "":
 		b = policyfile.Backoff{Kind: "constant"} // else 0 would mean the default of another kind
 	case f.set.Changed("delay"):
 		b.Base = f.delay
 	}
+	f.changeBounds(&b)
+	if f.steps != nil {
+		b.Delays = f.steps
+	}
+	b.Step = cmp.Or(f.step, b.Step)
+	b.Factor = cmp.Or(f.factor, b.Factor)
+	b.Jitter = cmp.Or(f.jitter, b.Jitter)
+	if !reflect.ValueOf(b).IsZero() {
+		spec.Backoff = &b
+	}
+}
+
+// changeBounds changes the shortest and longest delay. The bound that no flag has set gives way.
+// Max does not give way to Min: all delays would be the same.
+func (f *policyFlags) changeBounds(b *policyfile.Backoff) {
+	b.Min = cmp.Or(f.least, b.Min)
 	b.Max = cmp.Or(f.longest, b.Max)
-	switch { // the bound that no flag has set gives way
+	switch {
 	case f.longest == 0 && b.Max != 0:
 		b.Max = max(b.Max, b.Base)
 	case f.longest != 0 && !f.set.Changed("delay"):
 		b.Base = min(b.Base, b.Max)
 	}
-	b.Step = cmp.Or(f.step, b.Step)
-	b.Factor = cmp.Or(f.factor, b.Factor)
-	b.Jitter = cmp.Or(f.jitter, b.Jitter)
-	if b != (policyfile.Backoff{}) {
-		spec.Backoff = &b
+	if f.longest != 0 && f.least == 0 {
+		b.Min = min(b.Min, b.Max)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"regexp/syntax"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -59,6 +60,30 @@ func (d *duration) String() string { return d.text }
 
 // Type is what the help calls the value.
 func (d *duration) Type() string { return "duration" }
+
+// durations is a flag for a list of durations.
+type durations struct {
+	to   *[]policyfile.Duration
+	text string
+}
+
+func (d *durations) Set(text string) error {
+	var list []policyfile.Duration
+	for part := range strings.SplitSeq(text, ",") {
+		v, err := parseDelay(strings.TrimSpace(part))
+		if err != nil {
+			return err
+		}
+		list = append(list, policyfile.Duration(v))
+	}
+	*d.to, d.text = list, text
+	return nil
+}
+
+func (d *durations) String() string { return d.text }
+
+// Type is what the help calls the value.
+func (d *durations) Type() string { return "durations" }
 
 // parseDelay reads seconds, or a number with a unit.
 func parseDelay(text string) (time.Duration, error) {
