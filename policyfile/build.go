@@ -131,11 +131,14 @@ func (b *Breaker) build(policy string) *breaker.Breaker {
 		Rate:           b.Rate,
 		MinCalls:       b.MinCalls,
 		Window:         time.Duration(b.Window),
+		WindowCalls:    b.WindowCalls,
 		SlowAfter:      time.Duration(b.SlowAfter),
 		SlowRate:       b.SlowRate,
 		Cooldown:       time.Duration(b.Cooldown),
+		MaxCooldown:    time.Duration(b.MaxCooldown),
 		CooldownJitter: b.CooldownJitter,
 		Probes:         b.Probes,
+		Shadow:         b.Shadow,
 	}
 }
 

@@ -55,6 +55,10 @@ func TestFields(t *testing.T) {
 			&rebound.Policy{Breaker: &breaker.Breaker{Name: "b", Failures: 3, Rate: 0.5, MinCalls: 20,
 				Window: time.Minute, SlowAfter: time.Second, SlowRate: 0.8,
 				Cooldown: 30 * time.Second, CooldownJitter: 0.1, Probes: 2}}},
+		{`"breaker": {"rate": 0.5, "window_calls": 20, "cooldown": "30s", "max_cooldown": "10m",
+			"probes": 3, "shadow": true}`,
+			&rebound.Policy{Breaker: &breaker.Breaker{Name: "ocr", Rate: 0.5, WindowCalls: 20,
+				Cooldown: 30 * time.Second, MaxCooldown: 10 * time.Minute, Probes: 3, Shadow: true}}},
 		{`"backoff": {"kind": "constant", "base": "200ms"}`,
 			&rebound.Policy{Backoff: backoff.Constant(200 * ms)}},
 		{`"backoff": {"kind": "linear", "base": "200ms", "step": "50ms", "max": "1s", "jitter": "none"}`,
@@ -218,6 +222,13 @@ func TestMistakes(t *testing.T) {
 		{`"budget": {"capacity": 0.5}`, `policies.ocr.budget.capacity is 0.5: want 1 or more`},
 		{`"budget": {"unlimited": true, "refill": 1}`, `policies.ocr.budget.unlimited is set: want`},
 		{`"breaker": {"slow_rate": 0.5}`, `policies.ocr.breaker.slow_after is 0s: it must be set`},
+		{`"breaker": {"window": "1m", "window_calls": 100}`,
+			`policies.ocr.breaker.window_calls is 100: it must be 0, because Window is set`},
+		{`"breaker": {"window_calls": 100, "min_calls": 101}`,
+			`policies.ocr.breaker.min_calls is 101: it must be at most WindowCalls (100)`},
+		{`"breaker": {"cooldown": "5m", "max_cooldown": "1m"}`, `policies.ocr.breaker.max_cooldown ` +
+			`is 1m0s: it must be 0 (for no growth), or at least Cooldown (5m0s)`},
+		{`"breaker": {"shadow": "yes"}`, `policies.ocr.breaker.shadow: want true or false`},
 		{`"breaker": {"failures": 1.5}`, `breaker.failures: want a whole number in its range, got 1.5`},
 		{`"breaker": {"name": 5}`, `breaker.name: want a text in quotes, got 5`},
 		{`"attempt_timeout": "2s", "max_elapsed": "1s"`, `policies.ocr.attempt_timeout is 2s, ` +
@@ -343,8 +354,9 @@ func TestLoadReadsWhatMarshalWrites(t *testing.T) {
 		Backoff:  &policyfile.Backoff{Kind: "steps", Delays: []policyfile.Duration{0, 1e9}},
 		Throttled: &policyfile.Backoff{Kind: "linear", Step: policyfile.Duration(time.Second),
 			Min: policyfile.Duration(time.Millisecond)},
-		Breaker: &policyfile.Breaker{Counts: []policyfile.Match{"timeout"}},
-		Budget:  &policyfile.Budget{Unlimited: true},
+		Breaker: &policyfile.Breaker{Counts: []policyfile.Match{"timeout"}, WindowCalls: 50,
+			MaxCooldown: policyfile.Duration(time.Hour), Shadow: true},
+		Budget: &policyfile.Budget{Unlimited: true},
 		Gates: []policyfile.Gate{
 			{Rate: &policyfile.Rate{N: 1.5, Wait: policyfile.Duration(time.Second)}},
 			{Throttle: &policyfile.Throttle{}},
@@ -433,6 +445,7 @@ func TestExplicitZeros(t *testing.T) {
 		`"non_idempotent": false`, `"backoff": {"kind": "constant", "base": "0s"}`,
 		`"gates": [{"rate": {"n": 1, "wait": "0s"}}, {"concurrency": {"queue": 0}}]`,
 		`"breaker": {"rate": 0, "slow_after": "0s", "slow_rate": 0, "cooldown_jitter": 0}`,
+		`"breaker": {"window_calls": 0, "max_cooldown": "0s", "shadow": false}`,
 	} {
 		if _, err := parse(text); err != nil {
 			t.Errorf("%s: %v", text, err)

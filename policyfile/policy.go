@@ -114,6 +114,9 @@ type Breaker struct {
 	// Window is the time that rate and slow_rate look back. Default: 10s.
 	Window Duration `json:"window,omitzero" zero:"10s"`
 
+	// WindowCalls makes the window the last so many calls instead of a time. Default: it is a time.
+	WindowCalls int `json:"window_calls,omitzero"`
+
 	// SlowAfter makes a call that takes this long a slow one. Default: no call is slow.
 	SlowAfter Duration `json:"slow_after,omitzero"`
 
@@ -123,11 +126,19 @@ type Breaker struct {
 	// Cooldown is how long it stays open before it lets a probe through. Default: 60s.
 	Cooldown Duration `json:"cooldown,omitzero" zero:"60s"`
 
+	// MaxCooldown is the longest cooldown: each is twice as long as the one before, until the breaker
+	// closes. Default: all are the same.
+	MaxCooldown Duration `json:"max_cooldown,omitzero"`
+
 	// CooldownJitter lengthens cooldowns by up to this share of them. Default: 0.
 	CooldownJitter float64 `json:"cooldown_jitter,omitzero"`
 
-	// Probes is how many calls must succeed to close it. Default: 1.
+	// Probes is how many calls must succeed to close it, or, with rate, how many decide by it.
+	// Default: 1.
 	Probes int `json:"probes,omitzero" zero:"1"`
+
+	// Shadow makes a breaker that rejects nothing, and only shows when it would. Default: false.
+	Shadow bool `json:"shadow,omitzero"`
 
 	// Counts lists the failures that count; one that fits any of them does. Default: those of kind
 	// transient, overloaded and unknown.
