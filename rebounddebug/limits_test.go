@@ -84,6 +84,22 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// A group of package limit is given by Values.
+func TestLimitGroup(t *testing.T) {
+	var g limit.Group[string, limit.Concurrency]
+	pass, err := g.For("b").Enter(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.For("b").Leave(pass, gate.Outcome{})
+	v := lookAtLimits(t, rebounddebug.Options{
+		LimitGroups: []iter.Seq[limit.Snapshot]{rebounddebug.Values(g.All())},
+	})
+	if len(v.Limits) != 1 || !strings.Contains(v.Limits[0].ID, "b") {
+		t.Errorf("limits %+v, want that of b", v.Limits)
+	}
+}
+
 func TestManyLimits(t *testing.T) {
 	group := func(yield func(limit.Snapshot) bool) {
 		for i := range 1000 {

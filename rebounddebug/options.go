@@ -35,8 +35,8 @@ type Options struct {
 	// Limits are shown beside those of the policies.
 	Limits []Limit
 
-	// LimitGroups are read whenever the page is. Of all limits 100 are shown, those that hold
-	// something back first.
+	// LimitGroups are read whenever the page is: see [Values]. Of all limits 100 are shown, those
+	// that hold something back first.
 	LimitGroups []iter.Seq[limit.Snapshot]
 
 	// Hedges are shown in this order.
@@ -84,6 +84,13 @@ func Group[K comparable](g *breaker.Group[K]) iter.Seq[Breaker] {
 type Limit interface {
 	// Snapshot returns the state of this moment.
 	Snapshot() limit.Snapshot
+}
+
+// Values drops the keys of a limit group's All, for [Options.LimitGroups].
+func Values[K any](all iter.Seq2[K, limit.Snapshot]) iter.Seq[limit.Snapshot] {
+	return func(yield func(limit.Snapshot) bool) {
+		all(func(_ K, s limit.Snapshot) bool { return yield(s) })
+	}
 }
 
 // orZero returns a zero policy for a nil one, which means the same.

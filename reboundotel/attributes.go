@@ -21,7 +21,9 @@ const (
 	gateNameKey  = attribute.Key("rebound.gate.name")
 	limitNameKey = attribute.Key("rebound.limit.name")
 	limitKindKey = attribute.Key("rebound.limit.kind")
+	hedgeKey     = attribute.Key("rebound.hedge")
 	breakerKey   = attribute.Key("rebound.breaker")
+	shadowKey    = attribute.Key("rebound.breaker.shadow")
 	stateKey     = attribute.Key("rebound.state")
 	fromKey      = attribute.Key("rebound.from")
 	toKey        = attribute.Key("rebound.to")
@@ -134,8 +136,8 @@ func (s *sets[K, V]) of(key K, make func(K) *V) *V {
 
 // known is what is known by name.
 type known struct {
-	policies                sets[string, policySets]
-	breakers, limits, gates names
+	policies                        sets[string, policySets]
+	breakers, limits, hedges, gates names
 }
 
 // names are the names of breakers, or of limits, or of gates, that are reported.

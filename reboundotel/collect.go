@@ -11,6 +11,7 @@ import (
 
 	"github.com/rebound-go/rebound/breaker"
 	"github.com/rebound-go/rebound/budget"
+	"github.com/rebound-go/rebound/hedge"
 	"github.com/rebound-go/rebound/internal/distinct"
 	"github.com/rebound-go/rebound/limit"
 )
@@ -42,50 +43,65 @@ type watched struct {
 	breakerGroups []iter.Seq[breaker.Snapshot]
 	limits        []Limit
 	limitGroups   []iter.Seq[limit.Snapshot]
-	rejected      tally[limitKey]
+	hedges        []*hedge.Hedge
+	atLimits      tally[limitKey]
+	atBreakers    tally[breakerKind]
 }
 
-// gauges are what is read when metrics are collected. The count of rejections is one of them: the
-// limits have counted it already.
+// gauges are what is read when metrics are collected. Some are counts: those that the objects have
+// counted already.
 type gauges struct {
-	level, capacity      metric.Float64ObservableGauge
-	state                metric.Int64ObservableGauge
-	inFlight, waiting    metric.Int64ObservableGauge
-	limitMax, limitLevel metric.Float64ObservableGauge
-	rejected             metric.Int64ObservableCounter
+	level, capacity                 metric.Float64ObservableGauge
+	state                           metric.Int64ObservableGauge
+	atBreakers                      metric.Int64ObservableCounter
+	inFlight, waiting               metric.Int64ObservableGauge
+	limitMax, limitLevel            metric.Float64ObservableGauge
+	atLimits                        metric.Int64ObservableCounter
+	hedgeDelay                      metric.Float64ObservableGauge
+	hedgeCalls, hedges, won, denied metric.Int64ObservableCounter
 }
 
 // make makes them with a meter. What it returns holds every error of the SDK.
 func (g *gauges) make(m metric.Meter) error {
 	var errs []error
-	of := func(name, unit, about string) metric.Float64ObservableGauge {
+	number := func(name, unit, about string) metric.Float64ObservableGauge {
 		i, err := m.Float64ObservableGauge(name, metric.WithUnit(unit), metric.WithDescription(about))
 		errs = append(errs, err)
 		return i
 	}
-	count := func(name, unit, about string) metric.Int64ObservableGauge {
+	gauge := func(name, unit, about string) metric.Int64ObservableGauge {
 		i, err := m.Int64ObservableGauge(name, metric.WithUnit(unit), metric.WithDescription(about))
 		errs = append(errs, err)
 		return i
 	}
-	g.level = of("rebound.budget.level", "{token}", "Retries that budgets have left.")
-	g.capacity = of("rebound.budget.capacity", "{token}", "Retries that full budgets have.")
-	g.state = count("rebound.breaker.state", "{breaker}", "Breakers in each state.")
-	g.inFlight = count("rebound.limit.in_flight", "{attempt}", "Attempts that limits have admitted.")
-	g.waiting = count("rebound.limit.waiting", "{attempt}", "Attempts that wait at limits.")
-	g.limitMax = of("rebound.limit.max", "{permit}",
+	counter := func(name, unit, about string) metric.Int64ObservableCounter {
+		i, err := m.Int64ObservableCounter(name, metric.WithUnit(unit), metric.WithDescription(about))
+		errs = append(errs, err)
+		return i
+	}
+	g.level = number("rebound.budget.level", "{token}", "Retries that budgets have left.")
+	g.capacity = number("rebound.budget.capacity", "{token}", "Retries that full budgets have.")
+	g.state = gauge("rebound.breaker.state", "{breaker}", "Breakers in each state.")
+	g.atBreakers = counter("rebound.breaker.rejected", "{attempt}",
+		"Attempts that breakers rejected, or would have rejected if they were no shadows.")
+	g.inFlight = gauge("rebound.limit.in_flight", "{attempt}", "Attempts that limits have admitted.")
+	g.waiting = gauge("rebound.limit.waiting", "{attempt}", "Attempts that wait at limits.")
+	g.limitMax = number("rebound.limit.max", "{permit}",
 		"Attempts at a time, tokens per second, or the share that may pass, by kind of limit.")
-	g.limitLevel = of("rebound.limit.level", "{permit}",
+	g.limitLevel = number("rebound.limit.level", "{permit}",
 		"Permits or tokens that can be taken at once; below 0 a limit is in debt.")
-	var err error
-	g.rejected, err = m.Int64ObservableCounter("rebound.limit.rejected",
-		metric.WithUnit("{attempt}"), metric.WithDescription("Attempts that limits rejected."))
-	return errors.Join(append(errs, err)...)
+	g.atLimits = counter("rebound.limit.rejected", "{attempt}", "Attempts that limits rejected.")
+	g.hedgeDelay = number("rebound.hedge.delay", "s", "Delay before a hedge now.")
+	g.hedgeCalls = counter("rebound.hedge.calls", "{call}", "Calls that may be hedged.")
+	g.hedges = counter("rebound.hedge.started", "{attempt}", "Hedges that began.")
+	g.won = counter("rebound.hedge.won", "{attempt}", "Hedges that brought the answer.")
+	g.denied = counter("rebound.hedge.denied", "{attempt}", "Hedges that were due and not allowed.")
+	return errors.Join(errs...)
 }
 
 func (g *gauges) all() []metric.Observable {
-	return []metric.Observable{g.level, g.capacity, g.state, g.inFlight, g.waiting, g.limitMax,
-		g.limitLevel, g.rejected}
+	return []metric.Observable{g.level, g.capacity, g.state, g.atBreakers, g.inFlight, g.waiting,
+		g.limitMax, g.limitLevel, g.atLimits, g.hedgeDelay, g.hedgeCalls, g.hedges, g.won, g.denied}
 }
 
 // observe reports everything. Names are those that k admits.
@@ -95,6 +111,7 @@ func (w *watched) observe(o metric.Observer, g *gauges, k *known) {
 	w.observeBudgets(o, g, k)
 	w.observeBreakers(o, g, k)
 	w.observeLimits(o, g, k)
+	w.observeHedges(o, g, k)
 }
 
 // observeBudgets reports, for each name, the lowest level, and the capacity of that budget. The
@@ -116,16 +133,32 @@ func (w *watched) observeBudgets(o metric.Observer, g *gauges, k *known) {
 	}
 }
 
+// breakerKind is what the metrics tell breakers apart by. A shadow is open without harm.
+type breakerKind struct {
+	name   string
+	shadow bool
+}
+
+func (b breakerKind) with(more ...attribute.KeyValue) metric.MeasurementOption {
+	more = append(more, breakerKey.String(b.name))
+	if b.shadow {
+		more = append(more, shadowKey.Bool(true))
+	}
+	return metric.WithAttributes(more...)
+}
+
 // observeBreakers reports every state, also those that no breaker is in: an alert must see the
 // number fall to 0.
 func (w *watched) observeBreakers(o metric.Observer, g *gauges, k *known) {
-	counts := map[string]*[breaker.HalfOpen + 1]int64{}
+	counts := map[breakerKind]*[breaker.HalfOpen + 1]int64{}
+	rejected := map[breakerKind]uint64{} // by the breakers' own names
 	add := func(s breaker.Snapshot) {
-		name := k.breakers.admit(s.Name)
-		if counts[name] == nil {
-			counts[name] = new([breaker.HalfOpen + 1]int64)
+		rejected[breakerKind{s.Name, s.Shadow}] += s.Refused
+		key := breakerKind{k.breakers.admit(s.Name), s.Shadow}
+		if counts[key] == nil {
+			counts[key] = new([breaker.HalfOpen + 1]int64)
 		}
-		counts[name][s.State]++
+		counts[key][s.State]++
 	}
 	for _, b := range w.breakers {
 		add(b.Snapshot())
@@ -135,13 +168,21 @@ func (w *watched) observeBreakers(o metric.Observer, g *gauges, k *known) {
 			add(s)
 		}
 	}
-	for name, states := range counts {
+	for b, states := range counts {
 		for s, n := range states {
-			o.ObserveInt64(g.state, n, metric.WithAttributes(
-				breakerKey.String(name), stateKey.String(breaker.State(s).String())))
+			o.ObserveInt64(g.state, n, b.with(stateKey.String(breaker.State(s).String())))
 		}
 	}
+	w.atBreakers.count(rejected, func(b breakerKind) breakerKind {
+		return breakerKind{k.breakers.admit(b.name), b.shadow}
+	})
+	for b, n := range w.atBreakers.totals {
+		o.ObserveInt64(g.atBreakers, signed(n), b.with())
+	}
 }
+
+// signed is n as the SDK counts.
+func signed(n uint64) int64 { return int64(min(n, math.MaxInt64)) }
 
 // limitKey is what the metrics tell limits apart by.
 type limitKey struct{ kind, name string }
@@ -150,9 +191,9 @@ type limitKey struct{ kind, name string }
 // limits' own names, as all those that are called _OTHER would look like one limit that is reset.
 func (w *watched) observeLimits(o metric.Observer, g *gauges, k *known) {
 	sums := map[limitKey]limit.Snapshot{}
-	refused := map[limitKey]uint64{} // by the limits' own names
+	rejected := map[limitKey]uint64{} // by the limits' own names
 	add := func(s limit.Snapshot) {
-		refused[limitKey{s.Kind, s.Name}] += s.Refused
+		rejected[limitKey{s.Kind, s.Name}] += s.Refused
 		key := limitKey{s.Kind, k.limits.admit(s.Name)}
 		sum, known := sums[key]
 		if known {
@@ -168,7 +209,7 @@ func (w *watched) observeLimits(o metric.Observer, g *gauges, k *known) {
 			add(s)
 		}
 	}
-	w.rejected.count(refused, func(l limitKey) limitKey {
+	w.atLimits.count(rejected, func(l limitKey) limitKey {
 		return limitKey{l.kind, k.limits.admit(l.name)}
 	})
 	for key, s := range sums {
@@ -180,8 +221,8 @@ func (w *watched) observeLimits(o metric.Observer, g *gauges, k *known) {
 			o.ObserveFloat64(g.limitLevel, s.Level, set)
 		}
 	}
-	for key, n := range w.rejected.totals {
-		o.ObserveInt64(g.rejected, int64(min(n, math.MaxInt64)), metric.WithAttributes(
+	for key, n := range w.atLimits.totals {
+		o.ObserveInt64(g.atLimits, signed(n), metric.WithAttributes(
 			limitNameKey.String(key.name), limitKindKey.String(key.kind)))
 	}
 }
@@ -198,6 +239,32 @@ func together(a, b limit.Snapshot) limit.Snapshot {
 		b.Limit += a.Limit
 	}
 	return b
+}
+
+// observeHedges adds up the hedges of each name. Of their delays the longest counts.
+func (w *watched) observeHedges(o metric.Observer, g *gauges, k *known) {
+	sums := map[string]hedge.Snapshot{}
+	for _, h := range w.hedges {
+		s := h.Snapshot()
+		name := k.hedges.admit(s.Name)
+		sum := sums[name]
+		s.Calls += sum.Calls
+		s.Hedges += sum.Hedges
+		s.Won += sum.Won
+		s.Denied += sum.Denied
+		s.Delay = max(s.Delay, sum.Delay)
+		sums[name] = s
+	}
+	for name, s := range sums {
+		set := metric.WithAttributes(hedgeKey.String(name))
+		o.ObserveInt64(g.hedgeCalls, signed(s.Calls), set)
+		o.ObserveInt64(g.hedges, signed(s.Hedges), set)
+		o.ObserveInt64(g.won, signed(s.Won), set)
+		o.ObserveInt64(g.denied, signed(s.Denied), set)
+		if s.Delay > 0 { // 0 is unknown yet
+			o.ObserveFloat64(g.hedgeDelay, s.Delay.Seconds(), set)
+		}
+	}
 }
 
 // tally makes counters that only rise of counts whose objects may be forgotten, and made anew, by

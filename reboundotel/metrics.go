@@ -117,7 +117,7 @@ func addFallback(ctx context.Context, e rebound.Event) {
 
 // OnChange is made to be [breaker.Breaker.OnChange].
 func (t *Telemetry) OnChange(c breaker.Change) {
-	t.instruments.transitions.Add(context.Background(), 1, metric.WithAttributes(
-		breakerKey.String(t.known.breakers.admit(c.Name)),
-		fromKey.String(c.From.String()), toKey.String(c.To.String())))
+	b := breakerKind{t.known.breakers.admit(c.Name), c.Shadow}
+	t.instruments.transitions.Add(context.Background(), 1,
+		b.with(fromKey.String(c.From.String()), toKey.String(c.To.String())))
 }

@@ -109,8 +109,11 @@ func TestGaugesAndTransitions(t *testing.T) {
 	ocr.Breaker.ForceOpen()
 	ocr.Breaker.Reset()
 	ocr.Breaker.ForceOpen()
+	_, _ = ocr.Breaker.Enter(t.Context())
 	extra.ForceHalfOpen()
 	want(t, s.metrics(),
+		"rebound.breaker.rejected{breaker=extra} 0",
+		"rebound.breaker.rejected{breaker=ocr} 1",
 		"rebound.breaker.state{breaker=extra state=closed} 0",
 		"rebound.breaker.state{breaker=extra state=half-open} 1",
 		"rebound.breaker.state{breaker=extra state=open} 0",

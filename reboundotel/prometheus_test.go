@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -21,6 +22,7 @@ import (
 	"github.com/rebound-go/rebound/backoff"
 	"github.com/rebound-go/rebound/breaker"
 	"github.com/rebound-go/rebound/budget"
+	"github.com/rebound-go/rebound/hedge"
 	"github.com/rebound-go/rebound/limit"
 	"github.com/rebound-go/rebound/reboundotel"
 )
@@ -65,6 +67,14 @@ func scrape(t *testing.T) string {
 			t.Fatal(err)
 		}
 	}
+	shadow := &breaker.Breaker{Name: "shadow", Shadow: true, OnChange: telemetry.OnChange}
+	err = telemetry.Watch(reboundotel.Objects{
+		Breakers: []reboundotel.Breaker{shadow},
+		Hedges:   []*hedge.Hedge{{Name: "h", After: time.Second}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, fallback := range []error{nil, errDown} {
 		call := reboundotel.Attempt(telemetry, failing(2, rebound.Transient(errDown)))
 		ctx, end := telemetry.Start(t.Context(), ocr)
@@ -74,6 +84,7 @@ func scrape(t *testing.T) string {
 			func(context.Context, error) (int, error) { return 0, fallback })
 	}
 	ocr.Breaker.ForceOpen()
+	shadow.ForceOpen()
 	_, _ = rebound.Do(t.Context(), ocr, failing(0, nil))
 	for _, r := range []rebound.Reason{rebound.OutOfBudget, rebound.Invalid} {
 		telemetry.Observe(t.Context(), rebound.Event{

@@ -22,17 +22,25 @@
 //	rebound.budget.capacity      {token}    gauge      [policy]
 //	rebound.breaker.state        {breaker}  gauge      [breaker state]  breakers in that state
 //	rebound.breaker.transitions  {change}   counter    [breaker from to]
+//	rebound.breaker.rejected     {attempt}  counter    [breaker]
 //	rebound.limit.in_flight      {attempt}  gauge      [limit.name limit.kind]
 //	rebound.limit.waiting        {attempt}  gauge      [limit.name limit.kind]
 //	rebound.limit.max            {permit}   gauge      [limit.name limit.kind]
 //	rebound.limit.level          {permit}   gauge      [limit.name limit.kind]
 //	rebound.limit.rejected       {attempt}  counter    [limit.name limit.kind]
+//	rebound.hedge.calls          {call}     counter    [hedge]  that may be hedged
+//	rebound.hedge.started        {attempt}  counter    [hedge]
+//	rebound.hedge.won            {attempt}  counter    [hedge]
+//	rebound.hedge.denied         {attempt}  counter    [hedge]
+//	rebound.hedge.delay          s          gauge      [hedge]
 //
 // Their full names begin with "rebound.", such as rebound.policy. The kind of fault that ended a
 // failed call, such as "transient", is in error.type, which is from the semantic conventions. The
 // delay is that before one retry; gRPC's grpc.client.call.retry_delay (gRFC A96) is the sum over a
-// call. Attributes are bounded: the first 200 names of policies, of breakers, of limits and of
-// gates are reported, and the others are called "_OTHER".
+// call. Of a breaker that is a shadow, breaker.shadow is true.
+//
+// Attributes are bounded: the first 200 names of policies, breakers, limits, hedges and gates are
+// reported, and the others are called "_OTHER".
 package reboundotel
 
 import (

@@ -10,6 +10,7 @@ import (
 
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/breaker"
+	"github.com/rebound-go/rebound/hedge"
 	"github.com/rebound-go/rebound/limit"
 )
 
@@ -26,6 +27,9 @@ type Objects struct {
 	// BreakerGroups and LimitGroups are read anew each time: see [Values].
 	BreakerGroups []iter.Seq[breaker.Snapshot]
 	LimitGroups   []iter.Seq[limit.Snapshot]
+
+	// Hedges are in no policy, so each has to be given.
+	Hedges []*hedge.Hedge
 }
 
 // Values drops the keys of a group's All, for [Objects]:
@@ -33,16 +37,12 @@ type Objects struct {
 //	BreakerGroups: []iter.Seq[breaker.Snapshot]{reboundotel.Values(group.All())},
 func Values[K, V any](all iter.Seq2[K, V]) iter.Seq[V] {
 	return func(yield func(V) bool) {
-		for _, v := range all {
-			if !yield(v) {
-				return
-			}
-		}
+		all(func(_ K, v V) bool { return yield(v) })
 	}
 }
 
-// Watch reports the levels of budgets and the states of breakers and limits from now on. They are
-// read whenever metrics are collected. Watch may be called again, for further objects.
+// Watch reports budgets, breakers, limits and hedges from now on. They are read whenever metrics
+// are collected. Watch may be called again, for further objects.
 //
 // Objects of one name, or of names that are called _OTHER, are reported together: their states,
 // attempts and capacities add up, and of their levels the lowest counts. An object that is given
@@ -58,6 +58,11 @@ func (t *Telemetry) Watch(o Objects) error {
 	}
 	for _, l := range o.Limits {
 		t.watched.addLimit(l)
+	}
+	for _, h := range o.Hedges {
+		if t.watched.seen.Add(h) {
+			t.watched.hedges = append(t.watched.hedges, h)
+		}
 	}
 	t.watched.breakerGroups = slices.Concat(t.watched.breakerGroups, o.BreakerGroups)
 	t.watched.limitGroups = slices.Concat(t.watched.limitGroups, o.LimitGroups)

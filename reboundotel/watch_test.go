@@ -7,11 +7,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/breaker"
 	"github.com/rebound-go/rebound/budget"
 	"github.com/rebound-go/rebound/gate"
+	"github.com/rebound-go/rebound/hedge"
 	"github.com/rebound-go/rebound/limit"
 	"github.com/rebound-go/rebound/reboundotel"
 )
@@ -59,6 +61,7 @@ func TestBreakersOfOneNameAddUp(t *testing.T) {
 			p := &rebound.Policy{Breaker: open, Budget: budget.Unlimited, Gates: []gate.Gate{closed}}
 			watch(t, s, reboundotel.Objects{Policies: []*rebound.Policy{p, p}})
 			want(t, s.metrics(),
+				"rebound.breaker.rejected{breaker=b} 0",
 				"rebound.breaker.state{breaker=b state=closed} 2",
 				"rebound.breaker.state{breaker=b state=half-open} 0",
 				"rebound.breaker.state{breaker=b state=open} 2",
@@ -96,9 +99,40 @@ func TestGroupsAddUp(t *testing.T) {
 			open += n
 		}
 	}
-	if open != 101 || len(lines) > 3*201 {
-		t.Errorf("%d open in %d time series, want 101 in 603 at most", open, len(lines))
+	if open != 101 || len(lines) > 4*201 {
+		t.Errorf("%d open in %d time series, want 101 in 804 at most", open, len(lines))
 	}
+}
+
+// A shadow that is open is told apart from a breaker of its name that is.
+func TestShadows(t *testing.T) {
+	s := newSDK(t, reboundotel.Options{})
+	shadow := &breaker.Breaker{Name: "b", Shadow: true, OnChange: s.OnChange}
+	watch(t, s, reboundotel.Objects{
+		Breakers: []reboundotel.Breaker{shadow, &breaker.Breaker{Name: "b"}},
+	})
+	shadow.ForceOpen()
+	_, _ = shadow.Enter(t.Context())
+	lines := slices.DeleteFunc(s.metrics(), func(l string) bool { return strings.HasSuffix(l, " 0") })
+	want(t, lines,
+		"rebound.breaker.rejected{breaker=b breaker.shadow=true} 1",
+		"rebound.breaker.state{breaker=b breaker.shadow=true state=open} 1",
+		"rebound.breaker.state{breaker=b state=closed} 1",
+		"rebound.breaker.transitions{breaker=b breaker.shadow=true from=closed to=open} 1",
+	)
+}
+
+// Hedges of one name add up, and one that is given twice counts once.
+func TestHedges(t *testing.T) {
+	s := newSDK(t, reboundotel.Options{})
+	a := &hedge.Hedge{Name: "h", After: time.Minute}
+	b := &hedge.Hedge{Name: "h", After: time.Hour}
+	watch(t, s, reboundotel.Objects{Hedges: []*hedge.Hedge{a, b, a, {Name: "new"}}})
+	for _, h := range []*hedge.Hedge{a, a, b} {
+		_, _ = hedge.Do(t.Context(), h, failing(0, nil), nil)
+	}
+	lines := slices.DeleteFunc(s.metrics(), func(l string) bool { return strings.HasSuffix(l, " 0") })
+	want(t, lines, "rebound.hedge.calls{hedge=h} 3", "rebound.hedge.delay{hedge=h} 3600")
 }
 
 // Of budgets of one name the lowest level counts, with the capacity of that budget.
