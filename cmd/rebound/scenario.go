@@ -46,12 +46,16 @@ type study struct {
 	fields   *strictjson.Fields // of the file; nil for a built-in scenario
 }
 
-// blame places an error of the simulator about the scenario in its file.
+// blame places an error of the simulator about the scenario in its file, or names at least the
+// field as files and flags do.
 func (s study) blame(err error) error {
-	if err != nil && s.fields != nil && strings.HasPrefix(err.Error(), "sim: Scenario.") {
-		return s.fields.Blame("", err)
+	if err == nil || !strings.HasPrefix(err.Error(), "sim: Scenario.") {
+		return err
 	}
-	return err
+	if s.fields == nil {
+		return (&strictjson.Fields{}).Blame("", err)
+	}
+	return s.fields.Blame("", err)
 }
 
 // readStudy returns a built-in scenario, or that of a file.
@@ -87,6 +91,7 @@ func parseStudy(path string, data []byte) (study, error) {
 			return study{}, err
 		}
 	}
+	f.Clients = settle(f.Clients, fields.Has)
 	if f.Name == "" {
 		f.Name = strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
 	}
@@ -149,4 +154,23 @@ func (f *scenarioFile) compared(fields *strictjson.Fields) (all []named, err err
 		}
 	}
 	return all, nil
+}
+
+// settle lets go of what a scenario came with where it contradicts what was set over it: who sets
+// a number of clients wants no rate, and the other way round.
+func settle(c sim.Clients, set func(path string) bool) sim.Clients {
+	count, rate, profile := set("clients.count"), set("clients.rate"), set("clients.profile")
+	if count && !rate && !profile {
+		c.Rate, c.Profile = 0, nil
+	}
+	if (rate || profile) && !count {
+		c.Count, c.Calls, c.Burst, c.Think = 0, 0, false, sim.Dist{}
+	}
+	if rate && !profile {
+		c.Profile = nil
+	}
+	if profile && !rate {
+		c.Rate = 0
+	}
+	return c
 }

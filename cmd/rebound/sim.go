@@ -1,11 +1,9 @@
 package main
 
 import (
-	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -25,12 +23,20 @@ compare, the names of those to play. Without a scenario, the built-in ones are l
 The columns of the table: calls that succeeded; attempts that the server met for each call; the
 highest rate of attempts in a step of time after the trouble was over; how long after that the
 service was well again; and how long the calls took that succeeded, waits included. --plot draws
-load, answers, retries, queue and breakers over time.`
+load, answers, retries, queue and breakers over time.
+
+--set and --sweep change fields as a file has them: of the scenario, such as server.workers or
+server.windows[0].to, or of all policies, such as attempts or backoff.base. --sweep plays several
+values, and --plot then draws what becomes of success, load and latency over them. --runs repeats
+everything with other random numbers: numbers are then means, with their range.`
 
 // simFlags are the flags of `rebound sim`.
 type simFlags struct {
 	policies []string
 	plots    []string
+	sets     []string
+	sweep    string
+	runs     int
 	seed     uint64
 	duration policyfile.Duration
 	noJitter bool
@@ -45,7 +51,9 @@ func newSim() *cobra.Command {
 		Long:  simHelp,
 		Example: "  rebound sim metastable\n" +
 			"  rebound sim outage --policy zero,policies.yaml --plot outage.svg\n" +
-			"  rebound sim scenario.yaml --seed 7 --json",
+			"  rebound sim scenario.yaml --seed 7 --json\n" +
+			"  rebound sim brownout --set server.workers=40 --runs 20\n" +
+			"  rebound sim outage --policy zero --sweep attempts=1..5 --plot attempts.svg",
 		Args:      cobra.MaximumNArgs(1),
 		ValidArgs: sim.Builtins(),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -61,6 +69,10 @@ func newSim() *cobra.Command {
 	s.StringArrayVar(&flags.plots, "plot", nil, "draw into this file: .svg, .png or .html")
 	s.Uint64Var(&flags.seed, "seed", 0, "another seed for all random numbers")
 	s.Var(&word{to: &flags.duration, kind: "duration"}, "duration", "another length of the run")
+	s.StringArrayVar(&flags.sets, "set", nil, "change a field: server.workers=5, attempts=4")
+	s.StringVar(&flags.sweep, "sweep", "",
+		"play several values of a field: attempts=1..5, backoff.base=100ms,1s, bin=1s..5s/2s")
+	s.IntVar(&flags.runs, "runs", 1, "repeat with so many seeds: means and ranges")
 	s.BoolVar(&flags.noJitter, "no-jitter", false, "play all policies without their jitter")
 	s.BoolVar(&flags.asJSON, "json", false, "print all that was counted, times in nanoseconds")
 	complete(c, "policy", ownNames())
@@ -86,6 +98,9 @@ func (f *simFlags) run(c *cobra.Command, ref string) error {
 			return err
 		}
 	}
+	if f.runs < 1 || f.runs > maxRuns {
+		return fmt.Errorf("--runs is %d: want 1 to %d", f.runs, maxRuns)
+	}
 	s, err := readStudy(ref)
 	if err != nil {
 		return err
@@ -93,28 +108,42 @@ func (f *simFlags) run(c *cobra.Command, ref string) error {
 	if err := f.change(c, &s); err != nil {
 		return err
 	}
-	result, err := s.play(c.Context(), c.ErrOrStderr())
+	field, variants, err := s.vary(f.sweep)
 	if err != nil {
 		return err
 	}
-	for _, path := range f.plots {
-		if err := chart.Draw(path, result); err != nil {
-			return err
-		}
+	all, err := play(c.Context(), variants, f.runs, c.ErrOrStderr())
+	if err != nil {
+		return err
 	}
 	if f.asJSON {
-		return json.NewEncoder(c.OutOrStdout()).Encode(result)
+		err = writeResults(c.OutOrStdout(), all)
+	} else {
+		err = writeTable(c.OutOrStdout(), field, all)
 	}
-	return writeTable(c.OutOrStdout(), result)
+	// The table is there, whatever becomes of the pictures.
+	for _, path := range f.plots {
+		err = errors.Join(err, drawAll(path, field, all))
+	}
+	return err
 }
+
+// maxRuns is how many seeds are played at most: their results are all kept.
+const maxRuns = 1000
 
 // change does to the study what the flags say.
 func (f *simFlags) change(c *cobra.Command, s *study) error {
 	if c.Flags().Changed("seed") {
 		s.scenario.Seed = f.seed
 	}
-	if f.duration > 0 {
-		s.scenario.Duration = time.Duration(f.duration)
+	if d := time.Duration(f.duration); d > 0 {
+		s.scenario.Duration = d
+		for _, w := range s.scenario.Server.Windows {
+			if w.From >= d {
+				return fmt.Errorf("--duration is %v: want more than %v, as there is trouble from then on",
+					d, w.From)
+			}
+		}
 	}
 	s.scenario.NoJitter = s.scenario.NoJitter || f.noJitter
 	refs := f.policies
@@ -130,7 +159,7 @@ func (f *simFlags) change(c *cobra.Command, s *study) error {
 		}
 		s.policies = append(s.policies, some...)
 	}
-	return nil
+	return s.set(f.sets)
 }
 
 // telling are policies whose comparison tells what a scenario is about.
@@ -139,89 +168,4 @@ func telling(scenario string) []string {
 		return []string{"patient", "patient-no-jitter"}
 	}
 	return []string{"no-retries", "no-budget", zero}
-}
-
-// play plays the study, one policy after the other, and shows how far it is if that takes long.
-func (s study) play(ctx context.Context, stderr io.Writer) (sim.Result, error) {
-	if ctx == nil {
-		ctx = context.Background()
-	}
-	var all sim.Result
-	p := newProgress(stderr, len(s.policies))
-	defer p.end()
-	for _, n := range s.policies {
-		policy, err := n.build()
-		if err != nil {
-			return all, err
-		}
-		p.begin(shown(n.name))
-		one := s.scenario
-		one.Policies = append(one.Policies, policy)
-		r, err := sim.Run(one)
-		if err != nil {
-			return all, s.blame(err)
-		}
-		p.finish()
-		all.Scenario, all.TroubleEnd = r.Scenario, r.TroubleEnd
-		all.Policies = append(all.Policies, r.Policies...)
-	}
-	return all, ctx.Err()
-}
-
-// writeTable prints one line for each policy.
-func writeTable(out io.Writer, r sim.Result) error {
-	title := shown(r.Scenario.Name)
-	if r.Scenario.About != "" {
-		title += ": " + printable(strings.ReplaceAll(r.Scenario.About, "\n", " "))
-	}
-	rows := [][]string{
-		{"policy", "success", "attempts/call", "peak", "recovery", "p50", "p99"},
-	}
-	for _, p := range r.Policies {
-		rows = append(rows, append([]string{shown(p.Policy)}, columns(r, p)...))
-	}
-	if _, err := fmt.Fprintf(out, "%s\n\n", title); err != nil {
-		return err
-	}
-	return writeColumns(out, rows, true)
-}
-
-// columns are the numbers of a line. Where there is nothing to count there is no number: no calls
-// have no rate of success, and no successes no latency.
-func columns(r sim.Result, p sim.PolicyResult) []string {
-	row := []string{"-", "-", rate(p.Peak), recovery(r, p), "-", "-"}
-	if p.Calls > 0 {
-		row[0], row[1] = percent(p.SuccessRate), fmt.Sprintf("%.3f", p.Amplification)
-	} else {
-		row[3] = "-"
-	}
-	if p.OK > 0 {
-		row[4], row[5] = short(p.Latency.Quantile(0.5)), short(p.Latency.Quantile(0.99))
-	}
-	return row
-}
-
-func percent(share float64) string { return fmt.Sprintf("%.2f %%", 100*share) }
-
-// rate is a number per second, with three digits or more.
-func rate(perSecond float64) string {
-	if perSecond == 0 {
-		return "-"
-	}
-	return fmt.Sprintf("%.0f/s", perSecond)
-}
-
-// recovery is "-" where there is nothing to recover from, or too few calls to see it.
-func recovery(r sim.Result, p sim.PolicyResult) string {
-	switch {
-	case r.TroubleEnd == 0:
-		return "-"
-	case r.TroubleEnd < r.Scenario.Duration && !p.Recovered && r.Scenario.Clients.Calls > 0:
-		return "-" // the calls may be over before there are five seconds of them
-	case !p.Recovered:
-		return "not recovered"
-	case p.Recovery == 0:
-		return "at once"
-	}
-	return short(p.Recovery)
 }

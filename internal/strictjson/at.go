@@ -45,11 +45,8 @@ func Set(v any, path, text string) error {
 	return fmt.Errorf("%s: %w", path, err)
 }
 
-// Has reports whether the type that v points to has a field of that name.
-func Has(v any, name string) bool {
-	_, ok := structFields(reflect.ValueOf(v).Elem())[name]
-	return ok
-}
+// Names returns the fields of what v points to, by the names that files have for them.
+func Names(v any) []string { return sortedKeys(structFields(reflect.ValueOf(v).Elem())) }
 
 // at finds the value at path inside v. The paths are those of errors, so that what an error names
 // can be set.

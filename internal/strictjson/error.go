@@ -22,6 +22,9 @@ type Error struct {
 
 func (e *Error) Error() string {
 	where, text := fmt.Sprintf("%s:%d: ", e.File, e.Line), e.text
+	if e.File == "" { // what is wrong was never in a file
+		where = ""
+	}
 	switch {
 	case text == "":
 		text = e.Err.Error()
@@ -49,6 +52,9 @@ type Fields struct {
 // is". Its groups are the type, the names of the fields, and what follows them.
 var goField = regexp.MustCompile(`^(?:[a-z]+(?:\.([A-Z]\w*))?(?: \S+)?: )?` +
 	`([A-Z]\w*(?:\[\d+\])?(?:\.[A-Z]\w*(?:\[\d+\])?)*)(: | is )`)
+
+// Has reports whether the file has a field at path.
+func (f *Fields) Has(path string) bool { return f.lines[path] != 0 }
 
 // Blame turns err, an error about the value at path, into an [*Error] with a line. If its text
 // begins by naming a field as Go does ("Policy.Backoff: backoff: Exponential.Base is 5m"), it is

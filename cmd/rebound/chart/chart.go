@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 	"gonum.org/v1/plot/vg/vgimg"
 	"gonum.org/v1/plot/vg/vgsvg"
@@ -29,11 +28,15 @@ func CanDraw(path string) error {
 }
 
 // Draw writes a picture of the result to the file, in the format that its name ends in.
-func Draw(path string, r sim.Result) error {
+func Draw(path string, r sim.Result) error { return overTime(r).write(path) }
+
+// DrawSweep writes a picture of the sweep to the file, in the format that its name ends in.
+func DrawSweep(path string, s Sweep) error { return overValues(s).write(path) }
+
+func (f *figure) write(path string) error {
 	if err := CanDraw(path); err != nil {
 		return err
 	}
-	f := newFigure(r)
 	var out bytes.Buffer
 	var err error
 	switch strings.ToLower(filepath.Ext(path)) {
@@ -77,11 +80,3 @@ func (f *figure) png(out io.Writer) error {
 	_, err := vgimg.PngCanvas{Canvas: c}.WriteTo(out)
 	return err
 }
-
-const (
-	width       = 21 * vg.Centimeter
-	panelHeight = 4.4 * vg.Centimeter
-	axisHeight  = 1.1 * vg.Centimeter // of the time below the last panel
-	margin      = 0.4 * vg.Centimeter
-	lineHeight  = 0.6 * vg.Centimeter
-)

@@ -1,9 +1,7 @@
 package chart
 
 import (
-	"fmt"
 	"image/color"
-	"time"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/font"
@@ -11,21 +9,41 @@ import (
 	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
+)
 
-	"github.com/rebound-go/rebound/sim"
+const (
+	width       = 21 * vg.Centimeter
+	panelHeight = 4.4 * vg.Centimeter
+	axisHeight  = 1.1 * vg.Centimeter // of the time below the last panel
+	margin      = 0.4 * vg.Centimeter
+	lineHeight  = 0.6 * vg.Centimeter
 )
 
 // figure is a picture: a title, a legend, and panels one above the other.
 type figure struct {
-	result        sim.Result
+	title, about  string
+	names         []string // of the lines
+	note          string   // beside the legend
 	panels        []panel
-	step          float64 // seconds from one value to the next
+	x             axis
+	shades        [][2]float64 // parts of the axis with a darker ground
 	width, height vg.Length
+	table         [][]string // of a page, its head first
 }
 
-func newFigure(r sim.Result) *figure {
-	f := &figure{result: r, width: width}
-	f.panels, f.step = panels(r)
+// axis is the one that all panels share.
+type axis struct {
+	label     string
+	low, high float64
+	step      float64 // from one value of a line to the next
+	ticks     plot.Ticker
+	bare      plot.Ticker // the same, without numbers
+	stairs    bool        // a value holds for a whole step
+}
+
+// size makes room for the panels.
+func (f *figure) size() *figure {
+	f.width = width
 	f.height = vg.Length(len(f.panels))*panelHeight + axisHeight + f.head() + margin
 	return f
 }
@@ -113,19 +131,19 @@ func (f *figure) plot(i int) (*plot.Plot, error) {
 		axis.Label.TextStyle.Font, axis.Label.TextStyle.Handler = small.Font, small.Handler
 		axis.Padding, axis.Tick.Length = 0, vg.Points(4)
 	}
-	p.X.Min, p.X.Max = 0, f.result.Scenario.Duration.Seconds()
-	p.X.Tick.Marker = ticks{steps: seconds, most: 12}
+	p.X.Min, p.X.Max, p.X.Tick.Marker = f.x.low, f.x.high, f.x.bare
 	if i == len(f.panels)-1 {
-		p.X.Label.Text = "time in s"
-	} else {
-		p.X.Tick.Marker = ticks{steps: seconds, most: 12, bare: true}
+		p.X.Label.Text, p.X.Tick.Marker = f.x.label, f.x.ticks
 	}
 	p.Y.Min, p.Y.Max, p.Y.Tick.Marker = 0, max(panel.max()*1.08, 1), ticks{steps: numbers, most: 5}
+	if panel.zoom {
+		p.Y.Min, p.Y.Max = panel.bounds()
+	}
 	if panel.log {
 		p.Y.Min, p.Y.Max = 1, panel.max()*1.5
 		p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, powers{}
 	}
-	if err := f.addWindows(p); err != nil {
+	if err := f.addShades(p); err != nil {
 		return nil, err
 	}
 	lines := plotter.NewGrid()
@@ -135,32 +153,72 @@ func (f *figure) plot(i int) (*plot.Plot, error) {
 		if err := f.addLine(p, values, style(j)); err != nil {
 			return nil, err
 		}
+		if panel.ranges != nil {
+			if err := f.addRanges(p, values, panel.ranges[j], style(j)); err != nil {
+				return nil, err
+			}
+		}
 	}
 	return p, nil
 }
 
-// addLine draws a line as steps: each value holds for a whole step of time.
+// addLine draws a line, or on an axis of stairs the steps of one.
 func (f *figure) addLine(p *plot.Plot, values []float64, s draw.LineStyle) error {
 	points := make(plotter.XYs, 0, len(values)+1)
 	for i, v := range values {
-		points = append(points, plotter.XY{X: float64(i) * f.step, Y: max(v, p.Y.Min)})
+		points = append(points, plotter.XY{X: float64(i) * f.x.step, Y: max(v, p.Y.Min)})
 	}
-	points = append(points, plotter.XY{X: p.X.Max, Y: points[len(points)-1].Y})
+	if f.x.stairs {
+		points = append(points, plotter.XY{X: p.X.Max, Y: points[len(points)-1].Y})
+	}
 	line, err := plotter.NewLine(points)
 	if err != nil {
 		return err
 	}
-	line.LineStyle, line.StepStyle = s, plotter.PostStep
-	bottom, top, right := p.Y.Min, p.Y.Max, p.X.Max
-	p.Add(line) // which widens the axes to its data
-	p.Y.Min, p.Y.Max, p.X.Max = bottom, top, right
+	line.LineStyle = s
+	if f.x.stairs {
+		line.StepStyle = plotter.PostStep
+	}
+	f.add(p, line)
 	return nil
 }
 
-// addWindows shades the times at which something is wrong.
-func (f *figure) addWindows(p *plot.Plot) error {
-	for _, w := range f.result.Scenario.Server.Windows {
-		from, to := w.From.Seconds(), min(w.To, f.result.Scenario.Duration).Seconds()
+// add adds what would otherwise widen the axes to its data.
+func (f *figure) add(p *plot.Plot, what plot.Plotter) {
+	bottom, top, left, right := p.Y.Min, p.Y.Max, p.X.Min, p.X.Max
+	p.Add(what)
+	p.Y.Min, p.Y.Max, p.X.Min, p.X.Max = bottom, top, left, right
+}
+
+// spread is a line's values with a range each.
+type spread struct {
+	plotter.XYs
+	plotter.YErrors
+}
+
+// addRanges draws a bar from the least to the most at each value.
+func (f *figure) addRanges(
+	p *plot.Plot, values []float64, ranges [][2]float64, s draw.LineStyle,
+) error {
+	var points spread
+	for i, v := range values {
+		points.XYs = append(points.XYs, plotter.XY{X: float64(i) * f.x.step, Y: v})
+		bar := struct{ Low, High float64 }{v - ranges[i][0], ranges[i][1] - v}
+		points.YErrors = append(points.YErrors, bar)
+	}
+	bars, err := plotter.NewYErrorBars(points)
+	if err != nil {
+		return err
+	}
+	bars.LineStyle = draw.LineStyle{Color: s.Color, Width: vg.Points(0.8)}
+	f.add(p, bars)
+	return nil
+}
+
+// addShades darkens the ground, such as at the times at which something is wrong.
+func (f *figure) addShades(p *plot.Plot) error {
+	for _, shade := range f.shades {
+		from, to := shade[0], shade[1]
 		area, err := plotter.NewPolygon(plotter.XYs{
 			{X: from, Y: p.Y.Min}, {X: to, Y: p.Y.Min}, {X: to, Y: p.Y.Max}, {X: from, Y: p.Y.Max},
 		})
@@ -176,10 +234,10 @@ func (f *figure) addWindows(p *plot.Plot) error {
 // sample is the length of a line in the legend.
 const sample = 1.1 * vg.Centimeter
 
-// legendRows distributes the policies over as many rows as their names need.
+// legendRows distributes the names over as many rows as their names need.
 func (f *figure) legendRows() (rows [][]int) {
 	used := f.width
-	for i := range f.result.Policies {
+	for i := range f.names {
 		w := f.entryWidth(i)
 		if used+w > f.width-2*margin {
 			rows, used = append(rows, nil), 0
@@ -192,15 +250,14 @@ func (f *figure) legendRows() (rows [][]int) {
 }
 
 func (f *figure) entryWidth(i int) vg.Length {
-	return sample + 4*margin/2 + face(vg.Points(10)).Width(f.result.Policies[i].Policy) + margin
+	return sample + 4*margin/2 + face(vg.Points(10)).Width(f.names[i]) + margin
 }
 
 func (f *figure) drawHead(c draw.Canvas) {
-	s := f.result.Scenario
 	y := c.Max.Y - margin - lineHeight/2
-	title := s.Name
-	if s.About != "" {
-		title += ": " + s.About
+	title := f.title
+	if f.about != "" {
+		title += ": " + f.about
 	}
 	c.FillText(face(vg.Points(12)), vg.Point{X: c.Min.X + margin, Y: y}, title)
 	label := face(vg.Points(10))
@@ -209,20 +266,14 @@ func (f *figure) drawHead(c draw.Canvas) {
 		x := c.Min.X + margin
 		for _, i := range row {
 			c.StrokeLine2(style(i), x, y, x+sample, y)
-			c.FillText(label, vg.Point{X: x + sample + margin/2, Y: y}, f.result.Policies[i].Policy)
+			c.FillText(label, vg.Point{X: x + sample + margin/2, Y: y}, f.names[i])
 			x += f.entryWidth(i)
 		}
 	}
-	if len(s.Server.Windows) > 0 {
+	if f.note != "" {
 		note := face(vg.Points(9))
 		note.XAlign = draw.XRight
 		note.Color = color.Gray{90}
-		c.FillText(note, vg.Point{X: c.Max.X - margin, Y: y}, f.note())
+		c.FillText(note, vg.Point{X: c.Max.X - margin, Y: y}, f.note)
 	}
-}
-
-// note explains the shade and the step.
-func (f *figure) note() string {
-	step := time.Duration(f.step * float64(time.Second)).Round(time.Microsecond)
-	return fmt.Sprintf("grey: trouble; a step is %v", step)
 }

@@ -12,7 +12,7 @@ var page = template.Must(template.New("page").Parse(`<!DOCTYPE html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{{.Name}} - rebound sim</title>
+<title>{{.Title}} - rebound sim</title>
 <style>
 body { font: 16px/1.5 sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em }
 svg { width: 100%; height: auto }
@@ -20,12 +20,10 @@ table { border-collapse: collapse }
 th, td { text-align: right; padding: .2em .8em; border-bottom: 1px solid #ccc }
 th:first-child, td:first-child { text-align: left }
 </style>
-<h1>{{.Name}}</h1>
+<h1>{{.Title}}</h1>
 <p>{{.About}}</p>
 <table>
-<tr><th>policy<th>calls<th>succeeded<th>failed<th>attempts<th>retries<th>refused by a budget
-{{range .Policies}}<tr><td>{{.Policy}}<td>{{.Calls}}<td>{{.OK}}<td>{{.Failed}}<td>{{.Attempts -}}
-<td>{{.Retries}}<td>{{.Denied}}
+{{range $i, $row := .Table}}<tr>{{range $row}}{{if $i}}<td>{{else}}<th>{{end}}{{.}}{{end}}
 {{end}}</table>
 {{.Picture}}
 </html>
@@ -38,8 +36,7 @@ func (f *figure) html(out io.Writer) error {
 	}
 	text := svg.String()
 	return page.Execute(out, map[string]any{
-		"Name": f.result.Scenario.Name, "About": f.result.Scenario.About,
-		"Policies": f.result.Policies,
+		"Title": f.title, "About": f.about, "Table": f.table,
 		// Text in it was escaped when it was drawn; what is before <svg belongs to a file.
 		"Picture": template.HTML(text[strings.Index(text, "<svg"):]),
 	})

@@ -1,6 +1,7 @@
 package chart
 
 import (
+	"math"
 	"slices"
 
 	"github.com/rebound-go/rebound/sim"
@@ -9,11 +10,13 @@ import (
 // mostPoints is how many points of a line a reader can tell apart; more bins than that are merged.
 const mostPoints = 600
 
-// panel is one kind of number over time.
+// panel is one kind of number over time, or over the values of a sweep.
 type panel struct {
 	label  string
-	lines  [][]float64 // for each policy, a value for each step
+	lines  [][]float64    // for each policy, a value for each step
+	ranges [][][2]float64 // for each of the values, the least and the most; nil = none
 	log    bool
+	zoom   bool // the scale need not begin at 0
 	always bool // drawn even if there is nothing but zeros
 }
 
@@ -84,6 +87,23 @@ func (p *panel) max() (most float64) {
 		most = max(most, slices.Max(line))
 	}
 	return most
+}
+
+// bounds are those of a scale that shows how the values differ, without making much of a little: it
+// is no finer than a tenth of the highest value.
+func (p *panel) bounds() (low, high float64) {
+	low, high = math.Inf(1), math.Inf(-1)
+	for i, line := range p.lines {
+		for j, v := range line {
+			low, high = min(low, v), max(high, v)
+			if p.ranges != nil {
+				low, high = min(low, p.ranges[i][j][0]), max(high, p.ranges[i][j][1])
+			}
+		}
+	}
+	span := max(high-low, high/10, 1e-3)
+	middle := (low + high) / 2
+	return max(middle-0.6*span, 0), middle + 0.6*span
 }
 
 // steep reports whether on a plain scale one line would press another one flat, or its own peak all

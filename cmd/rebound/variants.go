@@ -1,0 +1,174 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rebound-go/rebound/internal/strictjson"
+	"github.com/rebound-go/rebound/policyfile"
+)
+
+// variant is a study with one value of the field that is swept; empty = nothing is.
+type variant struct {
+	value string
+	study study
+}
+
+// vary returns the variants of a sweep, and the field that they differ in.
+func (s study) vary(sweep string) (field string, all []variant, err error) {
+	if sweep == "" {
+		return "", []variant{{study: s}}, nil
+	}
+	field, text, ok := strings.Cut(sweep, "=")
+	if !ok {
+		return "", nil, fmt.Errorf("--sweep %q has no values: want attempts=1..5", sweep)
+	}
+	values, err := sweepValues(text)
+	if err != nil {
+		return "", nil, fmt.Errorf("--sweep %s: %w", field, err)
+	}
+	for _, value := range values {
+		v := variant{value, s.clone()}
+		if err := v.study.set([]string{field + "=" + value}); err != nil {
+			return "", nil, err
+		}
+		all = append(all, v)
+	}
+	return field, all, nil
+}
+
+// clone returns a study that can be changed without changing s.
+func (s study) clone() study {
+	c := &s.scenario
+	c.Layers, c.Clients.Profile = slices.Clone(c.Layers), slices.Clone(c.Clients.Profile)
+	c.Server.Windows = slices.Clone(c.Server.Windows)
+	s.policies = slices.Clone(s.policies)
+	return s
+}
+
+// set changes fields, each given as path=value: of the scenario, or else of all policies.
+func (s *study) set(all []string) error {
+	var paths []string
+	for _, text := range all {
+		path, value, ok := strings.Cut(text, "=")
+		if !ok {
+			return fmt.Errorf("--set %q has no value: want server.workers=5", text)
+		}
+		if err := s.setOne(path, value); err != nil {
+			return err
+		}
+		paths = append(paths, path)
+	}
+	s.scenario.Clients = settle(s.scenario.Clients, func(path string) bool {
+		return slices.Contains(paths, path)
+	})
+	if len(all) > 0 {
+		s.fields = nil // what is wrong may no longer be what the file has
+	}
+	return nil
+}
+
+func (s *study) setOne(path, value string) error {
+	name := path[:max(strings.IndexAny(path+".", ".["), 0)]
+	ours, theirs := strictjson.Names(&s.scenario), strictjson.Names(&policyfile.Policy{})
+	switch {
+	case slices.Contains(ours, name):
+		return strictjson.Set(&s.scenario, path, value)
+	case !slices.Contains(theirs, name):
+		return fmt.Errorf("%s: there is no such field: %s", shown(path),
+			strictjson.Hint(name, append(ours, theirs...)))
+	}
+	for i := range s.policies {
+		spec, err := copied(s.policies[i].spec)
+		if err == nil {
+			err = strictjson.Set(&spec, path, value)
+		}
+		if err != nil {
+			return err
+		}
+		s.policies[i].spec = spec
+		if _, err := s.policies[i].build(); err != nil {
+			return fmt.Errorf("with %s=%s: %w", path, value, err)
+		}
+	}
+	return nil
+}
+
+// copied is a policy that shares nothing with the one it is a copy of.
+func copied(spec policyfile.Policy) (policyfile.Policy, error) {
+	const any = "policy"
+	data, err := policyfile.Marshal(&policyfile.File{
+		Policies: map[string]policyfile.Policy{any: spec},
+	})
+	if err != nil {
+		return spec, err
+	}
+	file, err := policyfile.Parse(any, data)
+	if err != nil {
+		return spec, err
+	}
+	return file.Policies[any], nil
+}
+
+// maxValues is how many values of a sweep there are at most. A picture has no room for more.
+const maxValues = 100
+
+// sweepValues reads 1..5, 0..1/0.25, 100ms..1s/100ms, or a list with commas.
+func sweepValues(text string) ([]string, error) {
+	first, rest, ok := strings.Cut(text, "..")
+	if !ok {
+		values := strings.Split(text, ",")
+		if slices.Contains(values, "") || len(values) > maxValues {
+			return nil, fmt.Errorf("%q is no list of 1 to %d values: want 1,2,5 or 1..5", text, maxValues)
+		}
+		return values, nil
+	}
+	last, step, ok := strings.Cut(rest, "/")
+	if !ok {
+		step = "1"
+	}
+	ends, isTime, err := numbersOf(first, last, step)
+	if err != nil {
+		return nil, err
+	}
+	from, to, by := ends[0], ends[1], ends[2]
+	n := math.Floor((to-from)/by + 1e-9)
+	if !(by > 0 && to >= from && n < maxValues) {
+		return nil, fmt.Errorf("%q is no range of 1 to %d values: want 1..5, or 100ms..1s/100ms",
+			text, maxValues)
+	}
+	var values []string
+	for i := 0.0; i <= n; i++ {
+		v := from + i*by
+		if isTime {
+			values = append(values, time.Duration(math.Round(v)).String())
+		} else {
+			values = append(values, strconv.FormatFloat(v, 'g', 10, 64))
+		}
+	}
+	return values, nil
+}
+
+// numbersOf reads numbers, or times as nanoseconds, but not some of each.
+func numbersOf(texts ...string) (all []float64, isTime bool, err error) {
+	times := 0
+	for _, text := range texts {
+		v, err := strconv.ParseFloat(text, 64)
+		if d, wrong := time.ParseDuration(text); err != nil && wrong == nil {
+			v, err, times = float64(d), nil, times+1
+		}
+		if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
+			return nil, false, fmt.Errorf("%q is no number and no duration", text)
+		}
+		all = append(all, v)
+	}
+	if times != 0 && times != len(texts) {
+		return nil, false, errors.New("a range of durations has a step: want 100ms..1s/100ms")
+	}
+	return all, times > 0, nil
+}
