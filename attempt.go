@@ -11,16 +11,16 @@ import (
 // timeouts, and classifies the error for them and for [Loop.Decide]. It keeps no reference to fn.
 //
 // The error is fn's own, or, if fn was not called, what rejected the attempt: a gate's error, the
-// context's cause, or [PastElapsed].
+// context's cause, [PastElapsed] or [Exhausted].
 func Try[T any](l *Loop, fn func(context.Context) (T, error)) (v T, err error) {
 	l.tried, l.cut, l.reason, l.refusal = true, false, "", nil
 	switch {
 	case l.ctx.Err() != nil:
 		return v, l.reject(l.ctx, Canceled, nil)
-	case l.p.MaxElapsed > 0:
-		return bounded(l, fn)
-	case l.p.Breaker != nil || len(l.p.Gates) > 0 || l.p.AttemptTimeout > 0:
-		return through(l, l.ctx, l.p.Gates, fn)
+	case l.spent:
+		return v, l.reject(l.ctx, Exhausted, nil)
+	case l.p.guarded():
+		return guarded(l, fn)
 	}
 	l.begin()
 	v, err = fn(l.ctx)
@@ -34,11 +34,30 @@ func (l *Loop) begin() {
 	l.retry = notAnnounced
 }
 
+// guarded makes one attempt behind gates or the breaker, or under a timeout.
+func guarded[T any](l *Loop, fn func(context.Context) (T, error)) (v T, err error) {
+	if l.retry != notAnnounced {
+		defer l.abandon()
+	}
+	if l.p.MaxElapsed > 0 {
+		return bounded(l, fn)
+	}
+	return through(l, l.ctx, l.p.Gates, fn)
+}
+
 // bounded makes one attempt under MaxElapsed, which includes the time in its gates.
 func bounded[T any](l *Loop, fn func(context.Context) (T, error)) (T, error) {
 	ctx, cancel := context.WithTimeout(l.ctx, l.p.MaxElapsed-l.elapsed())
 	defer cancel()
 	return through(l, ctx, l.p.Gates, fn)
+}
+
+// abandon is deferred where code of others runs between a retry's charge and its attempt. If that
+// ends in a panic or a Goexit, the retry does not take place.
+func (l *Loop) abandon() {
+	if l.reason == "" {
+		l.returnCharge()
+	}
 }
 
 // over returns why the attempt must not begin: the call ended while gates waited. Else "".

@@ -7,6 +7,15 @@ import (
 	"github.com/rebound-go/rebound/fault"
 )
 
+// charge is what an announced retry has cost.
+type charge uint8
+
+const (
+	notAnnounced charge = iota
+	free                // announced, and not charged to the budget
+	charged
+)
+
 // takeRetry charges the policy's budget for one retry after a failure of kind k. An error is the
 // refusal. A retry after RateLimited is not charged: the server is well, did not act, and the
 // delays are longer.

@@ -41,12 +41,6 @@ func (l *Loop) classify(err error, timedOut bool) {
 	}
 }
 
-// same reports whether a and b are one error. Errors of types that == cannot compare are not.
-func same(a, b error) (one bool) {
-	defer func() { _ = recover() }()
-	return a == b
-}
-
 // timedOut makes the fault that of an attempt whose own time was up, unless the caller's end
 // decides or the attempt was answered all the same.
 func (l *Loop) timedOut(err error) {

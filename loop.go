@@ -62,17 +62,9 @@ type Loop struct {
 	cut     bool          // MaxElapsed ended this attempt
 	late    bool          // this attempt's own context ended
 	left    bool          // the body of an Attempts loop has left it
+	spent   bool          // resumed without an attempt left
 	retry   charge        // of a retry that was announced and has not begun
 }
-
-// charge is what an announced retry has cost.
-type charge uint8
-
-const (
-	notAnnounced charge = iota
-	free                // announced, and not charged to the budget
-	charged
-)
 
 // Begin returns the loop of a call by p under ctx. A nil p is the zero Policy that [Do] uses.
 func Begin(ctx context.Context, p *Policy) Loop {
@@ -87,11 +79,13 @@ func Begin(ctx context.Context, p *Policy) Loop {
 }
 
 // Resume returns the loop of a call that has failed s.Attempt times already, in another process or
-// hours ago. Its elapsed time begins at s.Elapsed, and s.Prev and s.Durable hold as in
-// [Policy.Decide]. Left and U of s are ignored.
+// hours ago. If these were all its attempts, [Try] returns [Exhausted]. The elapsed time begins at
+// s.Elapsed, and s.Prev and s.Durable hold as in [Policy.Decide]. Left and U of s are ignored.
 func Resume(ctx context.Context, p *Policy, s State) Loop {
 	l := Begin(ctx, p)
-	l.attempt, l.offset, l.prev, l.durable = s.Attempt, s.Elapsed, s.Prev, s.Durable
+	l.attempt, l.offset, l.prev, l.durable = max(s.Attempt, 0), s.Elapsed, s.Prev, s.Durable
+	limit := l.p.MaxAttempts()
+	l.spent = limit > 0 && s.Attempt >= limit
 	return l
 }
 
@@ -168,7 +162,7 @@ func (l *Loop) decide(err error) Decision {
 func (l *Loop) valid() bool {
 	if !l.checked {
 		l.checked = true
-		l.invalid = l.p.Validate()
+		l.invalid = l.p.validated()
 	}
 	return l.invalid == nil
 }
@@ -185,7 +179,7 @@ func (l *Loop) clock(s *State) {
 
 // Retry prepares the next attempt: it asks the breaker and the gates whether they would reject it
 // after delay, charges the budget, raises the event and sleeps. It returns nil when the attempt is
-// due, or else the [*Error] that ends the call.
+// due, or else the [*Error] that ends the call. A second Retry before the attempt only sleeps.
 func (l *Loop) Retry(delay time.Duration) error { return l.next(delay, charged) }
 
 // Redirect is Retry for an attempt at something other than what has failed, such as another
@@ -203,32 +197,38 @@ func (l *Loop) next(delay time.Duration, c charge) error {
 	if refusal := l.p.refusal(delay); refusal != nil {
 		return l.Stop(Rejected, refusal)
 	}
-	if c == charged {
+	before := l.retry
+	switch {
+	case c == charged && before != charged:
 		if refusal := l.p.takeRetry(l.fault.Kind); refusal != nil {
 			return l.Stop(OutOfBudget, refusal)
 		}
+	case c == free:
+		l.returnCharge()
 	}
 	l.retry = c
-	if l.p.Observe != nil {
-		l.announce(delay)
-	}
-	if !l.sleep(delay) {
+	if !l.wait(delay, before == notAnnounced) {
 		return l.Stop(Canceled, nil)
 	}
 	l.prev = delay
 	return nil
 }
 
-// announce raises the event of a retry. If Observe panics, the retry does not take place.
-func (l *Loop) announce(delay time.Duration) {
+// wait announces the retry and sleeps. It returns false if the caller's context has ended. A panic
+// or a Goexit in Observe or Sleep calls the retry off.
+func (l *Loop) wait(delay time.Duration, announce bool) bool {
 	done := false
 	defer func() {
 		if !done {
 			l.returnCharge()
 		}
 	}()
-	l.event(Event{Kind: Retrying, Fault: l.fault, Err: l.last, Delay: delay})
+	if announce && l.p.Observe != nil {
+		l.event(Event{Kind: Retrying, Fault: l.fault, Err: l.last, Delay: delay})
+	}
+	due := l.sleep(delay)
 	done = true
+	return due
 }
 
 // sleep returns false as soon as the caller's context ends.
@@ -253,6 +253,8 @@ func (l *Loop) Stop(r Reason, cause error) error {
 	if cause == nil {
 		cause = l.cause(r)
 	}
+	announced := l.retry != notAnnounced
+	l.returnCharge()
 	e := &Error{
 		Policy: l.p.Name, Attempts: l.attempt, Limit: max(l.p.MaxAttempts(), 0), Reason: r,
 		Fault: l.fault, Elapsed: l.elapsed(), Err: l.last, Cause: cause,
@@ -260,8 +262,6 @@ func (l *Loop) Stop(r Reason, cause error) error {
 	if r == Canceled {
 		e.ctxErr = ended(l.ctx)
 	}
-	announced := l.retry != notAnnounced
-	l.returnCharge()
 	if l.fault.Kind == fault.None && l.last != nil {
 		l.p.deposit() // an answer: the service is well
 	}

@@ -784,3 +784,169 @@ func TestDecideAnotherError(t *testing.T) {
 		t.Errorf("no error: got %+v", d)
 	}
 }
+
+// hook is called by everything that a user can hang into a call.
+type hook func()
+
+func (h hook) Delay(int, time.Duration, float64) time.Duration { h(); return time.Second }
+func (h hook) Enter(context.Context) (gate.Pass, error)        { h(); return gate.Pass{}, nil }
+func (h hook) Leave(gate.Pass, gate.Outcome)                   { h() }
+func (h hook) Refusal(time.Duration) error                     { h(); return nil }
+
+// hooked makes a call that fails three times, or is canceled in its first delay. It returns how
+// often fn was called and what is left of the policy's budget. Every hook calls h.
+func hooked(ctx context.Context, h hook, canceled bool) (calls int, left float64) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	p := &rebound.Policy{
+		Backoff: h, MaxElapsed: time.Hour, AttemptTimeout: time.Minute,
+		Classify: func(error) fault.Fault { h(); return fault.Fault{Kind: fault.Transient} },
+		RetryIf:  func(fault.Fault) bool { h(); return true },
+		Gates:    []gate.Gate{h, h.inner()},
+		Observe:  func(context.Context, rebound.Event) { h() },
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		defer func() { _ = recover() }()
+		l := rebound.Begin(ctx, p)
+		l.Sleep = func(context.Context, time.Duration) {
+			if canceled {
+				cancel()
+			}
+			h()
+		}
+		l.U = func() float64 { h(); return 0.5 }
+		l.Elapsed = func() time.Duration { h(); return 0 }
+		for {
+			_, err := rebound.Try(&l, func(context.Context) (int, error) {
+				calls++
+				return 0, errFlaky
+			})
+			d := l.Decide(err)
+			if !d.Retry {
+				_ = l.Stop(d.Reason, nil)
+				return
+			}
+			if l.Retry(d.Delay) != nil {
+				return
+			}
+		}
+	}()
+	<-ended
+	return calls, p.RetryBudget().Level()
+}
+
+// inner is another gate that does the same.
+func (h hook) inner() gate.Gate { return &struct{ hook }{h} }
+
+// A retry is paid for if its attempt has begun, and only then, whichever hook ends the call by a
+// panic or by runtime.Goexit.
+func TestOnlyAttemptsArePaidFor(t *testing.T) {
+	for name, end := range map[string]func(){
+		"panic": func() { panic("hook") }, "Goexit": runtime.Goexit, "error": func() {},
+	} {
+		for _, canceled := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				n, last := 0, 0
+				for n >= last { // the call came to its last hook
+					n, last = 0, last+1
+					calls, left := hooked(t.Context(), func() {
+						if n++; n == last {
+							end()
+						}
+					}, canceled)
+					if want := 10 - float64(max(calls-1, 0)); left != want {
+						t.Errorf("%s in hook %d: %d attempts left %v tokens, want %v",
+							name, last, calls, left, want)
+					}
+				}
+				if !canceled && n < 30 || n < 15 {
+					t.Errorf("%s: only %d hooks", name, n)
+				}
+			})
+		}
+	}
+}
+
+// One attempt is paid for once and announced once, however often its retry is asked for. The last
+// call decides whether it is charged.
+func TestRetryTwice(t *testing.T) {
+	for _, row := range []struct {
+		name  string
+		calls []bool // true = Retry, false = Redirect
+		spent float64
+	}{
+		{"retry", []bool{true}, 1},
+		{"retry, retry", []bool{true, true}, 1},
+		{"redirect, redirect", []bool{false, false}, 0},
+		{"retry, redirect", []bool{true, false}, 0},
+		{"redirect, retry", []bool{false, true}, 1},
+		{"retry, redirect, retry", []bool{true, false, true}, 1},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var slept time.Duration
+			events := 0
+			p := &rebound.Policy{Observe: func(_ context.Context, e rebound.Event) {
+				if e.Kind == rebound.Retrying {
+					events++
+				}
+			}}
+			l := rebound.Begin(t.Context(), p)
+			l.Sleep = func(_ context.Context, d time.Duration) { slept += d }
+			if d := l.Decide(errFlaky); !d.Retry {
+				t.Fatal(d.Reason)
+			}
+			for _, charge := range row.calls {
+				next := l.Redirect
+				if charge {
+					next = l.Retry
+				}
+				if err := next(time.Second); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want := 10 - row.spent
+			if left := p.RetryBudget().Level(); left != want || events != 1 ||
+				slept != time.Duration(len(row.calls))*time.Second {
+				t.Errorf("%s: %v tokens left, want %v; %d events, want 1; slept %v",
+					row.name, left, want, events, slept)
+			}
+			_ = l.Stop(rebound.Canceled, nil)
+			if left := p.RetryBudget().Level(); left != 10 {
+				t.Errorf("%s: %v tokens after the call has ended, want 10", row.name, left)
+			}
+		})
+	}
+}
+
+// A call that had all its attempts before it was resumed gets no other.
+func TestResumeBeyondTheLimit(t *testing.T) {
+	for _, row := range []struct {
+		limit, attempt int
+		durable        bool
+		calls          int
+	}{
+		{0, 2, false, 1}, {0, 3, false, 0}, {0, 3, true, 0}, {4, 3, false, 1}, {4, 4, false, 0},
+		{4, 9, false, 0}, {1, 1, false, 0}, {rebound.Unlimited, 9, false, 1}, {3, -1, false, 1},
+	} {
+		calls := 0
+		p := &rebound.Policy{Attempts: row.limit, Backoff: atOnce}
+		l := rebound.Resume(t.Context(), p, rebound.State{Attempt: row.attempt, Durable: row.durable})
+		_, err := rebound.Try(&l, func(context.Context) (int, error) { calls++; return 0, errFlaky })
+		if calls != row.calls {
+			t.Errorf("%+v: got %d attempts", row, calls)
+		}
+		d := l.Decide(err)
+		if row.calls > 0 {
+			continue
+		}
+		if d.Retry || d.Reason != rebound.Exhausted || !errors.Is(err, rebound.Exhausted) {
+			t.Errorf("%+v: got %v and %+v, want Exhausted", row, err, d)
+		}
+		e := mustError(t, l.Stop(d.Reason, nil))
+		if e.Attempts != row.attempt || !errors.Is(e, rebound.Exhausted) || e.Error() == "" {
+			t.Errorf("%+v: got %+v", row, e)
+		}
+	}
+}

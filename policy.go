@@ -86,7 +86,8 @@ type Policy struct {
 	// block, because the call waits for it. Observers combines several. Nil = none.
 	Observe func(context.Context, Event)
 
-	own atomic.Pointer[budget.Budget] // made at the first failure
+	own   atomic.Pointer[budget.Budget] // made at the first failure
+	valid atomic.Bool                   // Validate found nothing at an earlier failure
 }
 
 // shared is the policy of all calls without one.
@@ -117,7 +118,8 @@ func (p *Policy) Clone() *Policy {
 }
 
 // Validate returns an error that names the first invalid field and the values that are valid. A
-// call validates its policy after the first failure, and stops with reason Invalid.
+// call validates its policy after its first failure, if no earlier call has, and stops with reason
+// Invalid.
 func (p *Policy) Validate() error {
 	if p == nil {
 		return nil
@@ -134,6 +136,18 @@ func (p *Policy) Validate() error {
 			"MaxElapsed: want at most that", p.AttemptTimeout, p.MaxElapsed)
 	}
 	return p.validateParts()
+}
+
+// validated is Validate once for all calls, since a policy in use does not change.
+func (p *Policy) validated() error {
+	if p.valid.Load() {
+		return nil
+	}
+	err := p.Validate()
+	if err == nil {
+		p.valid.Store(true)
+	}
+	return err
 }
 
 // negative names the first duration that is below zero. It is apart, because Validate runs after
@@ -176,13 +190,25 @@ func (p *Policy) validateParts() error {
 			return invalid("Breaker", err)
 		}
 	}
+	return p.validateGates()
+}
+
+func (p *Policy) validateGates() error {
 	for i, g := range p.Gates {
 		if isNil(g) {
 			return fmt.Errorf("rebound: Policy.Gates[%d] is nil: want a gate, or no element", i)
 		}
-		if b, ok := g.(*breaker.Breaker); ok && b == p.Breaker {
-			return fmt.Errorf("rebound: Policy.Gates[%d] is Policy.Breaker: "+
-				"want it in one place, or each attempt counts twice", i)
+		other := ""
+		if p.Breaker != nil && same(g, p.Breaker) {
+			other = "Breaker"
+		} else if j := slices.IndexFunc(p.Gates[:i], func(o gate.Gate) bool {
+			return hasState(o) && same(g, o)
+		}); j >= 0 {
+			other = fmt.Sprintf("Gates[%d]", j)
+		}
+		if other != "" {
+			return fmt.Errorf("rebound: Policy.Gates[%d] is Policy.%s: "+
+				"want it in one place, or each attempt counts twice", i, other)
 		}
 		if v, ok := g.(validator); ok {
 			if err := v.Validate(); err != nil {
@@ -191,6 +217,22 @@ func (p *Policy) validateParts() error {
 		}
 	}
 	return nil
+}
+
+// same reports whether a and b are one value. Values of types that == cannot compare are not.
+func same(a, b any) (one bool) {
+	defer func() { _ = recover() }()
+	return a == b
+}
+
+// hasState reports whether a gate can count attempts. Pointers to types without a field may be
+// equal though the gates are not one.
+func hasState(g gate.Gate) bool {
+	t := reflect.TypeOf(g)
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	return t.Size() > 0
 }
 
 // isNil reports whether g is nil, or a nil pointer in an interface.
@@ -227,6 +269,11 @@ func (p *Policy) MaxAttempts() int {
 // timed reports whether something of p depends on the time since the call began.
 func (p *Policy) timed() bool {
 	return p.MaxElapsed|p.AttemptTimeout > 0 || p.Observe != nil
+}
+
+// guarded reports whether something of p stands around each attempt.
+func (p *Policy) guarded() bool {
+	return p.MaxElapsed|p.AttemptTimeout > 0 || p.Breaker != nil || len(p.Gates) > 0
 }
 
 // plain reports whether a first attempt of p that succeeds needs no Loop: nothing but perhaps a

@@ -24,7 +24,6 @@ import (
 
 // Rule 15: a value that makes no sense is named, with what would be right, and fn's error is kept.
 func TestInvalidPolicies(t *testing.T) {
-	same := &breaker.Breaker{}
 	for _, row := range []struct {
 		policy *rebound.Policy
 		names  []string
@@ -40,31 +39,8 @@ func TestInvalidPolicies(t *testing.T) {
 		{&rebound.Policy{Budget: &budget.Budget{Capacity: -1}}, []string{"Policy.Budget", "Capacity"}},
 		{&rebound.Policy{Breaker: &breaker.Breaker{Failures: -1}},
 			[]string{"Policy.Breaker", "Failures"}},
-		{&rebound.Policy{Gates: []gate.Gate{nil}}, []string{"Policy.Gates[0] is nil"}},
-		{&rebound.Policy{Gates: []gate.Gate{same}, Breaker: same},
-			[]string{"Policy.Gates[0] is Policy.Breaker"}},
-		{&rebound.Policy{Gates: []gate.Gate{&limit.Concurrency{}, &limit.Rate{Burst: -1}}},
-			[]string{"Policy.Gates[1]", "limit.Rate: Burst"}},
 	} {
-		err := row.policy.Validate()
-		if err == nil {
-			t.Errorf("%q: valid", row.names)
-			continue
-		}
-		for _, name := range row.names {
-			if !strings.Contains(err.Error(), name) {
-				t.Errorf("%q does not say %q", err, name)
-			}
-		}
-		calls := 0
-		err = rebound.Run(t.Context(), row.policy, failing(&calls, errFlaky))
-		if calls > 1 || !errors.Is(err, rebound.Invalid) ||
-			!strings.Contains(err.Error(), row.names[0]) {
-			t.Errorf("got %d calls and %v, want one at most and %q", calls, err, row.names[0])
-		}
-		if calls == 1 && !errors.Is(err, errFlaky) {
-			t.Errorf("%v has lost fn's error", err)
-		}
+		checkInvalid(t, row.policy, row.names)
 	}
 	for _, p := range []*rebound.Policy{nil, {}, {Attempts: rebound.Unlimited}, {
 		AttemptTimeout: time.Second, MaxElapsed: time.Second, Budget: budget.Unlimited,
@@ -74,6 +50,70 @@ func TestInvalidPolicies(t *testing.T) {
 		}
 	}
 }
+
+// checkInvalid checks that p is invalid, by an error that has the names, and ends every call.
+func checkInvalid(t *testing.T, p *rebound.Policy, names []string) {
+	t.Helper()
+	err := p.Validate()
+	if err == nil {
+		t.Errorf("%q: valid", names)
+		return
+	}
+	for _, name := range names {
+		if !strings.Contains(err.Error(), name) {
+			t.Errorf("%q does not say %q", err, name)
+		}
+	}
+	calls := 0
+	err = rebound.Run(t.Context(), p, failing(&calls, errFlaky))
+	if calls > 1 || !errors.Is(err, rebound.Invalid) || !strings.Contains(err.Error(), names[0]) {
+		t.Errorf("got %d calls and %v, want one at most and %q", calls, err, names[0])
+	}
+	if calls == 1 && !errors.Is(err, errFlaky) {
+		t.Errorf("%v has lost fn's error", err)
+	}
+}
+
+// A gate is there, is valid, and is listed once.
+func TestInvalidGates(t *testing.T) {
+	same := &breaker.Breaker{}
+	twice := named{&breaker.Breaker{}}
+	for _, row := range []struct {
+		policy *rebound.Policy
+		names  []string
+	}{
+		{&rebound.Policy{Gates: []gate.Gate{nil}}, []string{"Policy.Gates[0] is nil"}},
+		{&rebound.Policy{Gates: []gate.Gate{same}, Breaker: same},
+			[]string{"Policy.Gates[0] is Policy.Breaker"}},
+		{&rebound.Policy{Gates: []gate.Gate{&limit.Concurrency{}, &limit.Rate{Burst: -1}}},
+			[]string{"Policy.Gates[1]", "limit.Rate: Burst"}},
+		{&rebound.Policy{Gates: []gate.Gate{&bulkhead{}, same, same}},
+			[]string{"Policy.Gates[2] is Policy.Gates[1]", "one place"}},
+		{&rebound.Policy{Gates: []gate.Gate{same, &bulkhead{}}, Breaker: same},
+			[]string{"Policy.Gates[0] is Policy.Breaker"}},
+		{&rebound.Policy{Gates: []gate.Gate{twice, &bulkhead{}, twice}},
+			[]string{"Policy.Gates[2] is Policy.Gates[0]"}},
+	} {
+		checkInvalid(t, row.policy, row.names)
+	}
+	for _, gates := range [][]gate.Gate{
+		{&bulkhead{}, &bulkhead{}, entering(nil), entering(nil), uncomparable{}},
+		{&waiting{}, &waiting{}, uncomparable{}, uncomparable{}},
+	} {
+		if err := (&rebound.Policy{Gates: gates}).Validate(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// named is a value that holds a gate, and uncomparable one that == panics for.
+type (
+	named        struct{ gate.Gate }
+	uncomparable struct {
+		waiting
+		_ []int
+	}
+)
 
 // Clone copies every exported field, and the list of gates, but not the policy's own budget.
 func TestClone(t *testing.T) {
