@@ -13,7 +13,8 @@
 //	                             Probes successes
 //
 // Three things may open it: failures in a row, the share of failures in a rolling window, and the
-// share of slow calls in that window. What counts as a failure: see [Breaker.Counts].
+// share of slow calls in that window. With [Breaker.Rate] set, the share of failures among the
+// probes decides. What counts as a failure: see [Breaker.Counts].
 //
 // A [Group] holds a breaker for each key, say for each host.
 package breaker
@@ -132,7 +133,7 @@ func (b *Breaker) enter() (gate.Pass, error) {
 
 // Refusal foresees the answer after a delay of d: it returns the
 // [*OpenError] of a breaker that is open and, as far as is known now, will still be when d is
-// over; else nil.
+// over; else nil. A Shadow foresees none.
 func (b *Breaker) Refusal(d time.Duration) error { return b.state.foresee(b.config(), d) }
 
 // Leave reports how a call that [Breaker.Enter] let through has ended. It must be called exactly
