@@ -16,6 +16,7 @@ import (
 	"github.com/rebound-go/rebound/backoff"
 	"github.com/rebound-go/rebound/breaker"
 	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/limit"
 	"github.com/rebound-go/rebound/reboundhttp"
 )
 
@@ -273,4 +274,44 @@ func ExampleRetryAfter() {
 	// 7s true
 	// 6m0s true
 	// 0s false
+}
+
+// A server that works on one request at a time, and on 60 a minute, answers the others at once.
+func ExampleLimit() {
+	pages := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, "hello")
+	})
+	perMinute := &limit.Rate{Name: "pages", N: 60, Per: time.Minute}
+	handler := reboundhttp.Limit(perMinute, reboundhttp.Limit(&limit.Concurrency{Max: 1}, pages))
+
+	srv := httptest.NewServer(handler)
+	defer srv.Close()
+	for range 2 {
+		resp, err := http.Get(srv.URL)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		resp.Body.Close()
+		fmt.Printf("%d %q\n", resp.StatusCode, resp.Header.Get("Retry-After"))
+	}
+	// Output:
+	// 200 ""
+	// 429 "1"
+}
+
+// Each tenant has a limit of its own.
+func ExampleLimit_tenants() {
+	pages := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, "hello")
+	})
+	tenants := &limit.Group[string, limit.Concurrency]{Template: limit.Concurrency{Max: 10}}
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		tenant := tenants.For(r.Header.Get("X-Tenant"))
+		reboundhttp.Limit(tenant, pages).ServeHTTP(w, r)
+	})
+	w := httptest.NewRecorder()
+	handler.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+	fmt.Println(w.Code, w.Body)
+	// Output: 200 hello
 }
