@@ -81,3 +81,35 @@ func ExampleError() {
 	}
 	// Output: mails rate_limited not_sent 1m0s
 }
+
+func ExampleAdaptive() {
+	ocr := &limit.Adaptive{Name: "ocr", Queue: 100, Target: 2 * time.Second}
+	policy := &rebound.Policy{Gates: []gate.Gate{ocr}}
+	err := rebound.Run(context.Background(), policy, func(context.Context) error {
+		s := ocr.Snapshot()
+		fmt.Println(s.InFlight, "of", s.Limit)
+		return nil
+	})
+	fmt.Println(err)
+	// Output:
+	// 1 of 20
+	// <nil>
+}
+
+func ExampleThrottle() {
+	vision := &limit.Throttle{Name: "vision"}
+	policy := &rebound.Policy{Attempts: 1, Gates: []gate.Gate{vision}}
+	busy := rebound.Transient(errors.New("status 503"))
+	rejected := 0
+	for range 1000 {
+		err := rebound.Run(context.Background(), policy, func(context.Context) error { return busy })
+		if errors.Is(err, limit.ErrShed) {
+			rejected++
+		}
+	}
+	fmt.Println("most were rejected:", rejected > 900)
+	fmt.Printf("%.2f may pass\n", vision.Snapshot().Limit)
+	// Output:
+	// most were rejected: true
+	// 0.00 may pass
+}

@@ -1,0 +1,85 @@
+package sim
+
+import (
+	"testing"
+	"time"
+
+	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/breaker"
+	"github.com/rebound-go/rebound/gate"
+	"github.com/rebound-go/rebound/limit"
+)
+
+// TestOverloadThatLasts is what docs/limits.md says of half an hour at 1.5 times the capacity, of
+// 2000 a second: the server is always used to the full. Without a Target, Gradient2 takes the queue
+// for normal within minutes, and makes it longer; with one, the limit stays.
+func TestOverloadThatLasts(t *testing.T) {
+	minutes := []int{1, 5, 20, 30}[:4-loose/2*2] // the race detector has no time for more than two
+	for _, c := range []struct {
+		name string
+		l    *limit.Adaptive
+		want []float64 // the limit after each
+	}{
+		{"Gradient2", &limit.Adaptive{}, []float64{42, 66, 293, 685}},
+		{"Target 30 ms", &limit.Adaptive{Target: 30 * ms}, []float64{60, 60, 60, 60}},
+	} {
+		s := Scenario{
+			Seed: 1, Duration: time.Duration(minutes[len(minutes)-1]) * time.Minute, Bin: time.Minute,
+			Clients: Clients{Rate: 3000, Timeout: time.Second},
+			Server:  Server{Workers: 20, Service: Dist{Mean: 10 * ms}},
+		}
+		r := play(t, s, behind(c.l))
+		near(t, c.name+": served", float64(r.OK)/s.Duration.Seconds(), 2000, 0.02)
+		for i, m := range minutes {
+			t.Logf("%s: after %d min the limit is %.0f", c.name, m, r.Bins[m-1].Limit)
+			near(t, c.name+": limit", r.Bins[m-1].Limit, c.want[i], 0.15)
+		}
+	}
+}
+
+// TestThrottleAfterOutage is what docs/limits.md says of a throttle in a total outage of two
+// minutes. It keeps attempts away when half of its window is past, and goes on for 7 to 13 minutes
+// when the server is back. A breaker behind it opens first, so that the throttle has nothing to
+// count.
+func TestThrottleAfterOutage(t *testing.T) {
+	const outage = 2 * time.Minute
+	for _, c := range []struct {
+		name       string
+		p          *rebound.Policy
+		after      time.Duration // until half of the calls succeed again, at least,
+		andNoLater time.Duration
+		attempts   int64 // in the outage's last minute, at most
+	}{
+		{"alone", behind(&limit.Throttle{}), 5 * time.Minute, 20 * time.Minute, 3000},
+		{"Window 20 s", behind(&limit.Throttle{Window: 20 * time.Second}),
+			30 * time.Second, 4 * time.Minute, 10},
+		{"with a breaker", &rebound.Policy{
+			Attempts: 1, Gates: []gate.Gate{&limit.Throttle{}}, Breaker: &breaker.Breaker{},
+		}, 0, time.Minute, 3},
+	} {
+		for seed := range uint64(10) {
+			s := Scenario{
+				Seed: seed, Duration: 30 * time.Minute, Bin: 5 * time.Second,
+				Clients: Clients{Rate: 100},
+				Server: Server{Windows: []Window{
+					{From: 5 * time.Minute, To: 5*time.Minute + outage, Refuse: 1},
+				}},
+			}
+			r := play(t, s, c.p)
+			attempts, back := int64(0), time.Duration(-1)
+			for i, b := range r.Bins {
+				at := time.Duration(i)*s.Bin - s.Server.Windows[0].To
+				if at < 0 && at >= -time.Minute {
+					attempts += b.Attempts
+				}
+				if at >= 0 && back < 0 && 2*b.OK > b.Calls {
+					back = at
+				}
+			}
+			if back < c.after || back > c.andNoLater || attempts > c.attempts {
+				t.Errorf("%s, seed %d: half succeed after %v; %d attempts in the last minute",
+					c.name, seed, back, attempts)
+			}
+		}
+	}
+}
