@@ -4,17 +4,17 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"math"
 	"net/http"
 	"net/url"
 	"strings"
 )
 
-// question is what a quota reads from a request.
-type question struct {
-	model  string
-	size   int     // bytes of the body, attachments apart
-	extra  float64 // tokens of attachments
-	output float64 // the most tokens that the answer may have; 0 = not stated
+// Request is what a request asks of a model, as far as its path and its body show.
+type Request struct {
+	Model     string // empty = not stated
+	Input     int    // estimated tokens of the prompt
+	MaxOutput int    // the most tokens that the answers may have together; 0 = not stated
 }
 
 const (
@@ -25,11 +25,12 @@ const (
 	maxBody       = 64 << 20 // bytes of a body that are read
 )
 
-// asked reads a request's body, which GetBody gives once more. Without GetBody the model is that of
-// the path, and the size is ContentLength.
-func asked(req *http.Request) (q question) {
-	q.model = modelOf(req.URL)
-	q.size = int(max(req.ContentLength, 0))
+// ReadRequest reads a request's path and its body, which GetBody gives once more. Without GetBody
+// the path may show the model, and ContentLength stands for the body.
+//
+// A token is four bytes. A piece of base64, such as a picture, is 1000 tokens.
+func ReadRequest(req *http.Request) Request {
+	q := Request{Model: modelOf(req.URL), Input: tokens(int(max(req.ContentLength, 0)))}
 	if req.GetBody == nil {
 		return q
 	}
@@ -43,15 +44,18 @@ func asked(req *http.Request) (q question) {
 		return q
 	}
 	text, attachments := withoutAttachments(data)
-	q.size, q.extra = len(text), perAttachment*float64(attachments)
+	q.Input = tokens(len(text)) + perAttachment*attachments
 	q.read(text)
 	return q
 }
 
+// tokens is the estimate for so many bytes of text, rounded up.
+func tokens(bytes int) int { return (bytes + bytesPerToken - 1) / bytesPerToken }
+
 // read reads the model, and the most tokens that the answer may have. Providers reserve as many
 // when the request comes, whatever the answer turns out to be. A request for several answers
 // reserves so many times as much.
-func (q *question) read(body []byte) {
+func (q *Request) read(body []byte) {
 	var b struct {
 		Model         string
 		MaxTokens     float64 `json:"max_tokens"`            // of OpenAI, Anthropic and most others
@@ -73,11 +77,11 @@ func (q *question) read(body []byte) {
 	// A field of another type than here counts as absent; the rest is read all the same.
 	_ = json.Unmarshal(body, &b)
 	if b.Model != "" {
-		q.model = b.Model
+		q.Model = b.Model
 	}
 	most := max(b.MaxTokens, b.MaxCompletion, b.MaxOutput, b.MaxToSample, b.Google.MaxOutput,
 		b.Bedrock.MaxTokens, b.Ollama.Predict)
-	q.output = most * max(b.N, b.Google.Candidates, 1)
+	q.MaxOutput = int(min(most*max(b.N, b.Google.Candidates, 1), math.MaxInt32))
 }
 
 // modelOf is the model in the path of Google, Bedrock and Azure; empty if there is none. Azure

@@ -111,8 +111,8 @@ func TestQuotaPaces(t *testing.T) {
 			seconds(0, 120, 240)},
 		{"own estimate", &llm.Quota{Tokens: 60, Estimate: func(*http.Request) int { return 60 }}, "",
 			thousand, []reply{answer(`{}`)}, seconds(0, 60, 120)},
-		{"negative estimate", &llm.Quota{Tokens: 60, Estimate: func(*http.Request) int { return -9 }},
-			"", thousand, []reply{answer(`{}`)}, seconds(0, 0)},
+		{"no own estimate", &llm.Quota{Tokens: 2000, Estimate: func(*http.Request) int { return -9 }},
+			"", thousand, []reply{answer(`{}`)}, seconds(0, 0, 30)},
 		{"mean answer", &llm.Quota{Tokens: 1000}, "", `{"model":"m","x":"0123456"}`,
 			[]reply{used(707)}, seconds(0, 24.84, 67.26)}, // 7 of the prompt, 700 of the answer
 		{"stream", &llm.Quota{Tokens: 2000}, "", thousand, []reply{stream(role, hello,

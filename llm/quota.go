@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"hash/maphash"
 	"iter"
-	"math"
 	"net/http"
 	"sync"
 	"time"
@@ -18,7 +17,7 @@ import (
 	"github.com/rebound-go/rebound"
 )
 
-// Quota keeps generations within a provider's limits of requests and tokens per minute. Each model
+// Quota keeps requests within a provider's limits of requests and tokens per minute. Each model
 // has limits of its own, and so has each host and each credential. Attempts wait for their turn, in
 // order, before they are sent.
 //
@@ -35,14 +34,17 @@ type Quota struct {
 	// tokens may be taken at once. 0 = learned.
 	Requests, Tokens float64
 
-	// Estimate returns the tokens that a request will use. The usage in the answer, or at the end of
-	// the stream, corrects the estimate. A request whose estimate is more than a minute's tokens is
-	// sent when all of the quota is there.
+	// Estimate returns the tokens that a request will use; negative = as without it. The usage in the
+	// answer, or at the end of the stream, corrects the estimate. A request whose estimate is more
+	// than a minute's tokens is sent when all of the quota is there.
 	//
 	// Nil = a quarter of the body's bytes and the greatest number of tokens that the request allows
 	// for its answer, such as max_tokens. A piece of base64, such as a picture, counts as 1000.
 	// Without max_tokens the answer counts as the mean of the model's answers so far.
 	Estimate func(*http.Request) int
+
+	// Applies reports whether a request is subject to the quota. Nil = IsGeneration.
+	Applies func(*http.Request) bool
 
 	// Wait is the longest wait for each of the two limits. Attempts whose turn is later fail at
 	// once, with [limit.ErrRate]. 0 = as long as the request's context lasts.
@@ -92,6 +94,13 @@ func (q *Quota) Snapshots() iter.Seq[limit.Snapshot] {
 	}
 }
 
+func (q *Quota) applies(req *http.Request) bool {
+	if q.Applies != nil {
+		return q.Applies(req)
+	}
+	return IsGeneration(req)
+}
+
 // guard returns req with a policy that asks the quota before each attempt. p is the policy that req
 // goes by if it has none of its own.
 func (q *Quota) guard(req *http.Request, p *rebound.Policy) *http.Request {
@@ -122,17 +131,17 @@ type quotaCall struct {
 	quota *Quota
 	req   *http.Request
 	meter *meter
-	asked question
+	asked Request
 	now   *reservation // of the attempt under way
 }
 
 // Enter takes the attempt's share of both limits, or of neither.
 func (c *quotaCall) Enter(ctx context.Context) (gate.Pass, error) {
 	if c.meter == nil {
-		c.asked = asked(c.req)
-		c.meter = c.quota.meter(c.req, c.asked.model)
+		c.asked = ReadRequest(c.req)
+		c.meter = c.quota.meter(c.req, c.asked.Model)
 	}
-	r := &reservation{meter: c.meter, input: c.asked.input(), tokens: c.estimate()}
+	r := &reservation{meter: c.meter, input: float64(c.asked.Input), tokens: c.estimate()}
 	r.requestRate, r.tokenRate = c.meter.requests.Load(), c.meter.tokens.Load()
 	if err := r.requestRate.Take(ctx, 1); err != nil {
 		return gate.Pass{}, err
@@ -175,13 +184,12 @@ func (c *quotaCall) Leave(_ gate.Pass, o gate.Outcome) {
 // estimate is asked anew for each attempt, as the mean of answers moves meanwhile.
 func (c *quotaCall) estimate() float64 {
 	if c.quota.Estimate != nil {
-		return float64(max(c.quota.Estimate(c.req), 0))
+		if n := c.quota.Estimate(c.req); n >= 0 {
+			return float64(n)
+		}
 	}
-	if c.asked.output > 0 {
-		return c.asked.input() + c.asked.output
+	if c.asked.MaxOutput > 0 {
+		return float64(c.asked.Input + c.asked.MaxOutput)
 	}
-	return c.asked.input() + c.meter.meanOutput()
+	return float64(c.asked.Input) + c.meter.meanOutput()
 }
-
-// input is the estimated number of tokens of the prompt.
-func (q question) input() float64 { return math.Ceil(float64(q.size)/bytesPerToken) + q.extra }

@@ -48,7 +48,7 @@ type Transport struct {
 	// Breakers holds a breaker for each host. Nil = none.
 	Breakers *breaker.Group[string]
 
-	// Quota keeps generations within the provider's limits. Attempts wait in it, which no timeout
+	// Quota keeps requests within the provider's limits. Attempts wait in it, which no timeout
 	// of an attempt covers. Nil = none.
 	Quota *Quota
 
@@ -99,7 +99,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if n := req.Header.Get("X-Stainless-Retry-Count"); n != "" && n != "0" {
 		req = singleAttempt(req, t.inner.Policy)
 	}
-	if t.Quota != nil && IsGeneration(req) {
+	if t.Quota != nil && t.Quota.applies(req) {
 		req = t.Quota.guard(req, t.inner.Policy)
 	}
 	resp, err := t.inner.RoundTrip(req)

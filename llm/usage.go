@@ -7,12 +7,30 @@ import (
 	"sync"
 )
 
-// usage is what providers report that an answer has used. A stream reports it in parts and again,
-// so the greatest number of each counts.
-type usage struct{ input, output, total float64 }
+// Usage is the tokens that an answer has used, as its provider reports them.
+type Usage struct {
+	Input  float64 // of the prompt, cached ones included
+	Cached float64 // of Input: read from a cache, which costs less
+	Output float64 // of the answer, those of its reasoning included
+}
+
+// UsageOf reads the usage that an answer in JSON reports, or an event of a stream. It is zero if
+// there is none.
+func UsageOf(answer []byte) Usage {
+	var u usage
+	u.add(answer)
+	return Usage{Input: u.input + u.outside, Cached: u.cached, Output: u.output}
+}
+
+// usage is the greatest number of each that was reported: a stream reports it in parts and again.
+type usage struct {
+	input, output, total float64
+	cached               float64 // of input
+	outside              float64 // of cached: beside input, which does not count against a limit
+}
 
 // tokens is what counts against a limit, 0 if nothing was reported. Tokens that Anthropic reads
-// from its cache do not count there, so they are not added here.
+// from its cache do not count there.
 func (u usage) tokens() float64 {
 	if u.total > 0 {
 		return u.total
@@ -28,6 +46,10 @@ type counts struct {
 	Input      float64 `json:"input_tokens"`  // of Anthropic, Cohere and OpenAI's responses
 	Output     float64 `json:"output_tokens"` //
 	CacheWrite float64 `json:"cache_creation_input_tokens"`
+	CacheRead  float64 `json:"cache_read_input_tokens"`
+
+	PromptDetails cached `json:"prompt_tokens_details"`
+	InputDetails  cached `json:"input_tokens_details"`
 
 	BedrockTotal  float64 `json:"totalTokens"`
 	BedrockInput  float64 `json:"inputTokens"`
@@ -37,8 +59,14 @@ type counts struct {
 	GooglePrompt   float64 `json:"promptTokenCount"`
 	GoogleOutput   float64 `json:"candidatesTokenCount"`
 	GoogleThoughts float64 `json:"thoughtsTokenCount"`
+	GoogleCached   float64 `json:"cachedContentTokenCount"`
 
 	Tokens *counts `json:"tokens"` // of Cohere
+}
+
+// cached is what OpenAI says of the tokens of a prompt.
+type cached struct {
+	Tokens float64 `json:"cached_tokens"`
 }
 
 // reported are the places of counts in an answer or an event. One struct for all providers costs
@@ -79,6 +107,9 @@ func (u *usage) count(c counts) {
 	u.input = max(u.input, c.Prompt, c.Input+c.CacheWrite, c.BedrockInput, c.GooglePrompt)
 	u.output = max(u.output, c.Completion, c.Output, c.BedrockOutput,
 		c.GoogleOutput+c.GoogleThoughts)
+	u.outside = max(u.outside, c.CacheRead)
+	u.cached = max(u.cached, c.CacheRead, c.PromptDetails.Tokens, c.InputDetails.Tokens,
+		c.GoogleCached)
 	if c.Tokens != nil {
 		u.count(*c.Tokens)
 	}

@@ -15,12 +15,13 @@ var manyNames = map[string]struct {
 	most int
 	why  string
 }{
-	".":                {58, "Loop, which four packages drive, has nine names of its own"},
-	"breaker":          {42, "a key of a group has the eleven methods of a breaker"},
-	"fault":            {32, "limiters read the headers that Retry-After is read from"},
-	"limit":            {40, "each of four kinds has the five methods of a gate with a snapshot"},
-	"policyfile":       {31, "each kind of limit has its own fields in a file"},
-	"internal/circuit": {60, "package breaker works on the parts of a Word without a lock"},
+	".":                       {58, "Loop, which four packages drive, has nine names of its own"},
+	"breaker":                 {42, "a key of a group has the eleven methods of a breaker"},
+	"fault":                   {32, "limiters read the headers that Retry-After is read from"},
+	"limit":                   {40, "each of four kinds has five methods, of a gate and a Snapshot"},
+	"policyfile":              {31, "each kind of limit has its own fields in a file"},
+	"cmd/rebound/batch/store": {33, "a row's state is one of four constants"},
+	"internal/circuit":        {60, "package breaker works on the parts of a Word without a lock"},
 }
 
 // A package that fits in the head: types, functions, methods, constants and variables count, the

@@ -1,0 +1,75 @@
+// Package batch sends the rows of a file to an API, each once, and keeps what comes back.
+//
+// A row is done when its line is in the results or in the errors; what was under way when the
+// process died is in the journal, and counted as in doubt. The same command again goes on.
+package batch
+
+import (
+	"time"
+
+	"github.com/rebound-go/rebound/cmd/rebound/batch/money"
+	"github.com/rebound-go/rebound/cmd/rebound/batch/rows"
+	"github.com/rebound-go/rebound/cmd/rebound/batch/store"
+)
+
+// batch is what the parts of a run share.
+type batch struct {
+	o       Options
+	began   time.Time
+	secrets []string // in all the forms in which a server may echo them
+
+	in     *rows.Input
+	store  *store.Store
+	key    store.Key
+	survey rows.Survey
+	before store.Recovered
+	prices money.Prices
+	purse  money.Purse
+	halt   halt
+}
+
+// open opens the files, checks the whole input, and reads what earlier runs have left.
+func (b *batch) open() (err error) {
+	if b.store, err = store.Open(b.o.Output, !b.o.Crash); err != nil {
+		return err
+	}
+	if b.key, err = b.store.Key(); err != nil {
+		return err
+	}
+	if err := b.openInput(); err != nil {
+		return err
+	}
+	if b.survey, err = b.in.Check(b.key); err != nil {
+		return err
+	}
+	if b.before, err = b.store.Recover(b.survey.Table, b.key); err != nil {
+		return err
+	}
+	if b.o.Prices != "" {
+		b.prices, err = money.ReadPrices(b.o.Prices)
+	}
+	b.purse = money.Purse{Limit: money.Dollars(b.o.Budget), Spent: b.before.Spent}
+	return err
+}
+
+func (b *batch) openInput() error {
+	b.in = &rows.Input{Name: b.o.Input, Where: rows.Targets{Base: b.o.Base}}
+	for _, u := range b.o.Allow {
+		b.in.Where.Allowed = append(b.in.Where.Allowed, rows.Origin(u))
+	}
+	if err := b.in.Open(b.o.Stdin, b.o.Output+".input"); err != nil {
+		return err
+	}
+	var err error
+	b.in.Files, err = rows.OpenAttachments(b.o.Files)
+	return err
+}
+
+func (b *batch) close() {
+	if b.store != nil {
+		_ = b.store.Close()
+	}
+	if b.in != nil {
+		_ = b.in.Close()
+	}
+}

@@ -1,0 +1,50 @@
+package batch
+
+import "sync"
+
+// halt is why the batch stops early. The first reason counts.
+type halt struct {
+	feed func() // ends the feed of rows
+
+	mu   sync.Mutex
+	code int
+	why  string
+	err  error
+}
+
+// stop stops the batch. first is false if it was stopping already.
+func (h *halt) stop(code int, why string) (first bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if first = h.code == 0; first {
+		h.code, h.why = code, why
+	}
+	h.feed()
+	return first
+}
+
+// fail stops the batch for a failure of its own.
+func (h *halt) fail(err error) {
+	if err != nil && h.stop(exitOwn, err.Error()) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.err = err
+	}
+}
+
+func (h *halt) stopping() bool {
+	code, _ := h.reason()
+	return code != 0
+}
+
+func (h *halt) reason() (code int, why string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.code, h.why
+}
+
+func (h *halt) own() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.err
+}

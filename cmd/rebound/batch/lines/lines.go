@@ -1,0 +1,52 @@
+// Package lines reads files of lines, such as JSONL.
+package lines
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+)
+
+// Max bounds a line of the input and of the results, so that a file that is no JSONL fills no
+// memory.
+const Max = 64 << 20 // bytes
+
+// Reader reads lines of any length and counts the bytes before them.
+type Reader struct {
+	r    *bufio.Reader
+	at   int64 // offset of the line that Read returned
+	next int64
+	long []byte
+}
+
+// New returns a reader of the lines of r.
+func New(r io.Reader) *Reader { return &Reader{r: bufio.NewReaderSize(r, 64<<10)} }
+
+// Read returns the next line, with its newline if it has one. It is valid until the next call.
+func (l *Reader) Read() (line []byte, err error) {
+	l.at = l.next
+	l.long = l.long[:0]
+	for {
+		part, err := l.r.ReadSlice('\n')
+		l.next += int64(len(part))
+		switch {
+		case len(l.long)+len(part) > Max:
+			return nil, fmt.Errorf("a line of more than %d MiB", Max>>20)
+		case err == bufio.ErrBufferFull:
+			l.long = append(l.long, part...)
+			continue
+		case err != nil && err != io.EOF:
+			return nil, err
+		case len(l.long) > 0:
+			l.long = append(l.long, part...)
+			part = l.long
+		}
+		if len(part) == 0 {
+			return nil, io.EOF
+		}
+		return part, nil
+	}
+}
+
+// At is the offset of the line that Read has returned.
+func (l *Reader) At() int64 { return l.at }

@@ -1,0 +1,31 @@
+// Package money counts what calls cost, by the prices of their tokens.
+package money
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+)
+
+// Amount is in billionths of a dollar: tokens cost fractions of a millionth.
+type Amount int64
+
+// Dollars is an amount in dollars.
+func Dollars(usd float64) Amount { return Amount(math.Round(usd * 1e9)) }
+
+// USD is the amount in dollars.
+func (m Amount) USD() float64 { return float64(m) / 1e9 }
+
+func (m Amount) String() string { return fmt.Sprintf("$%.2f", m.USD()) }
+
+// Parse reads an amount such as 50usd, $50 or 0.25.
+func Parse(s string) (usd float64, err error) {
+	text := strings.TrimPrefix(strings.TrimSpace(strings.ToLower(s)), "$")
+	text = strings.TrimSpace(strings.TrimSuffix(text, "usd"))
+	usd, err = strconv.ParseFloat(text, 64)
+	if err != nil || !(usd > 0) || usd > 1e9 {
+		return 0, fmt.Errorf("%q is no amount: want dollars, such as 50usd", s)
+	}
+	return usd, nil
+}

@@ -1,0 +1,80 @@
+package batch
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/rebound-go/rebound/cmd/rebound/batch/lines"
+	"github.com/rebound-go/rebound/cmd/rebound/batch/rows"
+	"github.com/rebound-go/rebound/cmd/rebound/batch/store"
+)
+
+// writeOrdered writes the lines of the results and the errors in the order of the input. It keeps
+// the place of each line, and no line itself.
+func (b *batch) writeOrdered() error {
+	places := make([]int64, b.survey.Table.Len()) // offset + 1; negative in the errors
+	files := [2]*os.File{}
+	for i, path := range []string{b.o.Output, b.o.Output + ".errors"} {
+		f, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		files[i] = f
+		sign := int64(1 - 2*i)
+		if err := b.eachLine(f, func(at int64, row int) { places[row] = sign * (at + 1) }); err != nil {
+			return err
+		}
+	}
+	temp, err := os.CreateTemp(filepath.Dir(b.o.Ordered), filepath.Base(b.o.Ordered)+".*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(temp.Name())
+	out := bufio.NewWriterSize(temp, 1<<20)
+	err = b.in.Scan(func(_ int, r rows.Row, err error) error {
+		i, known := b.survey.Table.Find(b.key.Hash(r.ID))
+		if err != nil || !known || places[i] == 0 {
+			return err
+		}
+		from, at := files[0], places[i]
+		if at < 0 {
+			from, at = files[1], -at
+		}
+		line, err := lines.New(io.NewSectionReader(from, at-1, lines.Max)).Read()
+		if err != nil {
+			return err
+		}
+		_, err = out.Write(line)
+		return err
+	})
+	err = errors.Join(err, out.Flush(), temp.Sync(), temp.Close())
+	if err != nil {
+		return err
+	}
+	return os.Rename(temp.Name(), b.o.Ordered)
+}
+
+// eachLine gives the offset of each line of the results, and its row in the table.
+func (b *batch) eachLine(f io.Reader, fn func(at int64, row int)) error {
+	l := lines.New(f)
+	for {
+		line, err := l.Read()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		id, err := store.IDOf(line[:len(line)-1])
+		if err != nil {
+			return err
+		}
+		if i, known := b.survey.Table.Find(b.key.Hash(id)); known {
+			fn(l.At(), i)
+		}
+	}
+}

@@ -1,0 +1,101 @@
+package batch
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/breaker"
+	"github.com/rebound-go/rebound/cmd/rebound/batch/money"
+	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/llm"
+)
+
+// outcome decides what becomes of a row after a round.
+func (b *batch) outcome(ctx context.Context, j job, a answer) verdict {
+	v := verdict{attempts: a.attempts, seconds: time.Since(j.began).Seconds()}
+	if a.answered {
+		v.usage = llm.UsageOf(a.body)
+		v.cost = b.prices.Cost(a.req, a.most, v.usage)
+		b.purse.Settle(a.most, v.cost)
+	}
+	if a.err == nil {
+		v.line = b.resultLine(j, a, v)
+		return v
+	}
+	v.undone = llm.Classify(a.err).Sent != fault.MaybeDone
+	v.code, v.why = b.describe(a)
+	v.fate, v.wait = b.fate(ctx, j, a, v.undone)
+	if v.fate == gaveUp && a.marked && !v.undone && !a.repeatable && !permanent(a.err) {
+		v.code = codeInDoubt
+	}
+	if v.fate == gaveUp {
+		v.line = b.errorLine(j, a, v)
+	}
+	return v
+}
+
+// fate is what becomes of a row whose round has failed, and how long other rows are kept back.
+func (b *batch) fate(ctx context.Context, j job, a answer, undone bool) (fate, time.Duration) {
+	_, spoilt := a.err.(unreadable)
+	switch {
+	case spoilt:
+		return gaveUp, 0
+	case errors.Is(a.err, money.ErrSpent), errors.Is(a.err, errStopping):
+		return unsent, 0
+	case llm.IsAccount(a.err):
+		return returned, 0
+	case ctx.Err() != nil:
+		return cutOff, 0
+	case errors.Is(a.err, rebound.Rejected), !a.marked:
+		return putOff, waitOf(a.err)
+	case permanent(a.err), !undone && !a.repeatable, j.attempts+a.attempts >= b.o.RowAttempts:
+		return gaveUp, 0
+	}
+	return putOff, 0
+}
+
+// permanent reports whether a failure stays as it is. That the policy's budget was empty is no
+// failure of the row's.
+func permanent(err error) bool {
+	return llm.Classify(err).Kind == fault.Permanent && !errors.Is(err, rebound.OutOfBudget)
+}
+
+// describe returns the code and the message of a failure: the provider's, or else ours. A server
+// may echo what it was sent, so secrets are taken out.
+func (b *batch) describe(a answer) (code, message string) {
+	message = string(b.redact([]byte(a.err.Error())))
+	switch {
+	case errors.As(a.err, new(unreadable)):
+		return "unreadable_row", message
+	case a.resp == nil:
+		return "no_response", message
+	}
+	var e struct {
+		Error json.RawMessage `json:"error"`
+	}
+	_ = json.Unmarshal(b.redact(a.body), &e)
+	var inner struct {
+		Code    any    `json:"code"`
+		Type    string `json:"type"`
+		Message string `json:"message"`
+	}
+	if json.Unmarshal(e.Error, &inner) != nil {
+		_ = json.Unmarshal(e.Error, &inner.Message)
+	}
+	code, _ = inner.Code.(string)
+	return cmp.Or(code, inner.Type, fmt.Sprintf("http_%d", a.resp.StatusCode)),
+		cmp.Or(inner.Message, message)
+}
+
+// waitOf is how long a rejection lasts: the cooldown of a breaker.
+func waitOf(err error) time.Duration {
+	if open := (*breaker.OpenError)(nil); errors.As(err, &open) {
+		return max(open.Remaining(), firstPause)
+	}
+	return 0
+}

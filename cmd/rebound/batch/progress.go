@@ -1,0 +1,66 @@
+package batch
+
+import (
+	"strings"
+	"time"
+
+	"github.com/rebound-go/rebound/limit"
+)
+
+// Progress returns where the batch stands. Rows have ended when their lines are written.
+func (b *run) Progress() Progress {
+	t, unwritten := b.tally, b.store.Unwritten()
+	limits := b.Limits()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p := Progress{Rows: t.rows, Ended: t.done + t.failed - unwritten, Failed: t.failed,
+		InFlight: t.inFlight, Deferred: b.queue.putOffNow(), Spent: b.purse.Total().USD()}
+	if took := time.Since(b.began).Seconds(); took > 0 {
+		p.PerSecond = float64(t.ends) / took
+	}
+	rate := p.PerSecond
+	for _, s := range limits {
+		if s.Waiting > 0 && s.Limit > 0 && strings.HasSuffix(s.Name, "requests") {
+			rate = s.Limit // it binds, so it is the rate from now on, whatever the mean was
+		}
+	}
+	if rate > 0 {
+		p.Left = time.Duration(float64(p.Rows-p.Ended) / rate * float64(time.Second))
+	}
+	return p
+}
+
+// Limits returns the limits in force.
+func (b *run) Limits() (all []limit.Snapshot) {
+	for s := range b.sender.quota.Snapshots() {
+		all = append(all, s)
+	}
+	return append(all, b.sender.flight.Snapshot())
+}
+
+// summary is where the batch stands, in full.
+func (b *run) summary() Summary {
+	if b.tally == nil {
+		return Summary{}
+	}
+	t := b.tally
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := Summary{
+		Rows: t.rows, Done: t.done, Failed: t.failed, InDoubt: t.doubt - t.settled + t.cut,
+		Repeated: t.repeated, Attempts: t.attempts, CostUSD: b.purse.Total().USD(),
+		Seconds: time.Since(b.began).Round(time.Millisecond).Seconds(), Deferred: t.deferred,
+		Tokens: [2]float64{t.input, t.output}, FailedUSD: t.lost.USD(),
+		Changed: b.before.Changed, Foreign: b.before.Foreign, Reasons: sortedReasons(t.reasons),
+		Generation: b.before.Generation,
+	}
+	s.Pending = s.Rows - s.Done - s.Failed - s.InDoubt
+	_, s.Stopped = b.halt.reason()
+	if s.Pending+s.InDoubt > 0 {
+		s.Command = strings.Join(b.o.Command, " ")
+	}
+	if b.sender != nil {
+		s.Limits = b.Limits()
+	}
+	return s
+}

@@ -1,0 +1,85 @@
+package batch
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/rebound-go/rebound/cmd/rebound/batch/rows"
+	"github.com/rebound-go/rebound/cmd/rebound/batch/store"
+	"github.com/rebound-go/rebound/llm"
+)
+
+// head is a row's request without its body.
+func (b *batch) head(r rows.Row) *http.Request {
+	req := &http.Request{
+		Method: r.Method, URL: r.Target, Host: r.Target.Host, Header: b.o.Header.Clone(),
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+	}
+	if req.Header == nil {
+		req.Header = http.Header{}
+	}
+	if r.BodyFile == "" && r.Body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if b.o.IdempotencyAs != "" {
+		req.Header.Set(b.o.IdempotencyAs, b.key.Name(r.ID))
+	}
+	for name, value := range r.Headers {
+		req.Header.Set(name, value)
+	}
+	return req
+}
+
+// setBody gives a request a body that can be sent again.
+func setBody(req *http.Request, body []byte) {
+	if len(body) == 0 {
+		return
+	}
+	req.ContentLength = int64(len(body))
+	req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+	req.Body, _ = req.GetBody()
+}
+
+// redo reports whether a row in doubt may be sent again.
+func (b *batch) redo(r rows.Row) bool {
+	switch b.o.InDoubt {
+	case "redo":
+		return true
+	case "hold":
+		return false
+	}
+	return repeatable(b.head(r))
+}
+
+// repeatable reports whether it does no harm to send a request twice.
+func repeatable(req *http.Request) bool {
+	switch req.Method {
+	case "GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE":
+		return true
+	}
+	return req.Header.Get("Idempotency-Key") != "" || llm.IsGeneration(req)
+}
+
+// checkPrices returns an error for the first row whose cost has no bound.
+func (b *batch) checkPrices() error {
+	if b.prices == nil {
+		return errors.New("--budget needs --prices FILE: want litellm's price file or one like it")
+	}
+	return b.in.Scan(func(n int, r rows.Row, err error) error {
+		if err != nil {
+			return err
+		}
+		if i, _ := b.survey.Table.Find(b.key.Hash(r.ID)); b.survey.Table.State(i) >= store.Done {
+			return nil
+		}
+		req := b.head(r)
+		setBody(req, r.Body)
+		if _, err := b.prices.Most(req); err != nil {
+			return fmt.Errorf("%s:%d: %w", b.in.Name, n, err)
+		}
+		return nil
+	})
+}

@@ -1,0 +1,205 @@
+package rows
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/rebound-go/rebound/cmd/rebound/batch/lines"
+	"github.com/rebound-go/rebound/cmd/rebound/batch/store"
+)
+
+// Input is the file of rows. It is read once before the first call, to check it, and once to send
+// its rows.
+type Input struct {
+	Name  string // as the user gave it
+	Where Targets
+	Files Attachments
+
+	file *os.File
+}
+
+// ErrChanged is the error of an input that somebody has changed during the run.
+var ErrChanged = errors.New("the input has changed since it was checked")
+
+// Open opens the file of that name. "-" is standard input, which is copied to a file beside the
+// results first, since it is read several times.
+func (in *Input) Open(stdin io.Reader, spool string) (err error) {
+	in.file, err = open(in.Name, stdin, spool)
+	return err
+}
+
+func open(name string, stdin io.Reader, spool string) (*os.File, error) {
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		if info, err := f.Stat(); err == nil && !info.Mode().IsRegular() {
+			_ = f.Close()
+			return nil, fmt.Errorf("%s is no regular file: want a file, or - for standard input", name)
+		}
+		return f, nil
+	}
+	f, err := os.OpenFile(spool, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := io.Copy(f, stdin); err != nil {
+		_ = f.Close()
+		return nil, fmt.Errorf("copying standard input to %s: %w", spool, err)
+	}
+	return f, nil
+}
+
+// Scan gives each row to fn, until fn returns an error. A line that is no row has an error instead.
+func (in *Input) Scan(fn func(line int, r Row, err error) error) error {
+	if _, err := in.file.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	l := lines.New(in.file)
+	for n := 1; ; n++ {
+		line, err := l.Read()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("%s:%d: %w", in.Name, n, err)
+		}
+		if n == 1 {
+			line = bytes.TrimPrefix(line, []byte("\xef\xbb\xbf"))
+		}
+		if len(bytes.TrimSpace(line)) == 0 {
+			continue
+		}
+		r, err := parseRow(line, in.Where)
+		r.At = l.At()
+		if err := fn(n, r, err); err != nil {
+			return err
+		}
+	}
+}
+
+// maxFaults is how many faults of the input are listed.
+const maxFaults = 100
+
+// faults are those of the input, a line each.
+type faults struct {
+	name string
+	list []string
+	more int
+}
+
+func (f *faults) add(line int, err error) {
+	if len(f.list) >= maxFaults {
+		f.more++
+		return
+	}
+	f.list = append(f.list, fmt.Sprintf("%s:%d: %v", f.name, line, err))
+}
+
+// err is nil if there are no faults.
+func (f *faults) err() error {
+	if len(f.list) == 0 {
+		return nil
+	}
+	text := strings.Join(f.list, "\n")
+	if f.more > 0 {
+		text += fmt.Sprintf("\n%s: and %d more", f.name, f.more)
+	}
+	return fmt.Errorf("%s\nnothing was sent", text)
+}
+
+// Survey is what the check of the whole input has found.
+type Survey struct {
+	Table *store.Table
+	Hosts map[string]int
+}
+
+// Check reads the whole input. Any fault is an error, before anything is sent.
+func (in *Input) Check(key store.Key) (Survey, error) {
+	s := Survey{Table: store.NewTable(in.guess()), Hosts: map[string]int{}}
+	bad := &faults{name: in.Name}
+	err := in.Scan(func(n int, r Row, err error) error {
+		if err == nil {
+			err = in.Files.check(r)
+		}
+		if err != nil {
+			bad.add(n, err)
+			return nil
+		}
+		r.Key.ID = key.Hash(r.ID)
+		s.Table.Add(r.Key)
+		s.Hosts[r.Target.Host]++
+		return nil
+	})
+	if err != nil {
+		return s, err
+	}
+	if repeated := s.Table.Complete(); len(repeated) > 0 {
+		if err := in.nameRepeated(key, repeated, bad); err != nil {
+			return s, err
+		}
+	}
+	if err := bad.err(); err != nil {
+		return s, err
+	}
+	if s.Table.Len() == 0 {
+		return s, fmt.Errorf("%s has no rows", in.Name)
+	}
+	return s, nil
+}
+
+// nameRepeated lists the rows whose id another row has.
+func (in *Input) nameRepeated(key store.Key, repeated map[uint64]bool, bad *faults) error {
+	first := map[uint64]int{}
+	return in.Scan(func(n int, r Row, err error) error {
+		if id := key.Hash(r.ID); err == nil && repeated[id] {
+			if before, is := first[id]; is {
+				bad.add(n, fmt.Errorf("duplicate_custom_id: %q is in line %d, too", r.ID, before))
+			} else {
+				first[id] = n
+			}
+		}
+		return nil
+	})
+}
+
+// guess is how many rows there may be, a little too many, by the file's beginning: a slice that
+// grows is there twice for a moment.
+func (in *Input) guess() int {
+	head := make([]byte, 1<<20)
+	n, _ := in.file.ReadAt(head, 0)
+	info, err := in.file.Stat()
+	lines := bytes.Count(head[:n], []byte("\n"))
+	if err != nil || lines == 0 {
+		return 0
+	}
+	return int(float64(info.Size())/float64(n)*float64(lines)*1.02) + 16
+}
+
+// Row reads the row at an offset again.
+func (in *Input) Row(at int64, key store.Key) (Row, error) {
+	l := lines.New(io.NewSectionReader(in.file, at, lines.Max+1))
+	line, err := l.Read()
+	if err != nil {
+		return Row{}, err
+	}
+	r, err := parseRow(bytes.TrimPrefix(line, []byte("\xef\xbb\xbf")), in.Where)
+	if err != nil {
+		return r, errors.Join(ErrChanged, err)
+	}
+	r.At, r.Key.ID = at, key.Hash(r.ID)
+	return r, nil
+}
+
+// Close closes the file.
+func (in *Input) Close() error {
+	if in.file == nil {
+		return nil
+	}
+	return in.file.Close()
+}

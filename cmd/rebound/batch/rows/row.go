@@ -1,0 +1,153 @@
+// Package rows reads and checks the input of a batch: a line for each request.
+package rows
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"golang.org/x/net/http/httpguts"
+
+	"github.com/rebound-go/rebound/cmd/rebound/batch/store"
+	"github.com/rebound-go/rebound/internal/strictjson"
+)
+
+// Row is a line of the input. The first four fields are OpenAI's; the others are additions.
+type Row struct {
+	ID       string            `json:"custom_id"`
+	Method   string            `json:"method"` // empty = POST
+	URL      string            `json:"url"`
+	Body     json.RawMessage   `json:"body"`
+	Headers  map[string]string `json:"headers"`
+	Tokens   int               `json:"tokens"`    // estimate; 0 = from the body
+	BodyFile string            `json:"body_file"` // is the body as it is
+
+	Target *url.URL  `json:"-"` // URL, with the base's host
+	Key    store.Row `json:"-"`
+	At     int64     `json:"-"` // offset of its line in the input
+}
+
+var rowFields = []string{"custom_id", "method", "url", "body", "headers", "tokens", "body_file"}
+
+// Targets says where rows may go.
+type Targets struct {
+	Base    *url.URL // of URLs without a host; nil = there must be one
+	Allowed []string // origins beside that of Base
+}
+
+// Origin is what a host is compared by: scheme, name and port.
+func Origin(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	return u.Scheme + "://" + strings.ToLower(u.Hostname()) + ":" + port
+}
+
+// parseRow reads and checks a line, all but the files that it names.
+func parseRow(line []byte, where Targets) (r Row, err error) {
+	line = bytes.TrimSpace(line)
+	if len(line) == 0 || line[0] != '{' {
+		return r, errors.New("invalid_json_line: this is no JSON object")
+	}
+	if err := json.Unmarshal(line, &r); err != nil {
+		return r, fmt.Errorf("invalid_json_line: %w", err)
+	}
+	if err := misspelt(line); err != nil {
+		return r, err
+	}
+	if r.Method == "" {
+		r.Method = http.MethodPost
+	}
+	switch {
+	case r.ID == "":
+		return r, errors.New("missing_custom_id: custom_id is missing: want a text of its own for " +
+			"each row")
+	case !httpguts.ValidHeaderFieldName(r.Method):
+		return r, fmt.Errorf("invalid_method: %q is no method: want one such as POST", r.Method)
+	case r.Tokens < 0:
+		return r, fmt.Errorf("invalid_tokens: tokens is %d: want 0 or more", r.Tokens)
+	case r.BodyFile != "" && r.Body != nil:
+		return r, errors.New("invalid_body: body and body_file are both there: want one of them")
+	}
+	if err := r.checkHeaders(); err != nil {
+		return r, err
+	}
+	r.Key.Digest = store.Digest(line)
+	r.Target, err = where.resolve(r.URL)
+	return r, err
+}
+
+// misspelt returns an error for a field that is nearly one of ours. Others are the user's own.
+func misspelt(line []byte) error {
+	var fields map[string]json.RawMessage
+	_ = json.Unmarshal(line, &fields)
+	if len(fields) == 0 {
+		return nil
+	}
+	for name := range fields {
+		if slices.Contains(rowFields, name) {
+			continue
+		}
+		if hint := strictjson.Hint(name, rowFields); strings.HasPrefix(hint, "did you") {
+			return fmt.Errorf("invalid_field: unknown field %q: %s", name, hint)
+		}
+	}
+	return nil
+}
+
+// checkHeaders rejects what net/http would, and what decides where a request goes.
+func (r Row) checkHeaders() error {
+	for name, value := range r.Headers {
+		switch http.CanonicalHeaderKey(name) {
+		case "Host", "Content-Length", "Transfer-Encoding", "Connection", "Upgrade", "Te", "Trailer":
+			return fmt.Errorf("invalid_header: header %q must not be set", name)
+		}
+		if !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value) {
+			return fmt.Errorf("invalid_header: %q is no valid header", name)
+		}
+	}
+	return nil
+}
+
+// resolve returns the absolute URL of a row. A data file must not choose where credentials go, so
+// hosts are those of base and those that were allowed.
+func (t Targets) resolve(ref string) (*url.URL, error) {
+	u, err := url.Parse(ref)
+	switch {
+	case ref == "":
+		return nil, errors.New("missing_url: url is missing: want one such as /v1/chat/completions")
+	case err != nil:
+		return nil, fmt.Errorf("invalid_url: %w", errors.Unwrap(err))
+	case u.User != nil:
+		return nil, errors.New("invalid_url: url has a user: want credentials in --header")
+	case u.IsAbs() || u.Host != "" || strings.HasPrefix(ref, "//"):
+		if u.Host == "" || !slices.Contains(t.origins(), Origin(u)) {
+			return nil, fmt.Errorf("foreign_host: %s is not allowed: want a host of --base or --allow",
+				u.Redacted())
+		}
+		return u, nil
+	case t.Base == nil:
+		return nil, fmt.Errorf("missing_base: url %s has no host: want --base URL", ref)
+	}
+	full := *t.Base
+	full.Path = strings.TrimSuffix(t.Base.Path, "/") + "/" + strings.TrimPrefix(u.Path, "/")
+	full.RawPath, full.RawQuery, full.Fragment = "", u.RawQuery, ""
+	if u.RawPath != "" {
+		full.RawPath = strings.TrimSuffix(t.Base.EscapedPath(), "/") + "/" +
+			strings.TrimPrefix(u.RawPath, "/")
+	}
+	return &full, nil
+}
+
+func (t Targets) origins() []string {
+	if t.Base == nil {
+		return t.Allowed
+	}
+	return append([]string{Origin(t.Base)}, t.Allowed...)
+}

@@ -1,0 +1,146 @@
+package batch
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/rebound-go/rebound/cmd/rebound/batch/store"
+)
+
+// Run runs the batch, and returns its summary and the exit code. An error is the batch's own.
+func Run(ctx context.Context, o Options) (Summary, int, error) {
+	o.defaults()
+	b := &run{batch: &batch{o: o, began: time.Now(), secrets: forms(o.Secret)}}
+	defer b.close()
+	if err := b.open(); err != nil {
+		return Summary{}, exitOwn, err
+	}
+	b.tally = newTally(b.survey.Table)
+	if o.DryRun {
+		return b.summary(), exitAll, b.plan(o.Stdout, b.summary())
+	}
+	if err := b.prepare(); err != nil {
+		return Summary{}, exitOwn, err
+	}
+	b.sendAll(ctx)
+	if err := b.finish(); err != nil {
+		return b.summary(), exitOwn, err
+	}
+	return b.summary(), b.exitCode(), nil
+}
+
+// prepare takes up the rows that --retry names, and checks what sending needs.
+func (b *run) prepare() error {
+	if b.o.RetryFailed || b.o.RetryInDoubt {
+		_, err := b.store.Retry(b.survey.Table, b.key, b.before.Generation+1, func(e store.Ending) bool {
+			if e.Stopped == stoppedInDoubt {
+				return b.o.RetryInDoubt
+			}
+			return b.o.RetryFailed
+		})
+		if err != nil {
+			return err
+		}
+		b.tally = newTally(b.survey.Table)
+	}
+	if b.o.Budget > 0 {
+		if err := b.checkPrices(); err != nil {
+			return err
+		}
+	}
+	b.sender = newSender(b.batch)
+	b.queue = newQueue(b.batch, b.hold)
+	b.store.Begin()
+	return nil
+}
+
+// sendAll sends rows until there are none or the batch is to stop.
+func (b *run) sendAll(ctx context.Context) {
+	feed, stopFeed := context.WithCancel(ctx)
+	calls, cut := context.WithCancel(ctx)
+	defer cut()
+	b.halt.feed = stopFeed
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		b.watch(feed, calls, cut)
+	}()
+	if b.o.Progress != nil {
+		defer b.o.Progress(b)()
+	}
+	var workers sync.WaitGroup
+	workers.Go(func() { b.queue.feed(feed) })
+	for range min(b.o.MaxInFlight, max(b.survey.Table.Len(), 1)) {
+		workers.Go(func() {
+			for {
+				j, ok := b.queue.next(feed)
+				if !ok {
+					return
+				}
+				b.work(calls, j)
+			}
+		})
+	}
+	workers.Wait()
+	stopFeed()
+	cut()
+	<-watched
+}
+
+// watch ends the batch at its deadline and at signals: the first lets calls under way end, within
+// the grace; the second cuts them.
+func (b *run) watch(feed, calls context.Context, cut func()) {
+	var deadline, grace <-chan time.Time
+	if b.o.Deadline > 0 {
+		deadline = time.After(b.o.Deadline)
+	}
+	stopping := feed.Done()
+	for {
+		select {
+		case <-calls.Done():
+			return
+		case <-stopping:
+			stopping, grace = nil, time.After(b.o.Grace)
+		case <-deadline:
+			b.halt.stop(exitDeadline, "the deadline of "+b.o.Deadline.String()+" is over")
+		case s := <-b.o.Signals:
+			if !b.halt.stop(128+s.Number, s.Name) {
+				cut()
+			}
+		case <-grace:
+			cut()
+		}
+	}
+}
+
+// finish closes the store, and writes what is made of the results.
+func (b *run) finish() error {
+	err := b.store.Close()
+	b.store = nil
+	if err != nil {
+		return err
+	}
+	if err := b.halt.own(); err != nil {
+		return err
+	}
+	if b.o.Ordered != "" && b.exitCode() <= exitFailed {
+		return b.writeOrdered()
+	}
+	return nil
+}
+
+// exitCode is what the command ends with.
+func (b *run) exitCode() int {
+	code, _ := b.halt.reason()
+	s := b.summary()
+	switch {
+	case s.Pending+s.InDoubt > 0 && code != 0:
+		return code
+	case s.Pending+s.InDoubt > 0:
+		return exitStopped
+	case s.Failed > 0:
+		return exitFailed
+	}
+	return exitAll
+}

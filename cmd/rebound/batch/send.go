@@ -1,0 +1,190 @@
+package batch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/budget"
+	"github.com/rebound-go/rebound/cmd/rebound/batch/money"
+	"github.com/rebound-go/rebound/cmd/rebound/batch/rows"
+	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/gate"
+	"github.com/rebound-go/rebound/limit"
+	"github.com/rebound-go/rebound/llm"
+	"github.com/rebound-go/rebound/reboundhttp"
+)
+
+// sender makes the calls. All of them share the limits.
+type sender struct {
+	b      *batch
+	bodies *semaphore.Weighted
+	client *http.Client
+	policy *rebound.Policy
+	quota  *llm.Quota
+	flight *limit.Adaptive
+}
+
+func newSender(b *batch) *sender {
+	s := &sender{b: b, bodies: semaphore.NewWeighted(maxBodies), policy: b.o.Policy}
+	if s.policy == nil {
+		s.policy = llm.NewPolicy()
+		s.policy.Attempts = 3
+	}
+	s.policy = s.policy.Clone()
+	if s.policy.Budget == nil {
+		s.policy.Budget = budget.Unlimited // the workers are a fixed number: they limit themselves
+	}
+	s.quota = &llm.Quota{
+		Requests: b.o.Requests, Tokens: b.o.Tokens,
+		Applies:  func(*http.Request) bool { return true },
+		Estimate: estimate,
+	}
+	s.flight = &limit.Adaptive{Name: "in flight", Max: b.o.MaxInFlight, Queue: b.o.MaxInFlight}
+	s.client = &http.Client{
+		Transport: &llm.Transport{
+			Base: b.o.Transport, Policy: s.policy, Quota: s.quota,
+			Idempotent: func(req *http.Request) bool { return callOf(req.Context()).repeatable },
+		},
+		// A redirect could carry credentials to another host.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	if b.o.Client != nil {
+		b.o.Client(s.quota, s.policy)
+	}
+	return s
+}
+
+// call is one round of a row: the attempts of the policy. It is the innermost of the policy's
+// gates.
+type call struct {
+	b          *batch
+	row        rows.Row
+	req        *http.Request
+	repeatable bool
+	most       money.Amount // that an attempt can cost
+
+	marked   bool // the journal has the row as sent
+	attempts int  // begun
+	answered bool // the last one was, and what it can cost is still reserved
+}
+
+type callKey struct{}
+
+func callOf(ctx context.Context) *call {
+	c, _ := ctx.Value(callKey{}).(*call)
+	return c
+}
+
+// errStopping keeps a row back that has waited for its turn while the batch was stopped.
+var errStopping = errors.New("the batch is stopping")
+
+// Enter reserves what the attempt can cost, and marks the row as sent.
+func (c *call) Enter(ctx context.Context) (gate.Pass, error) {
+	if c.b.halt.stopping() && !c.marked {
+		return gate.Pass{}, errStopping
+	}
+	if err := c.b.purse.Reserve(ctx, c.most); err != nil {
+		return gate.Pass{}, err
+	}
+	if !c.marked {
+		if err := c.b.store.Start(c.row.Key, c.most); err != nil {
+			c.b.purse.Settle(c.most, 0)
+			c.b.halt.fail(err)
+			return gate.Pass{}, err
+		}
+		c.marked = true
+	}
+	c.attempts++
+	return gate.Pass{}, nil
+}
+
+// Leave books an attempt that has failed. An error of the server's costs nothing; an attempt whose
+// outcome is unknown may have cost all of it.
+func (c *call) Leave(_ gate.Pass, o gate.Outcome) {
+	if o.Result == gate.OK {
+		c.answered = true
+		return
+	}
+	cost := c.most
+	if answered := (*reboundhttp.StatusError)(nil); errors.As(o.Fault.Err, &answered) ||
+		o.Result == gate.Skipped || o.Fault.Sent != fault.MaybeDone {
+		cost = 0
+	}
+	c.b.purse.Settle(c.most, cost)
+}
+
+// unreadable is the error of a row that cannot be sent, though it could when it was checked.
+type unreadable struct{ error }
+
+// answer is what came of a round of calls.
+type answer struct {
+	*call
+	resp *http.Response // its body was read and closed; nil = none
+	body []byte
+	err  error // nil = a good answer
+}
+
+// send makes one round of calls for a row.
+func (s *sender) send(ctx context.Context, j job) answer {
+	b, req := s.b, s.b.head(j.row)
+	a := answer{call: &call{b: b, row: j.row, req: req,
+		repeatable: b.o.InDoubt == "redo" || repeatable(req)}}
+	body, err := b.in.Files.Body(j.row)
+	if err == nil {
+		setBody(req, body)
+		if a.most, err = b.prices.Most(req); b.o.Budget == 0 {
+			err = nil
+		}
+	}
+	if err != nil {
+		a.err = unreadable{err}
+		return a
+	}
+	weight := min(int64(len(body)), maxBodies)
+	if a.err = s.bodies.Acquire(ctx, weight); a.err != nil {
+		return a
+	}
+	defer s.bodies.Release(weight)
+	p := s.policy.Clone()
+	p.Gates = append(append(p.Gates, s.flight), a.call)
+	if left := b.o.RowAttempts - j.attempts; p.MaxAttempts() > left || p.MaxAttempts() < 0 {
+		p.Attempts = left
+	}
+	own := context.WithValue(reboundhttp.WithPolicy(ctx, p), callKey{}, a.call)
+	a.resp, a.err = s.client.Do(req.WithContext(own))
+	a.read()
+	return a
+}
+
+// read reads the body of the response, and the error of a response that is none.
+func (a *answer) read() {
+	if a.err != nil {
+		return
+	}
+	defer a.resp.Body.Close()
+	a.body, a.err = io.ReadAll(a.resp.Body)
+	made := reboundhttp.CallOf(a.resp)
+	a.attempts = max(a.attempts, made.Attempts)
+	switch {
+	case a.err != nil:
+	case made.Err != nil:
+		a.err = made.Err
+	case a.resp.StatusCode >= 300:
+		a.err = rebound.Permanent(fmt.Errorf("status %d: redirects are not followed",
+			a.resp.StatusCode))
+	}
+}
+
+// estimate is the tokens of a row, if it states them.
+func estimate(req *http.Request) int {
+	if c := callOf(req.Context()); c != nil && c.row.Tokens > 0 {
+		return c.row.Tokens
+	}
+	return -1
+}

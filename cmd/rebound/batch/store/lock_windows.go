@@ -1,0 +1,18 @@
+package store
+
+import (
+	"os"
+
+	"golang.org/x/sys/windows"
+)
+
+// lockFile keeps a second process out. The lock ends with the process, however that ends.
+func lockFile(f *os.File) error {
+	const flags = windows.LOCKFILE_EXCLUSIVE_LOCK | windows.LOCKFILE_FAIL_IMMEDIATELY
+	// A byte far beyond the end, so that the file itself can be read and written.
+	return windows.LockFileEx(windows.Handle(f.Fd()), flags, 0, 1, 0,
+		&windows.Overlapped{OffsetHigh: 1 << 30})
+}
+
+// syncDir does nothing: Windows syncs renames by itself.
+func syncDir(string) error { return nil }

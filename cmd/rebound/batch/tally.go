@@ -1,0 +1,119 @@
+package batch
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/rebound-go/rebound/cmd/rebound/batch/money"
+	"github.com/rebound-go/rebound/cmd/rebound/batch/rows"
+	"github.com/rebound-go/rebound/cmd/rebound/batch/store"
+)
+
+// tally counts what a run does. It may be read while the batch runs.
+type tally struct {
+	mu       sync.Mutex
+	rows     int
+	done     int // durable or about to be
+	failed   int
+	doubt    int // found by this run
+	settled  int // of them: ended, or sent again with a known outcome
+	cut      int // left in doubt by this run
+	repeated int
+	deferred int
+	attempts int64
+	inFlight int
+	input    float64 // tokens
+	output   float64
+	lost     money.Amount // spent on rows that failed
+	reasons  map[string]*Reason
+
+	first   string // code of the first failure
+	strange bool   // a row that ended was none of its kind
+	ends    int    // in this run
+	fails   int
+}
+
+func newTally(table *store.Table) *tally {
+	n := table.Count()
+	return &tally{rows: table.Len(), done: n[store.Done], failed: n[store.Failed],
+		doubt: n[store.InDoubt], reasons: map[string]*Reason{}}
+}
+
+func (t *tally) begin(j job) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.inFlight++
+}
+
+// end counts a round.
+func (t *tally) end(j job, v verdict) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.inFlight--
+	t.attempts += int64(v.attempts)
+	t.input += v.usage.Input
+	t.output += v.usage.Output
+	if j.again && j.attempts == 0 && v.attempts > 0 {
+		t.settled++
+		t.repeated++
+	}
+	switch v.fate {
+	case succeeded:
+		t.done++
+	case gaveUp:
+		t.fail(j.row.ID, v)
+	case putOff:
+		t.deferred += min(v.attempts, 1)
+	case cutOff:
+		if v.attempts > 0 {
+			t.cut++
+		}
+	}
+}
+
+// heldBack counts a row in doubt that is not sent again.
+func (t *tally) heldBack(r rows.Row, v verdict) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.settled++
+	t.fail(r.ID, v)
+}
+
+// fail counts a row of the errors. The caller holds mu.
+func (t *tally) fail(id string, v verdict) {
+	t.failed++
+	t.lost += v.cost
+	r := t.reasons[v.code]
+	if r == nil {
+		r = &Reason{Code: v.code, Example: id, Message: v.why}
+		t.reasons[v.code] = r
+	}
+	r.Rows++
+}
+
+// ended counts a row that has ended in this run. alike reports whether all of them failed with one
+// code.
+func (t *tally) ended(v verdict) (ends, fails int, alike bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.ends++
+	if v.fate == gaveUp {
+		t.fails++
+	}
+	t.first = cmp.Or(t.first, v.code)
+	t.strange = t.strange || v.fate != gaveUp || v.code != t.first
+	return t.ends, t.fails, !t.strange
+}
+
+// sortedReasons are those that most rows have first.
+func sortedReasons(reasons map[string]*Reason) []Reason {
+	var list []Reason
+	for _, r := range slices.SortedFunc(maps.Values(reasons), func(a, b *Reason) int {
+		return cmp.Or(b.Rows-a.Rows, cmp.Compare(a.Code, b.Code))
+	}) {
+		list = append(list, *r)
+	}
+	return list
+}

@@ -1,0 +1,60 @@
+package batch
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/rebound-go/rebound/cmd/rebound/batch/rows"
+)
+
+// work sends a row and does with it what its outcome asks for.
+func (b *run) work(ctx context.Context, j job) {
+	defer b.queue.ended()
+	b.tally.begin(j)
+	j.began = time.Now()
+	v := b.outcome(ctx, j, b.sender.send(ctx, j))
+	b.tally.end(j, v)
+	switch v.fate {
+	case succeeded, gaveUp:
+		if err := b.store.Finish(v.line, v.fate == gaveUp); err != nil {
+			b.halt.fail(err)
+		}
+		b.judge(v)
+	case putOff:
+		if v.undone {
+			b.store.GiveBack(j.row.Key)
+		}
+		b.queue.putOff(j, j.attempts+v.attempts)
+		b.queue.hold(v.wait)
+	case returned:
+		b.store.GiveBack(j.row.Key)
+		b.halt.stop(exitStopped, v.why)
+	case unsent:
+		b.halt.stop(exitStopped, v.why)
+	}
+}
+
+// hold writes a row that is in doubt, and must not be sent again, to the errors.
+func (b *run) hold(r rows.Row) {
+	v := verdict{fate: gaveUp, code: codeInDoubt, why: "an earlier run sent this row and ended " +
+		"before its result was there: it may have been carried out"}
+	v.line = b.errorLine(job{row: r}, answer{}, v)
+	b.tally.heldBack(r, v)
+	if err := b.store.Finish(v.line, true); err != nil {
+		b.halt.fail(err)
+	}
+}
+
+// judge stops the batch if too many rows fail, or the first all for one reason.
+func (b *run) judge(v verdict) {
+	ended, failures, alike := b.tally.ended(v)
+	switch {
+	case b.o.MaxFailures.exceeded(ended, failures):
+		b.halt.stop(exitStopped, fmt.Sprintf("%d of %d rows failed: more than --max-failures %v",
+			failures, ended, b.o.MaxFailures))
+	case b.o.First > 0 && ended == b.o.First && alike:
+		b.halt.stop(exitStopped, fmt.Sprintf("the first %d rows all failed alike: %s: %s", ended,
+			v.code, v.why))
+	}
+}
