@@ -21,6 +21,7 @@ var avastEntries = []Entry{
 		b := avastBudget()
 		return func(context.Context, int) (int, error) { b.OnSuccess(0); return 0, nil }
 	}, nil, nil},
+	{"budget_debt", "avast", Peer, "token bucket, OnSuccess(0)", avastDebt, nil, nil},
 	{"budget_take", "avast", Peer, "AllowRetry, OnSuccess(1)", func() Op {
 		b := avastBudget()
 		return func(context.Context, int) (int, error) {
@@ -78,6 +79,15 @@ func avastDelay(f retry.DelayTypeFunc) func() Op {
 			return int(f(uint(id&7)+1, errTransient, config)), nil
 		}
 	}
+}
+
+// avastDebt has a bucket that is half empty, and never full.
+func avastDebt() Op {
+	b := retry.NewFixedTokenBucketThrottle(retry.FixedTokenBucketThrottleConfig{
+		MaxCapacity: 1 << 60, ThrottleCost: 1 << 59,
+	})
+	b.AllowRetry(0, errTransient)
+	return func(context.Context, int) (int, error) { b.OnSuccess(0); return 0, nil }
 }
 
 func avastBudget() *retry.FixedTokenBucketThrottleManager {

@@ -20,7 +20,17 @@ var awsEntries = []Entry{
 		l := ratelimit.NewTokenRateLimit(500)
 		return func(context.Context, int) (int, error) { return 0, l.AddTokens(1) }
 	}, nil, nil},
+	{"budget_debt", "aws-sdk", Peer, "TokenRateLimit.AddTokens(1)", awsDebt, nil, nil},
 	{"budget_take", "aws-sdk", Peer, "TokenRateLimit.GetToken(5), release", awsTake, nil, nil},
+}
+
+// awsDebt has a bucket that is half empty, and never full.
+func awsDebt() Op {
+	l := ratelimit.NewTokenRateLimit(1 << 60)
+	if _, err := l.GetToken(context.Background(), 1<<59); err != nil {
+		panic(err)
+	}
+	return func(context.Context, int) (int, error) { return 0, l.AddTokens(1) }
 }
 
 type awsRetrier struct{ middleware *retry.Attempt }

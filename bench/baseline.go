@@ -23,6 +23,7 @@ var floors = []Entry{
 		return func(_ context.Context, id int) (int, error) { return int(jitter(id & 7)), nil }
 	}, nil, nil},
 	{"budget_ok", "floor", Floor, "bucket full: one atomic load", floorDeposit, nil, nil},
+	{"budget_debt", "floor", Floor, "one atomic load, one add", floorDebt, nil, nil},
 	{"budget_take", "floor", Floor, "one swap to take, one add to return", floorTake, nil, nil},
 }
 
@@ -84,6 +85,17 @@ func floorFlaky(sleep func(context.Context, time.Duration) error) Op {
 func floorDeposit() Op {
 	var tokens atomic.Int64
 	tokens.Store(100)
+	return func(context.Context, int) (int, error) {
+		if tokens.Load() < 100 {
+			tokens.Add(1)
+		}
+		return 0, nil
+	}
+}
+
+func floorDebt() Op {
+	var tokens atomic.Int64
+	tokens.Store(-1 << 60)
 	return func(context.Context, int) (int, error) {
 		if tokens.Load() < 100 {
 			tokens.Add(1)

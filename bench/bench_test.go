@@ -2,7 +2,9 @@ package bench
 
 import (
 	"context"
+	"os"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -103,7 +105,7 @@ func TestEntriesBelongToScenarios(t *testing.T) {
 // MaxElapsed allocates is its context.
 func TestOursAllocatesNothing(t *testing.T) {
 	free := []string{"retry_ok", "retry_2fail", "delay", "breaker_closed",
-		"breaker_window", "breaker_keyed", "budget_ok", "budget_take"}
+		"breaker_window", "breaker_keyed", "budget_ok", "budget_debt", "budget_take"}
 	each(func(s Scenario, e Entry) {
 		if e.Kind != Ours || !slices.Contains(free, s.Name) || e.Lib == "rebound+elapsed" {
 			return
@@ -126,4 +128,34 @@ func BenchmarkEntries(b *testing.B) {
 			b.Run(s.Name+"/"+e.Lib+"/cores", func(b *testing.B) { Parallel(b, s, e) })
 		}
 	})
+}
+
+// The table has a version for every library that it compares.
+func TestModules(t *testing.T) {
+	mod, err := os.ReadFile("go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	used := map[string]bool{}
+	each(func(_ Scenario, e Entry) {
+		if e.Kind != Peer {
+			return
+		}
+		for lib := range strings.FieldsFuncSeq(e.Lib, func(r rune) bool { return r == '+' }) {
+			name := lib
+			if Modules[name] == "" {
+				name, _, _ = strings.Cut(lib, "-")
+			}
+			used[name] = true
+			if !slices.Contains([]string{"ctx", "budget", "drain", "quantile"}, lib) &&
+				!strings.Contains(string(mod), Modules[name]+" v") {
+				t.Errorf("%s: no module for %q, or not in go.mod: %q", e.Lib, name, Modules[name])
+			}
+		}
+	})
+	for name := range Modules {
+		if !used[name] && name != "x/time/rate" {
+			t.Errorf("no entry is of %s", name)
+		}
+	}
 }

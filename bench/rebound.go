@@ -64,6 +64,7 @@ var reboundEntries = []Entry{
 		b := new(budget.Budget)
 		return func(context.Context, int) (int, error) { b.Success(); return 0, nil }
 	}, nil, nil},
+	{"budget_debt", "rebound", Ours, "one compare-and-swap", reboundDebt, nil, nil},
 	{"budget_take", "rebound", Ours, "refills with time: reads the clock", reboundTake, nil, nil},
 	{"http_stub_ok", "rebound", Ours, "", nil, reboundClient, nil},
 	{"http_stub_503", "rebound", Ours, "", nil, reboundClient, nil},
@@ -150,6 +151,17 @@ func reboundDelay() Op {
 	return func(_ context.Context, id int) (int, error) {
 		return int(exponential.Delay(id&7+1, 0, rand.Float64())), nil
 	}
+}
+
+// reboundDebt has a budget that is nearly empty, and earns too little to be full ever.
+func reboundDebt() Op {
+	b := &budget.Budget{Capacity: 68_000, Deposit: 1e-5, Refill: budget.None}
+	for range 60_000 {
+		if err := b.Take(); err != nil {
+			panic(err)
+		}
+	}
+	return func(context.Context, int) (int, error) { b.Success(); return 0, nil }
 }
 
 func reboundTake() Op {

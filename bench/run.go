@@ -38,6 +38,7 @@ func Parallel(b *testing.B, s Scenario, e Entry) {
 	ctx := context.Background()
 	var start atomic.Int64
 	b.ReportAllocs()
+	b.ResetTimer() // Loop does so by itself
 	b.RunParallel(func(pb *testing.PB) {
 		id, sum := int(start.Add(1000)), 0
 		for pb.Next() {

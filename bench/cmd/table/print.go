@@ -3,68 +3,53 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/rebound-go/rebound/bench"
 )
 
+func printTables(w io.Writer, a about, groups []*group) {
+	fmt.Fprintf(w, "# The same work, side by side\n\n%s, %s, %s, %d cores, %s.\n", a.date, a.system,
+		a.toolchain, a.cores, a.processor)
+	fmt.Fprint(w, "\nA figure is the range of its samples without the fastest and the slowest ",
+		"tenth. One before ~ is from\na machine that did other work. A ratio is of medians; ≈ ",
+		"stands where the ranges overlap.\n\n| library | module | version |\n| --- | --- | --- |\n")
+	for _, l := range a.libraries {
+		fmt.Fprintf(w, "| %s | %s | %s |\n", l.name, l.module, l.version)
+	}
+	for _, g := range groups {
+		printScenario(w, g.rows)
+	}
+}
+
 // printScenario prints the table of one scenario: × is the ratio to the best peer, and to the best
 // floor, of the first figure.
-func printScenario(w io.Writer, s bench.Scenario, rows []*row) {
-	var mine []*row
-	for _, r := range rows {
-		if r.scenario.Name == s.Name {
-			mine = append(mine, r)
-		}
-	}
-	if len(mine) == 0 {
+func printScenario(w io.Writer, rows []*row) {
+	rows = slices.DeleteFunc(slices.Clone(rows), func(r *row) bool { return !r.measured })
+	if len(rows) == 0 {
 		return
 	}
-	peer, floor := best(mine, bench.Peer), best(mine, bench.Floor)
+	s := rows[0].scenario
+	peer, floor := figureOf(best(rows, bench.Peer)), figureOf(best(rows, bench.Floor))
 	fmt.Fprintf(w, "\n## %s\n\n%s.\n\n", s.Name, strings.ToUpper(s.About[:1])+s.About[1:])
-	if mine[0].entry.Held != nil {
+	if rows[0].entry.Held != nil {
 		fmt.Fprintln(w, "| library | bytes | objects | × peer | × floor | note |")
 		fmt.Fprintln(w, "| --- | --: | --: | --: | --: | --- |")
 	} else {
 		fmt.Fprintln(w, "| library | ns | two cores | B | allocs | × peer | × floor | note |")
 		fmt.Fprintln(w, "| --- | --: | --: | --: | --: | --: | --: | --- |")
 	}
-	for _, r := range mine {
+	for _, r := range rows {
 		v := r.figure()
 		cells := []string{styled(r.entry), fmt.Sprintf("%.0f", r.bytes),
 			fmt.Sprintf("%.1f", r.allocs), ratio(v, peer), ratio(v, floor), r.entry.Note}
 		if r.entry.Held == nil {
 			cells[2] = fmt.Sprintf("%.0f", r.allocs)
-			cells = append([]string{cells[0], told(r.serial), told(r.cores)}, cells[1:]...)
+			cells = append([]string{cells[0], marked(r.serial), marked(r.cores)}, cells[1:]...)
 		}
 		fmt.Fprintf(w, "| %s |\n", strings.Join(cells, " | "))
 	}
-}
-
-// figure is what a row is compared by.
-func (r *row) figure() float64 {
-	if r.entry.Held != nil {
-		return max(r.bytes, 0)
-	}
-	v, _ := r.serial.figure()
-	return v
-}
-
-// best is the smallest figure of a kind, 0 if there is none.
-func best(rows []*row, k bench.Kind) (least float64) {
-	for _, r := range rows {
-		if v := r.figure(); r.entry.Kind == k && (least == 0 || v < least) {
-			least = v
-		}
-	}
-	return least
-}
-
-func ratio(v, to float64) string {
-	if to == 0 || v == 0 {
-		return ""
-	}
-	return fmt.Sprintf("%.2f", v/to)
 }
 
 func styled(e bench.Entry) string {
@@ -77,17 +62,10 @@ func styled(e bench.Entry) string {
 	return "_" + e.Lib + "_"
 }
 
-// told is a figure in ns with three digits, "" if there is none.
-func told(s series) string {
-	v, quiet := s.figure()
-	text := fmt.Sprintf("%.0f", v)
-	switch {
-	case v == 0:
-		return ""
-	case v < 100:
-		text = fmt.Sprintf("%.1f", v)
-	}
-	if !quiet {
+// marked is a figure, with a ~ if the machine was not quiet.
+func marked(s series) string {
+	text := s.interval().String()
+	if _, quiet := s.chosen(); !quiet {
 		text = "~" + text
 	}
 	return text

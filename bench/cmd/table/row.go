@@ -2,13 +2,8 @@ package main
 
 import (
 	"fmt"
-	"io"
-	"os"
-	"runtime"
 	"slices"
-	"strconv"
 	"strings"
-	"testing"
 
 	"github.com/rebound-go/rebound/bench"
 )
@@ -20,11 +15,20 @@ type row struct {
 
 	serial, cores series  // ns
 	bytes, allocs float64 // per operation, or on the heap
-	done          bool    // for what need be measured only once
+	measured      bool
+}
+
+// name is the row's in the samples, as benchstat reads them.
+func (r *row) name(cores bool) string {
+	name := "BenchmarkEntries/" + strings.ReplaceAll(r.scenario.Name+"/"+r.entry.Lib, " ", "_")
+	if cores {
+		return name + "/cores"
+	}
+	return name
 }
 
 // series are the samples of one figure.
-type series struct{ all, quiet []sample }
+type series struct{ quiet, noisy []sample }
 
 // sample is one measurement.
 type sample struct {
@@ -32,121 +36,107 @@ type sample struct {
 	line string // as benchstat reads it
 }
 
-func (s *series) add(v sample, foreign float64) {
-	s.all = append(s.all, v)
-	if foreign <= 0.1 {
-		s.quiet = append(s.quiet, v)
-	}
-}
+// enough is how many samples of a quiet machine make a figure.
+const enough = 3
 
-// chosen returns the quiet samples if there are at least three, or else all.
+// chosen returns the quiet samples, or all of them if too few are quiet.
 func (s *series) chosen() (samples []sample, quiet bool) {
-	if len(s.quiet) >= 3 || len(s.quiet) == len(s.all) {
+	if len(s.quiet) >= enough || len(s.noisy) == 0 {
 		return s.quiet, true
 	}
-	return s.all, false
+	return slices.Concat(s.quiet, s.noisy), false
 }
 
-// figure is the median of the quiet samples. Where there are too few, it is the lower quartile of
-// all: what others do to a sample only lengthens it.
-func (s *series) figure() (ns float64, quiet bool) {
-	of, quiet := s.chosen()
+// interval is a figure: its samples without the fastest and the slowest tenth, and their median.
+type interval struct{ low, middle, high float64 }
+
+func (s *series) interval() interval {
+	of, _ := s.chosen()
 	if len(of) == 0 {
-		return 0, true
+		return interval{}
 	}
 	var all []float64
 	for _, v := range of {
 		all = append(all, v.ns)
 	}
 	slices.Sort(all)
-	if !quiet {
-		return all[len(all)/4], false
-	}
-	return (all[(len(all)-1)/2] + all[len(all)/2]) / 2, true
+	n := len(all)
+	tenth := n / 10
+	return interval{all[tenth], (all[(n-1)/2] + all[n/2]) / 2, all[n-1-tenth]}
 }
 
-// sample takes one sample more of each figure that has less than n quiet ones, and reports whether
-// it is to be called again.
-func (r *row) sample(n int) bool {
+// overlaps reports whether two figures cannot be told apart.
+func (i interval) overlaps(with interval) bool {
+	return i.low <= with.high && with.low <= i.high
+}
+
+// String writes the figure with two digits: a third one would differ in the next run.
+func (i interval) String() string {
+	low, high := digits(i.low), digits(i.high)
+	switch {
+	case i.middle == 0:
+		return ""
+	case low == high:
+		return low
+	}
+	return low + "–" + high
+}
+
+// digits writes v with two significant digits.
+func digits(v float64) string {
+	if v < 10 {
+		return fmt.Sprintf("%.1f", v)
+	}
+	unit := 1.0
+	for v/unit >= 100 {
+		unit *= 10
+	}
+	return fmt.Sprintf("%.0f", unit*float64(int(v/unit+0.5)))
+}
+
+// heap is what an object takes, which is exact.
+func heap(bytes float64) interval { return interval{bytes, bytes, bytes} }
+
+// figure is what a row is compared by.
+func (r *row) figure() interval {
 	if r.entry.Held != nil {
-		r.heap()
-		return false
+		return heap(max(r.bytes, 0))
 	}
-	if len(r.serial.quiet) < n {
-		r.measure(&r.serial, bench.Serial, "")
-	}
-	if r.scenario.Cores && len(r.cores.quiet) < n {
-		r.measure(&r.cores, bench.Parallel, "/cores")
-	}
-	return len(r.serial.quiet) < n || r.scenario.Cores && len(r.cores.quiet) < n
+	return r.serial.interval()
 }
 
-func (r *row) measure(
-	s *series, how func(*testing.B, bench.Scenario, bench.Entry), suffix string,
-) {
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
-	runtime.GC()
-	before := usage()
-	result := testing.Benchmark(func(b *testing.B) { how(b, r.scenario, r.entry) })
-	foreign := usage().foreign(before)
-	r.bytes = float64(result.AllocedBytesPerOp())
-	r.allocs = float64(result.AllocsPerOp())
-	name := strings.ReplaceAll(r.scenario.Name+"/"+r.entry.Lib, " ", "_") + suffix
-	s.add(sample{
-		ns:   float64(result.T.Nanoseconds()) / float64(result.N),
-		line: fmt.Sprintf("BenchmarkEntries/%s %v\t%v\n", name, result, result.MemString()),
-	}, foreign)
+// ratio is how many times to a figure is: "" if there is nothing to compare, and ≈ if the two
+// cannot be told apart.
+func ratio(v, to interval) string {
+	switch {
+	case to.middle == 0 || v.middle == 0:
+		return ""
+	case v == to:
+		return "1"
+	case v.overlaps(to):
+		return "≈"
+	}
+	if share := v.middle / to.middle; share >= 0.1 {
+		return digits(share)
+	}
+	return fmt.Sprintf("%.2f", v.middle/to.middle)
 }
 
-// writeSamples writes what the figures were made of, for benchstat.
-func (r *row) writeSamples(w io.Writer) {
-	for _, s := range []series{r.serial, r.cores} {
-		of, _ := s.chosen()
-		for _, v := range of {
-			fmt.Fprint(w, v.line)
+// best is the row with the smallest figure of a kind, or nil.
+func best(rows []*row, k bench.Kind) (least *row) {
+	for _, r := range rows {
+		if v := r.figure().middle; r.entry.Kind == k && v > 0 &&
+			(least == nil || v < least.figure().middle) {
+			least = r
 		}
 	}
+	return least
 }
 
-func (r *row) heap() {
-	if !r.done {
-		r.bytes, r.allocs = bench.Heap(r.entry)
-		r.done = true
+// figureOf is that of a row that may not be there.
+func figureOf(r *row) interval {
+	if r == nil {
+		return interval{}
 	}
-}
-
-// ticks is processor time used since the machine started, in hundredths of a second.
-type ticks struct{ all, busy, own float64 }
-
-// usage reads the processor times of the machine and of this process; on systems that do not have
-// them in /proc they are 0, and every sample counts as quiet.
-func usage() (t ticks) {
-	machine, _ := os.ReadFile("/proc/stat")
-	line, _, _ := strings.Cut(string(machine), "\n")
-	for i, v := range numbers(strings.TrimPrefix(line, "cpu")) {
-		t.all += v
-		if i != 3 && i != 4 { // idle, waiting for disks
-			t.busy += v
-		}
-	}
-	self, _ := os.ReadFile("/proc/self/stat")
-	_, rest, _ := strings.Cut(string(self), ") ")
-	if v := numbers(rest); len(v) > 12 {
-		t.own = v[11] + v[12] // user, system
-	}
-	return t
-}
-
-func numbers(text string) (n []float64) {
-	for _, f := range strings.Fields(text) {
-		v, _ := strconv.ParseFloat(f, 64)
-		n = append(n, v)
-	}
-	return n
-}
-
-// foreign is the share of the machine that other processes have used since.
-func (t ticks) foreign(since ticks) float64 {
-	others := t.busy - since.busy - (t.own - since.own)
-	return max(others, 0) / max(t.all-since.all, 1)
+	return r.figure()
 }

@@ -19,21 +19,74 @@ import (
 	"github.com/rebound-go/rebound/gate"
 )
 
-func printScale(w io.Writer) {
+// scaling is how groups and waiting calls scale.
+type scaling struct {
+	groups  []groupScale
+	waiting []waitScale
+}
+
+type groupScale struct {
+	keys      int
+	ns, bytes float64
+}
+
+type waitScale struct {
+	calls          int
+	bytes          float64
+	median, latest time.Duration
+}
+
+func measureScale() (s scaling) {
+	for _, n := range []int{10, 1_000, 100_000, 1_000_000} {
+		ns, heap := groupOf(n)
+		s.groups = append(s.groups, groupScale{n, ns, heap})
+	}
+	for _, n := range []int{1, 1_000, 100_000} {
+		heap, late := waiting(n)
+		s.waiting = append(s.waiting, waitScale{n, heap, late[n/2], late[n-1]})
+	}
+	return s
+}
+
+func (s scaling) print(w io.Writer) {
+	if len(s.groups) == 0 {
+		return
+	}
 	fmt.Fprint(w, "\n## Scaling\n\nA breaker.Group in which every key has failed once: a call by one",
 		" of its keys, and the heap per\nkey, the key aside.\n\n",
 		"| keys | ns per call | bytes per key |\n| --: | --: | --: |\n")
-	for _, n := range []int{10, 1_000, 100_000, 1_000_000} {
-		ns, heap := groupOf(n)
-		fmt.Fprintf(w, "| %d | %.0f | %.0f |\n", n, ns, heap)
+	for _, g := range s.groups {
+		fmt.Fprintf(w, "| %d | %s | %.0f |\n", g.keys, digits(g.ns), g.bytes)
 	}
 	fmt.Fprint(w, "\nCalls that wait in a backoff of 2 s, each in a goroutine of its own: memory per ",
 		"call, stack included,\nand how late they went on.\n\n| calls | bytes per call | median | ",
 		"latest |\n| --: | --: | --: | --: |\n")
-	for _, n := range []int{1, 1_000, 100_000} {
-		heap, late := waiting(n)
-		fmt.Fprintf(w, "| %d | %.0f | %v | %v |\n", n, heap, late[n/2].Round(10*time.Microsecond),
-			late[n-1].Round(10*time.Microsecond))
+	for _, c := range s.waiting {
+		fmt.Fprintf(w, "| %d | %.0f | %v | %v |\n", c.calls, c.bytes,
+			c.median.Round(10*time.Microsecond), c.latest.Round(10*time.Microsecond))
+	}
+}
+
+// save writes what parse reads.
+func (s scaling) save(w io.Writer) {
+	for _, g := range s.groups {
+		fmt.Fprintf(w, "# group: %d %.1f %.1f\n", g.keys, g.ns, g.bytes)
+	}
+	for _, c := range s.waiting {
+		fmt.Fprintf(w, "# waiting: %d %.1f %v %v\n", c.calls, c.bytes, c.median, c.latest)
+	}
+}
+
+func (s *scaling) parse(key string, fields []string) {
+	switch {
+	case key == "group" && len(fields) == 3:
+		s.groups = append(s.groups,
+			groupScale{int(number(fields[0])), number(fields[1]), number(fields[2])})
+	case key == "waiting" && len(fields) == 4:
+		median, _ := time.ParseDuration(fields[2])
+		latest, _ := time.ParseDuration(fields[3])
+		s.waiting = append(s.waiting,
+			waitScale{int(number(fields[0])), number(fields[1]), median, latest})
 	}
 }
 
