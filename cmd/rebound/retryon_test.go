@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
+	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/cmd/rebound/process"
 )
 
@@ -103,5 +106,33 @@ func TestEndsRefusesWhatIsNone(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "want an exit code from 1 to 255") {
 			t.Errorf("%q: got %v, want an error that says what a way to fail is", text, err)
 		}
+	}
+}
+
+// What services have used up is missing to the attempts, and the delay of the output is not
+// lengthened.
+func TestLimits(t *testing.T) {
+	j := job{name: "make", judge: &judge{}, policy: &rebound.Policy{
+		Name: "x", MaxElapsed: 10 * time.Second, AttemptTimeout: 5 * time.Second,
+	}}
+	for used, want := range map[time.Duration]string{
+		0:                "make 10s 5s",
+		3 * time.Second:  "make 7s 5s",
+		6 * time.Second:  "make 4s 4s",
+		20 * time.Second: "make 1ns 1ns",
+	} {
+		p := j.limits(used)
+		got := fmt.Sprintf("%s %v %v", p.Name, p.MaxElapsed, p.AttemptTimeout)
+		if err := p.Validate(); err != nil || got != want || p.Throttled != nil {
+			t.Errorf("after %v: got %s, %v, %v, want %s", used, got, p.Throttled, err, want)
+		}
+	}
+	set(t, &j.judge.delayFrom, "(1)")
+	if got := j.limits(0).Throttled; got == nil || got.Delay(1, 0, 1) != 0 {
+		t.Errorf("got %v, want no delay beside that of the output", got)
+	}
+	j.policy = &rebound.Policy{AttemptTimeout: time.Second}
+	if p := j.limits(time.Hour); p.MaxElapsed != 0 || p.AttemptTimeout != time.Second {
+		t.Errorf("got %v and %v, want the policy's", p.MaxElapsed, p.AttemptTimeout)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -118,6 +119,34 @@ func TestSignalsLeaveNothing(t *testing.T) {
 		pids, _ := start(t, c, 2)
 		signalTo(t, c, sig)
 		killed(t, c, sig, pids)
+	}
+}
+
+// The memory of rebound is not dumped when a signal that dumps cores ends it.
+func TestQuitDumpsNoCore(t *testing.T) {
+	c := exec.CommandContext(t.Context(), "bash", "-c",
+		"ulimit -c unlimited && exec rebound run -- "+
+			"sh -c 'trap \"exit 0\" QUIT; echo $$; sleep 300 & wait'")
+	c.Env, c.Dir = environment(t), t.TempDir()
+	pids, _ := start(t, c, 1)
+	signalTo(t, c, syscall.SIGQUIT)
+	killed(t, c, syscall.SIGQUIT, pids)
+	if names, err := filepath.Glob(filepath.Join(c.Dir, "*")); err != nil || len(names) > 0 {
+		t.Errorf("got %q, %v, want no file", names, err)
+	}
+}
+
+// When the time for all is over, that is the reason, whatever flags make of the attempt.
+func TestTimeIsOver(t *testing.T) {
+	for _, flags := range []string{
+		"", "--not-on timeout", "--on 75", "--not-on-output x", "--attempt-timeout 200ms",
+		"--delay-from '(1)'", "--wait-for tcp://127.0.0.1:1",
+	} {
+		code, out := script(t, "rebound run -q --report json -t 200ms -d 0 "+flags+
+			" -- sh -c 'echo 1; exec sleep 300'")
+		if code != 124 || !strings.Contains(out, `"reason": "past_elapsed"`) {
+			t.Errorf("%s: got exit code %d, %s, want 124 and past_elapsed", flags, code, out)
+		}
 	}
 }
 
@@ -321,4 +350,45 @@ func reach(t *testing.T, pid int, state string) {
 		}
 	}
 	t.Errorf("process %d: got state %s, want %s", pid, got, state)
+}
+
+// If rebound is killed, so is the command: Linux does that.
+func TestKillReachesTheCommand(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux does that")
+	}
+	for _, flags := range []string{"-q", "--output hold -t 1h --attempt-timeout 1h"} {
+		args := append([]string{"run"}, strings.Fields(flags)...)
+		c := command(t, append(args, "--", "sh", "-c", "echo $$ >&2; exec sleep 300")...)
+		stderr, err := c.StderrPipe()
+		if err != nil || c.Start() != nil {
+			t.Fatal(err)
+		}
+		line, err := bufio.NewReader(stderr).ReadString('\n')
+		pid, err2 := strconv.Atoi(strings.TrimSpace(line))
+		if err != nil || err2 != nil {
+			t.Fatal(line, err, err2)
+		}
+		signalTo(t, c, syscall.SIGKILL)
+		wait(t, c)
+		for end := time.Now().Add(10 * time.Second); alive(pid); {
+			if time.Now().After(end) {
+				t.Fatalf("%s: process %d is still there", flags, pid)
+			}
+		}
+	}
+}
+
+// alive reports whether a process runs; whoever has adopted it may have yet to collect it.
+func alive(pid int) bool {
+	stat, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
+	return err == nil && !bytes.Contains(stat, []byte(") Z "))
+}
+
+// A caller that ignores the ends of its children does not keep rebound from that of the command.
+func TestIgnoredChildren(t *testing.T) {
+	code, out := script(t, "trap '' CHLD; rebound run -n 2 -q -d 1ms -- sh -c 'exit 7'")
+	if code != 7 {
+		t.Errorf("got exit code %d, %s, want 7", code, out)
+	}
 }

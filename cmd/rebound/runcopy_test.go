@@ -39,6 +39,8 @@ func TestFailedCopies(t *testing.T) {
 		{`seq 200000 | TMPDIR=/nonexistent rebound run --stdin replay -- wc -l`,
 			"wc: attempt 1 of 3: failed to copy stdin: open /nonexistent/"},
 		{`rebound run --stdin replay -- cat < /`, "failed to copy stdin: read"},
+		{`TMPDIR=/nonexistent rebound run --output hold -- sh -c 'seq 200000 || exec sleep 300'`,
+			"failed to copy stdout: open /nonexistent/"},
 		{`ulimit -f 200; rebound run --output hold -- seq 1000000`, "file too large"},
 		{`rebound run --output hold -- echo x > /dev/full`, "echo: stdout: no space"},
 		{`rebound run --output hold -n 1 -- sh -c 'echo x; exit 3' > /dev/full`, "stdout: no space"},
@@ -54,6 +56,20 @@ func TestFailedCopies(t *testing.T) {
 		code, out := script(t, row.script)
 		if code != 125 || !strings.Contains(out, want) || strings.Contains(out, "again in") {
 			t.Errorf("%s: got exit code %d, %s, want 125 with %q, at once", row.script, code, out, want)
+		}
+	}
+}
+
+// The report has no success, and no timeout, of a command whose input or output was lost.
+func TestFailedCopiesInReports(t *testing.T) {
+	for _, args := range []string{
+		"--on-output x -- sh -c 'echo hi; exec sleep 300' > /dev/full",
+		"--on-output x -- echo hi > /dev/full", "--output hold -- echo hi > /dev/full",
+	} {
+		code, out := script(t, "rebound run -q --report json "+args)
+		if code != 125 || !strings.Contains(out, `"succeeded": false`) ||
+			!strings.Contains(out, `"exit_code": 125`) || strings.Contains(out, "timed_out") {
+			t.Errorf("%s: got exit code %d, %s", args, code, out)
 		}
 	}
 }

@@ -79,19 +79,24 @@ func (j *job) waitForServices(ctx context.Context) error {
 
 // attempts runs the command until it works.
 func (j *job) attempts(ctx context.Context) error {
+	return rebound.Run(ctx, j.limits(time.Since(j.began)), func(attempt context.Context) error {
+		return j.attempt(ctx, attempt)
+	})
+}
+
+// limits is the policy for the attempts when so much time is used up.
+func (j *job) limits(used time.Duration) *rebound.Policy {
 	p := j.policy.Clone()
 	p.Name = j.name
 	p.Observe = j.observe
-	if len(j.services) > 0 && p.MaxElapsed > 0 { // which they have used up in part
-		p.MaxElapsed = max(p.MaxElapsed-time.Since(j.began), 1)
+	if p.MaxElapsed > 0 {
+		p.MaxElapsed = max(p.MaxElapsed-used, 1)
 		p.AttemptTimeout = min(p.AttemptTimeout, p.MaxElapsed)
 	}
 	if len(j.judge.delayFrom.all) > 0 {
 		p.Throttled = backoff.Constant(0) // the delay is what the output says
 	}
-	return rebound.Run(ctx, p, func(attempt context.Context) error {
-		return j.attempt(ctx, attempt)
-	})
+	return p
 }
 
 // listen has signals stop the job, or reach the command. It returns what ends that.

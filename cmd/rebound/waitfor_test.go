@@ -89,12 +89,31 @@ func TestWaitForServiceEnds(t *testing.T) {
 	if code != 124 || !strings.Contains(out, "status 404") {
 		t.Errorf("got exit code %d, %s, want 124", code, out)
 	}
+	asked := make(chan bool, 1)
+	stuck := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case asked <- true:
+			w.WriteHeader(http.StatusServiceUnavailable)
+		default:
+			<-r.Context().Done()
+		}
+	}))
+	defer stuck.Close()
+	code, out = script(t, "rebound run --wait-for "+stuck.URL+" -t .6 -- echo not reached")
+	if code != 124 || !strings.Contains(out, "is not ready after") ||
+		strings.Count(out, "status 503") != 2 {
+		t.Errorf("got exit code %d, %s, want 124, and twice the last answer", code, out)
+	}
+}
+
+// A service that is there at once leaves all the time to the attempts.
+func TestServiceIsThere(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	code, out = script(t, "rebound run --wait-for tcp://"+l.Addr().String()+
+	code, out := script(t, "rebound run --wait-for tcp://"+l.Addr().String()+
 		" -t .3 --attempt-timeout .3 -- sleep 9")
 	if code != 124 || !strings.Contains(out, "past elapsed") {
 		t.Errorf("got exit code %d, %s, want 124", code, out)

@@ -93,7 +93,7 @@ func (r *Runner) collect() {
 			_ = r.group.command.Release()
 		case !r.Foreground && r.Stopped != nil &&
 			(status.StopSignal() == syscall.SIGTTIN || status.StopSignal() == syscall.SIGTTOU):
-			r.Stopped(status.StopSignal())
+			go r.Stopped(status.StopSignal()) // which may block, and must not keep the lock
 		}
 	}
 }

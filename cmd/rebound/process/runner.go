@@ -33,8 +33,8 @@ type Runner struct {
 	// Watch is called with every line of output, by two goroutines, in pieces if it is very long.
 	Watch func(line []byte)
 
-	// Stopped is called when the command was stopped for its use of the terminal: by SIGTTIN when
-	// it reads, by SIGTTOU when it changes or writes. It must not call the Runner.
+	// Stopped is called by another goroutine when the command was stopped for its use of the
+	// terminal: by SIGTTIN when it reads, by SIGTTOU when it changes or writes.
 	Stopped func(sig syscall.Signal)
 
 	// KillAfter is how long processes have to end after a signal. Then they are killed.

@@ -48,9 +48,9 @@ func Forwards() []os.Signal {
 	return []os.Signal{syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGWINCH, syscall.SIGTSTP}
 }
 
-// FailWrites has a write fail that would end the program and leave the command behind: to a closed
-// pipe, and beyond the limit of a file's size.
-func FailWrites() { signal.Notify(make(chan os.Signal, 1), sigPipe, syscall.SIGXFSZ) }
+// FailWrites has a write to a closed pipe fail. It would end the program and leave the command
+// behind.
+func FailWrites() { signal.Notify(make(chan os.Signal, 1), sigPipe) }
 
 // Die ends this program by a signal that it has caught, so that its caller, such as a shell in a
 // loop, sees which one it was. It returns if the signal does not end it: that of a process 1 does
