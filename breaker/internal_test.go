@@ -79,6 +79,21 @@ func TestQuickWaits(t *testing.T) {
 	}
 }
 
+// TestQuickAfterSweep checks that a look for idle keys leaves the way past the lock open.
+func TestQuickAfterSweep(t *testing.T) {
+	g := &Group[string]{Template: Breaker{Rate: 0.5}}
+	k, ok := g.For("a"), gate.Outcome{Result: gate.OK}
+	k.Leave(gate.Pass{}, ok)
+	k.Leave(gate.Pass{}, ok)
+	g.sweep(clock())
+	if q := g.find("a").quick.Load(); q&quickArmed == 0 || q&quickMask != 0 {
+		t.Errorf("quick is %#x after a sweep, want it armed and empty", q)
+	}
+	if got := k.Snapshot().Calls; got != 2 {
+		t.Errorf("got %d calls, want 2", got)
+	}
+}
+
 // TestQuickOvertaken ends a call whose pass is of an earlier generation.
 func TestQuickOvertaken(t *testing.T) {
 	b := &Breaker{Rate: 0.5}

@@ -47,6 +47,23 @@ func TestBucketsHalve(t *testing.T) {
 	}
 }
 
+// However often a breaker opens again, its cooldown does not begin anew.
+func TestManyCooldowns(t *testing.T) {
+	cfg := &Config{Failures: 1, Probes: 1, Cooldown: time.Second, MaxCooldown: math.MaxInt64}
+	var s Machine
+	for n := range 300 {
+		s.Word = s.Word.next(HalfOpen)
+		s.Record(cfg, 0, Result{Pass: cfg.Pass(s.Word, 0), Verdict: Bad})
+		want := time.Duration(math.MaxInt64)
+		if n < 34 {
+			want = time.Second << n
+		}
+		if got := s.Remaining(0); got != want {
+			t.Fatalf("opened %d times: a cooldown of %v, want %v", n+1, got, want)
+		}
+	}
+}
+
 func TestLease(t *testing.T) {
 	b := &Config{Cooldown: 3 * time.Second}
 	for n, want := range map[int]time.Duration{0: 3 * time.Second, 1: 6 * time.Second,
