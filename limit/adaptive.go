@@ -40,7 +40,10 @@ type Adaptive struct {
 	OnChange func(Change)  // is called after a change of the limit, one at a time; nil = none
 
 	permits permits
-	limit   atomic.Int32 // 0 = the initial one
+	limit   atomic.Int32  // of law; 0 = the initial one
+	served  atomic.Uint64 // samples that are not in law yet
+	until   atomic.Int64  // when law's window may be complete, in clock.Now; 0 = it is empty
+	peak    atomic.Int64  // the most attempts in flight in that window
 	err     atomic.Pointer[Error]
 
 	mu        sync.Mutex // guards what follows
@@ -83,11 +86,15 @@ func (a *Adaptive) wait(ctx context.Context) error {
 // Leave gives the permit back, or to the first attempt that waits, and takes the attempt's outcome
 // and latency into account.
 func (a *Adaptive) Leave(p gate.Pass, o gate.Outcome) {
-	waiting := a.permits.drop()
-	moved := false
+	waiting, moved := a.permits.drop(), false
 	if v := adaptive.Judge(o); v != adaptive.Ignored {
-		moved = a.add(p, v)
+		now := clock.Now()
+		s := adaptive.Sample{
+			Latency: max(now-time.Duration(p.A), 0), InFlight: int(p.B), Verdict: v,
+		}
+		moved = !a.addQuickly(now, &s) && a.add(now, s)
 	}
+	// A higher limit has room for those that came to the queue since.
 	if waiting || moved {
 		a.permits.grant(a.most())
 	}
@@ -96,18 +103,43 @@ func (a *Adaptive) Leave(p gate.Pass, o gate.Outcome) {
 	}
 }
 
-// add adds a sample, and reports whether the limit has changed.
-func (a *Adaptive) add(p gate.Pass, v adaptive.Verdict) bool {
-	c, now := a.config(), clock.Now()
-	s := adaptive.Sample{
-		Latency: max(now-time.Duration(p.A), 0), InFlight: int(p.B), Verdict: v,
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if !a.law.Add(&c, now, s) {
+// The samples in Adaptive.served are a number, above the sum of their latencies in ticks. The sum
+// of a window is that of its attempts' time in it and before it: at most 2 s for each one in
+// flight. Within these bounds it fills half of its 40 bits.
+const (
+	tick       = 64 * time.Nanosecond
+	tickBits   = 40
+	ticks      = 1<<tickBits - 1
+	maxLatency = time.Second
+	maxPeak    = 1 << 14
+)
+
+// addQuickly adds a sample without the lock: one of an attempt that was served, in a window that it
+// neither begins, nor completes, nor brings a new peak to. False: the sample needs add.
+func (a *Adaptive) addQuickly(now time.Duration, s *adaptive.Sample) bool {
+	if s.Verdict != adaptive.Served || int64(now) >= a.until.Load() ||
+		int64(s.InFlight) > a.peak.Load() || s.Latency > maxLatency {
 		return false
 	}
-	return a.limit.Swap(int32(a.law.Now(&c))) != int32(a.law.Now(&c))
+	a.served.Add(1<<tickBits | uint64((s.Latency+tick/2)/tick))
+	return true
+}
+
+// add adds a sample, and reports whether the limit has changed.
+func (a *Adaptive) add(now time.Duration, s adaptive.Sample) bool {
+	c := a.config()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	served := a.served.Swap(0)
+	a.law.Window.Merge(int(served>>tickBits), time.Duration(served&ticks)*tick)
+	before := a.law.Now(&c)
+	a.law.Add(&c, now, s)
+	limit := a.law.Now(&c)
+	a.limit.Store(int32(limit))
+	until, peak := a.law.Window.Open()
+	a.until.Store(int64(until))
+	a.peak.Store(int64(min(peak, maxPeak)))
+	return limit != before
 }
 
 // reportOne calls OnChange if the limit is another than it has got, unless another goroutine, or

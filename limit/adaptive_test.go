@@ -393,3 +393,45 @@ func compareAdaptive(t *testing.T, seed uint64) {
 		cancel()
 	}
 }
+
+// Most samples take no lock and come to the law later, as a sum. The limit is that of a law that
+// gets each of them at once.
+func TestAdaptiveFollowsTheBareLaw(t *testing.T) {
+	for seed := range uint64(20) {
+		synctest.Test(t, func(t *testing.T) {
+			r := rand.New(rand.NewPCG(seed, 1))
+			l := &limit.Adaptive{Initial: 10, Max: 40}
+			if seed%2 == 0 {
+				l.Target = 20 * ms
+			}
+			c := &adaptive.Config{Initial: l.Initial, Max: l.Max, Target: l.Target}
+			var law adaptive.Limit
+			var inside []gate.Pass
+			for step := range 20_000 {
+				time.Sleep(time.Duration(r.IntN(2)) * ms)
+				if p, err := l.Enter(t.Context()); r.IntN(3) > 0 && err == nil {
+					inside = append(inside, p)
+				} else if err == nil {
+					l.Leave(p, skipped)
+				}
+				if len(inside) == 0 || r.IntN(2) > 0 {
+					continue
+				}
+				i := r.IntN(len(inside))
+				p, o := inside[i], success
+				if r.IntN(40) == 0 {
+					o = timedOut
+				}
+				inside = slices.Delete(inside, i, i+1)
+				law.Add(c, clock.Now(), adaptive.Sample{
+					Latency: clock.Now() - time.Duration(p.A), InFlight: int(p.B),
+					Verdict: adaptive.Judge(o),
+				})
+				l.Leave(p, o)
+				if s := l.Snapshot(); s.Limit != float64(law.Now(c)) {
+					t.Fatalf("seed %d, step %d: limit %v, want %d", seed, step, s.Limit, law.Now(c))
+				}
+			}
+		})
+	}
+}

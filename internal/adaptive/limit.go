@@ -46,7 +46,7 @@ func (c *Config) within(limit float64) float64 {
 
 // Limit is the state of an adaptive limit. The zero Limit is at Config.Initial.
 type Limit struct {
-	window Window
+	Window Window
 	limit  float64 // 0 = Initial
 	long   float64 // the long-term latency, in ns
 	warm   int     // windows in long, up to warmup
@@ -58,7 +58,7 @@ func (l *Limit) Now(c *Config) int { return int(l.value(c)) }
 // Add adds a sample at the time now. It reports whether that completed a window, after which the
 // limit may differ.
 func (l *Limit) Add(c *Config, now time.Duration, s Sample) bool {
-	w, complete := l.window.Add(now, s)
+	w, complete := l.Window.Add(now, s)
 	if complete {
 		l.update(c, w)
 	}

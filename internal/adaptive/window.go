@@ -103,6 +103,22 @@ func (w *Window) Add(now time.Duration, s Sample) (Summary, bool) {
 	return w.close(now), true
 }
 
+// Merge adds attempts that were served while the window was open: so many, with that sum of
+// latencies. It completes no window.
+func (w *Window) Merge(served int, sum time.Duration) {
+	w.served += served
+	w.sum += sum
+}
+
+// Open returns when the window is complete, if it holds enough samples then, and the most attempts
+// in flight so far. Both are 0 if it is empty.
+func (w *Window) Open() (end time.Duration, peak int) {
+	if w.served+w.drops == 0 {
+		return 0, 0
+	}
+	return w.end, w.peak
+}
+
 // close returns the summary of the window and empties it.
 func (w *Window) close(now time.Duration) Summary {
 	s := Summary{Peak: w.peak}
