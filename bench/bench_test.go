@@ -105,7 +105,8 @@ func TestEntriesBelongToScenarios(t *testing.T) {
 // MaxElapsed allocates is its context.
 func TestOursAllocatesNothing(t *testing.T) {
 	free := []string{"retry_ok", "retry_2fail", "delay", "breaker_closed",
-		"breaker_window", "breaker_keyed", "budget_ok", "budget_debt", "budget_take"}
+		"breaker_window", "breaker_keyed", "budget_ok", "budget_debt", "budget_take",
+		"limit_concurrency", "limit_rate"}
 	each(func(s Scenario, e Entry) {
 		if e.Kind != Ours || !slices.Contains(free, s.Name) || e.Lib == "rebound+elapsed" {
 			return

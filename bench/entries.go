@@ -12,8 +12,8 @@ func Entries(scenario string) []Entry {
 func entries() []Entry {
 	return slices.Concat(floors, parts, breakerFloors, httpFloors, sqlEntries, avastEntries,
 		awsEntries, cenkaltiEntries, eapacheEntries, failsafeEntries, failsafeBreakers,
-		hashicorpEntries, hedgeEntries, sethvargoEntries, sonyEntries, mixedEntries, xtimeEntries,
-		reboundEntries)
+		hashicorpEntries, hedgeEntries, limitEntries, sethvargoEntries, sonyEntries, mixedEntries,
+		xtimeEntries, reboundEntries)
 }
 
 // Modules are the libraries that are compared, by the first part of an entry's Lib.

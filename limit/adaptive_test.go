@@ -269,7 +269,7 @@ func TestAdaptiveHammer(t *testing.T) {
 					}
 					inside.Add(-1)
 					// Times of ten seconds fill windows that the test need not wait for.
-					p.A -= uint64(r.IntN(10_000_000_000))
+					p.A -= uint64(r.Int64N(10_000_000_000))
 					l.Leave(p, o)
 				}
 				cancel()
