@@ -61,6 +61,31 @@ func TestLegContext(t *testing.T) {
 	}
 }
 
+// A context that has ended without a look shows its end to what asks it by Value, as package
+// context does.
+func TestLegContextEndsByValue(t *testing.T) {
+	c := &legContext{Context: context.WithValue(t.Context(), ctxKey{}, "v")}
+	if c.Value(ctxKey{}) != "v" || c.made != nil {
+		t.Error("a value is a look")
+	}
+	c.end(ErrLost)
+	if c.Value(ctxKey{}) != "v" || c.made == nil || c.made.Err() == nil {
+		t.Error("the context that ended is not the one that is asked")
+	}
+}
+
+// A timer that fires while the call ends begins no hedge.
+func TestTimerIsLate(t *testing.T) {
+	c := &call[int]{h: &Hedge{}, closed: true, fn: func(context.Context) (int, error) {
+		t.Error("a hedge has begun")
+		return 0, nil
+	}}
+	c.ctx.Context = t.Context()
+	c.others.Add(1)
+	c.hedge()
+	c.others.Wait()
+}
+
 // Contexts derived from it need no goroutine.
 func TestLegContextIsKnown(t *testing.T) {
 	c := &legContext{Context: t.Context()}

@@ -175,7 +175,6 @@ func (c *call[T]) begin() (leg int, denied Reason) {
 	}
 	leg = c.began + 1
 	if denied = c.h.take(); denied != "" {
-		c.close()
 		return leg, denied
 	}
 	c.began = leg
@@ -196,7 +195,7 @@ func (c *call[T]) end(leg int, v T, err error) {
 	took := c.h.elapsed(c.start)
 	c.mu.Lock()
 	c.ended++
-	won := answer && c.winner == 0 && !c.broken
+	won := answer && c.winner == 0
 	if won {
 		c.winner, c.took = leg, took
 	}

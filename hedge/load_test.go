@@ -291,6 +291,20 @@ func TestOwnBudget(t *testing.T) {
 	}
 }
 
+// A hedge that the budget denies leaves its room in the share.
+func TestDeniedHedgeIsNoShare(t *testing.T) {
+	h := &Hedge{Budget: &budget.Budget{Capacity: 1, Refill: budget.None}}
+	first := h.take()
+	for range 10 {
+		h.failure()
+	}
+	second := h.take()
+	h.Budget.Return()
+	if third := h.take(); first != "" || second != OutOfBudget || third != "" {
+		t.Errorf("denied %q, %q, %q", first, second, third)
+	}
+}
+
 // All callers without a hedge share one.
 func TestNil(t *testing.T) {
 	var none *Hedge

@@ -67,6 +67,10 @@ func TestPanics(t *testing.T) {
 					defer alive.Add(-1)
 					return i, row.acts[i-1].perform(ctx, i)
 				}
+				h := &Hedge{After: 100 * ms, Max: 2}
+				for range 100 { // so that the share allows two hedges
+					h.success(0, false)
+				}
 				start, done := time.Now(), make(chan any)
 				go func() {
 					over := false
@@ -77,15 +81,14 @@ func TestPanics(t *testing.T) {
 							done <- r
 						}
 					}()
-					_, _ = Do(t.Context(), &Hedge{After: 100 * ms}, fn,
-						func(v int) { discarded = append(discarded, v) })
+					_, _ = Do(t.Context(), h, fn, func(v int) { discarded = append(discarded, v) })
 					over = true
 				}()
 				if got := <-done; got != row.want || time.Since(start) != row.at {
 					t.Errorf("%v after %v, want %v after %v", got, time.Since(start), row.want, row.at)
 				}
-				if alive.Load() > 0 {
-					t.Errorf("%d attempts outlive the call", alive.Load())
+				if alive.Load() > 0 || int(n.Load()) != len(row.acts) {
+					t.Errorf("%d of %d attempts outlive the call", alive.Load(), n.Load())
 				}
 				if !slices.Equal(discarded, row.discarded) {
 					t.Errorf("discarded %v, want %v", discarded, row.discarded)

@@ -62,7 +62,7 @@ func (s *legs) run() (out ending, err error) {
 				s.rt.hedges++
 			}
 			if g == out.leg {
-				s.rt.bad, s.rt.hedgeWon = g.bad, i > 0 && err == nil
+				s.rt.bad, s.rt.hedgeWon = g.bad, i > 0
 			} else {
 				g.discard()
 			}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -101,9 +102,25 @@ func TestHedgedCalls(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				base := play(row.steps...)
+				var mu sync.Mutex
+				var contexts []context.Context
+				alive := func() (n int) {
+					for _, ctx := range contexts {
+						if ctx.Err() == nil {
+							n++
+						}
+					}
+					return n
+				}
 				p := seconds()
 				p.Throttled = p.Backoff
-				tr := &Transport{Base: base, Policy: p, Hedge: after100(row.most)}
+				tr := &Transport{Policy: p, Hedge: after100(row.most)}
+				tr.Base = roundTripper(func(req *http.Request) (*http.Response, error) {
+					mu.Lock()
+					contexts = append(contexts, req.Context())
+					mu.Unlock()
+					return base.RoundTrip(req)
+				})
 				start := time.Now()
 				resp, err := tr.RoundTrip(request(t, "GET", ""))
 				if got := outcome(resp, err); got != row.outcome || base.count() != row.sent ||
@@ -124,15 +141,77 @@ func TestHedgedCalls(t *testing.T) {
 				}
 				// The context of its request lives until its body is closed.
 				time.Sleep(time.Hour)
-				want := "body of " + row.outcome
-				if err := resp.Request.Context().Err(); err != nil || read(t, resp) != want {
-					t.Errorf("the response's context has ended: %v", err)
+				if n := alive(); n != 1 {
+					t.Errorf("%d contexts are left, want that of the response", n)
 				}
-				if base.open != 0 {
-					t.Errorf("%d responses are open", base.open)
+				if got := read(t, resp); got != "body of "+row.outcome {
+					t.Errorf("the body is %q", got)
+				}
+				if n := alive(); n != 0 || base.open != 0 {
+					t.Errorf("%d contexts are left, and %d responses are open", n, base.open)
 				}
 			})
 		})
+	}
+}
+
+// The response of the attempt before is closed once, whatever the number of legs.
+func TestLegsCloseTheLastResponseOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		body := &closing{Reader: strings.NewReader("busy")}
+		busy := func(req *http.Request) (*http.Response, error) {
+			resp := answer(req, 500, "")
+			resp.Body = body
+			return resp, nil
+		}
+		var n atomic.Int32
+		steps := []step{busy, hangs, status(200)}
+		base := roundTripper(func(req *http.Request) (*http.Response, error) {
+			return steps[n.Add(1)-1](req)
+		})
+		tr := &Transport{Base: base, Policy: seconds(), Hedge: after100(1)}
+		resp, err := tr.RoundTrip(request(t, "GET", ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		read(t, resp)
+		if body.closed != 1 {
+			t.Errorf("closed %d times", body.closed)
+		}
+	})
+}
+
+// duplex is the connection of a 101.
+type duplex struct {
+	io.ReadCloser
+	strings.Builder
+}
+
+// Responses of stubs without a body, and connections that speak another protocol, stay what they
+// are.
+func TestBodiesOfLegs(t *testing.T) {
+	for name, body := range map[string]io.ReadCloser{
+		"none":     nil,
+		"switched": &duplex{ReadCloser: io.NopCloser(strings.NewReader(""))},
+	} {
+		base := roundTripper(func(req *http.Request) (*http.Response, error) {
+			resp := answer(req, 101, "")
+			resp.Body = body
+			return resp, nil
+		})
+		resp, err := (&Transport{Base: base, Hedge: after100(1)}).RoundTrip(request(t, "GET", ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if w, ok := resp.Body.(io.Writer); ok != (body != nil) {
+			t.Errorf("%s: the body is a %T", name, resp.Body)
+		} else if ok {
+			_, _ = io.WriteString(w, "hello")
+		}
+		read(t, resp)
+		if d, ok := body.(*duplex); ok && d.String() != "hello" {
+			t.Errorf("%q was written", d.String())
+		}
 	}
 }
 

@@ -261,8 +261,8 @@ func TestSourceStaysOpen(t *testing.T) {
 	r := newReplay(once(t, "PUT", src), 100)
 	winner, _ := r.open()
 	loser, _ := r.open()
-	loser.Close()
 	r.finish()
+	loser.Close()
 	loser.Close()
 	if src.closed != 0 {
 		t.Error("the source was closed while a reader is open")
