@@ -20,13 +20,13 @@ func flagError(c *cobra.Command, err error) error {
 	var unknown *pflag.NotExistError
 	switch {
 	case errors.As(err, &invalid):
-		return invalidValue(c.Flags(), invalid)
+		err = invalidValue(c.Flags(), invalid)
 	case errors.As(err, &missing):
-		return fmt.Errorf("--%s needs a value", missing.GetFlag().Name)
+		err = fmt.Errorf("--%s needs a value", missing.GetFlag().Name)
 	case errors.As(err, &unknown):
-		return unknownFlag(c, unknown)
+		err = unknownFlag(c, unknown)
 	}
-	return err
+	return errors.New(strings.ReplaceAll(err.Error(), "\n", `\n`)) // of what was typed
 }
 
 func invalidValue(s *pflag.FlagSet, e *pflag.InvalidValueError) error {

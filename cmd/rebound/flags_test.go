@@ -82,6 +82,19 @@ var badFlags = map[string]string{
 	"--nothing-like":                       "there is no flag --nothing-like: see rebound run --help",
 }
 
+// What was typed makes no second line.
+func TestBadFlagsStayOneLine(t *testing.T) {
+	for _, flag := range []string{
+		"--bog\nus", "--retries=\n", "-\n", "--on=\n", "--output=\n", "--x=\n",
+	} {
+		var out bytes.Buffer
+		code := run([]string{"run", flag, "--", "true"}, nil, &out, &out)
+		if code != 125 || strings.Count(out.String(), "\n") != 1 {
+			t.Errorf("%q: got exit code %d, %q, want 125 and one line", flag, code, &out)
+		}
+	}
+}
+
 // Every flag answers bad input in one line that begins with the flag, and run exits with 125.
 func TestBadFlags(t *testing.T) {
 	for args, want := range badFlags {

@@ -18,11 +18,12 @@ func newRoot() *cobra.Command {
 			"A policy says how failures are met: how often to try, how long to wait, when to stop.\n" +
 			"It has a name (zero, or one of the presets: see rebound policies), or it is in a\n" +
 			"file: policies.yaml#ocr.",
-		Version:       version(),
-		Args:          cobra.ArbitraryArgs,
-		RunE:          rootOnly,
-		SilenceErrors: true,
-		SilenceUsage:  true,
+		Version:               version(),
+		Args:                  cobra.ArbitraryArgs,
+		RunE:                  rootOnly,
+		DisableFlagsInUseLine: true,
+		SilenceErrors:         true,
+		SilenceUsage:          true,
 	}
 	root.SetVersionTemplate("rebound {{.Version}}\n")
 	root.SetFlagErrorFunc(flagError)

@@ -38,7 +38,7 @@ That may take as long as --timeout, or else a minute.
 
 Input belongs to the command: what it does not read stays there. Of a file every attempt reads the
 same, of a pipe a retry reads what is left. With --stdin replay rebound copies a pipe, and every
-attempt reads it from the beginning; up to 64 KB more than the command reads are taken from it. A
+attempt reads it from the beginning; up to 160 KB more than the command reads are taken from it. A
 terminal is read with --foreground only.
 
 The environment has REBOUND_ATTEMPT (1, 2, 3, …), REBOUND_ATTEMPTS (how many at most, 0 = no limit)

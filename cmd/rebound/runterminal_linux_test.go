@@ -92,3 +92,12 @@ func TestTerminalInput(t *testing.T) {
 		t.Errorf("got %q, want the end of input", got)
 	}
 }
+
+// Held output parts from stderr on a terminal, where a person waits for messages.
+func TestHeldOutputOnTerminal(t *testing.T) {
+	got := terminal(t, `rebound run -q -d 1ms --output hold -- sh -c '
+		echo out $REBOUND_ATTEMPT; echo err $REBOUND_ATTEMPT >&2; test $REBOUND_ATTEMPT = 2'`, "", "")
+	if want := "err 1\nerr 2\nout 2\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

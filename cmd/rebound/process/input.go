@@ -22,8 +22,8 @@ type Input struct {
 }
 
 // Replay returns an input that every attempt reads from the beginning. A regular file is handed to
-// the command, and rewound. Of anything else a copy is kept as far as attempts read it, and up to
-// 64 KB beyond that are taken from src: they are lost to whatever reads src next.
+// the command, and rewound. Of anything else a copy is kept as far as attempts read it, and what is
+// under way to them, up to 160 KB, is lost to whatever reads src next.
 func Replay(src io.Reader) *Input {
 	if f, ok := src.(*os.File); ok {
 		if in := rewound(f); in != nil {
