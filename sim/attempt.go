@@ -65,7 +65,16 @@ func (x *engine) attempt(id uint32, level int, now time.Duration) {
 		if x.PayPerCall {
 			below.pay(process)
 		}
+		if below.busy && !x.receive(id, level, now) {
+			return
+		}
 	}
+}
+
+// pass has a layer that has done its own work call the next one: there its policy's time begins.
+func (x *engine) pass(id uint32, level int, now time.Duration) {
+	x.frame(id, level).start = now
+	x.attempt(id, level, now)
 }
 
 // attemptEnd is when an attempt that begins now is given up. The limit of a hundred years keeps the
@@ -132,14 +141,6 @@ func (x *engine) replica(id uint32) int {
 		return int(x.frame(id, bottom).process % hosts)
 	}
 	return x.entities[id].random.below(len(x.server.replicas))
-}
-
-// count bounds the run.
-func (x *engine) count(now time.Duration) {
-	if x.attempts++; x.attempts > x.MaxAttempts {
-		x.err = fmt.Errorf("sim: at %v, more than %d attempts were made: want fewer clients, longer "+
-			"waits or a higher Scenario.MaxAttempts", now, x.MaxAttempts)
-	}
 }
 
 // repeated reports whether an attempt is a retry of any layer. What the server meets is a retry if

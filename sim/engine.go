@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/rebound-go/rebound"
@@ -19,7 +20,7 @@ type entity struct {
 	next   action
 }
 
-// place is where an entity is among the limits of a policy.
+// place is where an entity is among the limits of a policy, or in the queue of a layer.
 type place struct {
 	level  uint8
 	gate   uint8         // the next one to enter
@@ -38,6 +39,9 @@ const (
 	doCall    action = iota // begin a call
 	doAttempt               // begin another attempt
 	doAnswer                // hear how the attempt ended
+	doWork                  // take the worker that is free, in a layer
+	doEnter                 // call the next layer
+	doGiveUp                // end the call that a layer works on
 	doRead                  // read the row
 	doWrite                 // write it
 )
@@ -54,7 +58,8 @@ type engine struct {
 	entities []entity
 	frames   []frame // of the layers below the first, for each entity
 	gates    int     // the most limits that any layer has; 0 = nothing is kept of them
-	places   []place // of each entity among the limits
+	queues   bool    // calls may wait for workers of a layer
+	places   []place // of each entity among the limits, or in a queue
 	passes   []gate.Pass
 	seen     []uint32 // the version of the row that each entity read
 	extras   []extra  // of each entity, in a scenario that needs them
@@ -65,6 +70,7 @@ type engine struct {
 	due      time.Duration // the end of a bin, see sample
 	standing int           // events since the clock last moved
 	waiting  int           // entities in the queues of limits
+	queueing int           // entities that wait for a worker of a layer
 	limits   float64       // the sum of all adaptive limits,
 	adaptive int           // and how many there are
 	attempts int64         // at the server, or refused by a breaker
@@ -96,7 +102,9 @@ func newEngine(s *Scenario, p *rebound.Policy) *engine {
 			q = p
 		}
 		below := newLayer(q, l.Processes, hosts(i+1), 0, errs)
-		below.mute = l.Mute
+		below.mute, below.workers, below.service = l.Mute, newWorkers(&l), l.Service.ready()
+		below.busy = below.workers != nil || below.service.shape != ""
+		x.queues = x.queues || below.workers != nil
 		x.layers = append(x.layers, below)
 	}
 	x.layers[len(x.layers)-1].avoiding = s.Server.Route == Avoiding
@@ -143,8 +151,10 @@ func (x *engine) enroll() {
 func (x *engine) extend() uint32 {
 	x.entities = append(x.entities, entity{})
 	x.frames = append(x.frames, make([]frame, len(x.layers)-1)...)
-	if x.gates > 0 {
+	if x.gates > 0 || x.queues {
 		x.places = append(x.places, place{})
+	}
+	if x.gates > 0 {
 		x.passes = append(x.passes, make([]gate.Pass, x.gates*len(x.layers))...)
 	}
 	if x.server.hop.shape != "" {
@@ -192,5 +202,13 @@ func (x *engine) measure(processes [][]clientLimit) {
 				x.adaptive++
 			}
 		}
+	}
+}
+
+// count bounds the run.
+func (x *engine) count(now time.Duration) {
+	if x.attempts++; x.attempts > x.MaxAttempts {
+		x.err = fmt.Errorf("sim: at %v, more than %d attempts were made: want fewer clients, longer "+
+			"waits or a higher Scenario.MaxAttempts", now, x.MaxAttempts)
 	}
 }

@@ -55,6 +55,14 @@ func (x *engine) do(id uint32, now time.Duration) {
 		x.attempt(id, int(e.level), now)
 	case doAnswer:
 		x.answer(id, now, e.cause)
+	case doWork:
+		if level := int(e.level); x.work(id, level, now) {
+			x.pass(id, level, now)
+		}
+	case doEnter:
+		x.pass(id, int(e.level), now)
+	case doGiveUp:
+		x.giveUp(id, int(e.level), now)
 	case doRead:
 		x.seen[id] = x.server.version
 		// The answer's way back and the write's way there: nothing happens in between.
@@ -119,6 +127,7 @@ func (x *engine) sample(now time.Duration) {
 		// A bin ends before its end: what begins at that instant is the next bin's.
 		b.Queue = x.server.queued(end - 1)
 		b.Open = x.open()
+		b.LayerQueue = x.queueing
 		b.Waiting, b.Limit = x.waiting, x.limits/float64(max(x.adaptive, 1))
 		x.tally.done++
 	}

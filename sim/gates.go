@@ -66,6 +66,10 @@ func (x *engine) wake(id uint32, now time.Duration) {
 		return
 	}
 	level := int(at.level)
+	if at.gate == door {
+		x.giveUp(id, level, now)
+		return
+	}
 	g := x.gatesOf(id, level)[at.gate]
 	what, due := g.wake(id, now)
 	switch what {

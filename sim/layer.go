@@ -32,6 +32,9 @@ type layer struct {
 	avoiding  bool          // an attempt goes to a host whose breaker lets it through
 	timeout   time.Duration // of an attempt; 0 = none
 	mute      bool
+	workers   []*permits // of each process; nil = no limit
+	service   dist       // of its own work
+	busy      bool       // it has workers, or own work
 
 	budget   *bucket.Config    // nil = none
 	budgets  []bucket.Bucket   // of each process and host

@@ -85,3 +85,26 @@ func (x *engine) gatesOf(id uint32, level int) []clientLimit {
 func (x *engine) passOf(id uint32, level, i int) *gate.Pass {
 	return &x.passes[(int(id)*len(x.layers)+level)*x.gates+i]
 }
+
+// release frees the worker of a call that has ended in a layer. The next one in the queue gets it,
+// in an event of its own.
+func (x *engine) release(id uint32, level int, now time.Duration) {
+	if x.layers[level].workers == nil {
+		return
+	}
+	workers := x.workersOf(id, level)
+	workers.leave(now, gate.Pass{}, gate.Outcome{})
+	for next, ok := workers.next(); ok; next, ok = workers.next() {
+		at := &x.places[next]
+		at.waits, at.gate = false, 0
+		x.queueing--
+		x.entities[next].level = uint8(level)
+		x.later(next, now, doWork)
+	}
+}
+
+// workersOf are those of a call's process in a layer.
+func (x *engine) workersOf(id uint32, level int) *permits {
+	l := &x.layers[level]
+	return l.workers[x.frame(id, level).process/uint32(l.hosts)]
+}

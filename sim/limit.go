@@ -76,6 +76,7 @@ func (l *limiter) admit(now time.Duration, tokens int64) (after time.Duration, o
 		l.tokens.take(now, tokens)
 	}
 	switch {
+	// Only a refusal has a delay.
 	case ok, l.NoRetryAfter:
 		return 0, ok
 	case l.CountRefused:
@@ -144,6 +145,7 @@ func (m *meter) wait(now time.Duration, n int64) time.Duration {
 func (m *meter) take(now time.Duration, n int64) {
 	switch {
 	case m.most == 0:
+	// A debt of more than one per would last for ever where clients never stop.
 	case m.bucket:
 		m.paid = now + min(m.debt(now)+m.price(n), 2*m.per)
 	default:

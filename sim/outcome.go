@@ -30,6 +30,7 @@ func (x *engine) succeed(id uint32, now time.Duration) {
 		if !x.PayPerCall {
 			l.pay(f.process)
 		}
+		x.release(id, level, now)
 	}
 	x.over(id, now, true)
 }
@@ -64,6 +65,7 @@ func (x *engine) fail(id uint32, level int, now time.Duration, c cause, risen *f
 		}
 		up := x.layers[level-1].rise(l, f, reason, means, c, nil)
 		risen = &up
+		x.release(id, level, now)
 	}
 }
 
@@ -107,6 +109,7 @@ func (x *engine) reject(
 		return
 	}
 	up := x.layers[level-1].rise(l, f, why, &l.faults[c], c, refusal)
+	x.release(id, level, now)
 	x.fail(id, level-1, now, shut, &up)
 }
 

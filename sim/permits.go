@@ -45,6 +45,23 @@ func newAdaptive(a *limit.Adaptive) *permits {
 	return &permits{most: f.limit.Now(f.config), queue: a.Queue, wait: a.Wait, law: f}
 }
 
+// newWorkers returns what hands out the workers of each process of a layer; nil = any number. A
+// worker is a permit that a call keeps until it has ended, its retries and delays included.
+func newWorkers(l *Layer) []*permits {
+	if l.Workers == 0 {
+		return nil
+	}
+	queue := max(l.Queue, 0)
+	if l.Queue == 0 {
+		queue = maxClients
+	}
+	all := make([]*permits, l.Processes)
+	for i := range all {
+		all[i] = &permits{most: l.Workers, queue: queue}
+	}
+	return all
+}
+
 // enter hands out a permit only if nobody waits, even if one is free: a lower limit may have grown
 // again since.
 func (p *permits) enter(id uint32, now, last time.Duration, _ *random) (entry, time.Duration) {

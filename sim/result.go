@@ -68,6 +68,10 @@ type Counts struct {
 	Throttled int64 // attempts answered with 429
 	Errors    int64 // attempts answered with an error, or that met a conflict
 
+	// Shed attempts never got through a layer: it had no worker and no place in its queue, or their
+	// caller gave up before the layer's own work was done.
+	Shed int64
+
 	Rejected int64 // attempts that a breaker or a limit kept from being made
 	Denied   int64 // retries that a budget refused
 }
@@ -81,6 +85,9 @@ type Bin struct {
 
 	// Queue is how many attempts waited in the server when the bin ended.
 	Queue int
+
+	// LayerQueue is how many attempts waited for a worker of a layer when the bin ended.
+	LayerQueue int
 
 	// Open is the share of breakers that were open or half-open when the bin ended.
 	Open float64
@@ -201,6 +208,7 @@ func (c *Counts) add(d *Counts) {
 	c.Refused += d.Refused
 	c.Throttled += d.Throttled
 	c.Errors += d.Errors
+	c.Shed += d.Shed
 	c.Rejected += d.Rejected
 	c.Denied += d.Denied
 }

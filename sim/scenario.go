@@ -94,13 +94,27 @@ type Rate struct {
 	PerSecond float64
 }
 
-// Layer is a service between clients and server. It takes no time of its own.
+// Layer is a service between clients and server. By default it takes no time of its own, and any
+// number of calls at once.
 type Layer struct {
 	// Policy meets the failures of the next layer. Nil = the policy that is being played.
 	Policy *rebound.Policy `json:"-"`
 
 	// Processes is how many processes the service has; each call goes to a random one. 0 = 1.
 	Processes int
+
+	// Workers is how many calls each process handles at a time. A worker is busy from the beginning of
+	// a call to its end: through the layer's own work, all attempts at the next layer, and the delays
+	// between them. 0 = any number.
+	Workers int
+
+	// Queue is how many calls may wait for a worker of a process; further ones are answered with
+	// status 503. A call leaves the queue when its caller gives up. 0 = any number, -1 = none.
+	Queue int
+
+	// Service is how long the layer's own work takes, before it calls the next one. A caller that
+	// gives up ends it. Zero: no time.
+	Service Dist
 
 	// Mute keeps from the layer above that failures were already retried here, as most protocols
 	// do between two services. Inside one program, errors tell.

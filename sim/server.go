@@ -60,6 +60,7 @@ func (s *server) arrive(
 	case c != served:
 		return c, now + s.RoundTrip
 	case s.Limit.on():
+		// An attempt that is refused here costs the server nothing.
 		var ok bool
 		own.after, ok = s.limiter.admit(now, own.tokens)
 		own.quota = s.limiter.quota(now)

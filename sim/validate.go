@@ -148,11 +148,24 @@ func (s *Scenario) validateLayers() error {
 			return wrong(field+".Processes", l.Processes, fmt.Sprintf("1 to %d, or 0 for 1",
 				maxWorkers))
 		}
-		if err := simulable(field+".Policy", l.Policy); err != nil {
+		if err := cmp.Or(l.validate(field), simulable(field+".Policy", l.Policy)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (l *Layer) validate(field string) error {
+	switch {
+	case l.Workers < 0 || l.Workers > maxWorkers:
+		return wrong(field+".Workers", l.Workers, fmt.Sprintf("1 to %d, or 0 for no limit",
+			maxWorkers))
+	case l.Queue < -1:
+		return wrong(field+".Queue", l.Queue, "1 or more, 0 for no limit, or -1 for none")
+	case l.Queue != 0 && l.Workers == 0:
+		return wrong(field+".Queue", l.Queue, "0: nothing waits if Workers has no limit")
+	}
+	return l.Service.validate(field + ".Service")
 }
 
 func (s *Scenario) validatePolicies() error {

@@ -140,6 +140,10 @@ func (s *Scenario) validateRow() error {
 		}
 	}
 	for i, l := range s.Layers {
+		if l.Workers != 0 || l.Service != (Dist{}) {
+			return wrong(fmt.Sprintf("Layers[%d].Workers", i), l.Workers,
+				"0, and no Service, because Server.Row is set")
+		}
 		if l.Policy != nil && l.Policy.AttemptTimeout != 0 {
 			return wrong(fmt.Sprintf("Layers[%d].Policy.AttemptTimeout", i),
 				l.Policy.AttemptTimeout, "0, because Server.Row is set")

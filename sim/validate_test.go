@@ -23,6 +23,8 @@ func window(w Window) func(*Scenario) {
 	return func(s *Scenario) { s.Server.Windows = []Window{w} }
 }
 
+func layers(all ...Layer) func(*Scenario) { return func(s *Scenario) { s.Layers = all } }
+
 func capped(l Limit) func(*Scenario) { return func(s *Scenario) { s.Server.Limit = l } }
 
 func policy(p *rebound.Policy) func(*Scenario) {
@@ -74,6 +76,13 @@ var invalid = []struct {
 	}},
 	{"Layers is 11: want", func(s *Scenario) { s.Layers = make([]Layer, 11) }},
 	{"Layers[0].Processes is -1: want", func(s *Scenario) { s.Layers = []Layer{{Processes: -1}} }},
+	{"Layers[0].Workers is -1: want", layers(Layer{Workers: -1})},
+	{"Layers[0].Queue is -2: want", layers(Layer{Workers: 1, Queue: -2})},
+	{"Layers[0].Queue is 5: want 0", layers(Layer{Queue: 5})},
+	{"Layers[0].Service.Mean is -1ns: want", layers(Layer{Service: Dist{Mean: -1}})},
+	{"Layers[0].Workers is 1: want 0, and", func(s *Scenario) {
+		s.Server.Row.Mean, s.Layers = time.Second, []Layer{{Workers: 1}}
+	}},
 	{"Layers[0].Policy: rebound: Policy.Attempts is -2: want", func(s *Scenario) {
 		s.Layers = []Layer{{Policy: &rebound.Policy{Attempts: -2}}}
 	}},
