@@ -16,24 +16,25 @@ import (
 	"github.com/rebound-go/rebound/budget"
 )
 
-// Small cases, counted by hand.
-func TestLayerWorkers(t *testing.T) {
+type layerCase struct {
+	name    string
+	clients int
+	layer   Layer
+	server  Server
+	p       *rebound.Policy // of the clients
+	want    Counts
+	end     time.Duration
+}
+
+// layerCases are small enough to be counted by hand.
+func layerCases() []layerCase {
 	once := &rebound.Policy{Attempts: 1}
 	within := func(d time.Duration) *rebound.Policy {
 		return &rebound.Policy{Attempts: 1, AttemptTimeout: d}
 	}
 	work := constant(100 * ms)
-	for _, c := range []struct {
-		name    string
-		clients int
-		layer   Layer
-		server  Server
-		p       *rebound.Policy // of the clients
-		want    Counts
-		end     time.Duration
-	}{
-		{"own work takes its time", 3, Layer{Policy: once, Service: work}, Server{Service: work}, once,
-			Counts{Calls: 3, OK: 3, Attempts: 3}, 200 * ms},
+	return []layerCase{{"own work takes its time", 3, Layer{Policy: once, Service: work}, Server{Service: work}, once,
+		Counts{Calls: 3, OK: 3, Attempts: 3}, 200 * ms},
 		{"workers take calls in order", 5, Layer{Policy: once, Workers: 2, Service: work}, Server{}, once,
 			Counts{Calls: 5, OK: 5, Attempts: 5}, 300 * ms},
 		{"a worker waits for the server", 3, Layer{Policy: once, Workers: 1, Service: work},
@@ -69,7 +70,11 @@ func TestLayerWorkers(t *testing.T) {
 			Counts{Calls: 1, Failed: 1, Attempts: 2, Retries: 1, Refused: 2}, 200 * ms},
 		{"a caller gives up at the server", 2, Layer{Policy: once, Workers: 1}, Server{Service: work},
 			within(80 * ms), Counts{Calls: 2, Failed: 2, Attempts: 1, TimedOut: 1, Shed: 1}, 80 * ms},
-	} {
+	}
+}
+
+func TestLayerWorkers(t *testing.T) {
+	for _, c := range layerCases() {
 		t.Run(c.name, func(t *testing.T) {
 			c.layer.Mute = true
 			s := Scenario{Clients: burst(c.clients), Layers: []Layer{c.layer}, Server: c.server}
