@@ -33,8 +33,9 @@ func layerCases() []layerCase {
 		return &rebound.Policy{Attempts: 1, AttemptTimeout: d}
 	}
 	work := constant(100 * ms)
-	return []layerCase{{"own work takes its time", 3, Layer{Policy: once, Service: work}, Server{Service: work}, once,
-		Counts{Calls: 3, OK: 3, Attempts: 3}, 200 * ms},
+	return []layerCase{
+		{"own work takes its time", 3, Layer{Policy: once, Service: work}, Server{Service: work}, once,
+			Counts{Calls: 3, OK: 3, Attempts: 3}, 200 * ms},
 		{"workers take calls in order", 5, Layer{Policy: once, Workers: 2, Service: work}, Server{}, once,
 			Counts{Calls: 5, OK: 5, Attempts: 5}, 300 * ms},
 		{"a worker waits for the server", 3, Layer{Policy: once, Workers: 1, Service: work},
