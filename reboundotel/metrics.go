@@ -20,7 +20,8 @@ var seconds = []float64{
 	0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 30, 60, 120, 300,
 }
 
-var attempts = []float64{1, 2, 3, 4, 5, 6, 8, 10, 20}
+// The lowest bucket is the calls without an attempt.
+var attempts = []float64{0, 1, 2, 3, 4, 5, 6, 8, 10, 20}
 
 type instruments struct {
 	duration, delay                    metric.Float64Histogram

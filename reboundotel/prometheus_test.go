@@ -187,6 +187,20 @@ func TestDashboardIsWhole(t *testing.T) {
 	}
 }
 
+// Calls without an attempt are a bucket of their own, by which the docs tell the attempted ones.
+func TestCallsWithoutAttempt(t *testing.T) {
+	found := samples(t)["rebound_call_attempts_bucket"]
+	for line := range strings.Lines(found) {
+		if strings.Contains(line, `le="0"`) && strings.Contains(line, "failure") {
+			if !strings.HasSuffix(line, " 1\n") {
+				t.Errorf("the lowest bucket is %s, want the one call that was rejected", line)
+			}
+			return
+		}
+	}
+	t.Errorf("no bucket of 0 in:\n%s", found)
+}
+
 // The table of metrics in the docs is what is scraped.
 func TestTableOfTheDocs(t *testing.T) {
 	page, err := os.ReadFile("../docs/metrics.md")
