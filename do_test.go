@@ -96,6 +96,12 @@ func TestDoElse(t *testing.T) {
 		!errors.Is(err, rebound.Exhausted) {
 		t.Errorf("both failed: got %q, %v", v, err)
 	}
+	permanent := func(context.Context) (int, error) { return 0, rebound.Permanent(errFlaky) }
+	n, err := rebound.DoElse(t.Context(), nil, permanent,
+		func(context.Context, error) (int, error) { return 7, nil })
+	if n != 7 || err != nil {
+		t.Errorf("a nil policy: got %d, %v, want the fallback's 7", n, err)
+	}
 	calls := 0
 	_, err = rebound.Do(t.Context(), p, func(ctx context.Context) (string, error) {
 		calls++

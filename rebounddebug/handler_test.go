@@ -334,6 +334,11 @@ func TestManyBreakers(t *testing.T) {
 	if !slices.Equal(first, want) || len(v.Breakers) != 100 {
 		t.Errorf("%d breakers, the first %q; want 100, the first %q", len(v.Breakers), first, want)
 	}
+	for i, b := range v.Breakers[3:] { // in the order given
+		if want := fmt.Sprint("b", i); b.ID != want {
+			t.Errorf("closed breaker %d is %q, want %q", i, b.ID, want)
+		}
+	}
 	if got := fmt.Sprint(v.Counts, v.LeftOut); got !=
 		"map[closed:597 half-open:1 open:2] map[closed:500]" {
 		t.Errorf("counts %s", got)
@@ -349,5 +354,29 @@ func TestManyBreakers(t *testing.T) {
 	var all view
 	if err := json.Unmarshal(w.Body.Bytes(), &all); err != nil || len(all.Breakers) != 600 {
 		t.Errorf("%d breakers with ?all, want 600: %v", len(all.Breakers), err)
+	}
+}
+
+// Breakers of one state are in the order given, however many there are: a page whose cards change
+// places cannot be read.
+func TestOrderOfBreakers(t *testing.T) {
+	var listed []rebounddebug.Breaker
+	var open, closed []string
+	for i := range 99 {
+		b := &breaker.Breaker{Name: fmt.Sprint("b", i)}
+		if i%3 == 1 {
+			b.ForceOpen()
+			open = append(open, b.Name)
+		} else {
+			closed = append(closed, b.Name)
+		}
+		listed = append(listed, b)
+	}
+	var got []string
+	for _, b := range look(t, rebounddebug.Handler(rebounddebug.Options{Breakers: listed})).Breakers {
+		got = append(got, b.ID)
+	}
+	if want := slices.Concat(open, closed); !slices.Equal(got, want) {
+		t.Errorf("got\n%q\nwant\n%q", got, want)
 	}
 }

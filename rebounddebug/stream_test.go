@@ -159,6 +159,10 @@ func TestWatchersShareTheWork(t *testing.T) {
 		cancel()
 		for i, over := range ends {
 			<-over
+			late, err := time.ParseDuration(strings.Fields(clients[i].events[1])[0])
+			if at := late + time.Duration(i)*70*time.Millisecond; at != 5*time.Second || err != nil {
+				t.Errorf("watcher %d has the change after %v, want 5s: %v", i, at, err)
+			}
 			_, last, _ := strings.Cut(clients[i].events[1], " ")
 			if first := clients[0].events[1]; len(clients[i].events) != 2 ||
 				!strings.HasSuffix(first, last) {

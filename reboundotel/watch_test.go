@@ -58,10 +58,11 @@ func TestBreakersOfOneNameAddUp(t *testing.T) {
 			open, closed := breakers("b")
 			watch(t, s, reboundotel.Objects{Breakers: order(open, closed)})
 			open, closed = breakers("b")
+			_, _ = open.Enter(t.Context())
 			p := &rebound.Policy{Breaker: open, Budget: budget.Unlimited, Gates: []gate.Gate{closed}}
 			watch(t, s, reboundotel.Objects{Policies: []*rebound.Policy{p, p}})
 			want(t, s.metrics(),
-				"rebound.breaker.rejected{breaker=b} 0",
+				"rebound.breaker.rejected{breaker=b} 1",
 				"rebound.breaker.state{breaker=b state=closed} 2",
 				"rebound.breaker.state{breaker=b state=half-open} 0",
 				"rebound.breaker.state{breaker=b state=open} 2",
@@ -127,7 +128,7 @@ func TestHedges(t *testing.T) {
 	s := newSDK(t, reboundotel.Options{})
 	a := &hedge.Hedge{Name: "h", After: time.Minute}
 	b := &hedge.Hedge{Name: "h", After: time.Hour}
-	watch(t, s, reboundotel.Objects{Hedges: []*hedge.Hedge{a, b, a, {Name: "new"}}})
+	watch(t, s, reboundotel.Objects{Hedges: []*hedge.Hedge{b, a, b, {Name: "new"}}})
 	for _, h := range []*hedge.Hedge{a, a, b} {
 		_, _ = hedge.Do(t.Context(), h, failing(0, nil), nil)
 	}
@@ -269,6 +270,14 @@ func TestInFlightAndWaiting(t *testing.T) {
 	p.Observe = rebound.Observers(observe, func(context.Context, rebound.Event) { cancel() })
 	_, _ = reboundotel.Do(ctx, s.Telemetry, p, failing(9, errDown))
 	look("canceled in a delay")
+	inner := s.policy("inner")
+	_, _ = reboundotel.Do(t.Context(), s.Telemetry, s.policy("ocr"),
+		func(ctx context.Context) (int, error) {
+			_, _ = rebound.Do(ctx, inner, failing(1, errDown))
+			look("after the retry of a call inside")
+			return 0, nil
+		})
 	want(t, seen, "attempt 1", "retrying 1 1", "attempt 1 0", "retrying 1 1", "attempt 1 0",
-		"gave_up 1 0", "end 0 0", "after a panic 0 0", "canceled in a delay 0 0")
+		"gave_up 1 0", "end 0 0", "after a panic 0 0", "canceled in a delay 0 0",
+		"after the retry of a call inside 1 0")
 }

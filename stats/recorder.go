@@ -138,14 +138,17 @@ type counts struct {
 	rows                           [lastRow]int64 // calls that made 1, 2, … attempts
 	stops                          map[rebound.Reason]int64
 	faults                         map[fault.Kind]int64
-	rejections                     map[rejection.Gate]int64
+	rejections                     map[rejection.Gate]rejected
 }
+
+// rejected is the calls that a gate ended, and how many of them made no attempt.
+type rejected struct{ calls, unattempted int64 }
 
 // newCounts makes the maps at once, as a nil map cannot be written to.
 func newCounts() *counts {
 	return &counts{
 		stops: make(map[rebound.Reason]int64), faults: make(map[fault.Kind]int64),
-		rejections: make(map[rejection.Gate]int64),
+		rejections: make(map[rejection.Gate]rejected),
 	}
 }
 
@@ -164,7 +167,11 @@ func (c *counts) add(e rebound.Event) {
 		c.failed++
 		c.stops[e.Reason]++
 		if gate, ok := rejection.By(e); ok {
-			c.reject(gate, 1)
+			r := rejected{calls: 1}
+			if e.Attempt <= 0 {
+				r.unattempted = 1
+			}
+			c.reject(gate, r)
 		}
 		// The failure of an announced retry was counted with the retry; a call without attempts has none.
 		if e.Attempt > 0 && !e.Announced {
@@ -183,11 +190,12 @@ func (c *counts) add(e rebound.Event) {
 
 // reject counts calls that gate ended. A program may have a gate for each host or tenant: those
 // beyond the first maxGates are counted by kind.
-func (c *counts) reject(gate rejection.Gate, n int64) {
+func (c *counts) reject(gate rejection.Gate, more rejected) {
 	if _, known := c.rejections[gate]; !known && len(c.rejections) >= maxGates {
 		gate.Name = ""
 	}
-	c.rejections[gate] += n
+	r := c.rejections[gate]
+	c.rejections[gate] = rejected{r.calls + more.calls, r.unattempted + more.unattempted}
 }
 
 // end counts what the last event of a call says about the whole call.
@@ -223,8 +231,8 @@ func (c *counts) merge(o *counts) {
 	for kind, n := range o.faults {
 		c.faults[kind] += n
 	}
-	for gate, n := range o.rejections {
-		c.reject(gate, n)
+	for gate, r := range o.rejections {
+		c.reject(gate, r)
 	}
 }
 

@@ -56,7 +56,7 @@ var summaries = []struct {
 	}},
 	{"refused", []rebound.Event{gaveUp("", 0, 0, rebound.Rejected)}, stats.Summary{
 		Calls: 1, Failed: 1, Unattempted: 1, Stops: stops{rebound.Rejected: 1}, Faults: faults{},
-		Rejections: []stats.Rejection{{Kind: "gate", Calls: 1}},
+		Rejections: []stats.Rejection{{Kind: "gate", Calls: 1, Unattempted: 1}},
 	}},
 	{"refused and made", []rebound.Event{
 		gaveUp("", 0, 0, rebound.Canceled), succeeded("", 1, 0),
@@ -136,8 +136,10 @@ func TestRejections(t *testing.T) {
 		rejected("", 0, ""), gaveUp("", 0, 0, rebound.Rejected),
 		gaveUp("", 1, fault.Permanent, rebound.NotRetryable))
 	want := []stats.Rejection{
-		{Kind: "breaker", Name: "b", Calls: 2}, {Kind: "breaker", Calls: 1},
-		{Kind: "breaker", Name: "a", Calls: 1}, {Kind: "gate", Calls: 1},
+		{Kind: "breaker", Name: "b", Calls: 2, Unattempted: 1},
+		{Kind: "breaker", Calls: 1, Unattempted: 1},
+		{Kind: "breaker", Name: "a", Calls: 1, Unattempted: 1},
+		{Kind: "gate", Calls: 1, Unattempted: 1},
 	}
 	if got := r.Snapshot().Total.Rejections; !reflect.DeepEqual(got, want) {
 		t.Errorf("Rejections = %v, want %v", got, want)

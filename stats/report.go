@@ -65,21 +65,25 @@ func writeTotals(b *bytes.Buffer, s Summary) {
 	writeTable(b, "", rows)
 }
 
-// unattempted is the remark on the failed calls that made no attempt: most often one gate rejected
-// them all.
+// unattempted is the remark on the failed calls that made no attempt: what rejected them, and how
+// many ended for another reason, such as a context that had ended before.
 func unattempted(s Summary) string {
-	rejected := rejectedByKind(s)
-	if len(rejected) == 1 {
-		for words, n := range rejected {
-			if n == s.Unattempted {
-				return fmt.Sprintf("%d %s", n, words)
-			}
+	by, rest := make(map[string]int64), s.Unattempted
+	for _, r := range s.Rejections {
+		// Calls that a gate ended after an attempt have their place among the reasons.
+		if r.Unattempted > 0 {
+			by["rejected by "+rejection.Phrase(r.Kind)] += r.Unattempted
+			rest -= r.Unattempted
 		}
 	}
-	if s.Unattempted > 0 {
-		return fmt.Sprintf("%d without an attempt", s.Unattempted)
+	var parts []string
+	for _, words := range byCount(by) {
+		parts = append(parts, fmt.Sprintf("%d %s", by[words], words))
 	}
-	return ""
+	if rest > 0 {
+		parts = append(parts, fmt.Sprintf("%d ended before an attempt", rest))
+	}
+	return strings.Join(parts, ", ")
 }
 
 // attempts is the remark on the attempts. The first number is the load for each call, as metrics
@@ -152,10 +156,7 @@ func writeDistribution(b *bytes.Buffer, distribution []Row) {
 
 // writeShares writes counts by what they count, the largest first.
 func writeShares(b *bytes.Buffer, title string, counts map[string]int64) {
-	// Equal counts are in the order of their labels, so that the same counts make the same report.
-	labels := slices.SortedFunc(maps.Keys(counts), func(x, y string) int {
-		return cmp.Or(cmp.Compare(counts[y], counts[x]), cmp.Compare(x, y))
-	})
+	labels := byCount(counts)
 	var values []int64
 	for _, label := range labels {
 		values = append(values, counts[label])
@@ -166,6 +167,14 @@ func writeShares(b *bytes.Buffer, title string, counts map[string]int64) {
 		rows = append(rows, []string{"  " + label, count(values[i]), share[i]})
 	}
 	writeTable(b, title, rows)
+}
+
+// byCount returns the labels, that of the largest count first. Equal counts are in the order of
+// their labels, so that the same counts make the same report.
+func byCount(counts map[string]int64) []string {
+	return slices.SortedFunc(maps.Keys(counts), func(x, y string) int {
+		return cmp.Or(cmp.Compare(counts[y], counts[x]), cmp.Compare(x, y))
+	})
 }
 
 // writePolicies compares policies. One alone is in the totals already.

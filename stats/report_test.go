@@ -63,6 +63,9 @@ func TestWriteReport(t *testing.T) {
 			rejected("ocr", 0, "b"), rejected("ocr", 2, "a"), fellBack("ocr", errTest),
 			gaveUp("ocr", 0, 0, rebound.Canceled), succeeded("ocr", 2, 0),
 		)},
+		{"rejected-late", observe(
+			rejected("ocr", 2, "a"), gaveUp("ocr", 0, 0, rebound.Canceled),
+		)},
 		{"names", observe(
 			succeeded("evil\x1b[31mred\nline", 1, 0), succeeded("a\u202eb", 1, 0),
 			succeeded("領収書", 1, 0), succeeded("ocr", 1, 0),

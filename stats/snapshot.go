@@ -69,9 +69,11 @@ type Summary struct {
 
 // Rejection is the calls that one gate ended.
 type Rejection struct {
-	Kind  string `json:"kind"` // "breaker", or "gate" for a custom gate
+	Kind  string `json:"kind"` // "breaker", "rate", "throttle", "concurrency"; "gate" if custom
 	Name  string `json:"name,omitempty"`
 	Calls int64  `json:"calls"`
+
+	Unattempted int64 `json:"unattempted"` // of Calls, those that made no attempt
 }
 
 // Row is one line of a distribution of attempts per call.
@@ -159,9 +161,9 @@ func (c *counts) summary(name string) Summary {
 }
 
 // rejections turns the counts by gate into a list: JSON has no keys of two parts.
-func rejections(by map[rejection.Gate]int64) (list []Rejection) {
-	for gate, n := range by {
-		list = append(list, Rejection{gate.Kind, gate.Name, n})
+func rejections(by map[rejection.Gate]rejected) (list []Rejection) {
+	for gate, r := range by {
+		list = append(list, Rejection{gate.Kind, gate.Name, r.calls, r.unattempted})
 	}
 	slices.SortFunc(list, func(a, b Rejection) int {
 		return cmp.Or(cmp.Compare(b.Calls, a.Calls), cmp.Compare(a.Kind, b.Kind),
