@@ -46,13 +46,13 @@ func (b breakerState) rank() int {
 	return 3
 }
 
-// firstBreakers picks the breakers to show, and counts the rest.
+// firstBreakers picks the breakers to show, and counts the rest. It sorts all.
 func (o *Options) firstBreakers(all []breakerState, most int) breakersState {
 	s := breakersState{
 		Breakers: []breakerState{}, Counts: map[string]int{}, LeftOut: map[string]int{},
 	}
 	// Stable: breakers that are well keep their places.
-	all = slices.SortedStableFunc(slices.Values(all), func(a, b breakerState) int {
+	slices.SortStableFunc(all, func(a, b breakerState) int {
 		return cmp.Compare(a.rank(), b.rank())
 	})
 	// The counts are of all: nothing open may be left out without a trace.

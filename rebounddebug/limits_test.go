@@ -84,6 +84,22 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// All kinds of package limit are found among the gates.
+func TestKindsOfLimits(t *testing.T) {
+	v := lookAtLimits(t, rebounddebug.Options{Policies: []*rebound.Policy{{Gates: []gate.Gate{
+		&limit.Rate{Name: "r", N: 5}, &limit.Throttle{Name: "t"}, &limit.Concurrency{Name: "c", Max: 2},
+		&limit.Adaptive{Name: "a"},
+	}}}})
+	var got []string
+	for _, l := range v.Limits {
+		got = append(got, l.ID+" "+l.Kind)
+	}
+	want := []string{"r rate", "t throttle", "c concurrency", "a adaptive"}
+	if !slices.Equal(got, want) {
+		t.Errorf("limits %q, want %q", got, want)
+	}
+}
+
 // A group of package limit is given by Values.
 func TestLimitGroup(t *testing.T) {
 	var g limit.Group[string, limit.Concurrency]

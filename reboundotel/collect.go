@@ -12,7 +12,6 @@ import (
 	"github.com/rebound-go/rebound/breaker"
 	"github.com/rebound-go/rebound/budget"
 	"github.com/rebound-go/rebound/hedge"
-	"github.com/rebound-go/rebound/internal/distinct"
 	"github.com/rebound-go/rebound/limit"
 )
 
@@ -37,7 +36,7 @@ type watchedBudget struct {
 type watched struct {
 	mu            sync.Mutex // guards all below
 	registered    bool
-	seen          distinct.Objects
+	seen          map[any]bool
 	budgets       []watchedBudget
 	breakers      []Breaker
 	breakerGroups []iter.Seq[breaker.Snapshot]

@@ -11,7 +11,7 @@ import (
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/breaker"
 	"github.com/rebound-go/rebound/fault"
-	"github.com/rebound-go/rebound/internal/rejection"
+	"github.com/rebound-go/rebound/stats"
 )
 
 // The boundaries are those that the semantic conventions advise for HTTP, and further ones for
@@ -75,9 +75,9 @@ func (t *Telemetry) Observe(ctx context.Context, e rebound.Event) {
 	case rebound.GaveUp:
 		t.instruments.duration.Record(ctx, e.Elapsed.Seconds(), p.failed(e)...)
 		t.instruments.attempts.Record(ctx, int64(e.Attempt), p.failureAttempts...)
-		if gate, ok := rejection.By(e); ok {
+		if kind, name, ok := stats.RejectedBy(e); ok {
 			t.instruments.rejections.Add(ctx, 1, metric.WithAttributes(p.policy,
-				gateKindKey.String(gate.Kind), gateNameKey.String(t.known.gates.admit(gate.Name))))
+				gateKindKey.String(kind), gateNameKey.String(t.known.gates.admit(name))))
 		}
 	case rebound.FellBack:
 		t.instruments.fallbacks.Add(ctx, 1, metric.WithAttributes(

@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"math"
+	"reflect"
 	"slices"
 
 	"go.opentelemetry.io/otel/metric"
@@ -60,7 +61,7 @@ func (t *Telemetry) Watch(o Objects) error {
 		t.watched.addLimit(l)
 	}
 	for _, h := range o.Hedges {
-		if t.watched.seen.Add(h) {
+		if t.watched.isNew(h) {
 			t.watched.hedges = append(t.watched.hedges, h)
 		}
 	}
@@ -109,14 +110,31 @@ func (w *watched) addPolicy(p *rebound.Policy) {
 
 // addBreaker adds b unless it is watched: a policy's breaker may be given by itself as well.
 func (w *watched) addBreaker(b Breaker) {
-	if w.seen.Add(b) {
+	if w.isNew(b) {
 		w.breakers = append(w.breakers, b)
 	}
 }
 
 // addLimit adds l unless it is watched.
 func (w *watched) addLimit(l Limit) {
-	if w.seen.Add(l) {
+	if w.isNew(l) {
 		w.limits = append(w.limits, l)
 	}
+}
+
+// isNew reports whether an object is neither nil nor watched already. One of a type that cannot be
+// a map's key is always new: using it as one would panic.
+func (w *watched) isNew(object any) bool {
+	v := reflect.ValueOf(object)
+	switch {
+	case !v.IsValid(), v.Kind() == reflect.Pointer && v.IsNil():
+		return false
+	case !v.Comparable():
+		return true
+	case w.seen == nil:
+		w.seen = make(map[any]bool)
+	}
+	met := w.seen[object]
+	w.seen[object] = true
+	return !met
 }

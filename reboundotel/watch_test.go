@@ -201,6 +201,24 @@ func TestLimits(t *testing.T) {
 	)
 }
 
+// All kinds of package limit are found among the gates, and in groups.
+func TestKindsOfLimits(t *testing.T) {
+	s := newSDK(t, reboundotel.Options{})
+	var group limit.Group[string, limit.Rate]
+	_, _ = group.For("g").Enter(t.Context())
+	watch(t, s, reboundotel.Objects{
+		Policies: []*rebound.Policy{{Budget: budget.Unlimited, Gates: []gate.Gate{
+			&limit.Rate{Name: "r", N: 5}, &limit.Throttle{Name: "t"},
+			&limit.Concurrency{Name: "c", Max: 2}, &limit.Adaptive{Name: "a"},
+		}}},
+		LimitGroups: []iter.Seq[limit.Snapshot]{reboundotel.Values(group.All())},
+	})
+	lines := only(s.metrics(), "rebound.limit.in_flight")
+	if len(lines) < 4 {
+		t.Errorf("got\n%s\nwant all kinds", strings.Join(lines, "\n"))
+	}
+}
+
 // The count of rejections rises only, though a group forgets a limit and makes it anew.
 func TestRejectionsOnlyRise(t *testing.T) {
 	s := newSDK(t, reboundotel.Options{})

@@ -76,6 +76,13 @@ type Rejection struct {
 	Unattempted int64 `json:"unattempted"` // of Calls, those that made no attempt
 }
 
+// RejectedBy returns the kind and the name of the gate that ended the call of a GaveUp event, as in
+// [Rejection]; ok is false if none did.
+func RejectedBy(e rebound.Event) (kind, name string, ok bool) {
+	gate, ok := rejection.By(e)
+	return gate.Kind, gate.Name, ok
+}
+
 // Row is one line of a distribution of attempts per call.
 type Row struct {
 	Attempts int     `json:"attempts"`          // so many attempts
