@@ -27,7 +27,7 @@ func newRoot() *cobra.Command {
 	}
 	root.SetVersionTemplate("rebound {{.Version}}\n")
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(newPlan(), newSim(), newRun(), newPolicies(), newVersion(), newBatch())
+	root.AddCommand(newPlan(), newSim(), newRun(), newPolicies(), newVersion(), newBatch(), newProxy())
 	return root
 }
 

@@ -1,0 +1,49 @@
+package proxy
+
+import (
+	"context"
+	"net/http"
+	"time"
+)
+
+// exchange is a request with what became of it.
+type exchange struct {
+	http.ResponseWriter
+	status   int
+	bytes    int64
+	attempts int
+	waited   time.Duration
+	stopped  string
+}
+
+type exchangeKey struct{}
+
+func withExchange(ctx context.Context, x *exchange) context.Context {
+	return context.WithValue(ctx, exchangeKey{}, x)
+}
+
+func exchangeOf(ctx context.Context) *exchange {
+	x, _ := ctx.Value(exchangeKey{}).(*exchange)
+	return x
+}
+
+// Unwrap lets http.ResponseController flush.
+func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
+
+// Flush sends what was written.
+func (x *exchange) Flush() { _ = http.NewResponseController(x.ResponseWriter).Flush() }
+
+// WriteHeader notes the status.
+func (x *exchange) WriteHeader(status int) {
+	if status >= 200 {
+		x.status = status
+	}
+	x.ResponseWriter.WriteHeader(status)
+}
+
+// Write counts the bytes.
+func (x *exchange) Write(p []byte) (int, error) {
+	n, err := x.ResponseWriter.Write(p)
+	x.bytes += int64(n)
+	return n, err
+}

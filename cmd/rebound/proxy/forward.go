@@ -1,0 +1,95 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httputil"
+	"strconv"
+	"strings"
+
+	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/reboundhttp"
+)
+
+var silent = log.New(io.Discard, "", 0)
+
+// ours are headers that are meant for the proxy.
+var ours = []string{"Proxy-Authorization", "X-Rebound-Token", "Cookie", "Accept-Encoding",
+	"Origin", "Sec-Fetch-Site", "Sec-Fetch-Mode", "Sec-Fetch-Dest", "Via", "X-Real-Ip"}
+
+// rewrite makes the request that is sent on. Hop-by-hop and forwarded headers are dropped already.
+// Accept-Encoding goes so that net/http unpacks answers, whose errors are read.
+func (p *Proxy) rewrite(pr *httputil.ProxyRequest, r Route) {
+	out := pr.Out
+	path := strings.TrimPrefix(pr.In.URL.Path, r.Prefix)
+	raw := strings.TrimPrefix(pr.In.URL.EscapedPath(), r.Prefix)
+	out.URL.Scheme, out.URL.Host, out.Host = r.Target.Scheme, r.Target.Host, r.Target.Host
+	out.URL.Path = strings.TrimSuffix(r.Target.Path, "/") + path
+	out.URL.RawPath = strings.TrimSuffix(r.Target.EscapedPath(), "/") + raw
+	out.URL.RawQuery = pr.In.URL.RawQuery
+	for _, name := range ours {
+		out.Header.Del(name)
+	}
+	if p.o.Key != "" {
+		for _, name := range credentials {
+			if out.Header.Get(name) == "" {
+				continue
+			}
+			out.Header.Del(name)
+			if name == "Authorization" {
+				out.Header.Set(name, "Bearer "+p.o.Key)
+			} else {
+				out.Header.Set(name, p.o.Key)
+			}
+		}
+	}
+	out.GetBody = pr.In.GetBody
+}
+
+// modify adds to a response what it took.
+func modify(resp *http.Response) error {
+	call := reboundhttp.CallOf(resp)
+	x := exchangeOf(resp.Request.Context())
+	x.attempts = call.Attempts
+	for _, d := range call.Waits {
+		x.waited += d
+	}
+	resp.Header.Set("Rebound-Attempts", strconv.Itoa(call.Attempts))
+	if x.waited > 0 {
+		resp.Header.Set("Rebound-Waited", fmt.Sprintf("%.3fs", x.waited.Seconds()))
+	}
+	if e := (*rebound.Error)(nil); errors.As(call.Err, &e) {
+		x.stopped = string(e.Reason)
+		resp.Header.Set("Rebound-Stopped", x.stopped)
+	}
+	return nil
+}
+
+// failed answers a request that has no response.
+func failed(w http.ResponseWriter, req *http.Request, err error) {
+	x := exchangeOf(req.Context())
+	f := &fault{http.StatusBadGateway, "failed", err.Error()}
+	if e := (*rebound.Error)(nil); errors.As(err, &e) {
+		x.attempts, x.stopped = e.Attempts, string(e.Reason)
+		f.code = strings.ReplaceAll(string(e.Reason), " ", "_")
+		switch {
+		case errors.Is(e, rebound.Rejected), errors.Is(e, rebound.OutOfBudget):
+			f.status = http.StatusServiceUnavailable
+			if after := e.DescribeFault().After; after > 0 {
+				w.Header().Set("Retry-After", strconv.Itoa(int(after.Seconds())+1))
+			}
+		case e.Timeout(), errors.Is(e, rebound.PastElapsed), errors.Is(e, rebound.PastDeadline):
+			f.status = http.StatusGatewayTimeout
+		}
+	}
+	if req.Context().Err() != nil { // the client is gone
+		x.status, x.stopped = 499, "client gone"
+		panic(http.ErrAbortHandler)
+	}
+	w.Header().Set("Rebound-Attempts", strconv.Itoa(x.attempts))
+	f.write(w)
+	x.stopped = f.code
+}

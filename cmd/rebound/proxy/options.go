@@ -1,0 +1,138 @@
+package proxy
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/budget"
+	"github.com/rebound-go/rebound/llm"
+)
+
+// Options are the flags of the command. Zero means the default.
+type Options struct {
+	Routes []Route
+	Hosts  []string // that clients may address, with the port; nil = any, which needs a Token
+	Token  string   // that clients must send; empty = none
+	Key    string   // is sent to the routes in the place of the client's credential; needs a Token
+	Origin []string // of browsers that may call; nil = none
+
+	MaxBody   int64 // bytes of a request; 0 = 32 MiB
+	MaxMemory int64 // bytes of all requests under way; 0 = 256 MiB
+
+	HeaderTimeout time.Duration // to the header of a response; 0 = that of llm.Transport
+	IdleTimeout   time.Duration // of a response's body; 0 = that of llm.Transport
+
+	Requests, Tokens float64 // per minute, for each credential and model; 0 = learned
+	MaxInFlight      int     // for each credential; 0 = no limit
+	Breaker          bool    // around the attempts of each credential, if the policy has none
+
+	Log   *slog.Logger          // nil = none
+	Watch func(*rebound.Policy) // is given the policy of each credential; nil = none
+}
+
+// Route is where requests below a prefix go.
+type Route struct {
+	Prefix string                 // such as /openai; empty = all
+	Target *url.URL               // such as https://api.openai.com
+	Policy func() *rebound.Policy // a fresh one for each credential; nil = llm.NewPolicy
+
+	budget *budget.Budget // that all credentials share
+}
+
+const (
+	defaultMaxBody   = 32 << 20
+	defaultMaxMemory = 256 << 20
+	maxClients       = 1000 // credentials that are remembered
+)
+
+// Proxy is the handler.
+type Proxy struct {
+	o       Options
+	memory  *semaphore.Weighted
+	base    http.RoundTripper
+	Metrics Metrics // of all requests
+
+	mu      sync.Mutex
+	clients map[clientKey]*httputil.ReverseProxy
+}
+
+// clientKey is whose limits and breakers they are: a route and the hash of a credential.
+type clientKey struct {
+	route      int
+	credential [sha256.Size]byte
+}
+
+// New checks the options and returns a proxy.
+func New(o Options) (*Proxy, error) {
+	if len(o.Routes) == 0 {
+		return nil, fmt.Errorf("there is no route: want --to URL or --route /PREFIX=URL")
+	}
+	seen := map[string]bool{}
+	for i := range o.Routes {
+		r := &o.Routes[i]
+		r.Prefix = strings.TrimSuffix(r.Prefix, "/")
+		switch {
+		case r.Prefix != "" && r.Prefix[0] != '/':
+			return nil, fmt.Errorf("route %s: want a prefix that begins with a slash", r.Prefix)
+		case seen[r.Prefix]:
+			return nil, fmt.Errorf("route %q is there twice", r.Prefix)
+		case r.Target.Scheme == "http" && !isLoopback(r.Target.Hostname()):
+			return nil, fmt.Errorf("route %q: %s is not encrypted: want https, or a loopback address",
+				r.Prefix, r.Target.Redacted())
+		}
+		seen[r.Prefix] = true
+		if r.Policy == nil {
+			r.Policy = llm.NewPolicy
+		}
+		r.budget = &budget.Budget{}
+	}
+	if o.Key != "" && o.Token == "" {
+		return nil, fmt.Errorf("a key of the proxy's own needs a token: anybody could spend it")
+	}
+	if o.MaxBody <= 0 {
+		o.MaxBody = defaultMaxBody
+	}
+	if o.MaxMemory <= 0 {
+		o.MaxMemory = defaultMaxMemory
+	}
+	return &Proxy{o: o, memory: semaphore.NewWeighted(o.MaxMemory), base: newBase(),
+		clients: map[clientKey]*httputil.ReverseProxy{}}, nil
+}
+
+// newBase is what sends the requests. It takes no proxy from the environment, and follows no
+// redirects, as no http.Client is around it.
+func newBase() http.RoundTripper {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.Proxy = nil
+	t.MaxIdleConnsPerHost = 256
+	t.MaxIdleConns = 1024
+	return t
+}
+
+// credential is what a request identifies itself by.
+func credential(req *http.Request) string {
+	var all []string
+	for _, name := range credentials {
+		all = append(all, req.Header.Get(name))
+	}
+	return strings.Join(append(all, req.URL.Query().Get("key")), "\n")
+}
+
+var credentials = []string{"Authorization", "X-Api-Key", "Api-Key", "X-Goog-Api-Key"}
+
+// sameToken compares in constant time.
+func sameToken(a, b string) bool {
+	x, y := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
+	return subtle.ConstantTimeCompare(x[:], y[:]) == 1
+}

@@ -1,0 +1,47 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"syscall"
+
+	"golang.org/x/term"
+
+	"github.com/rebound-go/rebound/cmd/rebound/process"
+)
+
+// runWith runs a command that uses the proxy, and returns the exit code of both. Signals that would
+// end the proxy are passed on, so that the command ends first.
+func runWith(command, env []string) int {
+	c := exec.Command(command[0], command[1:]...)
+	c.Env, c.Stdin, c.Stdout, c.Stderr = env, os.Stdin, os.Stdout, os.Stderr
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, process.Stops()...)
+	defer signal.Stop(signals)
+	if err := c.Start(); err != nil {
+		fmt.Fprintln(os.Stderr, "rebound:", printable(err.Error()))
+		if errors.Is(err, exec.ErrNotFound) || errors.Is(err, os.ErrNotExist) {
+			return 127
+		}
+		return 126
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- c.Wait() }()
+	for {
+		select {
+		case s := <-signals:
+			// A terminal has sent Ctrl-C to the command as well.
+			if s != os.Interrupt || !term.IsTerminal(int(os.Stdin.Fd())) {
+				_ = c.Process.Signal(s)
+			}
+		case <-ended:
+			if status, ok := c.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+				return 128 + int(status.Signal())
+			}
+			return c.ProcessState.ExitCode()
+		}
+	}
+}
