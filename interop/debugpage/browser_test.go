@@ -40,6 +40,8 @@ func browser(t *testing.T) context.Context {
 		chromedp.NoFirstRun, chromedp.UserDataDir(profile),
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
 		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
+		// A name of another site that points to this machine.
+		chromedp.Flag("host-resolver-rules", "MAP rebound.evil.example 127.0.0.1"),
 		chromedp.Flag("disable-dev-shm-usage", true), chromedp.Flag("hide-scrollbars", true),
 		chromedp.WindowSize(1280, 900), chromedp.WSURLReadTimeout(patience),
 	}

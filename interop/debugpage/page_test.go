@@ -15,6 +15,8 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+
+	"github.com/rebound-go/rebound/rebounddebug"
 )
 
 var update = flag.Bool("update", false, "make the screenshots in docs/img anew")
@@ -127,6 +129,24 @@ func crossSite(t *testing.T, ctx context.Context, address string) {
 	if eval[bool](t, ctx, present(card("ocr", " .badge"))+
 		` && document.querySelector('`+card("ocr", " .badge")+`').textContent.includes("forced")`) {
 		t.Error("another site has forced the OCR breaker open")
+	}
+}
+
+// TestRebinding has a site whose name has come to point to this machine try to read the page.
+func TestRebinding(t *testing.T) {
+	ctx := browser(t)
+	server := httptest.NewServer(rebounddebug.Handler(rebounddebug.Options{Title: "secret"}))
+	defer server.CloseClientConnections()
+	for host, served := range map[string]bool{
+		"127.0.0.1": true, "localhost": true, "rebound.evil.example": false,
+	} {
+		do(t, ctx, chromedp.Navigate(strings.Replace(server.URL, "127.0.0.1", host, 1)+"/"))
+		const read = `fetch("?format=json").then((r) => r.status)`
+		status := 0
+		do(t, ctx, chromedp.Evaluate(read, &status, awaited))
+		if want := map[bool]int{true: 200, false: 421}[served]; status != want {
+			t.Errorf("%s: a script of the page got status %d, want %d", host, status, want)
+		}
 	}
 }
 
