@@ -2,6 +2,7 @@ package rebound
 
 import (
 	"context"
+	"time"
 
 	"github.com/rebound-go/rebound/breaker"
 	"github.com/rebound-go/rebound/gate"
@@ -47,9 +48,17 @@ func guarded[T any](l *Loop, fn func(context.Context) (T, error)) (v T, err erro
 
 // bounded makes one attempt under MaxElapsed, which includes the time in its gates.
 func bounded[T any](l *Loop, fn func(context.Context) (T, error)) (T, error) {
-	ctx, cancel := context.WithTimeout(l.ctx, l.p.MaxElapsed-l.elapsed())
+	ctx, cancel := context.WithDeadline(l.ctx, l.deadline())
 	defer cancel()
 	return through(l, ctx, l.p.Gates, fn)
+}
+
+// deadline is when MaxElapsed is over, on the real clock.
+func (l *Loop) deadline() time.Time {
+	if l.Elapsed != nil {
+		return time.Now().Add(l.p.MaxElapsed - l.elapsed())
+	}
+	return l.began.at.Add(l.p.MaxElapsed - l.offset)
 }
 
 // abandon is deferred where code of others runs between a retry's charge and its attempt. If that
@@ -60,15 +69,17 @@ func (l *Loop) abandon() {
 	}
 }
 
-// over returns why the attempt must not begin: the call ended while gates waited. Else "".
-func (l *Loop) over() Reason {
+// over returns why the attempt must not begin: the call ended while gates waited, or before. Else
+// "". A context whose time is up may not have noticed.
+func (l *Loop) over(ctx context.Context) Reason {
 	switch {
-	case len(l.p.Gates) > 0 && l.ctx.Err() != nil:
+	case ctx.Err() == nil && (len(l.p.Gates) == 0 || l.p.MaxElapsed == 0 ||
+		l.elapsed() < l.p.MaxElapsed):
+		return ""
+	case l.ctx.Err() != nil:
 		return Canceled
-	case l.p.MaxElapsed > 0 && l.elapsed() >= l.p.MaxElapsed:
-		return PastElapsed
 	}
-	return ""
+	return PastElapsed
 }
 
 // through makes one attempt behind the gates given, the breaker last. It calls itself for each
@@ -77,7 +88,7 @@ func through[T any](
 	l *Loop, ctx context.Context, gates []gate.Gate, fn func(context.Context) (T, error),
 ) (v T, err error) {
 	if len(gates) == 0 {
-		if r := l.over(); r != "" {
+		if r := l.over(ctx); r != "" {
 			return v, l.reject(ctx, r, nil)
 		}
 		return withBreaker(l, ctx, fn)
@@ -142,6 +153,15 @@ func abandon(left *bool, g gate.Gate, pass gate.Pass) {
 	}
 }
 
+// attemptStart is the time now. The first attempt of Do begins with its call, for which the clock
+// was read.
+func (l *Loop) attemptStart() time.Time {
+	if l.fresh && l.attempt == 1 && len(l.p.Gates) == 0 {
+		return l.began.at
+	}
+	return time.Now()
+}
+
 // timed calls fn under AttemptTimeout, and under the end of ctx that MaxElapsed has set.
 func timed[T any](
 	l *Loop, ctx context.Context, fn func(context.Context) (T, error),
@@ -153,7 +173,7 @@ func timed[T any](
 		l.classify(err, l.cut)
 		return v, err
 	}
-	own, cancel := context.WithTimeout(ctx, l.p.AttemptTimeout)
+	own, cancel := context.WithDeadline(ctx, l.attemptStart().Add(l.p.AttemptTimeout))
 	defer cancel()
 	v, err = fn(own)
 	l.cut = ctx.Err() != nil

@@ -41,7 +41,8 @@ func Do[T any](
 func fromTheStart[T any](
 	ctx context.Context, p *Policy, fn func(context.Context) (T, error),
 ) (T, error) {
-	l := Begin(ctx, p)
+	// Begin would clear another Loop and copy it.
+	l := Loop{ctx: ctx, p: p, began: startOf(p), fresh: true}
 	v, err := Try(&l, fn)
 	return again(&l, fn, v, err)
 }

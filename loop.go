@@ -46,7 +46,8 @@ type Loop struct {
 	p       *Policy
 	attempt int           // attempts begun
 	offset  time.Duration // elapsed when the loop was resumed
-	start   time.Duration // on the clock of now, if the call is timed
+	began   start         // if the call is timed
+	fresh   bool          // it began just now
 	prev    time.Duration // the delay before this attempt
 	decided time.Duration // the delay that Decide returned last
 	fault   fault.Fault   // of the last attempt that failed
@@ -71,11 +72,7 @@ func Begin(ctx context.Context, p *Policy) Loop {
 	if p == nil {
 		p = &shared
 	}
-	l := Loop{ctx: ctx, p: p}
-	if p.timed() {
-		l.start = now()
-	}
-	return l
+	return Loop{ctx: ctx, p: p, began: startOf(p)}
 }
 
 // Resume returns the loop of a call that has failed s.Attempt times already, in another process or
@@ -103,15 +100,10 @@ func (l *Loop) elapsed() time.Duration {
 	case l.Elapsed != nil:
 		return l.offset + l.Elapsed()
 	case l.p.timed():
-		return l.offset + now() - l.start
+		return l.offset + l.began.ago()
 	}
 	return l.offset
 }
-
-var epoch = time.Now()
-
-// now is a clock of which only differences matter. It costs half of what time.Now does.
-func now() time.Duration { return time.Since(epoch) }
 
 // Decide returns what follows the attempt that ended with err: it classifies err, unless [Try] has,
 // and calls [Policy.Decide]. At the first failure it also validates the policy. The err may differ

@@ -950,3 +950,70 @@ func TestResumeBeyondTheLimit(t *testing.T) {
 		}
 	}
 }
+
+// pause is a gate that lets everybody wait for a second.
+type pause struct{}
+
+func (pause) Enter(context.Context) (gate.Pass, error) {
+	<-time.After(time.Second)
+	return gate.Pass{}, nil
+}
+func (pause) Leave(gate.Pass, gate.Outcome) {}
+
+// Each attempt has all of its AttemptTimeout, from when it begins, and MaxElapsed counts from when
+// the call began: wherever time passes before, and whatever the loop's own clock says.
+func TestDeadlines(t *testing.T) {
+	const late = 3 * time.Second // from the beginning of the loop to the first attempt
+	for _, row := range []struct {
+		name             string
+		attempt, elapsed time.Duration // of the policy
+		gates            []gate.Gate
+		elapse           func() time.Duration
+		state            rebound.State
+		do, loop         []time.Duration // left at the beginning of each attempt
+	}{
+		{name: "attempt", attempt: time.Minute,
+			do: []time.Duration{60, 60, 60}, loop: []time.Duration{60, 60, 60}},
+		{name: "attempt behind a gate", attempt: time.Minute, gates: []gate.Gate{pause{}},
+			do: []time.Duration{60, 60, 60}, loop: []time.Duration{60, 60, 60}},
+		{name: "elapsed", elapsed: time.Minute,
+			do: []time.Duration{60, 49, 38}, loop: []time.Duration{57, 46, 35}},
+		{name: "elapsed and attempt", elapsed: time.Minute, attempt: 40 * time.Second,
+			do: []time.Duration{40, 40, 38}, loop: []time.Duration{40, 40, 35}},
+		{name: "elapsed behind a gate", elapsed: time.Minute, gates: []gate.Gate{pause{}},
+			do: []time.Duration{59, 47, 35}, loop: []time.Duration{56, 44, 32}},
+		{name: "resumed", elapsed: time.Minute, state: rebound.State{Elapsed: 20 * time.Second},
+			loop: []time.Duration{37, 26, 15}},
+		{name: "another clock", elapsed: time.Minute,
+			elapse: func() time.Duration { return 10 * time.Second },
+			loop:   []time.Duration{50, 50, 50}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			p := &rebound.Policy{AttemptTimeout: row.attempt, MaxElapsed: row.elapsed,
+				Gates: row.gates, Backoff: backoff.Constant(10 * time.Second)}
+			var got []time.Duration
+			fn := func(ctx context.Context) (int, error) {
+				end, _ := ctx.Deadline()
+				got = append(got, time.Until(end)/time.Second)
+				time.Sleep(time.Second)
+				return 0, errFlaky
+			}
+			if _, _ = rebound.Do(t.Context(), p, fn); row.do != nil && !slices.Equal(got, row.do) {
+				t.Errorf("%s: Do left %v s, want %v", row.name, got, row.do)
+			}
+			got = nil
+			l := rebound.Resume(t.Context(), p, row.state)
+			l.Elapsed = row.elapse
+			time.Sleep(late)
+			for {
+				_, err := rebound.Try(&l, fn)
+				if d := l.Decide(err); !d.Retry || l.Retry(d.Delay) != nil {
+					break
+				}
+			}
+			if !slices.Equal(got, row.loop) {
+				t.Errorf("%s: a Loop left %v s, want %v", row.name, got, row.loop)
+			}
+		})
+	}
+}
