@@ -396,3 +396,21 @@ func TestRateHammer(t *testing.T) {
 		t.Errorf("level %v, want the bucket's 10", r.Snapshot().Level)
 	}
 }
+
+// A wait for a reset may become longer on the way. It ends at the deadline of its call, which does
+// not come closer by that.
+func TestRateWaitsForALaterReset(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &limit.Rate{Wait: 2 * time.Second}
+		r.Learn(0, 600*ms)
+		ctx, cancel := context.WithTimeout(t.Context(), 1500*ms)
+		defer cancel()
+		go func() {
+			time.Sleep(500 * ms)
+			r.Learn(0, 700*ms)
+		}()
+		if got := take(ctx, r, 1); got != yes(1200*ms) {
+			t.Errorf("%+v, want a token after 1.2 s", got)
+		}
+	})
+}

@@ -135,7 +135,11 @@ type allowance struct {
 // takeKnown takes from what the last report left. Without a report everything passes, and so it
 // does when the report's reset is over, until the next report.
 func (r *Rate) takeKnown(ctx context.Context, n float64) error {
-	for first := clock.Now(); ; {
+	if r.known.Load() == nil {
+		return nil
+	}
+	last := r.last(ctx, clock.Now())
+	for {
 		a := r.known.Load()
 		if a == nil {
 			return nil
@@ -154,7 +158,7 @@ func (r *Rate) takeKnown(ctx context.Context, n float64) error {
 			continue
 		case enough:
 			return nil
-		case until > r.last(ctx, first) || until > r.last(ctx, now):
+		case until > last:
 			return r.rejected()
 		}
 		timer := time.NewTimer(until - now)

@@ -94,6 +94,25 @@ var limitModels = []model{
 		},
 		Counts{Calls: 2, Failed: 2, Attempts: 4, Retries: 2, Errors: 4}, 0, 250 * ms,
 	}, {
+		// The attempt fails at 50 ms, and after a delay there would be no token: the call ends at once.
+		"no delay for an attempt that would be rejected",
+		Scenario{
+			Clients: together(1),
+			Server:  Server{Service: constant(50 * ms), Windows: []Window{{Fail: 1}}},
+		},
+		&rebound.Policy{
+			Backoff: backoff.Constant(100 * ms), Gates: []gate.Gate{&limit.Rate{N: 1}},
+		},
+		Counts{Calls: 1, Failed: 1, Attempts: 1, Errors: 1, Rejected: 1}, 0, 50 * ms,
+	}, {
+		"a limit for all replicas",
+		Scenario{
+			Clients: Clients{Count: 7, Calls: 1, Burst: true, Processes: 2},
+			Server:  Server{Service: constant(100 * ms), Replicas: 3, Route: Sticky},
+		},
+		behind(&limit.Concurrency{Max: 3}),
+		Counts{Calls: 7, OK: 6, Failed: 1, Attempts: 6, Rejected: 1}, 100 * ms, 100 * ms,
+	}, {
 		"a breaker behind a limit gives its permit back",
 		Scenario{
 			Clients: Clients{Count: 1, Calls: 4, Burst: true},
@@ -121,6 +140,67 @@ func TestLimitModels(t *testing.T) {
 					r.Latency.Quantile(1), r.End, m.slowest, m.end)
 			}
 		})
+	}
+}
+
+// When all calls are over, nothing is left of them in any limit.
+func TestLimitsEndEmpty(t *testing.T) {
+	for _, gates := range [][]gate.Gate{
+		{&limit.Concurrency{Max: 3, Queue: 5, Wait: 30 * ms}},
+		{&limit.Concurrency{Max: 3}, &limit.Rate{N: 10}},
+		{&limit.Rate{N: 20, Wait: 200 * ms}, &limit.Adaptive{Initial: 2, Queue: 3}, &limit.Throttle{}},
+		{&limit.Adaptive{Initial: 2, Queue: 9}, &limit.Concurrency{Max: 1, Queue: 1}, &limit.Rate{N: 9}},
+	} {
+		s := Scenario{
+			Duration: time.Minute,
+			Clients: Clients{
+				Count: 20, Calls: 10, Processes: 2, Think: Dist{Mean: 100 * ms}, Deadline: time.Second,
+			},
+			Server: Server{Service: Dist{Mean: 100 * ms}, Windows: []Window{{Fail: 0.3}}},
+		}
+		s.Layers = []Layer{{Policy: behind(gates...)}}
+		s.Policies = []*rebound.Policy{{
+			Gates: gates, AttemptTimeout: 300 * ms, Breaker: &breaker.Breaker{Cooldown: time.Second},
+		}}
+		s, err := s.complete()
+		if err != nil {
+			t.Fatal(err)
+		}
+		x := newEngine(&s, s.Policies[0])
+		if err := x.run(); err != nil {
+			t.Fatal(err)
+		}
+		for i := range x.layers {
+			for _, limits := range x.layers[i].gates {
+				for _, g := range limits {
+					p, ok := g.(*permits)
+					if _, waiting := g.level(); waiting > 0 || ok && p.inside != 0 {
+						t.Errorf("layer %d: %+v", i, g)
+					}
+				}
+			}
+		}
+		if x.waiting != 0 {
+			t.Errorf("%d wait in the end", x.waiting)
+		}
+	}
+}
+
+// A rate learns from rejections, too, whose answers state no number of requests that are left.
+func TestRateLearnsFromRejections(t *testing.T) {
+	s := Scenario{
+		Duration: time.Minute, Clients: Clients{Count: 64, Processes: 1},
+		Server: Server{
+			Service: Dist{Mean: 200 * ms},
+			Limit:   Limit{Tokens: 50, Headers: true},
+		},
+	}
+	p := behind(&limit.Rate{N: 100, Wait: time.Minute})
+	r := play(t, s, p)
+	s.Server.Limit.Headers = false
+	without := play(t, s, p)
+	if 4*r.Throttled > without.Throttled || r.OK < 40*60 {
+		t.Errorf("%+v\nwithout headers %+v", r.Counts, without.Counts)
 	}
 }
 
