@@ -18,14 +18,16 @@ func entries() []Entry {
 
 // Modules are the libraries that are compared, by the first part of an entry's Lib.
 var Modules = map[string]string{
-	"avast":       "github.com/avast/retry-go/v5",
-	"aws-sdk":     "github.com/aws/aws-sdk-go-v2",
-	"cenkalti":    "github.com/cenkalti/backoff/v7",
-	"eapache":     "github.com/eapache/go-resiliency",
-	"failsafe":    "github.com/failsafe-go/failsafe-go",
-	"hashicorp":   "github.com/hashicorp/go-retryablehttp",
-	"hedgedhttp":  "github.com/cristalhq/hedgedhttp",
-	"sethvargo":   "github.com/sethvargo/go-retry",
-	"sony":        "github.com/sony/gobreaker/v2",
-	"x/time/rate": "golang.org/x/time",
+	"avast":            "github.com/avast/retry-go/v5",
+	"aws-sdk":          "github.com/aws/aws-sdk-go-v2",
+	"cenkalti":         "github.com/cenkalti/backoff/v7",
+	"eapache":          "github.com/eapache/go-resiliency",
+	"failsafe":         "github.com/failsafe-go/failsafe-go",
+	"hashicorp":        "github.com/hashicorp/go-retryablehttp",
+	"hedgedhttp":       "github.com/cristalhq/hedgedhttp",
+	"sethvargo":        "github.com/sethvargo/go-retry",
+	"sony":             "github.com/sony/gobreaker/v2",
+	"uber":             "go.uber.org/ratelimit",
+	"x/sync/semaphore": "golang.org/x/sync",
+	"x/time/rate":      "golang.org/x/time",
 }
