@@ -134,7 +134,7 @@ func TestLimitOutcomes(t *testing.T) {
 		"503":       {answering(503), gate.Failed, fault.Overloaded},
 		"interim":   {answering(103, 500), gate.Failed, fault.Transient},
 		"two":       {answering(503, 200), gate.Failed, fault.Overloaded},
-		"switching": {answering(101), gate.OK, 0},
+		"switching": {answering(101, 500), gate.OK, 0},
 		"copied": {func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = w.(io.ReaderFrom).ReadFrom(strings.NewReader("fine"))
 			w.WriteHeader(500)
