@@ -123,7 +123,9 @@ func TestRateTimeline(t *testing.T) {
 	for _, row := range rateTimelines {
 		t.Run(row.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r, begin := row.rate, time.Now()
+				c := row.rate // a fresh one each time, as tests run with -count, too
+				r := &limit.Rate{N: c.N, Per: c.Per, Burst: c.Burst, Wait: c.Wait}
+				begin := time.Now()
 				for i, s := range row.steps {
 					time.Sleep(s.at - time.Since(begin))
 					if got := s.do(r); got != s.taken {
