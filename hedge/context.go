@@ -49,6 +49,9 @@ func (c *legContext) Err() error            { return c.look().Err() }
 // Value returns values of the caller's context. Package context looks up its own one by it, which
 // is why this asks the context that was made.
 func (c *legContext) Value(key any) any {
+	if key == (legKey{}) {
+		return 1
+	}
 	c.mu.Lock()
 	asked := c.made != nil || c.over
 	c.mu.Unlock()
@@ -56,4 +59,29 @@ func (c *legContext) Value(key any) any {
 		return c.look().Value(key)
 	}
 	return c.Context.Value(key)
+}
+
+// hedgeContext is that of a leg after the first.
+type hedgeContext struct {
+	*legContext
+	leg int
+}
+
+type legKey struct{}
+
+// Value returns the leg's number for its key.
+func (c *hedgeContext) Value(key any) any {
+	if key == (legKey{}) {
+		return c.leg
+	}
+	return c.legContext.Value(key)
+}
+
+// Leg returns the number of the attempt that [Do] gave ctx to: 1 for the first, from 2 for hedges,
+// which an fn may send to another replica. Without a hedge around it is 1.
+func Leg(ctx context.Context) int {
+	if n, ok := ctx.Value(legKey{}).(int); ok {
+		return n
+	}
+	return 1
 }

@@ -86,9 +86,16 @@ func TestTimerIsLate(t *testing.T) {
 	c.others.Wait()
 }
 
+// Outside of a Do all attempts are the first.
+func TestLegOutside(t *testing.T) {
+	if n := Leg(t.Context()); n != 1 {
+		t.Errorf("leg %d", n)
+	}
+}
+
 // Contexts derived from it need no goroutine.
 func TestLegContextIsKnown(t *testing.T) {
-	c := &legContext{Context: t.Context()}
+	c := &hedgeContext{&legContext{Context: t.Context()}, 2}
 	before := runtime.NumGoroutine()
 	for range 100 {
 		_, cancel := context.WithCancel(c)

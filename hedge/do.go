@@ -160,7 +160,7 @@ func (c *call[T]) hedge() {
 		c.event(Denied, leg, denied)
 	case leg > 0:
 		c.event(Started, leg, "")
-		v, err := c.fn(&c.ctx)
+		v, err := c.fn(&hedgeContext{&c.ctx, leg})
 		c.end(leg, v, err)
 	}
 	returned = true

@@ -60,3 +60,19 @@ func ExampleHedge() {
 	fmt.Println(s.Samples, "samples, the delay is known:", s.Delay > 0)
 	// Output: 20 samples, the delay is known: true
 }
+
+// Each attempt goes to another replica.
+func ExampleLeg() {
+	replicas := []string{"a.example", "b.example"}
+	h := &hedge.Hedge{After: 10 * time.Millisecond}
+	host, err := hedge.Do(context.Background(), h, func(ctx context.Context) (string, error) {
+		host := replicas[(hedge.Leg(ctx)-1)%len(replicas)]
+		if host == "a.example" { // is down, and does not say so
+			<-ctx.Done()
+			return "", ctx.Err()
+		}
+		return host, nil
+	}, nil)
+	fmt.Println(host, err)
+	// Output: b.example <nil>
+}

@@ -40,6 +40,9 @@ func (s *script) call(ctx context.Context) (int, error) {
 	s.n++
 	n := s.n
 	s.alive++
+	if Leg(ctx) != n {
+		s.events = append(s.events, fmt.Sprintf("leg %d is called %d", n, Leg(ctx)))
+	}
 	s.mu.Unlock()
 	defer func() {
 		s.mu.Lock()

@@ -2,6 +2,7 @@ package reboundhttp
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"sync"
@@ -18,10 +19,14 @@ type legs struct {
 	state rebound.State // of the call
 	since time.Time     // of state
 
-	mu   sync.Mutex
-	rt   roundTrip // what they have in common
-	sent []*leg
+	mu    sync.Mutex
+	rt    roundTrip // what they have in common
+	begun int
+	sent  []*leg
 }
+
+// errWaiting is the error of a hedge beside a request that waits in a gate.
+var errWaiting = rebound.Permanent(errors.New("reboundhttp: the first request waits in a gate"))
 
 // leg is one attempt. Its request's context ends when another leg has answered, or else with its
 // response's body.
@@ -78,6 +83,9 @@ func (s *legs) run() (out ending, err error) {
 // attempt makes one leg. A failure that shows the server short of room ends hedging for the call,
 // retries included, as hedge.Do ends it for this attempt.
 func (s *legs) attempt(ctx context.Context) (e ending, err error) {
+	if s.waiting(hedge.Leg(ctx)) {
+		return ending{reason: rebound.Rejected}, errWaiting
+	}
 	state := s.state
 	state.Elapsed += time.Since(s.since)
 	l := rebound.Resume(ctx, s.rt.plan.policy, state)
@@ -98,6 +106,15 @@ func (s *legs) attempt(ctx context.Context) (e ending, err error) {
 		s.rt.noHedge = true
 	}
 	return e, err
+}
+
+// waiting reports whether a leg is a hedge beside a request that is still in a gate. It would be a
+// second one in the queue, and make that longer.
+func (s *legs) waiting(leg int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.begun++
+	return leg > 1 && s.begun > 1 && len(s.sent) == 0
 }
 
 // admit returns a leg to be sent. The first one inherits the response of the attempt before.

@@ -361,6 +361,54 @@ func TestLegsPassGates(t *testing.T) {
 	}
 }
 
+// slowGate admits after 200 ms.
+type slowGate struct{ entered atomic.Int32 }
+
+func (g *slowGate) Enter(context.Context) (gate.Pass, error) {
+	g.entered.Add(1)
+	<-time.After(200 * ms)
+	return gate.Pass{}, nil
+}
+
+func (g *slowGate) Leave(gate.Pass, gate.Outcome) {}
+
+// A request that waits in a gate is not hedged: the hedge would wait there as well.
+func TestWaitingRequestsAreNotHedged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := new(slowGate)
+		base := play(after(50*ms, status(200)))
+		tr := &Transport{Base: base, Policy: &rebound.Policy{Gates: []gate.Gate{g}}, Hedge: after100(2)}
+		start := time.Now()
+		resp, err := tr.RoundTrip(request(t, "GET", ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		read(t, resp)
+		if call := CallOf(resp); base.count() != 1 || g.entered.Load() != 1 || call.Hedges != 0 ||
+			time.Since(start) != 250*ms {
+			t.Errorf("%d requests, %d in the gate, %+v", base.count(), g.entered.Load(), call)
+		}
+	})
+}
+
+// A hedge around a client has nothing to do with the hedges of its Transport.
+func TestHedgeAroundTransport(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		base := play(hangs, after(50*ms, status(200)))
+		tr := &Transport{Base: base, Hedge: &hedge.Hedge{}}
+		get := func(ctx context.Context) (*http.Response, error) {
+			return tr.RoundTrip(request(t, "GET", "").WithContext(ctx))
+		}
+		resp, err := hedge.Do(t.Context(), after100(1), get, closeResponse)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if resp.Body.Close(); base.count() != 2 || base.open != 0 {
+			t.Errorf("%d requests, %d responses are open", base.count(), base.open)
+		}
+	})
+}
+
 // An attempt that lost opens no breaker.
 func TestLostLegsOpenNoBreaker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
