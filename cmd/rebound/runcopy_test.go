@@ -222,3 +222,11 @@ func TestOrphansAreCollected(t *testing.T) {
 	signalTo(t, c, syscall.SIGTERM)
 	killed(t, c, syscall.SIGTERM, orphans)
 }
+
+// The end of an orphan is not that of the command.
+func TestOrphanIsNotTheCommand(t *testing.T) {
+	code, out := script(t, "rebound run -q -n 1 -- sh -c '(setsid sleep .1 &); sleep .4; exit 7'")
+	if code != 7 {
+		t.Errorf("got exit code %d, %s, want 7", code, out)
+	}
+}
