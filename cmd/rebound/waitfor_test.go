@@ -85,7 +85,7 @@ func TestWaitForServiceEnds(t *testing.T) {
 
 	web := httptest.NewServer(http.NotFoundHandler())
 	defer web.Close()
-	code, out = script(t, "rebound run --wait-for "+web.URL+" -t .1 -- echo not reached")
+	code, out = script(t, "rebound run --wait-for "+web.URL+" -t .7 -- echo not reached")
 	if code != 124 || !strings.Contains(out, "status 404") {
 		t.Errorf("got exit code %d, %s, want 124", code, out)
 	}
@@ -99,7 +99,7 @@ func TestWaitForServiceEnds(t *testing.T) {
 		}
 	}))
 	defer stuck.Close()
-	code, out = script(t, "rebound run --wait-for "+stuck.URL+" -t .6 -- echo not reached")
+	code, out = script(t, "rebound run --wait-for "+stuck.URL+" -t 1 -- echo not reached")
 	if code != 124 || !strings.Contains(out, "is not ready after") ||
 		strings.Count(out, "status 503") != 2 {
 		t.Errorf("got exit code %d, %s, want 124, and twice the last answer", code, out)
@@ -114,7 +114,7 @@ func TestServiceIsThere(t *testing.T) {
 	}
 	defer l.Close()
 	code, out := script(t, "rebound run --wait-for tcp://"+l.Addr().String()+
-		" -t .3 --attempt-timeout .3 -- sleep 9")
+		" -t 1 --attempt-timeout 1 -- sleep 9")
 	if code != 124 || !strings.Contains(out, "past elapsed") {
 		t.Errorf("got exit code %d, %s, want 124", code, out)
 	}
