@@ -75,6 +75,8 @@ var Scenarios = []Scenario{
 	{"limit_concurrency_1us", "the same around a call of 1 µs", true, 1, false},
 	{"limit_rate", "one token of a rate limit that is not reached", true, 1, false},
 	{"limit_rate_1us", "the same before a call of 1 µs", true, 1, false},
+	{"limit_adaptive", "a permit of an adaptive limit", true, 1, false},
+	{"limit_throttle", "an adaptive throttle that rejects nothing", true, 1, false},
 	{"http_stub_ok", "http.Client without a network: 200", false, 1, false},
 	{"http_stub_503", "http.Client without a network: 503 with a body, then 200", false, 2, false},
 	{"http_stub_hedged", "the same: 200, and a hedge after 1 s", false, 1, false},

@@ -106,7 +106,7 @@ func TestEntriesBelongToScenarios(t *testing.T) {
 func TestOursAllocatesNothing(t *testing.T) {
 	free := []string{"retry_ok", "retry_2fail", "delay", "breaker_closed",
 		"breaker_window", "breaker_keyed", "budget_ok", "budget_debt", "budget_take",
-		"limit_concurrency", "limit_rate"}
+		"limit_concurrency", "limit_rate", "limit_adaptive", "limit_throttle"}
 	each(func(s Scenario, e Entry) {
 		if e.Kind != Ours || !slices.Contains(free, s.Name) || e.Lib == "rebound+elapsed" {
 			return

@@ -10,8 +10,8 @@ func Entries(scenario string) []Entry {
 }
 
 func entries() []Entry {
-	return slices.Concat(floors, parts, breakerFloors, httpFloors, sqlEntries, avastEntries,
-		awsEntries, cenkaltiEntries, eapacheEntries, failsafeEntries, failsafeBreakers,
+	return slices.Concat(floors, parts, breakerFloors, httpFloors, sqlEntries, adaptiveEntries,
+		avastEntries, awsEntries, cenkaltiEntries, eapacheEntries, failsafeEntries, failsafeBreakers,
 		hashicorpEntries, hedgeEntries, limitEntries, sethvargoEntries, sonyEntries, mixedEntries,
 		xtimeEntries, reboundEntries)
 }

@@ -29,6 +29,8 @@ const (
 	inGate = "Enter and a deferred Leave"
 )
 
+const throughDo = "Do with Policy.Gates"
+
 var errLimited = errors.New("limited")
 
 // limitEntries are the limits around a call that takes no time, and around one of 1 µs.
@@ -47,7 +49,7 @@ func limitsAround(suffix string, fn call) []Entry {
 		{concurrency, "rebound", Ours, inGate, gateOp(fn, func() gate.Gate {
 			return &limit.Concurrency{Max: maxPermits}
 		}), nil, nil},
-		{concurrency, "rebound+do", Ours, "Do with Policy.Gates", gateDo(fn, func() gate.Gate {
+		{concurrency, "rebound+do", Ours, throughDo, gateDo(fn, func() gate.Gate {
 			return &limit.Concurrency{Max: maxPermits}
 		}), nil, nil},
 
@@ -59,7 +61,7 @@ func limitsAround(suffix string, fn call) []Entry {
 		{perSecond, "failsafe-bursty", Peer, failsafePermits, rateFailsafe(fn,
 			ratelimiter.NewBursty[int](perSec, time.Second)), nil, nil},
 		{perSecond, "rebound", Ours, inGate, gateOp(fn, newRate), nil, nil},
-		{perSecond, "rebound+do", Ours, "Do with Policy.Gates", gateDo(fn, newRate), nil, nil},
+		{perSecond, "rebound+do", Ours, throughDo, gateDo(fn, newRate), nil, nil},
 	}
 }
 
