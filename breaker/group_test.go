@@ -221,3 +221,43 @@ func TestGroupValidate(t *testing.T) {
 		t.Errorf("a zero Group is invalid: %v", err)
 	}
 }
+
+// The result of a call is lost if the group knows nothing of its key when it ends, and another key
+// opened, healed and was forgotten meanwhile: passes of that key may be as old, and must not count.
+// Only such calls are lost. The key's next failures count.
+func TestWhatAForgottenKeyTakesAlong(t *testing.T) {
+	for _, failed := range []bool{false, true} { // before, and then forgotten
+		for _, other := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				g := &breaker.Group[string]{
+					Template: breaker.Breaker{Failures: 2}, Idle: time.Minute,
+				}
+				a, b := g.For("a"), g.For("b")
+				if failed {
+					fail(a, 1)
+				}
+				first, _ := a.Enter(t.Context())
+				second, _ := a.Enter(t.Context())
+				if failed {
+					succeed(a, 1)
+				}
+				if other {
+					fail(b, 2)
+					b.Reset()
+				}
+				<-time.After(time.Hour)
+				expectKeys(t, g)
+				a.Leave(first, failure)
+				a.Leave(second, failure)
+				if opened := a.State() == breaker.Open; opened == other {
+					t.Errorf("failed before %v, other key %v: two results left the breaker %v",
+						failed, other, a.State())
+				}
+				fail(a, 2)
+				if a.State() != breaker.Open {
+					t.Errorf("two failures left the breaker %v", a.State())
+				}
+			})
+		}
+	}
+}

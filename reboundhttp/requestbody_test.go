@@ -273,3 +273,72 @@ func TestSourceStaysOpen(t *testing.T) {
 		t.Errorf("the source was closed %d times, want once", src.closed)
 	}
 }
+
+// A reader that lingers while another reads on fails as soon as what it has not read is no longer
+// kept, wherever it is. The one that is ahead can go on.
+func TestReplayLosesReadersBehind(t *testing.T) {
+	req := once(t, "PUT", &closing{Reader: strings.NewReader("0123456789")})
+	r := newReplay(req, 6)
+	readN := func(v io.Reader, n int) string {
+		t.Helper()
+		b := make([]byte, n)
+		if _, err := io.ReadFull(v, b); err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	open := func() io.ReadCloser {
+		v, err := r.open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	atStart, behind, level, ahead := open(), open(), open(), open()
+	got := readN(ahead, 5) + readN(behind, 2) + readN(level, 5) + readN(ahead, 3)
+	if want := "01234" + "01" + "01234" + "567"; got != want {
+		t.Fatalf("got %q, want %q", got, want)
+	}
+	for name, v := range map[string]io.Reader{
+		"at the start": atStart, "in the middle": behind, "at the limit": level,
+	} {
+		for range 2 {
+			if n, err := v.Read(make([]byte, 4)); n != 0 || !errors.Is(err, errSpent) {
+				t.Errorf("%s: read %d bytes and %v, want %v", name, n, err, errSpent)
+			}
+		}
+	}
+	if _, err := r.open(); !errors.Is(err, errSpent) {
+		t.Errorf("opened again: %v, want %v", err, errSpent)
+	}
+	if rest, err := io.ReadAll(ahead); string(rest) != "89" || err != nil {
+		t.Errorf("the reader ahead got %q, %v", rest, err)
+	}
+}
+
+// A source that has failed, or ended, is not read again: each reader gets the same.
+func TestReplayReadsTheEndOnce(t *testing.T) {
+	for _, end := range []error{io.EOF, errors.New("disk on fire")} {
+		reads := 0
+		src := &closing{Reader: io.MultiReader(strings.NewReader("ab"), readerFunc(func() error {
+			reads++
+			return end
+		}))}
+		r := newReplay(once(t, "PUT", src), 100)
+		for range 3 {
+			v, _ := r.open()
+			b := make([]byte, 10)
+			n, _ := v.Read(b)
+			if _, err := v.Read(b[n:]); string(b[:n]) != "ab" || err != end {
+				t.Errorf("got %q and %v, want %v", b[:n], err, end)
+			}
+		}
+		if reads != 1 {
+			t.Errorf("%v: the source was read %d times at its end, want once", end, reads)
+		}
+	}
+}
+
+type readerFunc func() error
+
+func (f readerFunc) Read([]byte) (int, error) { return 0, f() }

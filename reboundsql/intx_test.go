@@ -306,3 +306,20 @@ func TestErrorsOfTheClosureComeThrough(t *testing.T) {
 		t.Errorf("got %v, want the closure's error in a *rebound.Error of one attempt", err)
 	}
 }
+
+// A loss is looked into once: a failure after it that says nothing of connections costs no probe.
+func TestLossIsForgotten(t *testing.T) {
+	for _, row := range []struct {
+		loss error
+		want string // of each attempt
+	}{
+		{io.EOF, "1:open 1:begin 1:exec 1:rollback 1:ping 1:begin 1:exec 1:rollback " +
+			"1:begin 1:exec 1:commit"},
+		{state("25006"), "1:open 1:begin 1:exec 1:rollback 2:open 2:ping 2:begin 2:exec 2:rollback " +
+			"2:begin 2:exec 2:commit"},
+	} {
+		s := new(server).says("exec", row.loss, state("40001"))
+		err := reboundsql.InTx(t.Context(), s.database(t), quick(3), nil, write)
+		check(t, s, err, row.want, "")
+	}
+}
