@@ -35,7 +35,7 @@ func TestDelayFromOutput(t *testing.T) {
 		{again, "again in 5 seconds or so", -1},
 		{again, "again in 1e9", -1},
 		{again, "again in 99999999999999999999", -1},
-		{again, "again in 200000 days 200000 days", -1},
+		{again, "again in 100000 days 100000 days", -1},
 		{again, "again in 5\nagain in 8\nno", 8 * time.Second},
 		{`ms=(?P<ms>\d+)`, "ms=1500", 1500 * time.Millisecond},
 		{`(?P<m>\d+) to go`, "3 to go", 3 * time.Minute},

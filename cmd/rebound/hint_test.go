@@ -1,0 +1,35 @@
+//go:build unix
+
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+// A command that cannot be started has the hint that fits it.
+func TestStartHints(t *testing.T) {
+	for _, row := range []struct{ script, want string }{
+		{`rebound run -- 'a && b'`, `for a line of the shell: bash -c 'a && b'`},
+		{`rebound run -- 'ls -l'`, `for a line of the shell: bash -c 'ls -l'`},
+		{`rebound run -- './it is' "x'y"`, `for a line of the shell: bash -c './it is `},
+		{`rebound run -- cd 'a b'`, `for a builtin of the shell: bash -c 'cd '\''a b'\'''`},
+		{`rebound run -- A=1 env`, `to set a variable: env A=1 env`},
+		{`rebound run -- deploy-it now`, `: export -f deploy-it, then bash -c 'deploy-it now'`},
+		{`f_x() { :; }; rebound run -- f_x`, `: export -f f_x, then bash -c f_x`},
+		{`f_x() { :; }; export -f f_x; rebound run -- f_x`, `for a function of the shell: bash -c f_x`},
+		{`echo ls > s; chmod +x s; rebound run -- ./s`, `needs its shell: sh ./s`},
+		{`echo '#!/no/such' > s; chmod +x s; rebound run -- ./s`, `in its #! line does not exist`},
+		{`rebound run -- ./none`, `cannot start: no such file or directory (not`},
+		{`rebound run -- /`, `cannot start: is a directory (not`},
+		{`rebound run -- ''`, `"": attempt 1 of 3: cannot start: exec: no command (not`},
+		{`rebound run -- $'\e[31m'`, `"\x1b[31m": attempt 1`},
+	} {
+		code, out := script(t, row.script)
+		if code != 126 && code != 127 || !strings.Contains(out, row.want) ||
+			strings.Count(out, "\n") != 1 || strings.Contains(out, "\x1b") {
+			t.Errorf("%s: got exit code %d, %q, want one line with %q",
+				row.script, code, out, row.want)
+		}
+	}
+}
