@@ -73,14 +73,7 @@ func (a *Adaptive) Enter(ctx context.Context) (gate.Pass, error) {
 
 // wait is the part of Enter for an attempt that finds no free permit.
 func (a *Adaptive) wait(ctx context.Context) error {
-	if a.permits.wait(ctx, a.most, a.Queue, a.Wait) {
-		return nil
-	}
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	a.permits.refused.Add(1)
-	return a.rejection()
+	return a.permits.enter(ctx, a.most, a.Queue, a.Wait, a.rejection)
 }
 
 // Leave gives the permit back, or to the first attempt that waits, and takes the attempt's outcome
@@ -173,7 +166,7 @@ func (a *Adaptive) reportOne() bool {
 // Refusal returns nil for every d above 0: when a permit will be free is unknown. For a d of 0 it
 // returns the [*Error] that Enter would return now, or nil.
 func (a *Adaptive) Refusal(d time.Duration) error {
-	if underWay, waiting := a.permits.load(); d > 0 || underWay < a.most() || waiting < a.Queue {
+	if d > 0 || !a.permits.full(a.most(), a.Queue) {
 		return nil
 	}
 	return a.rejection()
@@ -181,12 +174,7 @@ func (a *Adaptive) Refusal(d time.Duration) error {
 
 // Snapshot returns the state of the limit now.
 func (a *Adaptive) Snapshot() Snapshot {
-	underWay, waiting := a.permits.load()
-	return Snapshot{
-		Name: a.Name, Kind: "adaptive", Limit: float64(a.most()),
-		InFlight: underWay, Waiting: waiting, Level: float64(a.most() - underWay),
-		Refused: a.permits.refused.Load(),
-	}
+	return a.permits.snapshot(a.Name, "adaptive", a.most())
 }
 
 // Validate returns an error that names the first field that is negative or contradicts another.

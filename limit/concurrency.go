@@ -55,20 +55,13 @@ func (c *Concurrency) Leave(gate.Pass, gate.Outcome) {
 
 // wait is the part of Enter for an attempt that finds no free permit.
 func (c *Concurrency) wait(ctx context.Context) error {
-	if c.permits.wait(ctx, c.limit, c.Queue, c.Wait) {
-		return nil
-	}
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	c.permits.refused.Add(1)
-	return c.rejection()
+	return c.permits.enter(ctx, c.limit, c.Queue, c.Wait, c.rejection)
 }
 
 // Refusal returns nil for every d above 0: when a permit will be free is unknown. For a d of 0 it
 // returns the [*Error] that Enter would return now, or nil.
 func (c *Concurrency) Refusal(d time.Duration) error {
-	if underWay, waiting := c.permits.load(); d > 0 || underWay < c.limit() || waiting < c.Queue {
+	if d > 0 || !c.permits.full(c.limit(), c.Queue) {
 		return nil
 	}
 	return c.rejection()
@@ -76,12 +69,7 @@ func (c *Concurrency) Refusal(d time.Duration) error {
 
 // Snapshot returns the state of the limit now.
 func (c *Concurrency) Snapshot() Snapshot {
-	underWay, waiting := c.permits.load()
-	return Snapshot{
-		Name: c.Name, Kind: "concurrency", Limit: float64(c.limit()),
-		InFlight: underWay, Waiting: waiting, Level: float64(c.limit() - underWay),
-		Refused: c.permits.refused.Load(),
-	}
+	return c.permits.snapshot(c.Name, "concurrency", c.limit())
 }
 
 // Validate returns an error that names the first field that is negative, or a Wait without a Queue

@@ -53,6 +53,34 @@ func (p *permits) load() (underWay, waiting int) {
 	return int(w % oneWaiting), int(w / oneWaiting)
 }
 
+// full reports whether an attempt would find neither a permit nor a place in the queue.
+func (p *permits) full(most, queue int) bool {
+	underWay, waiting := p.load()
+	return underWay >= most && waiting >= queue
+}
+
+func (p *permits) snapshot(name, kind string, most int) Snapshot {
+	underWay, waiting := p.load()
+	return Snapshot{
+		Name: name, Kind: kind, Limit: float64(most), InFlight: underWay, Waiting: waiting,
+		Level: float64(most - underWay), Refused: p.refused.Load(),
+	}
+}
+
+// enter is wait with an error: the context's cause, or a rejection, which it counts.
+func (p *permits) enter(ctx context.Context, most func() int, queue int, limit time.Duration,
+	rejection func() error,
+) error {
+	if p.wait(ctx, most, queue, limit) {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	p.refused.Add(1)
+	return rejection()
+}
+
 // grant hands free permits to those that wait, the first of them first.
 func (p *permits) grant(most int) {
 	p.mu.Lock()
