@@ -10,8 +10,11 @@ import (
 // wrong meanwhile. Zero fields mean their documented defaults, but there must be clients. All but
 // the policies is plain data and marshals as JSON, times in nanoseconds.
 type Scenario struct {
-	// Name is for titles and tables, and About a sentence for lists.
-	Name, About string
+	// Name is for titles and tables.
+	Name string
+
+	// About is a sentence for lists.
+	About string
 
 	// Seed determines every random number. All policies meet the same clients.
 	Seed uint64
@@ -22,14 +25,14 @@ type Scenario struct {
 	// Bin is the width of one step of the time series. 0 = 1 s. A run has at most 100,000 bins.
 	Bin time.Duration
 
-	// Clients make the calls.
+	// Clients is who makes the calls.
 	Clients Clients
 
 	// Layers stand between the clients and the server, the nearest to the clients first: services
 	// that pass each attempt on as a call of their own. Empty: clients call the server.
 	Layers []Layer
 
-	// Server answers them.
+	// Server is what answers them.
 	Server Server
 
 	// NoJitter asks policies for waits without jitter, to show what it is good for.
@@ -90,8 +93,8 @@ type Clients struct {
 
 // Rate is a point of a [Clients] profile: calls per second at a time.
 type Rate struct {
-	At        time.Duration
-	PerSecond float64
+	At        time.Duration // from the beginning of the run
+	PerSecond float64       // the mean number of calls, 0 or more
 }
 
 // Layer is a service between clients and server. By default it takes no time of its own, and any
@@ -206,14 +209,14 @@ type Window struct {
 
 // Dist is a distribution of times. The zero Dist is always 0.
 type Dist struct {
-	// Mean of the times.
+	// Mean is the mean of the times.
 	Mean time.Duration
 
 	// Spread is the standard deviation of a Normal or LogNormal one, and the largest distance
 	// from the mean of a Uniform one; the others have none.
 	Spread time.Duration
 
-	// Shape of the distribution. Empty = Exponential.
+	// Shape is the kind of distribution. Empty = Exponential.
 	Shape Shape
 }
 

@@ -30,7 +30,7 @@ func Builtins() []string {
 // builtins returns the scenarios afresh, so that their owners may change them.
 func builtins() []Scenario {
 	return []Scenario{
-		blip(), outage(), brownout(), rateLimit(), metastable(), herd(),
+		blip(), outage(), brownout(), rateLimit(), metastable(), herd(), quota64(), replica5(), cascade(),
 	}
 }
 
@@ -95,5 +95,46 @@ func herd() Scenario {
 		About:   "10,000 clients fail in the same instant: when do they come back?",
 		Clients: Clients{Count: 10_000, Calls: 1, Burst: true},
 		Server:  Server{Windows: []Window{{To: 30 * time.Second, Refuse: 1}}},
+	}
+}
+
+// quota64 is a batch job at an API that allows less than the job could use: about 1,900 requests in
+// a minute.
+func quota64() Scenario {
+	return Scenario{
+		Name: "quota", Seed: 1, Duration: 5 * time.Minute,
+		About: "64 workers with 20 calls each share a limit of 500 requests a minute",
+		Clients: Clients{
+			Count: 64, Calls: 20, Processes: 1, Think: Dist{Mean: 100 * time.Millisecond},
+		},
+		Server: Server{
+			Service: Dist{Mean: 2 * time.Second}, RoundTrip: 50 * time.Millisecond,
+			Limit: Limit{Requests: 500, Per: time.Minute, Round: time.Second},
+		},
+	}
+}
+
+// replica5 has a failure that a retry escapes from, as it meets another replica.
+func replica5() Scenario {
+	s := office("replica", "one of five replicas fails everything for 30 s",
+		Window{Fail: 1, Replicas: 1})
+	s.Server.Replicas, s.Server.Workers, s.Server.Queue = 5, 4, 40
+	return s
+}
+
+// cascade has a service whose workers wait for the server: five of them are busy in normal times,
+// and all of them when the server is slow.
+func cascade() Scenario {
+	return Scenario{
+		Name: "cascade", Seed: 1, Duration: 2 * time.Minute,
+		About:   "a slow server keeps the workers of the service before it busy for 30 s",
+		Clients: Clients{Rate: 200, Processes: 10, Timeout: time.Second},
+		Layers: []Layer{{
+			Workers: 50, Queue: 100, Service: Dist{Mean: 5 * time.Millisecond}, Mute: true,
+		}},
+		Server: Server{
+			Service: Dist{Mean: 20 * time.Millisecond},
+			Windows: []Window{{From: 30 * time.Second, To: 60 * time.Second, Slow: 20}},
+		},
 	}
 }

@@ -128,8 +128,8 @@ func TestLayerQueueFormulas(t *testing.T) {
 	}
 }
 
-// cascade is a layer whose workers wait for a slow server, with goroutines.
-type cascade struct {
+// busyLayer is a layer whose workers wait for a slow server, with goroutines.
+type busyLayer struct {
 	s       *Scenario
 	policy  *rebound.Policy // of the layer
 	workers chan bool
@@ -140,14 +140,14 @@ type cascade struct {
 	errs    []error
 }
 
-func (x *cascade) count(what *int64) {
+func (x *busyLayer) count(what *int64) {
 	x.mu.Lock()
 	*what++
 	x.mu.Unlock()
 }
 
 // enter waits for a worker.
-func (x *cascade) enter(ctx context.Context) error {
+func (x *busyLayer) enter(ctx context.Context) error {
 	select {
 	case x.workers <- true:
 		return nil
@@ -188,7 +188,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-func (x *cascade) handle(ctx context.Context) error {
+func (x *busyLayer) handle(ctx context.Context) error {
 	if err := x.enter(ctx); err != nil {
 		return err
 	}
@@ -205,7 +205,7 @@ func (x *cascade) handle(ctx context.Context) error {
 	return err
 }
 
-func (x *cascade) serve(ctx context.Context) error {
+func (x *busyLayer) serve(ctx context.Context) error {
 	x.count(&x.counts.Attempts)
 	now, w := time.Since(x.begun), x.s.Server.Windows[0]
 	service := rand.ExpFloat64() * float64(x.s.Server.Service.Mean)
@@ -226,7 +226,7 @@ func (x *cascade) serve(ctx context.Context) error {
 }
 
 // play has clients call the layer until the end.
-func (x *cascade) play(t *testing.T, caller *rebound.Policy) (c Counts) {
+func (x *busyLayer) play(t *testing.T, caller *rebound.Policy) (c Counts) {
 	synctest.Test(t, func(t *testing.T) {
 		x.begun = time.Now()
 		x.workers = make(chan bool, x.s.Layers[0].Workers)
@@ -281,7 +281,7 @@ func TestCascadeAgainstGoroutines(t *testing.T) {
 			t.Fatal(err)
 		}
 		got = append(got, play(t, s, caller).Counts)
-		x := cascade{s: &s, policy: layer(), errs: causeErrors(&s.Server)}
+		x := busyLayer{s: &s, policy: layer(), errs: causeErrors(&s.Server)}
 		want = append(want, x.play(t, caller))
 	}
 	for name, of := range map[string]func(*Counts) int64{

@@ -10,7 +10,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rebound-go/rebound/internal/strictjson"
 	"github.com/rebound-go/rebound/policyfile"
+	"github.com/rebound-go/rebound/sim"
 )
 
 // page reads a page of the docs; without the repository around, there is none.
@@ -47,7 +49,7 @@ func TestDocsShowTranscripts(t *testing.T) {
 		}
 		replayed.Write(text)
 	}
-	for _, name := range []string{"command.md", "policyfile.md"} {
+	for _, name := range []string{"command.md", "policyfile.md", "sim.md"} {
 		text := page(t, name)
 		shown := append(blocks(text, "console"), blocks(text, "yaml")...)
 		for _, block := range shown {
@@ -74,6 +76,23 @@ func TestDocsNameEveryField(t *testing.T) {
 			name, _, _ := strings.Cut(typ.Field(i).Tag.Get("json"), ",")
 			if !strings.Contains(text, "`"+name) {
 				t.Errorf("docs/policyfile.md does not name %s.%s", typ.Name(), name)
+			}
+		}
+	}
+}
+
+func TestDocsNameEveryFieldOfScenarios(t *testing.T) {
+	text := page(t, "sim.md")
+	for _, typ := range []reflect.Type{
+		reflect.TypeFor[scenarioFile](), reflect.TypeFor[sim.Scenario](), reflect.TypeFor[sim.Clients](),
+		reflect.TypeFor[sim.Rate](), reflect.TypeFor[layerFile](), reflect.TypeFor[sim.Layer](),
+		reflect.TypeFor[sim.Server](), reflect.TypeFor[sim.Limit](), reflect.TypeFor[sim.Window](),
+		reflect.TypeFor[sim.Dist](),
+	} {
+		for i := range typ.NumField() {
+			name, _ := strictjson.FieldName(typ.Field(i))
+			if name != "" && !strings.Contains(text, "`"+name+"`") {
+				t.Errorf("docs/sim.md does not name %s of %s", name, typ.Name())
 			}
 		}
 	}

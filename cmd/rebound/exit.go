@@ -28,10 +28,10 @@ func exitCode(root *cobra.Command, err error) int {
 	}
 	var own ownError
 	if errors.As(err, &own) {
-		root.PrintErrln("rebound:", printable(own.Error()))
+		root.PrintErrln("rebound:", escaped(own.Error()))
 		return ownFailure
 	}
-	root.PrintErrln("rebound:", printable(err.Error()))
+	root.PrintErrln("rebound:", escaped(err.Error()))
 	return 1
 }
 

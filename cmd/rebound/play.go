@@ -117,7 +117,7 @@ func writeResults(out io.Writer, all []played) error {
 func drawAll(path, field string, all []played) error {
 	names := all[0].names()
 	first := all[0].runs[0]
-	title, about := shown(first.Scenario.Name), printable(first.Scenario.About)
+	title, about := shown(first.Scenario.Name), escaped(first.Scenario.About)
 	if field == "" {
 		r := mean(all[0].runs)
 		r.Scenario.Name, r.Scenario.About = title, about

@@ -210,7 +210,7 @@ func (j *job) current() string {
 
 func (j *job) say(format string, args ...any) {
 	if !j.quiet {
-		fmt.Fprintln(j.stderr, "rebound:", printable(fmt.Sprintf(format, args...)))
+		fmt.Fprintln(j.stderr, "rebound:", escaped(fmt.Sprintf(format, args...)))
 	}
 }
 

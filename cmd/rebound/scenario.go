@@ -17,10 +17,13 @@ import (
 // scenarioFile is a scenario as a file has it: the fields of sim.Scenario in snake case, and
 // policies.
 type scenarioFile struct {
+	// Schema is the address of the JSON Schema by which editors complete and check the file.
+	Schema string `json:"$schema"`
+
 	// Like is a built-in scenario whose values hold where the file says nothing.
 	Like string
 
-	// Policies are described here as a file of policies does.
+	// Policies by name, as in a file of policies.
 	Policies map[string]policyfile.Policy
 
 	// Compare lists the policies to play, by their names here or as --policy has them. Empty = all
@@ -33,9 +36,12 @@ type scenarioFile struct {
 	sim.Scenario
 }
 
-// layerFile is a layer; an empty Policy means the one that is played.
+// layerFile is a layer.
 type layerFile struct {
+	// Policy is the name of the layer's policy, here or as --policy has it. Empty = the one that is
+	// played.
 	Policy string
+
 	sim.Layer
 }
 

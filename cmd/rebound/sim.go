@@ -1,6 +1,7 @@
 package main
 
 import (
+	_ "embed"
 	"errors"
 	"fmt"
 	"io"
@@ -45,6 +46,7 @@ type simFlags struct {
 
 func newSim() *cobra.Command {
 	var flags simFlags
+	var schema bool
 	c := &cobra.Command{
 		Use:   "sim [scenario]",
 		Short: "Play an outage under several policies, and compare them",
@@ -57,6 +59,10 @@ func newSim() *cobra.Command {
 		Args:      cobra.MaximumNArgs(1),
 		ValidArgs: sim.Builtins(),
 		RunE: func(c *cobra.Command, args []string) error {
+			if schema {
+				_, err := c.OutOrStdout().Write(scenarioSchema)
+				return err
+			}
 			if len(args) == 0 {
 				return listScenarios(c.OutOrStdout())
 			}
@@ -75,9 +81,15 @@ func newSim() *cobra.Command {
 	s.IntVar(&flags.runs, "runs", 1, "repeat with so many seeds: means and ranges")
 	s.BoolVar(&flags.noJitter, "no-jitter", false, "play all policies without their jitter")
 	s.BoolVar(&flags.asJSON, "json", false, "print all that was counted, times in nanoseconds")
+	s.BoolVar(&schema, "schema", false, "print the JSON Schema of scenarios")
 	complete(c, "policy", ownNames())
 	return c
 }
+
+// scenarioSchema is the JSON Schema of scenarios. A test keeps it in step with their fields.
+//
+//go:embed scenario.schema.json
+var scenarioSchema []byte
 
 func listScenarios(out io.Writer) error {
 	for _, name := range sim.Builtins() {

@@ -50,7 +50,7 @@ func writeTable(out io.Writer, field string, all []played) error {
 	scenario := &all[0].runs[0].Scenario
 	title := shown(scenario.Name)
 	if scenario.About != "" {
-		title += ": " + printable(strings.ReplaceAll(scenario.About, "\n", " "))
+		title += ": " + escaped(strings.ReplaceAll(scenario.About, "\n", " "))
 	}
 	if n := len(all[0].runs); n > 1 {
 		title += fmt.Sprintf(" (%d runs: mean, least–most)", n)

@@ -8,22 +8,20 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/mattn/go-runewidth"
+	"github.com/rebound-go/rebound/internal/printable"
 )
 
-// shown is a name as it may stand on a terminal: in quotes, if it could move the cursor, change
-// colors, turn the rest of the line round, or look like nothing.
+// shown is a name as it may stand on a terminal.
 func shown(name string) string {
-	if name == "" || strings.ContainsAny(name, "\n\t") || printable(name) != name ||
-		strings.TrimSpace(name) != name {
-		return strconv.Quote(name)
+	if name == "" {
+		return `""`
 	}
-	return name
+	return printable.Name(name)
 }
 
-// printable is a text with an escape in the place of each character that a terminal would not just
+// escaped is a text with an escape in the place of each character that a terminal would not just
 // show. Lines stay lines: a name in an error is in quotes already.
-func printable(text string) string {
+func escaped(text string) string {
 	var b strings.Builder
 	for _, r := range text {
 		if unicode.IsPrint(r) || r == '\n' || r == '\t' {
@@ -45,7 +43,7 @@ func writeColumns(out io.Writer, rows [][]string, right bool) error {
 			if i == len(widths) {
 				widths = append(widths, 0)
 			}
-			widths[i] = max(widths[i], runewidth.StringWidth(cell))
+			widths[i] = max(widths[i], printable.Width(cell))
 		}
 	}
 	var b strings.Builder
@@ -53,7 +51,7 @@ func writeColumns(out io.Writer, rows [][]string, right bool) error {
 		line := ""
 		for i, cell := range row {
 			// East Asian characters take two columns, and combining ones none.
-			gap := strings.Repeat(" ", widths[i]-runewidth.StringWidth(cell))
+			gap := strings.Repeat(" ", widths[i]-printable.Width(cell))
 			if i > 0 && right {
 				line += gap + cell
 			} else {

@@ -19,19 +19,13 @@ func structFields(v reflect.Value) map[string]field {
 	var inner []reflect.Value
 	for i := range v.NumField() {
 		f := v.Type().Field(i)
-		// The tags are those of encoding/json, as the same structs are written by it.
-		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		switch {
-		case f.Anonymous && name == "" && f.Type.Kind() == reflect.Struct:
+		name, embedded := FieldName(f)
+		if embedded {
 			inner = append(inner, v.Field(i))
-			continue
-		// What encoding/json does not write cannot be set either.
-		case name == "-" || !f.IsExported():
-			continue
-		case name == "":
-			name = snake(f.Name)
 		}
-		fields[name] = field{v.Field(i), f.Tag.Get("zero")}
+		if name != "" {
+			fields[name] = field{v.Field(i), f.Tag.Get("zero")}
+		}
 	}
 	// After the outer fields, which shadow those of the same name inside.
 	for _, in := range inner {
@@ -42,6 +36,23 @@ func structFields(v reflect.Value) map[string]field {
 		}
 	}
 	return fields
+}
+
+// FieldName returns the name that files have for a field of a struct; empty = it cannot be set. The
+// fields of one that is embedded are set as the outer struct's own.
+func FieldName(f reflect.StructField) (name string, embedded bool) {
+	// The tags are those of encoding/json, as the same structs are written by it.
+	name, _, _ = strings.Cut(f.Tag.Get("json"), ",")
+	switch {
+	case f.Anonymous && name == "" && f.Type.Kind() == reflect.Struct:
+		return "", true
+	// What encoding/json does not write cannot be set either.
+	case name == "-" || !f.IsExported():
+		return "", false
+	case name == "":
+		return snake(f.Name), false
+	}
+	return name, false
 }
 
 // sortedKeys keeps errors the same from run to run.

@@ -39,6 +39,17 @@ var kinds = []struct {
 		longest := func(a, b sim.Bin) int { return a.Queue - b.Queue }
 		return float64(slices.MaxFunc(bins, longest).Queue)
 	}},
+	{"attempts in queues of layers", false, func(bins []sim.Bin, _ float64) float64 {
+		longest := func(a, b sim.Bin) int { return a.LayerQueue - b.LayerQueue }
+		return float64(slices.MaxFunc(bins, longest).LayerQueue)
+	}},
+	{"attempts in queues of limits", false, func(bins []sim.Bin, _ float64) float64 {
+		longest := func(a, b sim.Bin) int { return a.Waiting - b.Waiting }
+		return float64(slices.MaxFunc(bins, longest).Waiting)
+	}},
+	{"adaptive limit", false, func(bins []sim.Bin, _ float64) float64 {
+		return bins[len(bins)-1].Limit
+	}},
 	{"breakers open, %", false, func(bins []sim.Bin, _ float64) float64 {
 		return 100 * bins[len(bins)-1].Open
 	}},
