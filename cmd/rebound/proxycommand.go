@@ -22,7 +22,7 @@ func runWith(command, env []string) int {
 	signal.Notify(signals, process.Stops()...)
 	defer signal.Stop(signals)
 	if err := c.Start(); err != nil {
-		fmt.Fprintln(os.Stderr, "rebound:", printable(err.Error()))
+		fmt.Fprintln(os.Stderr, "rebound:", escaped(err.Error()))
 		if errors.Is(err, exec.ErrNotFound) || errors.Is(err, os.ErrNotExist) {
 			return 127
 		}
