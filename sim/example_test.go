@@ -84,6 +84,9 @@ func ExampleBuiltins() {
 	// rate-limit  the server asks everybody to come back in 5 s, for 30 s
 	// metastable  ten slow seconds fill a queue that retries keep full for ever
 	// herd        10,000 clients fail in the same instant: when do they come back?
+	// quota       64 workers with 20 calls each share a limit of 500 requests a minute
+	// replica     one of five replicas fails everything for 30 s
+	// cascade     a slow server keeps the workers of the service before it busy for 30 s
 }
 
 // A herd comes back together, unless something spreads it: jitter, or a random wait before the
