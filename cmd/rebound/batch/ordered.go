@@ -44,7 +44,7 @@ func (b *batch) writeOrdered() error {
 		if at < 0 {
 			from, at = files[1], -at
 		}
-		line, err := lines.New(io.NewSectionReader(from, at-1, lines.Max)).Read()
+		line, err := lines.New(io.NewSectionReader(from, at-1, lines.MaxResult), lines.MaxResult).Read()
 		if err != nil {
 			return err
 		}
@@ -60,7 +60,7 @@ func (b *batch) writeOrdered() error {
 
 // eachLine gives the offset of each line of the results, and its row in the table.
 func (b *batch) eachLine(f io.Reader, fn func(at int64, row int)) error {
-	l := lines.New(f)
+	l := lines.New(f, lines.MaxResult)
 	for {
 		line, err := l.Read()
 		if err == io.EOF {

@@ -7,20 +7,26 @@ import (
 	"io"
 )
 
-// Max bounds a line of the input and of the results, so that a file that is no JSONL fills no
-// memory.
-const Max = 64 << 20 // bytes
+// Bounds of a line, so that a file that is no JSONL fills no memory. A line of the results may be
+// longer than what was sent: what was written must be readable again.
+const (
+	MaxInput  = 64 << 20 // bytes
+	MaxResult = 1 << 30  // bytes
+)
 
 // Reader reads lines of any length and counts the bytes before them.
 type Reader struct {
 	r    *bufio.Reader
 	at   int64 // offset of the line that Read returned
 	next int64
+	most int
 	long []byte
 }
 
-// New returns a reader of the lines of r.
-func New(r io.Reader) *Reader { return &Reader{r: bufio.NewReaderSize(r, 64<<10)} }
+// New returns a reader of the lines of r, which have most bytes or fewer.
+func New(r io.Reader, most int) *Reader {
+	return &Reader{r: bufio.NewReaderSize(r, 64<<10), most: most}
+}
 
 // Read returns the next line, with its newline if it has one. It is valid until the next call.
 func (l *Reader) Read() (line []byte, err error) {
@@ -30,8 +36,8 @@ func (l *Reader) Read() (line []byte, err error) {
 		part, err := l.r.ReadSlice('\n')
 		l.next += int64(len(part))
 		switch {
-		case len(l.long)+len(part) > Max:
-			return nil, fmt.Errorf("a line of more than %d MiB", Max>>20)
+		case len(l.long)+len(part) > l.most:
+			return nil, fmt.Errorf("a line of more than %d MiB", l.most>>20)
 		case err == bufio.ErrBufferFull:
 			l.long = append(l.long, part...)
 			continue

@@ -60,7 +60,7 @@ func (in *Input) Scan(fn func(line int, r Row, err error) error) error {
 	if _, err := in.file.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
-	l := lines.New(in.file)
+	l := lines.New(in.file, lines.MaxInput)
 	for n := 1; ; n++ {
 		line, err := l.Read()
 		if err == io.EOF {
@@ -183,7 +183,7 @@ func (in *Input) guess() int {
 
 // Row reads the row at an offset again.
 func (in *Input) Row(at int64, key store.Key) (Row, error) {
-	l := lines.New(io.NewSectionReader(in.file, at, lines.Max+1))
+	l := lines.New(io.NewSectionReader(in.file, at, lines.MaxInput+1), lines.MaxInput)
 	line, err := l.Read()
 	if err != nil {
 		return Row{}, err

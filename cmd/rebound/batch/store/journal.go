@@ -26,6 +26,9 @@ type mark struct {
 	generation int
 }
 
+// maxMark is more than the longest line of a mark.
+const maxMark = 80 // bytes
+
 // append appends the mark's line to b.
 func (m mark) append(b []byte) []byte {
 	at := len(b)
@@ -46,7 +49,7 @@ func (m mark) append(b []byte) []byte {
 // parseMark reads a line without its newline. ok is false if it is damaged.
 func parseMark(line []byte) (m mark, ok bool) {
 	cut := bytes.LastIndexByte(line, ' ')
-	if cut < 0 {
+	if cut < 0 || len(line)-cut != len(" 01234567") {
 		return m, false
 	}
 	sum, err := strconv.ParseUint(string(line[cut+1:]), 16, 32)

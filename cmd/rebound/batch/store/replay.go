@@ -2,20 +2,37 @@ package store
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/rebound-go/rebound/cmd/rebound/batch/lines"
 )
 
-// replay gives each whole line of a file of ours to fn, without its newline, and leaves the offset
-// at the end. A last line that was cut by a crash is cut off. Any other line that fn rejects is
-// damage: replay returns an error and changes nothing, since the file may be somebody else's.
-func replay(f file, begins []string, fn func(line []byte) error) error {
+// A kind is what replay knows of the lines of a file.
+type kind struct {
+	// torn reports whether a text without a newline may be the beginning of a line of ours.
+	torn func(line []byte) bool
+	// whole reports whether such a text has all of a line but the newline.
+	whole func(line []byte) bool
+}
+
+var (
+	// A mark that is not whole was not waited for to its end: its row was not sent.
+	marks   = kind{tornMark, func([]byte) bool { return false }}
+	results = kind{tornResult, json.Valid}
+)
+
+// replay gives each line of a file to fn, without its newline, and leaves the offset at the end. A
+// last line that a crash has torn is cut off, if mayCut; one that lacks just its newline gets it.
+// Any other line that fn rejects is damage: replay returns an error and changes nothing, since the
+// file may be somebody else's.
+func replay(f file, k kind, mayCut bool, fn func(line []byte) error) error {
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
-	l := lines.New(f)
+	l := lines.New(f, lines.MaxResult)
 	for {
 		line, err := l.Read()
 		switch {
@@ -25,30 +42,61 @@ func replay(f file, begins []string, fn func(line []byte) error) error {
 		case err != nil:
 			return fmt.Errorf("%s: at byte %d: %w", f.Name(), l.At(), err)
 		}
-		whole, ended := bytes.CutSuffix(line, []byte("\n"))
-		if !ended {
-			if !torn(line, begins) {
+		text, ended := bytes.CutSuffix(line, []byte("\n"))
+		if !ended && !k.whole(line) {
+			if !mayCut || !zeros(line) && !k.torn(line) {
 				return fmt.Errorf("%s: damaged at byte %d: this is no line of a batch", f.Name(), l.At())
 			}
-			if err := f.Truncate(l.At()); err != nil {
+			return cut(f, l.At())
+		}
+		if err := fn(text); err != nil {
+			return fmt.Errorf("%s: damaged at byte %d: %w", f.Name(), l.At(), err)
+		}
+		if !ended {
+			if _, err := f.Seek(0, io.SeekEnd); err != nil {
 				return err
 			}
-			_, err := f.Seek(l.At(), io.SeekStart)
+			_, err := f.Write([]byte("\n"))
 			return err
-		}
-		if err := fn(whole); err != nil {
-			return fmt.Errorf("%s: damaged at byte %d: %w", f.Name(), l.At(), err)
 		}
 	}
 }
 
-// torn reports whether line is the beginning of a line of ours, or zeros, which file systems leave
-// after a power cut.
-func torn(line []byte, begins []string) bool {
-	for _, b := range begins {
-		if n := min(len(b), len(line)); string(line[:n]) == b[:n] {
-			return true
-		}
+func cut(f file, at int64) error {
+	if err := f.Truncate(at); err != nil {
+		return err
 	}
-	return len(bytes.Trim(line, "\x00")) == 0
+	_, err := f.Seek(at, io.SeekStart)
+	return err
+}
+
+// zeros are what file systems leave of a write after a power cut.
+func zeros(line []byte) bool { return len(bytes.Trim(line, "\x00")) == 0 }
+
+// tornMark accepts the characters of marks, and zeros behind them.
+func tornMark(line []byte) bool {
+	text := string(bytes.TrimRight(line, "\x00"))
+	return len(text) < maxMark && strings.ContainsRune("BSRG", rune(text[0])) &&
+		strings.Trim(text[1:], " -0123456789abcdef") == ""
+}
+
+// tornResult accepts the beginning of a line of the results or the errors, and zeros behind it: as
+// much as there is of what every line of ours has.
+func tornResult(line []byte) bool {
+	line = bytes.TrimRight(line, "\x00")
+	rest, ok := afterPrefix(line, idPrefix)
+	for len(rest) > 0 && rest[0] != '"' { // the custom_id
+		if rest[0] == '\\' {
+			rest = rest[1:]
+		}
+		rest = rest[min(1, len(rest)):]
+	}
+	_, named := afterPrefix(rest, namePrefix)
+	return ok && named
+}
+
+// afterPrefix reports whether a text begins with prefix, or is its beginning.
+func afterPrefix(text []byte, prefix string) (rest []byte, ok bool) {
+	n := min(len(prefix), len(text))
+	return text[n:], string(text[:n]) == prefix[:n]
 }

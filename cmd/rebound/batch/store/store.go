@@ -3,23 +3,11 @@ package store
 import (
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"sync"
 	"time"
 
 	"github.com/rebound-go/rebound/cmd/rebound/batch/money"
 )
-
-// file is what the Store asks of an *os.File. Tests put failures between its calls.
-type file interface {
-	io.ReadWriteSeeker
-	io.ReaderAt
-	Truncate(size int64) error
-	Sync() error
-	Close() error
-	Name() string
-}
 
 // Store keeps what a batch has done, in three files: results, errors, and a journal of the rows
 // that were sent. A row is done when its line, newline included, is in the results or the errors.
@@ -28,10 +16,11 @@ type file interface {
 // One goroutine writes, all that has gathered at a time. Results come before marks, so that a row
 // which has a result is not in doubt.
 type Store struct {
+	disk                     disk
 	path                     string
 	results, errors, journal file
 	power                    bool // the journal survives a power cut
-	lock                     func() error
+	fresh                    bool // the journal has no key yet
 
 	mu        sync.Mutex
 	work      *sync.Cond // there is something to write
@@ -45,7 +34,11 @@ type Store struct {
 	closed    bool
 	err       error
 	ended     chan struct{}
-	synced    time.Time // of the results; only the writing goroutine uses it
+
+	// Only the writing goroutine uses these.
+	dirty  bool      // results were written since they were synced
+	synced time.Time // when the results were
+	armed  bool      // a timer will wake it; also the timer uses it, under mu
 }
 
 // resultsSync is how much of the results a power cut may take. Their rows are in doubt then, and
@@ -53,43 +46,43 @@ type Store struct {
 const resultsSync = 100 * time.Millisecond
 
 // Open opens or creates the files and locks the journal. It reads nothing.
-func Open(path string, power bool) (*Store, error) {
-	s := &Store{path: path, power: power}
+func Open(path string, power bool) (*Store, error) { return openOn(osDisk{}, path, power) }
+
+func openOn(d disk, path string, power bool) (s *Store, err error) {
+	s = &Store{disk: d, path: path, power: power}
 	s.work, s.written = sync.NewCond(&s.mu), sync.NewCond(&s.mu)
-	journal, err := openFile(path + ".journal")
-	if err != nil {
+	if s.journal, err = d.open(path + ".journal"); err != nil {
 		return nil, err
 	}
-	if err := lockFile(journal); err != nil {
-		_ = journal.Close()
+	if err := d.lock(s.journal); err != nil {
+		_ = s.closeFiles()
 		return nil, fmt.Errorf("%s: another process runs this batch", path)
 	}
-	s.journal = journal
-	for _, f := range []struct {
-		file *file
-		path string
-	}{{&s.results, path}, {&s.errors, path + ".errors"}} {
-		opened, err := openFile(f.path)
-		if err != nil {
-			_ = s.closeFiles()
-			return nil, err
-		}
-		*f.file = opened
+	if s.results, err = d.open(path); err == nil {
+		s.errors, err = d.open(path + ".errors")
+	}
+	if err != nil {
+		_ = s.closeFiles()
+		return nil, err
 	}
 	return s, nil
 }
 
-func openFile(path string) (*os.File, error) {
-	return os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+// failed keeps an error, so that nothing is written or synced after it.
+func (s *Store) failed(err error) error {
+	if err != nil && s.err == nil {
+		s.err = err
+	}
+	return err
 }
 
-// begin starts the writing goroutine. The files' offsets are at their ends.
+// Begin starts the writing goroutine. The files' offsets are at their ends.
 func (s *Store) Begin() {
 	s.ended = make(chan struct{})
 	go s.write()
 }
 
-// start writes the mark of a row. It returns when the row may be sent.
+// Start writes the mark of a row. It returns when the row may be sent.
 func (s *Store) Start(row Row, cost money.Amount) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -102,7 +95,7 @@ func (s *Store) Start(row Row, cost money.Amount) error {
 	return s.err
 }
 
-// giveBack writes the mark of a row that the server certainly has not acted on.
+// GiveBack writes the mark of a row that the server certainly has not acted on.
 func (s *Store) GiveBack(row Row) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -110,7 +103,7 @@ func (s *Store) GiveBack(row Row) {
 	s.work.Signal()
 }
 
-// finish writes a row's line, to the results or to the errors. It does not wait: a row whose line
+// Finish writes a row's line, to the results or to the errors. It does not wait: a row whose line
 // is lost is in doubt. It waits only if so much has gathered that memory would grow.
 func (s *Store) Finish(line []byte, failed bool) error {
 	s.mu.Lock()
@@ -138,10 +131,11 @@ func (s *Store) write() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for s.err == nil {
-		for len(s.bufR)+len(s.bufE)+len(s.bufJ) == 0 {
+		for len(s.bufR)+len(s.bufE)+len(s.bufJ) == 0 && !s.due() {
 			if s.closed {
 				return
 			}
+			s.arm()
 			s.work.Wait()
 		}
 		r, s.bufR = s.bufR, r[:0]
@@ -178,11 +172,28 @@ func (s *Store) writeCycle(r, e, j []byte) error {
 			return fmt.Errorf("syncing %s: %w", s.journal.Name(), err)
 		}
 	}
-	if now := time.Now(); now.Sub(s.synced) > resultsSync {
-		s.synced = now
+	s.dirty = s.dirty || len(r)+len(e) > 0
+	if s.due() {
 		return s.syncResults()
 	}
 	return nil
+}
+
+// due reports whether results have waited long enough for a sync.
+func (s *Store) due() bool { return s.dirty && time.Since(s.synced) >= resultsSync }
+
+// arm has a timer wake the writing goroutine when results are due, if nothing else does before.
+func (s *Store) arm() {
+	if !s.dirty || s.armed {
+		return
+	}
+	s.armed = true
+	time.AfterFunc(resultsSync-time.Since(s.synced), func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.armed = false
+		s.work.Signal()
+	})
 }
 
 func (s *Store) syncResults() error {
@@ -191,25 +202,27 @@ func (s *Store) syncResults() error {
 			return fmt.Errorf("syncing %s: %w", f.Name(), err)
 		}
 	}
+	s.dirty, s.synced = false, time.Now()
 	return nil
 }
 
-// unwritten is how many rows' lines have gathered and are not written yet.
+// Unwritten is how many rows' lines have gathered and are not written yet.
 func (s *Store) Unwritten() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.finishing
 }
 
-// close writes what has gathered, syncs and closes. The error is the first of all.
+// Close writes what has gathered, syncs and closes. The error is the first of all.
 func (s *Store) Close() error {
-	if s.ended != nil {
-		s.mu.Lock()
-		s.closed = true
-		s.work.Signal()
-		s.mu.Unlock()
-		<-s.ended
+	if s.ended == nil {
+		return s.closeFiles()
 	}
+	s.mu.Lock()
+	s.closed = true
+	s.work.Signal()
+	s.mu.Unlock()
+	<-s.ended
 	err := s.err
 	if err == nil {
 		err = s.syncResults()

@@ -1,0 +1,108 @@
+package store
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/rebound-go/rebound/cmd/rebound/batch/money"
+)
+
+// A new generation takes up rows of the errors again. What happens in turn, so that a crash between
+// any two steps is completed by the next run:
+//
+//  1. FILE.errors.N.new gets the lines that stay errors, and the journal an R for each other row.
+//     Without what follows these rows are still errors.
+//  2. The journal gets the mark G N.
+//  3. FILE.errors becomes FILE.errors.N.
+//  4. FILE.errors.N.new becomes FILE.errors.
+
+// Retry begins a new generation. Of the errors those whose line again accepts are taken up. It
+// returns how many these are; with none there is no new generation.
+func (s *Store) Retry(t *Table, key Key, generation int, again func(Ending) bool) (int, error) {
+	old, next := s.generationFiles(generation)
+	taken, cost, err := s.divide(next, t, key, again)
+	if err != nil || taken == 0 {
+		return 0, s.failed(errors.Join(err, s.disk.remove(next)))
+	}
+	if err := s.disk.syncDir(next); err != nil {
+		return 0, s.failed(err)
+	}
+	ended := mark{kind: 'G', generation: generation, cost: cost}
+	if _, err := s.journal.Write(ended.append(nil)); err != nil {
+		return 0, s.failed(err)
+	}
+	if err := s.journal.Sync(); err != nil {
+		return 0, s.failed(err)
+	}
+	return taken, s.failed(s.rename(old, next))
+}
+
+// divide is the first step.
+func (s *Store) divide(
+	next string, t *Table, key Key, again func(Ending) bool,
+) (taken int, cost money.Amount, err error) {
+	kept, err := s.disk.open(next)
+	if err != nil {
+		return 0, 0, err
+	}
+	if err := cut(kept, 0); err != nil {
+		return 0, 0, errors.Join(err, kept.Close())
+	}
+	keep, back := bufio.NewWriter(kept), bufio.NewWriter(s.journal)
+	err = replay(s.errors, results, true, func(line []byte) error {
+		o, err := outcomeOf(line)
+		if err != nil {
+			return err
+		}
+		if i, known := t.Find(key.Hash(o.id)); known && again(o.end) {
+			taken++
+			cost += o.end.cost()
+			t.Set(i, Pending)
+			_, err := back.Write(mark{kind: 'R', row: Row{ID: t.ids[i]}}.append(nil))
+			return err
+		}
+		_, _ = keep.Write(line)
+		return keep.WriteByte('\n')
+	})
+	err = errors.Join(err, keep.Flush(), back.Flush())
+	if err == nil {
+		err = kept.Sync()
+	}
+	return taken, cost, errors.Join(err, kept.Close())
+}
+
+func (s *Store) generationFiles(n int) (old, next string) {
+	old = fmt.Sprintf("%s.errors.%d", s.path, n)
+	return old, old + ".new"
+}
+
+// rename takes the third and the fourth step, or what is left of them.
+func (s *Store) rename(old, next string) error {
+	if is, err := s.disk.exists(next); err != nil || !is {
+		return err
+	}
+	// Windows renames no open file.
+	if err := s.errors.Close(); err != nil {
+		return err
+	}
+	s.errors = nil
+	is, err := s.disk.exists(old)
+	if err == nil && !is {
+		err = s.disk.rename(s.path+".errors", old)
+	}
+	if err == nil {
+		err = s.disk.rename(next, s.path+".errors")
+	}
+	if err != nil {
+		return err
+	}
+	if s.errors, err = s.disk.open(s.path + ".errors"); err != nil {
+		return err
+	}
+	if _, err := s.errors.Seek(0, io.SeekEnd); err != nil {
+		return err
+	}
+	return s.disk.syncDir(s.path)
+}
