@@ -17,6 +17,7 @@ import (
 
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/cmd/rebound/proxy"
+	"github.com/rebound-go/rebound/cmd/rebound/proxy/strict"
 )
 
 const proxyHelp = `Repeat the failed requests of programs in any language.
@@ -108,7 +109,7 @@ func (f *proxyFlags) run(c *cobra.Command, command []string) error {
 	}
 	defer l.Close()
 	if f.o.Token == "" {
-		if f.o.Hosts, err = proxy.Hosts(l.Addr()); err != nil {
+		if f.o.Hosts, err = strict.Hosts(l.Addr()); err != nil {
 			return ownError{err}
 		}
 	}

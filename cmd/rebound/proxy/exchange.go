@@ -3,17 +3,14 @@ package proxy
 import (
 	"context"
 	"net/http"
-	"time"
+
+	"github.com/rebound-go/rebound/cmd/rebound/proxy/metrics"
 )
 
 // exchange is a request with what became of it.
 type exchange struct {
 	http.ResponseWriter
-	status   int
-	bytes    int64
-	attempts int
-	waited   time.Duration
-	stopped  string
+	metrics.Outcome
 }
 
 type exchangeKey struct{}
@@ -36,7 +33,7 @@ func (x *exchange) Flush() { _ = http.NewResponseController(x.ResponseWriter).Fl
 // WriteHeader notes the status.
 func (x *exchange) WriteHeader(status int) {
 	if status >= 200 {
-		x.status = status
+		x.Status = status
 	}
 	x.ResponseWriter.WriteHeader(status)
 }
@@ -44,6 +41,6 @@ func (x *exchange) WriteHeader(status int) {
 // Write counts the bytes.
 func (x *exchange) Write(p []byte) (int, error) {
 	n, err := x.ResponseWriter.Write(p)
-	x.bytes += int64(n)
+	x.Bytes += int64(n)
 	return n, err
 }

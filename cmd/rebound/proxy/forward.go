@@ -18,7 +18,7 @@ var silent = log.New(io.Discard, "", 0)
 
 // ours are headers that are meant for the proxy.
 var ours = []string{"Proxy-Authorization", "X-Rebound-Token", "Cookie", "Accept-Encoding",
-	"Origin", "Sec-Fetch-Site", "Sec-Fetch-Mode", "Sec-Fetch-Dest", "Via", "X-Real-Ip"}
+	"Origin", "Sec-Fetch-Site", "Sec-Fetch-Mode", "Sec-Fetch-Dest", "Via", "Te", "X-Real-Ip"}
 
 // rewrite makes the request that is sent on. Hop-by-hop and forwarded headers are dropped already.
 // Accept-Encoding goes so that net/http unpacks answers, whose errors are read.
@@ -53,17 +53,17 @@ func (p *Proxy) rewrite(pr *httputil.ProxyRequest, r Route) {
 func modify(resp *http.Response) error {
 	call := reboundhttp.CallOf(resp)
 	x := exchangeOf(resp.Request.Context())
-	x.attempts = call.Attempts
+	x.Attempts = call.Attempts
 	for _, d := range call.Waits {
-		x.waited += d
+		x.Waited += d
 	}
 	resp.Header.Set("Rebound-Attempts", strconv.Itoa(call.Attempts))
-	if x.waited > 0 {
-		resp.Header.Set("Rebound-Waited", fmt.Sprintf("%.3fs", x.waited.Seconds()))
+	if x.Waited > 0 {
+		resp.Header.Set("Rebound-Waited", fmt.Sprintf("%.3fs", x.Waited.Seconds()))
 	}
 	if e := (*rebound.Error)(nil); errors.As(call.Err, &e) {
-		x.stopped = string(e.Reason)
-		resp.Header.Set("Rebound-Stopped", x.stopped)
+		x.Stopped = string(e.Reason)
+		resp.Header.Set("Rebound-Stopped", x.Stopped)
 	}
 	return nil
 }
@@ -73,7 +73,7 @@ func failed(w http.ResponseWriter, req *http.Request, err error) {
 	x := exchangeOf(req.Context())
 	f := &fault{http.StatusBadGateway, "failed", err.Error()}
 	if e := (*rebound.Error)(nil); errors.As(err, &e) {
-		x.attempts, x.stopped = e.Attempts, string(e.Reason)
+		x.Attempts, x.Stopped = e.Attempts, string(e.Reason)
 		f.code = strings.ReplaceAll(string(e.Reason), " ", "_")
 		switch {
 		case errors.Is(e, rebound.Rejected), errors.Is(e, rebound.OutOfBudget):
@@ -86,10 +86,10 @@ func failed(w http.ResponseWriter, req *http.Request, err error) {
 		}
 	}
 	if req.Context().Err() != nil { // the client is gone
-		x.status, x.stopped = 499, "client gone"
+		x.Status, x.Stopped = 499, "client gone"
 		panic(http.ErrAbortHandler)
 	}
-	w.Header().Set("Rebound-Attempts", strconv.Itoa(x.attempts))
+	w.Header().Set("Rebound-Attempts", strconv.Itoa(x.Attempts))
 	f.write(w)
-	x.stopped = f.code
+	x.Stopped = f.code
 }

@@ -16,6 +16,8 @@ import (
 
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/budget"
+	"github.com/rebound-go/rebound/cmd/rebound/proxy/metrics"
+	"github.com/rebound-go/rebound/cmd/rebound/proxy/strict"
 	"github.com/rebound-go/rebound/llm"
 )
 
@@ -61,7 +63,7 @@ type Proxy struct {
 	o       Options
 	memory  *semaphore.Weighted
 	base    http.RoundTripper
-	Metrics Metrics // of all requests
+	Metrics metrics.Metrics // of all requests
 
 	mu      sync.Mutex
 	clients map[clientKey]*httputil.ReverseProxy
@@ -87,7 +89,7 @@ func New(o Options) (*Proxy, error) {
 			return nil, fmt.Errorf("route %s: want a prefix that begins with a slash", r.Prefix)
 		case seen[r.Prefix]:
 			return nil, fmt.Errorf("route %q is there twice", r.Prefix)
-		case r.Target.Scheme == "http" && !isLoopback(r.Target.Hostname()):
+		case r.Target.Scheme == "http" && !strict.IsLoopback(r.Target.Hostname()):
 			return nil, fmt.Errorf("route %q: %s is not encrypted: want https, or a loopback address",
 				r.Prefix, r.Target.Redacted())
 		}

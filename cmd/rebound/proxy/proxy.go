@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/rebound-go/rebound/breaker"
+	"github.com/rebound-go/rebound/cmd/rebound/proxy/metrics"
 	"github.com/rebound-go/rebound/gate"
 	"github.com/rebound-go/rebound/limit"
 	"github.com/rebound-go/rebound/llm"
@@ -18,11 +19,11 @@ import (
 // ServeHTTP sends a request on, after all checks.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	began := time.Now()
-	x := &exchange{ResponseWriter: w, status: http.StatusOK}
+	x := &exchange{ResponseWriter: w, Outcome: metrics.Outcome{Status: http.StatusOK}}
 	route := p.route(req)
-	p.Metrics.begin()
+	p.Metrics.Begin()
 	defer func() {
-		p.Metrics.end(p.name(route), x)
+		p.Metrics.End(p.name(route), x.Outcome)
 		p.log(req, p.name(route), x, time.Since(began))
 	}()
 	if fault := p.refused(req, route); fault != nil {
