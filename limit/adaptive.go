@@ -22,7 +22,8 @@ import (
 //   - It shrinks when the latency is above 1.5 times that of the last minutes (the law is Gradient2
 //     of Netflix's concurrency-limits), or above Target if that is set.
 //   - It shrinks by a tenth if more than 5 % of the attempts were rate limited, overloaded or timed
-//     out. Drops that began before the last of these cuts met another limit, and do not count.
+//     out. Drops that began before the last of these cuts do not cut it again, as they met another
+//     limit, but it does not grow beside them.
 //
 // Other failures and canceled attempts change nothing. Without a Target, a queue at the service
 // that lasts for minutes is taken for normal, and the limit grows until attempts time out.

@@ -78,18 +78,23 @@ func (l *Limit) update(c *Config, w Summary) {
 	limit := l.value(c)
 	used := 2*float64(w.Peak) > limit
 	long := l.learn(w.Latency)
+	next := limit
 	switch {
 	case w.Overloaded:
-		limit *= backoff
+		next *= backoff
 	case !used || w.Latency == 0:
 	case c.Target > 0 && w.Latency > c.Target:
-		limit *= backoff
+		next *= backoff
 	case c.Target > 0:
-		limit++
+		next++
 	default:
-		limit = gradient2(limit, long, float64(w.Latency))
+		next = gradient2(limit, long, float64(w.Latency))
 	}
-	l.limit = c.within(limit)
+	// With long timeouts, the attempts of an overload are dropped long after it was seen.
+	if w.Recovering {
+		next = min(next, limit)
+	}
+	l.limit = c.within(next)
 }
 
 // learn takes a window's latency into the long-term one and returns that. When the server has

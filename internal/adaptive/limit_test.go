@@ -126,6 +126,17 @@ func TestCohortCountsOnce(t *testing.T) {
 	if got := l.Now(c); got != 900 {
 		t.Errorf("limit %d after a cohort of 1000 timeouts, want 900", got)
 	}
+	// While such drops go on to arrive, the limit does not grow either.
+	for i := range 100 {
+		v := []Verdict{Served, Dropped}[i%2]
+		now := 10*time.Second + time.Duration(i)*50*time.Millisecond
+		latency := []time.Duration{time.Millisecond, 9 * time.Second}[i%2]
+		l.Add(c, now, Sample{latency, 900, v})
+	}
+	l.Add(c, 19*time.Second, Sample{time.Millisecond, 1, Served}) // the end of their last window
+	if got := l.Now(c); got != 900 {
+		t.Errorf("limit %d beside late drops, want 900", got)
+	}
 	// Those that began since then count.
 	now := 20 * time.Second
 	l.window10(t, c, now, Sample{timeout, 1000, Dropped})
@@ -175,7 +186,7 @@ func TestWindows(t *testing.T) {
 		t.Fatal("an ignored sample completes a window")
 	}
 	sum, complete := w.Add(now+time.Second, Sample{time.Millisecond, 7, Served})
-	if want := (Summary{time.Millisecond, 7, false}); !complete || sum != want {
+	if want := (Summary{Latency: time.Millisecond, Peak: 7}); !complete || sum != want {
 		t.Errorf("%+v, %v; want %+v", sum, complete, want)
 	}
 }
@@ -235,10 +246,13 @@ func TestAgainstReference(t *testing.T) {
 		}
 		var l Limit
 		ref := reference{Config: c, limit: float64(max(min(c.Initial, c.Max), c.Min)), cut: -1}
-		now := time.Hour
+		now, slowest := time.Hour, int64(time.Second)
 		for i := range 2000 {
+			if i%200 == 0 { // the server becomes faster or slower
+				slowest = int64(1 + r.IntN(1000)*int(time.Millisecond))
+			}
 			now += time.Duration(r.Int64N(int64(40 * time.Millisecond)))
-			s := Sample{time.Duration(r.Int64N(int64(200 * time.Millisecond))), 1 + r.IntN(40),
+			s := Sample{time.Duration(r.Int64N(slowest)), 1 + r.IntN(40),
 				Verdict(min(r.IntN(12), 1) + r.IntN(20)/19)}
 			l.Add(c, now, s)
 			ref.add(now, s)
@@ -255,16 +269,20 @@ type reference struct {
 	cut     time.Duration
 	first   time.Duration
 	samples []Sample
+	late    int
 	means   []float64
 	long    float64
 }
 
 func (r *reference) add(now time.Duration, s Sample) {
-	if s.Verdict == Ignored || s.Verdict == Dropped && now-s.Latency < r.cut {
+	if s.Verdict == Ignored {
 		return
 	}
 	if len(r.samples) == 0 {
-		r.first = now
+		r.first, r.late = now, 0
+	}
+	if s.Verdict == Dropped && now-s.Latency < r.cut {
+		r.late++
 	}
 	if r.samples = append(r.samples, s); len(r.samples) < 10 || now-r.first < time.Second {
 		return
@@ -277,8 +295,10 @@ func (r *reference) add(now time.Duration, s Sample) {
 			served++
 		}
 	}
-	overloaded := 20*(len(r.samples)-int(served)) > len(r.samples)
+	n, drops := len(r.samples), len(r.samples)-int(served)
+	overloaded, recovering := 20*(drops-r.late) > n, 20*drops > n
 	r.samples = nil
+	before := r.limit
 	mean := math.Trunc(sum / max(served, 1))
 	if served > 0 {
 		r.learn(mean)
@@ -295,6 +315,9 @@ func (r *reference) add(now time.Duration, s Sample) {
 	default:
 		gradient := max(0.5, min(1, 1.5*r.long/mean))
 		r.limit = 0.8*r.limit + 0.2*(r.limit*gradient+4)
+	}
+	if recovering {
+		r.limit = min(r.limit, before)
 	}
 	r.limit = max(min(r.limit, float64(r.Max)), float64(r.Min))
 }

@@ -61,6 +61,7 @@ type Summary struct {
 	Latency    time.Duration // the mean of the attempts served; 0 = none was
 	Peak       int           // the most attempts in flight
 	Overloaded bool          // more than 5 % were dropped
+	Recovering bool          // the same, if those count that began before the last overload
 }
 
 // Window collects samples until it holds those of one second, and ten of them. The zero Window is
@@ -71,6 +72,7 @@ type Window struct {
 	sum    time.Duration // of the latencies
 	served int
 	drops  int
+	late   int // drops that began before the last overload
 	peak   int
 	after  bool // there was an overload: cut is set
 }
@@ -79,29 +81,32 @@ type Window struct {
 // begins another window, so that a pause belongs to none.
 //
 // However many attempts of a window are dropped, it reports one overload. Drops that began before
-// the last overload are left out: they met the limit of that time, and a limit that is cut for them
-// again falls with the number of its attempts instead of the load.
+// the last overload are kept apart: they met the limit of that time, and a limit that is cut for
+// them again falls with the number of its attempts instead of the load.
 func (w *Window) Add(now time.Duration, s Sample) (Summary, bool) {
-	switch {
-	case s.Verdict == Served:
-		w.sum += s.Latency
-	case s.Verdict == Ignored, w.after && now-s.Latency < w.cut:
+	if s.Verdict == Ignored {
 		return Summary{}, false
 	}
-	if w.served+w.drops == 0 {
+	if w.samples() == 0 {
 		w.end = now + windowLength
 	}
-	if s.Verdict == Served {
+	switch {
+	case s.Verdict == Served:
 		w.served++
-	} else {
+		w.sum += s.Latency
+	case w.after && now-s.Latency < w.cut:
+		w.late++
+	default:
 		w.drops++
 	}
 	w.peak = max(w.peak, s.InFlight)
-	if now < w.end || w.served+w.drops < windowCalls {
+	if now < w.end || w.samples() < windowCalls {
 		return Summary{}, false
 	}
 	return w.close(now), true
 }
+
+func (w *Window) samples() int { return w.served + w.drops + w.late }
 
 // Merge adds attempts that were served while the window was open: so many, with that sum of
 // latencies. It completes no window.
@@ -113,7 +118,7 @@ func (w *Window) Merge(served int, sum time.Duration) {
 // Open returns when the window is complete, if it holds enough samples then, and the most attempts
 // in flight so far. Both are 0 if it is empty.
 func (w *Window) Open() (end time.Duration, peak int) {
-	if w.served+w.drops == 0 {
+	if w.samples() == 0 {
 		return 0, 0
 	}
 	return w.end, w.peak
@@ -121,11 +126,15 @@ func (w *Window) Open() (end time.Duration, peak int) {
 
 // close returns the summary of the window and empties it.
 func (w *Window) close(now time.Duration) Summary {
-	s := Summary{Peak: w.peak}
+	few := dropShare * float64(w.samples())
+	s := Summary{
+		Peak:       w.peak,
+		Overloaded: float64(w.drops) > few,
+		Recovering: float64(w.drops+w.late) > few,
+	}
 	if w.served > 0 {
 		s.Latency = max(w.sum/time.Duration(w.served), 1)
 	}
-	s.Overloaded = float64(w.drops) > dropShare*float64(w.served+w.drops)
 	next := Window{cut: w.cut, after: w.after}
 	if s.Overloaded {
 		next.cut, next.after = now, true
