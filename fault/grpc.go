@@ -141,10 +141,15 @@ func readConnect(t reflect.Type) reader {
 			return f
 		}
 		// Connect has the same details as gRPC, wrapped once more, and the headers of an HTTP response
-		// besides.
-		// Only servers add details and headers; errors that the client makes have neither.
-		f = addDetails(f, connectDetails(v.MethodByName("Details").Call(nil)[0]))
-		if after := delayFor(f.kind, header(v.MethodByName("Meta").Call(nil)[0]), time.Now()); after > 0 {
+		// besides. Only servers add these: an error without them was made by the client, perhaps of the
+		// answer to a call that was carried out.
+		details := connectDetails(v.MethodByName("Details").Call(nil)[0])
+		h := header(v.MethodByName("Meta").Call(nil)[0])
+		if len(details) == 0 && len(h) == 0 {
+			f.sent = MaybeDone
+		}
+		f = addDetails(f, details)
+		if after := delayFor(f.kind, h, time.Now()); after > 0 {
 			f = serverWrote(f, true)
 			f.after = after
 		}

@@ -2,6 +2,7 @@ package fault_test
 
 import (
 	"errors"
+	"net/http"
 	"testing"
 	"time"
 
@@ -105,7 +106,11 @@ func TestGRPC(t *testing.T) {
 		{"connect unavailable, never connected", &connectError{code: 14,
 			err: get(dial(sys("connect", refusedErrno)))}, transient, notSent, "grpc UNAVAILABLE"},
 		{"connect exhausted", &connectError{code: 8}, fault.RateLimited, maybe, ""},
-		{"connect aborted", &connectError{code: 10}, transient, notDone, "grpc ABORTED"},
+		{"connect aborted", &connectError{code: 10, meta: http.Header{"Date": {"x"}}},
+			transient, notDone, "grpc ABORTED"},
+		{"connect aborted, with a detail", &connectError{code: 10,
+			details: []*connectDetail{{&violation{}}}}, transient, notDone, "grpc ABORTED"},
+		{"connect aborted by the client", &connectError{code: 10}, transient, maybe, "grpc ABORTED"},
 		{"a code of one's own", &coded32{10}, unknown, maybe, ""},
 		{"methods like Connect's", &almostConnect{connectError{code: 10}}, unknown, maybe, ""},
 	})

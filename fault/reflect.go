@@ -114,6 +114,8 @@ func describe(err Describer) (f Fault) {
 	return err.DescribeFault()
 }
 
+// isNilPointer reports whether err holds a typed nil. Its methods would panic, as a rule, and there
+// is nothing in it to read.
 func isNilPointer(err error) bool {
 	v := reflect.ValueOf(err)
 	return v.Kind() == reflect.Pointer && v.IsNil()

@@ -3,6 +3,7 @@ module github.com/rebound-go/rebound/interop
 go 1.26.0
 
 require (
+	connectrpc.com/connect v1.21.1
 	github.com/Shopify/toxiproxy/v2 v2.5.0
 	github.com/anthropics/anthropic-sdk-go v1.84.0
 	github.com/go-sql-driver/mysql v1.10.1
