@@ -162,8 +162,8 @@ func check(t *testing.T, r PolicyResult) {
 	for i := range r.Bins {
 		sum.add(&r.Bins[i].Counts)
 		servedCalls += r.Bins[i].Served
-		if b := r.Bins[i]; b.Open < 0 || b.Open > 1 || b.Queue < 0 {
-			t.Errorf("bin %d: open %v, queue %d", i, b.Open, b.Queue)
+		if b := r.Bins[i]; b.Open < 0 || b.Open > 1 || min(b.Queue, b.Waiting) < 0 {
+			t.Errorf("bin %d: open %v, queue %d, waiting %d", i, b.Open, b.Queue, b.Waiting)
 		}
 	}
 	if sum != r.Counts {

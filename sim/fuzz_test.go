@@ -7,6 +7,8 @@ import (
 
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/breaker"
+	"github.com/rebound-go/rebound/gate"
+	"github.com/rebound-go/rebound/limit"
 )
 
 // FuzzRun: every scenario either runs, and its numbers add up, or is refused with an error that
@@ -44,6 +46,11 @@ func FuzzRun(f *testing.F) {
 		if bits&64 > 0 {
 			p.Breaker = &breaker.Breaker{Cooldown: 200 * ms, Rate: share}
 		}
+		p.Gates = fuzzGates(bits)
+		s.Server.Limit.Headers = bits&(1<<19) > 0
+		if s.Server.Limit.Headers {
+			s.Server.Limit.Requests = int(clients) + 1
+		}
 		s.Policies = []*rebound.Policy{p}
 		r, err := Run(s)
 		if err != nil {
@@ -54,4 +61,21 @@ func FuzzRun(f *testing.F) {
 		}
 		check(t, r.Policies[0])
 	})
+}
+
+// fuzzGates are up to five limits, with queues whose waits may be shorter than the calls.
+func fuzzGates(bits uint32) (gates []gate.Gate) {
+	wait := time.Duration(bits>>24) * 10 * ms
+	for i, g := range []gate.Gate{
+		&limit.Rate{N: float64(1 + bits>>10&255), Burst: int(bits & 3), Wait: wait},
+		&limit.Rate{Wait: wait},
+		&limit.Throttle{Window: time.Second},
+		&limit.Concurrency{Max: int(bits >> 12 & 7), Queue: 1 + int(bits>>9&31), Wait: wait},
+		&limit.Adaptive{Initial: 1 + int(bits>>6&15), Queue: 1 + int(bits>>3&15), Wait: wait},
+	} {
+		if bits>>[]int{7, 14, 15, 18, 22}[i]&1 > 0 {
+			gates = append(gates, g)
+		}
+	}
+	return gates
 }

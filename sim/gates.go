@@ -91,6 +91,8 @@ func (x *engine) turnAway(id uint32, level int, now time.Duration) {
 	at := &x.places[id]
 	n := int(at.gate)
 	at.gate = 0
+	// As for a breaker's rejection, lest calls that are rejected at once never end a run.
+	x.count(now)
 	x.leaveGates(id, level, n, now, gate.Outcome{Result: gate.Skipped})
 	if now >= x.last(id, level) {
 		x.reject(id, level, now, rebound.Canceled, nil)
