@@ -169,7 +169,8 @@ func TestAnyCallMayFail(t *testing.T) {
 				for call := range callsOfARun {
 					synctest.Test(t, func(t *testing.T) {
 						rng := rand.New(rand.NewPCG(uint64(call), uint64(test.how)))
-						m := &crashModel{t: t, d: newSimDisk(rng), hold: hold, rng: rng,
+						m := &crashModel{t: t, d: newSimDisk(rng), hold: hold,
+							rng:  rand.New(rand.NewPCG(uint64(call), 9)),
 							work: func() { time.Sleep(80 * time.Millisecond) }}
 						if call%2 == 1 { // errors to retry
 							_ = m.life(false)

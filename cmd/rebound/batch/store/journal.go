@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
@@ -66,15 +67,31 @@ func parseMark(line []byte) (m mark, ok bool) {
 	case m.kind == 'B' && len(rest) == 1 && len(rest[0]) == hex.EncodedLen(len(m.key)):
 		_, err = hex.Decode(m.key[:], rest[0])
 	case m.kind == 'S' && len(rest) == 3:
-		_, err = fmt.Sscanf(string(line[1:cut]), "%x %x %d", &m.row.ID, &m.row.Digest, &m.cost)
+		m.row.ID = number(rest[0], 16, 64, &err)
+		m.row.Digest = uint32(number(rest[1], 16, 32, &err))
+		m.cost, err = amount(rest[2], err)
 	case m.kind == 'R' && len(rest) == 1:
-		m.row.ID, err = strconv.ParseUint(string(rest[0]), 16, 64)
+		m.row.ID = number(rest[0], 16, 64, &err)
 	case m.kind == 'G' && len(rest) == 2:
-		_, err = fmt.Sscanf(string(line[1:cut]), "%d %d", &m.generation, &m.cost)
+		m.generation = int(number(rest[0], 10, 31, &err))
+		m.cost, err = amount(rest[1], err)
 	default:
 		return m, false
 	}
 	return m, err == nil
+}
+
+// number reads a number, unless there was an error before. It sets err to its own.
+func number(text []byte, base, bits int, err *error) (n uint64) {
+	if *err == nil {
+		n, *err = strconv.ParseUint(string(text), base, bits)
+	}
+	return n
+}
+
+func amount(text []byte, before error) (money.Amount, error) {
+	n, err := strconv.ParseInt(string(text), 10, 64)
+	return money.Amount(n), cmp.Or(before, err)
 }
 
 func newKey() (k Key) {
