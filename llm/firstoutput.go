@@ -94,6 +94,9 @@ func (g *firstOutput) stream(resp *http.Response, r *reservation) (*http.Respons
 	return refusal(resp, e.Event), nil
 }
 
+// OwnTimeouts makes the repeating transport leave a connection after HeaderTimeout and IdleTimeout.
+func (g *firstOutput) OwnTimeouts() {}
+
 // CloseIdleConnections closes those of the base. The repeating transport asks for it after a 421,
 // whose next attempt wants another connection.
 func (g *firstOutput) CloseIdleConnections() {

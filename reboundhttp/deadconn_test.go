@@ -115,6 +115,9 @@ func TestDeadConnectionIsLeft(t *testing.T) {
 		"FirstByteTimeout": func(t *Transport) { t.FirstByteTimeout = soon },
 		"AttemptTimeout":   func(t *Transport) { t.Policy.AttemptTimeout = soon },
 		"MaxElapsed":       func(t *Transport) { t.Policy.MaxElapsed = soon },
+		"ResponseHeaderTimeout": func(t *Transport) {
+			t.Base.(*http.Transport).ResponseHeaderTimeout = soon
+		},
 	} {
 		for _, method := range []string{"GET", "POST"} {
 			t.Run(name+" "+method, func(t *testing.T) {

@@ -96,7 +96,9 @@ func (t *Transport) planFor(p *rebound.Policy, h *host, repeat, bufferBody bool)
 	out := &plan{
 		policy:   d,
 		host:     h,
-		timeouts: timeouts{d.AttemptTimeout, t.FirstByteTimeout, t.IdleTimeout, d.MaxElapsed},
+		timeouts: timeouts{
+			d.AttemptTimeout, t.FirstByteTimeout, t.IdleTimeout, d.MaxElapsed, t.baseHasTimeouts(),
+		},
 		readBody: d.Classify != nil || d.RetryIf != nil || d.Observe != nil,
 	}
 	// The Transport times attempts itself: the policy's timeout would end before the body is read.

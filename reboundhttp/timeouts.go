@@ -7,7 +7,10 @@ import (
 	"io"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/rebound-go/rebound/fault"
 )
 
 // limits end an attempt that takes too long. They are its context, which ends when its response's
@@ -23,6 +26,7 @@ type limits struct {
 	bound  func() bool   // stops MaxElapsed from ending it; returns false if it has
 	idle   time.Duration // a Read of the body
 
+	slept   atomic.Bool // Base, or its body, returned a timeout
 	ended   sync.Once
 	release func(timeout bool) // ends the use of the connection
 }
@@ -30,6 +34,8 @@ type limits struct {
 // timeouts are the limits of an attempt; 0 = none.
 type timeouts struct {
 	attempt, firstByte, idle, elapsed time.Duration
+
+	base bool // Base has timeouts of its own: of its connections, one may be dead
 }
 
 // start returns the limits of an attempt within ctx, or nil if there are none. bound is the context
@@ -105,6 +111,7 @@ func (l *limits) settle(resp *http.Response, err error) (*http.Response, error) 
 		err = limit
 	}
 	if err != nil {
+		l.slept.Store(fault.IsTimeout(err))
 		l.stop()
 		return nil, err
 	}
@@ -136,7 +143,7 @@ func (l *limits) passed() error {
 func (l *limits) stop() {
 	stop(l.whole)
 	l.ended.Do(func() {
-		l.release(errors.Is(context.Cause(l), context.DeadlineExceeded))
+		l.release(l.slept.Load() || errors.Is(context.Cause(l), context.DeadlineExceeded))
 	})
 	l.cancel(nil)
 }
@@ -174,6 +181,7 @@ func (b *limitedBody) Read(p []byte) (int, error) {
 		if limit := l.passed(); limit != nil {
 			err = limit
 		}
+		l.slept.Store(fault.IsTimeout(err))
 	}
 	return n, err
 }

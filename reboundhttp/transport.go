@@ -175,6 +175,17 @@ func (t *Transport) isNetHTTP() bool {
 	return ok
 }
 
+// baseHasTimeouts reports whether Base ends attempts by itself.
+func (t *Transport) baseHasTimeouts() bool {
+	switch b := t.base().(type) {
+	case *http.Transport:
+		return b.ResponseHeaderTimeout > 0
+	case httppolicy.Timed:
+		return true
+	}
+	return false
+}
+
 func (t *Transport) maxBuffer() int64 {
 	if t.MaxBuffer == 0 {
 		return defaultMaxBuffer
