@@ -100,7 +100,19 @@ func (x *engine) send(id uint32, expires, now time.Duration) {
 		x.later(id, now+x.server.hop.draw(&e.random), doRead)
 		return
 	}
-	c, at := x.arrive(id, expires, now)
+	replica := 0
+	if len(x.server.replicas) > 1 {
+		replica = x.replica(id)
+	}
+	var own *extra
+	if x.extras != nil {
+		own = &x.extras[id]
+	}
+	c, at := x.server.arrive(replica, now, expires, own, &e.random)
+	if x.server.overfull {
+		x.err = fmt.Errorf("sim: at %v, more than %d attempts are in the server: want a limit for "+
+			"Server.Queue, or fewer clients", now, x.server.most)
+	}
 	if at >= expires {
 		c, at = expired, expires
 	}
@@ -113,25 +125,6 @@ func (x *engine) send(id uint32, expires, now time.Duration) {
 	default:
 		x.later(id, at, doAnswer)
 	}
-}
-
-// arrive is an attempt's arrival at one of the replicas. An unbounded queue grows as long as
-// attempts come faster than they are served; the error is for memory.
-func (x *engine) arrive(id uint32, expires, now time.Duration) (cause, time.Duration) {
-	replica := 0
-	if len(x.server.replicas) > 1 {
-		replica = x.replica(id)
-	}
-	var own *extra
-	if x.extras != nil {
-		own = &x.extras[id]
-	}
-	c, at := x.server.arrive(replica, now, expires, own, &x.entities[id].random)
-	if x.server.replicas[replica].size() > x.server.most {
-		x.err = fmt.Errorf("sim: at %v, more than %d attempts are in the server: want a limit for "+
-			"Server.Queue, or fewer clients", now, x.server.most)
-	}
-	return c, at
 }
 
 // replica is the one that an attempt goes to: the layer's choice, or the balancer's.

@@ -75,7 +75,7 @@ type engine struct {
 	adaptive int           // and how many there are
 	attempts int64         // at the server, or refused by a breaker
 	touched  uint32        // see touch
-	limited  fault.Fault   // see meaning
+	limited  fault.Fault   // see limitedFault
 	err      error
 }
 

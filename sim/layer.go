@@ -35,6 +35,7 @@ type layer struct {
 	workers   []*permits // of each process; nil = no limit
 	service   dist       // of its own work
 	busy      bool       // it has workers, or own work
+	guarded   bool       // its policy has a breaker or limits
 
 	budget   *bucket.Config    // nil = none
 	budgets  []bucket.Bucket   // of each process and host
@@ -65,6 +66,7 @@ func newLayer(p *rebound.Policy, processes, hosts int, timeout time.Duration, er
 		l.breakers = make([]circuit.Machine, processes*hosts)
 	}
 	l.gates = newLimits(p, processes)
+	l.guarded = l.breaker != nil || l.gates != nil
 	l.faults = make([]fault.Fault, len(errs))
 	for c, err := range errs {
 		l.faults[c] = p.Fault(context.Background(), err)

@@ -26,11 +26,15 @@ func (x *engine) answer(id uint32, now time.Duration, c cause) {
 func (x *engine) succeed(id uint32, now time.Duration) {
 	for level := range x.layers {
 		l, f := &x.layers[level], x.frame(id, level)
-		x.leave(id, level, now, gate.Outcome{Result: gate.OK})
+		if l.guarded {
+			x.leave(id, level, now, gate.Outcome{Result: gate.OK})
+		}
 		if !x.PayPerCall {
 			l.pay(f.process)
 		}
-		x.release(id, level, now)
+		if l.workers != nil {
+			x.release(id, level, now)
+		}
 	}
 	x.over(id, now, true)
 }
@@ -51,10 +55,14 @@ func (x *engine) fail(id uint32, level int, now time.Duration, c cause, risen *f
 		case now >= f.expires:
 			means = &l.faults[expired]
 		// Only the lowest layer gets the server's answer itself.
+		case risen == nil && c == limited:
+			means = x.limitedFault(l, id)
 		case risen == nil:
-			means = x.meaning(l, id, c)
+			means = &l.faults[c]
 		}
-		x.leave(id, level, now, judged(means, late))
+		if l.guarded {
+			x.leave(id, level, now, judged(means, late))
+		}
 		reason := x.retry(id, level, now, means)
 		if reason == "" {
 			return
@@ -69,11 +77,11 @@ func (x *engine) fail(id uint32, level int, now time.Duration, c cause, risen *f
 	}
 }
 
-// meaning is what the server's answer to an entity means to a layer. Of a rate limit each answer
+// limitedFault is what the answer of the server's limit to an entity means to a layer. Each answer
 // asks for a delay of its own.
-func (x *engine) meaning(l *layer, id uint32, c cause) *fault.Fault {
-	f := &l.faults[c]
-	if c != limited || f.After != asked {
+func (x *engine) limitedFault(l *layer, id uint32) *fault.Fault {
+	f := &l.faults[limited]
+	if f.After != asked {
 		return f
 	}
 	x.limited = *f
@@ -134,7 +142,7 @@ func (x *engine) retry(id uint32, level int, now time.Duration, f *fault.Fault) 
 			l.pay(call.process) // an answer: the service is well
 		}
 		return d.Reason
-	case l.refuses(call.process, now, d.Delay):
+	case l.guarded && l.refuses(call.process, now, d.Delay):
 		x.tally.at(now).Rejected++
 		return rebound.Rejected
 	case !l.take(call.process, now, f):

@@ -71,9 +71,6 @@ func (q *replica) crowd(now time.Duration) int {
 	return len(q.inside)
 }
 
-// size is how many attempts it keeps in memory.
-func (q *replica) size() int { return len(q.inside) + q.waiting.n }
-
 // times is a queue of times that never decrease, in a ring. Attempts begin in the order in which
 // they wait, so no heap is needed. A power of 2 lets a mask do for the remainder.
 type times struct {

@@ -164,16 +164,20 @@ func (t *tally) attempted(now time.Duration, retry bool) {
 
 func (t *tally) answered(now time.Duration, c cause) {
 	b := t.at(now)
-	switch {
-	case c == served:
-	case c == expired:
+	switch c {
+	case served:
+	case expired:
 		b.TimedOut++
-	case c == failed, c == conflict:
-		b.Errors++
-	case c.throttles():
-		b.Throttled++
-	default:
+	case refused, full, shut:
 		b.Refused++
+	case failed, conflict:
+		b.Errors++
+	default:
+		if c.throttles() {
+			b.Throttled++
+		} else {
+			b.Refused++
+		}
 	}
 }
 

@@ -16,7 +16,8 @@ type server struct {
 	Server
 	service  dist
 	replicas []replica
-	most     int // attempts in the memory of each
+	most     int  // attempts in the memory of each; an unbounded queue may grow without an end
+	overfull bool // there are more
 	limiter  limiter
 
 	active []int         // the windows now,
@@ -73,6 +74,9 @@ func (s *server) arrive(
 	if !ok {
 		return full, now + s.RoundTrip
 	}
+	if begin > now {
+		s.overfull = s.overfull || q.waiting.n > s.most
+	}
 	// The worker finds that the caller has gone, and is free again at once.
 	if s.DropExpired && begin >= expires {
 		q.occupy(begin)
@@ -94,7 +98,10 @@ func (s *server) trouble(replica int, now time.Duration, r *random) (c cause, fa
 		if w.Replicas > 0 && replica >= w.Replicas {
 			continue
 		}
-		k, own := w.strength(now), throttled+cause(i*windowCauses)
+		k, own := 1.0, throttled+cause(i*windowCauses)
+		if now >= w.To {
+			k = w.strength(now)
+		}
 		switch {
 		case r.chance(w.Refuse * k):
 			return refused, false
@@ -126,6 +133,7 @@ func (s *server) work(replica int, now, begin time.Duration, r *random) time.Dur
 		q := &s.replicas[replica]
 		d = nanos(float64(d) * (1 + float64(s.Crowding*float64(q.crowd(now)))))
 		q.inside.push(uint64(begin + d))
+		s.overfull = s.overfull || len(q.inside) > s.most
 	}
 	return d
 }
