@@ -89,6 +89,7 @@ func newEngine(s *Scenario, p *rebound.Policy) *engine {
 	}
 	// Errors and what they mean are the same for all attempts, so they are made once.
 	errs := causeErrors(&s.Server)
+	// Only the lowest layer calls the server, and has to do with its replicas.
 	hosts := func(level int) int {
 		if level < len(s.Layers) || s.Server.Route == "" || s.Server.Route == Balanced {
 			return 1
@@ -207,6 +208,7 @@ func (x *engine) measure(processes [][]clientLimit) {
 
 // count bounds the run.
 func (x *engine) count(now time.Duration) {
+	// The error ends the run after the event under way.
 	if x.attempts++; x.attempts > x.MaxAttempts {
 		x.err = fmt.Errorf("sim: at %v, more than %d attempts were made: want fewer clients, longer "+
 			"waits or a higher Scenario.MaxAttempts", now, x.MaxAttempts)

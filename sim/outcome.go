@@ -26,6 +26,7 @@ func (x *engine) answer(id uint32, now time.Duration, c cause) {
 func (x *engine) succeed(id uint32, now time.Duration) {
 	for level := range x.layers {
 		l, f := &x.layers[level], x.frame(id, level)
+		// An outcome is large: no scenario makes one for nothing.
 		if l.guarded {
 			x.leave(id, level, now, gate.Outcome{Result: gate.OK})
 		}

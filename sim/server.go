@@ -51,6 +51,7 @@ func (s *server) arrive(
 	if now >= s.until {
 		s.look(now)
 	}
+	// Most of a run has no trouble.
 	c, fails := served, false
 	if len(s.active) > 0 {
 		c, fails = s.trouble(replica, now, r)
@@ -93,6 +94,7 @@ func (s *server) arrive(
 // trouble draws what the windows do to an attempt: served = nothing that keeps it from being
 // served. One that fails takes a worker all the same.
 func (s *server) trouble(replica int, now time.Duration, r *random) (c cause, fails bool) {
+	// The first window that keeps it from being served decides, and in it the first of the ways.
 	for _, i := range s.active {
 		w := &s.Windows[i]
 		if w.Replicas > 0 && replica >= w.Replicas {

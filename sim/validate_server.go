@@ -26,6 +26,7 @@ func (s *Server) validate(end time.Duration) error {
 	case len(s.Windows) > maxWindows:
 		return wrong("Server.Windows", len(s.Windows), fmt.Sprintf("at most %d", maxWindows))
 	}
+	// A word of a file, which no compiler has seen.
 	switch s.Route {
 	case "", Balanced, Sticky, Avoiding:
 	default:
@@ -45,6 +46,7 @@ func (s *Scenario) validateRoute() error {
 }
 
 func (s *Server) validateWindows(end time.Duration) error {
+	// A window that hits more replicas than there are was meant for another server.
 	for i := range s.Windows {
 		if n := s.Windows[i].Replicas; n < 0 || n > s.Replicas {
 			return wrong(fmt.Sprintf("Server.Windows[%d].Replicas", i), n,
