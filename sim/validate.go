@@ -189,12 +189,9 @@ func simulable(field string, p *rebound.Policy) error {
 		return wrong(field+".Gates", len(p.Gates), fmt.Sprintf("at most %d", maxGates))
 	}
 	for i, g := range p.Gates {
-		name := fmt.Sprintf("%s.Gates[%d]", field, i)
 		if bareLimit(g) == nil {
-			return wrong(name, fmt.Sprintf("a %T", g), "a limit of package limit")
-		}
-		if err := g.(interface{ Validate() error }).Validate(); err != nil {
-			return fmt.Errorf("sim: Scenario.%s: %w", name, err)
+			return wrong(fmt.Sprintf("%s.Gates[%d]", field, i), fmt.Sprintf("a %T", g),
+				"a limit of package limit")
 		}
 	}
 	return nil

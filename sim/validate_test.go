@@ -10,6 +10,7 @@ import (
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/backoff"
 	"github.com/rebound-go/rebound/gate"
+	"github.com/rebound-go/rebound/limit"
 )
 
 type nopGate struct{}
@@ -159,6 +160,8 @@ var invalid = []struct {
 		policy(&rebound.Policy{MaxElapsed: -1})},
 	{"Policies[1]: rebound: Policy.Backoff: backoff: Exponential.Factor is 0.5: want",
 		policy(&rebound.Policy{Backoff: backoff.Exponential{Factor: 0.5}})},
+	{"Policies[1]: rebound: Policy.Gates[0]: limit.Adaptive: Min is 9: want",
+		policy(&rebound.Policy{Gates: []gate.Gate{&limit.Adaptive{Min: 9, Max: 3}}})},
 	{"Policies[1].Gates[0] is a sim.nopGate: want a limit of package limit",
 		policy(&rebound.Policy{Gates: []gate.Gate{nopGate{}}})},
 }
