@@ -104,8 +104,6 @@ func (l limited) DescribeFault() fault.Fault {
 	return fault.Fault{Kind: l.kind, After: l.after}
 }
 
-const canceled = "context canceled"
-
 var timelines = []struct {
 	name string
 	max  int

@@ -55,8 +55,7 @@ func (e slowDown) DescribeFault() fault.Fault {
 }
 
 func TestLimitAnswersRejections(t *testing.T) {
-	var open *breaker.Breaker
-	open = &breaker.Breaker{Failures: 1, Cooldown: 30 * time.Second}
+	open := &breaker.Breaker{Failures: 1, Cooldown: 30 * time.Second}
 	pass, _ := open.Enter(t.Context())
 	open.Leave(pass, gate.Outcome{Fault: fault.Fault{Kind: fault.Transient}})
 	_, openError := open.Enter(t.Context())

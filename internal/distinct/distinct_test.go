@@ -9,7 +9,7 @@ import (
 func TestAdd(t *testing.T) {
 	var o distinct.Objects
 	a, b := new(int), new(int)
-	type list struct{ of []int }
+	type list struct{ Of []int }
 	for i, row := range []struct {
 		object any
 		want   bool
