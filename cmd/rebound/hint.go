@@ -49,7 +49,7 @@ func shellHint(args []string) string {
 		return ""
 	case assignment.MatchString(name):
 		return "to set a variable: env " + line
-	case strings.ContainsAny(name, " \t\n;&|<>()$`*"):
+	case strings.ContainsAny(name, " \t\n;&|<>()$`*"), slices.Contains(keywords, name):
 		return "for a line of the shell: " + inShell
 	case slices.Contains(builtins, name):
 		return "for a builtin of the shell: " + inShell
@@ -57,6 +57,11 @@ func shellHint(args []string) string {
 		return "for a function of the shell: " + inShell
 	}
 	return "for a function of the shell: export -f " + name + ", then " + inShell
+}
+
+// keywords begin a command of several words.
+var keywords = []string{
+	"!", "[[", "case", "coproc", "for", "function", "if", "select", "time", "until", "while", "{",
 }
 
 // builtins are the commands that shells have, and that are no programs.

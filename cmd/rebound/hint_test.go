@@ -13,6 +13,7 @@ func TestStartHints(t *testing.T) {
 		{`rebound run -- 'a && b'`, `for a line of the shell: bash -c 'a && b'`},
 		{`rebound run -- 'ls -l'`, `for a line of the shell: bash -c 'ls -l'`},
 		{`rebound run -- './it is' "x'y"`, `for a line of the shell: bash -c './it is `},
+		{`rebound run -- if true`, `for a line of the shell: bash -c 'if true'`},
 		{`rebound run -- cd 'a b'`, `for a builtin of the shell: bash -c 'cd '\''a b'\'''`},
 		{`rebound run -- A=1 env`, `to set a variable: env A=1 env`},
 		{`rebound run -- deploy-it now`, `: export -f deploy-it, then bash -c 'deploy-it now'`},

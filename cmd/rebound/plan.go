@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -123,7 +124,8 @@ func makePlan(p *rebound.Policy, kind fault.Kind, rows int) plan {
 	return made
 }
 
-func (p plan) write(out io.Writer) error {
+func (p plan) write(to io.Writer) error {
+	out := &strings.Builder{}
 	attempts := fmt.Sprintf("%d attempts", p.Attempts)
 	switch p.Attempts {
 	case rebound.Unlimited:
@@ -158,7 +160,8 @@ func (p plan) write(out io.Writer) error {
 	if p.Stops != "" {
 		fmt.Fprintf(out, "\n%s\n", p.Stops)
 	}
-	return nil
+	_, err := io.WriteString(to, out.String())
+	return err
 }
 
 func writeJSON(out io.Writer, v any) error {

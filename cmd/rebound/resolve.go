@@ -57,7 +57,10 @@ func find(ref string) ([]named, error) {
 	if spec, ok := own()[ref]; ok {
 		return []named{{ref, spec}}, nil
 	}
-	path, name, one := strings.Cut(ref, "#")
+	path, name, one := cutName(ref)
+	if one && name == "" {
+		return nil, fmt.Errorf("%q has no name after the #: want %s for all of the file", ref, path)
+	}
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return nil, unknown(ref, "policy", ownNames(), "a file, or file#name")
 	}
@@ -76,6 +79,14 @@ func find(ref string) ([]named, error) {
 		all = append(all, named{name, file.Policies[name]})
 	}
 	return all, nil
+}
+
+// cutName cuts file#name. Where a whole reference is a file, its # is part of the file's name.
+func cutName(ref string) (path, name string, one bool) {
+	if _, err := os.Stat(ref); err == nil {
+		return ref, "", false
+	}
+	return strings.Cut(ref, "#")
 }
 
 // unknown is the error of a name that is none of those, and no file. other is what it could be

@@ -20,7 +20,7 @@ func newRoot() *cobra.Command {
 			"file: policies.yaml#ocr.",
 		Version:               version(),
 		Args:                  cobra.ArbitraryArgs,
-		RunE:                  rootOnly,
+		RunE:                  subcommand,
 		DisableFlagsInUseLine: true,
 		SilenceErrors:         true,
 		SilenceUsage:          true,
@@ -28,11 +28,32 @@ func newRoot() *cobra.Command {
 	root.SetVersionTemplate("rebound {{.Version}}\n")
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(newPlan(), newSim(), newRun(), newPolicies(), newVersion(), newBatch(), newProxy())
+	root.SetHelpCommand(newHelp())
+	root.InitDefaultCompletionCmd()
+	for _, sub := range root.Commands() {
+		if sub.HasSubCommands() {
+			sub.Args, sub.RunE = cobra.ArbitraryArgs, subcommand
+		}
+	}
 	return root
 }
 
-// rootOnly is what rebound does without a subcommand, or with the name of none.
-func rootOnly(c *cobra.Command, args []string) error {
+func newHelp() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [command]...",
+		Short: "Print the help of a command",
+		RunE: func(c *cobra.Command, args []string) error {
+			about, rest, err := c.Root().Find(args)
+			if err != nil || len(rest) > 0 && about.HasSubCommands() {
+				return subcommand(about, rest)
+			}
+			return about.Help()
+		},
+	}
+}
+
+// subcommand is what a command does that has others below it, without one or with the name of none.
+func subcommand(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return c.Help()
 	}
@@ -43,7 +64,8 @@ func rootOnly(c *cobra.Command, args []string) error {
 		}
 	}
 	hint := strictjson.Hint(args[0], known)
-	if _, err := exec.LookPath(args[0]); err == nil && strings.HasPrefix(hint, "want") {
+	_, err := exec.LookPath(args[0])
+	if err == nil && !c.HasParent() && strings.HasPrefix(hint, "want") {
 		hint = fmt.Sprintf("to run a program: rebound run -- %s", strings.Join(args, " "))
 	}
 	return fmt.Errorf("there is no command %q: %s", args[0], hint)

@@ -18,8 +18,8 @@ const runHelp = `Run a command until it works.
 
 The command is run as it is, without a shell, in a process group of its own. An attempt that fails,
 or whose time is up, leaves nothing running. SIGTERM, SIGINT, SIGHUP and SIGQUIT reach the command
-and end the run, and rebound dies of the signal. A second one kills at once. Other signals are
-passed on.
+and end the run, and rebound dies of the signal. A second one kills at once. SIGUSR1, SIGUSR2,
+SIGALRM, SIGWINCH, Ctrl-Z and the signals of real time are passed on.
 
 Which failures are retried is decided by --on, --not-on and their twins for output. The policy's own
 list has no effect; the rest of the policy has. --on and --not-on take exit codes, ranges, signals

@@ -8,6 +8,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -19,6 +20,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/rebound-go/rebound/cmd/rebound/process"
 )
 
 // command is rebound with these arguments; it is killed if it takes longer than a minute.
@@ -192,11 +195,42 @@ func TestSuccessLeavesDaemons(t *testing.T) {
 
 // Signals that do not stop a program reach the command.
 func TestOtherSignalsReachTheCommand(t *testing.T) {
-	c := command(t, "run", "--", "sh", "-c",
-		`trap 'exit 0' USR1; echo $$; while :; do :; done`)
+	all := process.Forwards()
+	last, _ := all[len(all)-1].(syscall.Signal) // of real time, where a system has them
+	for _, sig := range []syscall.Signal{
+		syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGWINCH, syscall.SIGALRM, syscall.SIGVTALRM,
+		syscall.SIGIO, last,
+	} {
+		c := command(t, "run", "--", "bash", "-c",
+			fmt.Sprintf("trap 'exit 0' %d; echo $$; while :; do :; done", sig))
+		pids, _ := start(t, c, 1)
+		signalTo(t, c, sig)
+		ended(t, c, 0, pids)
+	}
+}
+
+// A program is found as shells find it, in the present folder too if $PATH has that.
+func TestPathWithDot(t *testing.T) {
+	for _, path := range []string{".:$PATH", "$PATH:", "$PATH:sub"} {
+		code, out := script(t, "mkdir sub; printf '#!/bin/sh\necho found\n' > dotted; "+
+			"chmod +x dotted; cp dotted sub; PATH="+path+" rebound run -- dotted")
+		if code != 0 || out != "found\n" {
+			t.Errorf("%s: got exit code %d, %q, want that it is found", path, code, out)
+		}
+	}
+}
+
+// Between two attempts there is nobody for a signal, and rebound goes on.
+func TestOtherSignalsInADelay(t *testing.T) {
+	c := command(t, "run", "-n", "2", "-d", ".3", "--", "sh", "-c", "echo $$; exit 3")
 	pids, _ := start(t, c, 1)
-	signalTo(t, c, syscall.SIGUSR1)
-	ended(t, c, 0, pids)
+	for alive(pids[0]) {
+		runtime.Gosched()
+	}
+	for _, sig := range []syscall.Signal{syscall.SIGUSR1, syscall.SIGALRM, syscall.SIGWINCH} {
+		signalTo(t, c, sig)
+	}
+	ended(t, c, 3, nil)
 }
 
 // A command whose output nobody reads any more ends as it would without rebound.

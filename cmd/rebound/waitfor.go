@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -20,6 +21,8 @@ type services []*url.URL
 func (s *services) Set(text string) error {
 	u, err := url.Parse(text)
 	switch {
+	case err == nil && !validPort(u.Port()):
+		return fmt.Errorf("%q has the port %s: want 1 to 65535", text, u.Port())
 	case err == nil && u.Scheme == "tcp" && u.Hostname() != "" && u.Port() != "" && u.Path == "":
 	case err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "":
 	default:
@@ -31,6 +34,12 @@ func (s *services) Set(text string) error {
 	}
 	*s = append(*s, u)
 	return nil
+}
+
+// validPort reports whether something can listen at a port. An empty one is that of the scheme.
+func validPort(text string) bool {
+	port, err := strconv.ParseUint(text, 10, 16)
+	return text == "" || err == nil && port > 0
 }
 
 func (s *services) String() string {

@@ -126,7 +126,9 @@ func TestServiceNames(t *testing.T) {
 		"https://example.com": "", "http://localhost:8080": "",
 		"localhost:5432": "did you mean tcp://localhost:5432?", "tcp://localhost": "want tcp://",
 		"tcp://:80": "want tcp://", "http://": "want tcp://", "ftp://x": "want tcp://",
-		"": "want tcp://", "http://x:y": "want tcp://", "tcp://x:1/path": "want tcp://",
+		"": "want tcp://", "http://x:y": "want tcp://", "tcp://x:0": "want 1 to 65535",
+		"tcp://x:99999": "want 1 to 65535", "http://x:65536": "want 1 to 65535",
+		"tcp://x:99999999999999999999": "want 1 to 65535", "tcp://x:1/path": "want tcp://",
 	} {
 		var s services
 		err := s.Set(text)

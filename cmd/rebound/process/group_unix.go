@@ -22,8 +22,12 @@ type group struct {
 	status syscall.WaitStatus
 }
 
-// own puts the command into a group of its own, if it is to have one.
+// own puts the command into a group of its own, if it is to have one, and has it found as shells
+// find it.
 func own(cmd *exec.Cmd, group bool) {
+	if errors.Is(cmd.Err, exec.ErrDot) {
+		cmd.Err = nil // $PATH has the folder, and shells run what is there
+	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: group}
 	dieWithParent(cmd.SysProcAttr)
 }

@@ -224,10 +224,16 @@ func (r *Runner) finish(g *group, sent syscall.Signal) {
 }
 
 // Clean ends what the last attempt has left behind, as Run does after an exit code other than 0.
+// Signals that come until the next attempt then reach nobody: the id of the group may be another's.
 func (r *Runner) Clean() {
-	if g := r.current(); g != nil {
-		r.finish(g, 0)
+	g := r.current()
+	if g == nil {
+		return
 	}
+	r.finish(g, 0)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.group = nil
 }
 
 // Kill has the attempt under way, and all later ones that must be stopped, killed at once.

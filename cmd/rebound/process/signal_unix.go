@@ -45,7 +45,10 @@ func Stops() (sigs []os.Signal) {
 
 // Forwards are the signals whose meaning is the command's own, and SIGTSTP.
 func Forwards() []os.Signal {
-	return []os.Signal{syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGWINCH, syscall.SIGTSTP}
+	return append([]os.Signal{
+		syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGWINCH, syscall.SIGTSTP,
+		syscall.SIGALRM, syscall.SIGVTALRM, syscall.SIGIO,
+	}, systemForwards()...)
 }
 
 // FailWrites has a write to a closed pipe fail. It would end the program and leave the command
