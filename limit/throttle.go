@@ -23,7 +23,8 @@ import (
 // nor do those that a limit or a breaker inside fn rejected.
 //
 // A Throttle suits a service that rejects some of its callers. After a total outage the share falls
-// slowly, as only the few attempts that pass can succeed; a breaker suits that case better.
+// slowly, as only the few attempts that pass can succeed. A breaker in the same policy prevents
+// that: it opens first, and attempts that it rejects do not count.
 //
 // The zero Throttle is ready. A Throttle may be shared by goroutines and by policies. It must not
 // be copied, nor its fields changed, once in use. The formula is from "Handling Overload" in Site
