@@ -16,6 +16,7 @@ package limit
 import (
 	"errors"
 	"fmt"
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -90,6 +91,9 @@ func theError(at *atomic.Pointer[Error], e Error) error {
 func invalid(kind, name, field string, got any, want string) error {
 	return fmt.Errorf("%s: %s is %v: want %s", titled("limit."+kind, name), field, got, want)
 }
+
+// finite reports whether x is a number that a limit can count with.
+func finite(x float64) bool { return math.Abs(x) <= math.MaxFloat64 }
 
 func titled(kind, name string) string {
 	if name == "" {

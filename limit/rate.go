@@ -3,6 +3,7 @@ package limit
 import (
 	"context"
 	"fmt"
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -49,14 +50,14 @@ func (r *Rate) Leave(gate.Pass, gate.Outcome) {}
 //
 // Take returns an [*Error] at once if the turn is later than Wait or the context's deadline. It
 // returns the context's cause if the context ends first. In both cases it has taken nothing. An n
-// that is negative or no number is an error.
+// that is negative, infinite or no number is an error.
 func (r *Rate) Take(ctx context.Context, n float64) error {
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
-	case !(n >= 0):
+	case !finite(n) || n < 0:
 		return fmt.Errorf("%s: n is %v: want 0 or more", titled("rate", r.Name), n)
-	case r.N <= 0:
+	case !(r.N > 0):
 		return r.takeKnown(ctx, n)
 	}
 	b := r.bucket()
@@ -74,12 +75,16 @@ func (r *Rate) Take(ctx context.Context, n float64) error {
 }
 
 // Debit takes n tokens without waiting, and may leave a debt that later attempts wait for. It is
-// for what an attempt used beyond the tokens taken before. A negative n gives tokens back.
+// for what an attempt used beyond the tokens taken before. A negative n gives tokens back. An n
+// that is infinite or no number changes nothing.
 func (r *Rate) Debit(n float64) {
+	if !finite(n) {
+		return
+	}
 	r.queue.mu.Lock()
 	defer r.queue.mu.Unlock()
 	r.awake()
-	if r.N <= 0 {
+	if !(r.N > 0) {
 		if a := r.known.Load(); a != nil {
 			a.left -= n
 		}
@@ -90,13 +95,17 @@ func (r *Rate) Debit(n float64) {
 
 // Learn lowers the level to what the server reports: so many tokens remain, and there are no more
 // before reset. It never raises the level, as the report of an older answer would. While N is 0,
-// Learn also sets the limit: the tokens that remain, until reset.
+// Learn also sets the limit: the tokens that remain, until reset. A remaining that is infinite or
+// no number changes nothing.
 func (r *Rate) Learn(remaining float64, reset time.Duration) {
+	if !finite(remaining) {
+		return
+	}
 	r.queue.mu.Lock()
 	defer r.queue.mu.Unlock()
 	r.awake()
 	now := clock.Now()
-	if r.N <= 0 {
+	if !(r.N > 0) {
 		if a := r.known.Load(); a == nil || a.until <= now || remaining <= a.left {
 			r.known.Store(&allowance{left: remaining, until: now + min(reset, gcra.Most)})
 		}
@@ -130,9 +139,9 @@ func (r *Rate) Snapshot() Snapshot {
 	s := Snapshot{Name: r.Name, Kind: "rate", Refused: r.refused.Load()}
 	r.queue.mu.Lock()
 	defer r.queue.mu.Unlock()
-	s.Waiting = len(r.queue.waiters)
+	s.Waiting = len(r.queue.waiters) + r.queue.forReset
 	if r.N > 0 {
-		s.Limit = r.N / r.period().Seconds()
+		s.Limit = min(r.N/r.period().Seconds(), math.MaxFloat64)
 		s.Level = r.bucket().Level(r.word(), clock.Now())
 	} else if a := r.known.Load(); a != nil && a.until > clock.Now() {
 		s.Level = a.left
@@ -140,10 +149,10 @@ func (r *Rate) Snapshot() Snapshot {
 	return s
 }
 
-// Validate returns an error that names the first field that is negative, or no number.
+// Validate returns an error that names the first field that is negative, infinite, or no number.
 func (r *Rate) Validate() error {
 	switch {
-	case !(r.N >= 0):
+	case !finite(r.N) || r.N < 0:
 		return invalid("Rate", r.Name, "N", r.N, "more than 0, or 0 if the limit is unknown")
 	case r.Per < 0:
 		return invalid("Rate", r.Name, "Per", r.Per, "more than 0, or 0 for 1s")
@@ -180,7 +189,7 @@ func (r *Rate) move(cost time.Duration) time.Duration {
 // room returns the time until an attempt would find its token.
 func (r *Rate) room() time.Duration {
 	now := clock.Now()
-	if r.N <= 0 {
+	if !(r.N > 0) {
 		r.queue.mu.Lock()
 		defer r.queue.mu.Unlock()
 		if a := r.known.Load(); a != nil && a.left < 1 {

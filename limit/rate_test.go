@@ -2,6 +2,7 @@ package limit_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -252,7 +253,8 @@ func TestRateRejection(t *testing.T) {
 
 func TestRateValidate(t *testing.T) {
 	for field, r := range map[string]*limit.Rate{
-		"N is -1": {N: -1}, "N is NaN": {N: math.NaN()}, "Per is -1s": {Per: -time.Second},
+		"N is -1": {N: -1}, "N is NaN": {N: math.NaN()},
+		"N is +Inf": {N: math.Inf(1)}, "Per is -1s": {Per: -time.Second},
 		"Burst is -1": {Burst: -1}, "limit.Rate ocr: Wait is -1s": {Name: "ocr", Wait: -time.Second},
 	} {
 		if err := r.Validate(); err == nil || !strings.Contains(err.Error(), field) {
@@ -413,6 +415,87 @@ func TestRateWaitsForALaterReset(t *testing.T) {
 		}()
 		if got := take(ctx, r, 1); got != yes(1200*ms) {
 			t.Errorf("%+v, want a token after 1.2 s", got)
+		}
+	})
+}
+
+// Numbers that are none reach a limit from headers and from divisions by zero. They change nothing,
+// and a snapshot can always be written as JSON.
+func TestRateOfNoNumbers(t *testing.T) {
+	nan, inf := math.NaN(), math.Inf(1)
+	for _, r := range []*limit.Rate{
+		{}, {N: 10}, {N: nan}, {N: inf}, {N: math.MaxFloat64, Per: 1}, {N: 5e-324, Per: 1 << 62},
+	} {
+		name := fmt.Sprintf("%v per %v", r.N, r.Per)
+		if r.N == 0 {
+			r.Learn(7, time.Hour)
+		}
+		before := r.Snapshot().Level
+		for _, x := range []float64{nan, inf, -inf} {
+			r.Learn(x, time.Hour)
+			r.Debit(x)
+			if err := r.Take(t.Context(), x); err == nil || errors.Is(err, limit.ErrRate) {
+				t.Errorf("%s: Take(%v): %v, want an error about n", name, x, err)
+			}
+		}
+		s := r.Snapshot()
+		if _, err := json.Marshal(s); err != nil || s.Level != before {
+			t.Errorf("%s: %+v, %v, want level %v", name, s, err, before)
+		}
+		if err := r.Take(t.Context(), 1); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := json.Marshal(r.Snapshot()); err != nil {
+			t.Errorf("%s, after a token: %v", name, err)
+		}
+	}
+}
+
+// Attempts that wait for the reset of a limit that is not known otherwise are seen to wait.
+func TestRateShowsWhoWaitsForAReset(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &limit.Rate{Wait: time.Minute}
+		r.Learn(0, time.Second)
+		ctx, cancel := context.WithCancel(t.Context())
+		for range 3 {
+			go func() { _ = r.Take(ctx, 1) }()
+		}
+		go func() { _ = r.Take(t.Context(), 1) }()
+		synctest.Wait()
+		if s := r.Snapshot(); s.Waiting != 4 {
+			t.Errorf("%+v, want 4 waiting", s)
+		}
+		cancel()
+		synctest.Wait()
+		if s := r.Snapshot(); s.Waiting != 1 {
+			t.Errorf("%+v, want 1 waiting", s)
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if s := r.Snapshot(); s.Waiting != 0 {
+			t.Errorf("%+v, want nobody waiting", s)
+		}
+	})
+}
+
+// A turn at the very deadline is of no use, so nothing is taken and nobody waits for it.
+func TestRateTurnAtTheDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		known := &limit.Rate{Wait: time.Hour}
+		known.Learn(0, time.Second)
+		paced := &limit.Rate{N: 1, Wait: time.Hour}
+		_ = paced.Take(t.Context(), 1)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		start := time.Now()
+		for name, r := range map[string]*limit.Rate{"known": known, "paced": paced} {
+			err := r.Take(ctx, 1)
+			if !errors.Is(err, limit.ErrRate) || time.Since(start) != 0 {
+				t.Errorf("%s: %v after %v, want a rejection at once", name, err, time.Since(start))
+			}
+		}
+		if got := take(t.Context(), paced, 1); got != yes(time.Second) {
+			t.Errorf("%+v, want the token after 1 s", got)
 		}
 	})
 }

@@ -16,8 +16,9 @@ const defaultPer = time.Second
 // Rate's word, so that whoever comes later has a later turn. A waiter that leaves gives its turn
 // to the next one.
 type rateQueue struct {
-	mu      sync.Mutex
-	waiters []*waiter
+	mu       sync.Mutex
+	waiters  []*waiter
+	forReset int // that wait for the reset of an allowance, in no order
 }
 
 type waiter struct {
@@ -60,12 +61,11 @@ func (r *Rate) book(ctx context.Context, b gcra.Bucket, cost time.Duration) erro
 	}
 	defer w.timer.Stop()
 	for {
-		ended := false
 		select {
 		case <-w.timer.C:
 		case <-ctx.Done():
-			ended = true
 		}
+		ended := ctx.Err() != nil // perhaps at the moment of the turn
 		r.queue.mu.Lock()
 		now := clock.Now()
 		switch {
@@ -111,11 +111,11 @@ func (r *Rate) join(ctx context.Context, b gcra.Bucket, cost time.Duration) (*wa
 	}
 }
 
-// last is the last instant at which a turn is of use.
+// last is the last instant at which a turn is of use: at the deadline it is of none.
 func (r *Rate) last(ctx context.Context, now time.Duration) time.Duration {
 	wait := min(max(r.Wait, 0), gcra.Most)
 	if deadline, ok := ctx.Deadline(); ok {
-		wait = min(wait, time.Until(deadline))
+		wait = min(wait, time.Until(deadline)-1)
 	}
 	return now + wait
 }
@@ -138,35 +138,43 @@ func (r *Rate) takeKnown(ctx context.Context, n float64) error {
 	if r.known.Load() == nil {
 		return nil
 	}
+	r.queue.mu.Lock()
+	defer r.queue.mu.Unlock()
 	last := r.last(ctx, clock.Now())
 	for {
-		a := r.known.Load()
-		if a == nil {
-			return nil
-		}
-		now := clock.Now()
-		r.queue.mu.Lock()
-		over, enough := a.until <= now, a.left >= n
-		if enough && !over {
-			a.left -= n
-		}
-		until := a.until
-		r.queue.mu.Unlock()
+		a, now := r.known.Load(), clock.Now()
 		switch {
-		case over:
-			r.known.CompareAndSwap(a, nil)
-			continue
-		case enough:
+		case a == nil:
 			return nil
-		case until > last:
+		case a.until <= now:
+			r.known.Store(nil)
+			return nil
+		case a.left >= n:
+			a.left -= n
+			return nil
+		case a.until > last:
 			return r.rejected()
 		}
-		timer := time.NewTimer(until - now)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
+		if !r.sleepUntilReset(ctx, a.until-now) {
 			return context.Cause(ctx)
 		}
 	}
+}
+
+// sleepUntilReset releases the queue's mu, which the caller holds, for so long. False: the context
+// has ended.
+func (r *Rate) sleepUntilReset(ctx context.Context, d time.Duration) bool {
+	r.queue.forReset++
+	r.queue.mu.Unlock()
+	defer func() {
+		r.queue.mu.Lock()
+		r.queue.forReset--
+	}()
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return ctx.Err() == nil
 }

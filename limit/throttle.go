@@ -93,10 +93,11 @@ func (t *Throttle) Snapshot() Snapshot {
 	}
 }
 
-// Validate returns an error that names the first field that is negative, no number, or too small.
+// Validate returns an error that names the first field that is negative, infinite, no number, or
+// too small.
 func (t *Throttle) Validate() error {
 	switch {
-	case t.K != 0 && !(t.K >= 1):
+	case t.K != 0 && !(t.K >= 1 && finite(t.K)):
 		return invalid("Throttle", t.Name, "K", t.K, "1 or more, or 0 for 2")
 	case t.Window < 0 || t.Window > 0 && t.Window < shed.Tenths:
 		return invalid("Throttle", t.Name, "Window", t.Window, "10ns or more, or 0 for 2m")

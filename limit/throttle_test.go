@@ -198,6 +198,7 @@ func TestThrottleValidate(t *testing.T) {
 	for want, l := range map[string]*limit.Throttle{
 		"limit.Throttle ocr: K is 0.5: want 1 or more, or 0 for 2":      {Name: "ocr", K: 0.5},
 		"limit.Throttle: K is NaN: want 1 or more, or 0 for 2":          {K: math.NaN()},
+		"limit.Throttle: K is +Inf: want 1 or more, or 0 for 2":         {K: math.Inf(1)},
 		"limit.Throttle: K is -1: want 1 or more, or 0 for 2":           {K: -1},
 		"limit.Throttle: Window is 9ns: want 10ns or more, or 0 for 2m": {Window: 9},
 		"limit.Throttle: Window is -1s: want 10ns or more, or 0 for 2m": {Window: -time.Second},
@@ -205,6 +206,23 @@ func TestThrottleValidate(t *testing.T) {
 	} {
 		if err := l.Validate(); err == nil || err.Error() != want {
 			t.Errorf("%v, want %s", err, want)
+		}
+	}
+}
+
+// However great K is, the share of attempts that may pass is a number.
+func TestThrottleOfAnyK(t *testing.T) {
+	for _, k := range []float64{math.Inf(1), math.MaxFloat64} {
+		l := &limit.Throttle{K: k}
+		for range 99 {
+			l.Leave(gate.Pass{}, panicked)
+		}
+		if s := l.Snapshot(); math.Abs(s.Limit-0.01) > 1e-12 {
+			t.Errorf("K %v, nothing accepted: %+v, want 0.01", k, s)
+		}
+		l.Leave(gate.Pass{}, success)
+		if s := l.Snapshot(); s.Limit != 1 {
+			t.Errorf("K %v, one accepted: %+v, want 1", k, s)
 		}
 	}
 }

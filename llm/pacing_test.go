@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"slices"
 	"strings"
@@ -315,7 +316,9 @@ func TestQuotaGivesBack(t *testing.T) {
 }
 
 func TestQuotaValidate(t *testing.T) {
-	for _, q := range []*llm.Quota{{Requests: -1}, {Tokens: -1}, {Wait: -1}} {
+	for _, q := range []*llm.Quota{
+		{Requests: -1}, {Tokens: -1}, {Wait: -1}, {Requests: math.Inf(1)}, {Tokens: math.NaN()},
+	} {
 		_, _, err := post(t, &http.Client{Transport: &llm.Transport{Quota: q}}, chatPath)
 		if !errors.Is(err, rebound.Invalid) || !strings.Contains(err.Error(), "llm: Quota.") {
 			t.Errorf("%+v: got %v", q, err)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"iter"
+	"math"
 	"net/http"
 	"sync"
 	"time"
@@ -64,10 +65,10 @@ type meterKey struct {
 // Validate returns an error that names the first invalid field.
 func (q *Quota) Validate() error {
 	switch {
-	case !(q.Requests >= 0):
+	case !(q.Requests >= 0 && q.Requests <= math.MaxFloat64):
 		return fmt.Errorf("llm: Quota.Requests is %v: want more than 0 a minute, or 0 to learn it",
 			q.Requests)
-	case !(q.Tokens >= 0):
+	case !(q.Tokens >= 0 && q.Tokens <= math.MaxFloat64):
 		return fmt.Errorf("llm: Quota.Tokens is %v: want more than 0 a minute, or 0 to learn it",
 			q.Tokens)
 	case q.Wait < 0:

@@ -21,9 +21,12 @@ type Tat = time.Duration
 // Most bounds every cost and every wait, so that their sums do not overflow: 29 years.
 const Most = time.Duration(1<<59) * 8 / 5
 
+// leastGap keeps levels finite. No cost is below 1 ns anyway.
+const leastGap = 1e-9
+
 // New returns a bucket of burst tokens that gains n tokens in each period.
 func New(n float64, per time.Duration, burst float64) Bucket {
-	gap := float64(per) / n
+	gap := max(float64(per)/n, leastGap)
 	return Bucket{gap: gap, depth: saturated(burst * gap)}
 }
 

@@ -7,6 +7,7 @@
 package shed
 
 import (
+	"math"
 	"time"
 
 	"github.com/rebound-go/rebound/fault"
@@ -121,7 +122,7 @@ func (w *Window) age(c *Config, now time.Duration) {
 
 func (c *Config) k() float64 {
 	if c.K > 0 {
-		return c.K
+		return min(c.K, math.MaxFloat64) // which times 0 is a number
 	}
 	return DefaultK
 }
