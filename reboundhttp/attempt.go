@@ -50,7 +50,7 @@ func (rt *roundTrip) begin() {
 // is to be added to it.
 func (rt *roundTrip) prepare() {
 	buffer := bufferBody(rt.req)
-	if rt.plan.timeouts != (timeouts{}) || rt.addKey || buffer || rt.t.looks.expected() {
+	if rt.plan.timeouts != nil || rt.addKey || buffer || rt.t.looks.expected() {
 		rt.record()
 	} else {
 		rt.out = rt.req
@@ -218,10 +218,9 @@ func (rt *roundTrip) failure(err error, counts connCounts) error {
 // the response's body if somebody may want to see it, or its connection may be wanted again.
 func (rt *roundTrip) refusal(resp *http.Response) error {
 	rt.bad = resp
-	f := answered(resp)
 	e := rt.record().statusError()
-	*e = StatusError{Response: resp, fault: f, known: true}
-	if rt.plan.readBody || !inMemory(resp.Body) && !rt.stops(f) {
+	e.Response, e.fault, e.known = resp, answered(resp), true
+	if rt.plan.readBody || !inMemory(resp.Body) && !rt.stops(e.fault) {
 		e.readBody()
 	}
 	return rt.mark(e)

@@ -56,7 +56,7 @@ type record struct {
 func newRecord(ctx context.Context, t *Transport, p *plan) *record {
 	r := &record{Context: ctx}
 	r.conns.looks = &t.looks
-	if p.timeouts != (timeouts{}) {
+	if p.timeouts != nil {
 		r.conns.uses = &t.uses
 	}
 	return r
@@ -103,7 +103,7 @@ func (r *record) addWait(d time.Duration) {
 // Base that is not net/http's, may have another request, or none.
 func (r *record) attach(resp *http.Response) {
 	r.resp = resp
-	if recordOf(resp) != r {
+	if resp.Request != &r.req && recordOf(resp) != r {
 		resp.Request = &r.req
 	}
 }

@@ -96,10 +96,13 @@ func (t *Transport) planFor(p *rebound.Policy, h *host, repeat, bufferBody bool)
 	out := &plan{
 		policy:   d,
 		host:     h,
-		timeouts: timeouts{
-			d.AttemptTimeout, t.FirstByteTimeout, t.IdleTimeout, d.MaxElapsed, t.baseHasTimeouts(),
-		},
 		readBody: d.Classify != nil || d.RetryIf != nil || d.Observe != nil,
+	}
+	limits := timeouts{
+		d.AttemptTimeout, t.FirstByteTimeout, t.IdleTimeout, d.MaxElapsed, t.baseHasTimeouts(),
+	}
+	if limits != (timeouts{}) {
+		out.timeouts = &limits
 	}
 	// The Transport times attempts itself: the policy's timeout would end before the body is read.
 	d.AttemptTimeout = 0

@@ -91,7 +91,7 @@ func TestMaxElapsedLeavesTheBodyAlone(t *testing.T) {
 func TestMaxElapsedBeforeTheResponse(t *testing.T) {
 	for _, fails := range []error{nil, io.EOF} {
 		bound, end := context.WithCancelCause(t.Context())
-		lim := timeouts{elapsed: time.Second}.start(t.Context(), bound)
+		lim := (&timeouts{elapsed: time.Second}).start(t.Context(), bound)
 		lim.release = func(bool) {}
 		end(context.DeadlineExceeded)
 		base := play(status(200))

@@ -14,8 +14,8 @@ import (
 type plan struct {
 	policy   *rebound.Policy
 	host     *host
-	timeouts timeouts
-	readBody bool // Classify, RetryIf or Observe may look at the body of a bad response
+	timeouts *timeouts // nil = none
+	readBody bool      // Classify, RetryIf or Observe may look at the body of a bad response
 	hedge    *hedge.Hedge
 }
 

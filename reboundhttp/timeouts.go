@@ -40,8 +40,8 @@ type timeouts struct {
 
 // start returns the limits of an attempt within ctx, or nil if there are none. bound is the context
 // that MaxElapsed ends.
-func (t timeouts) start(ctx, bound context.Context) *limits {
-	if t == (timeouts{}) {
+func (t *timeouts) start(ctx, bound context.Context) *limits {
+	if t == nil {
 		return nil
 	}
 	l := &limits{idle: t.idle}
