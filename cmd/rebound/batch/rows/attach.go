@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"unicode/utf8"
 )
 
 // Attachments are the files that rows may name, below one directory. An os.Root follows no link and
@@ -91,6 +92,9 @@ func (a Attachments) encode(ref reference) ([]byte, error) {
 	}
 	switch ref.As {
 	case "text":
+		if !utf8.Valid(data) {
+			return nil, fmt.Errorf("invalid_file: %q is no text in UTF-8: want base64 or data_url", ref.File)
+		}
 		return json.Marshal(string(data))
 	case "base64":
 		return json.Marshal(base64.StdEncoding.EncodeToString(data))
@@ -99,6 +103,7 @@ func (a Attachments) encode(ref reference) ([]byte, error) {
 	if kind == "" {
 		kind = http.DetectContentType(data)
 	}
+	kind = strings.ReplaceAll(kind, " ", "") // of text/plain; charset=utf-8
 	return json.Marshal("data:" + kind + ";base64," + base64.StdEncoding.EncodeToString(data))
 }
 

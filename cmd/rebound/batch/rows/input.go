@@ -19,7 +19,8 @@ type Input struct {
 	Where Targets
 	Files Attachments
 
-	file *os.File
+	file    *os.File
+	checked os.FileInfo // the file when it was checked; nil = not yet
 }
 
 // ErrChanged is the error of an input that somebody has changed during the run.
@@ -69,6 +70,9 @@ func (in *Input) Scan(fn func(line int, r Row, err error) error) error {
 		if err != nil {
 			return fmt.Errorf("%s:%d: %w", in.Name, n, err)
 		}
+		if err := in.unchanged(); err != nil {
+			return err
+		}
 		if n == 1 {
 			line = bytes.TrimPrefix(line, []byte("\xef\xbb\xbf"))
 		}
@@ -81,6 +85,19 @@ func (in *Input) Scan(fn func(line int, r Row, err error) error) error {
 			return err
 		}
 	}
+}
+
+// unchanged returns ErrChanged if the file is not as it was checked.
+func (in *Input) unchanged() error {
+	if in.checked == nil {
+		return nil
+	}
+	now, err := in.file.Stat()
+	if err == nil && (now.Size() != in.checked.Size() ||
+		!now.ModTime().Equal(in.checked.ModTime())) {
+		err = fmt.Errorf("%s: %w", in.Name, ErrChanged)
+	}
+	return err
 }
 
 // maxFaults is how many faults of the input are listed.
@@ -120,10 +137,13 @@ type Survey struct {
 }
 
 // Check reads the whole input. Any fault is an error, before anything is sent.
-func (in *Input) Check(key store.Key) (Survey, error) {
-	s := Survey{Table: store.NewTable(in.guess()), Hosts: map[string]int{}}
+func (in *Input) Check(key store.Key) (s Survey, err error) {
+	if in.checked, err = in.file.Stat(); err != nil {
+		return s, err
+	}
+	s = Survey{Table: store.NewTable(in.guess()), Hosts: map[string]int{}}
 	bad := &faults{name: in.Name}
-	err := in.Scan(func(n int, r Row, err error) error {
+	err = in.Scan(func(n int, r Row, err error) error {
 		if err == nil {
 			err = in.Files.check(r)
 		}
@@ -183,6 +203,9 @@ func (in *Input) guess() int {
 
 // Row reads the row at an offset again.
 func (in *Input) Row(at int64, key store.Key) (Row, error) {
+	if err := in.unchanged(); err != nil {
+		return Row{}, err
+	}
 	l := lines.New(io.NewSectionReader(in.file, at, lines.MaxInput+1), lines.MaxInput)
 	line, err := l.Read()
 	if err != nil {

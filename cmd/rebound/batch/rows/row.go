@@ -3,11 +3,13 @@ package rows
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -55,20 +57,21 @@ func parseRow(line []byte, where Targets) (r Row, err error) {
 	if len(line) == 0 || line[0] != '{' {
 		return r, errors.New("invalid_json_line: this is no JSON object")
 	}
-	if err := json.Unmarshal(line, &r); err != nil {
-		return r, fmt.Errorf("invalid_json_line: %w", err)
+	if err := unmarshal(line, &r); err != nil {
+		return r, err
 	}
 	if err := misspelt(line); err != nil {
 		return r, err
 	}
-	if r.Method == "" {
-		r.Method = http.MethodPost
+	r.Method = strings.ToUpper(cmp.Or(r.Method, http.MethodPost))
+	if string(r.Body) == "null" {
+		r.Body = nil
 	}
 	switch {
 	case r.ID == "":
 		return r, errors.New("missing_custom_id: custom_id is missing: want a text of its own for " +
 			"each row")
-	case !httpguts.ValidHeaderFieldName(r.Method):
+	case !httpguts.ValidHeaderFieldName(r.Method), r.Method == http.MethodConnect:
 		return r, fmt.Errorf("invalid_method: %q is no method: want one such as POST", r.Method)
 	case r.Tokens < 0:
 		return r, fmt.Errorf("invalid_tokens: tokens is %d: want 0 or more", r.Tokens)
@@ -81,6 +84,19 @@ func parseRow(line []byte, where Targets) (r Row, err error) {
 	r.Key.Digest = store.Digest(line)
 	r.Target, err = where.resolve(r.URL)
 	return r, err
+}
+
+func unmarshal(line []byte, r *Row) error {
+	err := json.Unmarshal(line, r)
+	if kind := (*json.UnmarshalTypeError)(nil); errors.As(err, &kind) && kind.Field != "" {
+		want := map[reflect.Kind]string{reflect.String: "a text", reflect.Int: "a whole number",
+			reflect.Map: "an object of texts"}[kind.Type.Kind()]
+		return fmt.Errorf("invalid_field: %s is a %s: want %s", kind.Field, kind.Value, want)
+	}
+	if err != nil {
+		return fmt.Errorf("invalid_json_line: %w", err)
+	}
+	return nil
 }
 
 // misspelt returns an error for a field that is nearly one of ours. Others are the user's own.
@@ -103,8 +119,14 @@ func misspelt(line []byte) error {
 
 // checkHeaders rejects what net/http would, and what decides where a request goes.
 func (r Row) checkHeaders() error {
+	seen := map[string]bool{}
 	for name, value := range r.Headers {
-		switch http.CanonicalHeaderKey(name) {
+		key := http.CanonicalHeaderKey(name)
+		if seen[key] {
+			return fmt.Errorf("invalid_header: header %q is there twice", key)
+		}
+		seen[key] = true
+		switch key {
 		case "Host", "Content-Length", "Transfer-Encoding", "Connection", "Upgrade", "Te", "Trailer":
 			return fmt.Errorf("invalid_header: header %q must not be set", name)
 		}
@@ -137,11 +159,9 @@ func (t Targets) resolve(ref string) (*url.URL, error) {
 	}
 	full := *t.Base
 	full.Path = strings.TrimSuffix(t.Base.Path, "/") + "/" + strings.TrimPrefix(u.Path, "/")
-	full.RawPath, full.RawQuery, full.Fragment = "", u.RawQuery, ""
-	if u.RawPath != "" {
-		full.RawPath = strings.TrimSuffix(t.Base.EscapedPath(), "/") + "/" +
-			strings.TrimPrefix(u.RawPath, "/")
-	}
+	full.RawPath = strings.TrimSuffix(t.Base.EscapedPath(), "/") + "/" +
+		strings.TrimPrefix(u.EscapedPath(), "/")
+	full.RawQuery, full.Fragment = u.RawQuery, ""
 	return &full, nil
 }
 
