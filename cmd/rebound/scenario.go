@@ -89,7 +89,8 @@ func parseStudy(path string, data []byte) (study, error) {
 	if f.Like != "" {
 		s, err := sim.Builtin(f.Like)
 		if err != nil {
-			return study{}, fields.Blame("like", err)
+			return study{}, fields.Blame("like", fmt.Errorf("there is no scenario %q: %s", f.Like,
+				strictjson.Hint(f.Like, sim.Builtins())))
 		}
 		s.Name, s.About = "", ""
 		f = scenarioFile{Scenario: s} // the second time, what the file says goes over it

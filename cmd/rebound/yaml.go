@@ -4,11 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
 
 	"github.com/rebound-go/rebound/internal/strictjson"
 )
@@ -104,11 +106,18 @@ func (c *converter) target(n *ast.AliasNode) (ast.Node, error) {
 	return target, nil
 }
 
+// exponent is a number of JSON with an exponent.
+var exponent = regexp.MustCompile(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?[eE][+-]?[0-9]+$`)
+
 func (c *converter) scalar(n ast.Node) error {
 	var value any
 	switch n := n.(type) {
 	case *ast.StringNode:
 		value = n.Value
+		// The parser takes 1e3 for a text, which YAML 1.2 has as a number.
+		if n.GetToken().Type == token.StringType && exponent.MatchString(n.Value) {
+			value = json.Number(n.Value)
+		}
 	case *ast.LiteralNode:
 		value = n.Value.Value
 	case *ast.IntegerNode:

@@ -18,6 +18,7 @@ func TestYAMLToJSON(t *testing.T) {
 		{"a: &x\n  b: 1\n  c: 2\nd:\n  b: 3\n  <<: *x\n", "{\"a\":\n{\"b\":1,\n\"c\":2},\n" +
 			"\"d\":\n{\"b\":3\n,\"c\":2}}"},
 		{"j: 0.5..1.5\nt: 1m30s\ns: \"5\"\n", "{\"j\":\"0.5..1.5\",\n\"t\":\"1m30s\",\n\"s\":\"5\"}"},
+		{"a: 1e3\nb: \"1e3\"\nc: 1e3x\n", "{\"a\":1e3,\n\"b\":\"1e3\",\n\"c\":\"1e3x\"}"},
 		{"", ""},
 	} {
 		got, err := yamlToJSON("f", []byte(row.yaml))
