@@ -13,6 +13,7 @@ import (
 
 	"github.com/rebound-go/rebound/cmd/rebound/batch"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/money"
+	"github.com/rebound-go/rebound/cmd/rebound/batch/secrets"
 )
 
 const batchHelp = `Send the rows of a file to an API, each once, and keep what comes back.
@@ -151,6 +152,10 @@ func (f *batchFlags) options(c *cobra.Command, in string) (err error) {
 	}
 	if o.Header, o.Secret, err = readHeaders(f.header); err != nil {
 		return err
+	}
+	hidden := secrets.Set{}.With(o.Secret...)
+	for i, word := range o.Command {
+		o.Command[i] = string(hidden.Redact([]byte(word)))
 	}
 	return f.choices()
 }

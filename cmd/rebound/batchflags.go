@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -8,7 +9,10 @@ import (
 	"strconv"
 	"strings"
 
+	"golang.org/x/net/http/httpguts"
+
 	"github.com/rebound-go/rebound/cmd/rebound/batch"
+	"github.com/rebound-go/rebound/cmd/rebound/batch/secrets"
 )
 
 // parseHost reads a URL that names a host and perhaps a path.
@@ -37,55 +41,46 @@ func parseFailures(text string) (batch.Failures, error) {
 
 // readHeaders reads headers. $NAME stands for an environment variable, and @file for a file: these
 // values are secrets.
-func readHeaders(list []string) (h http.Header, secrets []string, err error) {
+func readHeaders(list []string) (h http.Header, hidden []string, err error) {
 	h = http.Header{}
 	for _, text := range list {
 		name, value, ok := strings.Cut(text, ":")
 		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
-		if !ok || name == "" {
-			return nil, nil, fmt.Errorf("--header %q: want a name and a value, such as "+
-				"'Authorization: Bearer $KEY'", text)
+		if !ok || !httpguts.ValidHeaderFieldName(name) {
+			return nil, nil, errors.New("--header: want a name and a value, such as " +
+				"'Authorization: Bearer $KEY'")
 		}
-		var missing error
-		expanded := os.Expand(value, func(key string) string {
-			v, is := os.LookupEnv(key)
-			if !is || v == "" {
-				missing = fmt.Errorf("--header %s: $%s is not set", name, key)
-			}
-			secrets = append(secrets, v)
-			return v
-		})
-		if path, is := strings.CutPrefix(value, "@"); is {
-			data, err := os.ReadFile(path)
-			if err != nil {
-				return nil, nil, fmt.Errorf("--header %s: %w", name, err)
-			}
-			expanded = strings.TrimSpace(string(data))
+		expanded, used, err := expandHeader(value)
+		if err == nil && !httpguts.ValidHeaderFieldValue(expanded) {
+			err = errors.New("the value has a character that headers must not have")
 		}
-		if missing != nil {
-			return nil, nil, missing
+		if err != nil {
+			return nil, nil, fmt.Errorf("--header %s: %w", name, err)
 		}
 		h.Add(name, expanded)
-		if !isSecret(name) && expanded == value {
-			continue
-		}
-		secrets = append(secrets, expanded)
-		if _, token, ok := strings.Cut(expanded, " "); ok {
-			secrets = append(secrets, token)
+		hidden = append(hidden, used...)
+		if secrets.IsName(name) || expanded != value {
+			hidden = append(hidden, secrets.InHeader(expanded)...)
 		}
 	}
-	return h, secrets, nil
+	return h, hidden, nil
 }
 
-// isSecret reports whether a header of that name has a credential, even if it was written out.
-func isSecret(name string) bool {
-	name = strings.ToLower(name)
-	for _, word := range []string{"auth", "key", "token", "secret", "cookie", "password"} {
-		if strings.Contains(name, word) {
-			return true
-		}
+// expandHeader puts in what a value refers to, and returns the variables' values.
+func expandHeader(value string) (expanded string, used []string, err error) {
+	if path, is := strings.CutPrefix(value, "@"); is {
+		data, err := os.ReadFile(path)
+		return strings.TrimSpace(string(data)), nil, err
 	}
-	return false
+	expanded = os.Expand(value, func(key string) string {
+		v := os.Getenv(key)
+		if v == "" {
+			err = fmt.Errorf("$%s is not set", key)
+		}
+		used = append(used, v)
+		return v
+	})
+	return expanded, used, err
 }
 
 // shellWords quotes arguments for a shell where they need it.

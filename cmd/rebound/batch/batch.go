@@ -5,10 +5,12 @@
 package batch
 
 import (
+	"context"
 	"time"
 
 	"github.com/rebound-go/rebound/cmd/rebound/batch/money"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/rows"
+	"github.com/rebound-go/rebound/cmd/rebound/batch/secrets"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/store"
 )
 
@@ -16,7 +18,7 @@ import (
 type batch struct {
 	o       Options
 	began   time.Time
-	secrets []string // in all the forms in which a server may echo them
+	secrets secrets.Set
 
 	in     *rows.Input
 	store  *store.Store
@@ -26,6 +28,8 @@ type batch struct {
 	prices money.Prices
 	purse  money.Purse
 	halt   halt
+
+	feeding context.Context // ends when no more rows are to be sent
 }
 
 // open opens the files, checks the whole input, and reads what earlier runs have left.

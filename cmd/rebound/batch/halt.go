@@ -1,10 +1,17 @@
 package batch
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // halt is why the batch stops early. The first reason counts.
 type halt struct {
 	feed func() // ends the feed of rows
+
+	// account is set as soon as an answer shows a fault of the account. The reason follows once the
+	// row that has met it is through.
+	account atomic.Bool
 
 	mu   sync.Mutex
 	code int

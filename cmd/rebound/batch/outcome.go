@@ -6,11 +6,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"time"
 
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/breaker"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/money"
+	"github.com/rebound-go/rebound/cmd/rebound/batch/secrets"
 	"github.com/rebound-go/rebound/fault"
 	"github.com/rebound-go/rebound/llm"
 )
@@ -18,42 +20,45 @@ import (
 // outcome decides what becomes of a row after a round.
 func (b *batch) outcome(ctx context.Context, j job, a answer) verdict {
 	v := verdict{attempts: a.attempts, seconds: time.Since(j.began).Seconds()}
+	v.sent, v.cost = a.place.Load() == sent, a.before+a.lost
 	if a.answered {
 		v.usage = llm.UsageOf(a.body)
-		v.cost = b.prices.Cost(a.req, a.most, v.usage)
-		b.purse.Settle(a.most, v.cost)
+		cost := b.prices.Cost(a.req, a.most, v.usage)
+		b.purse.Settle(a.most, cost)
+		v.cost += cost
 	}
 	if a.err == nil {
 		v.line = b.resultLine(j, a, v)
 		return v
 	}
-	v.undone = llm.Classify(a.err).Sent != fault.MaybeDone
 	v.code, v.why = b.describe(a)
-	v.fate, v.wait = b.fate(ctx, j, a, v.undone)
-	if v.fate == gaveUp && a.marked && !v.undone && !a.repeatable && !permanent(a.err) {
+	v.fate, v.wait = b.fate(ctx, j, a)
+	if v.fate != gaveUp {
+		v.doubt = j.doubt || a.maybe
+		return v
+	}
+	if a.maybe && !a.repeatable && !permanent(a.err) {
 		v.code = codeInDoubt
 	}
-	if v.fate == gaveUp {
-		v.line = b.errorLine(j, a, v)
-	}
+	v.line = b.errorLine(j, a, v)
 	return v
 }
 
 // fate is what becomes of a row whose round has failed, and how long other rows are kept back.
-func (b *batch) fate(ctx context.Context, j job, a answer, undone bool) (fate, time.Duration) {
+func (b *batch) fate(ctx context.Context, j job, a answer) (fate, time.Duration) {
 	_, spoilt := a.err.(unreadable)
 	switch {
 	case spoilt:
 		return gaveUp, 0
-	case errors.Is(a.err, money.ErrSpent), errors.Is(a.err, errStopping):
+	case a.place.Load() == stopped, errors.Is(a.err, errStopping), errors.Is(a.err, money.ErrSpent):
 		return unsent, 0
 	case llm.IsAccount(a.err):
 		return returned, 0
 	case ctx.Err() != nil:
 		return cutOff, 0
-	case errors.Is(a.err, rebound.Rejected), !a.marked:
+	case errors.Is(a.err, rebound.Rejected), a.attempts == 0:
 		return putOff, waitOf(a.err)
-	case permanent(a.err), !undone && !a.repeatable, j.attempts+a.attempts >= b.o.RowAttempts:
+	case permanent(a.err), a.maybe && !a.repeatable, j.attempts+a.attempts >= b.o.RowAttempts:
 		return gaveUp, 0
 	}
 	return putOff, 0
@@ -68,7 +73,12 @@ func permanent(err error) bool {
 // describe returns the code and the message of a failure: the provider's, or else ours. A server
 // may echo what it was sent, so secrets are taken out.
 func (b *batch) describe(a answer) (code, message string) {
-	message = string(b.redact([]byte(a.err.Error())))
+	hidden := b.secretsOf(a)
+	err := a.err
+	if inURL := (*url.Error)(nil); errors.As(err, &inURL) {
+		err = inURL.Err // the message would have the URL, which may have a key
+	}
+	message = string(hidden.Redact([]byte(err.Error())))
 	switch {
 	case errors.As(a.err, new(unreadable)):
 		return "unreadable_row", message
@@ -78,7 +88,7 @@ func (b *batch) describe(a answer) (code, message string) {
 	var e struct {
 		Error json.RawMessage `json:"error"`
 	}
-	_ = json.Unmarshal(b.redact(a.body), &e)
+	_ = json.Unmarshal(hidden.Redact(a.body), &e)
 	var inner struct {
 		Code    any    `json:"code"`
 		Type    string `json:"type"`
@@ -90,6 +100,14 @@ func (b *batch) describe(a answer) (code, message string) {
 	code, _ = inner.Code.(string)
 	return cmp.Or(code, inner.Type, fmt.Sprintf("http_%d", a.resp.StatusCode)),
 		cmp.Or(inner.Message, message)
+}
+
+// secretsOf are those of the batch, and those that the row has of its own.
+func (b *batch) secretsOf(a answer) secrets.Set {
+	if a.call == nil {
+		return b.secrets
+	}
+	return b.secrets.With(secrets.InRequest(a.req)...)
 }
 
 // waitOf is how long a rejection lasts: the cooldown of a breaker.

@@ -47,7 +47,7 @@ func (b *run) summary() Summary {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := Summary{
-		Rows: t.rows, Done: t.done, Failed: t.failed, InDoubt: t.doubt - t.settled + t.cut,
+		Rows: t.rows, Done: t.done, Failed: t.failed, InDoubt: t.doubt,
 		Repeated: t.repeated, Attempts: t.attempts, CostUSD: b.purse.Total().USD(),
 		Seconds: time.Since(b.began).Round(time.Millisecond).Seconds(), Deferred: t.deferred,
 		Tokens: [2]float64{t.input, t.output}, FailedUSD: t.lost.USD(),

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rebound-go/rebound/cmd/rebound/batch/money"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/rows"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/store"
 )
@@ -33,10 +34,12 @@ type queue struct {
 
 // deferral is a row that was put off.
 type deferral struct {
-	at       int64
-	attempts int
-	pause    time.Duration
-	due      time.Time
+	at           int64 // of the row in the input
+	lost         money.Amount
+	pause        time.Duration
+	due          time.Time
+	attempts     int32
+	again, doubt bool
 }
 
 func newQueue(b *batch, held func(rows.Row)) *queue {
@@ -64,7 +67,7 @@ func (q *queue) feed(ctx context.Context) {
 				q.held(r)
 				return nil
 			}
-			j.again = true
+			j.again, j.doubt, j.lost = true, true, q.b.before.Reserved[r.Key.ID]
 		}
 		select {
 		case q.rows <- j:
@@ -140,18 +143,22 @@ func (q *queue) again(d deferral) (job, bool) {
 		q.b.halt.fail(err)
 		return job{}, false
 	}
-	return job{row: r, attempts: d.attempts, pause: d.pause}, true
+	return job{row: r, attempts: int(d.attempts), pause: d.pause, again: d.again, doubt: d.doubt,
+		lost: d.lost}, true
 }
 
 // ended is called when a worker is done with a row.
 func (q *queue) ended() { q.change(func() { q.active-- }) }
 
 // putOff sends the row again later. Each pause is twice as long as the one before.
-func (q *queue) putOff(j job, attempts int) {
-	pause := min(max(2*j.pause, firstPause), longestPause)
-	q.change(func() {
-		heap.Push(&q.off, deferral{j.row.At, attempts, pause, time.Now().Add(pause)})
-	})
+func (q *queue) putOff(j job, v verdict) {
+	d := deferral{
+		at: j.row.At, attempts: int32(j.attempts + v.attempts), lost: v.cost,
+		pause: min(max(2*j.pause, firstPause), longestPause),
+		again: j.again && v.attempts == 0, doubt: v.doubt,
+	}
+	d.due = time.Now().Add(d.pause)
+	q.change(func() { heap.Push(&q.off, d) })
 }
 
 // putOffNow is how many rows wait to be sent again.

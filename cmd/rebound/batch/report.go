@@ -78,7 +78,7 @@ func (s Summary) Write(w io.Writer) error {
 		line("tokens: %.0f of prompts, %.0f of answers", s.Tokens[0], s.Tokens[1])
 	}
 	if s.CostUSD > 0 {
-		line("cost: $%.4f in all runs, $%.4f of it for rows.Rows that failed in this run", s.CostUSD,
+		line("cost: $%.4f in all runs, $%.4f of it for rows that failed in this run", s.CostUSD,
 			s.FailedUSD)
 	}
 	line("%d rows: %d done, %d failed, %d pending", s.Rows, s.Done, s.Failed, s.Pending)

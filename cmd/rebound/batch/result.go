@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"math"
 	"net/http"
-	"net/url"
-	"slices"
 	"strings"
 )
 
@@ -49,7 +47,8 @@ func (b *batch) newLine(j job, a answer, v verdict) line {
 		l.Rebound.Tokens = &[2]float64{v.usage.Input, v.usage.Output}
 	}
 	if a.resp != nil {
-		l.Response = &response{a.resp.StatusCode, requestID(a.resp.Header), asJSON(a.body)}
+		id := string(b.secrets.Redact([]byte(requestID(a.resp.Header))))
+		l.Response = &response{a.resp.StatusCode, id, asJSON(a.body)}
 	}
 	return l
 }
@@ -59,7 +58,7 @@ func (b *batch) resultLine(j job, a answer, v verdict) []byte { return encode(b.
 
 // errorLine is a line of the errors. The body may echo secrets, which are taken out.
 func (b *batch) errorLine(j job, a answer, v verdict) []byte {
-	a.body = b.redact(a.body)
+	a.body = b.secretsOf(a).Redact(a.body)
 	l := b.newLine(j, a, v)
 	l.Error = &rowError{v.code, v.why}
 	l.Rebound.Stopped = "not retryable"
@@ -96,25 +95,5 @@ func asJSON(body []byte) json.RawMessage {
 		return compact.Bytes()
 	}
 	text, _ := json.Marshal(strings.ToValidUTF8(string(body), "\uFFFD"))
-	return text
-}
-
-const redacted = "[redacted]"
-
-// forms are the ways in which JSON, URLs and forms write a secret.
-func forms(secrets []string) (all []string) {
-	for _, s := range secrets {
-		quoted, _ := json.Marshal(s)
-		all = append(all, s, strings.Trim(string(quoted), `"`), url.QueryEscape(s), url.PathEscape(s))
-	}
-	slices.Sort(all)
-	return slices.Compact(all)
-}
-
-// redact takes the secrets out of a text, however JSON and URLs may have written them.
-func (b *batch) redact(text []byte) []byte {
-	for _, secret := range b.secrets {
-		text = bytes.ReplaceAll(text, []byte(secret), []byte(redacted))
-	}
 	return text
 }

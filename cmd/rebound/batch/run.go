@@ -5,13 +5,14 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rebound-go/rebound/cmd/rebound/batch/secrets"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/store"
 )
 
 // Run runs the batch, and returns its summary and the exit code. An error is the batch's own.
 func Run(ctx context.Context, o Options) (Summary, int, error) {
 	o.defaults()
-	b := &run{batch: &batch{o: o, began: time.Now(), secrets: forms(o.Secret)}}
+	b := &run{batch: &batch{o: o, began: time.Now(), secrets: secrets.Set{}.With(o.Secret...)}}
 	defer b.close()
 	if err := b.open(); err != nil {
 		return Summary{}, exitOwn, err
@@ -60,7 +61,7 @@ func (b *run) sendAll(ctx context.Context) {
 	feed, stopFeed := context.WithCancel(ctx)
 	calls, cut := context.WithCancel(ctx)
 	defer cut()
-	b.halt.feed = stopFeed
+	b.halt.feed, b.feeding = stopFeed, feed
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)

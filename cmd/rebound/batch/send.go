@@ -2,7 +2,6 @@ package batch
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -11,10 +10,6 @@ import (
 
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/budget"
-	"github.com/rebound-go/rebound/cmd/rebound/batch/money"
-	"github.com/rebound-go/rebound/cmd/rebound/batch/rows"
-	"github.com/rebound-go/rebound/fault"
-	"github.com/rebound-go/rebound/gate"
 	"github.com/rebound-go/rebound/limit"
 	"github.com/rebound-go/rebound/llm"
 	"github.com/rebound-go/rebound/reboundhttp"
@@ -46,9 +41,13 @@ func newSender(b *batch) *sender {
 		Estimate: estimate,
 	}
 	s.flight = &limit.Adaptive{Name: "in flight", Max: b.o.MaxInFlight, Queue: b.o.MaxInFlight}
+	base := b.o.Transport
+	if base == nil {
+		base = transport(b.o.MaxInFlight)
+	}
 	s.client = &http.Client{
 		Transport: &llm.Transport{
-			Base: b.o.Transport, Policy: s.policy, Quota: s.quota,
+			Base: base, Policy: s.policy, Quota: s.quota,
 			Idempotent: func(req *http.Request) bool { return callOf(req.Context()).repeatable },
 		},
 		// A redirect could carry credentials to another host.
@@ -58,65 +57,6 @@ func newSender(b *batch) *sender {
 		b.o.Client(s.quota, s.policy)
 	}
 	return s
-}
-
-// call is one round of a row: the attempts of the policy. It is the innermost of the policy's
-// gates.
-type call struct {
-	b          *batch
-	row        rows.Row
-	req        *http.Request
-	repeatable bool
-	most       money.Amount // that an attempt can cost
-
-	marked   bool // the journal has the row as sent
-	attempts int  // begun
-	answered bool // the last one was, and what it can cost is still reserved
-}
-
-type callKey struct{}
-
-func callOf(ctx context.Context) *call {
-	c, _ := ctx.Value(callKey{}).(*call)
-	return c
-}
-
-// errStopping keeps a row back that has waited for its turn while the batch was stopped.
-var errStopping = errors.New("the batch is stopping")
-
-// Enter reserves what the attempt can cost, and marks the row as sent.
-func (c *call) Enter(ctx context.Context) (gate.Pass, error) {
-	if c.b.halt.stopping() && !c.marked {
-		return gate.Pass{}, errStopping
-	}
-	if err := c.b.purse.Reserve(ctx, c.most); err != nil {
-		return gate.Pass{}, err
-	}
-	if !c.marked {
-		if err := c.b.store.Start(c.row.Key, c.most); err != nil {
-			c.b.purse.Settle(c.most, 0)
-			c.b.halt.fail(err)
-			return gate.Pass{}, err
-		}
-		c.marked = true
-	}
-	c.attempts++
-	return gate.Pass{}, nil
-}
-
-// Leave books an attempt that has failed. An error of the server's costs nothing; an attempt whose
-// outcome is unknown may have cost all of it.
-func (c *call) Leave(_ gate.Pass, o gate.Outcome) {
-	if o.Result == gate.OK {
-		c.answered = true
-		return
-	}
-	cost := c.most
-	if answered := (*reboundhttp.StatusError)(nil); errors.As(o.Fault.Err, &answered) ||
-		o.Result == gate.Skipped || o.Fault.Sent != fault.MaybeDone {
-		cost = 0
-	}
-	c.b.purse.Settle(c.most, cost)
 }
 
 // unreadable is the error of a row that cannot be sent, though it could when it was checked.
@@ -133,7 +73,7 @@ type answer struct {
 // send makes one round of calls for a row.
 func (s *sender) send(ctx context.Context, j job) answer {
 	b, req := s.b, s.b.head(j.row)
-	a := answer{call: &call{b: b, row: j.row, req: req,
+	a := answer{call: &call{b: b, row: j.row, req: req, before: j.lost,
 		repeatable: b.o.InDoubt == "redo" || repeatable(req)}}
 	body, err := b.in.Files.Body(j.row)
 	if err == nil {
@@ -146,6 +86,13 @@ func (s *sender) send(ctx context.Context, j job) answer {
 		a.err = unreadable{err}
 		return a
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(b.feeding, func() {
+		if a.place.CompareAndSwap(waiting, stopped) {
+			cancel()
+		}
+	})()
 	weight := min(int64(len(body)), maxBodies)
 	if a.err = s.bodies.Acquire(ctx, weight); a.err != nil {
 		return a
@@ -170,15 +117,22 @@ func (a *answer) read() {
 	defer a.resp.Body.Close()
 	a.body, a.err = io.ReadAll(a.resp.Body)
 	made := reboundhttp.CallOf(a.resp)
-	a.attempts = max(a.attempts, made.Attempts)
 	switch {
 	case a.err != nil:
+		a.maybe = true
 	case made.Err != nil:
 		a.err = made.Err
 	case a.resp.StatusCode >= 300:
 		a.err = rebound.Permanent(fmt.Errorf("status %d: redirects are not followed",
 			a.resp.StatusCode))
 	}
+}
+
+// transport keeps a connection for each request under way.
+func transport(inFlight int) *http.Transport {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.MaxIdleConns, t.MaxIdleConnsPerHost = 0, inFlight
+	return t
 }
 
 // estimate is the tokens of a row, if it states them.

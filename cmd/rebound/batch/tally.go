@@ -17,9 +17,7 @@ type tally struct {
 	rows     int
 	done     int // durable or about to be
 	failed   int
-	doubt    int // found by this run
-	settled  int // of them: ended, or sent again with a known outcome
-	cut      int // left in doubt by this run
+	doubt    int // the journal has them as sent, and they have not ended
 	repeated int
 	deferred int
 	attempts int64
@@ -55,9 +53,14 @@ func (t *tally) end(j job, v verdict) {
 	t.attempts += int64(v.attempts)
 	t.input += v.usage.Input
 	t.output += v.usage.Output
-	if j.again && j.attempts == 0 && v.attempts > 0 {
-		t.settled++
+	if j.again && v.attempts > 0 {
 		t.repeated++
+	}
+	if j.doubt {
+		t.doubt--
+	}
+	if v.doubt {
+		t.doubt++
 	}
 	switch v.fate {
 	case succeeded:
@@ -66,10 +69,6 @@ func (t *tally) end(j job, v verdict) {
 		t.fail(j.row.ID, v)
 	case putOff:
 		t.deferred += min(v.attempts, 1)
-	case cutOff:
-		if v.attempts > 0 {
-			t.cut++
-		}
 	}
 }
 
@@ -77,7 +76,7 @@ func (t *tally) end(j job, v verdict) {
 func (t *tally) heldBack(r rows.Row, v verdict) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.settled++
+	t.doubt--
 	t.fail(r.ID, v)
 }
 

@@ -13,7 +13,9 @@ type job struct {
 	row      rows.Row
 	attempts int           // made in earlier rounds of this run
 	pause    time.Duration // before this round
-	again    bool          // the row was in doubt
+	again    bool          // an earlier run has sent it, and this one has not yet
+	doubt    bool          // the journal has it as sent, and the server may have acted
+	lost     money.Amount  // that earlier attempts may have cost
 	began    time.Time     // of this round
 }
 
@@ -25,8 +27,8 @@ const (
 	gaveUp         // to the errors
 	putOff         // to be sent again in this run
 	returned       // the account is at fault: pending, and the batch stops
-	unsent         // the budget is used up: pending, and the batch stops
-	cutOff         // the batch ended in the middle: in doubt
+	unsent         // the budget is used up or the batch stops: pending
+	cutOff         // the batch ended in the middle
 )
 
 // verdict is the outcome of a round.
@@ -35,12 +37,13 @@ type verdict struct {
 	line     []byte // of the results or the errors
 	code     string // of the error
 	why      string // for people
-	undone   bool   // the server certainly has not acted
+	sent     bool   // the journal has it as sent
+	doubt    bool   // that stays so: the server may have acted
 	attempts int
-	wait     time.Duration // before other rows.Rows are sent
+	wait     time.Duration // before other rows are sent
 	seconds  float64
 	usage    llm.Usage
-	cost     money.Amount
+	cost     money.Amount // of all attempts
 }
 
 const (

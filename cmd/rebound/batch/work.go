@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/rebound-go/rebound/cmd/rebound/batch/money"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/rows"
 )
 
@@ -21,17 +22,19 @@ func (b *run) work(ctx context.Context, j job) {
 			b.halt.fail(err)
 		}
 		b.judge(v)
+		return
 	case putOff:
-		if v.undone {
-			b.store.GiveBack(j.row.Key)
-		}
-		b.queue.putOff(j, j.attempts+v.attempts)
+		b.queue.putOff(j, v)
 		b.queue.hold(v.wait)
 	case returned:
-		b.store.GiveBack(j.row.Key)
-		b.halt.stop(exitStopped, v.why)
+		b.halt.stop(exitStopped, "a fault of the account: "+v.why)
 	case unsent:
-		b.halt.stop(exitStopped, v.why)
+		if b.purse.UsedUp() {
+			b.halt.stop(exitStopped, money.ErrSpent.Error())
+		}
+	}
+	if v.sent && !v.doubt {
+		b.store.GiveBack(j.row.Key)
 	}
 }
 
@@ -39,6 +42,7 @@ func (b *run) work(ctx context.Context, j job) {
 func (b *run) hold(r rows.Row) {
 	v := verdict{fate: gaveUp, code: codeInDoubt, why: "an earlier run sent this row and ended " +
 		"before its result was there: it may have been carried out"}
+	v.cost = b.before.Reserved[r.Key.ID]
 	v.line = b.errorLine(job{row: r}, answer{}, v)
 	b.tally.heldBack(r, v)
 	if err := b.store.Finish(v.line, true); err != nil {

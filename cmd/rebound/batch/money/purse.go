@@ -14,6 +14,7 @@ type Purse struct {
 
 	mu       sync.Mutex
 	reserved Amount
+	refused  bool          // what is spent leaves too little for a call
 	settled  chan struct{} // is closed at the next change; nil if nobody waits
 }
 
@@ -31,6 +32,7 @@ func (p *Purse) Reserve(ctx context.Context, most Amount) error {
 			return nil
 		}
 		if p.Spent+most > p.Limit {
+			p.refused = true
 			p.mu.Unlock()
 			return ErrSpent
 		}
@@ -57,6 +59,13 @@ func (p *Purse) Settle(most, cost Amount) {
 		close(p.settled)
 		p.settled = nil
 	}
+}
+
+// UsedUp reports whether a call has been refused for good.
+func (p *Purse) UsedUp() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.refused
 }
 
 // Total returns what is spent.

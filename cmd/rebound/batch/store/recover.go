@@ -15,6 +15,8 @@ type Recovered struct {
 	Changed    int          // rows whose line in the input is no longer the one that was sent
 	Foreign    int          // results of rows that are not in the input
 	Generation int
+
+	Reserved map[uint64]money.Amount // by the rows in doubt; those with none are left out
 }
 
 // recovery reads the files of earlier runs into a Table.
@@ -55,9 +57,11 @@ func (s *Store) Recover(t *Table, key Key) (Recovered, error) {
 	if err == nil && s.fresh {
 		err = s.writeKey(key)
 	}
+	r.Reserved = map[uint64]money.Amount{}
 	for i := range t.ids {
 		if r.reserved != nil && t.State(i) == InDoubt {
 			r.Spent += r.reserved[i]
+			r.Reserved[t.ids[i]] = r.reserved[i]
 		}
 		if r.changed != nil && r.changed[i] {
 			r.Recovered.Changed++

@@ -1,0 +1,108 @@
+package batch
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync/atomic"
+
+	"github.com/rebound-go/rebound/cmd/rebound/batch/money"
+	"github.com/rebound-go/rebound/cmd/rebound/batch/rows"
+	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/gate"
+	"github.com/rebound-go/rebound/llm"
+	"github.com/rebound-go/rebound/reboundhttp"
+)
+
+// call is one round of a row: the attempts of the policy. It is the innermost of the policy's
+// gates.
+type call struct {
+	b          *batch
+	row        rows.Row
+	req        *http.Request
+	repeatable bool
+	most       money.Amount // that an attempt can cost
+	before     money.Amount // that earlier attempts may have cost
+
+	place    atomic.Int32
+	attempts int          // begun
+	reserved money.Amount // in the journal
+	maybe    bool         // the server may have acted on an attempt that failed
+	lost     money.Amount // that such attempts may have cost
+	answered bool         // the last one was, and what it can cost is still reserved
+}
+
+// The places of a call.
+const (
+	waiting int32 = iota // for its turn
+	sent                 // the journal has the row
+	stopped              // the batch stopped before its turn
+)
+
+type callKey struct{}
+
+func callOf(ctx context.Context) *call {
+	c, _ := ctx.Value(callKey{}).(*call)
+	return c
+}
+
+// errStopping keeps a row back that has waited for its turn while the batch was stopped.
+var errStopping = errors.New("the batch is stopping")
+
+// Enter reserves what the attempt can cost, and marks the row as sent.
+func (c *call) Enter(ctx context.Context) (gate.Pass, error) {
+	if err := c.b.purse.Reserve(ctx, c.most); err != nil {
+		return gate.Pass{}, err
+	}
+	if err := c.mark(); err != nil {
+		c.b.purse.Settle(c.most, 0)
+		return gate.Pass{}, err
+	}
+	c.attempts++
+	return gate.Pass{}, nil
+}
+
+// mark marks the row as sent, and again if it may cost more than the journal has.
+func (c *call) mark() error {
+	if c.b.halt.account.Load() {
+		c.place.CompareAndSwap(waiting, stopped)
+		return errStopping
+	}
+	first := c.place.CompareAndSwap(waiting, sent)
+	cost := c.before + c.lost + c.most
+	switch {
+	case c.place.Load() == stopped:
+		return errStopping
+	case !first && cost <= c.reserved:
+		return nil
+	}
+	c.reserved = cost
+	err := c.b.store.Start(c.row.Key, cost)
+	c.b.halt.fail(err)
+	return err
+}
+
+// Leave books an attempt that has failed. An error of the server's costs nothing; an attempt whose
+// outcome is unknown may have cost all of it.
+func (c *call) Leave(_ gate.Pass, o gate.Outcome) {
+	switch o.Result {
+	case gate.OK:
+		c.answered = true
+		return
+	case gate.Skipped:
+		c.attempts--
+	case gate.Failed:
+		if o.Fault.Sent == fault.MaybeDone {
+			c.maybe = true
+			if answered := (*reboundhttp.StatusError)(nil); !errors.As(o.Fault.Err, &answered) {
+				c.lost += c.most
+				c.b.purse.Settle(c.most, c.most)
+				return
+			}
+		}
+		if llm.IsAccount(o.Fault.Err) {
+			c.b.halt.account.Store(true)
+		}
+	}
+	c.b.purse.Settle(c.most, 0)
+}
