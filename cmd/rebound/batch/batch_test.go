@@ -3,6 +3,7 @@ package batch
 import (
 	"bytes"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -51,7 +52,8 @@ func newBench(
 	base, _ := url.Parse(server.URL)
 	b.o = Options{
 		Input: filepath.Join(b.dir, "in.jsonl"), Output: filepath.Join(b.dir, "out.jsonl"),
-		Base: base, Policy: quick(), Crash: true, Stdout: io.Discard, First: -1, Command: []string{"again"},
+		Base: base, Policy: quick(), Crash: true, Stdout: io.Discard, First: -1,
+		Command: []string{"again"},
 	}
 	return b
 }
@@ -151,3 +153,7 @@ func fails(w http.ResponseWriter, status int, code, message string) {
 // cutConnection ends the connection without an answer: nobody can tell what the server did.
 func cutConnection() { panic(http.ErrAbortHandler) }
 
+// long reports whether tests may take their time.
+func long() bool { return *longTests }
+
+var longTests = flag.Bool("long", false, "run the long forms of tests")

@@ -22,7 +22,7 @@ func TestWrongKey(t *testing.T) {
 	} {
 		t.Run(tt.code, func(t *testing.T) {
 			b := newBench(t, func(w http.ResponseWriter, _ *http.Request, _ string, _ int) {
-				time.Sleep(10 * time.Millisecond)
+				<-time.After(10 * time.Millisecond)
 				fails(w, tt.status, tt.code, tt.message)
 			})
 			b.rows(500, generation, "")
@@ -71,62 +71,64 @@ func TestQuotaUsedUp(t *testing.T) {
 }
 
 // What a failure does with the row.
-func TestFate(t *testing.T) {
-	for _, tt := range []struct {
-		name   string
-		path   string
-		answer func(w http.ResponseWriter, nth int)
-		want   int
-		code   string // of the error; empty = a result
-		calls  int
-	}{
-		{"good", generation, func(w http.ResponseWriter, _ int) { ok(w) }, 0, "", 1},
-		{"transient once", generation, func(w http.ResponseWriter, nth int) {
-			if nth < 2 {
-				fails(w, 503, "overloaded", "try later")
-				return
-			}
-			ok(w)
-		}, 0, "", 2},
-		{"transient over a round", generation, func(w http.ResponseWriter, nth int) {
-			if nth < 4 {
-				fails(w, 503, "overloaded", "try later")
-				return
-			}
-			ok(w)
-		}, 0, "", 4},
-		{"transient for ever", generation, func(w http.ResponseWriter, _ int) {
+var fates = []struct {
+	name   string
+	path   string
+	answer func(w http.ResponseWriter, nth int)
+	want   int
+	code   string // of the error; empty = a result
+	calls  int
+}{
+	{"good", generation, func(w http.ResponseWriter, _ int) { ok(w) }, 0, "", 1},
+	{"transient once", generation, func(w http.ResponseWriter, nth int) {
+		if nth < 2 {
 			fails(w, 503, "overloaded", "try later")
-		}, 1, "overloaded", 5},
-		{"limited for ever, whatever the method", "/files", func(w http.ResponseWriter, _ int) {
-			fails(w, 429, "rate_limit_exceeded", "slow down")
-		}, 1, "rate_limit_exceeded", 5},
-		{"permanent", generation, func(w http.ResponseWriter, _ int) {
-			fails(w, 400, "context_length_exceeded", "too long")
-		}, 1, "context_length_exceeded", 1},
-		{"not found", "/nothing", func(w http.ResponseWriter, _ int) {
-			w.WriteHeader(404)
-		}, 1, "http_404", 1},
-		{"redirect", generation, func(w http.ResponseWriter, _ int) {
-			w.Header().Set("Location", "/elsewhere")
-			w.WriteHeader(302)
-		}, 1, "http_302", 1},
-		{"unknown outcome of a POST", "/orders", func(http.ResponseWriter, int) { cutConnection() },
-			1, "in_doubt", 1},
-		{"502 of a POST", "/orders", func(w http.ResponseWriter, _ int) { w.WriteHeader(502) },
-			1, "in_doubt", 1},
-		{"unknown outcome of a generation", generation, func(w http.ResponseWriter, nth int) {
-			if nth < 3 {
-				cutConnection()
-			}
-			ok(w)
-		}, 0, "", 3},
-		{"answer that breaks off", "/orders", func(w http.ResponseWriter, _ int) {
-			w.Header().Set("Content-Length", "100")
-			_, _ = w.Write([]byte("{"))
+			return
+		}
+		ok(w)
+	}, 0, "", 2},
+	{"transient over a round", generation, func(w http.ResponseWriter, nth int) {
+		if nth < 4 {
+			fails(w, 503, "overloaded", "try later")
+			return
+		}
+		ok(w)
+	}, 0, "", 4},
+	{"transient for ever", generation, func(w http.ResponseWriter, _ int) {
+		fails(w, 503, "overloaded", "try later")
+	}, 1, "overloaded", 5},
+	{"limited for ever, whatever the method", "/files", func(w http.ResponseWriter, _ int) {
+		fails(w, 429, "rate_limit_exceeded", "slow down")
+	}, 1, "rate_limit_exceeded", 5},
+	{"permanent", generation, func(w http.ResponseWriter, _ int) {
+		fails(w, 400, "context_length_exceeded", "too long")
+	}, 1, "context_length_exceeded", 1},
+	{"not found", "/nothing", func(w http.ResponseWriter, _ int) {
+		w.WriteHeader(404)
+	}, 1, "http_404", 1},
+	{"redirect", generation, func(w http.ResponseWriter, _ int) {
+		w.Header().Set("Location", "/elsewhere")
+		w.WriteHeader(302)
+	}, 1, "http_302", 1},
+	{"unknown outcome of a POST", "/orders", func(http.ResponseWriter, int) { cutConnection() },
+		1, "in_doubt", 1},
+	{"502 of a POST", "/orders", func(w http.ResponseWriter, _ int) { w.WriteHeader(502) },
+		1, "in_doubt", 1},
+	{"unknown outcome of a generation", generation, func(w http.ResponseWriter, nth int) {
+		if nth < 3 {
 			cutConnection()
-		}, 1, "in_doubt", 1},
-	} {
+		}
+		ok(w)
+	}, 0, "", 3},
+	{"answer that breaks off", "/orders", func(w http.ResponseWriter, _ int) {
+		w.Header().Set("Content-Length", "100")
+		_, _ = w.Write([]byte("{"))
+		cutConnection()
+	}, 1, "in_doubt", 1},
+}
+
+func TestFate(t *testing.T) {
+	for _, tt := range fates {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t, func(w http.ResponseWriter, _ *http.Request, _ string, nth int) {

@@ -92,6 +92,9 @@ const (
 	defaultFirst       = 20
 	defaultGrace       = 30 * time.Second
 
+	// firstWorkers send rows until the first answer: it may show the limits, or that nothing works.
+	firstWorkers = 8
+
 	maxBodies = 256 << 20 // bytes of the bodies under way together
 )
 

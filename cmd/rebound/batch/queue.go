@@ -30,6 +30,9 @@ type queue struct {
 	notBefore time.Time // is when the next row may be sent
 
 	rows chan job
+
+	once  sync.Once
+	first chan struct{} // is closed when the first row is through, or all are with the workers
 }
 
 // deferral is a row that was put off.
@@ -43,11 +46,13 @@ type deferral struct {
 }
 
 func newQueue(b *batch, held func(rows.Row)) *queue {
-	return &queue{b: b, held: held, rows: make(chan job), changed: make(chan struct{})}
+	return &queue{b: b, held: held, rows: make(chan job), changed: make(chan struct{}),
+		first: make(chan struct{})}
 }
 
 // feed reads the input and offers its rows to next. It ends with the context.
 func (q *queue) feed(ctx context.Context) {
+	defer q.once.Do(func() { close(q.first) })
 	defer q.change(func() { q.fed = true })
 	err := q.b.in.Scan(func(_ int, r rows.Row, err error) error {
 		if err != nil {
@@ -148,7 +153,18 @@ func (q *queue) again(d deferral) (job, bool) {
 }
 
 // ended is called when a worker is done with a row.
-func (q *queue) ended() { q.change(func() { q.active-- }) }
+func (q *queue) ended() {
+	q.once.Do(func() { close(q.first) })
+	q.change(func() { q.active-- })
+}
+
+// awaitFirst waits until one row is through, or there will be none.
+func (q *queue) awaitFirst(ctx context.Context) {
+	select {
+	case <-q.first:
+	case <-ctx.Done():
+	}
+}
 
 // putOff sends the row again later. Each pause is twice as long as the one before.
 func (q *queue) putOff(j job, v verdict) {

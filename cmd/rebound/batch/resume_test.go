@@ -41,7 +41,7 @@ func TestEditedInput(t *testing.T) {
 	}
 }
 
-// cut makes a run that is cut while r1 is under way.
+// cutRun makes a run that is cut while r1 is under way.
 func cutRun(t *testing.T, path string) *bench {
 	var b *bench
 	begun := make(chan struct{})
@@ -144,7 +144,7 @@ func TestOrdered(t *testing.T) {
 	b := newBench(t, func(w http.ResponseWriter, _ *http.Request, id string, _ int) {
 		switch id {
 		case "r1":
-			time.Sleep(300 * time.Millisecond)
+			<-time.After(300 * time.Millisecond)
 		case "r50":
 			fails(w, 400, "bad", "no")
 			return
@@ -166,5 +166,17 @@ func TestOrdered(t *testing.T) {
 		if want := fmt.Sprintf(`{"custom_id":"r%d",`, i+1); !strings.HasPrefix(line, want) {
 			t.Errorf("line %d is %.40s", i+1, line)
 		}
+	}
+}
+
+// A complete batch of many rows ends at once.
+func TestCompleteAlready(t *testing.T) {
+	b := newBench(t, func(w http.ResponseWriter, _ *http.Request, _ string, _ int) { ok(w) })
+	b.rows(100, generation, "")
+	for range 2 {
+		counts(t, b.run(exitAll), 100, 0, 0, 0)
+	}
+	if b.total() != 100 {
+		t.Errorf("%d calls, want 100", b.total())
 	}
 }

@@ -72,7 +72,10 @@ func (b *run) sendAll(ctx context.Context) {
 	}
 	var workers sync.WaitGroup
 	workers.Go(func() { b.queue.feed(feed) })
-	for range min(b.o.MaxInFlight, max(b.survey.Table.Len(), 1)) {
+	for i := range min(b.o.MaxInFlight, max(b.survey.Table.Len(), 1)) {
+		if i == firstWorkers {
+			b.queue.awaitFirst(feed)
+		}
 		workers.Go(func() {
 			for {
 				j, ok := b.queue.next(feed)
