@@ -40,8 +40,10 @@ func newSender(b *batch) *sender {
 		Applies:  func(*http.Request) bool { return true },
 		Estimate: estimate,
 	}
-	s.flight = &limit.Adaptive{Name: "in flight", Initial: (b.o.MaxInFlight + 3) / 4,
-		Max: b.o.MaxInFlight, Queue: b.o.MaxInFlight}
+	s.flight = &limit.Adaptive{
+		Name: "in flight", Max: b.o.MaxInFlight, Queue: b.o.MaxInFlight,
+		Initial: min(max(20, b.o.MaxInFlight/4), b.o.MaxInFlight),
+	}
 	base := b.o.Transport
 	if base == nil {
 		base = transport(b.o.MaxInFlight)

@@ -7,8 +7,11 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/rebound-go/rebound/cmd/rebound/batch/money"
 )
 
 // states are the letters of the states of the rows a, b and c, and what else recovery has found.
@@ -158,8 +161,9 @@ func TestRecoveryCounts(t *testing.T) {
 	d.names["out"] = &simNode{data: []byte(lineA + "\n" + other + "\n")}
 	d.names["out.journal"] = &simNode{data: journal}
 	_, got, err := states(t, d, "out")
-	want := Recovered{Spent: 4e9 + 6 + 1000, Changed: 1, Foreign: 1, Generation: 4}
-	if got != want || err != nil {
+	want := Recovered{Spent: 4e9 + 6 + 1000, Changed: 1, Foreign: 1, Generation: 4,
+		Reserved: map[uint64]money.Amount{k.Hash("b"): 6}}
+	if !reflect.DeepEqual(got, want) || err != nil {
 		t.Errorf("got %+v, %v, want %+v", got, err, want)
 	}
 }
