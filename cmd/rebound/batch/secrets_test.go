@@ -78,7 +78,8 @@ func TestKeysAreNowhere(t *testing.T) {
 	}
 	for name, text := range written {
 		for _, part := range []string{
-			"12345", "sk-", `sk-\`, "a/b", `a\/b`, `\u0073\u006b`, "pass/word", basic, "789", "query",
+			`\12345`, "ü", `\u00fc`, "sk-", `sk-\`, "a/b", `a\/b`, `\u0073\u006b`, "pass/word", basic,
+			"+789", "%2B789", "query",
 		} {
 			if at := strings.Index(text, part); at >= 0 {
 				t.Errorf("%s has %q: %s", name, part, text[max(0, at-60):min(len(text), at+60)])
