@@ -20,6 +20,11 @@ func runWith(command, env []string) int {
 	c.Env, c.Stdin, c.Stdout, c.Stderr = env, os.Stdin, os.Stdout, os.Stderr
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, process.Stops()...)
+	for _, s := range process.Forwards() {
+		if n, ok := s.(syscall.Signal); !ok || process.Name(n) != "SIGTSTP" { // which stops both
+			signal.Notify(signals, s)
+		}
+	}
 	defer signal.Stop(signals)
 	if err := c.Start(); err != nil {
 		fmt.Fprintln(os.Stderr, "rebound:", escaped(err.Error()))

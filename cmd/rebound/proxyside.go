@@ -1,70 +1,119 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"iter"
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
-	"sync"
+	"syscall"
 	"time"
 
-	"github.com/rebound-go/rebound"
+	"github.com/spf13/cobra"
+
+	"github.com/rebound-go/rebound/cmd/rebound/proxy"
+	"github.com/rebound-go/rebound/cmd/rebound/proxy/strict"
+	"github.com/rebound-go/rebound/limit"
 	"github.com/rebound-go/rebound/rebounddebug"
 	"github.com/rebound-go/rebound/stats"
 )
 
-// watchedPolicies serves the live page of the policies in use.
-type watchedPolicies struct {
+// live is the live page of a proxy.
+type live struct {
 	recorder stats.Recorder
-	mu       sync.Mutex
-	list     []*rebound.Policy
+	proxy    *proxy.Proxy // set before the page is served
 }
 
-func (w *watchedPolicies) add(p *rebound.Policy) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if p.Observe == nil {
-		p.Observe = w.recorder.Observe
+// page is read-only. The breakers and limits are those of the moment.
+func (l *live) page() http.Handler {
+	return rebounddebug.Handler(rebounddebug.Options{
+		Title: "rebound proxy", Recorder: &l.recorder,
+		Groups:      []iter.Seq[rebounddebug.Breaker]{l.breakers},
+		LimitGroups: []iter.Seq[limit.Snapshot]{l.limits},
+	})
+}
+
+func (l *live) breakers(yield func(rebounddebug.Breaker) bool) {
+	for p := range l.proxy.Clients() {
+		if p.Breaker != nil && !yield(p.Breaker) {
+			return
+		}
 	}
-	w.list = append(w.list, p)
 }
 
-// ServeHTTP shows the policies that are in use at the time.
-func (w *watchedPolicies) ServeHTTP(rw http.ResponseWriter, req *http.Request) {
-	w.mu.Lock()
-	list := append([]*rebound.Policy(nil), w.list...)
-	w.mu.Unlock()
-	rebounddebug.Handler(rebounddebug.Options{
-		Title: "rebound proxy", Policies: list, Recorder: &w.recorder,
-	}).ServeHTTP(rw, req)
+func (l *live) limits(yield func(limit.Snapshot) bool) {
+	for p, quota := range l.proxy.Clients() {
+		for _, g := range p.Gates {
+			if one, ok := g.(rebounddebug.Limit); ok && !yield(one.Snapshot()) {
+				return
+			}
+		}
+		for s := range quota.Snapshots() {
+			if !yield(s) {
+				return
+			}
+		}
+	}
 }
 
 // listen opens the address of a flag.
 func listen(addr string) (net.Listener, error) {
-	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
-		l, err := net.Listen("unix", path)
-		if err == nil {
-			err = os.Chmod(path, 0o600)
+	path, ok := strings.CutPrefix(addr, "unix:")
+	if !ok {
+		l, err := net.Listen("tcp", addr)
+		if err != nil {
+			err = fmt.Errorf("--listen: %w", err)
 		}
 		return l, err
 	}
-	return net.Listen("tcp", addr)
+	if path == "" {
+		return nil, fmt.Errorf("--listen %s: want a path, such as unix:/run/user/1000/rebound", addr)
+	}
+	if _, err := net.Dial("unix", path); errors.Is(err, syscall.ECONNREFUSED) && isSocket(path) {
+		_ = os.Remove(path) // of a proxy that was killed
+	}
+	l, err := net.Listen("unix", path)
+	if err == nil {
+		err = os.Chmod(path, 0o600)
+	}
+	return l, err
+}
+
+func isSocket(path string) bool {
+	info, err := os.Lstat(path)
+	return err == nil && info.Mode()&os.ModeSocket != 0
 }
 
 // serveSide serves what is not for the clients, on an address of its own.
-func serveSide(addr, path string, h http.Handler) (closeIt func(), err error) {
+func serveSide(
+	c *cobra.Command, flag, addr, path string, h http.Handler,
+) (end func(), err error) {
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("--%s: %w", flag, err)
 	}
-	if tcp, ok := l.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
+	hosts, err := strict.Hosts(l.Addr())
+	if err != nil {
 		_ = l.Close()
-		return nil, fmt.Errorf("%s: want a loopback address, such as localhost:8080", addr)
+		return nil, fmt.Errorf("--%s %s: want a loopback address, such as localhost:8080", flag, addr)
 	}
 	mux := http.NewServeMux()
 	mux.Handle(path, h)
-	s := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	s := &http.Server{ReadHeaderTimeout: 10 * time.Second, Handler: http.HandlerFunc(
+		func(w http.ResponseWriter, req *http.Request) {
+			switch {
+			case !slices.Contains(hosts, strings.ToLower(req.Host)):
+				http.Error(w, "not served under this host", http.StatusMisdirectedRequest)
+			case req.Method != http.MethodGet && req.Method != http.MethodHead:
+				http.Error(w, "read-only", http.StatusMethodNotAllowed)
+			default:
+				mux.ServeHTTP(w, req)
+			}
+		})}
 	go func() { _ = s.Serve(l) }()
+	c.PrintErrf("rebound: --%s is at http://%s%s\n", flag, l.Addr(), path)
 	return func() { _ = s.Close() }, nil
 }

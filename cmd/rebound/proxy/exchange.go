@@ -2,15 +2,19 @@ package proxy
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/rebound-go/rebound/cmd/rebound/proxy/metrics"
+	"github.com/rebound-go/rebound/cmd/rebound/proxy/secret"
 )
 
 // exchange is a request with what became of it.
 type exchange struct {
 	http.ResponseWriter
 	metrics.Outcome
+	secrets secret.Secrets
 }
 
 type exchangeKey struct{}
@@ -43,4 +47,24 @@ func (x *exchange) Write(p []byte) (int, error) {
 	n, err := x.ResponseWriter.Write(p)
 	x.Bytes += int64(n)
 	return n, err
+}
+
+// log writes a line for the request: no headers, no query, no bodies.
+func (x *exchange) log(to *slog.Logger, req *http.Request, route string, took time.Duration) {
+	if to == nil {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.String("method", req.Method), slog.String("route", route),
+		slog.Int("status", x.Status), slog.Int("attempts", x.Attempts),
+		slog.Duration("waited", x.Waited), slog.Duration("took", took), slog.Int64("bytes", x.Bytes),
+	}
+	if x.Stopped != "" {
+		attrs = append(attrs, slog.String("stopped", x.Stopped))
+	}
+	level := slog.LevelInfo
+	if x.Status >= 400 {
+		level = slog.LevelWarn
+	}
+	to.LogAttrs(req.Context(), level, "request", attrs...)
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/cmd/rebound/proxy/secret"
 	"github.com/rebound-go/rebound/reboundhttp"
 )
 
@@ -18,7 +19,7 @@ var silent = log.New(io.Discard, "", 0)
 
 // ours are headers that are meant for the proxy.
 var ours = []string{"Proxy-Authorization", "X-Rebound-Token", "Cookie", "Accept-Encoding",
-	"Origin", "Sec-Fetch-Site", "Sec-Fetch-Mode", "Sec-Fetch-Dest", "Via", "Te", "X-Real-Ip"}
+	"Origin", "Expect", "Sec-Fetch-Site", "Sec-Fetch-Mode", "Sec-Fetch-Dest", "Via", "Te", "X-Real-Ip"}
 
 // rewrite makes the request that is sent on. Hop-by-hop and forwarded headers are dropped already.
 // Accept-Encoding goes so that net/http unpacks answers, whose errors are read.
@@ -34,7 +35,7 @@ func (p *Proxy) rewrite(pr *httputil.ProxyRequest, r Route) {
 		out.Header.Del(name)
 	}
 	if p.o.Key != "" {
-		for _, name := range credentials {
+		for _, name := range secret.Headers {
 			if out.Header.Get(name) == "" {
 				continue
 			}
@@ -56,6 +57,11 @@ func modify(resp *http.Response) error {
 	x.Attempts = call.Attempts
 	for _, d := range call.Waits {
 		x.Waited += d
+	}
+	for name := range resp.Header { // which pages may read is said by the proxy alone
+		if strings.HasPrefix(name, "Access-Control-") {
+			resp.Header.Del(name)
+		}
 	}
 	resp.Header.Set("Rebound-Attempts", strconv.Itoa(call.Attempts))
 	if x.Waited > 0 {

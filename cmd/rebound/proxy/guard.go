@@ -1,13 +1,17 @@
 package proxy
 
 import (
-	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
+	"time"
+
+	"github.com/rebound-go/rebound/cmd/rebound/proxy/body"
+	"github.com/rebound-go/rebound/cmd/rebound/proxy/secret"
+	"github.com/rebound-go/rebound/cmd/rebound/proxy/strict"
 )
 
 // fault is a request that the proxy does not send on.
@@ -50,11 +54,13 @@ func (p *Proxy) refused(req *http.Request, route int) *fault {
 	case req.Header.Get("Upgrade") != "":
 		return &fault{http.StatusNotImplemented, "upgrade", "WebSockets and other upgrades are not " +
 			"supported"}
-	case p.o.Token != "" && !p.authorized(req):
+	case p.o.Token != "" && !strict.IsPreflight(req) && !p.authorized(req):
 		return &fault{http.StatusProxyAuthRequired, "token", "want the proxy's token in " +
 			"Proxy-Authorization: Bearer TOKEN, or in X-Rebound-Token"}
 	case route < 0:
 		return &fault{http.StatusNotFound, "route", "no route has this path"}
+	case slices.Contains(strings.Split(req.URL.Path, "/"), ".."):
+		return &fault{http.StatusBadRequest, "path", "the path leaves its route"}
 	}
 	return nil
 }
@@ -71,57 +77,32 @@ func (p *Proxy) fromForeignPage(req *http.Request) bool {
 // authorized reports whether a request has the token. With a key of the proxy's own the client's
 // credential may be the token, since an SDK cannot send another.
 func (p *Proxy) authorized(req *http.Request) bool {
-	given := []string{req.Header.Get("X-Rebound-Token"), bearer(req.Header.Get("Proxy-Authorization"))}
+	given := []string{req.Header.Get("X-Rebound-Token"),
+		secret.Bearer(req.Header.Get("Proxy-Authorization"))}
 	if p.o.Key != "" {
-		for _, name := range credentials {
-			given = append(given, bearer(req.Header.Get(name)))
-		}
+		given = append(given, secret.Of(req)...)
 	}
-	return slices.ContainsFunc(given, func(t string) bool { return sameToken(t, p.o.Token) })
+	return slices.ContainsFunc(given, func(t string) bool { return secret.Same(t, p.o.Token) })
 }
 
-func bearer(value string) string {
-	scheme, token, ok := strings.Cut(value, " ")
-	if ok && strings.EqualFold(scheme, "bearer") {
-		return strings.TrimSpace(token)
-	}
-	return value
-}
+// bodyTimeout is how long a client may take for a request's body.
+const bodyTimeout = 5 * time.Minute
 
-// hold reads the body, so that it can be sent again. The bytes count until the request has ended.
-func (p *Proxy) hold(req *http.Request) (held int64, f *fault) {
-	tooLong := &fault{http.StatusRequestEntityTooLarge, "max_body", fmt.Sprintf(
-		"the body has more than %d bytes: see --max-body", p.o.MaxBody)}
-	most := req.ContentLength
+// hold reads the body, so that it can be sent again. The bytes count until release.
+func (p *Proxy) hold(w http.ResponseWriter, req *http.Request) (release func(), f *fault) {
+	client := http.NewResponseController(w)
+	_ = client.SetReadDeadline(time.Now().Add(bodyTimeout))
+	release, err := p.memory.Hold(req)
 	switch {
-	case most > p.o.MaxBody:
-		return 0, tooLong
-	case most < 0:
-		most = p.o.MaxBody
+	case errors.Is(err, body.ErrLong):
+		return nil, &fault{http.StatusRequestEntityTooLarge, "max_body", fmt.Sprintf(
+			"the body has more than %d bytes: see --max-body", p.o.MaxBody)}
+	case errors.Is(err, body.ErrFull):
+		return nil, &fault{http.StatusServiceUnavailable, "max_memory", err.Error() +
+			": see --max-memory"}
+	case err != nil:
+		return nil, &fault{http.StatusBadRequest, "body", err.Error()}
 	}
-	most = min(most, p.o.MaxMemory)
-	if !p.memory.TryAcquire(most) {
-		return 0, &fault{http.StatusServiceUnavailable, "max_memory", "too many requests are under " +
-			"way: see --max-memory"}
-	}
-	body, err := io.ReadAll(io.LimitReader(req.Body, p.o.MaxBody+1))
-	if int64(len(body)) > p.o.MaxBody {
-		p.memory.Release(most)
-		return 0, tooLong
-	}
-	if err != nil {
-		p.memory.Release(most)
-		return 0, &fault{http.StatusBadRequest, "body", "the body broke off"}
-	}
-	if left := most - int64(len(body)); left > 0 {
-		p.memory.Release(left)
-		most -= left
-	}
-	req.Body, req.GetBody, req.ContentLength = http.NoBody, nil, int64(len(body))
-	if len(body) > 0 {
-		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
-		req.Body, _ = req.GetBody()
-	}
-	req.TransferEncoding = nil
-	return most, nil
+	_ = client.SetReadDeadline(time.Time{})
+	return release, nil
 }

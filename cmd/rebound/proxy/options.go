@@ -1,21 +1,19 @@
 package proxy
 
 import (
+	"context"
 	"crypto/sha256"
-	"crypto/subtle"
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/http/httputil"
 	"net/url"
 	"strings"
 	"sync"
 	"time"
 
-	"golang.org/x/sync/semaphore"
-
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/budget"
+	"github.com/rebound-go/rebound/cmd/rebound/proxy/body"
 	"github.com/rebound-go/rebound/cmd/rebound/proxy/metrics"
 	"github.com/rebound-go/rebound/cmd/rebound/proxy/strict"
 	"github.com/rebound-go/rebound/llm"
@@ -39,8 +37,8 @@ type Options struct {
 	MaxInFlight      int     // for each credential; 0 = no limit
 	Breaker          bool    // around the attempts of each credential, if the policy has none
 
-	Log   *slog.Logger          // nil = none
-	Watch func(*rebound.Policy) // is given the policy of each credential; nil = none
+	Log     *slog.Logger                         // nil = none
+	Observe func(context.Context, rebound.Event) // of all policies, without credentials; nil = none
 }
 
 // Route is where requests below a prefix go.
@@ -61,12 +59,12 @@ const (
 // Proxy is the handler.
 type Proxy struct {
 	o       Options
-	memory  *semaphore.Weighted
+	memory  *body.Memory
 	base    http.RoundTripper
 	Metrics metrics.Metrics // of all requests
 
 	mu      sync.Mutex
-	clients map[clientKey]*httputil.ReverseProxy
+	clients map[clientKey]*client
 }
 
 // clientKey is whose limits and breakers they are: a route and the hash of a credential.
@@ -108,8 +106,8 @@ func New(o Options) (*Proxy, error) {
 	if o.MaxMemory <= 0 {
 		o.MaxMemory = defaultMaxMemory
 	}
-	return &Proxy{o: o, memory: semaphore.NewWeighted(o.MaxMemory), base: newBase(),
-		clients: map[clientKey]*httputil.ReverseProxy{}}, nil
+	return &Proxy{o: o, memory: body.New(o.MaxBody, o.MaxMemory), base: newBase(),
+		clients: map[clientKey]*client{}}, nil
 }
 
 // newBase is what sends the requests. It takes no proxy from the environment, and follows no
@@ -120,21 +118,4 @@ func newBase() http.RoundTripper {
 	t.MaxIdleConnsPerHost = 256
 	t.MaxIdleConns = 1024
 	return t
-}
-
-// credential is what a request identifies itself by.
-func credential(req *http.Request) string {
-	var all []string
-	for _, name := range credentials {
-		all = append(all, req.Header.Get(name))
-	}
-	return strings.Join(append(all, req.URL.Query().Get("key")), "\n")
-}
-
-var credentials = []string{"Authorization", "X-Api-Key", "Api-Key", "X-Goog-Api-Key"}
-
-// sameToken compares in constant time.
-func sameToken(a, b string) bool {
-	x, y := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
-	return subtle.ConstantTimeCompare(x[:], y[:]) == 1
 }

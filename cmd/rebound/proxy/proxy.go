@@ -3,14 +3,20 @@
 package proxy
 
 import (
-	"crypto/sha256"
+	"context"
+	"iter"
+	"maps"
 	"net/http"
 	"net/http/httputil"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/breaker"
 	"github.com/rebound-go/rebound/cmd/rebound/proxy/metrics"
+	"github.com/rebound-go/rebound/cmd/rebound/proxy/secret"
+	"github.com/rebound-go/rebound/cmd/rebound/proxy/strict"
 	"github.com/rebound-go/rebound/gate"
 	"github.com/rebound-go/rebound/limit"
 	"github.com/rebound-go/rebound/llm"
@@ -24,26 +30,34 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	p.Metrics.Begin()
 	defer func() {
 		p.Metrics.End(p.name(route), x.Outcome)
-		p.log(req, p.name(route), x, time.Since(began))
+		x.log(p.o.Log, req, p.name(route), time.Since(began))
 	}()
+	if slices.Contains(p.o.Origin, req.Header.Get("Origin")) {
+		strict.AllowOrigin(w.Header(), req)
+	}
 	if fault := p.refused(req, route); fault != nil {
 		fault.write(x)
 		return
 	}
-	held, fault := p.hold(req)
+	if strict.IsPreflight(req) {
+		x.WriteHeader(http.StatusNoContent)
+		return
+	}
+	release, fault := p.hold(w, req)
 	if fault != nil {
 		fault.write(x)
 		return
 	}
-	defer p.memory.Release(held)
-	p.client(route, req).ServeHTTP(x, req.WithContext(withExchange(req.Context(), x)))
+	defer release()
+	x.secrets = append(secret.Of(req), p.o.Key, p.o.Token)
+	p.client(route, x.secrets).ServeHTTP(x, req.WithContext(withExchange(req.Context(), x)))
 }
 
 // route returns the index of the longest prefix of the path; -1 = none.
 func (p *Proxy) route(req *http.Request) int {
 	best := -1
 	for i, r := range p.o.Routes {
-		fits := r.Prefix == "" || req.URL.Path == r.Prefix ||
+		fits := r.Prefix == "" && strings.HasPrefix(req.URL.Path, "/") || req.URL.Path == r.Prefix ||
 			strings.HasPrefix(req.URL.Path, r.Prefix+"/")
 		if fits && (best < 0 || len(r.Prefix) > len(p.o.Routes[best].Prefix)) {
 			best = i
@@ -62,10 +76,16 @@ func (p *Proxy) name(route int) string {
 	return "/"
 }
 
-// client returns what sends the requests of one credential. Its breakers and limits are of no
-// other.
-func (p *Proxy) client(route int, req *http.Request) *httputil.ReverseProxy {
-	key := clientKey{route, sha256.Sum256([]byte(credential(req)))}
+// client is what sends the requests of one credential.
+type client struct {
+	*httputil.ReverseProxy
+	policy *rebound.Policy
+	quota  *llm.Quota
+}
+
+// client returns that of a credential. Its breakers and limits are of no other.
+func (p *Proxy) client(route int, credential secret.Secrets) *client {
+	key := clientKey{route, credential.Hash()}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if c := p.clients[key]; c != nil {
@@ -82,8 +102,8 @@ func (p *Proxy) client(route int, req *http.Request) *httputil.ReverseProxy {
 	return c
 }
 
-func (p *Proxy) newClient(r Route) *httputil.ReverseProxy {
-	policy := r.Policy()
+func (p *Proxy) newClient(r Route) *client {
+	policy, quota := r.Policy(), &llm.Quota{Requests: p.o.Requests, Tokens: p.o.Tokens}
 	if policy.Budget == nil {
 		policy.Budget = r.budget
 	}
@@ -95,20 +115,33 @@ func (p *Proxy) newClient(r Route) *httputil.ReverseProxy {
 			&limit.Concurrency{Name: r.Target.Host, Max: n, Queue: maxWaiting},
 		}, policy.Gates...)
 	}
-	if p.o.Watch != nil {
-		p.o.Watch(policy)
+	if p.o.Observe != nil {
+		policy.Observe = func(ctx context.Context, e rebound.Event) {
+			secrets := exchangeOf(ctx).secrets
+			e.Err, e.Fault.Err = secrets.Error(e.Err), secrets.Error(e.Fault.Err)
+			e.Fault.Detail = secrets.Hide(e.Fault.Detail)
+			p.o.Observe(ctx, e)
+		}
 	}
-	t := &llm.Transport{
-		Policy: policy, HeaderTimeout: p.o.HeaderTimeout, IdleTimeout: p.o.IdleTimeout,
-		Quota: &llm.Quota{Requests: p.o.Requests, Tokens: p.o.Tokens}, Base: p.base,
-	}
-	return &httputil.ReverseProxy{
-		Rewrite:        func(pr *httputil.ProxyRequest) { p.rewrite(pr, r) },
-		Transport:      t,
-		FlushInterval:  -1,
-		ModifyResponse: modify,
-		ErrorHandler:   failed,
-		ErrorLog:       silent,
+	return &client{&httputil.ReverseProxy{
+		Rewrite: func(pr *httputil.ProxyRequest) { p.rewrite(pr, r) },
+		Transport: &llm.Transport{Policy: policy, HeaderTimeout: p.o.HeaderTimeout,
+			IdleTimeout: p.o.IdleTimeout, Quota: quota, Base: p.base},
+		FlushInterval: -1, ModifyResponse: modify, ErrorHandler: failed, ErrorLog: silent,
+	}, policy, quota}
+}
+
+// Clients yields the policy and the quota of each credential that is remembered.
+func (p *Proxy) Clients() iter.Seq2[*rebound.Policy, *llm.Quota] {
+	p.mu.Lock()
+	all := slices.Collect(maps.Values(p.clients))
+	p.mu.Unlock()
+	return func(yield func(*rebound.Policy, *llm.Quota) bool) {
+		for _, c := range all {
+			if !yield(c.policy, c.quota) {
+				return
+			}
+		}
 	}
 }
 

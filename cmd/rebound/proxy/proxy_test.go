@@ -40,7 +40,7 @@ type running struct {
 	stop func() error // drains
 }
 
-func start(t *testing.T, api http.Handler, change func(*Options)) *running {
+func start(t testing.TB, api http.Handler, change func(*Options)) *running {
 	t.Helper()
 	up := httptest.NewServer(api)
 	t.Cleanup(up.Close)
