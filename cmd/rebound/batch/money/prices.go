@@ -32,11 +32,13 @@ func ReadPrices(path string) (Prices, error) {
 	}
 	all := Prices{}
 	for model, entry := range raw {
-		var p price
+		p := price{Input: -1, Output: -1} // a price of 0 is one, and none is none
 		// Entries of another kind, such as the sample, have texts where others have numbers.
-		if json.Unmarshal(entry, &p) == nil && (p.Input > 0 || p.Output > 0) {
-			all[model] = p
+		if json.Unmarshal(entry, &p) != nil || p.Input < 0 && p.Output < 0 || p.CacheRead < 0 {
+			continue
 		}
+		p.Input, p.Output = max(p.Input, 0), max(p.Output, 0) // an embedding has no output
+		all[model] = p
 	}
 	if len(all) == 0 {
 		return nil, fmt.Errorf("%s has no prices: want {\"model\": {\"input_cost_per_token\": …, "+
