@@ -27,6 +27,10 @@ The same command again goes on, whatever has ended it. Rows that were sent and h
 doubt. They are sent again if that does no harm: by their method, with an Idempotency-Key, or when a
 model generates. Others become errors. --in-doubt changes that.
 
+FILE may be what a provider's batch API has left. Rows that have no success there are sent: those
+that have expired, and those that failed. Its file of errors may be FILE.errors; then --retry failed
+sends what is in it.
+
 Failures that pass are retried by the policy; then the row is put off to the end. A fault of the
 account, such as a wrong key, stops the batch and costs no row. $NAME in --header is read from the
 environment. Nothing that is written has it.

@@ -117,6 +117,11 @@ func (m *crashModel) check() {
 	if err := m.life(false); err != nil {
 		m.t.Fatalf("the last run: %v\n%s", err, m.files())
 	}
+	for n := 1; bytes.Contains(m.d.names["out.journal"].data, fmt.Appendf(nil, "\nG %d ", n)); n++ {
+		if m.d.names[fmt.Sprintf("out.errors.%d", n)] == nil {
+			m.t.Fatalf("the errors of generation %d were not taken up\n%s", n, m.files())
+		}
+	}
 	found := map[string]int{}
 	for _, name := range []string{"out", "out.errors"} {
 		for line := range bytes.Lines(m.d.names[name].data) {
