@@ -130,18 +130,19 @@ func byName(group iter.Seq[Breaker]) (all []namedBreaker) {
 }
 
 // uniqueNames makes ids of names. Names need not be unique, but an order must reach the breaker
-// that was meant.
-type uniqueNames map[string]bool
+// that was meant. The value is the number that was tried last for a name: thousands may share one.
+type uniqueNames map[string]int
 
 func (u *uniqueNames) of(name string) string {
 	if *u == nil {
 		*u = make(uniqueNames)
 	}
-	id := name
-	for n := 2; (*u)[id]; n++ {
+	id, n := name, max((*u)[name], 1)
+	for (*u)[id] > 0 {
+		n++
 		id = fmt.Sprintf("%s #%d", name, n)
 	}
-	(*u)[id] = true
+	(*u)[name], (*u)[id] = n, max((*u)[id], 1)
 	return id
 }
 

@@ -109,3 +109,27 @@ func TestControlIsRefused(t *testing.T) {
 		t.Error("a GET has closed the breaker")
 	}
 }
+
+// Breakers of one name have ids of their own, however many there are, also beside a name that
+// looks like one. With work for each pair of them this would take minutes.
+func TestControlOfOneName(t *testing.T) {
+	var all []rebounddebug.Breaker
+	for _, name := range []string{"a", "a #2", "a", "a #2", "a"} {
+		all = append(all, &breaker.Breaker{Name: name})
+	}
+	for range 50_000 {
+		all = append(all, &breaker.Breaker{})
+	}
+	h := rebounddebug.Handler(rebounddebug.Options{Breakers: all, ControlToken: "sesame"})
+	for i, id := range []string{"a", "a #2", "a #3", "a #2 #2", "a #4", "(unnamed)", "(unnamed) #2"} {
+		w := order(h, "sesame", id, "open")
+		if got := all[i].Snapshot().State; w.Code != http.StatusOK || got != breaker.Open {
+			t.Errorf("%s: status %d, %v, want that breaker %d is open", id, w.Code, got, i)
+		}
+	}
+	last := all[len(all)-1]
+	order(h, "sesame", "(unnamed) #50000", "open")
+	if got := last.Snapshot().State; got != breaker.Open {
+		t.Errorf("got %v, want that the last one is open", got)
+	}
+}

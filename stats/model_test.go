@@ -136,11 +136,10 @@ func (f *facts) add(c call) {
 	f.attempts += int64(c.made)
 	f.failures += int64(failures)
 	f.waits += int64(waits)
+	f.rows[min(c.made, 10)]++
 	if c.made == 0 {
 		f.refused++
-		return
 	}
-	f.rows[min(c.made, 10)]++
 	if c.ending == ok {
 		f.good++
 	}

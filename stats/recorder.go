@@ -131,14 +131,14 @@ const lastRow = 10 // the row of the distribution for ten attempts and more
 
 // counts are the sums for one policy, or of several.
 type counts struct {
-	succeeded, failed, unattempted int64
-	attempts, waits                int64
-	answered, unanswered           int64 // fallbacks that succeeded, that failed
-	delay, elapsed, longest        time.Duration
-	rows                           [lastRow]int64 // calls that made 1, 2, … attempts
-	stops                          map[rebound.Reason]int64
-	faults                         map[fault.Kind]int64
-	rejections                     map[rejection.Gate]rejected
+	succeeded, failed       int64
+	attempts, waits         int64
+	answered, unanswered    int64 // fallbacks that succeeded, that failed
+	delay, elapsed, longest time.Duration
+	rows                    [lastRow + 1]int64 // calls that made 0, 1, 2, … attempts
+	stops                   map[rebound.Reason]int64
+	faults                  map[fault.Kind]int64
+	rejections              map[rejection.Gate]rejected
 }
 
 // rejected is the calls that a gate ended, and how many of them made no attempt.
@@ -202,19 +202,15 @@ func (c *counts) reject(gate rejection.Gate, more rejected) {
 func (c *counts) end(e rebound.Event) {
 	c.elapsed = plus(c.elapsed, e.Elapsed)
 	c.longest = max(c.longest, e.Elapsed)
-	if e.Attempt <= 0 {
-		c.unattempted++
-		return
-	}
-	c.attempts += int64(e.Attempt)
-	c.rows[min(e.Attempt, lastRow)-1]++
+	made := max(e.Attempt, 0)
+	c.attempts += int64(made)
+	c.rows[min(made, lastRow)]++
 }
 
 // merge adds o to c. It adds to maps that c already has, so c must be from newCounts.
 func (c *counts) merge(o *counts) {
 	c.succeeded += o.succeeded
 	c.failed += o.failed
-	c.unattempted += o.unattempted
 	c.attempts += o.attempts
 	c.waits += o.waits
 	c.answered += o.answered

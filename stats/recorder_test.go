@@ -56,7 +56,8 @@ var summaries = []struct {
 	}},
 	{"refused", []rebound.Event{gaveUp("", 0, 0, rebound.Rejected)}, stats.Summary{
 		Calls: 1, Failed: 1, Unattempted: 1, Stops: stops{rebound.Rejected: 1}, Faults: faults{},
-		Rejections: []stats.Rejection{{Kind: "gate", Calls: 1, Unattempted: 1}},
+		Distribution: []stats.Row{{Attempts: 0, Calls: 1, Percent: 100}},
+		Rejections:   []stats.Rejection{{Kind: "gate", Calls: 1, Unattempted: 1}},
 	}},
 	{"refused and made", []rebound.Event{
 		gaveUp("", 0, 0, rebound.Canceled), succeeded("", 1, 0),
@@ -64,9 +65,11 @@ var summaries = []struct {
 	}, stats.Summary{
 		Calls: 4, Succeeded: 2, Failed: 2, Unattempted: 1, SuccessPercent: 50,
 		Attempts: 3, PerCall: 0.75, PerAttempted: 1,
-		Distribution: []stats.Row{{Attempts: 1, Calls: 3, Percent: 100}},
-		Stops:        stops{rebound.Canceled: 1, rebound.NotRetryable: 1},
-		Faults:       faults{fault.Permanent: 1},
+		Distribution: []stats.Row{
+			{Attempts: 0, Calls: 1, Percent: 25}, {Attempts: 1, Calls: 3, Percent: 75},
+		},
+		Stops:  stops{rebound.Canceled: 1, rebound.NotRetryable: 1},
+		Faults: faults{fault.Permanent: 1},
 	}},
 	{"canceled in the wait", []rebound.Event{
 		retrying("", 1, fault.Transient, time.Hour),
@@ -291,8 +294,8 @@ func checkConsistent(t *testing.T, s stats.Snapshot) {
 		for _, n := range p.Faults {
 			failed += n
 		}
-		if p.Calls != p.Succeeded+p.Failed || rows != p.Calls-p.Unattempted || stopped != p.Failed ||
-			p.Retries != p.Attempts-rows || failed < p.Attempts-rows {
+		if p.Calls != p.Succeeded+p.Failed || rows != p.Calls || stopped != p.Failed ||
+			p.Retries != p.Attempts-rows+p.Unattempted || failed < p.Retries {
 			t.Errorf("the numbers of %q do not fit together: %+v", p.Policy, p)
 		}
 		if rows > 0 && math.Abs(percent-100) > 1e-9 {

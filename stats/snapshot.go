@@ -55,8 +55,8 @@ type Summary struct {
 	Elapsed time.Duration `json:"elapsed_ns"` // sum over the calls, delays included
 	Longest time.Duration `json:"longest_ns"` // of the calls
 
-	// Distribution is the number of calls by their number of attempts. Rows without calls are left
-	// out, and so are the Unattempted.
+	// Distribution is the number of calls by their number of attempts: that of the Unattempted is 0.
+	// Rows without calls are left out.
 	Distribution []Row `json:"distribution,omitempty"`
 
 	Stops  map[rebound.Reason]int64 `json:"stops,omitempty"`  // failed calls by reason
@@ -85,7 +85,7 @@ func RejectedBy(e rebound.Event) (kind, name string, ok bool) {
 
 // Row is one line of a distribution of attempts per call.
 type Row struct {
-	Attempts int     `json:"attempts"`          // so many attempts
+	Attempts int     `json:"attempts"`          // so many attempts; 0 = the first was rejected
 	OrMore   bool    `json:"or_more,omitempty"` // or more: true for the last possible row, of 10
 	Calls    int64   `json:"calls"`
 	Percent  float64 `json:"percent"` // of the calls in all rows
@@ -146,10 +146,10 @@ func (r *Recorder) collect() (map[string]*counts, []failure) {
 func (c *counts) summary(name string) Summary {
 	calls := c.succeeded + c.failed
 	// Each call that made an attempt made one first attempt, which is no retry.
-	begun := calls - c.unattempted
+	begun := calls - c.rows[0]
 	s := Summary{
 		Policy: name, Calls: calls, Succeeded: c.succeeded, Failed: c.failed,
-		Unattempted: c.unattempted,
+		Unattempted: c.rows[0],
 		Fallbacks:   c.answered + c.unanswered, FallbacksFailed: c.unanswered,
 		SuccessPercent: 100 * per(c.succeeded, calls),
 		Attempts:       c.attempts, Retries: c.attempts - begun,
@@ -157,10 +157,10 @@ func (c *counts) summary(name string) Summary {
 		Waits: c.waits, Delay: c.delay, Elapsed: c.elapsed, Longest: c.longest,
 		Stops: c.stops, Faults: c.faults, Rejections: rejections(c.rejections),
 	}
-	for i, n := range c.rows {
+	for attempts, n := range c.rows {
 		if n > 0 {
 			s.Distribution = append(s.Distribution, Row{
-				Attempts: i + 1, OrMore: i+1 == lastRow, Calls: n, Percent: 100 * per(n, begun),
+				Attempts: attempts, OrMore: attempts == lastRow, Calls: n, Percent: 100 * per(n, calls),
 			})
 		}
 	}

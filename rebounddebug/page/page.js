@@ -207,20 +207,20 @@ function described(c) {
 	return parts.join('; ');
 }
 
-// distribution draws how many calls took 1, 2, … attempts. Heights go by the square root, so that
+// distribution draws how many calls took 0, 1, 2, … attempts. Heights go by the square root, so that
 // the few that took many are seen beside the many that took one.
 function distribution(picture, rows) {
 	const bars = [];
-	for (let n = 1; n <= 10; n++) {
+	for (let n = 0; n <= 10; n++) {
 		const r = rows.find((r) => r.attempts === n);
 		const height = r ? Math.max(2, 35 * Math.sqrt(r.percent / 100)) : 0;
-		const bar = svg('rect', { x: (n - 1) * 10 + 1, y: 35 - height, width: 8, height, rx: 1 });
-		if (n === 1) bar.setAttribute('class', 'first');
+		const bar = svg('rect', { x: n * 9 + 1, y: 35 - height, width: 7, height, rx: 1 });
+		if (n <= 1) bar.setAttribute('class', n ? 'first' : 'none');
 		bars.push(bar);
 	}
 	picture.replaceChildren(svg('line', { x1: 0, x2: 100, y1: 35.5, y2: 35.5 }), ...bars);
 	set(picture, 'aria-label', rows.length === 0 ? 'no calls yet' : rows.map((r) =>
-		`${percent(r.percent, 100)} of the calls took ${r.attempts}${r.or_more ? ' or more' : ''}`)
+		`${percent(r.percent, 100)} of the calls took ${r.attempts || 'none'}${r.or_more ? ' or more' : ''}`)
 		.join(', '));
 }
 
