@@ -219,7 +219,7 @@ func TestDenied(t *testing.T) {
 		hedge *Hedge
 		rows  []row
 	}{
-		"share": {&Hedge{}, []row{{why: ""}, {why: TooMany}, {why: TooMany}}},
+		"share": {&Hedge{}, []row{{why: ""}, {why: ""}, {why: ""}, {why: TooMany}}},
 		"budget": {&Hedge{Budget: &budget.Budget{Capacity: 1, Refill: 1}}, []row{
 			{why: ""}, {why: OutOfBudget}, {wait: time.Second, why: ""}}},
 		"rate limited": {&Hedge{}, []row{{err: limited{fault.RateLimited, 0}},
@@ -316,4 +316,18 @@ func TestNil(t *testing.T) {
 	if got := none.Snapshot().Calls; got != before+1 {
 		t.Errorf("%d calls, want %d", got, before+1)
 	}
+}
+
+// Max holds from the first call on.
+func TestMaxOfTheFirstCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &Hedge{After: 100 * ms, Max: 3}
+		s := &script{legs: []leg{{time.Second, nil, false}, {time.Second, nil, false},
+			{time.Second, nil, false}, {ms, nil, false}}}
+		start := time.Now()
+		v, err := Do(t.Context(), h, s.call, nil)
+		if v != 4 || err != nil || time.Since(start) != 301*ms {
+			t.Errorf("%d, %v after %v, want the answer of the third hedge", v, err, time.Since(start))
+		}
+	})
 }

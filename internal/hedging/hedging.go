@@ -13,6 +13,7 @@ const (
 
 	manyCalls = 200             // are counted before their counts are halved
 	perHedge  = 10              // one hedge in so many calls is the most
+	fewCalls  = 20              // so many count at least: the first calls may have hedges too
 	minPause  = time.Second     // after an answer that the server is short of room
 	maxPause  = 2 * time.Minute // whatever delay the server asks for
 )
@@ -51,13 +52,13 @@ func (s *State) Delay(c Config) time.Duration {
 // Samples returns how many successes the measured delay rests on.
 func (s *State) Samples() int { return s.times.total }
 
-// Hedge counts one hedge at now and returns "", or else why it must not begin. At most a tenth of
-// the recent calls have one, and a first one may begin before ten calls have ended.
+// Hedge counts one hedge at now and returns "", or else why it must not begin. Hedges are a tenth of
+// the recent calls at most, and the first three may begin before any call has ended.
 func (s *State) Hedge(now time.Duration) (denied string) {
 	switch {
 	case s.held && now < s.until:
 		return Throttled
-	case s.hedges*perHedge > s.calls:
+	case s.hedges*perHedge > max(s.calls, fewCalls):
 		return Share
 	}
 	s.hedges++
