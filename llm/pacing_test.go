@@ -315,6 +315,33 @@ func TestQuotaGivesBack(t *testing.T) {
 	})
 }
 
+// Requests that have waited behind a long one for tokens are still sent one by one.
+func TestQuotaSpacesWhatWaited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPaced(&llm.Quota{Requests: 60, Tokens: 60000, Estimate: func(r *http.Request) int {
+			return int(r.ContentLength)
+		}}, answer(`{}`))
+		var mu sync.Mutex
+		var at []time.Duration
+		var wg sync.WaitGroup
+		for _, n := range []int{60000, 30000, 10, 10, 10, 10} {
+			wg.Go(func() {
+				d, err := p.ask(t.Context(), chatPath, strings.Repeat(" ", n))
+				mu.Lock()
+				defer mu.Unlock()
+				if at = append(at, d.Round(time.Second)); err != nil {
+					t.Error(err)
+				}
+			})
+			synctest.Wait()
+		}
+		wg.Wait()
+		if want := seconds(0, 30, 31, 32, 33, 34); !slices.Equal(at, want) {
+			t.Errorf("got %v, want %v", at, want)
+		}
+	})
+}
+
 func TestQuotaValidate(t *testing.T) {
 	for _, q := range []*llm.Quota{
 		{Requests: -1}, {Tokens: -1}, {Wait: -1}, {Requests: math.Inf(1)}, {Tokens: math.NaN()},

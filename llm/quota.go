@@ -144,11 +144,13 @@ func (c *quotaCall) Enter(ctx context.Context) (gate.Pass, error) {
 	}
 	r := &reservation{meter: c.meter, input: float64(c.asked.Input), tokens: c.estimate()}
 	r.requestRate, r.tokenRate = c.meter.requests.Load(), c.meter.tokens.Load()
-	if err := r.requestRate.Take(ctx, 1); err != nil {
+	// Requests come last, as they may be the ones of a second: attempts that all had their requests
+	// and waited for tokens would be sent at once.
+	if err := r.tokenRate.Take(ctx, r.tokens); err != nil {
 		return gate.Pass{}, err
 	}
-	if err := r.tokenRate.Take(ctx, r.tokens); err != nil {
-		r.requestRate.Debit(-1)
+	if err := r.requestRate.Take(ctx, 1); err != nil {
+		r.tokenRate.Debit(-r.tokens)
 		return gate.Pass{}, err
 	}
 	c.now = r

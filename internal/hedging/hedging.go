@@ -52,8 +52,8 @@ func (s *State) Delay(c Config) time.Duration {
 // Samples returns how many successes the measured delay rests on.
 func (s *State) Samples() int { return s.times.total }
 
-// Hedge counts one hedge at now and returns "", or else why it must not begin. Hedges are a tenth of
-// the recent calls at most, and the first three may begin before any call has ended.
+// Hedge counts one hedge at now and returns "", or else why it must not begin. Hedges are a tenth
+// of the recent calls at most, and the first three may begin before any call has ended.
 func (s *State) Hedge(now time.Duration) (denied string) {
 	switch {
 	case s.held && now < s.until:
