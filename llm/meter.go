@@ -39,9 +39,6 @@ const (
 	// Longer pauses are those of days and months. Nothing waits for them, as no policy does.
 	longestPause = 2 * time.Minute
 
-	// A minute in headers is a minute, give or take what they round.
-	longestMinute = 61 * time.Second
-
 	smoothing = 0.1 // of the mean; half of it is from the last seven answers
 )
 
@@ -126,53 +123,6 @@ func (m *meter) answered(tokens float64) {
 	m.mean += smoothing * (tokens - m.mean)
 }
 
-// learn reads the limits in a response's headers. Anthropic states limits of input, of output, and
-// the stricter of both; only the last is of use for a sum of both.
-func (m *meter) learn(header http.Header, now time.Time) {
-	limits := fault.RateLimits(header, now)
-	whole := false // there is a limit of input and output together
-	for _, l := range limits {
-		whole = whole || isWhole(l.Name)
-	}
-	for _, l := range limits {
-		tokens := strings.Contains(l.Name, "token")
-		if tokens && whole && !isWhole(l.Name) {
-			continue
-		}
-		m.report(l, tokens)
-	}
-}
-
-// isWhole reports whether a limit's name is that of the tokens of prompts and answers together.
-func isWhole(name string) bool { return strings.HasPrefix(name, "token") }
-
-// report takes in one limit that the server has stated. A limit of a day, which some providers send
-// under the same names, cannot pace a minute. It is only taken in once it is spent and its reset is
-// near.
-//
-// Limits of requests and tokens by name are those of OpenAI, Anthropic and others like them: they
-// fill up all the time, and their reset is when they are full. Others are of a window, after whose
-// reset all is there.
-func (m *meter) report(l fault.RateLimit, tokens bool) {
-	named := l.Window == 0 && (tokens || strings.Contains(l.Name, "req"))
-	minute := l.Window == time.Minute || named && l.Reset <= longestMinute &&
-		!strings.HasSuffix(l.Name, "day") && !strings.HasSuffix(l.Name, "hour")
-	rate := &m.requests
-	if tokens {
-		rate = &m.tokens
-	}
-	if minute && l.Limit > 0 {
-		m.set(tokens, l.Limit)
-	}
-	switch {
-	case l.Remaining < 0 || l.Reset > longestPause:
-	case minute && named:
-		rate.Load().Learn(l.Remaining, 0)
-	case minute || l.Remaining < 1 || rate.Load().N == 0 && l.Reset > 0:
-		rate.Load().Learn(l.Remaining, l.Reset)
-	}
-}
-
 // set makes n the limit per minute, if it was learned before or is not known. Of several responses
 // at once one sets it. A limit that the provider changes is set anew.
 func (m *meter) set(tokens bool, n float64) {
@@ -181,7 +131,7 @@ func (m *meter) set(tokens bool, n float64) {
 		rate, given, share, what = &m.tokens, m.quota.Tokens, 1, " tokens"
 	}
 	old := rate.Load()
-	if given > 0 || old.N == n {
+	if n <= 0 || given > 0 || old.N == n {
 		return
 	}
 	rate.CompareAndSwap(old, m.quota.rate(m.name+what, n, time.Minute, burst(n, share)))
@@ -220,9 +170,7 @@ func (m *meter) read(text string) {
 		}
 		tokens := strings.Contains(found[re.SubexpIndex("what")], "oken")
 		n := number(found[re.SubexpIndex("limit")])
-		if n > 0 {
-			m.set(tokens, n)
-		}
+		m.set(tokens, n)
 		if i := re.SubexpIndex("used"); i >= 0 && found[i] != "" && tokens {
 			m.tokens.Load().Learn(n-number(found[i]), 0)
 		}
