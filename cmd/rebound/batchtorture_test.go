@@ -29,13 +29,15 @@ type torture struct {
 	dir     string
 	args    []string
 	effects []atomic.Int32 // of each row, at the server
+	called  chan struct{}  // has an element after a request
 	kills   int
 	doubt   int // rows that were in doubt after the kills
 	torn    int
 }
 
 func newTorture(t *testing.T, rows int, flags ...string) *torture {
-	x := &torture{t: t, dir: t.TempDir(), effects: make([]atomic.Int32, rows)}
+	x := &torture{t: t, dir: t.TempDir(), effects: make([]atomic.Int32, rows),
+		called: make(chan struct{}, 1)}
 	server := httptest.NewServer(http.HandlerFunc(x.serve))
 	t.Cleanup(server.Close)
 	var in bytes.Buffer
@@ -47,7 +49,7 @@ func newTorture(t *testing.T, rows int, flags ...string) *torture {
 	x.write("policy.yaml", []byte("policies:\n  quick:\n    attempts: 4\n"+
 		"    backoff: {base: 2ms, max: 10ms}\n    throttled: {base: 2ms, max: 10ms}\n"))
 	x.args = append([]string{"batch", x.path("in.jsonl"), "-o", x.path("out"), "--base", server.URL,
-		"--policy", x.path("policy.yaml#quick"), "-j", "32", "--report", x.path("report.json")}, flags...)
+		"--policy", x.path("policy.yaml#quick"), "-j", "64", "--report", x.path("report.json")}, flags...)
 	return x
 }
 
@@ -61,6 +63,10 @@ func (x *torture) write(name string, data []byte) {
 
 // serve has an effect for all but 6 % of the requests, then answers.
 func (x *torture) serve(w http.ResponseWriter, r *http.Request) {
+	select {
+	case x.called <- struct{}{}:
+	default:
+	}
 	var body struct{ Row int }
 	if json.NewDecoder(r.Body).Decode(&body) != nil {
 		return // the client was killed while it sent
@@ -75,21 +81,33 @@ func (x *torture) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	x.effects[body.Row].Add(1)
-	<-time.After(time.Duration(rand.IntN(40)) * time.Millisecond)
+	<-time.After(time.Duration(rand.IntN(20)) * time.Millisecond)
 	fmt.Fprintf(w, `{"row":%d,"choices":[{"message":{"content":"%0*d"}}]}`, body.Row,
 		rand.IntN(400)+1, 0)
 }
 
-// kill runs the batch, and kills it at some moment. It reports whether the batch ended before.
+// kill runs the batch, and kills it at some moment: one of four times after it was started, else
+// after its first request. It reports whether the batch ended before.
 func (x *torture) kill(longest time.Duration) (ended bool) {
 	c := command(x.t, x.args...)
 	var stderr bytes.Buffer
 	c.Stderr = &stderr
+	select {
+	case <-x.called: // by the process before
+	default:
+	}
 	if err := c.Start(); err != nil {
 		x.t.Fatal(err)
 	}
 	exit := make(chan error, 1)
 	go func() { exit <- c.Wait() }()
+	if rand.IntN(4) > 0 {
+		select {
+		case <-x.called:
+		case err := <-exit:
+			exit <- err
+		}
+	}
 	select {
 	case err := <-exit:
 		if code := exitOf(err); code > 1 {
@@ -207,7 +225,7 @@ func (x *torture) finish() (repeated int) {
 func TestKilledBatch(t *testing.T) {
 	kills, rows, longest := 10, 3000, 300*time.Millisecond
 	if *long {
-		kills, rows, longest = 200, 40000, 400*time.Millisecond
+		kills, rows, longest = 200, 40000, 200*time.Millisecond
 	}
 	for _, sync := range []string{"power", "crash"} {
 		for _, doubt := range []string{"auto", "hold"} {
