@@ -56,6 +56,8 @@ type batchFlags struct {
 	sync        string
 	progress    time.Duration
 	key         string
+	debug       string
+	metrics     string
 }
 
 func newBatch() *cobra.Command {
@@ -114,6 +116,8 @@ func (f *batchFlags) register(c *cobra.Command) {
 	s.StringVar(&f.sync, "sync", "power", "what the journal survives: crash or power")
 	s.BoolVar(&o.DryRun, "dry-run", false, "check the input and estimate; send nothing")
 	s.IntVar(&o.Probe, "probe", 0, "send so many rows, keep them, and estimate the rest")
+	s.StringVar(&f.debug, "debug", "", "address of a live page, such as localhost:8080")
+	s.StringVar(&f.metrics, "metrics", "", "address of metrics for Prometheus")
 	s.DurationVar(&f.progress, "progress", 30*time.Second, "time between lines without a terminal")
 	complete(c, "in-doubt", []string{"auto", "redo", "hold"})
 	complete(c, "retry", []string{"failed", "in-doubt"})
@@ -229,7 +233,11 @@ func runBatch(c *cobra.Command, f batchFlags) error {
 		}
 	}()
 	f.o.Signals = passed
-	f.o.Progress = showBatch(c.ErrOrStderr(), f.progress)
+	stopWatch, err := f.watch(c, showBatch(c.ErrOrStderr(), f.progress))
+	if err != nil {
+		return ownError{err}
+	}
+	defer stopWatch()
 	summary, code, err := batch.Run(context.Background(), f.o)
 	if err != nil {
 		return ownError{err}

@@ -15,6 +15,8 @@ type config struct {
 	speed    speed
 	noRetry  bool
 	debug    string
+	export   string
+	serve    string
 }
 
 // speed is how many times faster than life the night goes by: all that takes time here, waits,
@@ -35,6 +37,8 @@ func parseFlags(args []string, stderr io.Writer) (config, error) {
 	flags.Float64Var((*float64)(&c.speed), "speed", 40, "divide all seconds by this")
 	flags.BoolVar(&c.noRetry, "no-retry", false, "one attempt per call, to see the difference")
 	flags.StringVar(&c.debug, "debug", "", "serve a live page at this `address` while it runs")
+	flags.StringVar(&c.export, "export", "", "write the input of a batch to this `file`, and end")
+	flags.StringVar(&c.serve, "serve", "", "serve OCR and vision at this `address` for a batch")
 	err := flags.Parse(args)
 	if errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(stderr, "usage: receipts [flags]")

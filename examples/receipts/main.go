@@ -5,6 +5,7 @@
 //	go run ./examples/receipts -no-retry     # the same night with one attempt per call
 //	go run ./examples/receipts -seed 7 -receipts 100 -speed 80
 //	go run ./examples/receipts -debug localhost:8080   # with a live page to watch it on
+//	go run ./examples/receipts -export in.jsonl -serve localhost:7070   # for rebound batch
 //
 // Each receipt is read by an OCR service, under the aggressive preset and a breaker (5 failures,
 // 60 s) with a local reader to fall back to, and then sorted by a vision service, under the
@@ -49,6 +50,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt)
 	defer stop()
+	if cfg.export != "" || cfg.serve != "" {
+		return forBatch(ctx, cfg, stdout, stderr)
+	}
 	j, err := newJob(cfg, stderr)
 	if err != nil {
 		fmt.Fprintf(stderr, "receipts: %v\n", err)

@@ -21,6 +21,7 @@ type service struct {
 	speed    speed
 	took     [2]time.Duration // an answer takes between these
 	mishaps  []mishap
+	downFor  int    // requests for a receipt find it down; 0 = all, of these receipts:
 	downFrom string // receipts from this one on find the service down,
 	calmFrom string // from this one on well, as services are when freshly restarted,
 	calmTo   string // and from this one on as before
@@ -124,7 +125,7 @@ func (s *service) fate(id string, n int) (*rand.Rand, string) {
 	dice := rand.New(rand.NewPCG(h.Sum64(), s.seed))
 	u := dice.Float64()
 	switch {
-	case id >= s.downFrom && id < s.calmFrom:
+	case id >= s.downFrom && id < s.calmFrom && (s.downFor == 0 || n <= s.downFor):
 		return dice, down
 	case id >= s.calmFrom && id < s.calmTo:
 		return dice, ""

@@ -29,6 +29,9 @@ type batch struct {
 	purse  money.Purse
 	halt   halt
 
+	closed  bool
+	pending int // rows before this run
+
 	feeding context.Context // ends when no more rows are to be sent
 }
 
@@ -70,7 +73,7 @@ func (b *batch) openInput() error {
 }
 
 func (b *batch) close() {
-	if b.store != nil {
+	if b.store != nil && !b.closed {
 		_ = b.store.Close()
 	}
 	if b.in != nil {

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"net/http"
 	"sync/atomic"
+	"time"
 
+	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/money"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/rows"
 	"github.com/rebound-go/rebound/fault"
@@ -25,11 +27,14 @@ type call struct {
 	before     money.Amount // that earlier attempts may have cost
 
 	place    atomic.Int32
-	attempts int          // begun
-	reserved money.Amount // in the journal
-	maybe    bool         // the server may have acted on an attempt that failed
-	lost     money.Amount // that such attempts may have cost
-	answered bool         // the last one was, and what it can cost is still reserved
+	attempts int           // begun
+	since    time.Time     // when it began to wait
+	limited  time.Duration // waited for a turn
+	backoff  time.Duration // waited before retries
+	reserved money.Amount  // in the journal
+	maybe    bool          // the server may have acted on an attempt that failed
+	lost     money.Amount  // that such attempts may have cost
+	answered bool          // the last one was, and what it can cost is still reserved
 }
 
 // The places of a call.
@@ -59,6 +64,7 @@ func (c *call) Enter(ctx context.Context) (gate.Pass, error) {
 		return gate.Pass{}, err
 	}
 	c.attempts++
+	c.limited += time.Since(c.since)
 	return gate.Pass{}, nil
 }
 
@@ -80,6 +86,21 @@ func (c *call) mark() error {
 	err := c.b.store.Start(c.row.Key, cost)
 	c.b.halt.fail(err)
 	return err
+}
+
+// observe counts the delay of a retry, which is no wait for a turn.
+func (c *call) observe(
+	next func(context.Context, rebound.Event),
+) func(context.Context, rebound.Event) {
+	return func(ctx context.Context, e rebound.Event) {
+		if e.Kind == rebound.Retrying {
+			c.backoff += e.Delay
+			c.since = time.Now().Add(e.Delay)
+		}
+		if next != nil {
+			next(ctx, e)
+		}
+	}
 }
 
 // Leave books an attempt that has failed. An error of the server's costs nothing; an attempt whose

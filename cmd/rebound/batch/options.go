@@ -74,10 +74,18 @@ type Live interface {
 
 // Progress is where a batch stands.
 type Progress struct {
-	Rows, Ended, Failed, InFlight, Deferred int
-	Spent                                   float64 // dollars
-	PerSecond                               float64 // rows, in this run
-	Left                                    time.Duration
+	Rows     int // of the input
+	Ended    int // their lines are written
+	Done     int
+	Failed   int
+	InDoubt  int
+	InFlight int
+	Deferred int // wait to be sent again
+
+	Spent     float64    // dollars
+	Tokens    [2]float64 // of prompts and answers, in this run
+	PerSecond float64    // rows, in this run
+	Left      time.Duration
 }
 
 // Signal is one that ends the batch.

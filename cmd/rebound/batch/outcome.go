@@ -19,7 +19,8 @@ import (
 
 // outcome decides what becomes of a row after a round.
 func (b *batch) outcome(ctx context.Context, j job, a answer) verdict {
-	v := verdict{attempts: a.attempts, seconds: time.Since(j.began).Seconds()}
+	v := verdict{attempts: a.attempts, seconds: time.Since(j.began).Seconds(),
+		limited: a.limited, backoff: a.backoff}
 	v.sent, v.cost = a.place.Load() == sent, a.before+a.lost
 	if a.answered {
 		v.usage = llm.UsageOf(a.body)

@@ -13,8 +13,11 @@ func (b *run) Progress() Progress {
 	limits := b.Limits()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	p := Progress{Rows: t.rows, Ended: t.done + t.failed - unwritten, Failed: t.failed,
-		InFlight: t.inFlight, Deferred: b.queue.putOffNow(), Spent: b.purse.Total().USD()}
+	p := Progress{
+		Rows: t.rows, Ended: t.done + t.failed - unwritten, Done: t.done, Failed: t.failed,
+		InDoubt: t.doubt, InFlight: t.inFlight, Deferred: b.queue.putOffNow(),
+		Spent: b.purse.Total().USD(), Tokens: [2]float64{t.input, t.output},
+	}
 	if took := time.Since(b.began).Seconds(); took > 0 {
 		p.PerSecond = float64(t.ends) / took
 	}
@@ -52,7 +55,7 @@ func (b *run) summary() Summary {
 		Seconds: time.Since(b.began).Round(time.Millisecond).Seconds(), Deferred: t.deferred,
 		Tokens: [2]float64{t.input, t.output}, FailedUSD: t.lost.USD(),
 		Changed: b.before.Changed, Foreign: b.before.Foreign, Reasons: sortedReasons(t.reasons),
-		Generation: b.before.Generation,
+		Generation: b.before.Generation, Waited: Waits{t.limited.Seconds(), t.backoff.Seconds()},
 	}
 	s.Pending = s.Rows - s.Done - s.Failed - s.InDoubt
 	_, s.Stopped = b.halt.reason()

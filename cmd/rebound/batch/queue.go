@@ -54,6 +54,7 @@ func newQueue(b *batch, held func(rows.Row)) *queue {
 func (q *queue) feed(ctx context.Context) {
 	defer q.once.Do(func() { close(q.first) })
 	defer q.change(func() { q.fed = true })
+	pending := 0
 	err := q.b.in.Scan(func(_ int, r rows.Row, err error) error {
 		if err != nil {
 			return err
@@ -64,7 +65,11 @@ func (q *queue) feed(ctx context.Context) {
 			return rows.ErrChanged
 		}
 		j := job{row: r}
-		switch q.b.survey.Table.State(i) {
+		state := q.b.survey.Table.State(i)
+		if !q.b.drawn(state, &pending) {
+			return nil
+		}
+		switch state {
 		case store.Done, store.Failed:
 			return nil
 		case store.InDoubt:

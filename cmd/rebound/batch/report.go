@@ -31,8 +31,16 @@ type Summary struct {
 	Foreign    int              `json:"foreign,omitempty"` // results of rows that are not in the input
 	Reasons    []Reason         `json:"reasons,omitempty"` // why rows failed, in this run
 	Limits     []limit.Snapshot `json:"limits,omitempty"`
-	Command    string           `json:"command,omitempty"` // that goes on
+	Waited     Waits            `json:"waited_seconds"`
+	Estimate   string           `json:"estimate,omitempty"` // of a probe
+	Command    string           `json:"command,omitempty"`  // that goes on
 	Generation int              `json:"generation,omitempty"`
+}
+
+// Waits are what rows have waited for in this run, all of them together, in seconds.
+type Waits struct {
+	Limit   float64 `json:"limit"`   // for their turn
+	Backoff float64 `json:"backoff"` // before a retry, as the policy or the server has it
 }
 
 // Reason is why rows failed.
@@ -69,6 +77,10 @@ func (s Summary) Write(w io.Writer) error {
 	}
 	line("attempts: %d in %v, %d rows put off", s.Attempts,
 		time.Duration(s.Seconds*float64(time.Second)).Round(time.Second), s.Deferred)
+	if s.Waited.Limit+s.Waited.Backoff >= 1 {
+		line("waited, all rows together: %.0f s for limits, %.0f s before retries", s.Waited.Limit,
+			s.Waited.Backoff)
+	}
 	for _, l := range s.Limits {
 		if l.Limit > 0 {
 			line("limit: %s", limitText(l))
@@ -81,6 +93,7 @@ func (s Summary) Write(w io.Writer) error {
 		line("cost: $%.4f in all runs, $%.4f of it for rows that failed in this run", s.CostUSD,
 			s.FailedUSD)
 	}
+	text.WriteString(s.Estimate)
 	line("%d rows: %d done, %d failed, %d pending", s.Rows, s.Done, s.Failed, s.Pending)
 	line("repeated after doubt: %d", s.Repeated)
 	line("in doubt: %d", s.InDoubt)

@@ -2,11 +2,13 @@ package batch
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
 	"github.com/rebound-go/rebound/cmd/rebound/batch/secrets"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/store"
+	"github.com/rebound-go/rebound/cmd/rebound/batch/tee"
 )
 
 // Run runs the batch, and returns its summary and the exit code. An error is the batch's own.
@@ -24,11 +26,14 @@ func Run(ctx context.Context, o Options) (Summary, int, error) {
 	if err := b.prepare(); err != nil {
 		return Summary{}, exitOwn, err
 	}
-	b.sendAll(ctx)
-	if err := b.finish(); err != nil {
+	if err := b.sendAll(ctx); err != nil {
 		return b.summary(), exitOwn, err
 	}
-	return b.summary(), b.exitCode(), nil
+	s := b.summary()
+	if o.Probe > 0 {
+		s.Estimate = b.estimate(s)
+	}
+	return s, b.exitCode(), nil
 }
 
 // prepare takes up the rows that --retry names, and checks what sending needs.
@@ -52,12 +57,27 @@ func (b *run) prepare() error {
 	}
 	b.sender = newSender(b.batch)
 	b.queue = newQueue(b.batch, b.hold)
+	b.tally.probe, b.pending = b.o.Probe > 0, b.survey.Table.Count()[store.Pending]
 	b.store.Begin()
 	return nil
 }
 
-// sendAll sends rows until there are none or the batch is to stop.
-func (b *run) sendAll(ctx context.Context) {
+// sendAll sends the rows, copies the results to standard output, and completes the files.
+func (b *run) sendAll(ctx context.Context) error {
+	stopTee := func() error { return nil }
+	if b.o.Tee {
+		var err error
+		if stopTee, err = tee.Follow(b.o.Output, b.store.Durable, b.o.Stdout); err != nil {
+			return err
+		}
+	}
+	b.sendRows(ctx)
+	err := b.finish()
+	return errors.Join(err, stopTee())
+}
+
+// sendRows sends rows until there are none or the batch is to stop.
+func (b *run) sendRows(ctx context.Context) {
 	feed, stopFeed := context.WithCancel(ctx)
 	calls, cut := context.WithCancel(ctx)
 	defer cut()
@@ -121,7 +141,7 @@ func (b *run) watch(feed, calls context.Context, cut func()) {
 // finish closes the store, and writes what is made of the results.
 func (b *run) finish() error {
 	err := b.store.Close()
-	b.store = nil
+	b.closed = true
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"time"
 
 	"golang.org/x/sync/semaphore"
 
@@ -38,7 +39,7 @@ func newSender(b *batch) *sender {
 	s.quota = &llm.Quota{
 		Requests: b.o.Requests, Tokens: b.o.Tokens,
 		Applies:  func(*http.Request) bool { return true },
-		Estimate: estimate,
+		Estimate: tokensOf,
 	}
 	s.flight = &limit.Adaptive{
 		Name: "in flight", Max: b.o.MaxInFlight, Queue: b.o.MaxInFlight,
@@ -101,7 +102,9 @@ func (s *sender) send(ctx context.Context, j job) answer {
 		return a
 	}
 	defer s.bodies.Release(weight)
+	a.since = time.Now()
 	p := s.policy.Clone()
+	p.Observe = a.observe(p.Observe)
 	p.Gates = append(append(p.Gates, s.flight), a.call)
 	if left := b.o.RowAttempts - j.attempts; p.MaxAttempts() > left || p.MaxAttempts() < 0 {
 		p.Attempts = left
@@ -138,8 +141,8 @@ func transport(inFlight int) *http.Transport {
 	return t
 }
 
-// estimate is the tokens of a row, if it states them.
-func estimate(req *http.Request) int {
+// tokensOf is the tokens of a row, if it states them.
+func tokensOf(req *http.Request) int {
 	if c := callOf(req.Context()); c != nil && c.row.Tokens > 0 {
 		return c.row.Tokens
 	}

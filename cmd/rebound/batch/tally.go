@@ -5,7 +5,9 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
+	"github.com/rebound-go/rebound/cmd/rebound/batch/estimate"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/money"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/rows"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/store"
@@ -13,6 +15,8 @@ import (
 
 // tally counts what a run does. It may be read while the batch runs.
 type tally struct {
+	probe bool // keeps samples
+
 	mu       sync.Mutex
 	rows     int
 	done     int // durable or about to be
@@ -24,7 +28,10 @@ type tally struct {
 	inFlight int
 	input    float64 // tokens
 	output   float64
-	lost     money.Amount // spent on rows that failed
+	limited  time.Duration
+	backoff  time.Duration
+	samples  []estimate.Sample // of a probe
+	lost     money.Amount      // spent on rows that failed
 	reasons  map[string]*Reason
 
 	first   string // code of the first failure
@@ -53,6 +60,8 @@ func (t *tally) end(j job, v verdict) {
 	t.attempts += int64(v.attempts)
 	t.input += v.usage.Input
 	t.output += v.usage.Output
+	t.limited += v.limited
+	t.backoff += v.backoff
 	if j.again && v.attempts > 0 {
 		t.repeated++
 	}
@@ -65,6 +74,12 @@ func (t *tally) end(j job, v verdict) {
 	switch v.fate {
 	case succeeded:
 		t.done++
+		if t.probe {
+			t.samples = append(t.samples, estimate.Sample{
+				Seconds: v.seconds - v.limited.Seconds(), USD: v.cost.USD(),
+				Tokens: v.usage.Input + v.usage.Output,
+			})
+		}
 	case gaveUp:
 		t.fail(j.row.ID, v)
 	case putOff:

@@ -42,6 +42,8 @@ type verdict struct {
 	attempts int
 	wait     time.Duration // before other rows are sent
 	seconds  float64
+	limited  time.Duration // of them: waited for a turn
+	backoff  time.Duration // of them: waited before retries
 	usage    llm.Usage
 	cost     money.Amount // of all attempts
 }

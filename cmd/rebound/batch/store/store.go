@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rebound-go/rebound/cmd/rebound/batch/money"
@@ -34,10 +35,12 @@ type Store struct {
 	closed    bool
 	err       error
 	ended     chan struct{}
+	durable   atomic.Int64 // bytes of the results of this run
 
 	// Only the writing goroutine uses these.
 	dirty  bool      // results were written since they were synced
 	synced time.Time // when the results were
+	size   int64     // of the results of this run
 	armed  bool      // a timer will wake it; also the timer uses it, under mu
 }
 
@@ -121,6 +124,9 @@ func (s *Store) Finish(line []byte, failed bool) error {
 	return s.err
 }
 
+// Durable is how many bytes of this run's results a crash, or a power cut, leaves.
+func (s *Store) Durable() int64 { return s.durable.Load() }
+
 const maxGathered = 8 << 20 // bytes
 
 // write writes until the Store is closed or a call fails. After a failed sync nothing is known
@@ -164,7 +170,9 @@ func (s *Store) writeCycle(r, e, j []byte) error {
 			return fmt.Errorf("writing %s: %w", w.f.Name(), err)
 		}
 	}
+	s.size += int64(len(r))
 	if !s.power {
+		s.durable.Store(s.size)
 		return nil
 	}
 	if len(j) > 0 {
@@ -203,6 +211,7 @@ func (s *Store) syncResults() error {
 		}
 	}
 	s.dirty, s.synced = false, time.Now()
+	s.durable.Store(s.size)
 	return nil
 }
 

@@ -1,0 +1,39 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/cmd/rebound/batch"
+	"github.com/rebound-go/rebound/cmd/rebound/batch/watch"
+	"github.com/rebound-go/rebound/llm"
+)
+
+// watch serves the page and the metrics of a batch, and has show show its progress.
+func (f *batchFlags) watch(
+	c *cobra.Command, show func(batch.Live) func(),
+) (stop func(), err error) {
+	w := &watch.Watch{GivenRequests: f.o.Requests > 0, GivenTokens: f.o.Tokens > 0}
+	f.o.Client = func(_ *llm.Quota, p *rebound.Policy) { w.Observe(p) }
+	f.o.Progress = func(live batch.Live) func() {
+		w.Begin(live)
+		return show(live)
+	}
+	closePage, closeMetrics := func() {}, func() {}
+	if f.debug != "" {
+		if closePage, err = serveSide(c, "debug", f.debug, "/", w.Page()); err != nil {
+			return nil, err
+		}
+	}
+	if f.metrics != "" {
+		closeMetrics, err = serveSide(c, "metrics", f.metrics, "/metrics", w.Metrics())
+		if err != nil {
+			closePage()
+			return nil, err
+		}
+	}
+	return func() {
+		closePage()
+		closeMetrics()
+	}, nil
+}
