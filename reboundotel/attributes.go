@@ -2,6 +2,7 @@ package reboundotel
 
 import (
 	"cmp"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -63,7 +64,7 @@ type failure struct {
 // newPolicySets makes the attributes of a policy once, so that an event allocates none. A failure's
 // are made when they are first needed: most reasons and kinds never occur.
 func newPolicySets(name string) *policySets {
-	p := policyKey.String(name)
+	p := policyKey.String(valid(name))
 	succeeded, failed := outcomeKey.String(outcome(true)), outcomeKey.String(outcome(false))
 	return &policySets{
 		policy: p, success: with(p, succeeded),
@@ -71,6 +72,10 @@ func newPolicySets(name string) *policySets {
 		successAttempts: with(p, succeeded), failureAttempts: with(p, failed),
 	}
 }
+
+// valid is a text that can be exported. One that is no UTF-8 would fail the whole scrape or upload,
+// and with it what other parts of the program report.
+func valid(text string) string { return strings.ToValidUTF8(text, "\uFFFD") }
 
 // outcome is the value of the attribute rebound.outcome.
 func outcome(good bool) string {
@@ -144,5 +149,8 @@ type known struct {
 type names struct{ sets[string, string] }
 
 func (n *names) admit(name string) string {
-	return *n.of(name, func(name string) *string { return &name })
+	return *n.of(name, func(name string) *string {
+		name = valid(name)
+		return &name
+	})
 }

@@ -193,7 +193,7 @@ func (w *watched) observeLimits(o metric.Observer, g *gauges, k *known) {
 	rejected := map[limitKey]uint64{} // by the limits' own names
 	add := func(s limit.Snapshot) {
 		rejected[limitKey{s.Kind, s.Name}] += s.Refused
-		key := limitKey{s.Kind, k.limits.admit(s.Name)}
+		key := limitKey{valid(s.Kind), k.limits.admit(s.Name)}
 		sum, known := sums[key]
 		if known {
 			s = together(sum, s)
@@ -209,7 +209,7 @@ func (w *watched) observeLimits(o metric.Observer, g *gauges, k *known) {
 		}
 	}
 	w.atLimits.count(rejected, func(l limitKey) limitKey {
-		return limitKey{l.kind, k.limits.admit(l.name)}
+		return limitKey{valid(l.kind), k.limits.admit(l.name)}
 	})
 	for key, s := range sums {
 		set := metric.WithAttributes(limitNameKey.String(key.name), limitKindKey.String(key.kind))

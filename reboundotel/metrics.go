@@ -93,11 +93,11 @@ func addEvent(ctx context.Context, e rebound.Event) {
 		return
 	}
 	span.AddEvent("rebound.retry", trace.WithAttributes(
-		policyKey.String(e.Policy),
+		policyKey.String(valid(e.Policy)),
 		attribute.Int("rebound.attempt", e.Attempt),
 		attribute.Float64("rebound.retry_delay", e.Delay.Seconds()),
 		errorTypeKey.String(e.Fault.Kind.String()),
-		attribute.String("rebound.error.message", e.Err.Error()),
+		attribute.String("rebound.error.message", valid(e.Err.Error())),
 	))
 }
 
@@ -108,7 +108,7 @@ func addFallback(ctx context.Context, e rebound.Event) {
 		return
 	}
 	attributes := []attribute.KeyValue{
-		policyKey.String(e.Policy), outcomeKey.String(outcome(e.Err == nil)),
+		policyKey.String(valid(e.Policy)), outcomeKey.String(outcome(e.Err == nil)),
 	}
 	if e.Err != nil {
 		attributes = append(attributes, errorTypeKey.String(fault.Of(e.Err).Kind.String()))

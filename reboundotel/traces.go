@@ -47,7 +47,7 @@ func nameOf(p *rebound.Policy) string {
 	if p == nil {
 		return "rebound"
 	}
-	return cmp.Or(p.Name, "rebound")
+	return cmp.Or(valid(p.Name), "rebound")
 }
 
 // callKey is the key of a call in its context.
@@ -87,7 +87,8 @@ func (t *Telemetry) Start(
 	}
 	c.calls = t.known.policies.of(c.policy, newPolicySets).calls
 	t.instruments.inFlight.Add(ctx, 1, c.calls...)
-	ctx, span := t.tracer.Start(ctx, nameOf(p), trace.WithAttributes(policyKey.String(c.policy)))
+	ctx, span := t.tracer.Start(ctx, nameOf(p), trace.WithAttributes(
+		policyKey.String(valid(c.policy))))
 	ctx = context.WithValue(ctx, callKey{}, c)
 	return ctx, func(err error) {
 		c.resume(ctx, t)
@@ -102,7 +103,7 @@ func finish(span trace.Span, err error) {
 	if err == nil || !span.IsRecording() {
 		return
 	}
-	span.SetStatus(codes.Error, err.Error())
+	span.SetStatus(codes.Error, valid(err.Error()))
 	var e *rebound.Error
 	if !errors.As(err, &e) {
 		span.SetAttributes(errorTypeKey.String(fault.Of(err).Kind.String()))
@@ -135,7 +136,7 @@ func Attempt[T any](
 		err := errUnfinished
 		defer func() {
 			if err != nil && span.IsRecording() {
-				span.SetStatus(codes.Error, err.Error())
+				span.SetStatus(codes.Error, valid(err.Error()))
 				span.SetAttributes(errorTypeKey.String(fault.Of(err).Kind.String()))
 			}
 			span.End()
@@ -150,13 +151,13 @@ func (t *Telemetry) startAttempt(ctx context.Context, c *call) (context.Context,
 	name := "attempt"
 	if c != nil {
 		n := int(c.attempts.Add(1))
-		attributes = append(attributes, policyKey.String(c.policy),
+		attributes = append(attributes, policyKey.String(valid(c.policy)),
 			attribute.Int("rebound.attempt", n))
 		if t.options.ResendCount && n > 1 {
 			attributes = append(attributes, attribute.Int("http.request.resend_count", n-1))
 		}
 		if c.policy != "" {
-			name = c.policy + " attempt"
+			name = valid(c.policy) + " attempt"
 		}
 	}
 	return t.tracer.Start(ctx, name, trace.WithAttributes(attributes...))
