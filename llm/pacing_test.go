@@ -109,7 +109,13 @@ func TestQuotaPaces(t *testing.T) {
 		{"tokens as used, more", &llm.Quota{Tokens: 2000}, "", thousand, []reply{used(3000)},
 			seconds(0, 60)}, // a debt of 1000
 		{"more than the quota", &llm.Quota{Tokens: 500}, "", thousand, []reply{answer(`{}`)},
+			seconds(0, 60, 120)},
+		{"more than the quota, as used", &llm.Quota{Tokens: 500}, "", thousand, []reply{used(1000)},
 			seconds(0, 120, 240)},
+		{"no bound", &llm.Quota{Tokens: 500}, "", `{"model":"m","max_tokens":2147483647}`,
+			[]reply{answer(`{}`)}, seconds(0, 60, 120)},
+		{"no bound, as used", &llm.Quota{Tokens: 500}, "", `{"model":"m","max_tokens":1e300}`,
+			[]reply{used(250)}, seconds(0, 30, 60)},
 		{"own estimate", &llm.Quota{Tokens: 60, Estimate: func(*http.Request) int { return 60 }}, "",
 			thousand, []reply{answer(`{}`)}, seconds(0, 60, 120)},
 		{"no own estimate", &llm.Quota{Tokens: 2000, Estimate: func(*http.Request) int { return -9 }},

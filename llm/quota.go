@@ -35,9 +35,10 @@ type Quota struct {
 	// tokens may be taken at once. 0 = learned.
 	Requests, Tokens float64
 
-	// Estimate returns the tokens that a request will use; negative = as without it. The usage in the
-	// answer, or at the end of the stream, corrects the estimate. A request whose estimate is more
-	// than a minute's tokens is sent when all of the quota is there.
+	// Estimate returns the tokens that a request will use; negative = as without it. It must not read
+	// the Body, but may call GetBody. The usage in the answer, or at the end of the stream, corrects
+	// the estimate. A request whose estimate is more than a minute's tokens is sent when all of the
+	// quota is there, and takes all of it.
 	//
 	// Nil = a quarter of the body's bytes and the greatest number of tokens that the request allows
 	// for its answer, such as max_tokens. A piece of base64, such as a picture, counts as 1000.
@@ -144,6 +145,11 @@ func (c *quotaCall) Enter(ctx context.Context) (gate.Pass, error) {
 	}
 	r := &reservation{meter: c.meter, input: float64(c.asked.Input), tokens: c.estimate()}
 	r.requestRate, r.tokenRate = c.meter.requests.Load(), c.meter.tokens.Load()
+	// A provider that accepts more than all has not counted it so. A debt would hold back the others
+	// for hours if the request allows a million tokens and its answer does not report its usage.
+	if n := r.tokenRate.N; n > 0 {
+		r.tokens = min(r.tokens, n)
+	}
 	// Requests come last, as they may be the ones of a second: attempts that all had their requests
 	// and waited for tokens would be sent at once.
 	if err := r.tokenRate.Take(ctx, r.tokens); err != nil {
