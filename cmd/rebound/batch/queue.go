@@ -55,7 +55,7 @@ func (q *queue) feed(ctx context.Context) {
 	defer q.once.Do(func() { close(q.first) })
 	defer q.change(func() { q.fed = true })
 	pending := 0
-	err := q.b.in.Scan(func(_ int, r rows.Row, err error) error {
+	err := q.b.in.ScanBut(q.b.ended, func(_ int, r rows.Row, err error) error {
 		if err != nil {
 			return err
 		}
@@ -89,6 +89,12 @@ func (q *queue) feed(ctx context.Context) {
 	if err != nil && ctx.Err() == nil {
 		q.b.halt.fail(err)
 	}
+}
+
+// ended reports whether a row had ended before this run.
+func (b *batch) ended(id string) bool {
+	i, known := b.survey.Table.Find(b.key.Hash(id))
+	return known && b.survey.Table.State(i) >= store.Done
 }
 
 // change makes a change, and wakes the workers that wait for it. While the input is not through

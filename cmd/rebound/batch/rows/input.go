@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/rebound-go/rebound/cmd/rebound/batch/lines"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/store"
@@ -58,6 +59,14 @@ func open(name string, stdin io.Reader, spool string) (*os.File, error) {
 
 // Scan gives each row to fn, until fn returns an error. A line that is no row has an error instead.
 func (in *Input) Scan(fn func(line int, r Row, err error) error) error {
+	return in.ScanBut(func(string) bool { return false }, fn)
+}
+
+// ScanBut is Scan without the rows whose id skip accepts. Their lines are not parsed, where the id
+// comes first.
+func (in *Input) ScanBut(
+	skip func(id string) bool, fn func(line int, r Row, err error) error,
+) error {
 	if _, err := in.file.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
@@ -79,12 +88,27 @@ func (in *Input) Scan(fn func(line int, r Row, err error) error) error {
 		if len(bytes.TrimSpace(line)) == 0 {
 			continue
 		}
+		if id, ok := firstID(line); ok && skip(id) {
+			continue
+		}
 		r, err := parseRow(line, in.Where)
 		r.At = l.At()
 		if err := fn(n, r, err); err != nil {
 			return err
 		}
 	}
+}
+
+// firstID returns the id of a line that begins with it, written without escapes.
+func firstID(line []byte) (id string, ok bool) {
+	rest, ok := bytes.CutPrefix(line, []byte(`{"custom_id":`))
+	rest, quoted := bytes.CutPrefix(bytes.TrimLeft(rest, " "), []byte(`"`))
+	end := bytes.IndexByte(rest, '"')
+	if !ok || !quoted || end < 0 || bytes.IndexByte(rest[:end], '\\') >= 0 ||
+		!utf8.Valid(rest[:end]) {
+		return "", false
+	}
+	return string(rest[:end]), true
 }
 
 // unchanged returns ErrChanged if the file is not as it was checked.

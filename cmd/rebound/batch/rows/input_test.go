@@ -62,6 +62,8 @@ func TestFaultsOfTheInput(t *testing.T) {
 
 		{"no url", `{"custom_id":"a"}`, ":1: missing_url"},
 		{"another case", `{"Custom_ID":"a","url":"/x"}`, `unknown field "Custom_ID": did you mean`},
+		{"two ids", `{"custom_id":"a","url":"/x","b":[{"custom_id":"c"}],"custom\u005fid":"b"}`,
+			"invalid_field: custom_id is there twice"},
 		{"misspelt", `{"custom_id":"a","url":"/x","boddy":{}}`, `did you mean "body"`},
 		{"a method of two words", `{"custom_id":"a","method":"GET /","url":"/x"}`, "invalid_method"},
 		{"a tunnel", `{"custom_id":"a","method":"connect","url":"/x"}`, "invalid_method"},
@@ -208,5 +210,20 @@ func TestOpenInput(t *testing.T) {
 	}
 	if s, err := in.Check(store.Key{}); err != nil || s.Table.Len() != 1 {
 		t.Errorf("got %d rows, %v, want 1", s.Table.Len(), err)
+	}
+}
+
+func TestScanBut(t *testing.T) {
+	in := input(t, strings.Join([]string{
+		`{"custom_id":"a","url":"/x"}`, `{"custom_id": "b","url":"/x"}`,
+		`{"url":"/x","custom_id":"c"}`, `{"custom_id":"\u0064","url":"/x"}`, "xyz"}, "\n"), "")
+	var seen []string
+	err := in.ScanBut(func(id string) bool { return id != "b" },
+		func(line int, r Row, err error) error {
+			seen = append(seen, fmt.Sprint(line, r.ID, err != nil))
+			return nil
+		})
+	if want := "[2bfalse 3cfalse 4dfalse 5true]"; fmt.Sprint(seen) != want || err != nil {
+		t.Errorf("got %v, %v, want %s", seen, err, want)
 	}
 }

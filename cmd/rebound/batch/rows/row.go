@@ -99,22 +99,55 @@ func unmarshal(line []byte, r *Row) error {
 	return nil
 }
 
-// misspelt returns an error for a field that is nearly one of ours. Others are the user's own.
-func misspelt(line []byte) error {
-	var fields map[string]json.RawMessage
-	_ = json.Unmarshal(line, &fields)
-	if len(fields) == 0 {
-		return nil
-	}
-	for name := range fields {
-		if slices.Contains(rowFields, name) {
-			continue
+// misspelt returns an error for a field that is nearly one of ours, or is there twice. Others are
+// the user's own.
+func misspelt(line []byte) (err error) {
+	seen := 0 // a bit for each of our fields
+	eachField(line, func(quoted []byte) {
+		name := string(quoted[1 : len(quoted)-1])
+		if strings.Contains(name, `\`) {
+			_ = json.Unmarshal(quoted, &name)
+		}
+		if i := slices.Index(rowFields, name); i >= 0 {
+			if seen&(1<<i) != 0 {
+				err = fmt.Errorf("invalid_field: %s is there twice", name)
+			}
+			seen |= 1 << i
+			return
 		}
 		if hint := strictjson.Hint(name, rowFields); strings.HasPrefix(hint, "did you") {
-			return fmt.Errorf("invalid_field: unknown field %q: %s", name, hint)
+			err = fmt.Errorf("invalid_field: unknown field %q: %s", name, hint)
+		}
+	})
+	return err
+}
+
+// eachField gives the names of an object's fields to fn, in quotes. The object is valid JSON. To
+// decode it once more would take as long as the rest of the check.
+func eachField(object []byte, fn func(quoted []byte)) {
+	depth, name := 0, false
+	for i := 0; i < len(object); i++ {
+		switch object[i] {
+		case '{', '[':
+			depth++
+			name = depth == 1
+		case '}', ']':
+			depth--
+		case ',':
+			name = depth == 1
+		case '"':
+			from := i
+			for i++; object[i] != '"'; i++ {
+				if object[i] == '\\' {
+					i++
+				}
+			}
+			if name {
+				fn(object[from : i+1])
+			}
+			name = false
 		}
 	}
-	return nil
 }
 
 // checkHeaders rejects what net/http would, and what decides where a request goes.
