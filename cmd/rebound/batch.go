@@ -83,7 +83,7 @@ func newBatch() *cobra.Command {
 			return runBatch(c, f)
 		},
 	}
-	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return ownError{err} })
+	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return ownError{flagError(c, err)} })
 	f.register(c)
 	return c
 }

@@ -17,9 +17,13 @@ import (
 
 // parseHost reads a URL that names a host and perhaps a path.
 func parseHost(flag, text string) (*url.URL, error) {
+	if strings.ContainsAny(text, "@?") {
+		return nil, fmt.Errorf("--%s: want a URL without a user and a query; credentials go in --header",
+			flag)
+	}
 	u, err := url.Parse(text)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil ||
-		u.RawQuery != "" || u.Fragment != "" {
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" ||
+		u.Fragment != "" {
 		return nil, fmt.Errorf("--%s %q: want a URL such as https://api.example.com", flag, text)
 	}
 	return u, nil

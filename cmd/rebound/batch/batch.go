@@ -6,6 +6,7 @@ package batch
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/rebound-go/rebound/cmd/rebound/batch/money"
@@ -53,7 +54,9 @@ func (b *batch) open() (err error) {
 		return err
 	}
 	if b.o.Prices != "" {
-		b.prices, err = money.ReadPrices(b.o.Prices)
+		if b.prices, err = money.ReadPrices(b.o.Prices); err != nil {
+			return fmt.Errorf("--prices: %w", err)
+		}
 	}
 	b.purse = money.Purse{Limit: money.Dollars(b.o.Budget), Spent: b.before.Spent}
 	return err
@@ -68,8 +71,10 @@ func (b *batch) openInput() error {
 		return err
 	}
 	var err error
-	b.in.Files, err = rows.OpenAttachments(b.o.Files)
-	return err
+	if b.in.Files, err = rows.OpenAttachments(b.o.Files); err != nil {
+		return fmt.Errorf("--files: %w", err)
+	}
+	return nil
 }
 
 func (b *batch) close() {

@@ -15,6 +15,7 @@ import (
 	"github.com/rebound-go/rebound/cmd/rebound/batch/secrets"
 	"github.com/rebound-go/rebound/fault"
 	"github.com/rebound-go/rebound/llm"
+	"github.com/rebound-go/rebound/reboundhttp"
 )
 
 // outcome decides what becomes of a row after a round.
@@ -78,6 +79,9 @@ func (b *batch) describe(a answer) (code, message string) {
 	err := a.err
 	if inURL := (*url.Error)(nil); errors.As(err, &inURL) {
 		err = inURL.Err // the message would have the URL, which may have a key
+	}
+	if answered := (*reboundhttp.StatusError)(nil); errors.As(err, &answered) {
+		err = answered
 	}
 	message = string(hidden.Redact([]byte(err.Error())))
 	switch {

@@ -89,8 +89,8 @@ func (e *expectation) text(b *batch, s Summary) string {
 	}
 	line("answers: %s", answers)
 	if b.prices != nil {
-		line("cost: %v to %v, from half of the prompts without an answer to twice the prompts and the "+
-			"longest answers", e.least, e.most)
+		line("cost: $%.4f to $%.4f, from half of the prompts without an answer to twice the "+
+			"prompts and the longest answers", e.least.USD(), e.most.USD())
 		if e.unpriced > 0 {
 			line("cost: %d rows have no price or no bound", e.unpriced)
 		}
