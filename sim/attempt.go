@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/rebound-go/rebound"
@@ -95,26 +94,15 @@ func (l *layer) attemptEnd(f *frame, now time.Duration) time.Duration {
 func (x *engine) send(id uint32, expires, now time.Duration) {
 	e := &x.entities[id]
 	x.tally.attempted(now, x.repeated(id))
-	x.count(now)
 	if x.server.hop.shape != "" {
+		x.count(now)
 		x.later(id, now+x.server.hop.draw(&e.random), doRead)
 		return
 	}
-	replica := 0
-	if len(x.server.replicas) > 1 {
-		replica = x.replica(id)
-	}
-	var own *extra
-	if x.extras != nil {
-		own = &x.extras[id]
-	}
-	c, at := x.server.arrive(replica, now, expires, own, &e.random)
-	if x.server.overfull {
-		x.err = fmt.Errorf("sim: at %v, more than %d attempts are in the server: want a limit for "+
-			"Server.Queue, or fewer clients", now, x.server.most)
-	}
-	if at >= expires {
-		c, at = expired, expires
+	at, c := x.reach(id, expires, now)
+	if x.hedger != nil {
+		x.race(id, now, at, c)
+		return
 	}
 	e.cause = c
 	switch {
@@ -125,15 +113,6 @@ func (x *engine) send(id uint32, expires, now time.Duration) {
 	default:
 		x.later(id, at, doAnswer)
 	}
-}
-
-// replica is the one that an attempt goes to: the layer's choice, or the balancer's.
-func (x *engine) replica(id uint32) int {
-	bottom := len(x.layers) - 1
-	if hosts := uint32(x.layers[bottom].hosts); hosts > 1 {
-		return int(x.frame(id, bottom).process % hosts)
-	}
-	return x.entities[id].random.below(len(x.server.replicas))
 }
 
 // repeated reports whether an attempt is a retry of any layer. What the server meets is a retry if

@@ -44,6 +44,7 @@ const (
 	doGiveUp                // end the call that a layer works on
 	doRead                  // read the row
 	doWrite                 // write it
+	doLeg                   // end a leg of a hedged attempt, or begin one
 )
 
 // engine plays a scenario with one policy.
@@ -63,6 +64,7 @@ type engine struct {
 	passes   []gate.Pass
 	seen     []uint32 // the version of the row that each entity read
 	extras   []extra  // of each entity, in a scenario that needs them
+	hedger   *hedger  // nil = no attempts are hedged
 	idle     []uint32 // entities whose call is over
 	eager    bool     // an answer reaches its client as soon as it is computed
 
@@ -108,6 +110,7 @@ func newEngine(s *Scenario, p *rebound.Policy) *engine {
 		x.queues = x.queues || below.workers != nil
 		x.layers = append(x.layers, below)
 	}
+	x.hedger = newHedger(s, p, errs)
 	x.layers[len(x.layers)-1].avoiding = s.Server.Route == Avoiding
 	for i := range x.layers {
 		x.measure(x.layers[i].gates)
@@ -131,6 +134,9 @@ func newEngine(s *Scenario, p *rebound.Policy) *engine {
 // then it need not be an event.
 func (x *engine) independent() bool {
 	top := &x.layers[0]
+	if x.hedger != nil {
+		return false // an answer that comes in time keeps a hedge from beginning
+	}
 	return len(x.layers) == 1 && x.gates == 0 && top.breaker == nil && x.server.hop.shape == "" &&
 		(top.budget == nil || x.Clients.Count > 0 && top.processes == x.Clients.Count)
 }
@@ -163,6 +169,9 @@ func (x *engine) extend() uint32 {
 	}
 	if x.Server.Limit.on() || x.Clients.Poison > 0 {
 		x.extras = append(x.extras, extra{})
+	}
+	if x.hedger != nil {
+		x.hedger.races = append(x.hedger.races, race{})
 	}
 	return uint32(len(x.entities) - 1)
 }

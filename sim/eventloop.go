@@ -63,6 +63,8 @@ func (x *engine) do(id uint32, now time.Duration) {
 		x.pass(id, int(e.level), now)
 	case doGiveUp:
 		x.giveUp(id, int(e.level), now)
+	case doLeg:
+		x.leg(id, now)
 	case doRead:
 		x.seen[id] = x.server.version
 		// The answer's way back and the write's way there: nothing happens in between.

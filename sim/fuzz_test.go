@@ -8,6 +8,7 @@ import (
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/breaker"
 	"github.com/rebound-go/rebound/gate"
+	"github.com/rebound-go/rebound/hedge"
 	"github.com/rebound-go/rebound/limit"
 )
 
@@ -50,6 +51,9 @@ func FuzzRun(f *testing.F) {
 		s.Server.Limit.Headers = bits&(1<<19) > 0
 		if s.Server.Limit.Headers {
 			s.Server.Limit.Requests = int(clients) + 1
+		}
+		if len(s.Layers) == 0 && bits&(1<<23) > 0 {
+			s.Hedge = &hedge.Hedge{After: time.Duration(bits&63) * ms, Max: int(bits & 3)}
 		}
 		s.Policies = []*rebound.Policy{p}
 		r, err := Run(s)

@@ -10,14 +10,19 @@ import (
 
 // answer is the end of an attempt at the server.
 func (x *engine) answer(id uint32, now time.Duration, c cause) {
-	x.tally.answered(now, c)
-	if x.Server.Limit.Headers {
-		x.learn(id, now, c)
-	}
+	x.note(id, now, c)
 	if c == served {
 		x.succeed(id, now)
 	} else {
 		x.fail(id, len(x.layers)-1, now, c, nil)
+	}
+}
+
+// note counts an answer of the server, and learns from it.
+func (x *engine) note(id uint32, now time.Duration, c cause) {
+	x.tally.answered(now, c)
+	if x.Server.Limit.Headers {
+		x.learn(id, now, c)
 	}
 }
 

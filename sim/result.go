@@ -62,7 +62,9 @@ type Counts struct {
 	Failed int64 // that ended otherwise
 
 	Attempts  int64 // that reached the server
-	Retries   int64 // of those, all but the first of each call
+	Retries   int64 // of those, all but the first of each call and the hedges
+	Hedges    int64 // of those, the hedges
+	HedgesWon int64 // hedges that were answered first
 	TimedOut  int64 // attempts that were given up
 	Refused   int64 // attempts refused: no connection, or status 503
 	Throttled int64 // attempts answered with 429
@@ -162,6 +164,12 @@ func (t *tally) attempted(now time.Duration, retry bool) {
 	}
 }
 
+func (t *tally) hedged(now time.Duration) {
+	b := t.at(now)
+	b.Attempts++
+	b.Hedges++
+}
+
 func (t *tally) answered(now time.Duration, c cause) {
 	b := t.at(now)
 	switch c {
@@ -208,6 +216,8 @@ func (c *Counts) add(d *Counts) {
 	c.Failed += d.Failed
 	c.Attempts += d.Attempts
 	c.Retries += d.Retries
+	c.Hedges += d.Hedges
+	c.HedgesWon += d.HedgesWon
 	c.TimedOut += d.TimedOut
 	c.Refused += d.Refused
 	c.Throttled += d.Throttled

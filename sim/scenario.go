@@ -4,11 +4,12 @@ import (
 	"time"
 
 	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/hedge"
 )
 
 // Scenario is what a simulation plays: clients that call a server through policies, and what goes
 // wrong meanwhile. Zero fields mean their documented defaults, but there must be clients. All but
-// the policies is plain data and marshals as JSON, times in nanoseconds.
+// the policies and the hedge is plain data and marshals as JSON, times in nanoseconds.
 type Scenario struct {
 	// Name is for titles and tables.
 	Name string
@@ -34,6 +35,11 @@ type Scenario struct {
 
 	// Server is what answers them.
 	Server Server
+
+	// Hedge, if it is set, hedges each attempt at the server, as a hedge.Do inside of the policies.
+	// Only its fields are read, and Observe is not called. Each process has a state of its own. It
+	// needs a scenario without Layers. Nil = no hedges.
+	Hedge *hedge.Hedge `json:"-"`
 
 	// NoJitter asks policies for waits without jitter, to show what it is good for.
 	NoJitter bool

@@ -59,7 +59,7 @@ func (s *Scenario) validate() error {
 	}
 	return cmp.Or(
 		s.Clients.validate(s.Duration), s.Server.validate(s.Duration), s.validateLayers(),
-		s.validatePolicies(), s.validateRow(), s.validateRoute())
+		s.validatePolicies(), s.validateRow(), s.validateRoute(), s.validateHedge())
 }
 
 func (c *Clients) validate(end time.Duration) error {

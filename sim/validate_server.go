@@ -153,3 +153,27 @@ func (s *Scenario) validateRow() error {
 	}
 	return nil
 }
+
+// validateHedge refuses what a hedge cannot go together with. A worker decides when an attempt
+// arrives whether its caller will be there, and a hedge at another replica may come later.
+func (s *Scenario) validateHedge() error {
+	h := s.Hedge
+	if h == nil {
+		return nil
+	}
+	if err := h.Validate(); err != nil {
+		return fmt.Errorf("sim: Scenario.Hedge: %w", err)
+	}
+	switch {
+	case len(s.Layers) > 0:
+		return wrong("Layers", len(s.Layers), "none, because Hedge is set")
+	case s.Server.Row != Dist{}:
+		return wrong("Server.Row", s.Server.Row.Mean, "0, because Hedge is set")
+	case s.Server.DropExpired && s.Server.Replicas > 1:
+		return wrong("Server.DropExpired", true, "false, or one of Replicas, because Hedge is set")
+	case s.Clients.Processes > maxWorkers:
+		return wrong("Clients.Processes", s.Clients.Processes,
+			fmt.Sprintf("at most %d, because Hedge is set", maxWorkers))
+	}
+	return nil
+}

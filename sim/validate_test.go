@@ -10,6 +10,7 @@ import (
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/backoff"
 	"github.com/rebound-go/rebound/gate"
+	"github.com/rebound-go/rebound/hedge"
 	"github.com/rebound-go/rebound/limit"
 )
 
@@ -25,6 +26,8 @@ func window(w Window) func(*Scenario) {
 }
 
 func layers(all ...Layer) func(*Scenario) { return func(s *Scenario) { s.Layers = all } }
+
+func hedged(h *hedge.Hedge) func(*Scenario) { return func(s *Scenario) { s.Hedge = h } }
 
 func capped(l Limit) func(*Scenario) { return func(s *Scenario) { s.Server.Limit = l } }
 
@@ -83,6 +86,20 @@ var invalid = []struct {
 	{"Layers[0].Service.Mean is -1ns: want", layers(Layer{Service: Dist{Mean: -1}})},
 	{"Layers[0].Workers is 1: want 0, and", func(s *Scenario) {
 		s.Server.Row.Mean, s.Layers = time.Second, []Layer{{Workers: 1}}
+	}},
+	{"Hedge: hedge: After is -1ns: want", hedged(&hedge.Hedge{After: -1})},
+	{"Hedge: hedge: Percentile is 1: want", hedged(&hedge.Hedge{Percentile: 1})},
+	{"Layers is 1: want none, because Hedge is set", func(s *Scenario) {
+		s.Hedge, s.Layers = &hedge.Hedge{}, make([]Layer, 1)
+	}},
+	{"Server.Row is 1s: want 0, because Hedge is set", func(s *Scenario) {
+		s.Hedge, s.Server.Row.Mean = &hedge.Hedge{}, time.Second
+	}},
+	{"Server.DropExpired is true: want false, or one of Replicas", func(s *Scenario) {
+		s.Hedge, s.Server.DropExpired, s.Server.Replicas = &hedge.Hedge{}, true, 2
+	}},
+	{"Clients.Processes is 1000001: want at most 1000000, because Hedge is set", func(s *Scenario) {
+		s.Hedge, s.Clients = &hedge.Hedge{}, Clients{Count: 2_000_000, Processes: 1_000_001}
 	}},
 	{"Layers[0].Policy: rebound: Policy.Attempts is -2: want", func(s *Scenario) {
 		s.Layers = []Layer{{Policy: &rebound.Policy{Attempts: -2}}}

@@ -37,7 +37,7 @@ var doors = map[string]string{
 		"internal/mark",
 	"rebounddebug": engine + "limit hedge stats internal/distinct",
 	"sim": engine + "limit hedge stats internal/adaptive internal/bucket internal/circuit " +
-		"internal/gcra internal/shed",
+		"internal/gcra internal/hedging internal/shed",
 
 	"internal/adaptive":   "fault gate",
 	"internal/bucket":     "",

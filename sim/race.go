@@ -1,0 +1,128 @@
+package sim
+
+import "time"
+
+// An attempt that may be hedged is a race of legs, as in hedge.Do: the first request, and hedges
+// that begin while there is no answer. The first success ends it. If all legs fail, the outcome is
+// that of the first one.
+//
+// An entity has one event to come, so that of a race is the earliest of all: the end of a leg, or
+// the beginning of a hedge. The other times stay in its legs.
+//
+// A leg that loses has no end of its own. The server goes on with it, as with any request whose
+// caller has given up, and it counts as nothing but an attempt. The end of the attempt's time is
+// the end of all legs that are still under way, each of which counts as timed out.
+
+// race begins an attempt, whose first leg ends at the time given.
+func (x *engine) race(id uint32, now, at time.Duration, c cause) {
+	// The delay holds for the whole race, even if the measured one changes meanwhile.
+	r := &x.hedger.races[id]
+	*r = race{start: now, due: never, delay: x.hedgeState(id).Delay(x.hedger.config),
+		legs: append(r.legs[:0], x.newLeg(id, at, c))}
+	if r.delay > 0 {
+		r.due = now + min(r.delay, longest)
+	}
+	x.nextLeg(id)
+}
+
+// newLeg is a leg whose request has just reached the server.
+func (x *engine) newLeg(id uint32, at time.Duration, c cause) leg {
+	l := leg{at: at, cause: c}
+	if x.extras != nil {
+		l.after, l.quota = x.extras[id].after, x.extras[id].quota
+	}
+	return l
+}
+
+// hedgeState is that of the entity's process.
+func (x *engine) hedgeState(id uint32) *hedgeState {
+	return &x.hedger.processes[x.entities[id].top.process/uint32(x.layers[0].hosts)]
+}
+
+// nextLeg sets the next event of an attempt. After the end of the run there is none.
+func (x *engine) nextLeg(id uint32) {
+	r := &x.hedger.races[id]
+	if at := min(r.due, r.legs[r.first()].at); at < x.Duration {
+		x.later(id, at, doLeg)
+	}
+}
+
+// leg is the event of an attempt that may be hedged. It ends if a leg is answered, or if the last
+// one has failed, with the outcome of the first.
+func (x *engine) leg(id uint32, now time.Duration) {
+	h, r := x.hedgeState(id), &x.hedger.races[id]
+	i := r.first()
+	l := &r.legs[i]
+	// An answer that comes at the very time of a hedge makes it needless.
+	if r.due < l.at {
+		x.hedge(id, now)
+		x.nextLeg(id)
+		return
+	}
+	l.over = true
+	r.over++
+	x.recall(id, l)
+	x.note(id, now, l.cause)
+	if l.cause == served {
+		x.hedger.success(h, now-r.start)
+		if i > 0 {
+			x.tally.at(now).HedgesWon++
+		}
+		x.entities[id].cause = served
+		x.succeed(id, now)
+		return
+	}
+	// The other legs go on, whatever this one met.
+	if x.hedger.meet(h, now, l) {
+		r.due = never
+	}
+	if r.over < len(r.legs) {
+		x.nextLeg(id)
+		return
+	}
+	h.End()
+	l = &r.legs[0]
+	x.recall(id, l)
+	x.entities[id].cause = l.cause
+	x.fail(id, 0, now, l.cause, nil)
+}
+
+// hedge begins the hedge that is due, if its process allows and can pay it. If not, no further one
+// is due.
+func (x *engine) hedge(id uint32, now time.Duration) {
+	h, r := x.hedgeState(id), &x.hedger.races[id]
+	f := &x.entities[id].top
+	r.due = never
+	if h.Hedge(now) != "" {
+		return
+	}
+	if !x.payHedge(h, f.process, now) {
+		h.Undo()
+		return
+	}
+	x.tally.hedged(now)
+	// A hedge meets what any request does: another random replica, the windows, the server's limit. It
+	// is given up as soon as another leg wins.
+	at, c := x.reach(id, min(f.expires, r.won()), now)
+	r.legs = append(r.legs, x.newLeg(id, at, c))
+	if len(r.legs) <= x.hedger.most {
+		r.due = now + min(r.delay, longest)
+	}
+}
+
+// payHedge takes the token of a hedge.
+func (x *engine) payHedge(h *hedgeState, process uint32, now time.Duration) (ok bool) {
+	if l := &x.layers[0]; x.hedger.shared && l.budget != nil {
+		l.budgets[process], ok = l.budgets[process].Take(*l.budget, now)
+		return ok
+	}
+	h.tokens, ok = h.tokens.Take(x.hedger.budget, now)
+	return ok
+}
+
+// recall has the entity's extra be that of a leg's answer.
+func (x *engine) recall(id uint32, l *leg) {
+	if x.extras != nil {
+		x.extras[id].after, x.extras[id].quota = l.after, l.quota
+	}
+}

@@ -1,0 +1,39 @@
+package sim
+
+import (
+	"fmt"
+	"time"
+)
+
+// reach makes a request to the server, which ends at expires at the latest. How and when it ends is
+// certain at once, as the server takes requests in order. So its end is the only event that it has.
+func (x *engine) reach(id uint32, expires, now time.Duration) (time.Duration, cause) {
+	e := &x.entities[id]
+	x.count(now)
+	replica := 0
+	if len(x.server.replicas) > 1 {
+		replica = x.replica(id)
+	}
+	var own *extra
+	if x.extras != nil {
+		own = &x.extras[id]
+	}
+	c, at := x.server.arrive(replica, now, expires, own, &e.random)
+	if x.server.overfull {
+		x.err = fmt.Errorf("sim: at %v, more than %d attempts are in the server: want a limit for "+
+			"Server.Queue, or fewer clients", now, x.server.most)
+	}
+	if at >= expires {
+		return expires, expired
+	}
+	return at, c
+}
+
+// replica is the one that an attempt goes to: the layer's choice, or the balancer's.
+func (x *engine) replica(id uint32) int {
+	bottom := len(x.layers) - 1
+	if hosts := uint32(x.layers[bottom].hosts); hosts > 1 {
+		return int(x.frame(id, bottom).process % hosts)
+	}
+	return x.entities[id].random.below(len(x.server.replicas))
+}
