@@ -59,12 +59,12 @@ func (c *call) Enter(ctx context.Context) (gate.Pass, error) {
 	if err := c.b.purse.Reserve(ctx, c.most); err != nil {
 		return gate.Pass{}, err
 	}
+	c.limited += max(time.Since(c.since), 0)
 	if err := c.mark(); err != nil {
 		c.b.purse.Settle(c.most, 0)
 		return gate.Pass{}, err
 	}
 	c.attempts++
-	c.limited += time.Since(c.since)
 	return gate.Pass{}, nil
 }
 
