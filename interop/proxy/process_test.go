@@ -51,6 +51,15 @@ const policies = `{"policies": {"quick": {"attempts": 3,
 	"backoff": {"kind": "constant", "base": "1ms"},
 	"throttled": {"kind": "constant", "base": "1ms"}}}}`
 
+func writePolicies(t *testing.T) (path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "policies.json")
+	if err := os.WriteFile(path, []byte(policies), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
 // process is a proxy that runs.
 type process struct {
 	url string
@@ -66,10 +75,7 @@ func start(t *testing.T, api string, flags ...string) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join(t.TempDir(), "policies.json")
-	if err := os.WriteFile(file, []byte(policies), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	file := writePolicies(t)
 	p := &process{cmd: exec.Command(path, append([]string{"proxy", "--listen", "127.0.0.1:0", "--to",
 		api, "--policy", file}, flags...)...)}
 	stderr, err := p.cmd.StderrPipe()
