@@ -69,7 +69,7 @@ func (r *Rate) sleep(bool) bool {
 	r.queue.mu.Lock()
 	defer r.queue.mu.Unlock()
 	now := clock.Now()
-	if a := r.known.Load(); a != nil && a.until > now || len(r.queue.waiters) > 0 {
+	if a := r.known.Load(); a != nil && a.until > now || r.queue.waiters.Len() > 0 {
 		return false
 	}
 	old := r.tat.Load()

@@ -90,7 +90,8 @@ func (r *Rate) Debit(n float64) {
 		}
 		return
 	}
-	r.queue.shift(0, r.move(r.bucket().Cost(n)))
+	r.move(r.bucket().Cost(n))
+	r.watch()
 }
 
 // Learn lowers the level to what the server reports: so many tokens remain, and there are no more
@@ -111,16 +112,14 @@ func (r *Rate) Learn(remaining float64, reset time.Duration) {
 		}
 		return
 	}
-	booked := r.queue.booked()
 	for {
 		old := r.tat.Load()
-		later := r.bucket().Floor(now, remaining, reset) + booked - time.Duration(old)
+		later := r.bucket().Floor(now, remaining, reset) + r.queue.booked - time.Duration(old)
 		if later <= 0 {
 			return
 		}
 		if r.tat.CompareAndSwap(old, old+int64(later)) {
-			r.queue.shift(0, later)
-			return
+			return // whoever waits finds out at its former turn
 		}
 	}
 }
@@ -139,7 +138,7 @@ func (r *Rate) Snapshot() Snapshot {
 	s := Snapshot{Name: r.Name, Kind: "rate", Refused: r.refused.Load()}
 	r.queue.mu.Lock()
 	defer r.queue.mu.Unlock()
-	s.Waiting = len(r.queue.waiters) + r.queue.forReset
+	s.Waiting = r.queue.waiters.Len() + r.queue.forReset
 	if r.N > 0 {
 		s.Limit = min(r.N/r.period().Seconds(), math.MaxFloat64)
 		s.Level = r.bucket().Level(r.word(), clock.Now())
@@ -175,13 +174,13 @@ func (r *Rate) period() time.Duration {
 	return r.Per
 }
 
-// move books cost without asking for a turn, and returns it.
-func (r *Rate) move(cost time.Duration) time.Duration {
+// move books cost without asking for a turn.
+func (r *Rate) move(cost time.Duration) {
 	for {
 		old := r.tat.Load()
 		next := gcra.Debit(gcra.Tat(old), clock.Now(), cost)
 		if r.tat.CompareAndSwap(old, int64(next)) {
-			return cost
+			return
 		}
 	}
 }

@@ -499,3 +499,40 @@ func TestRateTurnAtTheDeadline(t *testing.T) {
 		}
 	})
 }
+
+// What is given back comes to the one that waits, at once.
+func TestRateGivenBackToAWaiter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &limit.Rate{N: 1, Wait: time.Minute}
+		_ = r.Take(t.Context(), 1)
+		time.AfterFunc(200*ms, func() { r.Debit(-0.5) })
+		if got := take(t.Context(), r, 1); got != yes(500*ms) {
+			t.Errorf("%+v, want the token after 500 ms", got)
+		}
+	})
+}
+
+// One whose time is over has not what comes to those before it.
+func TestRateGivesUpBehindOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &limit.Rate{N: 1, Burst: 5, Wait: time.Minute}
+		_ = r.Take(t.Context(), 5)
+		start := time.Now()
+		first := make(chan time.Duration)
+		go func() {
+			_ = r.Take(t.Context(), 5)
+			first <- time.Since(start)
+		}()
+		synctest.Wait()
+		time.AfterFunc(time.Second, func() { r.Debit(2) })
+		ctx, cancel := context.WithTimeout(t.Context(), 6500*ms)
+		defer cancel()
+		if err := r.Take(ctx, 1); !errors.Is(err, limit.ErrRate) {
+			t.Errorf("%v after %v, want a rejection: the turn has become later than the deadline",
+				err, time.Since(start))
+		}
+		if d := <-first; d != 7*time.Second {
+			t.Errorf("the first waited %v, want 7 s", d)
+		}
+	})
+}

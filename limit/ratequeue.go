@@ -1,8 +1,8 @@
 package limit
 
 import (
+	"container/list"
 	"context"
-	"slices"
 	"sync"
 	"time"
 
@@ -15,41 +15,55 @@ const defaultPer = time.Second
 // rateQueue holds those that wait for a turn of a Rate, in order. Their turns are booked in the
 // Rate's word, so that whoever comes later has a later turn. A waiter that leaves gives its turn
 // to the next one.
+//
+// A turn follows from the word and from what is booked before it, so it is stored nowhere: whatever
+// moves the turns of thousands costs as much as with one. Only the first waiter watches its turn.
 type rateQueue struct {
 	mu       sync.Mutex
-	waiters  []*waiter
-	forReset int // that wait for the reset of an allowance, in no order
+	waiters  list.List     // of *waiter
+	booked   time.Duration // the sum of their costs
+	forReset int           // that wait for the reset of an allowance, in no order
 }
 
 type waiter struct {
-	turn  time.Duration // when its tokens are there
+	at    *list.Element
 	last  time.Duration // when it gives up
 	cost  time.Duration
-	timer *time.Timer // set to the earlier of turn and last
+	timer *time.Timer // set to last, or to the turn of the first waiter if that is earlier
 }
 
-// remove takes a waiter out and returns where it stood. The caller holds mu.
-func (q *rateQueue) remove(w *waiter) (i int) {
-	i = slices.Index(q.waiters, w)
-	q.waiters = slices.Delete(q.waiters, i, i+1)
-	return i
+// turn returns when the tokens of a waiter are there. The caller holds the queue's mu.
+func (r *Rate) turn(w *waiter) time.Duration {
+	before := time.Duration(0)
+	for e := w.at.Prev(); e != nil; e = e.Prev() {
+		before += e.Value.(*waiter).cost
+	}
+	next := time.Duration(r.tat.Load()) - r.queue.booked + before + w.cost
+	return r.bucket().Turn(next, w.cost)
 }
 
-// shift moves the turns from the i-th waiter on. The caller holds mu.
-func (q *rateQueue) shift(i int, by time.Duration) {
-	now := clock.Now()
-	for _, w := range q.waiters[i:] {
-		w.turn += by
-		w.timer.Reset(min(w.turn, w.last) - now)
+// watch sets the first waiter's timer, whose turn has moved. The caller holds the queue's mu.
+func (r *Rate) watch() {
+	if e := r.queue.waiters.Front(); e != nil {
+		w := e.Value.(*waiter)
+		w.timer.Reset(min(r.turn(w), w.last) - clock.Now())
 	}
 }
 
-// booked is the sum of the waiters' costs. The caller holds mu.
-func (q *rateQueue) booked() (sum time.Duration) {
-	for _, w := range q.waiters {
-		sum += w.cost
+// remove takes a waiter out. The caller holds the queue's mu.
+func (r *Rate) remove(w *waiter) {
+	first := w.at.Prev() == nil
+	r.queue.waiters.Remove(w.at)
+	r.queue.booked -= w.cost
+	if first {
+		r.watch()
 	}
-	return sum
+}
+
+// leave gives a waiter's turn to those behind it. The caller holds the queue's mu.
+func (r *Rate) leave(w *waiter) {
+	r.tat.Add(-int64(w.cost))
+	r.remove(w)
 }
 
 // book books the next turn and waits for it. The timer alone does not decide: Debit, Learn and
@@ -65,25 +79,32 @@ func (r *Rate) book(ctx context.Context, b gcra.Bucket, cost time.Duration) erro
 		case <-w.timer.C:
 		case <-ctx.Done():
 		}
-		ended := ctx.Err() != nil // perhaps at the moment of the turn
-		r.queue.mu.Lock()
-		now := clock.Now()
-		switch {
-		case ended || w.turn > now && w.last <= now:
-			r.leave(w)
-			r.queue.mu.Unlock()
-			if ended {
-				return context.Cause(ctx)
-			}
-			return r.rejected()
-		case w.turn <= now:
-			r.queue.remove(w)
-			r.queue.mu.Unlock()
-			return nil
+		if over, err := r.wakeUp(ctx, w); over {
+			return err
 		}
-		w.timer.Reset(min(w.turn, w.last) - now) // another goroutine has moved the turn
-		r.queue.mu.Unlock()
 	}
+}
+
+// wakeUp reports whether a waiter's wait is over, and its error.
+func (r *Rate) wakeUp(ctx context.Context, w *waiter) (over bool, err error) {
+	ended := ctx.Err() != nil // perhaps at the moment of the turn
+	r.queue.mu.Lock()
+	defer r.queue.mu.Unlock()
+	if ended {
+		r.leave(w)
+		return true, context.Cause(ctx)
+	}
+	now, turn := clock.Now(), r.turn(w)
+	switch {
+	case turn <= now:
+		r.remove(w)
+		return true, nil
+	case w.last <= now:
+		r.leave(w)
+		return true, r.rejected()
+	}
+	w.timer.Reset(min(turn, w.last) - now) // the turn has moved
+	return false, nil
 }
 
 // join takes a turn and enters the queue. Without a waiter the turn is now, or the error says why
@@ -105,8 +126,12 @@ func (r *Rate) join(ctx context.Context, b gcra.Bucket, cost time.Duration) (*wa
 		if turn <= now {
 			return nil, nil
 		}
-		w := &waiter{turn: turn, last: last, cost: cost, timer: time.NewTimer(turn - now)}
-		r.queue.waiters = append(r.queue.waiters, w)
+		w := &waiter{last: last, cost: cost, timer: time.NewTimer(last - now)}
+		w.at = r.queue.waiters.PushBack(w)
+		r.queue.booked += cost
+		if w.at.Prev() == nil {
+			r.watch()
+		}
 		return w, nil
 	}
 }
@@ -118,12 +143,6 @@ func (r *Rate) last(ctx context.Context, now time.Duration) time.Duration {
 		wait = min(wait, time.Until(deadline)-1)
 	}
 	return now + wait
-}
-
-// leave gives a waiter's turn to those behind it. The caller holds the queue's mu.
-func (r *Rate) leave(w *waiter) {
-	r.tat.Add(-int64(w.cost))
-	r.queue.shift(r.queue.remove(w), -w.cost)
 }
 
 // allowance is what a server allows when its limit is unknown. The Rate's queue.mu guards it.

@@ -43,7 +43,13 @@ func (b Bucket) Cost(n float64) time.Duration {
 // bucket is full, and leaves a debt.
 func (b Bucket) Take(tat Tat, now, cost time.Duration) (next Tat, turn time.Duration) {
 	next = max(tat, now) + cost
-	return next, next - max(b.depth, cost)
+	return next, b.Turn(next, cost)
+}
+
+// Turn is the instant from which on the tokens are there that were taken for cost, after which the
+// Tat was next.
+func (b Bucket) Turn(next Tat, cost time.Duration) time.Duration {
+	return next - max(b.depth, cost)
 }
 
 // Level is what can be taken at once, in tokens. It is negative when the bucket is in debt.
