@@ -12,6 +12,7 @@ import (
 
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/breaker"
+	"github.com/rebound-go/rebound/hedge"
 )
 
 // real plays a scenario of the kind that TestAgainstGoroutines uses with goroutines: clients that
@@ -54,7 +55,10 @@ func (x *real) serve(ctx context.Context) error {
 	case <-j.done:
 		return nil
 	case <-ctx.Done():
-		x.count(&x.counts.TimedOut)
+		// The request that loses to another one counts as nothing.
+		if !errors.Is(context.Cause(ctx), hedge.ErrLost) {
+			x.count(&x.counts.TimedOut)
+		}
 		return ctx.Err()
 	}
 }
@@ -80,14 +84,24 @@ func (x *real) draw(d Dist) time.Duration {
 	return time.Duration(rand.ExpFloat64() * float64(d.Mean))
 }
 
-func (x *real) client(ctx context.Context, p *rebound.Policy) {
+// client calls the server by itself, or through a hedge.
+func (x *real) client(ctx context.Context, p *rebound.Policy, h *hedge.Hedge) {
+	request := x.serve
+	if h != nil {
+		request = func(ctx context.Context) error {
+			_, err := hedge.Do(ctx, h, func(ctx context.Context) (struct{}, error) {
+				return struct{}{}, x.serve(ctx)
+			}, nil)
+			return err
+		}
+	}
 	for {
 		time.Sleep(x.draw(x.s.Clients.Think))
 		if ctx.Err() != nil {
 			return
 		}
 		x.count(&x.counts.Calls)
-		err := rebound.Run(ctx, p, x.serve)
+		err := rebound.Run(ctx, p, request)
 		switch {
 		case errors.Is(err, rebound.Canceled):
 			return
@@ -119,7 +133,14 @@ func total(runs []Counts, of func(*Counts) int64) (s sample) {
 }
 
 // goroutines plays s with a policy for each process.
-func goroutines(t *testing.T, s Scenario, policy func() *rebound.Policy) (c Counts) {
+func goroutines(t *testing.T, s Scenario, policy func() *rebound.Policy) Counts {
+	return hedgedGoroutines(t, s, policy, func() *hedge.Hedge { return nil })
+}
+
+// hedgedGoroutines plays s with a policy and a hedge for each process.
+func hedgedGoroutines(
+	t *testing.T, s Scenario, policy func() *rebound.Policy, hedged func() *hedge.Hedge,
+) (c Counts) {
 	s, err := s.complete()
 	if err != nil {
 		t.Fatal(err)
@@ -135,17 +156,25 @@ func goroutines(t *testing.T, s Scenario, policy func() *rebound.Policy) (c Coun
 			go x.toil()
 		}
 		policies := make([]*rebound.Policy, s.Clients.Processes)
+		hedges := make([]*hedge.Hedge, s.Clients.Processes)
 		for i := range policies {
-			policies[i] = policy()
+			policies[i], hedges[i] = policy(), hedged()
 		}
 		var clients sync.WaitGroup
 		for i := range s.Clients.Count {
-			clients.Go(func() { x.client(ctx, policies[i%len(policies)]) })
+			clients.Go(func() { x.client(ctx, policies[i%len(policies)], hedges[i%len(hedges)]) })
 		}
 		time.Sleep(s.Duration)
 		x.mu.Lock()
 		c = x.counts
 		x.mu.Unlock()
+		for _, h := range hedges {
+			if h != nil {
+				now := h.Snapshot()
+				c.Hedges += int64(now.Hedges)
+				c.HedgesWon += int64(now.Won)
+			}
+		}
 		cancel()
 		clients.Wait()
 		close(x.jobs)
@@ -204,13 +233,15 @@ func TestAgainstGoroutines(t *testing.T) {
 func compare(t *testing.T, got, want []Counts, tol float64) {
 	t.Helper()
 	for name, of := range map[string]func(*Counts) int64{
-		"calls":     func(c *Counts) int64 { return c.Calls },
-		"ok":        func(c *Counts) int64 { return c.OK },
-		"attempts":  func(c *Counts) int64 { return c.Attempts },
-		"refused":   func(c *Counts) int64 { return c.Refused },
-		"timed out": func(c *Counts) int64 { return c.TimedOut },
-		"denied":    func(c *Counts) int64 { return c.Denied },
-		"rejected":  func(c *Counts) int64 { return c.Rejected },
+		"calls":      func(c *Counts) int64 { return c.Calls },
+		"ok":         func(c *Counts) int64 { return c.OK },
+		"attempts":   func(c *Counts) int64 { return c.Attempts },
+		"refused":    func(c *Counts) int64 { return c.Refused },
+		"timed out":  func(c *Counts) int64 { return c.TimedOut },
+		"hedges":     func(c *Counts) int64 { return c.Hedges },
+		"hedges won": func(c *Counts) int64 { return c.HedgesWon },
+		"denied":     func(c *Counts) int64 { return c.Denied },
+		"rejected":   func(c *Counts) int64 { return c.Rejected },
 	} {
 		g, w := total(got, of), total(want, of)
 		few := 6 / math.Sqrt(max(w.sum, 1)) // the noise of a small count, and rather more
