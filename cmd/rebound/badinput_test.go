@@ -33,6 +33,12 @@ var badInput = []struct{ script, want string }{
 	{`rebound plan --rows 0`, `--rows is 0: want 1 to 10000`},
 	{`rebound plan --rows 99999999999999999999`, `the number is too large`},
 	{`rebound plan zero zero`, `at most 1 arg`},
+	{`rebound sim blip --set hedge=5`, `hedge: `},
+	{`rebound sim blip --set hedge.aftr=5`, `hedge.aftr: there is no such field: did you mean "af`},
+	{`rebound sim blip --set hedge.percentile=1`, `hedge.percentile is 1: want more than 0`},
+	{`rebound sim cascade --set hedge.max=1`, `layers is 1: want none, because Hedge is set`},
+	{`printf 'like: blip\nhedge:\n  max: 1\n  percentile: 2\n' > h.yaml; rebound sim h.yaml`,
+		`h.yaml:4: hedge.percentile is 2: want more than 0`},
 	{`rebound plan zero -p zero`, `there are two policies`},
 }
 

@@ -87,7 +87,7 @@ func TestDocsNameEveryFieldOfScenarios(t *testing.T) {
 		reflect.TypeFor[scenarioFile](), reflect.TypeFor[sim.Scenario](), reflect.TypeFor[sim.Clients](),
 		reflect.TypeFor[sim.Rate](), reflect.TypeFor[layerFile](), reflect.TypeFor[sim.Layer](),
 		reflect.TypeFor[sim.Server](), reflect.TypeFor[sim.Limit](), reflect.TypeFor[sim.Window](),
-		reflect.TypeFor[sim.Dist](),
+		reflect.TypeFor[sim.Dist](), reflect.TypeFor[hedgeFile](),
 	} {
 		for i := range typ.NumField() {
 			name, _ := strictjson.FieldName(typ.Field(i))

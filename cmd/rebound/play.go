@@ -83,6 +83,7 @@ func (s study) run(ctx context.Context, run int, p *progress) (all sim.Result, e
 		p.begin(shown(n.name))
 		one := s.scenario
 		one.Seed += uint64(run)
+		one.Hedge = s.hedge.hedge()
 		one.Policies = append(one.Policies, policy)
 		r, err := sim.Run(one)
 		if err != nil {

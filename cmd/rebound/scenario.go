@@ -8,7 +8,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/rebound-go/rebound/hedge"
 	"github.com/rebound-go/rebound/internal/strictjson"
 	"github.com/rebound-go/rebound/policyfile"
 	"github.com/rebound-go/rebound/sim"
@@ -33,7 +35,31 @@ type scenarioFile struct {
 	// Layers are those of the scenario, each with the name of its policy.
 	Layers []layerFile
 
+	// Hedge begins a second request when an attempt at the server takes too long. Without it there
+	// are no hedges.
+	Hedge *hedgeFile
+
 	sim.Scenario
+}
+
+// hedgeFile is a hedge.
+type hedgeFile struct {
+	// After is the time without an answer after which a hedge begins. 0 = measured, by Percentile.
+	After time.Duration
+
+	// Percentile measures the delay: this share of the last successes came within it. 0 = 0.95.
+	Percentile float64
+
+	// Max is the largest number of hedges of an attempt. 0 = 1.
+	Max int
+}
+
+// hedge is what the simulator plays, nil if there is none.
+func (h *hedgeFile) hedge() *hedge.Hedge {
+	if h == nil {
+		return nil
+	}
+	return &hedge.Hedge{After: h.After, Percentile: h.Percentile, Max: h.Max}
 }
 
 // layerFile is a layer.
@@ -49,6 +75,7 @@ type layerFile struct {
 type study struct {
 	scenario sim.Scenario
 	policies []named
+	hedge    *hedgeFile
 	fields   *strictjson.Fields // of the file; nil for a built-in scenario
 }
 
@@ -114,7 +141,7 @@ func parseStudy(path string, data []byte) (study, error) {
 		return study{}, err
 	}
 	all, err := f.compared(fields)
-	return study{f.Scenario, all, fields}, err
+	return study{f.Scenario, all, f.Hedge, fields}, err
 }
 
 func policyNames(policies map[string]policyfile.Policy) []string {

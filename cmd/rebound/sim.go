@@ -18,8 +18,9 @@ const simHelp = `Play an outage in virtual time, with the very code that runs in
 for each of several policies, and show them side by side.
 
 A scenario is a built-in one, or a file of YAML or JSON that has the fields of sim.Scenario in snake
-case, and these: like, a built-in scenario to start from; policies, as in a file of policies; and
-compare, the names of those to play. Without a scenario, the built-in ones are listed.
+case, and these: like, a built-in scenario to start from; hedge, when a second request is sent;
+policies, as in a file of policies; and compare, the names of those to play. Without a scenario, the
+built-in ones are listed.
 
 The columns of the table: calls that succeeded; attempts that the server met for each call; the
 highest rate of attempts in a step of time after the trouble was over; how long after that the

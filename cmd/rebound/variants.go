@@ -77,11 +77,13 @@ func (s *study) setOne(path, value string) error {
 	name := path[:max(strings.IndexAny(path+".", ".["), 0)]
 	ours, theirs := strictjson.Names(&s.scenario), strictjson.Names(&policyfile.Policy{})
 	switch {
+	case name == "hedge":
+		return s.setHedge(path, value)
 	case slices.Contains(ours, name):
 		return strictjson.Set(&s.scenario, path, value)
 	case !slices.Contains(theirs, name):
 		return fmt.Errorf("%s: there is no such field: %s", shown(path),
-			strictjson.Hint(name, append(ours, theirs...)))
+			strictjson.Hint(name, append(append(ours, "hedge"), theirs...)))
 	}
 	for i := range s.policies {
 		spec, err := copied(s.policies[i].spec)
@@ -97,6 +99,17 @@ func (s *study) setOne(path, value string) error {
 		}
 	}
 	return nil
+}
+
+// setHedge changes a field of the hedge. Studies may share it, so it is a new one.
+func (s *study) setHedge(path, value string) error {
+	f := struct{ Hedge *hedgeFile }{&hedgeFile{}}
+	if s.hedge != nil {
+		*f.Hedge = *s.hedge
+	}
+	err := strictjson.Set(&f, path, value)
+	s.hedge = f.Hedge
+	return err
 }
 
 // copied is a policy that shares nothing with the one it is a copy of.

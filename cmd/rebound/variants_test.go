@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"reflect"
 	"slices"
 	"strings"
@@ -155,5 +156,44 @@ func TestMeanOfRuns(t *testing.T) {
 	}
 	if first.Policies[0].Bins[1].Attempts != 3 {
 		t.Error("the first run was changed")
+	}
+}
+
+// A hedge of a file is played, and its fields can be set.
+func TestHedgeOfAFile(t *testing.T) {
+	s, err := parseStudy("a.yaml", []byte(`{
+		"clients": {"rate": 100}, "server": {"service": {"mean": "10ms"}},
+		"hedge": {"percentile": 0.9, "max": 2}, "compare": ["zero"]
+	}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	hedges := func(s study) int64 {
+		t.Helper()
+		_, all, err := s.vary("")
+		if err != nil {
+			t.Fatal(err)
+		}
+		results, err := play(t.Context(), all, 1, io.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return results[0].runs[0].Policies[0].Hedges
+	}
+	want := hedgeFile{Percentile: 0.9, Max: 2}
+	if *s.hedge != want || hedges(s) == 0 {
+		t.Errorf("got %+v and %d hedges, want %+v and some", *s.hedge, hedges(s), want)
+	}
+	field, all, err := s.vary("hedge.max=1,3")
+	if err != nil || field != "hedge.max" || all[0].study.hedge.Max != 1 ||
+		all[1].study.hedge.Max != 3 || s.hedge.Max != 2 {
+		t.Errorf("the variants share a hedge: %v", err)
+	}
+	s.hedge = nil
+	if n := hedges(s); n != 0 {
+		t.Errorf("%d hedges without a hedge", n)
+	}
+	if err := s.set([]string{"hedge.after=20ms"}); err != nil || hedges(s) == 0 {
+		t.Errorf("a hedge that is set is not played: %v", err)
 	}
 }
