@@ -1,8 +1,8 @@
 // Package reboundslog writes what policies do into a log: one line for each retry, one for each
 // call that was given up, one for its fallback if there is one, one for each change of a breaker's
-// state, and one for each hedge. Calls that succeed leave no line, and an outage does not flood the
-// log: beyond some lines per policy and period, lines are counted instead of written, and the count
-// is.
+// state or of an adaptive limit, and one for each hedge. Calls that succeed leave no line, and an
+// outage does not flood the log: beyond some lines per policy and period, lines are counted instead
+// of written, and the count is.
 //
 //	var log reboundslog.Logger // writes to slog.Default()
 //	policy := &rebound.Policy{Name: "ocr", Observe: log.Observe}
@@ -11,10 +11,11 @@
 // The keys are stable. A retry has policy, attempt, kind, detail (if there is one), delay, elapsed
 // and error. A call given up has reason in place of delay; error is that of its last attempt, if
 // there was one, and cause what ended the call from outside, if something did: a breaker, the
-// budget, the context. If a gate rejected the call, gate is its kind and name, such as
-// "breaker ocr". A fallback has policy, attempt, reason, elapsed and, if it failed, error. A change
-// has breaker, from, to, forced and shadow (if it is), why and detail. A hedge has hedge, leg,
-// reason (if it was denied) and elapsed. A count has policy or hedge, message, dropped and period.
+// budget, the context. If a gate rejected the call, gate is its kind and name, such as "breaker
+// ocr". A fallback has policy, attempt, reason, elapsed and, if it failed, error. A change has
+// breaker, from, to, forced and shadow (if it is), why and detail. A hedge has hedge, leg, reason
+// (if it was denied) and elapsed. A limit has limit, from and to. A count has policy or hedge,
+// message, dropped and period.
 package reboundslog
 
 import (

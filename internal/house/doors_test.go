@@ -30,7 +30,7 @@ var doors = map[string]string{
 	"stats":       engine + "internal/printable internal/rejection",
 	"reboundtest": engine,
 	"reboundsql":  engine + "internal/errtree internal/mark",
-	"reboundslog": engine + "hedge internal/rejection",
+	"reboundslog": engine + "hedge limit internal/rejection",
 	"policyfile":  engine + "limit internal/retryclass internal/strictjson",
 	"reboundhttp": engine + "limit hedge internal/httppolicy internal/mark",
 	"llm": engine + "limit hedge reboundhttp internal/errtree internal/httppolicy " +

@@ -184,11 +184,11 @@ func (t Targets) resolve(ref string) (*url.URL, error) {
 	case u.IsAbs() || u.Host != "" || strings.HasPrefix(ref, "//"):
 		if u.Host == "" || !slices.Contains(t.origins(), Origin(u)) {
 			return nil, fmt.Errorf("foreign_host: %s is not allowed: want a host of --base or --allow",
-				u.Redacted())
+				withoutQuery(u))
 		}
 		return u, nil
 	case t.Base == nil:
-		return nil, fmt.Errorf("missing_base: url %s has no host: want --base URL", ref)
+		return nil, fmt.Errorf("missing_base: url %s has no host: want --base URL", withoutQuery(u))
 	}
 	full := *t.Base
 	full.Path = strings.TrimSuffix(t.Base.Path, "/") + "/" + strings.TrimPrefix(u.Path, "/")
@@ -196,6 +196,13 @@ func (t Targets) resolve(ref string) (*url.URL, error) {
 		strings.TrimPrefix(u.EscapedPath(), "/")
 	full.RawQuery, full.Fragment = u.RawQuery, ""
 	return &full, nil
+}
+
+// withoutQuery is a URL for a message: keys are often in the query.
+func withoutQuery(u *url.URL) string {
+	bare := *u
+	bare.RawQuery, bare.Fragment = "", ""
+	return bare.Redacted()
 }
 
 func (t Targets) origins() []string {
