@@ -106,15 +106,15 @@ var hedgeModels = []struct {
 	&hedge.Hedge{}, &rebound.Policy{},
 	Counts{Calls: 1, OK: 1, Attempts: 2, Hedges: 1, HedgesWon: 1, Errors: 1}, 110 * ms,
 }, {
-	// The outcome is a status 500, after which the policy tries again: not so after a 429.
+	// The outcome is the status 429 at 60 ms, not the status 500 at 110 ms.
 	"all fail: the outcome is that of the first", Server{
-		Windows: []Window{{To: 10 * ms, Fail: 1}, {From: 20 * ms, To: 55 * ms, Throttle: 1}},
-		Service: constant(60 * ms),
+		Windows:   []Window{{To: 10 * ms, Throttle: 1}, {From: 20 * ms, To: 55 * ms, Fail: 1}},
+		RoundTrip: 60 * ms,
 	},
 	&hedge.Hedge{}, &rebound.Policy{
-		Backoff: backoff.Constant(ms), Throttled: backoff.Constant(time.Hour),
+		Backoff: backoff.Constant(time.Hour), Throttled: backoff.Constant(ms),
 	},
-	Counts{Calls: 1, OK: 1, Attempts: 3, Hedges: 1, Retries: 1, Errors: 1, Throttled: 1}, 121 * ms,
+	Counts{Calls: 1, OK: 1, Attempts: 3, Hedges: 1, Retries: 1, Errors: 1, Throttled: 1}, 171 * ms,
 }, {
 	"both are given up", Server{Windows: []Window{{BlackHole: 1}}},
 	&hedge.Hedge{}, &rebound.Policy{Attempts: 1, AttemptTimeout: 200 * ms},
