@@ -105,10 +105,10 @@ func (f *batchFlags) register(c *cobra.Command) {
 	s.Lookup("idempotency-key").NoOptDefVal = "Idempotency-Key"
 	s.StringVar(&f.budget, "budget", "", "most to spend over all runs, such as 50usd")
 	s.StringVar(&o.Prices, "prices", "", "file of prices, as litellm has it")
-	s.DurationVar(&o.Deadline, "deadline", 0, "stop after this time")
+	durationVar(s, &o.Deadline, "deadline", 0, "stop after this time")
 	s.StringVar(&f.maxFailures, "max-failures", "", "stop after so many failures, or a share as 5%")
 	s.IntVar(&o.First, "first", 20, "stop if so many rows end and all fail alike; -1 = never")
-	s.DurationVar(&o.Grace, "grace", 30*time.Second, "time for requests under way when it stops")
+	durationVar(s, &o.Grace, "grace", 30*time.Second, "time for requests under way when it stops")
 	s.StringVar(&o.Files, "files", "", "directory of the files that rows name")
 	s.StringVar(&o.Ordered, "ordered", "", "file for all lines in the order of the input, at the end")
 	s.BoolVar(&o.Tee, "tee", false, "copy results to standard output, those of earlier runs first")
@@ -118,7 +118,7 @@ func (f *batchFlags) register(c *cobra.Command) {
 	s.IntVar(&o.Probe, "probe", 0, "send so many rows, keep them, and estimate the rest")
 	s.StringVar(&f.debug, "debug", "", "address of a live page, such as localhost:8080")
 	s.StringVar(&f.metrics, "metrics", "", "address of metrics for Prometheus")
-	s.DurationVar(&f.progress, "progress", 30*time.Second, "time between lines without a terminal")
+	durationVar(s, &f.progress, "progress", 30*time.Second, "time between lines without a terminal")
 	complete(c, "in-doubt", []string{"auto", "redo", "hold"})
 	complete(c, "retry", []string{"failed", "in-doubt"})
 	complete(c, "sync", []string{"crash", "power"})
@@ -141,8 +141,6 @@ func (f *batchFlags) options(c *cobra.Command, in string) (err error) {
 		return fmt.Errorf("--max-in-flight %d: want 1 or more", o.MaxInFlight)
 	case o.RowAttempts < 1:
 		return fmt.Errorf("--row-attempts %d: want 1 or more", o.RowAttempts)
-	case o.Deadline < 0 || o.Grace < 0:
-		return errors.New("--deadline and --grace: want 0 or more")
 	case o.Probe < 0:
 		return fmt.Errorf("--probe %d: want 1 or more rows", o.Probe)
 	}

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spf13/pflag"
+
 	"github.com/rebound-go/rebound/policyfile"
 )
 
@@ -205,6 +207,42 @@ func TestVersion(t *testing.T) {
 		code := run(args, nil, &out, &out)
 		if want := "rebound " + version() + "\n"; code != 0 || out.String() != want {
 			t.Errorf("%s: got exit code %d, %q, want %q", args, code, &out, want)
+		}
+	}
+}
+
+// A duration is a number of seconds, or has a unit, whichever command has the flag.
+func TestDurations(t *testing.T) {
+	for _, c := range newRoot().Commands() {
+		c.Flags().VisitAll(func(f *pflag.Flag) {
+			if f.Value.Type() != "duration" || c.Name() == "sim" {
+				return
+			}
+			for text, valid := range map[string]bool{
+				"2": true, ".5": true, "1m30s": true, "-1": false, "5x": false, "": false,
+			} {
+				if err := f.Value.Set(text); (err == nil) != valid {
+					t.Errorf("%s --%s %q: got %v", c.Name(), f.Name, text, err)
+				}
+			}
+		})
+	}
+}
+
+// The other commands answer a bad flag as run does.
+func TestBadFlagsOfOthers(t *testing.T) {
+	for args, want := range map[string]string{
+		"batch --grace x":     `--grace: "x" is no duration`,
+		"batch --grce 5":      "there is no flag --grce: did you mean --grace?",
+		"batch --rpm x":       `--rpm is "x": want a number`,
+		"proxy --drain -1":    `--drain: "-1" is no duration`,
+		"proxy --idle-timout": "there is no flag --idle-timout: did you mean --idle-timeout?",
+	} {
+		var out bytes.Buffer
+		code := run(strings.Fields(args), nil, &out, &out)
+		if code != 125 || !strings.HasPrefix(out.String(), "rebound: "+want) ||
+			strings.Count(out.String(), "\n") != 1 {
+			t.Errorf("%s: got exit code %d, %q, want 125 and one line: %q", args, code, &out, want)
 		}
 	}
 }

@@ -58,6 +58,17 @@ func (d *duration) Set(text string) error {
 
 func (d *duration) String() string { return d.text }
 
+// durationVar adds a flag for a duration with a default. 0 is allowed.
+func durationVar(s *pflag.FlagSet, to *time.Duration, name string, value time.Duration,
+	usage string) {
+	*to = value
+	d := &duration{to: (*policyfile.Duration)(to), zero: true}
+	if value > 0 {
+		d.text = short(value)
+	}
+	s.Var(d, name, usage)
+}
+
 // Type is what the help calls the value.
 func (d *duration) Type() string { return "duration" }
 

@@ -48,9 +48,9 @@ func (f *proxyFlags) register(c *cobra.Command) {
 	s.StringArrayVar(&o.Origin, "allow-origin", nil, "origin of pages in browsers that may call")
 	s.Int64Var(&o.MaxBody, "max-body", 32<<20, "most bytes of a request")
 	s.Int64Var(&o.MaxMemory, "max-memory", 256<<20, "most bytes of all requests under way")
-	s.DurationVar(&o.HeaderTimeout, "header-timeout", 10*time.Minute, "time to a response's header")
-	s.DurationVar(&o.IdleTimeout, "idle-timeout", 5*time.Minute, "longest pause of a response")
-	s.DurationVar(&f.drain, "drain", 30*time.Second, "time for requests under way at the end")
+	durationVar(s, &o.HeaderTimeout, "header-timeout", 10*time.Minute, "time to a response's header")
+	durationVar(s, &o.IdleTimeout, "idle-timeout", 5*time.Minute, "longest pause of a response")
+	durationVar(s, &f.drain, "drain", 30*time.Second, "time for requests under way at the end")
 	s.StringVar(&f.debug, "debug", "", "address of the live page")
 	s.StringVar(&f.metrics, "metrics", "", "address of the metrics, at /metrics")
 	s.StringVar(&f.log, "log", "text", "a line for each request: text, json or off")
@@ -122,7 +122,7 @@ func (f *proxyFlags) check(s *pflag.FlagSet) error {
 		{"max-in-flight", float64(o.MaxInFlight), true},
 		{"max-body", float64(o.MaxBody), false}, {"max-memory", float64(o.MaxMemory), false},
 		{"header-timeout", float64(o.HeaderTimeout), false},
-		{"idle-timeout", float64(o.IdleTimeout), false}, {"drain", float64(f.drain), true},
+		{"idle-timeout", float64(o.IdleTimeout), false},
 	} {
 		switch {
 		case n.zero && !(n.value >= 0) || math.IsInf(n.value, 1):
