@@ -75,7 +75,7 @@ func newSim() *cobra.Command {
 		"policies to play: names, files, file.yaml#name")
 	s.StringArrayVar(&flags.plots, "plot", nil, "draw into this file: .svg, .png or .html")
 	s.Uint64Var(&flags.seed, "seed", 0, "another seed for all random numbers")
-	s.Var(&word{to: &flags.duration, kind: "duration"}, "duration", "another length of the run")
+	s.Var(&duration{to: &flags.duration}, "duration", "another length of the run")
 	s.StringArrayVar(&flags.sets, "set", nil, "change a field: server.workers=5, attempts=4")
 	s.StringVar(&flags.sweep, "sweep", "",
 		"play several values of a field: attempts=1..5, backoff.base=100ms,1s, bin=1s..5s/2s")
