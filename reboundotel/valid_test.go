@@ -57,7 +57,7 @@ func TestNamesThatAreNoText(t *testing.T) {
 			attributes = append(attributes, e.Attributes...)
 		}
 		for _, a := range attributes {
-			all += a.Value.Emit() + "\n"
+			all += a.Value.String() + "\n"
 		}
 	}
 	for line := range strings.Lines(all) {

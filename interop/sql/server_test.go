@@ -145,6 +145,7 @@ func (d *daemon) answers(gone <-chan struct{}, deadline time.Time) bool {
 // kill kills the server and all of its processes as a crash would, and waits for their end.
 func (d *daemon) kill() {
 	pid := d.cmd.Process.Pid
+	syscall.Kill(pid, syscall.SIGSTOP) // it must not begin another process meanwhile
 	family := append(children(pid), pid)
 	for _, p := range family {
 		syscall.Kill(p, syscall.SIGKILL)

@@ -39,11 +39,6 @@ func (h *halt) fail(err error) {
 	}
 }
 
-func (h *halt) stopping() bool {
-	code, _ := h.reason()
-	return code != 0
-}
-
 func (h *halt) reason() (code int, why string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
