@@ -30,6 +30,13 @@ func (c *legContext) look() context.Context {
 	return c.made
 }
 
+// looked reports whether the context may differ from that of the caller.
+func (c *legContext) looked() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.made != nil || c.over
+}
+
 // end ends the context, for the first cause given.
 func (c *legContext) end(cause error) {
 	c.mu.Lock()
@@ -44,7 +51,14 @@ func (c *legContext) end(cause error) {
 }
 
 func (c *legContext) Done() <-chan struct{} { return c.look().Done() }
-func (c *legContext) Err() error            { return c.look().Err() }
+
+// Err is no look while the call goes on: many an fn asks for it first, and never for Done.
+func (c *legContext) Err() error {
+	if c.looked() {
+		return c.look().Err()
+	}
+	return c.Context.Err()
+}
 
 // Value returns values of the caller's context. Package context looks up its own one by it, which
 // is why this asks the context that was made.
@@ -52,10 +66,7 @@ func (c *legContext) Value(key any) any {
 	if key == (legKey{}) {
 		return 1
 	}
-	c.mu.Lock()
-	asked := c.made != nil || c.over
-	c.mu.Unlock()
-	if asked {
+	if c.looked() {
 		return c.look().Value(key)
 	}
 	return c.Context.Value(key)

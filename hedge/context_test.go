@@ -65,12 +65,22 @@ func TestLegContext(t *testing.T) {
 // context does.
 func TestLegContextEndsByValue(t *testing.T) {
 	c := &legContext{Context: context.WithValue(t.Context(), ctxKey{}, "v")}
-	if c.Value(ctxKey{}) != "v" || c.made != nil {
-		t.Error("a value is a look")
+	if c.Value(ctxKey{}) != "v" || c.Err() != nil || c.made != nil {
+		t.Error("a value, or Err, is a look")
 	}
 	c.end(ErrLost)
 	if c.Value(ctxKey{}) != "v" || c.made == nil || c.made.Err() == nil {
 		t.Error("the context that ended is not the one that is asked")
+	}
+}
+
+// The first end counts: that of a caller is not replaced by that of the call.
+func TestLegContextEndsOnce(t *testing.T) {
+	caller, cancel := context.WithDeadline(t.Context(), time.Now())
+	defer cancel()
+	c := &legContext{Context: caller}
+	if c.end(ErrLost); c.Err() != context.DeadlineExceeded || c.Err() != c.look().Err() {
+		t.Errorf("%v, want that of the caller", c.Err())
 	}
 }
 
