@@ -34,6 +34,7 @@
 //	breaker, budget              the circuit breaker and the retry budget
 //	preset, policyfile           policies with names, policies as JSON
 //	reboundhttp, reboundsql, llm the policy around requests, transactions and language models
+//	reboundgrpc                  the policy around gRPC calls, a module of its own
 //	stats, reboundslog           counts and log lines; OpenTelemetry is the module reboundotel
 //	rebounddebug                 a live page of policies and breakers
 //	reboundtest                  calls without delays, for tests

@@ -1,0 +1,142 @@
+package reboundgrpc
+
+import (
+	"context"
+	"io"
+	"sync"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/rebound-go/rebound"
+)
+
+// opener opens the streams of one call.
+type opener struct {
+	ctx      context.Context // of the caller
+	desc     *grpc.StreamDesc
+	cc       *grpc.ClientConn
+	method   string
+	streamer grpc.Streamer
+	opts     []grpc.CallOption
+	onFinish []func(error)
+	attempts int
+}
+
+// openOnly retries until there is a stream, which is then the caller's.
+func (o *opener) openOnly(p *rebound.Policy) (grpc.ClientStream, error) {
+	a, err := rebound.Do(o.ctx, p, o.open)
+	if err != nil {
+		err = callError(o.ctx, err)
+		o.finished(err)
+		return nil, err
+	}
+	a.commit()
+	return a.stream, nil
+}
+
+// finished calls the callbacks of grpc.OnFinish, once per call.
+func (o *opener) finished(err error) {
+	for _, f := range o.onFinish {
+		f(err)
+	}
+}
+
+// streamAttempt is a stream with a context of its own, because an attempt's context ends with the
+// attempt, and the stream does not.
+type streamAttempt struct {
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	stream grpc.ClientStream
+	call   *opener
+
+	mu        sync.Mutex // guards what follows
+	ended     int        // how often gRPC ended a stream with the attempt's options
+	err       error      // for which it did
+	committed bool       // the stream is the caller's
+}
+
+// open opens a stream within ctx. The stream's own context is that of the caller, and ends with the
+// stream.
+func (o *opener) open(ctx context.Context) (*streamAttempt, error) {
+	a := &streamAttempt{call: o}
+	a.ctx, a.cancel = context.WithCancelCause(o.ctx)
+	done := false
+	defer func() {
+		if !done {
+			a.cancel(nil)
+		}
+	}()
+	// The deadline of ctx is not the stream's: the server would end the stream with it.
+	own := withPrevious(a.ctx, o.attempts)
+	o.attempts++
+	resetOutputs(o.opts)
+	opts := append(o.opts[:len(o.opts):len(o.opts)], grpc.OnFinish(a.end))
+	err := a.within(ctx, func() (err error) {
+		a.stream, err = o.streamer(own, o.desc, o.cc, o.method, opts...)
+		return err
+	})
+	done = err == nil
+	// The count shows that gRPC itself has failed, not an interceptor inside.
+	if err != nil && a.stream == nil {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		return nil, failure(err, nil, a.ended == 1)
+	}
+	return a, err
+}
+
+// within runs step, and ends the attempt if ctx ends meanwhile.
+func (a *streamAttempt) within(ctx context.Context, step func() error) error {
+	stop := context.AfterFunc(ctx, func() { a.cancel(context.Cause(ctx)) })
+	err := step()
+	// The context may have ended together with the step, which is then of no use.
+	if !stop() && err == nil {
+		err = status.FromContextError(ctx.Err()).Err() // the stream is canceled
+	}
+	return a.failure(ctx, err)
+}
+
+// failure returns err with what is known about the attempt.
+func (a *streamAttempt) failure(ctx context.Context, err error) error {
+	if err == nil || err == io.EOF || a.stream == nil {
+		return err
+	}
+	if status.Code(err) == codes.Canceled && ctx.Err() != nil && a.call.ctx.Err() == nil {
+		err = status.FromContextError(ctx.Err()).Err() // what has canceled it is a timeout
+	}
+	return failure(err, a.stream.Trailer(), false)
+}
+
+// end is what gRPC calls when the stream is over.
+func (a *streamAttempt) end(err error) {
+	a.mu.Lock()
+	a.ended++
+	a.err = err
+	committed := a.committed
+	a.mu.Unlock()
+	a.cancel(nil)
+	if committed {
+		a.call.finished(err)
+	}
+}
+
+// commit makes the stream the caller's. Of several calls the first counts.
+func (a *streamAttempt) commit() {
+	a.mu.Lock()
+	over, err := a.ended > 0 && !a.committed, a.err
+	a.committed = true
+	a.mu.Unlock()
+	if over {
+		a.call.finished(err)
+	}
+}
+
+// errLeft is the error of an attempt that nobody waits for any more.
+func errLeft(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return status.FromContextError(err).Err()
+	}
+	return grpc.ErrClientConnClosing
+}

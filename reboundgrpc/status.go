@@ -1,0 +1,65 @@
+package reboundgrpc
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/fault"
+)
+
+// statusError gives a call's error a code where the last attempt's error has none, or another one:
+// the call was rejected, or its caller's context ended.
+type statusError struct {
+	err  error
+	code codes.Code
+}
+
+func (e *statusError) Error() string { return e.err.Error() }
+func (e *statusError) Unwrap() error { return e.err }
+
+// GRPCStatus is how package status reads errors.
+func (e *statusError) GRPCStatus() *status.Status { return status.New(e.code, e.Error()) }
+
+// callError returns the error of a call that ended under ctx, with a code.
+func callError(ctx context.Context, err error) error {
+	var e *rebound.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	switch {
+	case e.Reason == rebound.Canceled:
+		return &statusError{err, codeOfEnd(ctx)}
+	// The last attempt has the code.
+	case e.Err != nil:
+		return err
+	case e.Reason == rebound.PastElapsed:
+		return &statusError{err, codes.DeadlineExceeded}
+	// The program is wrong, not the service.
+	case e.Reason == rebound.Invalid:
+		return &statusError{err, codes.Internal}
+	}
+	return &statusError{err, codeOfRejection(fault.Of(e.Cause))}
+}
+
+// codeOfEnd is the code for the end of ctx. Its timer may not have noticed its deadline yet.
+func codeOfEnd(ctx context.Context) codes.Code {
+	deadline, ok := ctx.Deadline()
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) ||
+		ctx.Err() == nil && ok && time.Until(deadline) <= 0 {
+		return codes.DeadlineExceeded
+	}
+	return codes.Canceled
+}
+
+// codeOfRejection is the code for a gate's rejection, of a client's gate or a server's.
+func codeOfRejection(f fault.Fault) codes.Code {
+	if f.Kind == fault.RateLimited {
+		return codes.ResourceExhausted
+	}
+	return codes.Unavailable
+}

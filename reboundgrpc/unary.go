@@ -1,0 +1,108 @@
+package reboundgrpc
+
+import (
+	"context"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+
+	"github.com/rebound-go/rebound"
+)
+
+// Unary is the grpc.UnaryClientInterceptor of c. Its errors hold a [rebound.Error] and the status
+// of the last attempt, for package status. A rejection by a breaker or a limit has the code
+// RESOURCE_EXHAUSTED or UNAVAILABLE, and the end of the caller's context that of the context.
+//
+// Each attempt has a context of its own, with the deadline of the policy's AttemptTimeout. Options
+// such as grpc.Header describe the last attempt; a grpc.OnFinish is called once per call.
+func (c *Client) Unary(
+	ctx context.Context, method string, req, reply any, cc *grpc.ClientConn,
+	invoke grpc.UnaryInvoker, opts ...grpc.CallOption,
+) error {
+	u := unary{method: method, req: req, reply: reply, cc: cc, invoke: invoke}
+	var onFinish []func(error)
+	u.opts, onFinish = splitOnFinish(opts)
+	err := u.call(ctx, c.policy(ctx, method))
+	for _, f := range onFinish {
+		f(err)
+	}
+	return err
+}
+
+// unary is one call.
+type unary struct {
+	method     string
+	req, reply any
+	cc         *grpc.ClientConn
+	invoke     grpc.UnaryInvoker
+	opts       []grpc.CallOption
+	attempts   int
+}
+
+func (u *unary) call(ctx context.Context, p *rebound.Policy) error {
+	// A Loop and not rebound.Do, because pushback replaces the delay that the policy decides on.
+	l := rebound.Begin(ctx, p)
+	for {
+		_, err := rebound.Try(&l, u.attempt)
+		if err == nil {
+			l.Succeed()
+			return nil
+		}
+		if stop := retry(&l, err); stop != nil {
+			return callError(ctx, stop)
+		}
+	}
+}
+
+func (u *unary) attempt(ctx context.Context) (struct{}, error) {
+	ctx = withPrevious(ctx, u.attempts)
+	u.attempts++
+	// An attempt that opens no stream would leave those of the one before.
+	resetOutputs(u.opts)
+	var w wire
+	return struct{}{}, w.invoke(ctx, u, u.reply, u.opts)
+}
+
+// wire is what gRPC reports about one attempt.
+type wire struct {
+	trailer metadata.MD
+	ended   int // how often gRPC ended an attempt with these options
+}
+
+// noStream is what a trailer is before gRPC sets it, which it does if there was a stream. No server
+// can send this key.
+var noStream = metadata.MD{"": nil}
+
+func (w *wire) invoke(
+	ctx context.Context, u *unary, reply any, opts []grpc.CallOption,
+) error {
+	w.trailer = noStream
+	err := u.invoke(ctx, u.method, u.req, reply, u.cc,
+		append(opts[:len(opts):len(opts)], grpc.Trailer(&w.trailer),
+			grpc.OnFinish(func(error) { w.ended++ }))...)
+	if err == nil {
+		return nil
+	}
+	_, untouched := w.trailer[""]
+	// gRPC's own retry may have opened a stream for an earlier attempt, and other interceptors may
+	// have made calls of their own.
+	return failure(err, w.trailer, untouched && w.ended == 1 && !retriesItself(u.cc, u.method))
+}
+
+// retriesItself reports whether gRPC has a retry policy for a method. Whether the connection's
+// options let gRPC use the policy cannot be read.
+func retriesItself(cc *grpc.ClientConn, method string) bool {
+	return cc == nil || cc.GetMethodConfig(method).RetryPolicy != nil
+}
+
+// resetOutputs clears what options have received from an earlier attempt.
+func resetOutputs(opts []grpc.CallOption) {
+	for _, o := range opts {
+		switch o := o.(type) {
+		case grpc.HeaderCallOption:
+			*o.HeaderAddr = nil
+		case grpc.TrailerCallOption:
+			*o.TrailerAddr = nil
+		}
+	}
+}
