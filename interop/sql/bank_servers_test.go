@@ -17,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/internal/daemon"
 	"github.com/rebound-go/rebound/reboundsql"
 )
 
@@ -29,7 +30,7 @@ func pooled(t *testing.T, driver, dsn string) *sql.DB {
 
 // chaos breaks the wire four times a second, with the answers to what was sent lost, and kills the
 // server several times, until stop is closed.
-func chaos(t *testing.T, d *daemon, w *wire, stop <-chan struct{}) (kills, cuts int) {
+func chaos(t *testing.T, d *database, w *wire, stop <-chan struct{}) (kills, cuts int) {
 	next := *bankTime / 5
 	death := time.NewTimer(next)
 	defer death.Stop()
@@ -45,8 +46,8 @@ func chaos(t *testing.T, d *daemon, w *wire, stop <-chan struct{}) (kills, cuts 
 			w.mend()
 			cuts++
 		case <-death.C:
-			d.kill()
-			if err := d.run(); err != nil {
+			d.Kill()
+			if err := d.Run(); err != nil {
 				t.Error(err)
 			}
 			kills++
@@ -63,7 +64,7 @@ type office struct {
 	honest bool // what the tellers report must be true
 }
 
-func (o office) open(t *testing.T, d *daemon, w *wire, direct *sql.DB) {
+func (o office) open(t *testing.T, d *database, w *wire, direct *sql.DB) {
 	openBank(t, direct, o.unique)
 	l := &ledger{}
 	stop, stopped := make(chan struct{}), make(chan struct{})
@@ -87,9 +88,9 @@ func TestBankPostgres(t *testing.T) {
 	d := startPostgres(t)
 	w := newWire(t, d)
 	direct := d.direct(t)
-	dsn := d.postgres(w.addr())
+	dsn := daemon.PostgresURL(w.addr())
 	db := pooled(t, "pgx", dsn)
-	pool, err := pgxpool.New(context.Background(), d.postgres(w.addr())+"&pool_max_conns=20")
+	pool, err := pgxpool.New(context.Background(), daemon.PostgresURL(w.addr())+"&pool_max_conns=20")
 	if err != nil {
 		t.Fatal(err)
 	}

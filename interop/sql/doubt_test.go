@@ -6,7 +6,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/internal/daemon"
 	"github.com/rebound-go/rebound/reboundsql"
 )
 
@@ -111,8 +111,8 @@ func clients(t *testing.T, test func(*testing.T, *client, *wire)) {
 	t.Run("postgres", func(t *testing.T) {
 		d := startPostgres(t)
 		w := newWire(t, d)
-		direct := open(t, "pgx", d.postgres("127.0.0.1:"+strconv.Itoa(d.port)))
-		dsn := d.postgres(w.addr())
+		direct := open(t, "pgx", daemon.PostgresURL(d.Addr()))
+		dsn := daemon.PostgresURL(w.addr())
 		for _, c := range []*client{
 			overSQL(t, "pgx", dsn, direct), overSQL(t, "postgres", dsn, direct),
 			overSQL(t, "traced-pgx", dsn, direct), overSQL(t, "traced-postgres", dsn, direct),
@@ -124,7 +124,7 @@ func clients(t *testing.T, test func(*testing.T, *client, *wire)) {
 	t.Run("mariadb", func(t *testing.T) {
 		d := startMariaDB(t)
 		w := newWire(t, d)
-		direct := open(t, "mysql", d.mysql("127.0.0.1:"+strconv.Itoa(d.port)))
+		direct := open(t, "mysql", d.mysql(d.Addr()))
 		// This driver does not watch a context while it commits: its own time-out must.
 		dsn := d.mysql(w.addr()) + "?readTimeout=1s"
 		for _, c := range []*client{
@@ -393,7 +393,7 @@ func occupy(ctx context.Context, c *client, n int, fn func(context.Context, exec
 func TestReadOnlyMariaDB(t *testing.T) {
 	t.Parallel()
 	d := startMariaDB(t)
-	addr := "127.0.0.1:" + strconv.Itoa(d.port)
+	addr := d.Addr()
 	root := open(t, "mysql", d.mysql(addr))
 	mustExec(t, root, "CREATE TABLE d (k VARCHAR(20), n INT)", "CREATE USER app",
 		"GRANT ALL ON mysql.d TO app", "SET GLOBAL read_only = 1")

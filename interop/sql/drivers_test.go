@@ -17,6 +17,7 @@ import (
 	"github.com/rebound-go/rebound/backoff"
 	"github.com/rebound-go/rebound/budget"
 	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/internal/daemon"
 	"github.com/rebound-go/rebound/reboundsql"
 )
 
@@ -67,7 +68,7 @@ func engines(t *testing.T, test func(*testing.T, *engine)) {
 		d := startPostgres(t)
 		for _, driver := range []string{"pgx", "postgres"} {
 			t.Run(driver, func(t *testing.T) {
-				dsn := d.postgres("127.0.0.1:" + strconv.Itoa(d.port))
+				dsn := daemon.PostgresURL(d.Addr())
 				test(t, &engine{db: open(t, driver, dsn), sleep: "SELECT pg_sleep(10)",
 					readOnly: "SET default_transaction_read_only = on", refusal: "sqlstate 25006",
 					conflict: "sqlstate 40001", unique: "sqlstate 23505"})
@@ -76,7 +77,7 @@ func engines(t *testing.T, test func(*testing.T, *engine)) {
 	})
 	t.Run("mariadb", func(t *testing.T) {
 		d := startMariaDB(t)
-		dsn := d.mysql("127.0.0.1:" + strconv.Itoa(d.port))
+		dsn := d.mysql(d.Addr())
 		test(t, &engine{db: open(t, "mysql", dsn), sleep: "DO SLEEP(10)",
 			readOnly: "SET SESSION TRANSACTION READ ONLY", refusal: "mysql 1792",
 			conflict: "mysql 1213", unique: "mysql 1062"})

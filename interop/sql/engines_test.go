@@ -17,6 +17,8 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/lib/pq"
 	_ "modernc.org/sqlite"
+
+	"github.com/rebound-go/rebound/internal/daemon"
 )
 
 // traced is a driver as libraries for tracing wrap it: its type is not the driver's.
@@ -28,69 +30,70 @@ func init() {
 	sql.Register("traced-mysql", traced{&mysql.MySQLDriver{}})
 }
 
-// startPostgres starts a PostgreSQL server of the test's own.
-func startPostgres(t testing.TB) *daemon {
-	t.Helper()
-	const installed = "/usr/lib/postgresql/*/bin/"
-	initdb, postgres := program(t, installed+"initdb", "initdb"),
-		program(t, installed+"postgres", "postgres")
-	d := &daemon{port: freePort(t)}
-	d.dir, d.user = folder(t, "postgres")
-	data := filepath.Join(d.dir, "data")
-	d.setUp(t, initdb, "-D", data, "-U", "postgres", "-A", "trust", "-N", "-E", "UTF8",
-		"--no-locale")
-	d.dsn = "pgx " + d.postgres("127.0.0.1:"+strconv.Itoa(d.port))
-	// What is not synchronised to the disk survives a killed process, if not a power failure.
-	d.argv = []string{postgres, "-D", data, "-k", d.dir, "-p", strconv.Itoa(d.port),
-		"-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "deadlock_timeout=100ms",
-		"-c", "max_connections=60", "-c", "shared_buffers=16MB"}
-	d.begin(t)
-	return d
+// database is a server, with a driver's name, a space, and the DSN.
+type database struct {
+	*daemon.Daemon
+	dsn string
 }
 
-func (d *daemon) postgres(addr string) string {
-	return "postgres://postgres@" + addr + "/postgres?sslmode=disable"
+// startPostgres starts a PostgreSQL server of the test's own.
+func startPostgres(t testing.TB) *database {
+	t.Helper()
+	d := daemon.Require(t, daemon.Postgres)
+	return &database{d, "pgx " + d.URL()}
 }
 
 // overSocket is a DSN of the server's socket.
-func (d *daemon) overSocket() string {
-	return fmt.Sprintf("postgres://postgres@/postgres?host=%s&port=%d&sslmode=disable", d.dir, d.port)
+func (d *database) overSocket() string {
+	return fmt.Sprintf("postgres://postgres@/postgres?host=%s&port=%d&sslmode=disable", d.Dir, d.Port)
 }
 
 // startMariaDB starts a MariaDB server of the test's own.
-func startMariaDB(t testing.TB) *daemon {
+func startMariaDB(t testing.TB) *database {
 	t.Helper()
-	install, server := program(t, "mariadb-install-db"), program(t, "mariadbd", "/usr/sbin/mariadbd")
-	d := &daemon{port: freePort(t)}
-	d.dir, d.user = folder(t, "mysql")
-	data := filepath.Join(d.dir, "data")
-	// A folder of its own for temporary tables, too: several set-ups at the same time remove each
-	// other's.
-	tmp := "--tmpdir=" + d.dir
-	d.setUp(t, install, "--no-defaults", "--datadir="+data, tmp, "--skip-test-db",
-		"--auth-root-authentication-method=normal", "--innodb-log-file-size=16M")
-	d.dsn = "mysql " + d.mysql("127.0.0.1:"+strconv.Itoa(d.port))
-	d.argv = []string{server, "--no-defaults", "--datadir=" + data, tmp,
-		"--socket=" + filepath.Join(d.dir, "s"), "--port=" + strconv.Itoa(d.port),
-		"--pid-file=" + filepath.Join(d.dir, "pid"), "--bind-address=127.0.0.1",
-		"--skip-name-resolve", "--innodb-flush-log-at-trx-commit=2",
-		"--innodb-buffer-pool-size=32M", "--innodb-log-file-size=16M", "--skip-log-bin"}
-	d.begin(t)
+	d := &database{Daemon: daemon.Require(t, mariaDB)}
+	d.dsn = "mysql " + d.mysql(d.Addr())
 	return d
 }
 
-func (d *daemon) mysql(addr string) string { return "root@tcp(" + addr + ")/mysql" }
-
-func (d *daemon) begin(t testing.TB) {
-	t.Helper()
-	if err := d.run(); err != nil {
-		t.Fatal(err)
+func mariaDB() (*daemon.Daemon, error) {
+	install, err := daemon.Program("mariadb-install-db")
+	if err != nil {
+		return nil, err
 	}
-	t.Cleanup(d.kill)
+	server, err := daemon.Program("mariadbd", "/usr/sbin/mariadbd")
+	if err != nil {
+		return nil, err
+	}
+	d, err := daemon.New("mysql")
+	if err != nil {
+		return nil, err
+	}
+	data := filepath.Join(d.Dir, "data")
+	// A folder of its own for temporary tables, too: several set-ups at the same time remove each
+	// other's.
+	tmp := "--tmpdir=" + d.Dir
+	d.Argv = []string{server, "--no-defaults", "--datadir=" + data, tmp,
+		"--socket=" + filepath.Join(d.Dir, "s"), "--port=" + strconv.Itoa(d.Port),
+		"--pid-file=" + filepath.Join(d.Dir, "pid"), "--bind-address=127.0.0.1",
+		"--skip-name-resolve", "--innodb-flush-log-at-trx-commit=2",
+		"--innodb-buffer-pool-size=32M", "--innodb-log-file-size=16M", "--skip-log-bin"}
+	d.Ready = func() error { return ping("mysql", (&database{}).mysql(d.Addr())) }
+	err = d.SetUp(install, "--no-defaults", "--datadir="+data, tmp,
+		"--auth-root-authentication-method=normal", "--skip-test-db", "--innodb-log-file-size=16M")
+	if err == nil {
+		err = d.Run()
+	}
+	if err != nil {
+		_ = d.Remove()
+	}
+	return d, err
 }
 
+func (d *database) mysql(addr string) string { return "root@tcp(" + addr + ")/mysql" }
+
 // direct opens the server's database.
-func (d *daemon) direct(t testing.TB) *sql.DB {
+func (d *database) direct(t testing.TB) *sql.DB {
 	t.Helper()
 	driver, dsn, _ := strings.Cut(d.dsn, " ")
 	return open(t, driver, dsn)

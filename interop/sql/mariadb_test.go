@@ -6,7 +6,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"strconv"
 	"testing"
 
 	"github.com/rebound-go/rebound"
@@ -18,7 +17,7 @@ import (
 func TestStatementTimeMariaDB(t *testing.T) {
 	t.Parallel()
 	d := startMariaDB(t)
-	dsn := d.mysql("127.0.0.1:" + strconv.Itoa(d.port))
+	dsn := d.mysql(d.Addr())
 	direct, db := open(t, "mysql", dsn), open(t, "mysql", dsn+"?max_statement_time=0.2")
 	mustExec(t, direct, "CREATE TABLE d (k INT PRIMARY KEY, n INT)", "INSERT INTO d VALUES (1, 0)")
 	const update = "UPDATE d SET n = n + 1 WHERE k = 1"

@@ -4,7 +4,6 @@ package sql_test
 
 import (
 	"io"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -19,13 +18,13 @@ type wire struct {
 	t     testing.TB
 }
 
-func newWire(t testing.TB, d *daemon) *wire {
+func newWire(t testing.TB, d *database) *wire {
 	t.Helper()
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(prometheus.NewRegistry()),
 		zerolog.New(io.Discard))
 	w := &wire{t: t}
 	w.proxy = toxiproxy.NewProxy(server, t.Name(), "127.0.0.1:0",
-		"127.0.0.1:"+strconv.Itoa(d.port))
+		d.Addr())
 	if err := w.proxy.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,203 @@
+// Package daemon runs servers as child processes, for tests and examples. A server has a temporary
+// folder and a free port, and ends with this process where the system can do that. A test gets one
+// by [Require]:
+//
+//	server := daemon.Require(t, daemon.Postgres)
+//	pool, err := pgxpool.New(t.Context(), server.URL())
+//
+// [Daemon.Kill] and [Daemon.Run] are a crash and a restart. Another server needs a function like
+// [Postgres]: it calls [New], sets Argv and Ready, makes the files by [Daemon.SetUp], and calls
+// Run.
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Daemon is a server that may be killed and started again.
+//
+// One goroutine uses a Daemon at a time.
+type Daemon struct {
+	Dir   string // its data, and its socket, in a folder of its own
+	Port  int
+	Argv  []string
+	Ready func() error // returns nil once the server answers
+
+	owner *user.User // of the folder and the processes; nil = the user of this process
+	cmd   *exec.Cmd
+	out   *os.File
+}
+
+// New makes the folder of a server and finds a port. As root, the server runs as the first of the
+// users that is there: the servers refuse to run as root.
+func New(users ...string) (*Daemon, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	d := &Daemon{Port: l.Addr().(*net.TCPAddr).Port}
+	_ = l.Close() // another process may take the port now; Run fails then
+	if d.Dir, err = os.MkdirTemp("", "rebound-"); err != nil {
+		return nil, err
+	}
+	if os.Getuid() == 0 {
+		err = d.chown(append(users, "nobody"))
+	}
+	if err != nil {
+		_ = os.RemoveAll(d.Dir)
+	}
+	return d, err
+}
+
+// chown gives the folder to the first of the users that is there.
+func (d *Daemon) chown(users []string) error {
+	for _, name := range users {
+		u, err := user.Lookup(name)
+		if err != nil {
+			continue
+		}
+		d.owner = u
+		uid, _ := strconv.Atoi(u.Uid)
+		gid, _ := strconv.Atoi(u.Gid)
+		return os.Chown(d.Dir, uid, gid)
+	}
+	return fmt.Errorf("none of the users %q exists, and root must not run the server", users)
+}
+
+// Program finds a program by its name or by a pattern of paths: Debian keeps those of PostgreSQL
+// outside of PATH, in a folder for each version. Of several it takes the last, which is the newest.
+// The error is exec.ErrNotFound.
+func Program(names ...string) (string, error) {
+	for _, name := range names {
+		if found, _ := filepath.Glob(name); len(found) > 0 {
+			return found[len(found)-1], nil
+		}
+		if path, err := exec.LookPath(name); err == nil {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("none of %q is installed: %w", names, exec.ErrNotFound)
+}
+
+// command is a child of the server's user. Its messages are in English, whatever the system's
+// language is, so that a test can look for one.
+func (d *Daemon) command(argv ...string) *exec.Cmd {
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Dir = d.Dir
+	cmd.Env = append(os.Environ(), "LC_ALL=C", "TZ=UTC")
+	cmd.SysProcAttr = attributes(d.owner)
+	return cmd
+}
+
+// SetUp runs a program to its end, as the server's user, such as the one that makes the server's
+// files. The error has what the program printed.
+func (d *Daemon) SetUp(argv ...string) error {
+	out, err := d.command(argv...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%s: %w\n%s", strings.Join(argv, " "), err, out)
+	}
+	return nil
+}
+
+// Run starts the server and waits until it answers. A process that ends at once is started again: a
+// server that was killed leaves a lock, which the next one may find too early. Run returns an
+// error, with the server's log, after 30 s.
+func (d *Daemon) Run() error {
+	deadline := time.Now().Add(30 * time.Second)
+	for {
+		if err := d.spawn(); err != nil {
+			return err
+		}
+		gone := make(chan struct{})
+		go func(cmd *exec.Cmd) { _ = cmd.Wait(); close(gone) }(d.cmd)
+		if d.answers(gone, deadline) {
+			return nil
+		}
+		d.Kill()
+		if time.Now().After(deadline) {
+			log, _ := os.ReadFile(d.out.Name())
+			return fmt.Errorf("%s does not answer:\n%s", d.Argv[0], log)
+		}
+		pause(100 * time.Millisecond) // processes of the one before may still be there
+	}
+}
+
+// spawn starts a process whose output goes to the file log in the folder. The file is opened once,
+// so that the output of a process that was killed stays in it.
+func (d *Daemon) spawn() (err error) {
+	if d.out == nil {
+		if d.out, err = os.Create(filepath.Join(d.Dir, "log")); err != nil {
+			return err
+		}
+	}
+	d.cmd = d.command(d.Argv...)
+	d.cmd.Stdout, d.cmd.Stderr = d.out, d.out
+	return d.cmd.Start()
+}
+
+// answers waits until the server is ready. It returns false if the process ends before, since its
+// port may be another process's by now.
+func (d *Daemon) answers(gone <-chan struct{}, deadline time.Time) bool {
+	for time.Now().Before(deadline) {
+		if d.Ready() == nil {
+			return true
+		}
+		select {
+		case <-gone:
+			return false
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	return false
+}
+
+// Kill kills the server and all of its processes as a crash would, and waits for their end. The
+// folder stays: Run starts the server again, with what it had stored.
+func (d *Daemon) Kill() {
+	if d.cmd != nil {
+		kill(d.cmd.Process)
+	}
+}
+
+// Remove kills the server and removes its folder. The Daemon cannot be used any more.
+func (d *Daemon) Remove() error {
+	d.Kill()
+	if d.out != nil {
+		_ = d.out.Close()
+	}
+	return os.RemoveAll(d.Dir)
+}
+
+// pause waits for other processes, which no bubble of a test holds.
+func pause(d time.Duration) {
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	defer cancel()
+	<-ctx.Done()
+}
+
+// Require returns a server that start has started, and removes it at the end of the test. Where the
+// server is not installed it skips the test. In CI, where scripts/test installs it, that is a
+// failure.
+func Require(t testing.TB, start func() (*Daemon, error)) *Daemon {
+	t.Helper()
+	d, err := start()
+	if errors.Is(err, exec.ErrNotFound) && os.Getenv("CI") != "true" {
+		t.Skip(err, "; scripts/test installs it")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = d.Remove() })
+	return d
+}

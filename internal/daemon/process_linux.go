@@ -1,0 +1,57 @@
+package daemon
+
+import (
+	"errors"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// attributes are those of a child that dies with this process, even with one that was killed. As
+// root it runs as the owner of its folder.
+func attributes(owner *user.User) *syscall.SysProcAttr {
+	a := &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if owner != nil {
+		uid, _ := strconv.ParseUint(owner.Uid, 10, 32)
+		gid, _ := strconv.ParseUint(owner.Gid, 10, 32)
+		a.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+	}
+	return a
+}
+
+// kill kills a process and its children, and waits until none of them is there: a server started
+// again in the same folder would find their shared memory in use.
+func kill(p *os.Process) {
+	_ = syscall.Kill(p.Pid, syscall.SIGSTOP) // it must not begin another process meanwhile
+	family := append(children(p.Pid), p.Pid)
+	for _, pid := range family {
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+	}
+	for _, pid := range family {
+		for range 500 {
+			if errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+				break
+			}
+			pause(2 * time.Millisecond)
+		}
+	}
+}
+
+// children are the processes whose parent is pid. The name of a process, the second field of its
+// stat, is in parentheses and may have spaces.
+func children(pid int) (all []int) {
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, stat := range stats {
+		text, _ := os.ReadFile(stat)
+		_, rest, _ := strings.Cut(string(text), ") ")
+		if f := strings.Fields(rest); len(f) > 1 && f[1] == strconv.Itoa(pid) {
+			child, _ := strconv.Atoi(filepath.Base(filepath.Dir(stat)))
+			all = append(all, child)
+		}
+	}
+	return all
+}
