@@ -54,6 +54,9 @@ func newQueue(b *batch, held func(rows.Row)) *queue {
 func (q *queue) feed(ctx context.Context) {
 	defer q.once.Do(func() { close(q.first) })
 	defer q.change(func() { q.fed = true })
+	if n := q.b.survey.Table.Count(); n[store.Pending]+n[store.InDoubt] == 0 {
+		return
+	}
 	pending := 0
 	err := q.b.in.ScanBut(q.b.ended, func(_ int, r rows.Row, err error) error {
 		if err != nil {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync/atomic"
 	"unicode/utf8"
 
 	"github.com/rebound-go/rebound/cmd/rebound/batch/lines"
@@ -21,7 +22,8 @@ type Input struct {
 	Files Attachments
 
 	file    *os.File
-	checked os.FileInfo // the file when it was checked; nil = not yet
+	checked os.FileInfo            // the file when it was checked; nil = not yet
+	last    atomic.Pointer[target] // of the row that was parsed last
 }
 
 // ErrChanged is the error of an input that somebody has changed during the run.
@@ -59,18 +61,41 @@ func open(name string, stdin io.Reader, spool string) (*os.File, error) {
 
 // Scan gives each row to fn, until fn returns an error. A line that is no row has an error instead.
 func (in *Input) Scan(fn func(line int, r Row, err error) error) error {
-	return in.ScanBut(func(string) bool { return false }, fn)
+	return in.ScanBut(none, fn)
 }
+
+func none(string) bool { return false }
 
 // ScanBut is Scan without the rows whose id skip accepts. Their lines are not parsed, where the id
 // comes first.
 func (in *Input) ScanBut(
 	skip func(id string) bool, fn func(line int, r Row, err error) error,
 ) error {
+	return in.scan(skip, func(line int, r Row, err error) error {
+		r.Body = bytes.Clone(r.Body)
+		return fn(line, r, err)
+	})
+}
+
+// watched reads the file, as long as it is what was checked.
+type watched struct{ in *Input }
+
+func (w watched) Read(p []byte) (int, error) {
+	n, err := w.in.file.Read(p)
+	if changed := w.in.unchanged(); changed != nil {
+		return 0, changed
+	}
+	return n, err
+}
+
+// scan is ScanBut, with rows whose bodies are valid until fn returns.
+func (in *Input) scan(
+	skip func(id string) bool, fn func(line int, r Row, err error) error,
+) error {
 	if _, err := in.file.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
-	l := lines.New(in.file, lines.MaxInput)
+	l := lines.New(watched{in}, lines.MaxInput)
 	for n := 1; ; n++ {
 		line, err := l.Read()
 		if err == io.EOF {
@@ -78,9 +103,6 @@ func (in *Input) ScanBut(
 		}
 		if err != nil {
 			return fmt.Errorf("%s:%d: %w", in.Name, n, err)
-		}
-		if err := in.unchanged(); err != nil {
-			return err
 		}
 		if n == 1 {
 			line = bytes.TrimPrefix(line, []byte("\xef\xbb\xbf"))
@@ -91,7 +113,7 @@ func (in *Input) ScanBut(
 		if id, ok := firstID(line); ok && skip(id) {
 			continue
 		}
-		r, err := parseRow(line, in.Where)
+		r, err := in.parse(line)
 		r.At = l.At()
 		if err := fn(n, r, err); err != nil {
 			return err
@@ -119,7 +141,7 @@ func (in *Input) unchanged() error {
 	now, err := in.file.Stat()
 	if err == nil && (now.Size() != in.checked.Size() ||
 		!now.ModTime().Equal(in.checked.ModTime())) {
-		err = fmt.Errorf("%s: %w", in.Name, ErrChanged)
+		err = ErrChanged
 	}
 	return err
 }
@@ -167,7 +189,7 @@ func (in *Input) Check(key store.Key) (s Survey, err error) {
 	}
 	s = Survey{Table: store.NewTable(in.guess()), Hosts: map[string]int{}}
 	bad := &faults{name: in.Name}
-	err = in.Scan(func(n int, r Row, err error) error {
+	err = in.scan(none, func(n int, r Row, err error) error {
 		if err == nil {
 			err = in.Files.check(r)
 		}
@@ -235,10 +257,11 @@ func (in *Input) Row(at int64, key store.Key) (Row, error) {
 	if err != nil {
 		return Row{}, err
 	}
-	r, err := parseRow(bytes.TrimPrefix(line, []byte("\xef\xbb\xbf")), in.Where)
+	r, err := in.parse(bytes.TrimPrefix(line, []byte("\xef\xbb\xbf")))
 	if err != nil {
 		return r, errors.Join(ErrChanged, err)
 	}
+	r.Body = bytes.Clone(r.Body) // and not the buffer of the reader
 	r.At, r.Key.ID = at, key.Hash(r.ID)
 	return r, nil
 }

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/rebound-go/rebound/cmd/rebound/batch/store"
+	"github.com/rebound-go/rebound/internal/jsonscan"
 	"github.com/rebound-go/rebound/internal/strictjson"
 )
 
@@ -29,7 +30,7 @@ type Row struct {
 	Tokens   int               `json:"tokens"`    // estimate; 0 = from the body
 	BodyFile string            `json:"body_file"` // is the body as it is
 
-	Target *url.URL  `json:"-"` // URL, with the base's host
+	Target *url.URL  `json:"-"` // URL, with the base's host; rows share it
 	Key    store.Row `json:"-"`
 	At     int64     `json:"-"` // offset of its line in the input
 }
@@ -51,22 +52,16 @@ func Origin(u *url.URL) string {
 	return u.Scheme + "://" + strings.ToLower(u.Hostname()) + ":" + port
 }
 
-// parseRow reads and checks a line, all but the files that it names.
-func parseRow(line []byte, where Targets) (r Row, err error) {
+// parse reads and checks a line, all but the files that it names. The body is a part of the line.
+func (in *Input) parse(line []byte) (r Row, err error) {
 	line = bytes.TrimSpace(line)
 	if len(line) == 0 || line[0] != '{' {
 		return r, errors.New("invalid_json_line: this is no JSON object")
 	}
-	if err := unmarshal(line, &r); err != nil {
-		return r, err
-	}
-	if err := misspelt(line); err != nil {
+	if err := r.fill(line); err != nil {
 		return r, err
 	}
 	r.Method = strings.ToUpper(cmp.Or(r.Method, http.MethodPost))
-	if string(r.Body) == "null" {
-		r.Body = nil
-	}
 	switch {
 	case r.ID == "":
 		return r, errors.New("missing_custom_id: custom_id is missing: want a text of its own for " +
@@ -82,76 +77,85 @@ func parseRow(line []byte, where Targets) (r Row, err error) {
 		return r, err
 	}
 	r.Key.Digest = store.Digest(line)
-	r.Target, err = where.resolve(r.URL)
+	r.Target, err = in.resolve(r.URL)
 	return r, err
 }
 
-func unmarshal(line []byte, r *Row) error {
-	err := json.Unmarshal(line, r)
-	if kind := (*json.UnmarshalTypeError)(nil); errors.As(err, &kind) && kind.Field != "" {
-		want := map[reflect.Kind]string{reflect.String: "a text", reflect.Int: "a whole number",
-			reflect.Map: "an object of texts"}[kind.Type.Kind()]
-		return fmt.Errorf("invalid_field: %s is a %s: want %s", kind.Field, kind.Value, want)
-	}
-	if err != nil {
-		return fmt.Errorf("invalid_json_line: %w", err)
-	}
-	return nil
-}
-
-// misspelt returns an error for a field that is nearly one of ours, or is there twice. Others are
-// the user's own.
-func misspelt(line []byte) (err error) {
+// fill reads the fields of a line.
+func (r *Row) fill(line []byte) (err error) {
 	seen := 0 // a bit for each of our fields
-	eachField(line, func(quoted []byte) {
-		name := string(quoted[1 : len(quoted)-1])
-		if strings.Contains(name, `\`) {
-			_ = json.Unmarshal(quoted, &name)
-		}
-		if i := slices.Index(rowFields, name); i >= 0 {
-			if seen&(1<<i) != 0 {
-				err = fmt.Errorf("invalid_field: %s is there twice", name)
-			}
-			seen |= 1 << i
-			return
-		}
-		if hint := strictjson.Hint(name, rowFields); strings.HasPrefix(hint, "did you") {
-			err = fmt.Errorf("invalid_field: unknown field %q: %s", name, hint)
+	whole := jsonscan.Fields(line, func(name, value []byte) {
+		if err == nil {
+			err = r.set(name, value, &seen)
 		}
 	})
+	if !whole {
+		return fmt.Errorf("invalid_json_line: %w", json.Unmarshal(line, new(json.RawMessage)))
+	}
 	return err
 }
 
-// eachField gives the names of an object's fields to fn, in quotes. The object is valid JSON. To
-// decode it once more would take as long as the rest of the check.
-func eachField(object []byte, fn func(quoted []byte)) {
-	depth, name := 0, false
-	for i := 0; i < len(object); i++ {
-		switch object[i] {
-		case '{', '[':
-			depth++
-			name = depth == 1
-		case '}', ']':
-			depth--
-		case ',':
-			name = depth == 1
-		case '"':
-			from := i
-			for i++; object[i] != '"'; i++ {
-				if object[i] == '\\' {
-					i++
-				}
-			}
-			if name {
-				fn(object[from : i+1])
-			}
-			name = false
-		}
+// set reads a field. One that is nearly one of ours, or is there twice, is an error. Others are the
+// user's own. A null leaves the field as it is.
+func (r *Row) set(name, value []byte, seen *int) (err error) {
+	i := 0
+	for i < len(rowFields) && string(name) != rowFields[i] {
+		i++
 	}
+	if i == len(rowFields) {
+		hint := strictjson.Hint(string(name), rowFields)
+		if strings.HasPrefix(hint, "did you") {
+			return fmt.Errorf("invalid_field: unknown field %q: %s", name, hint)
+		}
+		return nil
+	}
+	if *seen&(1<<i) != 0 {
+		return fmt.Errorf("invalid_field: %s is there twice", name)
+	}
+	*seen |= 1 << i
+	switch rowFields[i] {
+	case "custom_id":
+		r.ID, err = text(name, value)
+	case "method":
+		r.Method, err = text(name, value)
+	case "url":
+		r.URL, err = text(name, value)
+	case "body":
+		if string(value) != "null" {
+			r.Body = value
+		}
+	case "headers":
+		r.Headers, err = decode[map[string]string](name, value)
+	case "tokens":
+		r.Tokens, err = decode[int](name, value)
+	case "body_file":
+		r.BodyFile, err = text(name, value)
+	}
+	return err
+}
+
+func text(name, value []byte) (string, error) {
+	if text, ok := jsonscan.Text(value); ok {
+		return text, nil
+	}
+	return decode[string](name, value)
+}
+
+func decode[T any](name, value []byte) (v T, err error) {
+	err = json.Unmarshal(value, &v)
+	if kind := (*json.UnmarshalTypeError)(nil); errors.As(err, &kind) {
+		want := map[reflect.Kind]string{reflect.String: "a text", reflect.Int: "a whole number",
+			reflect.Map: "an object of texts"}[kind.Type.Kind()]
+		return v, fmt.Errorf("invalid_field: %s is a %s: want %s", name, kind.Value, want)
+	}
+	return v, err
 }
 
 // checkHeaders rejects what net/http would, and what decides where a request goes.
 func (r Row) checkHeaders() error {
+	if len(r.Headers) == 0 {
+		return nil
+	}
 	seen := map[string]bool{}
 	for name, value := range r.Headers {
 		key := http.CanonicalHeaderKey(name)
@@ -168,6 +172,24 @@ func (r Row) checkHeaders() error {
 		}
 	}
 	return nil
+}
+
+// target is what a url of rows was resolved to.
+type target struct {
+	ref string
+	url *url.URL
+}
+
+// resolve returns the absolute URL of a row, which must not be changed: most rows share it.
+func (in *Input) resolve(ref string) (*url.URL, error) {
+	if t := in.last.Load(); t != nil && t.ref == ref {
+		return t.url, nil
+	}
+	u, err := in.Where.resolve(ref)
+	if err == nil {
+		in.last.Store(&target{ref, u})
+	}
+	return u, err
 }
 
 // resolve returns the absolute URL of a row. A data file must not choose where credentials go, so

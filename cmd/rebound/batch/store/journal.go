@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"cmp"
 	"crypto/rand"
+	"encoding/binary"
 	"encoding/hex"
-	"fmt"
 	"hash/crc32"
 	"strconv"
 
@@ -38,13 +38,18 @@ func (m mark) append(b []byte) []byte {
 	case 'B':
 		b = hex.AppendEncode(b, m.key[:])
 	case 'S':
-		b = fmt.Appendf(b, "%x %x %d", m.row.ID, m.row.Digest, m.cost)
+		b = strconv.AppendUint(b, m.row.ID, 16)
+		b = strconv.AppendUint(append(b, ' '), uint64(m.row.Digest), 16)
+		b = strconv.AppendInt(append(b, ' '), int64(m.cost), 10)
 	case 'R':
 		b = strconv.AppendUint(b, m.row.ID, 16)
 	case 'G':
-		b = fmt.Appendf(b, "%d %d", m.generation, m.cost)
+		b = strconv.AppendInt(b, int64(m.generation), 10)
+		b = strconv.AppendInt(append(b, ' '), int64(m.cost), 10)
 	}
-	return fmt.Appendf(b, " %08x\n", crc32.ChecksumIEEE(b[at:]))
+	var sum [4]byte
+	binary.BigEndian.PutUint32(sum[:], crc32.ChecksumIEEE(b[at:]))
+	return append(hex.AppendEncode(append(b, ' '), sum[:]), '\n')
 }
 
 // parseMark reads a line without its newline. ok is false if it is damaged.
@@ -57,22 +62,29 @@ func parseMark(line []byte) (m mark, ok bool) {
 	if err != nil || uint32(sum) != crc32.ChecksumIEEE(line[:cut]) {
 		return m, false
 	}
-	fields := bytes.Fields(line[:cut])
-	if len(fields) < 2 || len(fields[0]) != 1 {
+	if cut < 2 || line[1] != ' ' {
 		return m, false
 	}
-	m.kind = fields[0][0]
-	rest := fields[1:]
+	m.kind = line[0]
+	var rest [3][]byte
+	n := 0
+	for field := range bytes.SplitSeq(line[2:cut], []byte(" ")) {
+		if n == len(rest) {
+			return m, false
+		}
+		rest[n] = field
+		n++
+	}
 	switch {
-	case m.kind == 'B' && len(rest) == 1 && len(rest[0]) == hex.EncodedLen(len(m.key)):
+	case m.kind == 'B' && n == 1 && len(rest[0]) == hex.EncodedLen(len(m.key)):
 		_, err = hex.Decode(m.key[:], rest[0])
-	case m.kind == 'S' && len(rest) == 3:
+	case m.kind == 'S' && n == 3:
 		m.row.ID = number(rest[0], 16, 64, &err)
 		m.row.Digest = uint32(number(rest[1], 16, 32, &err))
 		m.cost, err = amount(rest[2], err)
-	case m.kind == 'R' && len(rest) == 1:
+	case m.kind == 'R' && n == 1:
 		m.row.ID = number(rest[0], 16, 64, &err)
-	case m.kind == 'G' && len(rest) == 2:
+	case m.kind == 'G' && n == 2:
 		m.generation = int(number(rest[0], 10, 31, &err))
 		m.cost, err = amount(rest[1], err)
 	default:

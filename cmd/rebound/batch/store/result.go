@@ -2,11 +2,13 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 
 	"github.com/rebound-go/rebound/cmd/rebound/batch/money"
+	"github.com/rebound-go/rebound/internal/jsonscan"
 )
 
 // A line of ours begins with these, around the custom_id. Only such a line is read by its beginning
@@ -19,9 +21,8 @@ const (
 
 // Ending is what a line's last field holds: {…,"rebound":{…}}.
 type Ending struct {
-	Attempts int     `json:"attempts"`
-	Cost     float64 `json:"cost"` // in dollars
-	Stopped  string  `json:"stopped"`
+	Cost    float64 `json:"cost"` // in dollars
+	Stopped string  `json:"stopped"`
 }
 
 func (e Ending) cost() money.Amount { return money.Dollars(e.Cost) }
@@ -62,10 +63,27 @@ func endingOf(line []byte) (e Ending, err error) {
 	if i < 0 || line[len(line)-1] != '}' {
 		return e, errors.New("this line of a batch has no end")
 	}
-	if err := json.Unmarshal(line[i+len(endPrefix)-1:len(line)-1], &e); err != nil {
-		return e, fmt.Errorf("this line of a batch has no end: %w", err)
+	whole := jsonscan.Fields(line[i+len(endPrefix)-1:len(line)-1], func(name, value []byte) {
+		switch string(name) {
+		case "cost":
+			e.Cost = decode[float64](value, &err)
+		case "stopped":
+			e.Stopped = decode[string](value, &err)
+		}
+	})
+	if !whole || err != nil {
+		return e, fmt.Errorf("this line of a batch has no end: %w",
+			cmp.Or(err, errors.New("its last field is no JSON")))
 	}
 	return e, nil
+}
+
+// decode reads the value of a field. It sets err to its error, if it has one.
+func decode[T any](value []byte, err *error) (v T) {
+	if bad := json.Unmarshal(value, &v); bad != nil {
+		*err = bad
+	}
+	return v
 }
 
 // provided reads a line that a provider's batch API has left, in any order of its fields.

@@ -7,8 +7,8 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"hash/crc32"
+	"math/bits"
 	"slices"
-	"sort"
 )
 
 // State is what is known about a row of the input.
@@ -48,18 +48,9 @@ func (t *Table) Add(k Row) {
 // Len is the number of rows.
 func (t *Table) Len() int { return len(t.ids) }
 
-// byID sorts both columns of a table.
-type byID struct{ *Table }
-
-func (t byID) Less(i, j int) bool { return t.ids[i] < t.ids[j] }
-func (t byID) Swap(i, j int) {
-	t.ids[i], t.ids[j] = t.ids[j], t.ids[i]
-	t.digests[i], t.digests[j] = t.digests[j], t.digests[i]
-}
-
 // Complete sorts the Table once all rows are in it, and returns the ids that several rows have.
 func (t *Table) Complete() (repeated map[uint64]bool) {
-	sort.Sort(byID{t})
+	t.sort()
 	t.states = make([]byte, (len(t.ids)+3)/4)
 	repeated = map[uint64]bool{}
 	for i := 1; i < len(t.ids); i++ {
@@ -70,8 +61,82 @@ func (t *Table) Complete() (repeated map[uint64]bool) {
 	return repeated
 }
 
-// Find returns the place of a row in the table.
-func (t *Table) Find(id uint64) (i int, ok bool) { return slices.BinarySearch(t.ids, id) }
+// perBucket is how many rows are in one bucket of sort, in the mean.
+const perBucket = 16
+
+// sort sorts both columns. The ids are hashes, so their first bits spread them evenly over buckets.
+func (t *Table) sort() {
+	buckets := len(t.ids)/perBucket + 1
+	ends := make([]uint32, buckets+1) // of the bucket before; then of what is in its place
+	for _, id := range t.ids {
+		ends[scaled(id, buckets)+1]++
+	}
+	for i := 1; i <= buckets; i++ {
+		ends[i] += ends[i-1]
+	}
+	next := slices.Clone(ends[:buckets])
+	for bucket := range buckets {
+		for i := next[bucket]; i < ends[bucket+1]; i = next[bucket] {
+			to := scaled(t.ids[i], buckets)
+			t.swap(int(i), int(next[to]))
+			next[to]++
+		}
+		part := Table{ids: t.ids[ends[bucket]:ends[bucket+1]],
+			digests: t.digests[ends[bucket]:ends[bucket+1]]}
+		part.sortBucket()
+	}
+}
+
+// sortBucket sorts few rows, or more that have one id.
+func (t *Table) sortBucket() {
+	for i := range t.ids {
+		for j := i; j > 0 && t.ids[j] < t.ids[j-1]; j-- {
+			t.swap(j, j-1)
+		}
+	}
+}
+
+func (t *Table) swap(i, j int) {
+	t.ids[i], t.ids[j] = t.ids[j], t.ids[i]
+	t.digests[i], t.digests[j] = t.digests[j], t.digests[i]
+}
+
+// scaled is the share of all ids that are below one, of n.
+func scaled(id uint64, n int) int {
+	whole, _ := bits.Mul64(id, uint64(n))
+	return int(whole)
+}
+
+// Find returns the place of a row in the table. It begins where the id would be if all were spread
+// evenly, and goes on by the distance that is left.
+func (t *Table) Find(id uint64) (i int, ok bool) {
+	const near = 64 // places that are looked at one by one
+	n := len(t.ids)
+	if n == 0 {
+		return 0, false
+	}
+	i = scaled(id, n)
+	for range 2 {
+		if at := t.ids[i]; at <= id {
+			i = min(i+scaled(id-at, n), n-1)
+		} else {
+			i = max(i-scaled(at-id, n), 0)
+		}
+	}
+	for range near {
+		switch at := t.ids[i]; {
+		case at == id:
+			return i, true
+		case at < id && (i+1 == n || t.ids[i+1] > id), at > id && i == 0:
+			return i, false
+		case at < id:
+			i++
+		default:
+			i--
+		}
+	}
+	return slices.BinarySearch(t.ids, id)
+}
 
 // State is the state of the row at a place.
 func (t *Table) State(i int) State { return State(t.states[i/4] >> (i % 4 * 2) & 3) }
