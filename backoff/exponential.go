@@ -27,6 +27,9 @@ func (e Exponential) Delay(n int, _ time.Duration, u float64) time.Duration {
 	} else {
 		d = nanos(float64(float64(base)*power(e.Factor, n))+0.5, in.high)
 	}
+	if e.Jitter.High == 0 && in.low == 0 && u >= 0 && u < 1 {
+		return time.Duration(u * float64(d)) // what spread returns, without its call: a quarter
+	}
 	return e.Jitter.spread(d, in, u)
 }
 
