@@ -13,6 +13,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
@@ -133,6 +134,17 @@ func dialClient(
 	}
 	t.Cleanup(func() { _ = conn.Close() })
 	return conn
+}
+
+// ready waits until conn is connected, so that its first call takes no longer than others.
+func ready(t testing.TB, conn *grpc.ClientConn) {
+	t.Helper()
+	conn.Connect()
+	for state := conn.GetState(); state != connectivity.Ready; state = conn.GetState() {
+		if !conn.WaitForStateChange(t.Context(), state) {
+			t.Fatal(t.Context().Err())
+		}
+	}
 }
 
 // call makes a unary call and returns the answer.

@@ -6,7 +6,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
@@ -14,33 +13,6 @@ import (
 
 	"github.com/rebound-go/rebound"
 )
-
-// Stream is the grpc.StreamClientInterceptor of c. Its errors are like those of [Client.Unary].
-//
-// A server stream is repeated, request included, until the caller has seen something of it: its
-// first message, its end, or its header by Header. What fails later is the caller's. The attempt
-// ends there, too: for the policy's gates and breaker, for AttemptTimeout and MaxElapsed. The
-// stream goes on under the caller's context. As gRPC asks for, the caller reads the stream to its
-// end or cancels that context.
-//
-// Streams on which the client sends are retried while gRPC cannot open them, and never after.
-func (c *Client) Stream(
-	ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string,
-	streamer grpc.Streamer, opts ...grpc.CallOption,
-) (grpc.ClientStream, error) {
-	o := opener{ctx: ctx, desc: desc, cc: cc, method: method, streamer: streamer}
-	o.opts, o.onFinish = splitOnFinish(opts)
-	p := c.policy(ctx, method)
-	if desc.ClientStreams {
-		return o.openOnly(p)
-	}
-	s := &serverStream{opener: o, policy: p}
-	s.loop = newPausable(s.run)
-	if _, err := s.advance(opened, nil); err != nil {
-		return nil, err
-	}
-	return s, nil
-}
 
 // goal is how far the caller wants the stream to be.
 type goal int
@@ -176,7 +148,7 @@ func (s *serverStream) resumed(ctx context.Context) (context.Context, context.Ca
 	if ctx.Err() == nil || s.ctx.Err() != nil {
 		return ctx, func() {}
 	}
-	d := s.policy.AttemptTimeout
+	d := s.policy.AttemptTimeout // not nil, as ctx has a time of its own
 	if d == 0 {
 		d = s.policy.MaxElapsed
 	}

@@ -7,30 +7,13 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/hedge"
 )
-
-// Unary is the grpc.UnaryClientInterceptor of c. Its errors hold a [rebound.Error] and the status
-// of the last attempt, for package status. A rejection by a breaker or a limit has the code
-// RESOURCE_EXHAUSTED or UNAVAILABLE, and the end of the caller's context that of the context.
-//
-// Each attempt has a context of its own, with the deadline of the policy's AttemptTimeout. Options
-// such as grpc.Header describe the last attempt; a grpc.OnFinish is called once per call.
-func (c *Client) Unary(
-	ctx context.Context, method string, req, reply any, cc *grpc.ClientConn,
-	invoke grpc.UnaryInvoker, opts ...grpc.CallOption,
-) error {
-	u := unary{method: method, req: req, reply: reply, cc: cc, invoke: invoke}
-	var onFinish []func(error)
-	u.opts, onFinish = splitOnFinish(opts)
-	err := u.call(ctx, c.policy(ctx, method))
-	for _, f := range onFinish {
-		f(err)
-	}
-	return err
-}
 
 // unary is one call.
 type unary struct {
+	policy     *rebound.Policy
+	hedge      *hedge.Hedge // nil = none
 	method     string
 	req, reply any
 	cc         *grpc.ClientConn
@@ -43,7 +26,12 @@ func (u *unary) call(ctx context.Context, p *rebound.Policy) error {
 	// A Loop and not rebound.Do, because pushback replaces the delay that the policy decides on.
 	l := rebound.Begin(ctx, p)
 	for {
-		_, err := rebound.Try(&l, u.attempt)
+		var err, stop error
+		if u.hedge == nil {
+			_, err = rebound.Try(&l, u.attempt)
+		} else if err, stop = u.hedged(ctx, &l); stop != nil {
+			return callError(ctx, stop)
+		}
 		if err == nil {
 			l.Succeed()
 			return nil
@@ -76,6 +64,7 @@ var noStream = metadata.MD{"": nil}
 func (w *wire) invoke(
 	ctx context.Context, u *unary, reply any, opts []grpc.CallOption,
 ) error {
+	// Both options are after the caller's. Of several options for a trailer, gRPC sets all.
 	w.trailer = noStream
 	err := u.invoke(ctx, u.method, u.req, reply, u.cc,
 		append(opts[:len(opts):len(opts)], grpc.Trailer(&w.trailer),

@@ -1,0 +1,211 @@
+package reboundgrpc
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/budget"
+	"github.com/rebound-go/rebound/gate"
+	"github.com/rebound-go/rebound/hedge"
+)
+
+// legs are what an attempt of the policy becomes if it is hedged: attempts at the same time. Each
+// passes the policy's gates by itself, and has the timeout of an attempt.
+type legs struct {
+	u     *unary
+	state rebound.State // of the call
+	since time.Time     // of state
+
+	mu    sync.Mutex // guards what follows, and u.attempts
+	begun int
+	sent  int // legs that the gates have admitted
+}
+
+// leg is one of them. The first has the reply and the options of the caller, the others their own.
+type leg struct {
+	reply    any
+	opts     []grpc.CallOption
+	outputs  []func() // each copies what an option has received to the caller
+	admitted bool     // by the gates
+	reason   rebound.Reason
+}
+
+// errWaiting is the error of a hedge beside a call that waits in a gate. It would be a second one
+// in the queue, and make that longer.
+var errWaiting = rebound.Permanent(errors.New("reboundgrpc: the first attempt waits in a gate"))
+
+// hedged makes the next attempt of l's call, hedged. The last error, if not nil, ends the call.
+func (u *unary) hedged(ctx context.Context, l *rebound.Loop) (failed, stop error) {
+	s := &legs{u: u, state: l.State(), since: time.Now()}
+	g, err := hedge.Do(ctx, u.hedge, s.attempt, nil)
+	switch {
+	case err == nil:
+		// All legs have ended, so none of them writes to the reply any more.
+		g.deliver(u.reply)
+		// The loop has not seen the legs, and counts them as one attempt.
+		_, _ = rebound.Try(l, func(context.Context) (struct{}, error) { return struct{}{}, nil })
+		return nil, nil
+	case g == nil || g.admitted:
+		return err, nil
+	case g.reason == rebound.Rejected:
+		return err, l.Stop(g.reason, err)
+	}
+	return err, l.Stop(g.reason, nil)
+}
+
+// attempt makes one leg.
+func (s *legs) attempt(ctx context.Context) (*leg, error) {
+	g := s.begin(hedge.Leg(ctx))
+	if g == nil {
+		return &leg{reason: rebound.Rejected}, errWaiting
+	}
+	// Each leg has a loop of its own, since a Loop is for one goroutine. It makes one attempt.
+	state := s.state
+	state.Elapsed += time.Since(s.since)
+	l := rebound.Resume(ctx, s.u.policy, state)
+	_, err := rebound.Try(&l, func(ctx context.Context) (struct{}, error) {
+		g.admitted = true
+		var w wire
+		return struct{}{}, w.invoke(withPrevious(ctx, s.admit()), s.u, g.reply, g.opts)
+	})
+	if !g.admitted {
+		g.reason = l.Decide(err).Reason
+	}
+	return g, err
+}
+
+// begin returns the next leg, or nil if it would be a hedge beside an attempt that is still in a
+// gate. A hedge may come here before the leg that is number 1.
+func (s *legs) begin(number int) *leg {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.begun++
+	switch {
+	// The first needs no copies, and most calls have no other.
+	case s.begun == 1:
+		resetOutputs(s.u.opts)
+		return &leg{reply: s.u.reply, opts: s.u.opts}
+	case number > 1 && s.sent == 0:
+		return nil
+	}
+	g := &leg{reply: emptyLike(s.u.reply)}
+	g.opts, g.outputs = ownOutputs(s.u.opts)
+	return g
+}
+
+// admit returns how many attempts of the call were sent before this one.
+func (s *legs) admit() (before int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sent++
+	s.u.attempts++
+	return s.u.attempts - 1
+}
+
+// deliver gives the caller what the leg has received. The other legs are over.
+func (g *leg) deliver(reply any) {
+	if g.reply == reply {
+		return
+	}
+	for _, copyOutput := range g.outputs {
+		copyOutput()
+	}
+	// A message must not be copied by assignment: it has internal state.
+	if m, ok := reply.(proto.Message); ok {
+		proto.Reset(m)
+		proto.Merge(m, g.reply.(proto.Message))
+		return
+	}
+	// Another codec's message, which is plain data.
+	reflect.ValueOf(reply).Elem().Set(reflect.ValueOf(g.reply).Elem())
+}
+
+// emptyLike returns an empty message of the type of m, a pointer.
+func emptyLike(m any) any {
+	if m, ok := m.(proto.Message); ok {
+		return m.ProtoReflect().New().Interface()
+	}
+	return reflect.New(reflect.TypeOf(m).Elem()).Interface()
+}
+
+// hedgeable reports whether legs can have replies of their own.
+func hedgeable(reply any) bool {
+	v := reflect.ValueOf(reply)
+	return v.Kind() == reflect.Pointer && !v.IsNil()
+}
+
+// ownOutputs returns opts with outputs of their own, since legs would write to those of the caller
+// at the same time, and what copies them to the caller.
+func ownOutputs(opts []grpc.CallOption) (own []grpc.CallOption, copies []func()) {
+	own = make([]grpc.CallOption, len(opts), len(opts)+2)
+	for i, o := range opts {
+		switch caller := o.(type) {
+		case grpc.HeaderCallOption:
+			var md metadata.MD
+			o = grpc.Header(&md)
+			copies = append(copies, func() { *caller.HeaderAddr = md })
+		case grpc.TrailerCallOption:
+			var md metadata.MD
+			o = grpc.Trailer(&md)
+			copies = append(copies, func() { *caller.TrailerAddr = md })
+		case grpc.PeerCallOption:
+			var p peer.Peer
+			o = grpc.Peer(&p)
+			copies = append(copies, func() { *caller.PeerAddr = p })
+		}
+		own[i] = o
+	}
+	return own, copies
+}
+
+// outside returns the policy of the loop around the legs: p without what stands around each of
+// them.
+func outside(p *rebound.Policy) *rebound.Policy {
+	out := p.Clone()
+	out.AttemptTimeout = 0
+	out.Breaker = nil
+	out.Gates = []gate.Gate{foresight{p}}
+	if out.Budget = p.RetryBudget(); out.Budget == nil {
+		out.Budget = budget.Unlimited
+	}
+	return out
+}
+
+// foresight admits everything, as the legs pass the gates of the policy. Before a delay it returns
+// what these foresee.
+type foresight struct{ policy *rebound.Policy }
+
+func (foresight) Enter(context.Context) (gate.Pass, error) { return gate.Pass{}, nil }
+func (foresight) Leave(gate.Pass, gate.Outcome)            {}
+
+// Validate is part of the validation of the policy that has this gate.
+func (f foresight) Validate() error { return f.policy.Validate() }
+
+// Refusal returns the error with which a gate would reject an attempt after a delay of d.
+func (f foresight) Refusal(d time.Duration) error {
+	if f.policy == nil {
+		return nil
+	}
+	// The breaker first, as in a Loop without hedges.
+	gates := f.policy.Gates
+	if b := f.policy.Breaker; b != nil {
+		gates = append([]gate.Gate{b}, gates...)
+	}
+	for _, g := range gates {
+		if r, ok := g.(interface{ Refusal(time.Duration) error }); ok {
+			if err := r.Refusal(d); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

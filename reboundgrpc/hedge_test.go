@@ -1,0 +1,215 @@
+package reboundgrpc_test
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/breaker"
+	"github.com/rebound-go/rebound/budget"
+	"github.com/rebound-go/rebound/gate"
+	"github.com/rebound-go/rebound/hedge"
+	"github.com/rebound-go/rebound/limit"
+	"github.com/rebound-go/rebound/reboundgrpc"
+)
+
+// hedged returns a client of p whose calls are hedged by h.
+func hedged(p *rebound.Policy, h *hedge.Hedge) *reboundgrpc.Client {
+	return &reboundgrpc.Client{
+		Policy:   p,
+		HedgeFor: func(string) *hedge.Hedge { return h },
+	}
+}
+
+// slowFirst is a service where the first attempt of a call hangs until it is canceled, which gone
+// reports. Which one arrives first does not matter.
+func slowFirst(gone chan<- error) *service {
+	return &service{unary: func(ctx context.Context, _ int, _ *text) (*text, error) {
+		in, _ := metadata.FromIncomingContext(ctx)
+		leg := strings.Join(in["grpc-previous-rpc-attempts"], "")
+		_ = grpc.SetHeader(ctx, metadata.Pairs("leg", leg))
+		_ = grpc.SetTrailer(ctx, metadata.Pairs("leg", leg))
+		if leg == "" {
+			<-ctx.Done()
+			gone <- ctx.Err()
+			return nil, ctx.Err()
+		}
+		return wrapperspb.String("answer"), nil
+	}}
+}
+
+func TestHedgeWins(t *testing.T) {
+	checkGoroutines(t)
+	gone := make(chan error, 1)
+	s := slowFirst(gone)
+	addr, _ := serve(t, s)
+	b := &breaker.Breaker{}
+	p := quick(3)
+	p.Breaker = b
+	var events []rebound.Event
+	p.Observe = func(_ context.Context, e rebound.Event) { events = append(events, e) }
+	h := &hedge.Hedge{After: time.Millisecond}
+	conn := dialClient(t, addr, hedged(p, h))
+	ready(t, conn)
+
+	var header, trailer metadata.MD
+	var from peer.Peer
+	finished := 0
+	got, err := call(t.Context(), conn, grpc.Header(&header), grpc.Trailer(&trailer),
+		grpc.Peer(&from), grpc.OnFinish(func(error) { finished++ }))
+	if got != "answer" || err != nil {
+		t.Fatalf("got %q, %v", got, err)
+	}
+	if err := <-gone; err != context.Canceled {
+		t.Errorf("the loser ended with %v", err)
+	}
+	if h := header["leg"]; !slices.Equal(h, []string{"1"}) {
+		t.Errorf("the header is of the attempt after %q", h)
+	}
+	if tr := trailer["leg"]; !slices.Equal(tr, []string{"1"}) || from.Addr == nil {
+		t.Errorf("the trailer is of the attempt after %q, the peer %v", tr, from.Addr)
+	}
+	slices.Sort(s.previous)
+	if want := []string{"", "1"}; !slices.Equal(s.previous, want) {
+		t.Errorf("the calls had %q, want %q", s.previous, want)
+	}
+	if finished != 1 || h.Snapshot().Won != 1 {
+		t.Errorf("%d callbacks, hedges %+v", finished, h.Snapshot())
+	}
+	if len(events) != 1 || events[0].Kind != rebound.Succeeded || events[0].Attempt != 1 {
+		t.Errorf("events %+v", events)
+	}
+	// The breaker saw two attempts, of which the canceled one is no failure.
+	if c := b.Snapshot(); c.Failures != 0 {
+		t.Errorf("the breaker counts %+v", c)
+	}
+}
+
+func TestNotHedged(t *testing.T) {
+	h := &hedge.Hedge{After: time.Nanosecond}
+	for name, c := range map[string]*reboundgrpc.Client{
+		"not idempotent":          hedged(&rebound.Policy{NonIdempotent: true}, h),
+		"no hedge for the method": hedged(nil, nil),
+	} {
+		s := failing(0, nil)
+		addr, _ := serve(t, s)
+		_, err := call(t.Context(), dialClient(t, addr, c))
+		if err != nil || s.calls.Load() != 1 || h.Snapshot().Calls != 0 {
+			t.Errorf("%s: %d calls, %v, hedges %+v", name, s.calls.Load(), err, h.Snapshot())
+		}
+	}
+}
+
+// Retries go around hedges, and the previous attempts count both.
+func TestHedgeAndRetry(t *testing.T) {
+	s := &service{}
+	var arrived atomic.Int64
+	both := make(chan struct{})
+	s.unary = func(ctx context.Context, n int, _ *text) (*text, error) {
+		if n > 2 {
+			return wrapperspb.String("answer"), nil
+		}
+		if arrived.Add(1) == 2 {
+			close(both)
+		}
+		<-both
+		return nil, fail(codes.Unavailable)
+	}
+	addr, _ := serve(t, s)
+	var attempts []int
+	p := quick(3)
+	p.Observe = func(_ context.Context, e rebound.Event) { attempts = append(attempts, e.Attempt) }
+	c := hedged(p, &hedge.Hedge{After: time.Millisecond, Budget: &budget.Budget{
+		Capacity: 1, Deposit: budget.None, Refill: budget.None, // one hedge in all
+	}})
+	if got, err := call(t.Context(), dialClient(t, addr, c)); got != "answer" || err != nil {
+		t.Fatalf("got %q, %v", got, err)
+	}
+	slices.Sort(s.previous[:2])
+	if want := []string{"", "1", "2"}; !slices.Equal(s.previous, want) {
+		t.Errorf("the calls had %q, want %q", s.previous, want)
+	}
+	if want := []int{1, 2}; !slices.Equal(attempts, want) {
+		t.Errorf("the events were of attempts %v, want %v", attempts, want)
+	}
+}
+
+// A gate's rejection ends a hedged call as it ends any other.
+func TestHedgeRejected(t *testing.T) {
+	b := &breaker.Breaker{}
+	b.ForceOpen()
+	full := &limit.Concurrency{Max: 1}
+	if _, err := full.Enter(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for name, p := range map[string]*rebound.Policy{
+		"breaker": {Breaker: b},
+		"limit":   {Gates: []gate.Gate{full}},
+	} {
+		s := failing(0, nil)
+		addr, _ := serve(t, s)
+		_, plainErr := call(t.Context(), dial(t, addr, p))
+		_, err := call(t.Context(), dialClient(t, addr, hedged(p, &hedge.Hedge{After: 1})))
+		if s.calls.Load() != 0 || err == nil || err.Error() != plainErr.Error() ||
+			status.Code(err) != codes.Unavailable {
+			t.Errorf("%s: %d calls, %v, code %v: want none, %v", name, s.calls.Load(), err,
+				status.Code(err), plainErr)
+		}
+	}
+}
+
+// A hedge does not join the queue of a gate in which the first attempt still waits.
+func TestHedgeDoesNotQueue(t *testing.T) {
+	one := &limit.Concurrency{Max: 1, Queue: 5, Wait: time.Minute}
+	pass, err := one.Enter(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := failing(0, nil)
+	addr, _ := serve(t, s)
+	h := &hedge.Hedge{After: time.Millisecond}
+	lost := make(chan hedge.EventKind, 9)
+	h.Observe = func(_ context.Context, e hedge.Event) {
+		if e.Leg == 2 {
+			lost <- e.Kind
+		}
+	}
+	conn := dialClient(t, addr, hedged(&rebound.Policy{Gates: []gate.Gate{one}}, h))
+	done := make(chan error)
+	go func() {
+		_, err := call(t.Context(), conn)
+		done <- err
+	}()
+	if k := <-lost; k != hedge.Started {
+		t.Errorf("the hedge began with %v", k)
+	}
+	if k := <-lost; k != hedge.Lost {
+		t.Errorf("the hedge ended with %v", k)
+	}
+	if w := one.Snapshot().Waiting; w > 1 {
+		t.Errorf("%d attempts wait", w)
+	}
+	one.Leave(pass, gate.Outcome{Result: gate.OK})
+	if err := <-done; err != nil || s.calls.Load() != 1 {
+		t.Errorf("%d calls, %v", s.calls.Load(), err)
+	}
+}
+
+func TestHedgeIsInvalid(t *testing.T) {
+	addr, _ := serve(t, failing(0, nil))
+	_, err := call(t.Context(), dialClient(t, addr, hedged(nil, &hedge.Hedge{Max: -1})))
+	if err == nil {
+		t.Error("an invalid hedge made a call")
+	}
+}

@@ -1,0 +1,217 @@
+package reboundgrpc
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/backoff"
+	"github.com/rebound-go/rebound/budget"
+)
+
+const (
+	maxNativeAttempts = 5    // gRPC takes more as 5
+	maxNativeTokens   = 1000 // of retryThrottling
+
+	defaultDeposit = 0.1 // of budget.Budget
+)
+
+// serviceConfig is the JSON of grpc.WithDefaultServiceConfig, as far as a policy is about it.
+type serviceConfig struct {
+	MethodConfig    []methodConfig `json:"methodConfig"`
+	RetryThrottling *throttling    `json:"retryThrottling,omitempty"`
+}
+
+type methodConfig struct {
+	Name        []struct{}   `json:"name"` // one empty name: all methods
+	Timeout     string       `json:"timeout,omitempty"`
+	RetryPolicy *retryPolicy `json:"retryPolicy,omitempty"`
+}
+
+type retryPolicy struct {
+	MaxAttempts          int      `json:"maxAttempts"`
+	InitialBackoff       string   `json:"initialBackoff"`
+	MaxBackoff           string   `json:"maxBackoff"`
+	BackoffMultiplier    float64  `json:"backoffMultiplier"`
+	RetryableStatusCodes []string `json:"retryableStatusCodes"`
+}
+
+type throttling struct {
+	MaxTokens  float64 `json:"maxTokens"`
+	TokenRatio float64 `json:"tokenRatio"`
+}
+
+// ServiceConfig returns p (nil = the zero policy) as a service config, for programs that prefer
+// gRPC's own retry: pass it to grpc.WithDefaultServiceConfig, on a connection without the
+// interceptors of this package. The config is for all methods. MaxElapsed becomes the timeout, and
+// the budget becomes retryThrottling. The codes are those that p retries, judged by the code alone.
+//
+// It returns an error for what gRPC cannot do: more than 5 attempts, a backoff that is neither
+// constant nor exponential, and the fields AttemptTimeout, MaxRetryAfter, Throttled, Breaker, Gates
+// and Observe. Some of p it leaves out. The jitter is ±20 %, whatever p has. There is one backoff
+// for all codes. The budget is that of a connection and has no Refill. Neither RetryInfo nor the
+// deadline shortens or ends the delays.
+func ServiceConfig(p *rebound.Policy) (string, error) {
+	if p == nil {
+		p = &rebound.Policy{}
+	}
+	if err := p.Validate(); err != nil {
+		return "", fmt.Errorf("reboundgrpc: ServiceConfig: %w", err)
+	}
+	if err := inexpressible(p); err != nil {
+		return "", err
+	}
+	// One config for all methods: a program with several policies puts theirs together.
+	m := methodConfig{Name: make([]struct{}, 1)}
+	if p.MaxElapsed > 0 {
+		m.Timeout = seconds(p.MaxElapsed)
+	}
+	config := serviceConfig{}
+	if retried := retriedCodes(p); len(retried) > 0 {
+		r, err := nativeBackoff(p.Backoff)
+		if err != nil {
+			return "", err
+		}
+		r.MaxAttempts, r.RetryableStatusCodes = p.MaxAttempts(), retried
+		m.RetryPolicy = r
+		if config.RetryThrottling, err = nativeBudget(p); err != nil {
+			return "", err
+		}
+	}
+	config.MethodConfig = []methodConfig{m}
+	text, err := json.Marshal(config)
+	return string(text), err
+}
+
+// inexpressible returns an error that names the first field of p that a service config has no place
+// for.
+func inexpressible(p *rebound.Policy) error {
+	if n := p.MaxAttempts(); n == rebound.Unlimited || n > maxNativeAttempts {
+		return cannot("Attempts", "at most %d attempts", maxNativeAttempts)
+	}
+	for _, f := range []struct {
+		field string
+		set   bool
+	}{
+		{"AttemptTimeout", p.AttemptTimeout > 0},
+		{"MaxRetryAfter", p.MaxRetryAfter > 0},
+		{"Throttled", p.Throttled != nil},
+		{"Breaker", p.Breaker != nil},
+		{"Gates", len(p.Gates) > 0},
+		{"Observe", p.Observe != nil},
+	} {
+		if f.set {
+			return cannot(f.field, "it unset, or DialOptions instead")
+		}
+	}
+	return nil
+}
+
+// cannot is the error for a field that gRPC's own retry cannot do.
+func cannot(field, want string, args ...any) error {
+	return fmt.Errorf("reboundgrpc: ServiceConfig: gRPC's own retry cannot do Policy.%s: want %s",
+		field, fmt.Sprintf(want, args...))
+}
+
+// retriedCodes are the names of the codes that p retries.
+func retriedCodes(p *rebound.Policy) (names []string) {
+	for c := codes.Canceled; c <= codes.Unauthenticated; c++ {
+		f := p.Fault(context.Background(), status.Error(c, ""))
+		d := p.Decide(rebound.State{Attempt: 1, U: -1}, f)
+		if d.Retry || d.Reason == rebound.PastElapsed { // jitter may shorten the delay
+			names = append(names, nameOf(c))
+		}
+	}
+	return names
+}
+
+// nameOf is a code's name in service configs, such as DEADLINE_EXCEEDED.
+func nameOf(c codes.Code) string {
+	if c == codes.Canceled {
+		return "CANCELLED"
+	}
+	var b strings.Builder
+	for i, r := range c.String() {
+		if i > 0 && r >= 'A' && r <= 'Z' {
+			b.WriteByte('_')
+		}
+		b.WriteRune(r)
+	}
+	return strings.ToUpper(b.String())
+}
+
+// nativeBackoff returns the delays of b before jitter.
+func nativeBackoff(b backoff.Backoff) (*retryPolicy, error) {
+	r := &retryPolicy{BackoffMultiplier: 1}
+	switch b := b.(type) {
+	case nil:
+		return nativeBackoff(backoff.Exponential{})
+	case backoff.Constant:
+		// gRPC has no retry policy without a delay.
+		if b == 0 {
+			return nil, cannot("Backoff", "a delay of more than 0")
+		}
+		r.InitialBackoff = seconds(time.Duration(b))
+		r.MaxBackoff = r.InitialBackoff
+		return r, nil
+	case backoff.Exponential:
+		// gRPC's jitter may go below any delay.
+		if b.Min > 0 {
+			return nil, cannot("Backoff", "an Exponential without a Min")
+		}
+		base := b.Delay(1, 0, -1)
+		r.InitialBackoff = seconds(base)
+		r.MaxBackoff = seconds(max(b.Delay(math.MaxInt32, 0, -1), base))
+		r.BackoffMultiplier = cmp.Or(b.Factor, growth(b.Base))
+		return r, nil
+	}
+	return nil, cannot("Backoff", "a backoff.Exponential or a backoff.Constant")
+}
+
+// growth is the default Factor of package backoff, which is no business of this one. Max must not
+// shorten the delay that it is read from.
+func growth(base time.Duration) float64 {
+	b := backoff.Exponential{Base: base, Max: math.MaxInt64}
+	return float64(b.Delay(2, 0, -1)) / float64(b.Delay(1, 0, -1))
+}
+
+// nativeBudget returns p's budget. gRPC retries while more than half of its tokens are left, and
+// each failure costs one.
+func nativeBudget(p *rebound.Policy) (*throttling, error) {
+	b := p.Budget
+	switch {
+	case b == budget.Unlimited:
+		return nil, nil
+	case b == nil:
+		b = &budget.Budget{}
+	}
+	// Half of the tokens are never spent, so twice as many are as many retries.
+	t := &throttling{MaxTokens: 2 * b.Size(), TokenRatio: b.Deposit}
+	if t.TokenRatio == 0 {
+		t.TokenRatio = defaultDeposit
+	}
+	switch {
+	case math.IsInf(t.MaxTokens, 1):
+		return nil, nil
+	case t.MaxTokens > maxNativeTokens:
+		return nil, cannot("Budget", "a Capacity of at most %d", maxNativeTokens/2)
+	// Without a Refill the budget would be empty for good.
+	case b.Deposit == budget.None:
+		return nil, cannot("Budget", "a Deposit of more than 0")
+	}
+	return t, nil
+}
+
+// seconds is d in the JSON of protocol buffers.
+func seconds(d time.Duration) string {
+	text := fmt.Sprintf("%d.%09d", d/time.Second, d%time.Second)
+	return strings.TrimSuffix(strings.TrimRight(text, "0"), ".") + "s"
+}
