@@ -13,6 +13,7 @@ import (
 	"github.com/rebound-go/rebound/cmd/rebound/batch/rows"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/secrets"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/store"
+	"github.com/rebound-go/rebound/gate"
 )
 
 // batch is what the parts of a run share.
@@ -34,6 +35,9 @@ type batch struct {
 	pending int // rows before this run
 
 	feeding context.Context // ends when no more rows are to be sent
+
+	mark  Mark
+	gates []gate.Gate // of each attempt, before it has a place in flight
 }
 
 // open opens the files, checks the whole input, and reads what earlier runs have left.
@@ -63,10 +67,7 @@ func (b *batch) open() (err error) {
 }
 
 func (b *batch) openInput() error {
-	b.in = &rows.Input{Name: b.o.Input, Where: rows.Targets{Base: b.o.Base}}
-	for _, u := range b.o.Allow {
-		b.in.Where.Allowed = append(b.in.Where.Allowed, rows.Origin(u))
-	}
+	b.in = &rows.Input{Name: b.o.Input, Where: targets(b.o)}
 	if err := b.in.Open(b.o.Stdin, b.o.Output+".input"); err != nil {
 		return err
 	}
@@ -75,6 +76,14 @@ func (b *batch) openInput() error {
 		return fmt.Errorf("--files: %w", err)
 	}
 	return nil
+}
+
+func targets(o Options) rows.Targets {
+	t := rows.Targets{Base: o.Base}
+	for _, u := range o.Allow {
+		t.Allowed = append(t.Allowed, rows.Origin(u))
+	}
+	return t
 }
 
 func (b *batch) close() {

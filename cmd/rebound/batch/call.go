@@ -34,6 +34,7 @@ type call struct {
 	reserved money.Amount  // in the journal
 	maybe    bool          // the server may have acted on an attempt that failed
 	lost     money.Amount  // that such attempts may have cost
+	paced    int           // tokens that the last attempt has taken from a Pacer
 	answered bool          // the last one was, and what it can cost is still reserved
 }
 
@@ -51,8 +52,8 @@ func callOf(ctx context.Context) *call {
 	return c
 }
 
-// errStopping keeps a row back that has waited for its turn while the batch was stopped.
-var errStopping = errors.New("the batch is stopping")
+// ErrStopping is the error of a row that was waiting for its turn when the batch was stopped.
+var ErrStopping = errors.New("the batch is stopping")
 
 // Enter reserves what the attempt can cost, and marks the row as sent.
 func (c *call) Enter(ctx context.Context) (gate.Pass, error) {
@@ -60,7 +61,7 @@ func (c *call) Enter(ctx context.Context) (gate.Pass, error) {
 		return gate.Pass{}, err
 	}
 	c.limited += max(time.Since(c.since), 0)
-	if err := c.mark(); err != nil {
+	if err := c.mark(ctx); err != nil {
 		c.b.purse.Settle(c.most, 0)
 		return gate.Pass{}, err
 	}
@@ -69,23 +70,21 @@ func (c *call) Enter(ctx context.Context) (gate.Pass, error) {
 }
 
 // mark marks the row as sent, and again if it may cost more than the journal has.
-func (c *call) mark() error {
+func (c *call) mark(ctx context.Context) error {
 	if c.b.halt.account.Load() {
 		c.place.CompareAndSwap(waiting, stopped)
-		return errStopping
+		return ErrStopping
 	}
 	first := c.place.CompareAndSwap(waiting, sent)
 	cost := c.before + c.lost + c.most
 	switch {
 	case c.place.Load() == stopped:
-		return errStopping
+		return ErrStopping
 	case !first && cost <= c.reserved:
 		return nil
 	}
 	c.reserved = cost
-	err := c.b.store.Start(c.row.Key, cost)
-	c.b.halt.fail(err)
-	return err
+	return c.b.mark(ctx, c.row.Key, cost)
 }
 
 // observe counts the delay of a retry, which is no wait for a turn.

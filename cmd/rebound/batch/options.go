@@ -1,6 +1,7 @@
 package batch
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -8,6 +9,8 @@ import (
 	"time"
 
 	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/cmd/rebound/batch/money"
+	"github.com/rebound-go/rebound/cmd/rebound/batch/store"
 	"github.com/rebound-go/rebound/limit"
 	"github.com/rebound-go/rebound/llm"
 )
@@ -144,4 +147,16 @@ func (f Failures) String() string {
 		return fmt.Sprintf("%g%%", f.Share*100)
 	}
 	return fmt.Sprint(f.Number)
+}
+
+// Mark marks a row as sent, and reserves what it can cost. The row is sent once Mark has returned
+// nil. money.ErrSpent and ErrStopping leave the row as it was.
+type Mark func(ctx context.Context, key store.Row, cost money.Amount) error
+
+// Pacer is a limit that several processes share.
+type Pacer interface {
+	// Take waits for the turn of an attempt that may use so many tokens.
+	Take(ctx context.Context, tokens int) error
+	// Settle books the tokens that were used beyond those of Take.
+	Settle(more int)
 }

@@ -52,7 +52,7 @@ func (b *batch) fate(ctx context.Context, j job, a answer) (fate, time.Duration)
 	switch {
 	case spoilt:
 		return gaveUp, 0
-	case a.place.Load() == stopped, errors.Is(a.err, errStopping), errors.Is(a.err, money.ErrSpent):
+	case a.place.Load() == stopped, errors.Is(a.err, ErrStopping), errors.Is(a.err, money.ErrSpent):
 		return unsent, 0
 	case llm.IsAccount(a.err):
 		return returned, 0

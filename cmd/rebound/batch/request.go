@@ -63,10 +63,13 @@ func repeatable(req *http.Request) bool {
 	return req.Header.Get("Idempotency-Key") != "" || llm.IsGeneration(req)
 }
 
+var errNoPrices = errors.New("--budget needs --prices FILE: want litellm's price file or one " +
+	"like it")
+
 // checkPrices returns an error for the first row whose cost has no bound.
 func (b *batch) checkPrices() error {
 	if b.prices == nil {
-		return errors.New("--budget needs --prices FILE: want litellm's price file or one like it")
+		return errNoPrices
 	}
 	return b.in.Scan(func(n int, r rows.Row, err error) error {
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rebound-go/rebound/cmd/rebound/batch/money"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/secrets"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/store"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/tee"
@@ -58,6 +59,11 @@ func (b *run) prepare() error {
 	b.sender = newSender(b.batch)
 	b.queue = newQueue(b.batch, b.hold)
 	b.tally.probe, b.pending = b.o.Probe > 0, b.survey.Table.Count()[store.Pending]
+	b.mark = func(_ context.Context, key store.Row, cost money.Amount) error {
+		err := b.store.Start(key, cost)
+		b.halt.fail(err)
+		return err
+	}
 	b.store.Begin()
 	return nil
 }

@@ -105,7 +105,7 @@ func (s *sender) send(ctx context.Context, j job) answer {
 	a.since = time.Now()
 	p := s.policy.Clone()
 	p.Observe = a.observe(p.Observe)
-	p.Gates = append(append(p.Gates, s.flight), a.call)
+	p.Gates = append(append(append(p.Gates, b.gates...), s.flight), a.call)
 	if left := b.o.RowAttempts - j.attempts; p.MaxAttempts() > left || p.MaxAttempts() < 0 {
 		p.Attempts = left
 	}

@@ -40,14 +40,20 @@ func (b *run) work(ctx context.Context, j job) {
 
 // hold writes a row that is in doubt, and must not be sent again, to the errors.
 func (b *run) hold(r rows.Row) {
-	v := verdict{fate: gaveUp, code: codeInDoubt, why: "an earlier run sent this row and ended " +
-		"before its result was there: it may have been carried out"}
-	v.cost = b.before.Reserved[r.Key.ID]
-	v.line = b.errorLine(job{row: r}, answer{}, v)
+	v := b.heldBack(r, b.before.Reserved[r.Key.ID])
 	b.tally.heldBack(r, v)
 	if err := b.store.Finish(v.line, true); err != nil {
 		b.halt.fail(err)
 	}
+}
+
+// heldBack is the outcome of a row that is in doubt, and must not be sent again.
+func (b *batch) heldBack(r rows.Row, lost money.Amount) verdict {
+	v := verdict{fate: gaveUp, code: codeInDoubt, why: "an earlier run sent this row and ended " +
+		"before its result was there: it may have been carried out"}
+	v.cost = lost
+	v.line = b.errorLine(job{row: r}, answer{}, v)
+	return v
 }
 
 // judge stops the batch if too many rows fail, or the first all for one reason.

@@ -114,7 +114,7 @@ func (in *Input) scan(
 			continue
 		}
 		r, err := in.parse(line)
-		r.At = l.At()
+		r.At, r.Line = l.At(), line
 		if err := fn(n, r, err); err != nil {
 			return err
 		}

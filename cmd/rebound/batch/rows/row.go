@@ -33,6 +33,7 @@ type Row struct {
 	Target *url.URL  `json:"-"` // URL, with the base's host; rows share it
 	Key    store.Row `json:"-"`
 	At     int64     `json:"-"` // offset of its line in the input
+	Line   []byte    `json:"-"` // as it is there; from Scan alone, and valid until the next one
 }
 
 var rowFields = []string{"custom_id", "method", "url", "body", "headers", "tokens", "body_file"}

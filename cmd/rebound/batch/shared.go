@@ -1,0 +1,191 @@
+package batch
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/rebound-go/rebound/cmd/rebound/batch/money"
+	"github.com/rebound-go/rebound/cmd/rebound/batch/rows"
+	"github.com/rebound-go/rebound/cmd/rebound/batch/secrets"
+	"github.com/rebound-go/rebound/cmd/rebound/batch/store"
+	"github.com/rebound-go/rebound/gate"
+	"github.com/rebound-go/rebound/limit"
+	"github.com/rebound-go/rebound/llm"
+)
+
+// Shared sends the rows of a batch on which several processes work. The rows, and what is known of
+// them, are somewhere else: the caller gives each row to Round, and stores what comes of it.
+type Shared struct {
+	r    run
+	pace Pacer
+}
+
+// NewShared returns a Shared for the batch of that key. pace may be nil.
+func NewShared(o Options, key store.Key, mark Mark, pace Pacer) (*Shared, error) {
+	o.defaults()
+	if pace != nil {
+		o.Requests, o.Tokens = 0, 0 // those of the process are learned
+	}
+	b := &batch{o: o, began: time.Now(), secrets: secrets.Set{}.With(o.Secret...), key: key,
+		mark: mark}
+	b.in = &rows.Input{Where: targets(o)}
+	var err error
+	if b.in.Files, err = rows.OpenAttachments(o.Files); err != nil {
+		return nil, fmt.Errorf("--files: %w", err)
+	}
+	if o.Prices != "" {
+		if b.prices, err = money.ReadPrices(o.Prices); err != nil {
+			return nil, fmt.Errorf("--prices: %w", err)
+		}
+	}
+	if o.Budget > 0 && b.prices == nil {
+		return nil, errNoPrices
+	}
+	if pace != nil {
+		b.gates = []gate.Gate{pacing{pace}}
+	}
+	s := &Shared{run{batch: b, tally: newTally(store.NewTable(0))}, pace}
+	s.r.sender = newSender(b)
+	return s, nil
+}
+
+// Serve calls work, and returns when it does. feeding ends when no further row is to be sent: at
+// the deadline, at a signal, and by Stop. calls ends after the grace, or at a second signal.
+func (s *Shared) Serve(ctx context.Context, work func(feeding, calls context.Context)) {
+	feeding, stop := context.WithCancel(ctx)
+	calls, cut := context.WithCancel(ctx)
+	s.r.halt.feed, s.r.feeding = stop, feeding
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		s.r.watch(feeding, calls, cut)
+	}()
+	work(feeding, calls)
+	stop()
+	cut()
+	<-watched
+}
+
+// Stop has the process stop; the first reason counts. An exit code of 125 is a failure of its own.
+func (s *Shared) Stop(code int, why string) { s.r.halt.stop(code, why) }
+
+// Stopped returns why the process stops; 0 if it does not.
+func (s *Shared) Stopped() (code int, why string) { return s.r.halt.reason() }
+
+// Parse reads a row of the batch again.
+func (s *Shared) Parse(line []byte) (rows.Row, error) { return s.r.in.Parse(line) }
+
+// Bound returns an error if the cost of a row has no bound.
+func (s *Shared) Bound(r rows.Row) error {
+	req := s.r.head(r)
+	setBody(req, r.Body)
+	_, err := s.r.prices.Most(req)
+	return err
+}
+
+// Redo reports whether a row in doubt is sent again.
+func (s *Shared) Redo(r rows.Row) bool { return s.r.redo(r) }
+
+// Job is a row to be sent, and what is known of it.
+type Job struct {
+	Row      rows.Row
+	Attempts int          // of earlier rounds
+	Again    bool         // it is in doubt: a process that is gone has sent it
+	Doubt    bool         // the server may have acted on it
+	Lost     money.Amount // that it may have cost before
+}
+
+// Round is what came of a row.
+type Round struct {
+	Ended    bool // Line is its line
+	Failed   bool // in the errors
+	Line     []byte
+	Code     string // of the error
+	Why      string // for people
+	Again    bool   // it is as it was: it is in doubt, and was not sent
+	Cut      bool   // it is in doubt: the process stopped
+	Doubt    bool   // the server may have acted on it
+	Attempts int    // of all rounds
+	Cost     money.Amount
+	Wait     time.Duration // before the next round
+
+	v verdict
+}
+
+// Round sends a row. It stops the process if the account is at fault or the budget is used up.
+func (s *Shared) Round(ctx context.Context, one Job) Round {
+	j := job{row: one.Row, attempts: min(one.Attempts, s.r.o.RowAttempts-1), again: one.Again,
+		doubt: one.Doubt, lost: one.Lost, began: time.Now()}
+	s.r.tally.begin(j)
+	a := s.r.sender.send(ctx, j)
+	v := s.r.outcome(ctx, j, a)
+	if used := int(v.usage.Input + v.usage.Output); used > 0 && s.pace != nil {
+		s.pace.Settle(used - a.paced)
+	}
+	s.r.tally.end(j, v)
+	out := Round{Ended: v.fate == succeeded || v.fate == gaveUp, Failed: v.fate == gaveUp,
+		Line: v.line, Code: v.code, Why: v.why, Again: j.again && v.attempts == 0,
+		Doubt: v.doubt, Attempts: one.Attempts + v.attempts, Cost: v.cost, v: v}
+	switch v.fate {
+	case putOff:
+		out.Wait = max(v.wait, pauseAfter(out.Attempts))
+	case returned:
+		s.Stop(exitStopped, "a fault of the account: "+v.why)
+	case cutOff:
+		out.Cut = true
+	}
+	return out
+}
+
+// pauseAfter is the pause of a row that was put off: twice as long with each round.
+func pauseAfter(attempts int) time.Duration {
+	return min(firstPause<<min(attempts/3, 10), longestPause)
+}
+
+// Hold returns the outcome of a row in doubt that is not sent again.
+func (s *Shared) Hold(one Job) Round {
+	j := job{row: one.Row, doubt: true}
+	v := s.r.heldBack(j.row, one.Lost)
+	s.r.tally.heldBack(j.row, v)
+	return Round{Ended: true, Failed: true, Line: v.line, Code: v.code, Why: v.why,
+		Attempts: one.Attempts, Cost: one.Lost, v: v}
+}
+
+// Judge is called when a row's line is stored. It stops the process if too many rows fail.
+func (s *Shared) Judge(out Round) { s.r.judge(out.v) }
+
+// Summary is what this process did: its counts of rows are not the batch's.
+func (s *Shared) Summary() Summary { return s.r.summary() }
+
+// Progress is what this process does now: of its fields InFlight, Tokens and PerSecond.
+func (s *Shared) Progress() Progress {
+	t := s.r.tally
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p := Progress{InFlight: t.inFlight, Tokens: [2]float64{t.input, t.output}}
+	if took := time.Since(s.r.began).Seconds(); took > 0 {
+		p.PerSecond = float64(t.ends) / took
+	}
+	return p
+}
+
+// Limits returns the limits in force in this process.
+func (s *Shared) Limits() []limit.Snapshot { return s.r.Limits() }
+
+// pacing is a Pacer as a gate of the attempts.
+type pacing struct{ p Pacer }
+
+// Enter waits for the attempt's turn.
+func (g pacing) Enter(ctx context.Context) (gate.Pass, error) {
+	c := callOf(ctx)
+	c.paced = c.row.Tokens
+	if c.paced <= 0 {
+		asked := llm.ReadRequest(c.req)
+		c.paced = asked.Input + asked.MaxOutput
+	}
+	return gate.Pass{}, g.p.Take(ctx, c.paced)
+}
+
+// Leave does nothing: what was used is in the body, which is read later.
+func (g pacing) Leave(gate.Pass, gate.Outcome) {}
