@@ -2,12 +2,13 @@ package llm
 
 import (
 	"bytes"
-	"encoding/json"
 	"io"
 	"math"
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/rebound-go/rebound/internal/jsonscan"
 )
 
 // Request is what a request asks of a model, as far as its path and its body show.
@@ -56,32 +57,31 @@ func tokens(bytes int) int { return (bytes + bytesPerToken - 1) / bytesPerToken 
 // when the request comes, whatever the answer turns out to be. A request for several answers
 // reserves so many times as much.
 func (q *Request) read(body []byte) {
-	var b struct {
-		Model         string
-		MaxTokens     float64 `json:"max_tokens"`            // of OpenAI, Anthropic and most others
-		MaxCompletion float64 `json:"max_completion_tokens"` // of OpenAI
-		MaxOutput     float64 `json:"max_output_tokens"`     // of OpenAI's responses
-		MaxToSample   float64 `json:"max_tokens_to_sample"`  // of Anthropic's completions
-		N             float64
-		Google        struct {
-			MaxOutput  float64 `json:"maxOutputTokens"`
-			Candidates float64 `json:"candidateCount"`
-		} `json:"generationConfig"`
-		Bedrock struct {
-			MaxTokens float64 `json:"maxTokens"`
-		} `json:"inferenceConfig"`
-		Ollama struct {
-			Predict float64 `json:"num_predict"`
-		} `json:"options"`
+	model, most, answers := q.Model, 0.0, 1.0
+	whole := jsonscan.Fields(body, func(name, value []byte) {
+		switch string(name) {
+		case "model":
+			if text, ok := jsonscan.Text(value); ok && text != "" {
+				model = text
+			}
+		case "max_tokens", "max_completion_tokens", "max_output_tokens", // max_tokens is of most
+			"max_tokens_to_sample": // of Anthropic's completions
+			most = max(most, amount(value))
+		case "n":
+			answers = max(answers, amount(value))
+		case "generationConfig": // of Google
+			most = max(most, numberIn(value, "maxOutputTokens"))
+			answers = max(answers, numberIn(value, "candidateCount"))
+		case "inferenceConfig": // of Bedrock
+			most = max(most, numberIn(value, "maxTokens"))
+		case "options": // of Ollama
+			most = max(most, numberIn(value, "num_predict"))
+		}
+	})
+	// Half a body is no request that a provider would read.
+	if whole {
+		q.Model, q.MaxOutput = model, int(min(most*answers, math.MaxInt32))
 	}
-	// A field of another type than here counts as absent; the rest is read all the same.
-	_ = json.Unmarshal(body, &b)
-	if b.Model != "" {
-		q.Model = b.Model
-	}
-	most := max(b.MaxTokens, b.MaxCompletion, b.MaxOutput, b.MaxToSample, b.Google.MaxOutput,
-		b.Bedrock.MaxTokens, b.Ollama.Predict)
-	q.MaxOutput = int(min(most*max(b.N, b.Google.Candidates, 1), math.MaxInt32))
 }
 
 // modelOf is the model in the path of Google, Bedrock and Azure; empty if there is none. Azure

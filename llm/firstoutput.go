@@ -57,7 +57,7 @@ func (g *firstOutput) RoundTrip(req *http.Request) (*http.Response, error) {
 func (g *firstOutput) answer(
 	req *http.Request, resp *http.Response, r *reservation,
 ) (*http.Response, error) {
-	body := &peekedBody{ReadCloser: resp.Body}
+	body := peek(resp)
 	// The body's beginning decides, as gateways put wrong types on what they pass on.
 	shape, err := shapeOf(resp, body, inPieces(req))
 	if err != nil {

@@ -2,9 +2,10 @@ package llm
 
 import (
 	"bytes"
-	"encoding/json"
 	"io"
 	"sync"
+
+	"github.com/rebound-go/rebound/internal/jsonscan"
 )
 
 // Usage is the tokens that an answer has used, as its provider reports them.
@@ -38,81 +39,97 @@ func (u usage) tokens() float64 {
 	return u.input + u.output
 }
 
-// counts are the names that numbers of tokens have.
+// counts are the numbers of tokens in one object. A provider uses its own names alone: those of
+// others are 0.
 type counts struct {
-	Total      float64 `json:"total_tokens"`  // of OpenAI and most others
-	Prompt     float64 `json:"prompt_tokens"` //
-	Completion float64 `json:"completion_tokens"`
-	Input      float64 `json:"input_tokens"`  // of Anthropic, Cohere and OpenAI's responses
-	Output     float64 `json:"output_tokens"` //
-	CacheWrite float64 `json:"cache_creation_input_tokens"`
-	CacheRead  float64 `json:"cache_read_input_tokens"`
-
-	PromptDetails cached `json:"prompt_tokens_details"`
-	InputDetails  cached `json:"input_tokens_details"`
-
-	BedrockTotal  float64 `json:"totalTokens"`
-	BedrockInput  float64 `json:"inputTokens"`
-	BedrockOutput float64 `json:"outputTokens"`
-
-	GoogleTotal    float64 `json:"totalTokenCount"`
-	GooglePrompt   float64 `json:"promptTokenCount"`
-	GoogleOutput   float64 `json:"candidatesTokenCount"`
-	GoogleThoughts float64 `json:"thoughtsTokenCount"`
-	GoogleCached   float64 `json:"cachedContentTokenCount"`
-
-	Tokens *counts `json:"tokens"` // of Cohere
-}
-
-// cached is what OpenAI says of the tokens of a prompt.
-type cached struct {
-	Tokens float64 `json:"cached_tokens"`
-}
-
-// reported are the places of counts in an answer or an event. One struct for all providers costs
-// less than to find out which provider it is, and an answer that a router passes on has the
-// provider's shape.
-type reported struct {
-	Usage    counts                 `json:"usage"`
-	Google   counts                 `json:"usageMetadata"`
-	Cohere   counts                 `json:"meta"`
-	Message  struct{ Usage counts } `json:"message"`           // of Anthropic's message_start
-	Response struct{ Usage counts } `json:"response"`          // of OpenAI's response.completed
-	Delta    struct{ Usage counts } `json:"delta"`             // of Cohere's message-end
-	Prompt   float64                `json:"prompt_eval_count"` // of Ollama
-	Output   float64                `json:"eval_count"`
+	total                      float64
+	prompt, completion         float64 // with cached ones
+	input, output, write, read float64 // input without those that are written to and read from a cache
+	cached, thoughts           float64
 }
 
 // add reads what an answer or an event reports. To look for a word costs less than to read the JSON
-// of each event. A field of another type than here counts as absent.
+// of each event. One reader for all providers costs less than to find out which provider it is, and
+// an answer that a router passes on has the provider's shape.
 func (u *usage) add(data []byte) {
 	if !mentions(data, `"usage`, `"tokens"`, `_count"`) {
 		return
 	}
-	var r reported
-	err := json.Unmarshal(data, &r)
-	if _, other := err.(*json.UnmarshalTypeError); err != nil && !other {
-		return
+	next := *u // of half an answer nothing counts
+	whole := jsonscan.Fields(data, func(name, value []byte) {
+		switch string(name) {
+		case "usage", "usageMetadata", "meta": // meta is Cohere's
+			next.count(value)
+		case "message", "response", "delta": // of events of Anthropic, OpenAI's responses and Cohere
+			jsonscan.Fields(value, func(name, value []byte) {
+				if string(name) == "usage" {
+					next.count(value)
+				}
+			})
+		case "prompt_eval_count": // of Ollama
+			next.input = max(next.input, amount(value))
+		case "eval_count":
+			next.output = max(next.output, amount(value))
+		}
+	})
+	if whole {
+		*u = next
 	}
-	for _, c := range []counts{r.Usage, r.Google, r.Cohere, r.Message.Usage, r.Response.Usage,
-		r.Delta.Usage} {
-		u.count(c)
-	}
-	u.input, u.output = max(u.input, r.Prompt), max(u.output, r.Output)
 }
 
-// count takes in one set of counts. A provider uses its own names alone: those of others are 0.
-func (u *usage) count(c counts) {
-	u.total = max(u.total, c.Total, c.BedrockTotal, c.GoogleTotal)
-	u.input = max(u.input, c.Prompt, c.Input+c.CacheWrite, c.BedrockInput, c.GooglePrompt)
-	u.output = max(u.output, c.Completion, c.Output, c.BedrockOutput,
-		c.GoogleOutput+c.GoogleThoughts)
-	u.outside = max(u.outside, c.CacheRead)
-	u.cached = max(u.cached, c.CacheRead, c.PromptDetails.Tokens, c.InputDetails.Tokens,
-		c.GoogleCached)
-	if c.Tokens != nil {
-		u.count(*c.Tokens)
+// count takes in one object of counts, and the one in it that Cohere has.
+func (u *usage) count(object []byte) {
+	// Fields of several names may be in any order, so that they are merged when all are there.
+	var c counts
+	jsonscan.Fields(object, func(name, value []byte) {
+		if string(name) == "tokens" {
+			var inner counts
+			jsonscan.Fields(value, inner.set)
+			u.merge(inner)
+			return
+		}
+		c.set(name, value)
+	})
+	u.merge(c)
+}
+
+// set takes in a field. Those of other names count nothing.
+func (c *counts) set(name, value []byte) {
+	switch string(name) {
+	case "total_tokens", "totalTokens", "totalTokenCount": // of OpenAI, Bedrock and Google
+		c.total = amount(value)
+	case "prompt_tokens", "inputTokens", "promptTokenCount":
+		c.prompt = amount(value)
+	case "completion_tokens", "outputTokens", "candidatesTokenCount":
+		c.completion = amount(value)
+	case "input_tokens": // of Anthropic, Cohere and OpenAI's responses
+		c.input = amount(value)
+	case "output_tokens":
+		c.output = amount(value)
+	case "cache_creation_input_tokens":
+		c.write = amount(value)
+	case "cache_read_input_tokens":
+		c.read = amount(value)
+	case "thoughtsTokenCount":
+		c.thoughts = amount(value)
+	case "cachedContentTokenCount":
+		c.cached = max(c.cached, amount(value))
+	case "prompt_tokens_details", "input_tokens_details":
+		jsonscan.Fields(value, func(name, value []byte) {
+			if string(name) == "cached_tokens" {
+				c.cached = max(c.cached, amount(value))
+			}
+		})
 	}
+}
+
+// merge takes in what one object has reported.
+func (u *usage) merge(c counts) {
+	u.total = max(u.total, c.total)
+	u.input = max(u.input, c.prompt, c.input+c.write)
+	u.output = max(u.output, c.completion+c.thoughts, c.output)
+	u.outside = max(u.outside, c.read)
+	u.cached = max(u.cached, c.read, c.cached)
 }
 
 // addLast reads the last piece of an answer in pieces: a line, or an element of Google's array. The
@@ -120,9 +137,8 @@ func (u *usage) count(c counts) {
 func (u *usage) addLast(text []byte) {
 	if i := bytes.LastIndex(text, []byte(`"usageMetadata"`)); i >= 0 {
 		_, value, _ := bytes.Cut(text[i:], []byte(":"))
-		var c counts
-		_ = json.NewDecoder(bytes.NewReader(value)).Decode(&c)
-		u.count(c)
+		value, _, _ = jsonscan.First(value)
+		u.count(value)
 		return
 	}
 	text = bytes.TrimSpace(text)

@@ -34,7 +34,7 @@ var doors = map[string]string{
 	"policyfile":  engine + "limit internal/retryclass internal/strictjson",
 	"reboundhttp": engine + "limit hedge internal/httppolicy internal/mark",
 	"llm": engine + "limit hedge reboundhttp internal/errtree internal/httppolicy " +
-		"internal/mark",
+		"internal/jsonscan internal/mark",
 	"rebounddebug": engine + "limit hedge stats internal/distinct",
 	"sim": engine + "limit hedge stats internal/adaptive internal/bucket internal/circuit " +
 		"internal/gcra internal/hedging internal/shed",
