@@ -21,6 +21,7 @@ import (
 
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/backoff"
+	"github.com/rebound-go/rebound/gate"
 	"github.com/rebound-go/rebound/reboundgrpc"
 )
 
@@ -208,4 +209,11 @@ func checkGoroutines(t *testing.T) {
 		}
 		t.Errorf("goroutines are left:\n%s", stacks)
 	})
+}
+
+// quickBehind is a quick policy behind a gate.
+func quickBehind(g gate.Gate) *rebound.Policy {
+	p := quick(3)
+	p.Gates = []gate.Gate{g}
+	return p
 }

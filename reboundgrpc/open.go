@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	"github.com/rebound-go/rebound"
@@ -51,10 +52,11 @@ type streamAttempt struct {
 	stream grpc.ClientStream
 	call   *opener
 
-	mu        sync.Mutex // guards what follows
-	ended     int        // how often gRPC ended a stream with the attempt's options
-	err       error      // for which it did
-	committed bool       // the stream is the caller's
+	trailer   metadata.MD // of a stream that has failed
+	mu        sync.Mutex  // guards what follows
+	ended     int         // how often gRPC ended a stream with the attempt's options
+	err       error       // for which it did
+	committed bool        // the stream is the caller's
 }
 
 // open opens a stream within ctx. The stream's own context is that of the caller, and ends with the
@@ -91,22 +93,26 @@ func (o *opener) open(ctx context.Context) (*streamAttempt, error) {
 func (a *streamAttempt) within(ctx context.Context, step func() error) error {
 	stop := context.AfterFunc(ctx, func() { a.cancel(context.Cause(ctx)) })
 	err := step()
-	// The context may have ended together with the step, which is then of no use.
+	// The context may have ended together with the step, which is then of no use: the stream is
+	// canceled. Nor is its trailer, which gRPC may be writing.
 	if !stop() && err == nil {
-		err = status.FromContextError(ctx.Err()).Err() // the stream is canceled
+		return status.FromContextError(ctx.Err()).Err()
 	}
 	return a.failure(ctx, err)
 }
 
 // failure returns err with what is known about the attempt.
 func (a *streamAttempt) failure(ctx context.Context, err error) error {
-	if err == nil || err == io.EOF || a.stream == nil {
+	if err == nil || err == io.EOF {
 		return err
 	}
 	if status.Code(err) == codes.Canceled && ctx.Err() != nil && a.call.ctx.Err() == nil {
 		err = status.FromContextError(ctx.Err()).Err() // what has canceled it is a timeout
 	}
-	return failure(err, a.stream.Trailer(), false)
+	if a.stream != nil {
+		a.trailer = a.stream.Trailer()
+	}
+	return failure(err, a.trailer, false)
 }
 
 // end is what gRPC calls when the stream is over.

@@ -236,10 +236,10 @@ func (s *serverStream) Trailer() metadata.MD {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.at == nil || s.end == nil {
+	if s.at == nil {
 		return nil
 	}
-	return s.at.stream.Trailer()
+	return s.at.trailer
 }
 
 // Context returns that of the caller until the attempt is known whose stream this is.
