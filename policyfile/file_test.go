@@ -205,7 +205,7 @@ func TestMistakes(t *testing.T) {
 		{`"backoff": {"kind": "linear", "factor": 2}`,
 			`policies.ocr.backoff.factor is set: the kind linear has none`},
 		{`"backoff": {"base": "2m", "max": "1m"}`, `policies.ocr.backoff.base is 2m0s, ` +
-			`above its Max of 1m0s`},
+			`above its max of 1m0s`},
 		{`"backoff": {"jitter": "some"}`, `policies.ocr.backoff.jitter: "some" is no jitter: want full`},
 		{`"backoff": {"jitter": "additive:-1"}`, `"additive:-1" is no jitter`},
 		{`"backoff": {"jitter": ""}`, `policies.ocr.backoff.jitter: an empty text would mean the ` +
@@ -223,16 +223,16 @@ func TestMistakes(t *testing.T) {
 		{`"budget": {"unlimited": true, "refill": 1}`, `policies.ocr.budget.unlimited is set: want`},
 		{`"breaker": {"slow_rate": 0.5}`, `policies.ocr.breaker.slow_after is 0s: it must be set`},
 		{`"breaker": {"window": "1m", "window_calls": 100}`,
-			`policies.ocr.breaker.window_calls is 100: it must be 0, because Window is set`},
+			`policies.ocr.breaker.window_calls is 100: it must be 0, because window is set`},
 		{`"breaker": {"window_calls": 100, "min_calls": 101}`,
-			`policies.ocr.breaker.min_calls is 101: it must be at most WindowCalls (100)`},
+			`policies.ocr.breaker.min_calls is 101: it must be at most window_calls (100)`},
 		{`"breaker": {"cooldown": "5m", "max_cooldown": "1m"}`, `policies.ocr.breaker.max_cooldown ` +
-			`is 1m0s: it must be 0 (for no growth), or at least Cooldown (5m0s)`},
+			`is 1m0s: it must be 0 (for no growth), or at least cooldown (5m0s)`},
 		{`"breaker": {"shadow": "yes"}`, `policies.ocr.breaker.shadow: want true or false`},
 		{`"breaker": {"failures": 1.5}`, `breaker.failures: want a whole number in its range, got 1.5`},
 		{`"breaker": {"name": 5}`, `breaker.name: want a text in quotes, got 5`},
 		{`"attempt_timeout": "2s", "max_elapsed": "1s"`, `policies.ocr.attempt_timeout is 2s, ` +
-			`which is more than the 1s of MaxElapsed`},
+			`which is more than the 1s of max_elapsed`},
 	} {
 		checkMistake(t, row.fields, row.want)
 	}
@@ -260,9 +260,9 @@ func TestMistakesInGates(t *testing.T) {
 			`mean "rate"?`},
 		{`"gates": {"rate": {"n": 1}}`, `policies.ocr.gates: want a list, got an object`},
 		{`"gates": [{"concurrency": {"wait": "1s"}}]`,
-			`policies.ocr.gates[0].concurrency.wait is 1s: want a Queue`},
+			`policies.ocr.gates[0].concurrency.wait is 1s: want a queue`},
 		{`"gates": [{"adaptive": {"name": "a", "min": 5, "max": 4}}]`,
-			`policies.ocr.gates[0].adaptive.min is 5: want no more than Max`},
+			`policies.ocr.gates[0].adaptive.min is 5: want no more than max`},
 		{`"gates": [{"throttle": {"k": 0.5}}]`, `policies.ocr.gates[0].throttle.k is 0.5: want 1`},
 	} {
 		checkMistake(t, row.fields, row.want)
@@ -271,7 +271,7 @@ func TestMistakesInGates(t *testing.T) {
 
 func TestMistakesInBackoffs(t *testing.T) {
 	for _, row := range []struct{ fields, want string }{
-		{`"backoff": {"min": "1m"}`, `policies.ocr.backoff.min is 1m0s, above its Max of 30s`},
+		{`"backoff": {"min": "1m"}`, `policies.ocr.backoff.min is 1m0s, above its max of 30s`},
 		{`"backoff": {"kind": "constant", "min": "1s"}`,
 			`policies.ocr.backoff.min is set: the kind constant has none`},
 		{`"backoff": {"kind": "steps"}`, `policies.ocr.backoff.delays is empty: want at least one`},

@@ -78,6 +78,7 @@ type engine struct {
 	attempts int64         // at the server, or refused by a breaker
 	touched  uint32        // see touch
 	limited  fault.Fault   // see limitedFault
+	policy   int           // which one of the scenario's it is
 	err      error
 }
 
@@ -219,7 +220,7 @@ func (x *engine) measure(processes [][]clientLimit) {
 func (x *engine) count(now time.Duration) {
 	// The error ends the run after the event under way.
 	if x.attempts++; x.attempts > x.MaxAttempts {
-		x.err = fmt.Errorf("sim: at %v, more than %d attempts were made: want fewer clients, longer "+
-			"waits or a higher Scenario.MaxAttempts", now, x.MaxAttempts)
+		x.err = wrong("MaxAttempts", x.MaxAttempts, fmt.Sprintf("more, or fewer calls or longer "+
+			"delays: so many attempts were made in %v", now))
 	}
 }

@@ -250,14 +250,18 @@ func TestRunawayScenarios(t *testing.T) {
 		p    *rebound.Policy
 		want string
 	}{
-		{Scenario{Clients: Clients{Count: 1}}, nil, "stands still at 0s"},
+		{Scenario{Clients: Clients{Count: 1}}, nil, "Clients.Think is 0s: want more, or a longer " +
+			"Server.Service or Server.RoundTrip: clients call again as soon as they failed, so the " +
+			"clock stands still at 0s"},
 		{
 			Scenario{
 				Clients: Clients{Count: 3, Calls: 1},
 				Server:  Server{Windows: []Window{{Refuse: 1}}},
 			},
 			&rebound.Policy{Attempts: rebound.Unlimited, Backoff: backoff.Constant(0)},
-			"stands still at 0s: want something that takes time",
+			"Policies[0].Backoff: its delays are too short: want longer ones, or a longer " +
+				"Server.Service or Server.RoundTrip: attempts follow each other at once, so the clock " +
+				"stands still at 0s",
 		},
 		{
 			Scenario{
@@ -265,21 +269,49 @@ func TestRunawayScenarios(t *testing.T) {
 				Server: Server{Windows: []Window{{Refuse: 1}}},
 			},
 			&rebound.Policy{Attempts: rebound.Unlimited, Backoff: backoff.Constant(1)},
-			"more than 100000 attempts were made: want",
+			"MaxAttempts is 100000: want more, or fewer calls or longer delays: so many attempts " +
+				"were made in",
 		},
 		{
 			Scenario{
 				Clients: Clients{Count: 3}, Server: Server{Windows: []Window{{Refuse: 1}}},
 			},
 			&rebound.Policy{Attempts: 1, Breaker: &breaker.Breaker{}},
-			"stands still",
+			"Clients.Think is 0s: want more, or",
 		},
 	} {
 		c.s.Policies = []*rebound.Policy{c.p}
 		_, err := Run(c.s)
-		if err == nil || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("got error %v, want one with %q", err, c.want)
+		if want := "sim: Scenario." + c.want; err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("got error %v, want one that begins %q", err, want)
 		}
+		namesFields(t, err)
+	}
+}
+
+// A server that holds too many attempts ends the run.
+func TestFullServer(t *testing.T) {
+	for _, c := range []struct {
+		s    Server
+		want string
+	}{
+		{Server{Workers: 1}, "Server.Queue is 0: want a limit, or fewer calls: at "},
+		{Server{Crowding: 0.1}, "Server.Crowding is 0.1: want less, or fewer calls: at "},
+	} {
+		s := Scenario{Clients: Clients{Rate: 1000}, Server: c.s}
+		s.Server.Service = Dist{Mean: time.Hour}
+		s, err := s.complete()
+		if err != nil {
+			t.Fatal(err)
+		}
+		x := newEngine(&s, s.Policies[0])
+		x.server.most = 10
+		err = x.run()
+		if want := "sim: Scenario." + c.want; err == nil || !strings.HasPrefix(err.Error(), want) ||
+			!strings.HasSuffix(err.Error(), ", more than 10 attempts are in the server") {
+			t.Errorf("got error %v, want one that begins %q", err, want)
+		}
+		namesFields(t, err)
 	}
 }
 

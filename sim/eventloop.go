@@ -3,6 +3,8 @@ package sim
 import (
 	"fmt"
 	"time"
+
+	"github.com/rebound-go/rebound"
 )
 
 // run plays the scenario to its end, or to the first error.
@@ -91,8 +93,7 @@ func (x *engine) join(now time.Duration) {
 		id = x.idle[n-1]
 		x.idle = x.idle[:n-1]
 	case len(x.entities) == maxClients:
-		x.err = fmt.Errorf("sim: at %v, %d calls are under way at once: want a lower Clients.Rate, "+
-			"or a Clients.Timeout or Clients.Deadline", now, maxClients)
+		x.err = x.crowded(now)
 		return
 	default:
 		id = x.extend()
@@ -114,9 +115,36 @@ func (x *engine) tick(now time.Duration) {
 	// Where nothing takes time, calls follow each other in one instant for ever. Only a count can end
 	// that; a real scenario has a few events of each entity at one time.
 	if x.standing++; x.standing > 1000*len(x.entities)+1_000_000 {
-		x.err = fmt.Errorf("sim: the clock stands still at %v: want something that takes time, such "+
-			"as a longer Backoff, Clients.Think, Server.Service or Server.RoundTrip", now)
+		x.err = x.standsStill(now)
 	}
+}
+
+// crowded is the error of calls that begin faster than they end. In a profile there is no single
+// rate to name.
+func (x *engine) crowded(now time.Duration) error {
+	var got any = x.Clients.Rate
+	if len(x.Clients.Profile) > 0 {
+		got = "too much"
+	}
+	return wrong(x.Clients.loop(), got, fmt.Sprintf("less, or Clients.Timeout or Clients.Deadline: "+
+		"%d calls are under way at %v", maxClients, now))
+}
+
+// standsStill is the error of calls or attempts that follow each other in no time. The field that
+// it names is the most likely one to be missing: a closed loop without a pause, such as one whose
+// connections are refused at once, or a policy without an end and without delays.
+func (x *engine) standsStill(now time.Duration) error {
+	const other = "or a longer Server.Service or Server.RoundTrip"
+	still := fmt.Sprintf("the clock stands still at %v", now)
+	// The attempts of one call alone are too few to get here, unless a policy has no end.
+	most := x.Policies[x.policy].Attempts
+	endless := most == rebound.Unlimited || most > 1000
+	if x.Clients.Count > 0 && x.Clients.Think == (Dist{}) && !endless {
+		return wrong("Clients.Think", x.Clients.Think.Mean, fmt.Sprintf(
+			"more, %s: clients call again as soon as they failed, so %s", other, still))
+	}
+	return fmt.Errorf("sim: Scenario.Policies[%d].Backoff: its delays are too short: "+
+		"want longer ones, %s: attempts follow each other at once, so %s", x.policy, other, still)
 }
 
 // sample completes the bins that end at now or before.

@@ -20,13 +20,22 @@ func (x *engine) reach(id uint32, expires, now time.Duration) (time.Duration, ca
 	}
 	c, at := x.server.arrive(replica, now, expires, own, &e.random)
 	if x.server.overfull {
-		x.err = fmt.Errorf("sim: at %v, more than %d attempts are in the server: want a limit for "+
-			"Server.Queue, or fewer clients", now, x.server.most)
+		x.err = x.overfull(now)
 	}
 	if at >= expires {
 		return expires, expired
 	}
 	return at, c
+}
+
+// overfull is the error of attempts that the server cannot keep in memory.
+func (x *engine) overfull(now time.Duration) error {
+	because := fmt.Sprintf("or fewer calls: at %v, more than %d attempts are in the server",
+		now, x.server.most)
+	if x.Server.Workers == 0 {
+		return wrong("Server.Crowding", x.Server.Crowding, "less, "+because)
+	}
+	return wrong("Server.Queue", x.Server.Queue, "a limit, "+because)
 }
 
 // replica is the one that an attempt goes to: the layer's choice, or the balancer's.

@@ -9,8 +9,8 @@ import (
 )
 
 // Run plays s once for each of its policies. The error names an invalid field and the values that
-// are valid, or says that a run is too large, or stands still. Several goroutines may run the same
-// scenario.
+// are valid. A run that is too large, or whose clock stands still, is an error about a field, too.
+// Several goroutines may run the same scenario.
 func Run(s Scenario) (Result, error) {
 	s, err := s.complete()
 	if err != nil {
@@ -19,6 +19,7 @@ func Run(s Scenario) (Result, error) {
 	r := Result{Scenario: s, TroubleEnd: s.trouble()}
 	for i, p := range s.Policies {
 		x := newEngine(&s, p)
+		x.policy = i
 		if err := x.run(); err != nil {
 			return Result{}, err
 		}

@@ -29,9 +29,16 @@ const (
 	maxGates    = 100
 )
 
-// wrong is an error about a field.
+// wrong is an error about a field. What is wanted names other fields by their path from Scenario
+// on, or by their name alone next to the field. A caller whose scenario is from a file replaces
+// these names by those of the file, so no other word may look like one.
 func wrong(field string, got any, want string) error {
 	return fmt.Errorf("sim: Scenario.%s is %v: want %s", field, got, want)
+}
+
+// long is an error about a list.
+func long(field string, got, most int) error {
+	return wrong(field, fmt.Sprintf("%d long", got), fmt.Sprintf("at most %d", most))
 }
 
 // within refuses a time that is negative or too long.
@@ -49,7 +56,8 @@ func (s *Scenario) validate() error {
 		return wrong("Duration", s.Duration, fmt.Sprintf("up to %v, or 0 for %v",
 			maxDuration, defaultDuration))
 	case s.Bin < 0 || s.Bin > s.Duration:
-		return wrong("Bin", s.Bin, fmt.Sprintf("at most Duration, or 0 for %v", defaultBin))
+		return wrong("Bin", s.Bin, fmt.Sprintf("at most Duration, which is %v, or 0 for %v",
+			s.Duration, defaultBin))
 	case s.Duration/s.Bin >= maxBins:
 		return wrong("Bin", s.Bin, fmt.Sprintf("%v or more, a hundred thousandth of Duration",
 			s.Duration/maxBins+1))
@@ -69,46 +77,75 @@ func (c *Clients) validate(end time.Duration) error {
 	case c.Count < 0 || c.Count > maxClients:
 		return wrong("Clients.Count", c.Count, fmt.Sprintf("1 to %d for a closed loop", maxClients))
 	case c.Count == 0 && !open:
-		return wrong("Clients.Count", c.Count, "1 or more, or a Rate")
+		return wrong("Clients.Count", c.Count, "1 or more, or Clients.Rate")
+	case c.Count > 0 && len(c.Profile) > 0:
+		return wrong("Clients.Count", c.Count, "0, because Clients.Profile is set")
 	case c.Count > 0 && open:
-		return wrong("Clients.Count", c.Count, "0, because Rate or Profile is set")
+		return wrong("Clients.Count", c.Count, "0, because Clients.Rate is set")
 	// Written this way round, the comparison is false for NaN as well.
 	case !(c.Rate >= 0):
 		return wrong("Clients.Rate", c.Rate, "calls per second, more than 0")
 	case c.Rate > 0 && len(c.Profile) > 0:
-		return wrong("Clients.Rate", c.Rate, "0, because Profile is set")
+		return wrong("Clients.Rate", c.Rate, "0, because Clients.Profile is set")
 	case c.Calls < 0:
 		return wrong("Clients.Calls", c.Calls, "1 or more, or 0 for no end")
-	case c.Count == 0 && (c.Calls > 0 || c.Burst || c.Think != Dist{}):
-		return wrong("Clients.Count", 0, "1 or more: Calls, Burst and Think need a closed loop")
+	// Each would be ignored, and the result would answer another question.
+	case c.Count == 0 && c.Calls > 0:
+		return wrong("Clients.Calls", c.Calls, "0, or a Clients.Count: "+openLoop)
+	case c.Count == 0 && c.Burst:
+		return wrong("Clients.Burst", c.Burst, "false, or a Clients.Count: "+openLoop)
+	case c.Count == 0 && c.Think != Dist{}:
+		return wrong("Clients.Think", c.Think.Mean, "0, or a Clients.Count: "+openLoop)
 	case !(c.Poison >= 0 && c.Poison <= 1):
 		return wrong("Clients.Poison", c.Poison, "a share of the calls, 0 to 1")
 	case c.Processes < 0 || c.Processes > max(c.Count, maxWorkers):
 		return wrong("Clients.Processes", c.Processes, fmt.Sprintf("1 to %d", maxWorkers))
 	case c.Count > 0 && c.Processes > c.Count:
-		return wrong("Clients.Processes", c.Processes, "at most Clients.Count")
+		return wrong("Clients.Processes", c.Processes,
+			fmt.Sprintf("at most Clients.Count, which is %d", c.Count))
 	}
 	if err := c.validateProfile(); err != nil {
 		return err
 	}
 	if open && !(calls <= maxCalls) {
-		return wrong("Clients.Rate", c.Rate, fmt.Sprintf("at most %d calls in a run", maxCalls))
+		// A profile has many rates, so that what counts is the number of calls.
+		var got any = c.Rate
+		if len(c.Profile) > 0 {
+			got = fmt.Sprintf("for %.3g calls", calls)
+		}
+		return wrong(c.loop(), got, fmt.Sprintf("at most %d calls in a run", maxCalls))
 	}
 	return cmp.Or(within("Clients.Timeout", c.Timeout),
 		within("Clients.Deadline", c.Deadline), c.Think.validate("Clients.Think"))
 }
 
+// openLoop is what fields of a closed loop do not go together with.
+const openLoop = "in an open loop, clients make one call"
+
+// loop is the field that decides how calls begin.
+func (c *Clients) loop() string {
+	switch {
+	case c.Count > 0:
+		return "Clients.Count"
+	case len(c.Profile) > 0:
+		return "Clients.Profile"
+	}
+	return "Clients.Rate"
+}
+
 func (c *Clients) validateProfile() error {
+	// The length first, so that a mistake in a generated list is one error.
 	if len(c.Profile) > maxPoints {
-		return wrong("Clients.Profile", len(c.Profile), fmt.Sprintf("at most %d points", maxPoints))
+		return long("Clients.Profile", len(c.Profile), maxPoints)
 	}
 	for i, r := range c.Profile {
 		field := fmt.Sprintf("Clients.Profile[%d]", i)
 		switch {
 		case !(r.PerSecond >= 0 && r.PerSecond <= 1e9):
-			return wrong(field+".PerSecond", r.PerSecond, "0 or more")
+			return wrong(field+".PerSecond", r.PerSecond, "0 to 1000000000")
 		case i > 0 && r.At < c.Profile[i-1].At:
-			return wrong(field+".At", r.At, "no earlier than the point before")
+			return wrong(field+".At", r.At, fmt.Sprintf("no earlier than the point before, at %v",
+				c.Profile[i-1].At))
 		}
 		if err := within(field+".At", r.At); err != nil {
 			return err
@@ -129,18 +166,20 @@ func (d Dist) validate(field string) error {
 	}
 	switch {
 	case d.Spread != 0 && !spreads:
-		return wrong(field+".Spread", d.Spread, "0, or a Shape that has a spread")
+		return wrong(field+".Spread", d.Spread, fmt.Sprintf("0, or %q, %q or %q as %s.Shape",
+			Uniform, Normal, LogNormal, field))
 	case d.Spread > 0 && d.Mean == 0 && d.Shape == LogNormal:
-		return wrong(field+".Mean", d.Mean, "more than 0")
+		return wrong(field+".Mean", d.Mean, "more than 0, because "+field+".Spread is set")
 	case d.Shape == Uniform && d.Spread > d.Mean:
-		return wrong(field+".Spread", d.Spread, "at most Mean")
+		return wrong(field+".Spread", d.Spread,
+			fmt.Sprintf("at most %s.Mean, which is %v", field, d.Mean))
 	}
 	return cmp.Or(within(field+".Mean", d.Mean), within(field+".Spread", d.Spread))
 }
 
 func (s *Scenario) validateLayers() error {
 	if len(s.Layers) > maxLayers {
-		return wrong("Layers", len(s.Layers), fmt.Sprintf("at most %d", maxLayers))
+		return long("Layers", len(s.Layers), maxLayers)
 	}
 	for i, l := range s.Layers {
 		field := fmt.Sprintf("Layers[%d]", i)
@@ -163,7 +202,8 @@ func (l *Layer) validate(field string) error {
 	case l.Queue < -1:
 		return wrong(field+".Queue", l.Queue, "1 or more, 0 for no limit, or -1 for none")
 	case l.Queue != 0 && l.Workers == 0:
-		return wrong(field+".Queue", l.Queue, "0: nothing waits if Workers has no limit")
+		return wrong(field+".Queue", l.Queue,
+			"0, or a limit for "+field+".Workers: nothing waits without one")
 	}
 	return l.Service.validate(field + ".Service")
 }
@@ -186,7 +226,7 @@ func simulable(field string, p *rebound.Policy) error {
 		return nil
 	}
 	if len(p.Gates) > maxGates {
-		return wrong(field+".Gates", len(p.Gates), fmt.Sprintf("at most %d", maxGates))
+		return long(field+".Gates", len(p.Gates), maxGates)
 	}
 	for i, g := range p.Gates {
 		if bareLimit(g) == nil {

@@ -18,13 +18,15 @@ func (s *Server) validate(end time.Duration) error {
 	case s.Queue < -1:
 		return wrong("Server.Queue", s.Queue, "1 or more, 0 for no limit, or -1 for none")
 	case s.Queue != 0 && s.Workers == 0:
-		return wrong("Server.Queue", s.Queue, "0: nothing waits if Workers has no limit")
+		return wrong("Server.Queue", s.Queue, "0, or a limit for Server.Workers: nothing waits "+
+			"without one")
 	case s.Queue == 0 && s.RetryAfter != 0:
-		return wrong("Server.RetryAfter", s.RetryAfter, "0: a Queue without a limit is never full")
+		return wrong("Server.RetryAfter", s.RetryAfter,
+			"0, or a limit for Server.Queue: without one it is never full")
 	case !(s.Crowding >= 0 && s.Crowding <= 1e6):
 		return wrong("Server.Crowding", s.Crowding, "a share of the service time, 0 or more")
 	case len(s.Windows) > maxWindows:
-		return wrong("Server.Windows", len(s.Windows), fmt.Sprintf("at most %d", maxWindows))
+		return long("Server.Windows", len(s.Windows), maxWindows)
 	}
 	// A word of a file, which no compiler has seen.
 	switch s.Route {
@@ -40,7 +42,7 @@ func (s *Server) validate(end time.Duration) error {
 // first attempt.
 func (s *Scenario) validateRoute() error {
 	if s.PayPerCall && s.Server.Route != "" && s.Server.Route != Balanced {
-		return wrong("PayPerCall", true, "false, or a Server whose Route is Balanced")
+		return wrong("PayPerCall", true, fmt.Sprintf("false, or %q as Server.Route", Balanced))
 	}
 	return nil
 }
@@ -50,9 +52,9 @@ func (s *Server) validateWindows(end time.Duration) error {
 	for i := range s.Windows {
 		if n := s.Windows[i].Replicas; n < 0 || n > s.Replicas {
 			return wrong(fmt.Sprintf("Server.Windows[%d].Replicas", i), n,
-				fmt.Sprintf("1 to %d, or 0 for all", s.Replicas))
+				fmt.Sprintf("1 to %d, the Server.Replicas, or 0 for all", s.Replicas))
 		}
-		if err := s.Windows[i].validate(fmt.Sprintf("Server.Windows[%d].", i), end); err != nil {
+		if err := s.Windows[i].validate(fmt.Sprintf("Server.Windows[%d]", i), end); err != nil {
 			return err
 		}
 	}
@@ -76,16 +78,21 @@ func (l *Limit) validate() error {
 	}
 	switch {
 	case !l.on() && *l != Limit{}:
-		return wrong("Server.Limit.Requests", 0, "1 or more, or Tokens: there is no limit otherwise")
-	case l.Tokens == 0 && (l.Cost > 1 || l.CostSpread > 0):
-		return wrong("Server.Limit.Tokens", 0, "1 or more, because Cost or CostSpread is set")
+		return wrong("Server.Limit.Requests", 0,
+			"1 or more, or Server.Limit.Tokens: there is no limit otherwise")
+	case l.Tokens == 0 && l.CostSpread > 0:
+		return wrong("Server.Limit.Tokens", 0, "1 or more, because Server.Limit.CostSpread is set")
+	case l.Tokens == 0 && l.Cost > 1:
+		return wrong("Server.Limit.Tokens", 0, "1 or more, because Server.Limit.Cost is set")
 	case l.CostSpread > l.Cost:
-		return wrong("Server.Limit.CostSpread", l.CostSpread, "at most Cost")
+		return wrong("Server.Limit.CostSpread", l.CostSpread,
+			fmt.Sprintf("at most Server.Limit.Cost, which is %d", l.Cost))
 	case l.Tokens > 0 && l.Cost+l.CostSpread > l.Tokens:
 		return wrong("Server.Limit.Tokens", l.Tokens,
-			"Cost + CostSpread or more: an attempt that needs more would never be let through")
+			fmt.Sprintf("%d or more, which is Server.Limit.Cost and Server.Limit.CostSpread together: "+
+				"an attempt that needs more would never be let through", l.Cost+l.CostSpread))
 	case l.NoRetryAfter && l.Round > 0:
-		return wrong("Server.Limit.Round", l.Round, "0, because NoRetryAfter is set")
+		return wrong("Server.Limit.Round", l.Round, "0, because Server.Limit.NoRetryAfter is set")
 	}
 	return cmp.Or(within("Server.Limit.Per", l.Per), within("Server.Limit.Round", l.Round))
 }
@@ -99,26 +106,29 @@ func (w *Window) validate(field string, end time.Duration) error {
 		{"Unavailable", w.Unavailable}, {"BlackHole", w.BlackHole}, {"Fail", w.Fail},
 	} {
 		if !(share.value >= 0 && share.value <= 1) {
-			return wrong(field+share.name, share.value, "a share of the attempts, 0 to 1")
+			return wrong(field+"."+share.name, share.value, "a share of the attempts, 0 to 1")
 		}
 	}
 	switch {
 	case w.From < 0 || w.From >= end:
-		return wrong(field+"From", w.From, "0 or more, and less than Duration")
+		return wrong(field+".From", w.From,
+			fmt.Sprintf("0 or more, and less than Duration, which is %v", end))
 	case w.To != 0 && w.To <= w.From:
-		return wrong(field+"To", w.To, "later than From, or 0 for the end of the run")
+		return wrong(field+".To", w.To, fmt.Sprintf(
+			"later than %s.From, which is %v, or 0 for the end of the run", field, w.From))
 	case !(w.Slow >= 0 && w.Slow <= 1e6):
-		return wrong(field+"Slow", w.Slow, "how many times longer, above 0")
+		return wrong(field+".Slow", w.Slow,
+			"how many times longer serving takes: up to 1000000, or 0 for 1")
 	case w.Ramp > 0 && (w.To == 0 || w.To >= end):
-		return wrong(field+"Ramp", w.Ramp, "0, because the window lasts to the end of the run")
+		return wrong(field+".Ramp", w.Ramp, "0, because the window lasts to the end of the run")
 	case w.RetryAfter > 0 && w.Throttle+w.Unavailable == 0:
-		return wrong(field+"Throttle", w.Throttle,
-			"more than 0, or Unavailable, because RetryAfter is set")
+		return wrong(field+".RetryAfter", w.RetryAfter,
+			fmt.Sprintf("0, or %s.Throttle or %[1]s.Unavailable above 0", field))
 	case w.Refuse+w.Throttle+w.Unavailable+w.BlackHole+w.Fail+w.Slow == 0:
-		return wrong(field+"Refuse", w.Refuse,
-			"more than 0, or one of Throttle, Unavailable, BlackHole, Fail and Slow")
+		return wrong(field, "without effect",
+			"Refuse, Throttle, Unavailable, BlackHole, Fail or Slow above 0")
 	}
-	return cmp.Or(within(field+"RetryAfter", w.RetryAfter), within(field+"Ramp", w.Ramp))
+	return cmp.Or(within(field+".RetryAfter", w.RetryAfter), within(field+".Ramp", w.Ramp))
 }
 
 // validateRow refuses what cannot go together with a row. The row's model counts messages alone: it
@@ -127,13 +137,20 @@ func (s *Scenario) validateRow() error {
 	if s.Server.Row == (Dist{}) {
 		return nil
 	}
-	t := s.Server
-	if t.Workers != 0 || t.Service != (Dist{}) || t.RoundTrip != 0 || len(t.Windows) > 0 ||
-		t.Limit != (Limit{}) || t.Replicas > 1 || s.Clients.Poison > 0 {
-		return wrong("Server.Row", s.Server.Row.Mean, "0, or a Server that has nothing else set")
-	}
-	if s.Clients.Timeout != 0 || s.Clients.Deadline != 0 {
-		return wrong("Server.Row", s.Server.Row.Mean, "0, or Clients without Timeout and Deadline")
+	t := &s.Server
+	for _, other := range []struct {
+		field string
+		set   bool
+	}{
+		{"Server.Workers", t.Workers != 0}, {"Server.Service", t.Service != Dist{}},
+		{"Server.RoundTrip", t.RoundTrip != 0}, {"Server.Windows", len(t.Windows) > 0},
+		{"Server.Limit", t.Limit != Limit{}}, {"Server.Replicas", t.Replicas > 1},
+		{"Clients.Poison", s.Clients.Poison > 0}, {"Clients.Timeout", s.Clients.Timeout != 0},
+		{"Clients.Deadline", s.Clients.Deadline != 0}, {"Hedge", s.Hedge != nil},
+	} {
+		if other.set {
+			return wrong("Server.Row", t.Row.Mean, "0, because "+other.field+" is set")
+		}
 	}
 	for i, p := range s.Policies {
 		if p.AttemptTimeout != 0 {
@@ -142,9 +159,12 @@ func (s *Scenario) validateRow() error {
 		}
 	}
 	for i, l := range s.Layers {
-		if l.Workers != 0 || l.Service != (Dist{}) {
-			return wrong(fmt.Sprintf("Layers[%d].Workers", i), l.Workers,
-				"0, and no Service, because Server.Row is set")
+		if l.Workers != 0 {
+			return wrong(fmt.Sprintf("Layers[%d].Workers", i), l.Workers, "0, because Server.Row is set")
+		}
+		if l.Service != (Dist{}) {
+			return wrong(fmt.Sprintf("Layers[%d].Service", i), l.Service.Mean,
+				"0, because Server.Row is set")
 		}
 		if l.Policy != nil && l.Policy.AttemptTimeout != 0 {
 			return wrong(fmt.Sprintf("Layers[%d].Policy.AttemptTimeout", i),
@@ -166,11 +186,11 @@ func (s *Scenario) validateHedge() error {
 	}
 	switch {
 	case len(s.Layers) > 0:
-		return wrong("Layers", len(s.Layers), "none, because Hedge is set")
-	case s.Server.Row != Dist{}:
-		return wrong("Server.Row", s.Server.Row.Mean, "0, because Hedge is set")
+		return wrong("Hedge", "set",
+			"none, because the scenario has Layers: the simulator does not do both")
 	case s.Server.DropExpired && s.Server.Replicas > 1:
-		return wrong("Server.DropExpired", true, "false, or one of Replicas, because Hedge is set")
+		return wrong("Server.DropExpired", true,
+			"false, or 1 as Server.Replicas, because Hedge is set")
 	case s.Clients.Processes > maxWorkers:
 		return wrong("Clients.Processes", s.Clients.Processes,
 			fmt.Sprintf("at most %d, because Hedge is set", maxWorkers))

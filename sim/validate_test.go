@@ -3,6 +3,8 @@ package sim
 import (
 	"context"
 	"math"
+	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -47,12 +49,25 @@ var invalid = []struct {
 	{"Bin is 2m0s: want at most Duration", func(s *Scenario) { s.Bin = 2 * time.Minute }},
 	{"Bin is 1µs: want", func(s *Scenario) { s.Bin = time.Microsecond }},
 	{"MaxAttempts is -1: want", func(s *Scenario) { s.MaxAttempts = -1 }},
-	{"Clients.Count is 0: want 1 or more, or a Rate", func(s *Scenario) { s.Clients = Clients{} }},
+	{"Clients.Count is 0: want 1 or more, or " +
+		"Clients.Rate", func(s *Scenario) { s.Clients = Clients{} }},
 	{"Clients.Count is -1: want", func(s *Scenario) { s.Clients.Count = -1 }},
 	{"Clients.Count is 99999999: want", func(s *Scenario) { s.Clients.Count = 99999999 }},
 	{"Clients.Count is 10: want 0, because", func(s *Scenario) { s.Clients.Rate = 1 }},
-	{"Clients.Count is 0: want 1 or more: Calls", func(s *Scenario) {
+	{"Clients.Calls is 1: want 0, or a Clients.Count", func(s *Scenario) {
 		s.Clients = Clients{Rate: 1, Calls: 1}
+	}},
+	{"Clients.Burst is true: want false, or a Clients.Count", func(s *Scenario) {
+		s.Clients = Clients{Rate: 1, Burst: true}
+	}},
+	{"Clients.Think is 1s: want 0, or a Clients.Count", func(s *Scenario) {
+		s.Clients.Count, s.Clients.Rate = 0, 1
+	}},
+	{"Clients.Count is 10: want 0, because Clients.Profile is set", func(s *Scenario) {
+		s.Clients.Profile = []Rate{{0, 1}}
+	}},
+	{"Clients.Profile is for 6e+10 calls: want at most 100000000 calls in a run", func(s *Scenario) {
+		s.Clients = Clients{Profile: []Rate{{0, 1e9}}}
 	}},
 	{"Clients.Calls is -1: want", func(s *Scenario) { s.Clients.Calls = -1 }},
 	{"Clients.Processes is -1: want", func(s *Scenario) { s.Clients.Processes = -1 }},
@@ -75,27 +90,27 @@ var invalid = []struct {
 	{"Clients.Profile[1].At is 1ns: want no earlier", func(s *Scenario) {
 		s.Clients = Clients{Profile: []Rate{{2, 1}, {1, 1}}}
 	}},
-	{"Clients.Profile is 10001: want", func(s *Scenario) {
+	{"Clients.Profile is 10001 long: want", func(s *Scenario) {
 		s.Clients = Clients{Profile: make([]Rate, 10001)}
 	}},
-	{"Layers is 11: want", func(s *Scenario) { s.Layers = make([]Layer, 11) }},
+	{"Layers is 11 long: want", func(s *Scenario) { s.Layers = make([]Layer, 11) }},
 	{"Layers[0].Processes is -1: want", func(s *Scenario) { s.Layers = []Layer{{Processes: -1}} }},
 	{"Layers[0].Workers is -1: want", layers(Layer{Workers: -1})},
 	{"Layers[0].Queue is -2: want", layers(Layer{Workers: 1, Queue: -2})},
 	{"Layers[0].Queue is 5: want 0", layers(Layer{Queue: 5})},
 	{"Layers[0].Service.Mean is -1ns: want", layers(Layer{Service: Dist{Mean: -1}})},
-	{"Layers[0].Workers is 1: want 0, and", func(s *Scenario) {
+	{"Layers[0].Workers is 1: want 0, because Server.Row", func(s *Scenario) {
 		s.Server.Row.Mean, s.Layers = time.Second, []Layer{{Workers: 1}}
 	}},
 	{"Hedge: hedge: After is -1ns: want", hedged(&hedge.Hedge{After: -1})},
 	{"Hedge: hedge: Percentile is 1: want", hedged(&hedge.Hedge{Percentile: 1})},
-	{"Layers is 1: want none, because Hedge is set", func(s *Scenario) {
+	{"Hedge is set: want none, because the scenario has Layers", func(s *Scenario) {
 		s.Hedge, s.Layers = &hedge.Hedge{}, make([]Layer, 1)
 	}},
 	{"Server.Row is 1s: want 0, because Hedge is set", func(s *Scenario) {
 		s.Hedge, s.Server.Row.Mean = &hedge.Hedge{}, time.Second
 	}},
-	{"Server.DropExpired is true: want false, or one of Replicas", func(s *Scenario) {
+	{"Server.DropExpired is true: want false, or 1 as Server.Replicas", func(s *Scenario) {
 		s.Hedge, s.Server.DropExpired, s.Server.Replicas = &hedge.Hedge{}, true, 2
 	}},
 	{"Clients.Processes is 1000001: want at most 1000000, because Hedge is set", func(s *Scenario) {
@@ -115,21 +130,22 @@ var invalid = []struct {
 	{"Server.Service.Spread is 1s: want 0", func(s *Scenario) {
 		s.Server.Service.Spread = time.Second
 	}},
-	{"Server.Service.Spread is 1s: want at most Mean", func(s *Scenario) {
+	{"Server.Service.Spread is 1s: want at most Server.Service.Mean, which is 0s", func(s *Scenario) {
 		s.Server.Service = Dist{Spread: time.Second, Shape: Uniform}
 	}},
 	{"Server.Service.Mean is 0s: want more", func(s *Scenario) {
 		s.Server.Service = Dist{Spread: time.Second, Shape: LogNormal}
 	}},
-	{"Server.Windows is 1001: want", func(s *Scenario) { s.Server.Windows = make([]Window, 1001) }},
-	{"Server.Windows[0].Refuse is 0: want more than 0, or one of", window(Window{})},
+	{"Server.Windows is 1001 long: " +
+		"want", func(s *Scenario) { s.Server.Windows = make([]Window, 1001) }},
+	{"Server.Windows[0] is without effect: want Refuse, Throttle, Unavailable", window(Window{})},
 	{"Server.Windows[0].Refuse is 1.5: want", window(Window{Refuse: 1.5})},
 	{"Server.Windows[0].Throttle is -1: want", window(Window{Throttle: -1})},
 	{"Server.Windows[0].BlackHole is 2: want", window(Window{BlackHole: 2})},
 	{"Server.Windows[0].Fail is NaN: want", window(Window{Fail: math.NaN()})},
 	{"Server.Windows[0].Slow is -1: want", window(Window{Slow: -1})},
 	{"Server.Windows[0].RetryAfter is -1ns: want", window(Window{Throttle: 1, RetryAfter: -1})},
-	{"Server.Windows[0].Throttle is 0: want", window(Window{Refuse: 1, RetryAfter: 1})},
+	{"Server.Windows[0].RetryAfter is 1ns: want 0, or", window(Window{Refuse: 1, RetryAfter: 1})},
 	{"Server.Windows[0].From is 1m0s: want", window(Window{From: time.Minute, Fail: 1})},
 	{"Server.Windows[0].To is 1s: want", window(Window{From: 2e9, To: 1e9, Fail: 1})},
 	{"Clients.Poison is NaN: want", func(s *Scenario) { s.Clients.Poison = math.NaN() }},
@@ -153,21 +169,24 @@ var invalid = []struct {
 	{"Server.Limit.Tokens is 2000000000: want", capped(Limit{Tokens: 2e9})},
 	{"Server.Limit.Requests is 0: want 1 or more", capped(Limit{Bucket: true})},
 	{"Server.Limit.Tokens is 0: want 1 or more", capped(Limit{Requests: 5, Cost: 9})},
-	{"Server.Limit.Tokens is 9: want Cost", capped(Limit{Tokens: 9, Cost: 10})},
-	{"Server.Limit.Tokens is 11: want Cost", capped(Limit{Tokens: 11, Cost: 10, CostSpread: 2})},
+	{"Server.Limit.Tokens is 9: want 10 or more", capped(Limit{Tokens: 9, Cost: 10})},
+	{"Server.Limit.Tokens is 11: want 12 or more", capped(Limit{Tokens: 11, Cost: 10, CostSpread: 2})},
 	{"Server.Limit.CostSpread is 4: want", capped(Limit{Tokens: 9, Cost: 3, CostSpread: 4})},
 	{"Server.Limit.Per is -1ns: want", capped(Limit{Requests: 1, Per: -1})},
 	{"Server.Limit.Round is -1ns: want", capped(Limit{Requests: 1, Round: -1})},
 	{"Server.Limit.Round is 1ns: want 0", capped(Limit{Requests: 1, Round: 1, NoRetryAfter: true})},
-	{"Server.Row is 1s: want 0, or a Server", func(s *Scenario) {
+	{"Server.Row is 1s: want 0, because Server.Workers", func(s *Scenario) {
 		s.Server.Row.Mean, s.Server.Workers = time.Second, 1
 	}},
-	{"Server.Row is 1s: want 0, or Clients", func(s *Scenario) {
+	{"Server.Row is 1s: want 0, because Clients.Timeout", func(s *Scenario) {
 		s.Server.Row.Mean, s.Clients.Timeout = time.Second, 1
 	}},
 	{"Policies[0].AttemptTimeout is 1s: want 0", func(s *Scenario) {
 		s.Server.Row.Mean = time.Second
 		s.Policies = []*rebound.Policy{{AttemptTimeout: time.Second}}
+	}},
+	{"Layers[0].Service is 1s: want 0, because Server.Row is set", func(s *Scenario) {
+		s.Server.Row.Mean, s.Layers = time.Second, []Layer{{Service: Dist{Mean: time.Second}}}
 	}},
 	{"Layers[0].Policy.AttemptTimeout is 1s: want 0", func(s *Scenario) {
 		s.Server.Row.Mean = time.Second
@@ -190,6 +209,34 @@ func TestValidation(t *testing.T) {
 		_, err := Run(s)
 		if want := "sim: Scenario." + c.want; err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("got error %v\nwant one that begins %s", err, want)
+		}
+		namesFields(t, err)
+	}
+}
+
+// namesFields checks that all names of Go in an error are those of fields, by their path from
+// Scenario on or by the last name. Others mean nothing to those who read a scenario from a file.
+func namesFields(t *testing.T, err error) {
+	t.Helper()
+	_, text, _ := strings.Cut(err.Error(), ": want ")
+	if strings.Contains(err.Error(), ": rebound: ") {
+		return // the policy's own error, about fields of its own
+	}
+	for _, name := range regexp.MustCompile(`\b[A-Z][\w.\[\]]*\b`).FindAllString(text, -1) {
+		at, ok := reflect.TypeFor[Scenario](), true
+		for part := range strings.SplitSeq(strings.ReplaceAll(name, "[0]", ""), ".") {
+			for at.Kind() == reflect.Slice || at.Kind() == reflect.Pointer {
+				at = at.Elem()
+			}
+			var f reflect.StructField
+			if f, ok = at.FieldByName(part); !ok {
+				_, ok = reflect.TypeFor[Window]().FieldByName(name)
+				break
+			}
+			at = f.Type
+		}
+		if !ok {
+			t.Errorf("%v names %s, which is no field", err, name)
 		}
 	}
 }

@@ -87,7 +87,7 @@ func (s study) run(ctx context.Context, run int, p *progress) (all sim.Result, e
 		one.Policies = append(one.Policies, policy)
 		r, err := sim.Run(one)
 		if err != nil {
-			return all, s.blame(err)
+			return all, s.blame(n, err)
 		}
 		p.finish()
 		all.Scenario, all.TroubleEnd = r.Scenario, r.TroubleEnd

@@ -22,6 +22,7 @@ const zero = "zero"
 type named struct {
 	name string
 	spec policyfile.Policy
+	path string // in the scenario's file; empty = it is from elsewhere
 }
 
 func (n named) build() (*rebound.Policy, error) {
@@ -55,7 +56,7 @@ func ownNames() []string { return slices.Sorted(maps.Keys(own())) }
 // one of a file, such as policies.yaml#ocr; or all of a file, such as policies.yaml.
 func find(ref string) ([]named, error) {
 	if spec, ok := own()[ref]; ok {
-		return []named{{ref, spec}}, nil
+		return []named{{name: ref, spec: spec}}, nil
 	}
 	path, name, one := cutName(ref)
 	if one && name == "" {
@@ -72,11 +73,11 @@ func find(ref string) ([]named, error) {
 		if _, err := file.Policy(name); err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
-		return []named{{name, file.Policies[name]}}, nil
+		return []named{{name: name, spec: file.Policies[name]}}, nil
 	}
 	var all []named
 	for _, name := range file.Names() {
-		all = append(all, named{name, file.Policies[name]})
+		all = append(all, named{name: name, spec: file.Policies[name]})
 	}
 	return all, nil
 }

@@ -76,26 +76,15 @@ type study struct {
 	scenario sim.Scenario
 	policies []named
 	hedge    *hedgeFile
-	fields   *strictjson.Fields // of the file; nil for a built-in scenario
-}
-
-// blame places an error of the simulator about the scenario in its file, or names at least the
-// field as files and flags do.
-func (s study) blame(err error) error {
-	if err == nil || !strings.HasPrefix(err.Error(), "sim: Scenario.") {
-		return err
-	}
-	if s.fields == nil {
-		return (&strictjson.Fields{}).Blame("", err)
-	}
-	return s.fields.Blame("", err)
+	layers   []named            // the policies of the scenario's layers
+	fields   *strictjson.Fields // of the file, and what flags have set
 }
 
 // readStudy returns a built-in scenario, or that of a file.
 func readStudy(ref string) (study, error) {
 	if slices.Contains(sim.Builtins(), ref) {
 		s, err := sim.Builtin(ref)
-		return study{scenario: s}, err
+		return study{scenario: s, fields: strictjson.FieldsOf(&scenarioFile{})}, err
 	}
 	if _, err := os.Stat(ref); errors.Is(err, fs.ErrNotExist) {
 		return study{}, unknown(ref, "scenario", sim.Builtins(), "or a file")
@@ -119,6 +108,7 @@ func parseStudy(path string, data []byte) (study, error) {
 			return study{}, fields.Blame("like", fmt.Errorf("there is no scenario %q: %s", f.Like,
 				strictjson.Hint(f.Like, sim.Builtins())))
 		}
+		fields.Inherit("like")
 		s.Name, s.About = "", ""
 		f = scenarioFile{Scenario: s} // the second time, what the file says goes over it
 		if _, err := strictjson.Decode(path, data, &f); err != nil {
@@ -137,38 +127,40 @@ func parseStudy(path string, data []byte) (study, error) {
 			return study{}, fields.Blame("policies."+strictjson.Key(name), err)
 		}
 	}
-	if err := f.fillLayers(fields); err != nil {
+	layers, err := f.fillLayers(fields)
+	if err != nil {
 		return study{}, err
 	}
 	all, err := f.compared(fields)
-	return study{f.Scenario, all, f.Hedge, fields}, err
+	return study{f.Scenario, all, f.Hedge, layers, fields}, err
 }
 
 func policyNames(policies map[string]policyfile.Policy) []string {
 	return (&policyfile.File{Policies: policies}).Names()
 }
 
-// fillLayers gives the scenario its layers.
-func (f *scenarioFile) fillLayers(fields *strictjson.Fields) error {
+// fillLayers gives the scenario its layers, and returns their policies.
+func (f *scenarioFile) fillLayers(fields *strictjson.Fields) (all []named, err error) {
 	for i, l := range f.Layers {
+		var p named
 		if l.Policy != "" {
-			p, err := f.policy(l.Policy)
-			if err == nil {
+			if p, err = f.policy(l.Policy); err == nil {
 				l.Layer.Policy, err = p.build()
 			}
 			if err != nil {
-				return fields.Blame(fmt.Sprintf("layers[%d].policy", i), err)
+				return nil, fields.Blame(fmt.Sprintf("layers[%d].policy", i), err)
 			}
 		}
+		all = append(all, p)
 		f.Scenario.Layers = append(f.Scenario.Layers, l.Layer)
 	}
-	return nil
+	return all, nil
 }
 
 // policy finds one by its name in the file, or elsewhere.
 func (f *scenarioFile) policy(ref string) (named, error) {
 	if spec, ok := f.Policies[ref]; ok {
-		return named{ref, spec}, nil
+		return named{ref, spec, "policies." + strictjson.Key(ref)}, nil
 	}
 	return findOne(ref)
 }
@@ -184,27 +176,12 @@ func (f *scenarioFile) compared(fields *strictjson.Fields) (all []named, err err
 	}
 	if len(f.Compare) == 0 {
 		for _, name := range policyNames(f.Policies) {
-			all = append(all, named{name, f.Policies[name]})
+			p, err := f.policy(name)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, p)
 		}
 	}
 	return all, nil
-}
-
-// settle lets go of what a scenario came with where it contradicts what was set over it: who sets
-// a number of clients wants no rate, and the other way round.
-func settle(c sim.Clients, set func(path string) bool) sim.Clients {
-	count, rate, profile := set("clients.count"), set("clients.rate"), set("clients.profile")
-	if count && !rate && !profile {
-		c.Rate, c.Profile = 0, nil
-	}
-	if (rate || profile) && !count {
-		c.Count, c.Calls, c.Burst, c.Think = 0, 0, false, sim.Dist{}
-	}
-	if rate && !profile {
-		c.Profile = nil
-	}
-	if profile && !rate {
-		c.Rate = 0
-	}
-	return c
 }

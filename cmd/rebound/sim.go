@@ -151,6 +151,7 @@ func (f *simFlags) change(c *cobra.Command, s *study) error {
 	}
 	if d := time.Duration(f.duration); d > 0 {
 		s.scenario.Duration = d
+		s.fields.Give("duration", "--duration")
 		for _, w := range s.scenario.Server.Windows {
 			if w.From >= d {
 				return fmt.Errorf("--duration is %v: want more than %v, as there is trouble from then on",
@@ -172,7 +173,7 @@ func (f *simFlags) change(c *cobra.Command, s *study) error {
 		}
 		s.policies = append(s.policies, some...)
 	}
-	return s.set(f.sets)
+	return s.set("--set", f.sets)
 }
 
 // telling are policies whose comparison tells what a scenario is about.

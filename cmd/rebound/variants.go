@@ -34,7 +34,7 @@ func (s study) vary(sweep string) (field string, all []variant, err error) {
 	}
 	for _, value := range values {
 		v := variant{value, s.clone()}
-		if err := v.study.set([]string{field + "=" + value}); err != nil {
+		if err := v.study.set("--sweep", []string{field + "=" + value}); err != nil {
 			return "", nil, err
 		}
 		all = append(all, v)
@@ -47,35 +47,41 @@ func (s study) clone() study {
 	c := &s.scenario
 	c.Layers, c.Clients.Profile = slices.Clone(c.Layers), slices.Clone(c.Clients.Profile)
 	c.Server.Windows = slices.Clone(c.Server.Windows)
-	s.policies = slices.Clone(s.policies)
+	s.policies, s.fields = slices.Clone(s.policies), s.fields.Clone()
 	return s
 }
 
-// set changes fields, each given as path=value: of the scenario, or else of all policies.
-func (s *study) set(all []string) error {
+// set changes fields, each given to a flag as path=value: of the scenario, or else of all policies.
+func (s *study) set(flag string, all []string) error {
 	var paths []string
 	for _, text := range all {
 		path, value, ok := strings.Cut(text, "=")
 		if !ok {
-			return fmt.Errorf("--set %q has no value: want server.workers=5", text)
+			return fmt.Errorf("%s %q has no value: want server.workers=5", flag, text)
 		}
-		if err := s.setOne(path, value); err != nil {
-			return err
+		if err := s.setOne(flag, path, value); err != nil {
+			return fmt.Errorf("%s %w", flag, err)
 		}
 		paths = append(paths, path)
 	}
 	s.scenario.Clients = settle(s.scenario.Clients, func(path string) bool {
-		return slices.Contains(paths, path)
+		return slices.ContainsFunc(paths, func(p string) bool {
+			return p == path || strings.HasPrefix(p, path+".")
+		})
 	})
-	if len(all) > 0 {
-		s.fields = nil // what is wrong may no longer be what the file has
+	// One by one, they may contradict each other: a longest delay, and then a longer first one.
+	for _, p := range s.policies {
+		if _, err := p.spec.Build(p.name); err != nil && len(all) > 0 {
+			return s.blamePolicy(p, "", err)
+		}
 	}
 	return nil
 }
 
-func (s *study) setOne(path, value string) error {
+func (s *study) setOne(flag, path, value string) error {
 	name := path[:max(strings.IndexAny(path+".", ".["), 0)]
 	ours, theirs := strictjson.Names(&s.scenario), strictjson.Names(&policyfile.Policy{})
+	s.fields.Give(path, flag+" "+path)
 	switch {
 	case name == "hedge":
 		return s.setHedge(path, value)
@@ -83,19 +89,20 @@ func (s *study) setOne(path, value string) error {
 		return strictjson.Set(&s.scenario, path, value)
 	case !slices.Contains(theirs, name):
 		return fmt.Errorf("%s: there is no such field: %s", shown(path),
-			strictjson.Hint(name, append(append(ours, "hedge"), theirs...)))
+			strictjson.Hint(name, slices.Concat(ours, []string{"hedge"}, theirs)))
 	}
 	for i := range s.policies {
-		spec, err := copied(s.policies[i].spec)
+		p := &s.policies[i]
+		spec, err := copied(p.spec)
 		if err == nil {
 			err = strictjson.Set(&spec, path, value)
 		}
 		if err != nil {
 			return err
 		}
-		s.policies[i].spec = spec
-		if _, err := s.policies[i].build(); err != nil {
-			return fmt.Errorf("with %s=%s: %w", path, value, err)
+		p.spec = spec
+		if p.path != "" {
+			s.fields.Give(p.path+"."+path, flag+" "+path)
 		}
 	}
 	return nil

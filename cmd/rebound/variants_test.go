@@ -193,7 +193,7 @@ func TestHedgeOfAFile(t *testing.T) {
 	if n := hedges(s); n != 0 {
 		t.Errorf("%d hedges without a hedge", n)
 	}
-	if err := s.set([]string{"hedge.after=20ms"}); err != nil || hedges(s) == 0 {
+	if err := s.set("--set", []string{"hedge.after=20ms"}); err != nil || hedges(s) == 0 {
 		t.Errorf("a hedge that is set is not played: %v", err)
 	}
 }

@@ -33,12 +33,13 @@ func Decode(file string, data []byte, v any) (*Fields, error) {
 	// Editors on Windows begin a file with a byte order mark.
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	d := &decoder{
-		Fields: Fields{file: file, lines: map[string]int{}},
+		Fields: *FieldsOf(v),
 		json:   json.NewDecoder(bytes.NewReader(data)),
 		data:   data,
 	}
 	// A number keeps its digits, so that no type loses precision on the way.
 	d.json.UseNumber()
+	d.file = file
 	if err := d.value("", target.Elem()); err != nil {
 		return nil, err
 	}

@@ -64,7 +64,7 @@ func ExampleDecode() {
 	// Output:
 	// 30s
 	// config.json:5:
-	//	policy.attempt_timeout is 5s, which is more than the 2s of MaxElapsed:
+	//	policy.attempt_timeout is 5s, which is more than the 2s of max_elapsed:
 	//	want at most that
 }
 
@@ -141,7 +141,7 @@ func TestBlameNamesFieldsOnce(t *testing.T) {
 	}
 	for _, row := range []struct{ text, want string }{
 		{"sim: Scenario.Clients.Rate is -10: want 0 or more", "f:2: clients.rate is -10: want 0 or more"},
-		{"sim: Scenario.Clients.Count is 0: want a Rate", "f:2: clients.count is 0: want a Rate"},
+		{"sim: Scenario.Clients.Count is 0: want a Rate", "f:2: clients.count is 0: want a rate"},
 		{"Scenario.Clients.Windows[1].From is 3", "f:3: clients.windows[1].from is 3"},
 		{"Scenario.Clients.Windows[1].To is 3", "f:3: clients.windows[1].to is 3"},
 		{"Scenario.Clients: net: Net.Rate is 0: no", "f:2: clients.rate is 0: no"},
@@ -150,6 +150,8 @@ func TestBlameNamesFieldsOnce(t *testing.T) {
 		{"limit.Clients a: Rate is 0: no", "f:2: clients.rate is 0: no"},
 		{"limit.Other: Clients.Rate is 0: no", "f:2: clients.rate is 0: no"},
 		{"Clients.Rate: \"x\" is no rate", "f:2: clients.rate: \"x\" is no rate"},
+		{"Clients.Rate is 0: want \"Rate\", Rates, Retry-Rate or Clients.Windows[0].From",
+			`f:2: clients.rate is 0: want "Rate", Rates, Retry-Rate or clients.windows[0].from`},
 		{"it is wrong: want another", "f:1: it is wrong: want another"},
 		{"there is no file: A.B is what", "f:1: there is no file: A.B is what"},
 	} {
@@ -159,8 +161,54 @@ func TestBlameNamesFieldsOnce(t *testing.T) {
 			t.Errorf("%s: got %v, want %s", row.text, err, row.want)
 		}
 	}
+}
+
+// A field that a flag has set is blamed on the flag, as are those around it that nobody has set.
+func TestBlameOnFlags(t *testing.T) {
+	var v struct {
+		Rate    float64
+		Seed    int
+		Clients struct{ Rate, Count, Calls float64 }
+		Windows []struct{ From, To int }
+	}
+	text := "{\"seed\": 1,\n\"clients\":\n{\"rate\": 1},\n\"windows\": [{}, {\"from\": 3}]}"
+	fields, err := strictjson.Decode("f", []byte(text), &v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fields.Inherit("clients")
+	alone := strictjson.FieldsOf(&v)
+	flagged := fields.Clone()
+	flagged.Give("clients.count", "--set clients.count")
+	flagged.Give("clients.count", "--sweep clients.count")
+	flagged.Give("windows[1].to", "--set windows[1].to")
+	for _, row := range []struct {
+		fields     *strictjson.Fields
+		text, want string
+	}{
+		{fields, "Clients.Count is 0: no", "f:3: clients.count is 0: no"},
+		{fields, "Scenario.Rate is 0: no", "f:3: rate is 0: no"},
+		{flagged, "Clients.Count is 0: no", "--sweep clients.count is 0: no"},
+		{flagged, "Clients.Calls is 0: no", "--sweep clients.count: clients.calls is 0: no"},
+		{flagged, "Clients.Rate is 0: no", "f:3: clients.rate is 0: no"},
+		{flagged, "Windows[1].From is 0: no", "f:4: windows[1].from is 0: no"},
+		{flagged, "Windows[0].From is 0: no", "f:4: windows[0].from is 0: no"},
+		{flagged, "Windows is 0: no", "--set windows[1].to: windows is 0: no"},
+		{flagged, "Scenario.Seed is 0: no", "f:1: seed is 0: no"},
+		{flagged, "Scenario.Rate is 0: no", "--set windows[1].to: rate is 0: no"},
+		{alone, "Clients.Count is 0: want Rate", "count is 0: want rate"},
+	} {
+		if got := row.fields.Blame("", errors.New(row.text)).Error(); got != row.want {
+			t.Errorf("%s: got %s, want %s", row.text, got, row.want)
+		}
+	}
+}
+
+// A message has one line, whatever is in the file.
+func TestShortMessages(t *testing.T) {
+	var v struct{ Clients struct{ Rate float64 } }
 	long := strings.Repeat("x", 100_000)
-	_, err = strictjson.Decode("f", []byte(`{"`+long+`": "`+long+`"}`), &v)
+	_, err := strictjson.Decode("f", []byte(`{"`+long+`": "`+long+`"}`), &v)
 	_, err2 := strictjson.Decode("f", []byte(`{"clients": "`+long+`"}`), &v)
 	for _, err := range []error{err, err2} {
 		if n := len(err.Error()); n > 300 {

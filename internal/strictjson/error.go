@@ -2,7 +2,10 @@ package strictjson
 
 import (
 	"fmt"
+	"maps"
+	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -12,18 +15,19 @@ import (
 //
 //	policies.json:7: policies.ocr.backoff.bse: there is no such field: did you mean "base"?
 type Error struct {
-	File  string // the file's name
+	File  string // the file's name; empty = the field is from no file
 	Line  int    // counted from 1
 	Field string // path of the field, such as policies.ocr.backoff.base; empty = the whole file
 	Err   error  // what is wrong, and what would be right
 
+	from string // what the text begins with if the field is from no file
 	text string // that of Err without the field, if it names that; empty = all of it
 }
 
 func (e *Error) Error() string {
 	where, text := fmt.Sprintf("%s:%d: ", e.File, e.Line), e.text
-	if e.File == "" { // what is wrong was never in a file
-		where = ""
+	if e.File == "" {
+		where = e.from
 	}
 	switch {
 	case text == "":
@@ -41,11 +45,39 @@ func (e *Error) Error() string {
 // Unwrap returns Err, so that callers find what the value itself says is wrong.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Fields holds the lines of the fields of a decoded file.
+// Fields holds where the fields of a decoded file come from.
 type Fields struct {
 	file  string
 	lines map[string]int // by path
+	kind  reflect.Type   // of the value that they are the fields of
+	given []given        // after the file was read
 }
+
+// given is a field that was set elsewhere, such as by a flag.
+type given struct{ path, source string }
+
+// FieldsOf returns the fields of what v points to, for a value that is from no file.
+func FieldsOf(v any) *Fields {
+	return &Fields{lines: map[string]int{}, kind: reflect.TypeOf(v)}
+}
+
+// Clone returns a copy that shares nothing with f.
+func (f *Fields) Clone() *Fields {
+	c := *f
+	c.lines, c.given = maps.Clone(f.lines), slices.Clone(f.given)
+	return &c
+}
+
+// Elsewhere returns the fields of a value that is not in the file of f. What was set since counts.
+func (f *Fields) Elsewhere() *Fields { return &Fields{kind: f.kind, given: f.given} }
+
+// Give records that the field at path was set elsewhere since, by source, such as
+// "--set server.workers". Errors about the field name source in the place of the file and the line.
+func (f *Fields) Give(path, source string) { f.given = append(f.given, given{path, source}) }
+
+// Inherit places errors about fields that the file leaves out at the field at path, which says
+// where their values are from.
+func (f *Fields) Inherit(path string) { f.lines[""] = f.lines[path] }
 
 // goField is how errors of Go packages begin that are about a field: "sim: Scenario.Rate is". Some
 // packages add a name to theirs, or a type: "breaker payments: SlowAfter is", "limit.Rate pages: N
@@ -58,13 +90,13 @@ func (f *Fields) Has(path string) bool { return f.lines[path] != 0 }
 
 // Blame turns err, an error about the value at path, into an [*Error] with a line. If its text
 // begins by naming a field as Go does ("Policy.Backoff: backoff: Exponential.Base is 5m"), it is
-// placed at that field, and named as the file does ("backoff.base is 5m"). Nil stays nil.
+// placed at that field. Fields are named as the file does ("backoff.base is 5m"). Nil stays nil.
 func (f *Fields) Blame(path string, err error) error {
 	if err == nil {
 		return nil
 	}
 	// Err stays what it was, for errors.Is; only what is printed changes.
-	e := &Error{File: f.file, Err: err, text: err.Error()}
+	e := &Error{Err: err, text: err.Error()}
 	// One package hands on what another one says of a field of its own: each of them leads deeper.
 	for !strings.HasPrefix(e.text, "is ") {
 		m := goField.FindStringSubmatch(e.text)
@@ -82,13 +114,56 @@ func (f *Fields) Blame(path string, err error) error {
 		}
 		path = f.deeper(path, names)
 	}
-	place := path
-	// A field that the file leaves out has no line: the closest one around it has.
-	for f.lines[place] == 0 && place != "" {
+	e.text = f.translate(e.text)
+	e.Field = path
+	f.place(e)
+	return e
+}
+
+// place records where the field of e is from. For one that nobody set it is where the closest field
+// around it is from.
+func (f *Fields) place(e *Error) {
+	for place := e.Field; ; {
+		// The last one counts, and one inside of the field at place, too.
+		for _, g := range slices.Backward(f.given) {
+			if rest, ok := strings.CutPrefix(g.path, place); ok &&
+				(place == "" || rest == "" || rest[0] == '.' || rest[0] == '[') {
+				e.from = g.source + ": "
+				begin, ok := strings.CutSuffix(g.source, g.path)
+				if ok && rest == "" && place == e.Field {
+					e.from = begin
+				}
+				return
+			}
+		}
+		if line := f.lines[place]; line > 0 || place == "" {
+			e.File, e.Line = f.file, max(line, 1)
+			return
+		}
 		place = place[:max(strings.LastIndexAny(place, ".["), 0)]
 	}
-	e.Field, e.Line = path, max(f.lines[place], 1)
-	return e
+}
+
+// quotedOrName is a part of a text that is in quotes, or a name. Retry-After is no name of Go.
+var quotedOrName = regexp.MustCompile(`"(?:[^"\\]|\\.)*"|` +
+	`[\w-]+(?:\[\d+\])?(?:\.[A-Z]\w*(?:\[\d+\])?)*`)
+
+// translate returns a text with the names of fields as the file has them, such as max_elapsed for
+// MaxElapsed.
+func (f *Fields) translate(text string) string {
+	known := map[string]bool{}
+	collect(known, map[reflect.Type]bool{}, f.kind)
+	return quotedOrName.ReplaceAllStringFunc(text, func(part string) string {
+		var names []string
+		for name := range strings.SplitSeq(part, ".") {
+			field, _, _ := strings.Cut(name, "[")
+			if name[0] < 'A' || name[0] > 'Z' || !known[snake(field)] {
+				return part
+			}
+			names = append(names, snake(name))
+		}
+		return strings.Join(names, ".")
+	})
 }
 
 // deeper returns the path of a field that Go names, inside the value at path. The first name may be

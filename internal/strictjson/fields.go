@@ -38,6 +38,26 @@ func structFields(v reflect.Value) map[string]field {
 	return fields
 }
 
+// collect adds the names of all fields that a value of type t may have, at any depth. seen are the
+// types that it was called with.
+func collect(names map[string]bool, seen map[reflect.Type]bool, t reflect.Type) {
+	if seen[t] {
+		return // a type may have itself as a field
+	}
+	seen[t] = true
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Slice, reflect.Map:
+		collect(names, seen, t.Elem())
+	case reflect.Struct:
+		for i := range t.NumField() {
+			if name, embedded := FieldName(t.Field(i)); name != "" || embedded {
+				names[name] = true
+				collect(names, seen, t.Field(i).Type)
+			}
+		}
+	}
+}
+
 // FieldName returns the name that files have for a field of a struct; empty = it cannot be set. The
 // fields of one that is embedded are set as the outer struct's own.
 func FieldName(f reflect.StructField) (name string, embedded bool) {
