@@ -26,7 +26,6 @@ type pushback struct {
 	asked bool
 	stop  bool          // no retry
 	delay time.Duration // until the retry, if not stop
-	text  string        // as it was sent
 }
 
 // maxPushback keeps a delay in milliseconds a time.Duration. Policies reject far shorter ones.
@@ -39,7 +38,7 @@ func pushbackOf(trailer metadata.MD) pushback {
 	if len(values) == 0 {
 		return pushback{}
 	}
-	p := pushback{asked: true, text: strings.Join(values, ", ")}
+	p := pushback{asked: true}
 	ms, err := strconv.ParseInt(values[0], 10, 64)
 	if len(values) > 1 || err != nil || ms < 0 {
 		p.stop = true
@@ -68,10 +67,12 @@ func (e *attemptError) apply(f fault.Fault) fault.Fault {
 	if e.unsent {
 		f.Sent = fault.NotSent
 	}
+	if e.pushback.stop {
+		f.Detail = strings.TrimPrefix(f.Detail+", pushback: no retry", ", ")
+		f.Final = true
+	}
 	if e.pushback.asked {
-		f.Detail = strings.TrimPrefix(f.Detail+", pushback "+e.pushback.text, ", ")
 		f.After = e.pushback.delay
-		f.Final = f.Final || e.pushback.stop
 		if f.Kind == fault.Transient && e.pushback.delay > 0 {
 			f.Kind = fault.Overloaded
 		}
