@@ -45,10 +45,12 @@
 //
 // # Compatibility
 //
-// Nothing is released yet. From v1.0.0 on, code that compiles keeps compiling within a major
-// version. One exception: structs may get fields, so write their literals with field names.
-// Reasons, kinds and event kinds keep their words. Defaults, error texts and the kind that
-// [fault.Of] gives an error may improve in a minor version; the changelog lists each such change.
+// Before v1.0.0 a minor version may change the API; the changelog lists each change. From v1.0.0
+// on, code that compiles keeps compiling within a major version. One exception: structs may get
+// fields, so write their literals with field names. Reasons, kinds and event kinds keep their
+// words. Defaults, error texts and the kind that [fault.Of] gives an error may improve in a minor
+// version; the changelog lists each such change.
 //
-// The root module depends on the standard library alone, and this package on a small part of it.
+// The module needs Go 1.25 or newer and the standard library. This package imports a small part
+// of it. A newer Go becomes necessary in a minor version only.
 package rebound
