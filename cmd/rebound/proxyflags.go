@@ -1,12 +1,14 @@
 package main
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -135,12 +137,6 @@ func (f *proxyFlags) check(s *pflag.FlagSet) error {
 		return fmt.Errorf("--max-body %d: want no more than --max-memory, which is %d", o.MaxBody,
 			o.MaxMemory)
 	}
-	if s.Changed("token") && o.Token == "" {
-		return errors.New("--token is empty")
-	}
-	if o.Token != "" && f.tokenEnv != "" {
-		return errors.New("--token and --token-env are both set: want one")
-	}
 	for _, origin := range o.Origin {
 		u, err := url.Parse(origin)
 		if err != nil || u.Scheme+"://"+u.Host != origin || u.Host == "" {
@@ -150,34 +146,53 @@ func (f *proxyFlags) check(s *pflag.FlagSet) error {
 	return nil
 }
 
-// choosePolicies gives each route the policy that is named for it, or for all.
+// choosePolicies gives each route the policy that is named for it, or else the one for all. The
+// order of the flags does not matter.
 func (f *proxyFlags) choosePolicies() error {
+	type choice struct {
+		text   string
+		policy named
+		used   bool
+	}
+	chosen := map[string]*choice{} // by prefix; empty = for all
 	for _, text := range f.policies {
 		prefix, ref, one := strings.Cut(text, "=")
 		if !one || !strings.HasPrefix(prefix, "/") {
 			prefix, ref = "", text
 		}
+		prefix = strings.TrimSuffix(prefix, "/")
 		p, err := findOne(ref)
+		if err == nil {
+			_, err = p.build()
+		}
 		if err != nil {
 			return err
 		}
-		if _, err := p.build(); err != nil {
-			return err
+		if first := chosen[prefix]; first != nil {
+			return fmt.Errorf("--policy %s and --policy %s are for the same routes: want one",
+				first.text, text)
 		}
-		used := false
-		for i := range f.o.Routes {
-			r := &f.o.Routes[i]
-			if prefix != "" && r.Prefix != prefix {
-				continue
-			}
-			used = true
-			r.Policy = func() *rebound.Policy {
-				fresh, _ := p.build() // it was built before without an error
-				return fresh
-			}
+		chosen[prefix] = &choice{text: text, policy: p}
+	}
+	for i := range f.o.Routes {
+		r := &f.o.Routes[i]
+		c := cmp.Or(chosen[strings.TrimSuffix(r.Prefix, "/")], chosen[""])
+		if c == nil {
+			continue
 		}
-		if !used {
-			return fmt.Errorf("--policy %s: there is no route %s", text, prefix)
+		c.used = true
+		r.Policy = func() *rebound.Policy {
+			fresh, _ := c.policy.build() // it was built before without an error
+			return fresh
+		}
+	}
+	for _, prefix := range slices.Sorted(maps.Keys(chosen)) {
+		c := chosen[prefix]
+		if !c.used && prefix == "" && len(f.o.Routes) > 0 {
+			return fmt.Errorf("--policy %s has no effect: each route has one of its own", c.text)
+		}
+		if !c.used && prefix != "" {
+			return fmt.Errorf("--policy %s: there is no route %s", c.text, prefix)
 		}
 	}
 	return nil

@@ -21,6 +21,7 @@ func newRoot() *cobra.Command {
 		Version:               version(),
 		Args:                  cobra.ArbitraryArgs,
 		RunE:                  subcommand,
+		PersistentPreRunE:     checkFlags,
 		DisableFlagsInUseLine: true,
 		SilenceErrors:         true,
 		SilenceUsage:          true,

@@ -148,6 +148,7 @@ const maxRuns = 1000
 func (f *simFlags) change(c *cobra.Command, s *study) error {
 	if c.Flags().Changed("seed") {
 		s.scenario.Seed = f.seed
+		s.fields.Give("seed", "--seed")
 	}
 	if d := time.Duration(f.duration); d > 0 {
 		s.scenario.Duration = d
@@ -159,7 +160,10 @@ func (f *simFlags) change(c *cobra.Command, s *study) error {
 			}
 		}
 	}
-	s.scenario.NoJitter = s.scenario.NoJitter || f.noJitter
+	if f.noJitter {
+		s.scenario.NoJitter = true
+		s.fields.Give("no_jitter", "--no-jitter")
+	}
 	refs := f.policies
 	if len(refs) == 0 && len(s.policies) == 0 {
 		refs = telling(s.scenario.Name)

@@ -81,7 +81,9 @@ func (s *study) set(flag string, all []string) error {
 func (s *study) setOne(flag, path, value string) error {
 	name := path[:max(strings.IndexAny(path+".", ".["), 0)]
 	ours, theirs := strictjson.Names(&s.scenario), strictjson.Names(&policyfile.Policy{})
-	s.fields.Give(path, flag+" "+path)
+	if err := s.give(path, flag+" "+path); err != nil {
+		return err
+	}
 	switch {
 	case name == "hedge":
 		return s.setHedge(path, value)
@@ -105,6 +107,15 @@ func (s *study) setOne(flag, path, value string) error {
 			s.fields.Give(p.path+"."+path, flag+" "+path)
 		}
 	}
+	return nil
+}
+
+// give records which flag has set a field. The first of two would have no effect.
+func (s *study) give(path, source string) error {
+	if first := s.fields.Given(path); first != "" {
+		return fmt.Errorf("%s: %s has set it already: want one of them", path, first)
+	}
+	s.fields.Give(path, source)
 	return nil
 }
 

@@ -75,6 +75,16 @@ func (f *Fields) Elsewhere() *Fields { return &Fields{kind: f.kind, given: f.giv
 // "--set server.workers". Errors about the field name source in the place of the file and the line.
 func (f *Fields) Give(path, source string) { f.given = append(f.given, given{path, source}) }
 
+// Given returns what has set the field at path since the file was read; empty = nothing.
+func (f *Fields) Given(path string) string {
+	for _, g := range f.given {
+		if g.path == path {
+			return g.source
+		}
+	}
+	return ""
+}
+
 // Inherit places errors about fields that the file leaves out at the field at path, which says
 // where their values are from.
 func (f *Fields) Inherit(path string) { f.lines[""] = f.lines[path] }
