@@ -28,7 +28,11 @@ func (l *Loop) classify(err error, timedOut bool) {
 	l.p.classify(&l.fault, err)
 	l.met = l.fault.Kind
 	met := answered(&l.fault, err)
-	within(l.ctx, &l.fault, err)
+	ctx := l.ctx
+	if l.durable && errors.Is(ended(ctx), context.DeadlineExceeded) {
+		ctx, timedOut = context.WithoutCancel(ctx), true // the deadline was the attempt's
+	}
+	within(ctx, &l.fault, err)
 	if timedOut {
 		l.timedOut(err)
 	}

@@ -78,6 +78,8 @@ func Begin(ctx context.Context, p *Policy) Loop {
 // Resume returns the loop of a call that has failed s.Attempt times already, in another process or
 // hours ago. If these were all its attempts, [Try] returns [Exhausted]. The elapsed time begins at
 // s.Elapsed, and s.Prev and s.Durable hold as in [Policy.Decide]. Left and U of s are ignored.
+//
+// With s.Durable, ctx is that of one attempt, as in job engines: its deadline bounds no delay.
 func Resume(ctx context.Context, p *Policy, s State) Loop {
 	l := Begin(ctx, p)
 	l.attempt, l.offset, l.prev, l.durable = max(s.Attempt, 0), s.Elapsed, s.Prev, s.Durable
@@ -164,7 +166,7 @@ func (l *Loop) clock(s *State) {
 	if l.p.MaxElapsed > 0 {
 		s.Elapsed = l.elapsed()
 	}
-	if deadline, ok := l.ctx.Deadline(); ok {
+	if deadline, ok := l.ctx.Deadline(); ok && !l.durable {
 		s.Left = max(time.Until(deadline), 1)
 	}
 }
@@ -206,6 +208,13 @@ func (l *Loop) next(delay time.Duration, c charge) error {
 	return nil
 }
 
+// Announce raises the event of a retry that a job engine makes later. The budget is not charged.
+func (l *Loop) Announce(delay time.Duration) {
+	if l.p.Observe != nil {
+		l.event(Event{Kind: Retrying, Fault: l.fault, Err: l.last, Delay: delay})
+	}
+}
+
 // wait announces the retry and sleeps. It returns false if the caller's context has ended. A panic
 // or a Goexit in Observe or Sleep calls the retry off.
 func (l *Loop) wait(delay time.Duration, announce bool) bool {
@@ -215,8 +224,8 @@ func (l *Loop) wait(delay time.Duration, announce bool) bool {
 			l.returnCharge()
 		}
 	}()
-	if announce && l.p.Observe != nil {
-		l.event(Event{Kind: Retrying, Fault: l.fault, Err: l.last, Delay: delay})
+	if announce {
+		l.Announce(delay)
 	}
 	due := l.sleep(delay)
 	done = true

@@ -539,6 +539,79 @@ func TestResumeDurable(t *testing.T) {
 	}
 }
 
+// The context of a durable loop is that of one attempt: its deadline ends that, and no delay.
+func TestResumeDurableDeadline(t *testing.T) {
+	canceled := func(ctx context.Context) (context.Context, context.CancelFunc) {
+		ctx, cancel := context.WithCancel(ctx)
+		time.AfterFunc(time.Second, cancel)
+		return ctx, cancel
+	}
+	timed := func(ctx context.Context) (context.Context, context.CancelFunc) {
+		return context.WithTimeout(ctx, time.Second)
+	}
+	p := &rebound.Policy{Backoff: backoff.Constant(time.Hour)}
+	again := rebound.Decision{Retry: true, Delay: time.Hour}
+	no := func(r rebound.Reason) rebound.Decision { return rebound.Decision{Reason: r} }
+	for _, row := range []struct {
+		name    string
+		durable bool
+		end     func(context.Context) (context.Context, context.CancelFunc)
+		err     error // nil = that of the context
+		waits   bool  // until the context ends
+		want    rebound.Decision
+		kind    fault.Kind
+	}{
+		{"at once", true, timed, errFlaky, false, again, fault.Unknown},
+		{"expired", true, timed, nil, true, again, fault.Transient},
+		{"in other words", true, timed, errFlaky, true, again, fault.Transient},
+		{"as a cancellation", true, timed, context.Canceled, true, again, fault.Transient},
+		{"permanent", true, timed, rebound.Permanent(errFlaky), true,
+			no(rebound.NotRetryable), fault.Permanent},
+		{"canceled", true, canceled, nil, true, no(rebound.Canceled), fault.Canceled},
+		{"not durable", false, timed, errFlaky, false, no(rebound.PastDeadline), fault.Unknown},
+		{"not durable, expired", false, timed, nil, true, no(rebound.Canceled), fault.Canceled},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := row.end(t.Context())
+				defer cancel()
+				l := rebound.Resume(ctx, p, rebound.State{Durable: row.durable})
+				l.U = func() float64 { return -1 }
+				_, err := rebound.Try(&l, func(ctx context.Context) (int, error) {
+					if row.waits {
+						<-ctx.Done()
+					}
+					if row.err != nil {
+						return 0, row.err
+					}
+					return 0, ctx.Err()
+				})
+				if d := l.Decide(err); d != row.want || l.Fault().Kind != row.kind {
+					t.Errorf("got %+v for %v, want %+v for %v", d, l.Fault().Kind, row.want, row.kind)
+				}
+			})
+		})
+	}
+}
+
+// A retry that a job engine makes later raises the event of a retry, and costs no token.
+func TestAnnounce(t *testing.T) {
+	var got []rebound.Event
+	p := &rebound.Policy{Budget: new(budget.Budget)}
+	p.Observe = func(_ context.Context, e rebound.Event) { got = append(got, e) }
+	l := rebound.Resume(t.Context(), p, rebound.State{Attempt: 1, Durable: true})
+	_, err := rebound.Try(&l, func(context.Context) (int, error) { return 0, errFlaky })
+	l.Decide(err)
+	l.Announce(time.Hour)
+	if len(got) != 1 || got[0].Kind != rebound.Retrying || got[0].Attempt != 2 ||
+		got[0].Delay != time.Hour || got[0].Err != errFlaky {
+		t.Errorf("got the events %+v", got)
+	}
+	if level := p.Budget.Level(); level != p.Budget.Size() {
+		t.Errorf("got a budget of %v, want a full one", level)
+	}
+}
+
 // Redirect is not charged; Retry is. Both keep to the bounds that Decide did not see.
 func TestRedirect(t *testing.T) {
 	p := &rebound.Policy{MaxElapsed: time.Minute, Backoff: backoff.Constant(time.Second)}

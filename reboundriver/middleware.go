@@ -37,20 +37,9 @@ var _ rivertype.WorkerMiddleware = (*Middleware)(nil)
 func (m *Middleware) Work(
 	ctx context.Context, job *rivertype.JobRow, next func(context.Context) error,
 ) error {
-	// The delay of the next attempt may be longer than this one may take: the deadline is that of
-	// the attempt alone.
-	own, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	defer cancel(nil)
-	waiting := context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })
-	defer waiting()
-	l := rebound.Resume(own, m.Policy, stateOf(m.Policy, job))
+	l := rebound.Resume(ctx, m.Policy, stateOf(m.Policy, job))
 	_, err := rebound.Try(&l, func(attempt context.Context) (struct{}, error) {
-		waiting()
-		err := within(ctx, attempt, next)
-		if errors.Is(ctx.Err(), context.Canceled) {
-			cancel(context.Cause(ctx))
-		}
-		return struct{}{}, err
+		return struct{}{}, next(attempt)
 	})
 	switch {
 	case err == nil:
@@ -59,24 +48,7 @@ func (m *Middleware) Work(
 	case errors.Is(ctx.Err(), context.Canceled), rivers(err):
 		return err
 	}
-	return m.decide(ctx, &l, job, err)
-}
-
-// within calls next with the values of an attempt's context, which ends with the job's.
-func within(job, attempt context.Context, next func(context.Context) error) error {
-	if deadline, ok := job.Deadline(); ok {
-		timed, cancel := context.WithDeadline(attempt, deadline)
-		defer cancel()
-		attempt = timed
-	}
-	ctx, cancel := context.WithCancelCause(attempt)
-	defer cancel(nil)
-	defer context.AfterFunc(job, func() {
-		if errors.Is(job.Err(), context.Canceled) {
-			cancel(context.Cause(job))
-		}
-	})()
-	return next(ctx)
+	return m.decide(&l, job, err)
 }
 
 // rivers reports whether err is a decision that Work has made itself.
@@ -86,9 +58,7 @@ func rivers(err error) bool {
 }
 
 // decide returns the error that makes River do what the policy decides.
-func (m *Middleware) decide(
-	ctx context.Context, l *rebound.Loop, job *rivertype.JobRow, err error,
-) error {
+func (m *Middleware) decide(l *rebound.Loop, job *rivertype.JobRow, err error) error {
 	d := l.Decide(err)
 	asked := l.Fault().After
 	switch {
@@ -102,12 +72,7 @@ func (m *Middleware) decide(
 	case !d.Retry, asked <= 0 && job.Attempt >= job.MaxAttempts:
 		return stopped(l, job, d.Reason)
 	}
-	if m.Policy != nil && m.Policy.Observe != nil {
-		m.Policy.Observe(ctx, rebound.Event{
-			Kind: rebound.Retrying, Policy: m.Policy.Name, Attempt: l.State().Attempt,
-			Fault: l.Fault(), Err: err, Delay: d.Delay,
-		})
-	}
+	l.Announce(d.Delay)
 	if asked > 0 {
 		return river.JobSnooze(d.Delay)
 	}

@@ -15,7 +15,7 @@ var manyNames = map[string]struct {
 	most int
 	why  string
 }{
-	".":                       {58, "Loop, which four packages drive, has nine names of its own"},
+	".":                       {59, "Loop, which six packages drive, has ten names of its own"},
 	"breaker":                 {42, "a key of a group has the eleven methods of a breaker"},
 	"fault":                   {32, "limiters read the headers that Retry-After is read from"},
 	"limit":                   {40, "each of four kinds has five methods, of a gate and a Snapshot"},
