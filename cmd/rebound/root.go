@@ -28,7 +28,8 @@ func newRoot() *cobra.Command {
 	}
 	root.SetVersionTemplate("rebound {{.Version}}\n")
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(newPlan(), newSim(), newRun(), newPolicies(), newVersion(), newBatch(), newProxy())
+	root.AddCommand(newPlan(), newSim(), newRun(), newPolicies(), newVersion(), newBatch(), newProxy(),
+		newMan())
 	root.SetHelpCommand(newHelp())
 	root.InitDefaultCompletionCmd()
 	for _, sub := range root.Commands() {

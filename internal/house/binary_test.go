@@ -1,0 +1,98 @@
+package house_test
+
+import (
+	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strconv"
+	"testing"
+)
+
+var long = flag.Bool("long", false, "measure the command, too: it takes a minute to build")
+
+// hellos are programs by the name of their row in docs/performance.md.
+var hellos = map[string]string{
+	"hello": `package main
+
+import "fmt"
+
+func main() { fmt.Println("hello") }
+`,
+	"hello, called by `rebound.Run`": `package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/rebound-go/rebound"
+)
+
+func main() {
+	_ = rebound.Run(context.Background(), nil, func(context.Context) error {
+		_, err := fmt.Println("hello")
+		return err
+	})
+}
+`,
+	"a GET with `net/http`": `package main
+
+import "net/http"
+
+func main() { _, _ = http.Get("http://localhost") }
+`,
+	"a GET through `reboundhttp.Transport`": `package main
+
+import (
+	"net/http"
+
+	"github.com/rebound-go/rebound/reboundhttp"
+)
+
+func main() {
+	client := &http.Client{Transport: &reboundhttp.Transport{}}
+	_, _ = client.Get("http://localhost")
+}
+`,
+}
+
+// The sizes of stripped programs in docs/performance.md are true to a tenth.
+func TestBinarySizes(t *testing.T) {
+	if runtime.GOOS+"/"+runtime.GOARCH != "linux/amd64" {
+		t.Skip("the page has the sizes of linux/amd64")
+	}
+	page, dir := read(t, "docs/performance.md"), t.TempDir()
+	check := func(row, module, what string) {
+		out := filepath.Join(dir, "program")
+		c := exec.Command("go", "-C", module, "build", "-trimpath", "-ldflags=-s -w", "-o", out, what)
+		c.Env = append(os.Environ(), "GOFLAGS=-buildvcs=false", "GOWORK=off") // without -race
+		if text, err := c.CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v: %s", row, err, text)
+		}
+		info, err := os.Stat(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := float64(info.Size()) / 1e6
+		m := regexp.MustCompile(regexp.QuoteMeta("| "+row+" | ") + `([\d.]+) MB`).FindStringSubmatch(page)
+		if m == nil {
+			t.Errorf("docs/performance.md has no row %q, its size is %.1f MB", row, got)
+			return
+		}
+		if want, _ := strconv.ParseFloat(m[1], 64); got > 1.1*want || got < .9*want {
+			t.Errorf("docs/performance.md has %s MB for %s, got %.1f", m[1], row, got)
+		}
+	}
+	for row, program := range hellos {
+		name := filepath.Join(dir, "main.go")
+		if err := os.WriteFile(name, []byte(program), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		check(row, ".", name)
+	}
+	if *long {
+		check("the command `rebound`", "cmd/rebound", ".")
+	}
+}
