@@ -40,6 +40,7 @@
 //	rebounddebug                 a live page of policies and breakers
 //	reboundtest                  calls without delays, for tests
 //	sim                          a service and its clients in virtual time
+//	reboundredis                 limits of a fleet, through Redis, a module of its own
 //	cmd/rebound                  the command line, a module of its own
 //	internal/house               the repository's rules, as tests
 //

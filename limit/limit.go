@@ -77,6 +77,13 @@ func (e *Error) DescribeFault() fault.Fault {
 	return f
 }
 
+// RateError returns the rejection of a custom rate limit, which matches [ErrRate]. The detail is
+// the limit in words. The function room returns the time until there is room, and is called for
+// each classification; nil means that this is unknown.
+func RateError(name, detail string, room func() time.Duration) *Error {
+	return &Error{Name: name, is: ErrRate, kind: fault.RateLimited, detail: detail, room: room}
+}
+
 // theError returns the one Error of a limit, which is like e, so that a storm of rejections
 // allocates nothing.
 func theError(at *atomic.Pointer[Error], e Error) error {

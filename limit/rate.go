@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/rebound-go/rebound/fault"
 	"github.com/rebound-go/rebound/gate"
 	"github.com/rebound-go/rebound/internal/clock"
 	"github.com/rebound-go/rebound/internal/gcra"
@@ -216,7 +215,6 @@ func (r *Rate) refuse() error {
 	if r.N > 0 {
 		detail = fmt.Sprintf("%v per %v", r.N, r.period())
 	}
-	r.err.CompareAndSwap(nil, &Error{Name: r.Name, is: ErrRate, kind: fault.RateLimited,
-		detail: detail, room: r.room})
+	r.err.CompareAndSwap(nil, RateError(r.Name, detail, r.room))
 	return r.err.Load()
 }

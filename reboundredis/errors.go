@@ -1,0 +1,102 @@
+package reboundredis
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/rebound-go/rebound/fault"
+)
+
+// ErrUnavailable matches, under [errors.Is], the rejections of a [Rate] with FailClosed while Redis
+// is gone.
+var ErrUnavailable = errors.New("redis is unavailable")
+
+// errGone means that the fallback decides.
+var errGone = errors.New("redis is gone")
+
+// Error is what a [Rate] returns if Redis can decide nothing. Its Err is [ErrUnavailable], or the
+// error with which Redis rejected a command that it will reject always: a wrong password, a
+// permission, a key of another type, a script that it does not run.
+type Error struct {
+	Name string // of the Rate
+	Err  error
+
+	after func() time.Duration // until Redis is asked again; nil: not for a retry
+}
+
+func (e *Error) Error() string { return "rate " + e.Name + ": redis: " + text(e.Err) }
+
+// Unwrap returns Err.
+func (e *Error) Unwrap() error { return e.Err }
+
+// DescribeFault returns the error's classification for [fault.Of]: Transient while Redis is
+// unavailable, else Permanent. The attempt was never sent.
+func (e *Error) DescribeFault() fault.Fault {
+	f := fault.Fault{Kind: fault.Permanent, Sent: fault.NotSent, Detail: "rate limit", Err: e}
+	if e.after != nil {
+		f.Kind, f.After = fault.Transient, e.after()
+	}
+	return f
+}
+
+// text is the text of an error without the part that Redis adds for its authors.
+func text(err error) string {
+	s, _, _ := strings.Cut(err.Error(), " script: ")
+	return s
+}
+
+// passing are the codes of Redis for what passes by itself, or by a failover: Redis is gone for
+// now.
+var passing = []string{
+	"BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MISCONF", "NOREPLICAS", "OOM", "READONLY",
+	"TRYAGAIN", "ERR max number of clients reached",
+	"MOVED", "ASK", // of a cluster that changes faster than go-redis follows
+}
+
+// olderScript begins the errors of Redis 6 and older from within a script. The code follows there.
+const olderScript = "ERR Error running script"
+
+func passes(answer string) bool {
+	for _, code := range passing {
+		if strings.HasPrefix(answer, code+" ") || answer == code ||
+			strings.HasPrefix(answer, olderScript) && strings.Contains(answer, " -"+code+" ") {
+			return true
+		}
+	}
+	return false
+}
+
+// unavailable reports whether an error means that Redis is gone. Others are not to be expected to
+// pass.
+func unavailable(err error) bool {
+	if answer, ok := errors.AsType[redis.Error](err); ok {
+		return passes(answer.Error())
+	}
+	for _, never := range []any{
+		new(*tls.CertificateVerificationError), new(tls.AlertError), new(tls.RecordHeaderError),
+		new(*net.AddrError), new(*scriptError),
+	} {
+		if errors.As(err, never) {
+			return false
+		}
+	}
+	return !errors.Is(err, redis.ErrClosed)
+}
+
+func isTimeout(err error) bool {
+	timeout, ok := errors.AsType[net.Error](err)
+	return ok && timeout.Timeout() || errors.Is(err, context.DeadlineExceeded) ||
+		errors.Is(err, context.Canceled) || errors.Is(err, redis.ErrPoolTimeout)
+}
+
+// scriptError is an answer that our script does not give.
+type scriptError struct{ reply []any }
+
+func (e *scriptError) Error() string { return fmt.Sprintf("the script returned %q", e.reply) }

@@ -1,0 +1,121 @@
+package reboundredis
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// bookScript books turns by the generic cell rate algorithm, as limit.Rate does, in whole µs of the
+// server's clock. The key holds the theoretical arrival time, at which the bucket is full again,
+// and the time of the last booking. If the clock has been set back since, the debt stays what it
+// was.
+//
+// ARGV: the time that brings the tokens of one turn, the time that fills the bucket, how many
+// turns, the longest wait for the first. It returns 1 if they are booked, the wait for the first,
+// which is negative if the bucket holds more, and the arrival time. Numbers go out as strings, as
+// those of Lua lose what is behind the point and above 2^53.
+var bookScript = redis.NewScript(`
+local t = redis.call('TIME')
+local now = t[1] * 1000000 + t[2]
+local cost, depth = tonumber(ARGV[1]), tonumber(ARGV[2])
+local count, limit = tonumber(ARGV[3]), tonumber(ARGV[4])
+local tat = now
+local held = redis.call('GET', KEYS[1])
+if held then
+  local at, last = string.match(held, '^(%d+) (%d+)$')
+  if not at then return redis.error_reply('WRONGTYPE the key holds no rate limit') end
+  tat = math.max(at - math.max(last - now, 0), now)
+end
+local wait = tat + cost - math.max(depth, cost) - now
+if wait > limit then return {0, string.format('%.0f', wait), string.format('%.0f', tat)} end
+tat = tat + cost * count
+local value = string.format('%.0f %.0f', tat, now)
+redis.call('SET', KEYS[1], value, 'PX', math.ceil((tat - now) / 1000) + 1)
+return {1, string.format('%.0f', wait), string.format('%.0f', tat)}`)
+
+// returnScript gives turns back, the last one first, for as long as none was booked after them.
+// ARGV: for each the arrival time that its booking left, and its cost. It returns how many it took.
+var returnScript = redis.NewScript(`
+local held = redis.call('GET', KEYS[1])
+local at, last = string.match(held or '', '^(%d+) (%d+)$')
+local taken = 0
+while at and ARGV[2 * taken + 1] == at do
+  at = string.format('%.0f', at - ARGV[2 * taken + 2])
+  taken = taken + 1
+end
+if taken > 0 then
+  local ttl = math.max(redis.call('PTTL', KEYS[1]), 1)
+  redis.call('SET', KEYS[1], at .. ' ' .. last, 'PX', ttl)
+end
+return taken`)
+
+// booking is what the turn of one attempt costs.
+type booking struct {
+	n      float64       // tokens
+	cost   time.Duration // that brings them, in whole µs
+	depth  time.Duration // that fills the bucket
+	leases bool          // several such turns may be booked at once
+}
+
+// beyond is by how much the arrival time after a booking is later than its turn.
+func (b booking) beyond() time.Duration { return max(b.depth, b.cost) }
+
+// turn is a booked right to begin an attempt.
+type turn struct {
+	at   time.Time     // from then on
+	last time.Time     // for use by an attempt that did not book it
+	n    float64       // tokens
+	cost time.Duration // that brings them
+	tat  int64         // the arrival time after its booking, in µs of the server's clock
+}
+
+// answer is what bookScript returns.
+type answer struct {
+	booked bool
+	wait   time.Duration // until the first turn
+	tat    int64         // the arrival time, in µs of the server's clock
+}
+
+// store is the bucket in Redis.
+type store struct {
+	client redis.Scripter
+	key    string
+}
+
+// book books so many turns, if the wait for the first is at most longest.
+func (s store) book(
+	ctx context.Context, b booking, count int, longest time.Duration,
+) (answer, error) {
+	reply, err := bookScript.Run(ctx, s.client, []string{s.key}, b.cost.Microseconds(),
+		b.depth.Microseconds(), count, longest.Microseconds()).Slice()
+	if err != nil {
+		return answer{}, err
+	}
+	if len(reply) == 3 {
+		booked, ok := reply[0].(int64)
+		wait, waitErr := number(reply[1])
+		tat, tatErr := number(reply[2])
+		if ok && waitErr == nil && tatErr == nil {
+			return answer{booked == 1, time.Duration(wait) * time.Microsecond, tat}, nil
+		}
+	}
+	return answer{}, &scriptError{reply}
+}
+
+func number(v any) (int64, error) {
+	s, _ := v.(string)
+	return strconv.ParseInt(s, 10, 64)
+}
+
+// giveBack gives turns back, and returns how many of the last ones Redis has taken.
+func (s store) giveBack(ctx context.Context, all []turn) (taken int, err error) {
+	args := make([]any, 0, 2*len(all))
+	for _, t := range slices.Backward(all) {
+		args = append(args, t.tat, t.cost.Microseconds())
+	}
+	return returnScript.Run(ctx, s.client, []string{s.key}, args...).Int()
+}
