@@ -3,97 +3,193 @@ package main
 import (
 	"errors"
 	"fmt"
-	"net/http"
-	"net/url"
 	"os"
-	"strconv"
-	"strings"
+	"time"
 
-	"golang.org/x/net/http/httpguts"
+	"github.com/spf13/cobra"
 
 	"github.com/rebound-go/rebound/cmd/rebound/batch"
+	"github.com/rebound-go/rebound/cmd/rebound/batch/money"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/secrets"
 )
 
-// parseHost reads a URL that names a host and perhaps a path.
-func parseHost(flag, text string) (*url.URL, error) {
-	if strings.ContainsAny(text, "@?") {
-		return nil, fmt.Errorf("--%s: want a URL without a user and a query; credentials go in --header",
-			flag)
-	}
-	u, err := url.Parse(text)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" ||
-		u.Fragment != "" {
-		return nil, fmt.Errorf("--%s %q: want a URL such as https://api.example.com", flag, text)
-	}
-	return u, nil
+// batchFlags are the flags of `rebound batch` as they are written.
+type batchFlags struct {
+	o           batch.Options
+	base        string
+	allow       []string
+	header      []string
+	policy      string
+	retry       []string
+	budget      string
+	maxFailures string
+	sync        string
+	progress    time.Duration
+	key         string
+	debug       string
+	metrics     string
 }
 
-// parseFailures reads a number of rows, or a share of them.
-func parseFailures(text string) (batch.Failures, error) {
-	share, isShare := strings.CutSuffix(text, "%")
-	n, err := strconv.ParseFloat(share, 64)
+// register adds the flags of files, and those of calls.
+func (f *batchFlags) register(c *cobra.Command) {
+	s, o := c.Flags(), &f.o
+	s.StringVarP(&o.Output, "output", "o", "", "results; FILE.errors and FILE.journal are beside it")
+	f.registerCalls(c)
+	s.StringSliceVar(&f.retry, "retry", nil, "take up errors again: failed, in-doubt")
+	s.StringVar(&o.Ordered, "ordered", "", "file for all lines in the order of the input, at the end")
+	s.BoolVar(&o.Tee, "tee", false, "copy results to standard output, those of earlier runs first")
+	s.StringVar(&f.sync, "sync", "power", "what the journal survives: crash or power")
+	s.BoolVar(&o.DryRun, "dry-run", false, "check the input and estimate; send nothing")
+	s.IntVar(&o.Probe, "probe", 0, "send so many rows, keep them, and estimate the rest")
+	complete(c, "retry", []string{"failed", "in-doubt"})
+	complete(c, "sync", []string{"crash", "power"})
+}
+
+// registerTargets adds the flags that say where rows may go.
+func (f *batchFlags) registerTargets(c *cobra.Command) {
+	s := c.Flags()
+	s.StringVar(&f.base, "base", "", "URL that the rows' urls are joined to")
+	s.StringArrayVar(&f.allow, "allow", nil, "host that rows may name, such as https://host")
+	s.StringVar(&f.o.Files, "files", "", "directory of the files that rows name")
+}
+
+// registerCalls adds the flags of a process that sends rows.
+func (f *batchFlags) registerCalls(c *cobra.Command) {
+	f.registerTargets(c)
+	s, o := c.Flags(), &f.o
+	s.StringArrayVarP(&f.header, "header", "H", nil, "header of each request, with $NAME or @file")
+	s.StringVarP(&f.policy, "policy", "p", "", "policy: a name, or file.yaml#name; default llm's")
+	s.Float64Var(&o.Requests, "rpm", 0, "requests per minute; 0 = learned from the server")
+	s.Float64Var(&o.Tokens, "tpm", 0, "tokens per minute; 0 = learned from the server")
+	s.IntVarP(&o.MaxInFlight, "max-in-flight", "j", 256, "most requests at a time; adapts below")
+	s.IntVar(&o.RowAttempts, "row-attempts", 8, "attempts of a row, those of the policy included")
+	s.StringVar(&o.InDoubt, "in-doubt", "auto", "rows in doubt: auto, redo or hold")
+	s.StringVar(&f.key, "idempotency-key", "", "header that gets a key of the row")
+	s.Lookup("idempotency-key").NoOptDefVal = "Idempotency-Key"
+	s.StringVar(&f.budget, "budget", "", "most to spend over all runs, such as 50usd")
+	s.StringVar(&o.Prices, "prices", "", "file of prices, as litellm has it")
+	durationVar(s, &o.Deadline, "deadline", 0, "stop after this time")
+	s.StringVar(&f.maxFailures, "max-failures", "", "stop after so many failures, or a share as 5%")
+	s.IntVar(&o.First, "first", 20, "stop if so many rows end and all fail alike; -1 = never")
+	durationVar(s, &o.Grace, "grace", 30*time.Second, "time for requests under way when it stops")
+	s.StringVar(&o.Report, "report", "", "file for the report as JSON")
+	s.StringVar(&f.debug, "debug", "", "address of a live page, such as localhost:8080")
+	s.StringVar(&f.metrics, "metrics", "", "address of metrics for Prometheus")
+	durationVar(s, &f.progress, "progress", 30*time.Second, "time between lines without a terminal")
+	complete(c, "in-doubt", []string{"auto", "redo", "hold"})
+	complete(c, "policy", ownNames())
+}
+
+// options turns what was written into options, or says what is wrong.
+func (f *batchFlags) options(c *cobra.Command, in string) error {
+	o := &f.o
+	o.Input = in
 	switch {
-	case err != nil || !(n > 0) || isShare && n > 100 || !isShare && n != float64(int(n)):
-		return batch.Failures{}, fmt.Errorf("%q: want a number such as 100, or a share such as 5%%",
-			text)
-	case isShare:
-		return batch.Failures{Share: n / 100}, nil
+	case o.Output == "":
+		return errors.New("--output is missing: want -o FILE for the results")
+	case o.Output == "-":
+		return errors.New("--output -: want a file, since a run can go on only with its results")
+	case o.Probe < 0:
+		return fmt.Errorf("--probe %d: want 1 or more rows", o.Probe)
 	}
-	return batch.Failures{Number: int(n)}, nil
+	switch f.sync {
+	case "crash":
+		o.Crash = true
+	case "power":
+	default:
+		return fmt.Errorf("--sync %q: want crash or power", f.sync)
+	}
+	if err := f.retries(); err != nil {
+		return err
+	}
+	return f.calls(c)
 }
 
-// readHeaders reads headers. $NAME stands for an environment variable, and @file for a file: these
-// values are secrets.
-func readHeaders(list []string) (h http.Header, hidden []string, err error) {
-	h = http.Header{}
-	for _, text := range list {
-		name, value, ok := strings.Cut(text, ":")
-		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
-		if !ok || !httpguts.ValidHeaderFieldName(name) {
-			return nil, nil, errors.New("--header: want a name and a value, such as " +
-				"'Authorization: Bearer $KEY'")
+// calls reads the flags of calls.
+func (f *batchFlags) calls(c *cobra.Command) (err error) {
+	o := &f.o
+	o.IdempotencyAs = f.key
+	switch {
+	case o.Requests < 0 || o.Tokens < 0:
+		return errors.New("--rpm and --tpm: want more than 0, or 0 to learn the limit")
+	case o.MaxInFlight < 1:
+		return fmt.Errorf("--max-in-flight %d: want 1 or more", o.MaxInFlight)
+	case o.RowAttempts < 1:
+		return fmt.Errorf("--row-attempts %d: want 1 or more", o.RowAttempts)
+	}
+	switch o.InDoubt {
+	case "auto", "redo", "hold":
+	default:
+		return fmt.Errorf("--in-doubt %q: want auto, redo or hold", o.InDoubt)
+	}
+	if err := f.targets(c); err != nil {
+		return err
+	}
+	if o.Header, o.Secret, err = readHeaders(f.header); err != nil {
+		return err
+	}
+	o.Command = shellWords(os.Args)
+	hidden := secrets.Set{}.With(o.Secret...)
+	for i, word := range o.Command {
+		o.Command[i] = string(hidden.Redact([]byte(word)))
+	}
+	return f.bounds()
+}
+
+// targets reads the flags that say where rows may go.
+func (f *batchFlags) targets(c *cobra.Command) (err error) {
+	o := &f.o
+	o.Stdin, o.Stdout = c.InOrStdin(), c.OutOrStdout()
+	if f.base != "" {
+		if o.Base, err = parseHost("base", f.base); err != nil {
+			return err
 		}
-		expanded, used, err := expandHeader(value)
-		if err == nil && !httpguts.ValidHeaderFieldValue(expanded) {
-			err = errors.New("the value has a character that headers must not have")
-		}
+	}
+	for _, host := range f.allow {
+		u, err := parseHost("allow", host)
 		if err != nil {
-			return nil, nil, fmt.Errorf("--header %s: %w", name, err)
+			return err
 		}
-		h.Add(name, expanded)
-		hidden = append(hidden, used...)
-		if secrets.IsName(name) || expanded != value {
-			hidden = append(hidden, secrets.InHeader(expanded)...)
-		}
+		o.Allow = append(o.Allow, u)
 	}
-	return h, hidden, nil
+	return nil
 }
 
-// expandHeader puts in what a value refers to, and returns the variables' values.
-func expandHeader(value string) (expanded string, used []string, err error) {
-	if path, is := strings.CutPrefix(value, "@"); is {
-		data, err := os.ReadFile(path)
-		return strings.TrimSpace(string(data)), nil, err
-	}
-	expanded = os.Expand(value, func(key string) string {
-		v := os.Getenv(key)
-		if v == "" {
-			err = fmt.Errorf("$%s is not set", key)
+// retries reads what errors are to be taken up again.
+func (f *batchFlags) retries() error {
+	for _, what := range f.retry {
+		switch what {
+		case "failed":
+			f.o.RetryFailed = true
+		case "in-doubt":
+			f.o.RetryInDoubt = true
+		default:
+			return fmt.Errorf("--retry %q: want failed, in-doubt, or both", what)
 		}
-		used = append(used, v)
-		return v
-	})
-	return expanded, used, err
+	}
+	return nil
 }
 
-// shellWords quotes arguments for a shell where they need it.
-func shellWords(args []string) (words []string) {
-	for _, a := range args {
-		if a == "" || strings.ContainsAny(a, " \t\n'\"$`\\|&;<>()*?[]#~!{}") {
-			a = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
+// bounds reads the amounts, and the policy.
+func (f *batchFlags) bounds() (err error) {
+	o := &f.o
+	if f.budget != "" {
+		if o.Budget, err = money.Parse(f.budget); err != nil {
+			return fmt.Errorf("--budget: %w", err)
 		}
-		words = append(words, a)
 	}
-	return words
+	if f.maxFailures != "" {
+		if o.MaxFailures, err = parseFailures(f.maxFailures); err != nil {
+			return fmt.Errorf("--max-failures: %w", err)
+		}
+	}
+	if f.policy != "" {
+		p, err := findOne(f.policy)
+		if err != nil {
+			return err
+		}
+		o.Policy, err = p.build()
+		return err
+	}
+	return nil
 }

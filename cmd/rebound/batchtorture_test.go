@@ -178,6 +178,15 @@ func (x *torture) finish() (repeated int) {
 	if code := exitOf(err); code > 1 {
 		x.t.Fatalf("the last run: exit code %d: %s", code, out)
 	}
+	report, err := os.ReadFile(x.path("report.json"))
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	return x.compare(report)
+}
+
+// compare compares the files and the report with what the server has done.
+func (x *torture) compare(data []byte) (repeated int) {
 	lines := make([]int, len(x.effects))
 	for _, name := range []string{"out", "out.errors"} {
 		data, err := os.ReadFile(x.path(name))
@@ -209,10 +218,7 @@ func (x *torture) finish() (repeated int) {
 		x.t.Fatalf("%d rows were lost, %d doubled", lost, doubled)
 	}
 	var report struct{ Rows, Done, Failed, Pending, In_doubt int }
-	data, err := os.ReadFile(x.path("report.json"))
-	if err == nil {
-		err = json.Unmarshal(data, &report)
-	}
+	err := json.Unmarshal(data, &report)
 	if n := len(x.effects); err != nil || report.Rows != n || report.Done+report.Failed != n ||
 		report.Pending+report.In_doubt != 0 {
 		x.t.Fatalf("the report is %s, %v, want %d rows that have ended", data, err, n)

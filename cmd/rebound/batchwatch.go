@@ -1,6 +1,10 @@
 package main
 
 import (
+	"os"
+	"os/signal"
+	"syscall"
+
 	"github.com/spf13/cobra"
 
 	"github.com/rebound-go/rebound"
@@ -36,4 +40,35 @@ func (f *batchFlags) watch(
 		closePage()
 		closeMetrics()
 	}, nil
+}
+
+// signals passes signals to the batch.
+func (f *batchFlags) signals() (stop func()) {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	passed := make(chan batch.Signal, 2)
+	go func() {
+		for s := range signals {
+			number, _ := s.(syscall.Signal)
+			passed <- batch.Signal{Name: s.String(), Number: int(number)}
+		}
+	}()
+	f.o.Signals = passed
+	return func() { signal.Stop(signals) }
+}
+
+// report prints and stores the report of a batch that has ended with code.
+func (f *batchFlags) report(c *cobra.Command, summary batch.Summary, code int) error {
+	if f.o.Report != "" {
+		if err := summary.WriteJSON(f.o.Report); err != nil {
+			return ownError{err}
+		}
+	}
+	if err := summary.Write(c.ErrOrStderr()); err != nil {
+		return ownError{err}
+	}
+	if code != 0 {
+		return exited(code)
+	}
+	return nil
 }

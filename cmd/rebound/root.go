@@ -33,7 +33,7 @@ func newRoot() *cobra.Command {
 	root.SetHelpCommand(newHelp())
 	root.InitDefaultCompletionCmd()
 	for _, sub := range root.Commands() {
-		if sub.HasSubCommands() {
+		if sub.HasSubCommands() && sub.RunE == nil {
 			sub.Args, sub.RunE = cobra.ArbitraryArgs, subcommand
 		}
 	}

@@ -104,7 +104,7 @@ type Round struct {
 	Code     string // of the error
 	Why      string // for people
 	Again    bool   // it is as it was: it is in doubt, and was not sent
-	Cut      bool   // it is in doubt: the process stopped
+	PutOff   bool   // it is to be sent again after Wait
 	Doubt    bool   // the server may have acted on it
 	Attempts int    // of all rounds
 	Cost     money.Amount
@@ -129,11 +129,10 @@ func (s *Shared) Round(ctx context.Context, one Job) Round {
 		Doubt: v.doubt, Attempts: one.Attempts + v.attempts, Cost: v.cost, v: v}
 	switch v.fate {
 	case putOff:
+		out.PutOff = true
 		out.Wait = max(v.wait, pauseAfter(out.Attempts))
 	case returned:
 		s.Stop(exitStopped, "a fault of the account: "+v.why)
-	case cutOff:
-		out.Cut = true
 	}
 	return out
 }

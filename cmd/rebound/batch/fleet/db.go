@@ -1,0 +1,234 @@
+// Package fleet is a batch on many machines: its rows are in PostgreSQL, as jobs of River, and any
+// number of processes send them.
+//
+// A row's result and the completion of its job are one transaction, so there is exactly one result
+// for a row. A row is marked before it is sent. What a process that is gone had marked is in doubt,
+// and is counted.
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivermigrate"
+
+	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/backoff"
+	"github.com/rebound-go/rebound/budget"
+	"github.com/rebound-go/rebound/cmd/rebound/batch/secrets"
+	"github.com/rebound-go/rebound/cmd/rebound/batch/store"
+)
+
+// schema has the tables of this package, and those of River.
+const schema = "rebound"
+
+const connectTimeout = 10 * time.Second // where the URL has none
+
+// DB is the database of batches.
+type DB struct {
+	pool  *pgxpool.Pool
+	quick *pgxpool.Pool // its commits are not synchronised: for what a crash may take back
+	hide  secrets.Set
+
+	address string
+}
+
+// Open connects to the database of a URL. A password in it is in no error.
+func Open(ctx context.Context, address string) (*DB, error) {
+	d := &DB{address: address, hide: secrets.Set{}.With(Passwords(address)...)}
+	config, err := pgxpool.ParseConfig(address)
+	if err != nil {
+		return nil, errors.New("--db: want a URL such as postgres://user@host/database, or the words " +
+			"of libpq")
+	}
+	d.hide = d.hide.With(config.ConnConfig.Password)
+	if config.ConnConfig.ConnectTimeout == 0 {
+		config.ConnConfig.ConnectTimeout = connectTimeout
+	}
+	config.ConnConfig.RuntimeParams["application_name"] = "rebound batch"
+	if !strings.Contains(address, "pool_max_conns") {
+		config.MaxConns = 8
+	}
+	quick := config.Copy()
+	quick.MaxConns = 2
+	quick.ConnConfig.RuntimeParams["synchronous_commit"] = "off"
+	for _, p := range []struct {
+		pool   **pgxpool.Pool
+		config *pgxpool.Config
+	}{{&d.pool, config}, {&d.quick, quick}} {
+		if *p.pool, err = pgxpool.NewWithConfig(ctx, p.config); err == nil {
+			err = (*p.pool).Ping(ctx)
+		}
+		if err != nil {
+			d.Close()
+			return nil, d.own(err)
+		}
+	}
+	return d, nil
+}
+
+// Passwords are those of a URL, as it is written and as it is meant.
+func Passwords(address string) (all []string) {
+	if u, err := url.Parse(address); err == nil && u.User != nil {
+		if p, ok := u.User.Password(); ok {
+			all = append(all, p, url.QueryEscape(p), url.PathEscape(p))
+		}
+	}
+	return all
+}
+
+// Close closes the connections.
+func (d *DB) Close() {
+	for _, p := range []*pgxpool.Pool{d.pool, d.quick} {
+		if p != nil {
+			p.Close()
+		}
+	}
+}
+
+// own is an error without the password.
+func (d *DB) own(err error) error {
+	if err == nil {
+		return nil
+	}
+	if gaveUp := (*rebound.Error)(nil); errors.As(err, &gaveUp) && gaveUp.Err != nil {
+		err = gaveUp.Err
+	}
+	text := strings.Join(strings.Fields(err.Error()), " ")
+	return fmt.Errorf("the database: %w", cleaned{string(d.hide.Redact([]byte(text))), err})
+}
+
+// cleaned is an error whose text has no secret.
+type cleaned struct {
+	text string
+	err  error
+}
+
+func (c cleaned) Error() string { return c.text }
+func (c cleaned) Unwrap() error { return c.err }
+
+// persist calls fn until it succeeds, a failure is permanent, or ctx ends: the database may be away
+// for a while.
+func persist(ctx context.Context, fn func(context.Context) error) error {
+	return rebound.Run(ctx, &persistent, fn)
+}
+
+var persistent = rebound.Policy{
+	Name: "database", Attempts: rebound.Unlimited, Budget: budget.Unlimited,
+	Backoff: backoff.Exponential{Base: 50 * time.Millisecond, Max: 2 * time.Second},
+}
+
+// info is a batch.
+type info struct {
+	name  string
+	key   store.Key
+	hosts map[string]int // rows by their URLs' origins; "" = those of --base
+	stops int
+}
+
+// find returns the batch of a name. Without a name it is the only batch that there is.
+func (d *DB) find(ctx context.Context, name string) (info, error) {
+	rows, err := d.pool.Query(ctx, `SELECT name, key, hosts, stops FROM rebound.batch
+		WHERE $1 IN ('', name) ORDER BY loaded`, name)
+	if err != nil {
+		return info{}, d.own(err)
+	}
+	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (b info, err error) {
+		var key []byte
+		err = row.Scan(&b.name, &key, &b.hosts, &b.stops)
+		copy(b.key[:], key)
+		return b, err
+	})
+	if code := (*pgconn.PgError)(nil); errors.As(err, &code) &&
+		(code.Code == "42P01" || code.Code == "3F000") { // there are no tables
+		found, err = nil, nil
+	}
+	switch {
+	case err != nil:
+		return info{}, d.own(err)
+	case len(found) == 1:
+		return found[0], nil
+	case len(found) > 1:
+		names := make([]string, len(found))
+		for i, b := range found {
+			names[i] = b.name
+		}
+		return info{}, fmt.Errorf("want --batch NAME: the database has %s", strings.Join(names, ", "))
+	case name != "":
+		return info{}, fmt.Errorf("--batch %s: the database has no batch of that name", name)
+	}
+	return info{}, errors.New("the database has no batch: want rebound batch load INPUT --db URL " +
+		"first")
+}
+
+var badName = regexp.MustCompile(`[^a-z0-9]+`)
+
+// CheckName returns an error if a batch cannot have that name, which is also that of River's queue.
+func CheckName(name string) error {
+	if name == "" || len(name) > 60 || badName.ReplaceAllString(name, "-") != name ||
+		strings.Trim(name, "-") != name {
+		return fmt.Errorf("--batch %q: want small letters and digits, with - between them", name)
+	}
+	return nil
+}
+
+// NameOf is the name of a batch whose input is a file, without the file's folder and ending.
+func NameOf(file string) string {
+	file = file[strings.LastIndexAny(file, `/\`)+1:]
+	if dot := strings.LastIndexByte(file, '.'); dot > 0 {
+		file = file[:dot]
+	}
+	name := badName.ReplaceAllString(strings.ToLower(file), "-")
+	if name = strings.Trim(name[:min(len(name), 60)], "-"); name == "" {
+		return "batch"
+	}
+	return name
+}
+
+// migrate makes the tables, or brings them to this version.
+func (d *DB) migrate(ctx context.Context) error {
+	conn, err := d.pool.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Release()
+	// Two processes must not do this at the same time.
+	if _, err := conn.Exec(ctx, "SELECT pg_advisory_lock(7234017283807667300)"); err != nil {
+		return err
+	}
+	defer func() {
+		_, _ = conn.Exec(context.WithoutCancel(ctx), "SELECT pg_advisory_unlock(7234017283807667300)")
+	}()
+	if _, err := conn.Exec(ctx, "CREATE SCHEMA IF NOT EXISTS "+schema); err != nil {
+		return err
+	}
+	m, err := rivermigrate.New(riverpgxv5.New(d.pool), &rivermigrate.Config{
+		Schema: schema, Logger: quiet()})
+	if err != nil {
+		return err
+	}
+	if _, err := m.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
+		return err
+	}
+	_, err = conn.Exec(ctx, tables)
+	return err
+}
+
+// quiet is River's logger. What it would log, such as that the database is away, is reported by us.
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+// inserter returns a client that inserts jobs, and works on none.
+func (d *DB) inserter() (*river.Client[pgx.Tx], error) {
+	return river.NewClient(riverpgxv5.New(d.pool), &river.Config{Schema: schema, Logger: quiet()})
+}

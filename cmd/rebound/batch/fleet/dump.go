@@ -1,0 +1,106 @@
+package fleet
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Dump writes the results of a batch to a file and its errors to FILE.errors, as they are at one
+// moment. Either file is there as a whole, or as it was before.
+func (d *DB) Dump(ctx context.Context, name, file string) (s Status, err error) {
+	if _, err := os.Stat(file + ".journal"); err == nil {
+		return s, fmt.Errorf("%s.journal is there: another batch has its results in %s", file, file)
+	}
+	b, err := d.find(ctx, name)
+	if err != nil {
+		return s, err
+	}
+	var outs [2]*output
+	for i, path := range []string{file, file + ".errors"} {
+		if outs[i], err = create(path); err != nil {
+			return s, err
+		}
+		defer outs[i].discard()
+	}
+	err = pgx.BeginTxFunc(ctx, d.pool, snapshot, func(tx pgx.Tx) error {
+		return eachRow(ctx, tx, `SELECT failed, result.line FROM rebound.result
+			JOIN rebound.row ON id = row WHERE batch = $1 ORDER BY row`, func(row pgx.Rows) error {
+			var failed bool
+			var line []byte
+			if err := row.Scan(&failed, &line); err != nil {
+				return err
+			}
+			out := outs[0]
+			if failed {
+				out = outs[1]
+			}
+			_, err := out.w.Write(line)
+			return err
+		}, b.name)
+	})
+	if err != nil {
+		return s, d.own(err)
+	}
+	for _, out := range outs {
+		if err := out.keep(); err != nil {
+			return s, err
+		}
+	}
+	return d.Status(ctx, b.name)
+}
+
+// queries is a pool or a transaction.
+type queries interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+}
+
+// eachRow gives the rows of a query to fn, one at a time.
+func eachRow(
+	ctx context.Context, db queries, sql string, fn func(pgx.Rows) error, args ...any,
+) error {
+	rows, err := db.Query(ctx, sql, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := fn(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// output is a file that takes its name once it is whole.
+type output struct {
+	path string
+	f    *os.File
+	w    *bufio.Writer
+}
+
+func create(path string) (*output, error) {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp")
+	if err != nil {
+		return nil, err
+	}
+	return &output{path, f, bufio.NewWriterSize(f, 1<<20)}, nil
+}
+
+func (o *output) keep() error {
+	err := errors.Join(o.w.Flush(), o.f.Sync(), o.f.Close())
+	if err == nil {
+		err = os.Rename(o.f.Name(), o.path)
+	}
+	return err
+}
+
+func (o *output) discard() {
+	_ = o.f.Close()
+	_ = os.Remove(o.f.Name())
+}

@@ -1,0 +1,171 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivertype"
+
+	"github.com/rebound-go/rebound/cmd/rebound/batch"
+	"github.com/rebound-go/rebound/cmd/rebound/batch/money"
+)
+
+// claim takes a row that nobody has.
+func (s *session) claim(ctx context.Context, id int64) (*claim, error) {
+	c := &claim{s: s, id: id}
+	err := s.db.pool.QueryRow(ctx, `UPDATE rebound.row r SET holder = $2
+		WHERE id = $1 AND state < 3 AND (holder IS NULL OR holder = $2
+			OR NOT EXISTS (SELECT 1 FROM rebound.worker w WHERE w.id = r.holder))
+		RETURNING line, state, attempts, reserved`, id, s.id).
+		Scan(&c.line, &c.state, &c.attempts, &c.reserved)
+	if !errors.Is(err, pgx.ErrNoRows) {
+		return c, err
+	}
+	var open bool
+	err = s.db.pool.QueryRow(ctx, "SELECT state < 3 FROM rebound.row WHERE id = $1", id).Scan(&open)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows), err == nil && !open:
+		return nil, errEnded
+	case err != nil:
+		return nil, err
+	}
+	return nil, errHeld
+}
+
+// markRow marks a row as sent and reserves its cost. Nothing of it holds if a process has stopped
+// the batch, if the row is another worker's by now, or if the budget has no room.
+const markRow = `WITH r AS (
+	SELECT id, reserved FROM rebound.row WHERE id = $1 AND holder = $2 AND state < 3 FOR UPDATE
+), b AS (
+	SELECT spent, reserved FROM rebound.batch WHERE name = $3 AND stops = $4
+), m AS (
+	UPDATE rebound.batch t SET reserved = t.reserved + $5 - r.reserved FROM r
+	WHERE name = $3 AND stops = $4 AND r.reserved <> $5
+		AND ($6 = 0 OR t.spent + t.reserved + $5 - r.reserved <= $6)
+	RETURNING 1
+), u AS (
+	UPDATE rebound.row t SET state = 1, reserved = $5, repeats = repeats + $7 FROM r
+	WHERE t.id = r.id AND EXISTS (SELECT 1 FROM b)
+		AND (r.reserved = $5 OR EXISTS (SELECT 1 FROM m))
+	RETURNING 1
+)
+SELECT EXISTS (SELECT 1 FROM r), EXISTS (SELECT 1 FROM b), EXISTS (SELECT 1 FROM u),
+	coalesce((SELECT b.spent + $5 > $6 FROM b), false)`
+
+// mark is the Mark of the batch.
+func (s *session) mark(ctx context.Context, c *claim, cost money.Amount) error {
+	limit, repeats := money.Dollars(s.o.Budget), 0
+	if c.again {
+		repeats = 1
+	}
+	for {
+		var held, running, marked, spent bool
+		err := persist(ctx, func(ctx context.Context) error {
+			return s.db.pool.QueryRow(ctx, markRow, c.id, s.id, s.batch.name, s.batch.stops, int64(cost),
+				int64(limit), repeats).Scan(&held, &running, &marked, &spent)
+		})
+		switch {
+		case err != nil:
+			return err
+		case marked:
+			c.again = false
+			return nil
+		case !held, !running:
+			return batch.ErrStopping
+		case spent:
+			s.shared.Stop(stopped, money.ErrSpent.Error())
+			return money.ErrSpent
+		}
+		// Rows that other workers have sent may cost less than is reserved for them.
+		select {
+		case <-time.After(budgetPause):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// endRow stores a row's end, and its cost in the place of what was reserved.
+const endRow = `WITH r AS (
+	SELECT id, reserved FROM rebound.row WHERE id = $1 AND holder = $2 AND state < 3 FOR UPDATE
+), paid AS (
+	UPDATE rebound.batch t SET spent = t.spent + $3, reserved = t.reserved - r.reserved FROM r
+	WHERE name = $4 AND ($3 <> 0 OR r.reserved <> 0)
+), ended AS (
+	UPDATE rebound.row t SET state = $5, holder = NULL, reserved = 0, attempts = $6 FROM r
+	WHERE t.id = r.id RETURNING t.id
+)
+INSERT INTO rebound.result (row, failed, code, why, line) SELECT id, $7, $8, $9, $10 FROM ended`
+
+// finish stores a row's line and completes its job, in one transaction.
+func (s *session) finish(
+	ctx context.Context, job *river.Job[rowArgs], c *claim, out batch.Round,
+) error {
+	state := done
+	if out.Failed {
+		state = failed
+	}
+	return pgx.BeginFunc(ctx, s.db.pool, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, endRow, c.id, s.id, int64(out.Cost), s.batch.name, state, out.Attempts,
+			out.Failed, out.Code, out.Why, out.Line)
+		if err != nil {
+			return err
+		}
+		if tag.RowsAffected() == 0 {
+			return s.lostOrEnded(ctx, tx, c.id)
+		}
+		_, err = river.JobCompleteTx[*riverpgxv5.Driver](ctx, tx, job)
+		if errors.Is(err, rivertype.ErrNotFound) { // it is no longer running: the row has ended anyway
+			return nil
+		}
+		return err
+	})
+}
+
+// lostOrEnded returns nil if the row ended in a transaction whose commit was in doubt, since then
+// the first try has stored it. Otherwise the row is another worker's.
+func (s *session) lostOrEnded(ctx context.Context, tx pgx.Tx, id int64) error {
+	var alive bool
+	err := tx.QueryRow(ctx, `SELECT state >= 3 AND EXISTS (SELECT 1 FROM rebound.worker WHERE id = $2)
+		FROM rebound.row WHERE id = $1`, id, s.id).Scan(&alive)
+	switch {
+	case err != nil:
+		return err
+	case alive:
+		return nil
+	}
+	return errLost
+}
+
+// release gives a row back that has not ended.
+func (s *session) release(ctx context.Context, c *claim, out batch.Round) error {
+	state := pending
+	switch {
+	case out.Again, out.Doubt && !out.PutOff:
+		state = sent
+	case out.Doubt:
+		state = putOff
+	}
+	tag, err := s.db.pool.Exec(ctx, `WITH r AS (
+			SELECT id, reserved FROM rebound.row WHERE id = $1 AND holder = $2 AND state < 3 FOR UPDATE
+		), m AS (
+			UPDATE rebound.batch t SET reserved = t.reserved + $3 - r.reserved FROM r
+			WHERE name = $4 AND r.reserved <> $3
+		)
+		UPDATE rebound.row t SET state = $5, holder = NULL, reserved = $3, attempts = $6 FROM r
+		WHERE t.id = r.id`, c.id, s.id, int64(out.Cost), s.batch.name, state, out.Attempts)
+	if err == nil && tag.RowsAffected() == 0 {
+		return errLost
+	}
+	return err
+}
+
+// unsent is the round of a row that was not sent at all.
+func (c *claim) unsent() batch.Round {
+	return batch.Round{Again: c.state == sent, Doubt: c.state != pending, PutOff: c.state == putOff,
+		Attempts: c.attempts, Cost: c.reserved}
+}

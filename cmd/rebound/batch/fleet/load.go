@@ -1,0 +1,235 @@
+package fleet
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"iter"
+	"math"
+	"net/url"
+	"os"
+	"path/filepath"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+
+	"github.com/rebound-go/rebound/cmd/rebound/batch"
+	"github.com/rebound-go/rebound/cmd/rebound/batch/rows"
+	"github.com/rebound-go/rebound/cmd/rebound/batch/store"
+)
+
+// Loaded is what a load has done.
+type Loaded struct {
+	Batch   string
+	Rows    int // of the input
+	Added   int
+	Updated int // had another line, and were not sent yet
+	Changed int // have another line in the input than the one that was sent
+	Missing int // rows of the batch that are not in the input
+	Retried int
+}
+
+// rowArgs are those of a row's job.
+type rowArgs struct {
+	Row int64 `json:"row"`
+}
+
+// Kind is the job's, for River.
+func (rowArgs) Kind() string { return "rebound_batch_row" }
+
+// unknown is the base of URLs without a host while --base is not known: the workers have it.
+var unknown = &url.URL{Scheme: "https", Host: "base.invalid"}
+
+// Load checks an input, and adds its rows to the batch of that name. Rows that are there stay.
+func Load(ctx context.Context, d *DB, name string, o batch.Options) (l Loaded, err error) {
+	in := &rows.Input{Name: o.Input, Where: rows.Targets{Base: o.Base}}
+	if o.Base == nil {
+		in.Where.Base = unknown
+	}
+	for _, u := range o.Allow {
+		in.Where.Allowed = append(in.Where.Allowed, rows.Origin(u))
+	}
+	dir, err := os.MkdirTemp("", "rebound-")
+	if err != nil {
+		return l, err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	if err := in.Open(o.Stdin, filepath.Join(dir, "input")); err != nil {
+		return l, err
+	}
+	defer func() { _ = in.Close() }()
+	if in.Files, err = rows.OpenAttachments(o.Files); err != nil {
+		return l, fmt.Errorf("--files: %w", err)
+	}
+	var key store.Key
+	_, _ = rand.Read(key[:]) // it does not fail
+	survey, err := in.Check(key)
+	if err != nil {
+		return l, err
+	}
+	if err := d.migrate(ctx); err != nil {
+		return l, d.own(err)
+	}
+	l = Loaded{Batch: name, Rows: survey.Table.Len()}
+	err = pgx.BeginFunc(ctx, d.pool, func(tx pgx.Tx) error {
+		return (&loading{Loaded: &l, tx: tx, in: in, o: o, key: key}).run(ctx, d)
+	})
+	if errors.Is(err, rows.ErrChanged) {
+		return l, err
+	}
+	return l, d.own(err)
+}
+
+// loading is one transaction: a load is there as a whole, or not at all.
+type loading struct {
+	*Loaded
+	tx  pgx.Tx
+	in  *rows.Input
+	o   batch.Options
+	key store.Key
+}
+
+func (l *loading) run(ctx context.Context, d *DB) error {
+	_, err := l.exec(ctx, "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", "rebound "+l.Batch)
+	if err != nil {
+		return err
+	}
+	if _, err := l.exec(ctx, `INSERT INTO rebound.batch (name, key) VALUES ($1, $2)
+		ON CONFLICT DO NOTHING`, l.Batch, l.key[:]); err != nil {
+		return err
+	}
+	if _, err := l.exec(ctx, `INSERT INTO rebound.pace (batch) VALUES ($1) ON CONFLICT DO NOTHING`,
+		l.Batch); err != nil {
+		return err
+	}
+	if err := l.copy(ctx); err != nil {
+		return err
+	}
+	if err := l.retry(ctx); err != nil {
+		return err
+	}
+	if err := l.merge(ctx); err != nil {
+		return err
+	}
+	return l.jobs(ctx, d)
+}
+
+func (l *loading) exec(ctx context.Context, sql string, args ...any) (int, error) {
+	tag, err := l.tx.Exec(ctx, sql, args...)
+	return int(tag.RowsAffected()), err
+}
+
+// copy copies the input to a table of this transaction.
+func (l *loading) copy(ctx context.Context) error {
+	if _, err := l.exec(ctx, `CREATE TEMPORARY TABLE incoming (nr bigint, custom_id bytea,
+		digest bigint, line bytea) ON COMMIT DROP`); err != nil {
+		return err
+	}
+	hosts := map[string]int{}
+	var failure error
+	next, stop := iter.Pull(func(yield func([]any) bool) {
+		failure = l.in.Scan(func(n int, r rows.Row, err error) error {
+			if err != nil {
+				return errors.Join(rows.ErrChanged, err)
+			}
+			hosts[l.origin(r)]++
+			if !yield([]any{n, []byte(r.ID), int64(r.Key.Digest), r.Line}) {
+				return context.Canceled
+			}
+			return nil
+		})
+	})
+	defer stop()
+	_, err := l.tx.CopyFrom(ctx, pgx.Identifier{"incoming"},
+		[]string{"nr", "custom_id", "digest", "line"}, pgx.CopyFromFunc(func() ([]any, error) {
+			if values, ok := next(); ok {
+				return values, nil
+			}
+			return nil, failure
+		}))
+	if err != nil {
+		return err
+	}
+	_, err = l.exec(ctx, "ANALYZE incoming")
+	if err == nil {
+		_, err = l.exec(ctx, "UPDATE rebound.batch SET hosts = hosts || $2 WHERE name = $1", l.Batch,
+			hosts)
+	}
+	return err
+}
+
+// origin is where a row goes; empty if its URL has no host.
+func (l *loading) origin(r rows.Row) string {
+	if u, err := url.Parse(r.URL); err == nil && u.Host == "" {
+		return ""
+	}
+	return rows.Origin(r.Target)
+}
+
+// merge adds the rows that are new, and counts the others.
+func (l *loading) merge(ctx context.Context) (err error) {
+	if l.Added, err = l.exec(ctx, `INSERT INTO rebound.row (batch, custom_id, digest, line)
+		SELECT $1, custom_id, digest, line FROM incoming ORDER BY nr ON CONFLICT DO NOTHING`,
+		l.Batch); err != nil {
+		return err
+	}
+	if l.Updated, err = l.exec(ctx, `UPDATE rebound.row r SET digest = i.digest, line = i.line
+		FROM incoming i WHERE r.batch = $1 AND r.custom_id = i.custom_id AND r.digest <> i.digest
+			AND r.state = 0 AND r.holder IS NULL`, l.Batch); err != nil {
+		return err
+	}
+	return l.tx.QueryRow(ctx, `SELECT count(*) FILTER (WHERE r.digest <> i.digest),
+			count(*) FILTER (WHERE i.nr IS NULL)
+		FROM rebound.row r LEFT JOIN incoming i ON i.custom_id = r.custom_id WHERE r.batch = $1`,
+		l.Batch).Scan(&l.Changed, &l.Missing)
+}
+
+// retry takes up rows that have failed.
+func (l *loading) retry(ctx context.Context) (err error) {
+	if !l.o.RetryFailed && !l.o.RetryInDoubt {
+		return nil
+	}
+	l.Retried, err = l.exec(ctx, `WITH gone AS (
+			DELETE FROM rebound.result USING rebound.row r
+			WHERE row = r.id AND r.batch = $1 AND failed
+				AND CASE WHEN code = 'in_doubt' THEN $2::boolean ELSE $3::boolean END
+			RETURNING row)
+		UPDATE rebound.row SET state = 0, attempts = 0 FROM gone WHERE id = gone.row`,
+		l.Batch, l.o.RetryInDoubt, l.o.RetryFailed)
+	return err
+}
+
+// jobs inserts a job for each row that is to be sent and has none.
+func (l *loading) jobs(ctx context.Context, d *DB) error {
+	client, err := d.inserter()
+	if err != nil {
+		return err
+	}
+	found, err := l.tx.Query(ctx, `SELECT r.id FROM rebound.row r
+		WHERE r.batch = $1 AND r.state < 3 AND NOT EXISTS (SELECT 1 FROM rebound.river_job j
+			WHERE j.queue = $1 AND (j.args ->> 'row')::bigint = r.id
+				AND j.state NOT IN ('completed', 'cancelled', 'discarded'))
+		ORDER BY r.id`, l.Batch)
+	if err != nil {
+		return err
+	}
+	ids, err := pgx.CollectRows(found, pgx.RowTo[int64])
+	if err != nil {
+		return err
+	}
+	const most = 5000 // at a time
+	opts := &river.InsertOpts{Queue: l.Batch, MaxAttempts: math.MaxInt16}
+	for len(ids) > 0 {
+		n := min(most, len(ids))
+		params := make([]river.InsertManyParams, n)
+		for i, id := range ids[:n] {
+			params[i] = river.InsertManyParams{Args: rowArgs{id}, InsertOpts: opts}
+		}
+		if _, err := client.InsertManyFastTx(ctx, l.tx, params); err != nil {
+			return err
+		}
+		ids = ids[n:]
+	}
+	return nil
+}

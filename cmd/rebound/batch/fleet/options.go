@@ -1,0 +1,36 @@
+package fleet
+
+import (
+	"time"
+
+	"github.com/rebound-go/rebound/cmd/rebound/batch"
+)
+
+// Exit codes of work, beside 124 and those of signals.
+const (
+	complete   = 0
+	someFailed = 1
+	stopped    = 75
+	own        = 125
+)
+
+// Options are those of a worker.
+type Options struct {
+	batch.Options
+	Name   string        // of the batch; empty = the only one
+	Lease  time.Duration // until others take the rows of a worker that is away; 0 = Lease
+	Notice func(string)  // is called with a line that is worth a user's attention
+}
+
+const (
+	// Lease is how long a worker may be away by default until others take its rows. They look for such
+	// workers every tenth of it, so the rows are sent again within a minute.
+	Lease = 40 * time.Second
+
+	longestBeat = time.Second
+)
+
+// lastWrites is how long rows that were cut off may take to be stored.
+const lastWrites = 3 * time.Second
+
+const budgetPause = 100 * time.Millisecond

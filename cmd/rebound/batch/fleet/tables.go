@@ -1,0 +1,57 @@
+package fleet
+
+// The states of a row.
+const (
+	pending = iota
+	sent    // marked, without a result: in flight, or in doubt when its holder is gone
+	putOff  // a process has seen it fail; the server may have acted, and it may be sent again
+	done
+	failed
+)
+
+// tables are made in the order in which they refer to each other. Amounts are in billionths of a
+// dollar.
+const tables = `
+CREATE TABLE IF NOT EXISTS rebound.batch (
+	name        text PRIMARY KEY,
+	key         bytea NOT NULL,
+	hosts       jsonb NOT NULL DEFAULT '{}',
+	loaded      timestamptz NOT NULL DEFAULT now(),
+	stops       integer NOT NULL DEFAULT 0, -- how often a process has stopped all of them
+	stop_reason text NOT NULL DEFAULT '',
+	spent       bigint NOT NULL DEFAULT 0, -- by rows that have ended
+	reserved    bigint NOT NULL DEFAULT 0  -- by the others: the sum of row.reserved
+);
+CREATE TABLE IF NOT EXISTS rebound.pace (
+	batch       text PRIMARY KEY REFERENCES rebound.batch ON DELETE CASCADE,
+	requests_at timestamptz NOT NULL DEFAULT now(), -- the next turn
+	tokens_at   timestamptz NOT NULL DEFAULT now()
+);
+CREATE TABLE IF NOT EXISTS rebound.row (
+	id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	batch     text NOT NULL REFERENCES rebound.batch ON DELETE CASCADE,
+	custom_id bytea NOT NULL,
+	digest    bigint NOT NULL, -- of the line
+	line      bytea NOT NULL,  -- of the input
+	state     smallint NOT NULL DEFAULT 0, -- pending, sent, put off, done, failed
+	holder    text, -- the worker that has the row
+	attempts  integer NOT NULL DEFAULT 0,
+	repeats   integer NOT NULL DEFAULT 0, -- after it was in doubt
+	reserved  bigint NOT NULL DEFAULT 0,
+	UNIQUE (batch, custom_id)
+);
+CREATE INDEX IF NOT EXISTS row_open ON rebound.row (batch) WHERE state < 3;
+CREATE INDEX IF NOT EXISTS row_held ON rebound.row (holder) WHERE holder IS NOT NULL;
+CREATE TABLE IF NOT EXISTS rebound.result (
+	row    bigint PRIMARY KEY REFERENCES rebound.row ON DELETE CASCADE,
+	failed boolean NOT NULL,
+	code   text NOT NULL,
+	why    text NOT NULL,
+	line   bytea NOT NULL
+);
+CREATE TABLE IF NOT EXISTS rebound.worker (
+	id    text PRIMARY KEY,
+	batch text NOT NULL REFERENCES rebound.batch ON DELETE CASCADE,
+	began timestamptz NOT NULL DEFAULT now(),
+	seen  timestamptz NOT NULL DEFAULT now()
+);`

@@ -1,0 +1,216 @@
+package fleet
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rebound-go/rebound/cmd/rebound/batch"
+	"github.com/rebound-go/rebound/cmd/rebound/batch/money"
+	"github.com/rebound-go/rebound/cmd/rebound/batch/rows"
+	"github.com/rebound-go/rebound/cmd/rebound/batch/store"
+	"github.com/rebound-go/rebound/limit"
+)
+
+// work is a process that sends rows.
+type work struct {
+	address string
+	batch   info
+	o       Options
+	shared  *batch.Shared
+	session atomic.Pointer[session]
+	counts  atomic.Pointer[Counts]
+	err     error
+}
+
+// Work sends rows of a batch until none is left, and returns the batch's report and the exit code.
+func Work(ctx context.Context, db *DB, o Options) (batch.Summary, int, error) {
+	o.Lease = cmp.Or(o.Lease, Lease)
+	w := &work{address: db.address, o: o}
+	if err := w.prepare(ctx, db); err != nil {
+		return batch.Summary{}, own, err
+	}
+	first, err := newSession(ctx, w.address, w.batch, w.o, w.shared)
+	if err != nil {
+		return batch.Summary{}, own, err
+	}
+	w.session.Store(first)
+	began := time.Now()
+	w.shared.Serve(ctx, func(feeding, calls context.Context) {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		go w.count(ctx, db)
+		if o.Progress != nil {
+			defer o.Progress(w)()
+		}
+		w.err = w.sessions(ctx, first, feeding, calls)
+	})
+	return w.report(ctx, db, began)
+}
+
+// prepare finds the batch, and checks what sending needs, before anything is sent.
+func (w *work) prepare(ctx context.Context, db *DB) (err error) {
+	if w.batch, err = db.find(ctx, w.o.Name); err != nil {
+		return err
+	}
+	if err := w.checkHosts(); err != nil {
+		return err
+	}
+	var pace batch.Pacer
+	if w.o.Requests > 0 || w.o.Tokens > 0 {
+		pace = newPacer(w.batch.name, w.o, func() *DB { return w.session.Load().db })
+	}
+	mark := func(ctx context.Context, _ store.Row, cost money.Amount) error {
+		c := ctx.Value(claimKey{}).(*claim)
+		return c.s.mark(ctx, c, cost)
+	}
+	if w.shared, err = batch.NewShared(w.o.Options, w.batch.key, mark, pace); err != nil {
+		return err
+	}
+	w.counts.Store(&Counts{})
+	if w.o.Budget > 0 {
+		return w.checkBounds(ctx, db)
+	}
+	return nil
+}
+
+// checkHosts returns an error if rows go where this worker may not send them.
+func (w *work) checkHosts() error {
+	allowed := []string{}
+	if w.o.Base != nil {
+		allowed = append(allowed, "", rows.Origin(w.o.Base))
+	}
+	for _, u := range w.o.Allow {
+		allowed = append(allowed, rows.Origin(u))
+	}
+	for _, host := range slices.Sorted(maps.Keys(w.batch.hosts)) {
+		switch {
+		case slices.Contains(allowed, host):
+		case host == "":
+			return errors.New("missing_base: the batch has rows whose urls have no host: want --base URL")
+		default:
+			return fmt.Errorf("foreign_host: the batch has rows for %s, which is not allowed: want it in "+
+				"--base or --allow", host)
+		}
+	}
+	return nil
+}
+
+// checkBounds returns an error for the first row whose cost has no bound.
+func (w *work) checkBounds(ctx context.Context, db *DB) error {
+	return db.own(eachRow(ctx, db.pool, `SELECT custom_id, line FROM rebound.row
+		WHERE batch = $1 AND state < 3 ORDER BY id`, func(row pgx.Rows) error {
+		var id, line []byte
+		if err := row.Scan(&id, &line); err != nil {
+			return err
+		}
+		r, err := w.shared.Parse(line)
+		if err == nil {
+			err = w.shared.Bound(r)
+		}
+		if err != nil {
+			return fmt.Errorf("row %q: %w", id, err)
+		}
+		return nil
+	}, w.batch.name))
+}
+
+// sessions works in one session after the other: each is lost if the process was away.
+func (w *work) sessions(ctx context.Context, s *session, feeding, calls context.Context) error {
+	for {
+		err := s.run(feeding, calls)
+		if !errors.Is(err, errLost) {
+			return err
+		}
+		w.o.Notice(fmt.Sprintf("this worker was away for %v or longer: others have its rows; going on",
+			w.o.Lease))
+		err = persist(feeding, func(context.Context) (err error) {
+			s, err = newSession(ctx, w.address, w.batch, w.o, w.shared)
+			return err
+		})
+		switch {
+		case feeding.Err() != nil:
+			return nil
+		case err != nil:
+			return err
+		}
+		w.session.Store(s)
+	}
+}
+
+// count reads the counts of all workers from time to time.
+func (w *work) count(ctx context.Context, db *DB) {
+	for ctx.Err() == nil {
+		began := time.Now()
+		if c, err := db.counts(ctx, w.batch.name); err == nil {
+			w.counts.Store(&c)
+		}
+		// Counting a million rows takes a part of a second.
+		_ = sleep(ctx, max(2*time.Second, 20*time.Since(began)))
+	}
+}
+
+// report is the batch's report, with what this process did.
+func (w *work) report(
+	ctx context.Context, db *DB, began time.Time,
+) (s batch.Summary, code int, err error) {
+	code, why := w.shared.Stopped()
+	if code == own {
+		w.err = errors.New(why)
+	}
+	s = w.shared.Summary()
+	s.Seconds = time.Since(began).Round(time.Millisecond).Seconds()
+	var c Counts
+	counted := persistFor(ctx, lastWrites, func(ctx context.Context) (err error) {
+		c, err = db.counts(ctx, w.batch.name)
+		return err
+	})
+	if err := errors.Join(w.err, db.own(counted)); err != nil {
+		return s, own, err
+	}
+	c.into(&s)
+	switch {
+	case s.Pending+s.InDoubt > 0 && code != 0:
+		s.Command = strings.Join(w.o.Command, " ")
+		return s, code, nil
+	case s.Pending+s.InDoubt > 0:
+		s.Command = strings.Join(w.o.Command, " ")
+		return s, stopped, nil
+	case s.Failed > 0:
+		code = someFailed
+	default:
+		code = complete
+	}
+	s.Stopped = ""
+	return s, code, nil
+}
+
+// persistFor is persist for a time.
+func persistFor(ctx context.Context, d time.Duration, fn func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	return persist(ctx, fn)
+}
+
+// Progress is that of the batch, over all workers.
+func (w *work) Progress() batch.Progress {
+	p, c := w.shared.Progress(), w.counts.Load()
+	p.Rows, p.Done, p.Failed, p.InDoubt = c.Rows, c.Done, c.Failed, c.InDoubt
+	p.Ended, p.Deferred, p.Spent = c.Done+c.Failed, c.PutOff, c.CostUSD
+	if p.PerSecond > 0 {
+		p.Left = time.Duration(float64(p.Rows-p.Ended) / p.PerSecond * float64(time.Second) /
+			float64(max(c.Workers, 1)))
+	}
+	return p
+}
+
+// Limits are those in force in this process.
+func (w *work) Limits() []limit.Snapshot { return w.shared.Limits() }

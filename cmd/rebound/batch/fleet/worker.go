@@ -1,0 +1,123 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/riverqueue/river"
+
+	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/cmd/rebound/batch"
+	"github.com/rebound-go/rebound/fault"
+)
+
+// worker sends the row of a job.
+type worker struct {
+	river.WorkerDefaults[rowArgs]
+	s *session
+}
+
+// Work implements river.Worker. Every job that has not ended is snoozed, so that River counts no
+// errors: the rounds count attempts.
+func (w *worker) Work(ctx context.Context, job *river.Job[rowArgs]) error {
+	s := w.s
+	if !s.begin(ctx) {
+		return river.JobSnooze(0)
+	}
+	defer s.ended()
+	var c *claim
+	err := persist(ctx, func(ctx context.Context) (err error) {
+		if c, err = s.claim(ctx, job.Args.Row); errors.Is(err, errEnded) || errors.Is(err, errHeld) {
+			return rebound.Permanent(err)
+		}
+		return err
+	})
+	switch {
+	case errors.Is(err, errEnded):
+		return nil
+	case errors.Is(err, errHeld):
+		return river.JobSnooze(s.lease / 10)
+	case err != nil:
+		return s.broken(ctx, err)
+	}
+	out, err := s.round(c)
+	if err != nil {
+		s.shared.Stop(own, err.Error())
+		out = c.unsent()
+	}
+	err = persist(ctx, func(ctx context.Context) (err error) {
+		if out.Ended {
+			err = s.finish(ctx, job, c, out)
+		} else {
+			err = s.release(ctx, c, out)
+		}
+		if errors.Is(err, errLost) {
+			return rebound.Permanent(err)
+		}
+		return err
+	})
+	switch {
+	case errors.Is(err, errLost):
+		<-ctx.Done() // the job is another worker's: River must not end it for this one
+		return ctx.Err()
+	case err != nil:
+		return s.broken(ctx, err)
+	case out.Ended:
+		s.shared.Judge(out)
+		return nil
+	}
+	return river.JobSnooze(out.Wait)
+}
+
+// round sends the row, or decides that it must not be sent.
+func (s *session) round(c *claim) (batch.Round, error) {
+	r, err := s.shared.Parse(c.line)
+	if err != nil {
+		return batch.Round{}, err
+	}
+	r.Key.ID = uint64(c.id)
+	j := batch.Job{Row: r, Attempts: c.attempts, Doubt: c.state != pending, Lost: c.reserved}
+	if c.state == sent {
+		if !s.shared.Redo(r) {
+			return s.shared.Hold(j), nil
+		}
+		j.Again, c.again = true, true
+	}
+	return s.shared.Round(context.WithValue(s.calls, claimKey{}, c), j), nil
+}
+
+// begin waits for a place among the first rows. It returns false if no row is to be sent.
+func (s *session) begin(ctx context.Context) bool {
+	if s.feeding.Err() != nil {
+		return false
+	}
+	select {
+	case <-s.first:
+		return true
+	case s.early <- struct{}{}:
+		return true
+	case <-s.feeding.Done():
+	case <-ctx.Done():
+	}
+	return false
+}
+
+// ended lets all rows be sent once one is through.
+func (s *session) ended() {
+	if s.through.CompareAndSwap(false, true) {
+		close(s.first)
+	}
+}
+
+// broken ends the process for a failure of the database that does not pass. The job stays as it is:
+// what it holds is freed when the worker is gone.
+func (s *session) broken(ctx context.Context, err error) error {
+	if ctx.Err() == nil && s.calls.Err() == nil {
+		s.shared.Stop(own, s.db.own(err).Error())
+	}
+	return river.JobSnooze(time.Second)
+}
+
+// isPermanent reports whether a failure of the database does not pass.
+func isPermanent(err error) bool { return fault.Of(err).Kind == fault.Permanent }

@@ -1,0 +1,238 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rebound-go/rebound/cmd/rebound/batch/fleet"
+	"github.com/rebound-go/rebound/cmd/rebound/batch/secrets"
+)
+
+// fleetFlags are the flags of the subcommands that work with a database.
+type fleetFlags struct {
+	batchFlags
+	db   string
+	name string
+	json bool
+
+	lease time.Duration
+}
+
+const loadHelp = `Check a batch's input and add its rows to a database.
+
+The whole input is checked before anything is added, as by rebound batch. Rows that the batch has
+already stay as they are, so the same load again adds nothing. A row that has another content now
+gets it if it was not sent yet; the others are counted. load makes the tables, in the schema
+"rebound".
+
+The name of the batch is that of the file. Without --base, rows may have urls without a host, and
+the workers say where they go.`
+
+const workHelp = `Send the rows of a batch in a database, on any number of machines.
+
+Each worker sends rows until none is left, in all of them together. --rpm and --tpm are limits of
+all workers together, and so is --budget: give them the same. Without them, each worker learns the
+limits from the server.
+
+The rows of a worker that was killed are sent again within a minute, if --in-doubt allows it. They
+are counted as repeated. A fault of the account, such as a wrong key, stops all workers. $NAME in
+--header and in --db is read from the environment. No header is in the database.
+
+Exit code: as of rebound batch. The same command goes on.`
+
+const dumpHelp = `Write the results of a batch in a database to FILE, and its errors to FILE.errors.
+
+The lines are those of rebound batch. They are the batch as it is at one moment, also while workers
+send rows.`
+
+// newFleet returns the subcommands that work with a database.
+func newFleet() []*cobra.Command {
+	return []*cobra.Command{newBatchLoad(), newBatchWork(), newBatchDump(), newBatchStatus()}
+}
+
+// fleetCommand is a subcommand with the flags that all of them have.
+func fleetCommand(
+	f *fleetFlags, c *cobra.Command, run func(*cobra.Command, *fleet.DB, []string) error,
+) *cobra.Command {
+	c.Flags().StringVar(&f.db, "db", "", "URL of the PostgreSQL database, with $NAME or @file")
+	c.Flags().StringVar(&f.name, "batch", "", "name of the batch; default the only one")
+	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return ownError{flagError(c, err)} })
+	c.RunE = func(c *cobra.Command, args []string) error {
+		address, err := f.address()
+		if err != nil {
+			return ownError{err}
+		}
+		db, err := fleet.Open(c.Context(), address)
+		if err != nil {
+			return ownError{err}
+		}
+		defer db.Close()
+		err = run(c, db, args)
+		if code := exited(0); err == nil || errors.As(err, &code) {
+			return err
+		}
+		return ownError{err}
+	}
+	if c.Args == nil {
+		c.Args = func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return ownError{fmt.Errorf("unexpected argument %q", args[0])}
+			}
+			return nil
+		}
+	}
+	return c
+}
+
+// address is the URL of the database.
+func (f *fleetFlags) address() (string, error) {
+	if f.db == "" {
+		return "", errors.New("--db is missing: want a URL such as postgres://user@host/database")
+	}
+	if f.name != "" {
+		if err := fleet.CheckName(f.name); err != nil {
+			return "", err
+		}
+	}
+	address, _, err := expandHeader(f.db)
+	if err != nil {
+		return "", fmt.Errorf("--db: %w", err)
+	}
+	return address, nil
+}
+
+func newBatchLoad() *cobra.Command {
+	var f fleetFlags
+	c := fleetCommand(&f, &cobra.Command{
+		Use: "load [flags] INPUT --db URL", Short: "Add the rows of a file to a database", Long: loadHelp,
+		Example: "  rebound batch load in.jsonl --db 'postgres://clerk:$PASSWORD@db.example.com/work'",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return ownError{errors.New("want one input: rebound batch load in.jsonl --db URL, or - for " +
+					"standard input")}
+			}
+			return nil
+		},
+	}, func(c *cobra.Command, db *fleet.DB, args []string) error {
+		f.o.Input = args[0]
+		if err := errors.Join(f.targets(c), f.retries()); err != nil {
+			return err
+		}
+		if f.name == "" {
+			f.name = fleet.NameOf(args[0])
+		}
+		l, err := fleet.Load(c.Context(), db, f.name, f.o)
+		if err != nil {
+			return err
+		}
+		c.PrintErrf("batch %s: %d rows in the input, %d added, %d there already\n", l.Batch, l.Rows,
+			l.Added, l.Rows-l.Added)
+		for _, n := range []struct {
+			rows int
+			what string
+		}{
+			{l.Updated, "were not sent yet and have a new content"},
+			{l.Changed, "differ from what was sent; they stay as they are"},
+			{l.Missing, "of the batch are not in the input; they stay"},
+			{l.Retried, "had failed and are to be sent again"},
+		} {
+			if n.rows > 0 {
+				c.PrintErrf("%d rows %s\n", n.rows, n.what)
+			}
+		}
+		return nil
+	})
+	f.registerTargets(c)
+	c.Flags().StringSliceVar(&f.retry, "retry", nil, "take up errors again: failed, in-doubt")
+	complete(c, "retry", []string{"failed", "in-doubt"})
+	return c
+}
+
+func newBatchWork() *cobra.Command {
+	var f fleetFlags
+	c := fleetCommand(&f, &cobra.Command{
+		Use: "work [flags] --db URL", Short: "Send the rows of a batch in a database", Long: workHelp,
+		Example: "  rebound batch work --db '$DATABASE_URL' --base https://api.openai.com \\\n" +
+			"      --header 'Authorization: Bearer $OPENAI_API_KEY' --rpm 500",
+	}, func(c *cobra.Command, db *fleet.DB, _ []string) error {
+		if err := f.calls(c); err != nil {
+			return err
+		}
+		if f.lease < time.Second {
+			return fmt.Errorf("--lease %v: want a second or more", f.lease)
+		}
+		f.hideDatabase()
+		defer f.signals()()
+		stopWatch, err := f.watch(c, showBatch(c.ErrOrStderr(), f.progress))
+		if err != nil {
+			return err
+		}
+		defer stopWatch()
+		summary, code, err := fleet.Work(c.Context(), db, fleet.Options{
+			Options: f.o, Name: f.name, Lease: f.lease,
+			Notice: func(line string) { c.PrintErrln("rebound:", escaped(line)) },
+		})
+		if err != nil {
+			return err
+		}
+		return f.report(c, summary, code)
+	})
+	f.registerCalls(c)
+	durationVar(c.Flags(), &f.lease, "lease", fleet.Lease, "how long a worker may be "+
+		"away until others take its rows")
+	return c
+}
+
+// hideDatabase takes the database's password out of the command that the report has.
+func (f *fleetFlags) hideDatabase() {
+	hidden := secrets.Set{}.With(fleet.Passwords(f.db)...)
+	for i, word := range f.o.Command {
+		f.o.Command[i] = string(hidden.Redact([]byte(word)))
+	}
+}
+
+func newBatchDump() *cobra.Command {
+	var f fleetFlags
+	var file string
+	c := fleetCommand(&f, &cobra.Command{
+		Use: "dump [flags] -o FILE --db URL", Short: "Write the results of a batch in a database",
+		Long: dumpHelp,
+	}, func(c *cobra.Command, db *fleet.DB, _ []string) error {
+		if file == "" || file == "-" {
+			return errors.New("--output is missing: want -o FILE for the results")
+		}
+		s, err := db.Dump(c.Context(), f.name, file)
+		if err != nil {
+			return err
+		}
+		return s.Write(c.ErrOrStderr())
+	})
+	c.Flags().StringVarP(&file, "output", "o", "", "results; FILE.errors is beside it")
+	return c
+}
+
+func newBatchStatus() *cobra.Command {
+	var f fleetFlags
+	c := fleetCommand(&f, &cobra.Command{
+		Use: "status [flags] --db URL", Short: "Print where a batch in a database stands",
+	}, func(c *cobra.Command, db *fleet.DB, _ []string) error {
+		s, err := db.Status(c.Context(), f.name)
+		if err != nil {
+			return err
+		}
+		if f.json {
+			enc := json.NewEncoder(c.OutOrStdout())
+			enc.SetIndent("", "  ")
+			return enc.Encode(s)
+		}
+		fmt.Fprintf(c.OutOrStdout(), "batch %s: %d workers, %d rows in flight\n", s.Batch, s.Workers,
+			s.InFlight)
+		return s.Write(c.OutOrStdout())
+	})
+	c.Flags().BoolVar(&f.json, "json", false, "print it as JSON, with the fields of --report")
+	return c
+}

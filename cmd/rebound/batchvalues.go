@@ -1,0 +1,99 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/net/http/httpguts"
+
+	"github.com/rebound-go/rebound/cmd/rebound/batch"
+	"github.com/rebound-go/rebound/cmd/rebound/batch/secrets"
+)
+
+// parseHost reads a URL that names a host and perhaps a path.
+func parseHost(flag, text string) (*url.URL, error) {
+	if strings.ContainsAny(text, "@?") {
+		return nil, fmt.Errorf("--%s: want a URL without a user and a query; credentials go in --header",
+			flag)
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" ||
+		u.Fragment != "" {
+		return nil, fmt.Errorf("--%s %q: want a URL such as https://api.example.com", flag, text)
+	}
+	return u, nil
+}
+
+// parseFailures reads a number of rows, or a share of them.
+func parseFailures(text string) (batch.Failures, error) {
+	share, isShare := strings.CutSuffix(text, "%")
+	n, err := strconv.ParseFloat(share, 64)
+	switch {
+	case err != nil || !(n > 0) || isShare && n > 100 || !isShare && n != float64(int(n)):
+		return batch.Failures{}, fmt.Errorf("%q: want a number such as 100, or a share such as 5%%",
+			text)
+	case isShare:
+		return batch.Failures{Share: n / 100}, nil
+	}
+	return batch.Failures{Number: int(n)}, nil
+}
+
+// readHeaders reads headers. $NAME stands for an environment variable, and @file for a file: these
+// values are secrets.
+func readHeaders(list []string) (h http.Header, hidden []string, err error) {
+	h = http.Header{}
+	for _, text := range list {
+		name, value, ok := strings.Cut(text, ":")
+		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
+		if !ok || !httpguts.ValidHeaderFieldName(name) {
+			return nil, nil, errors.New("--header: want a name and a value, such as " +
+				"'Authorization: Bearer $KEY'")
+		}
+		expanded, used, err := expandHeader(value)
+		if err == nil && !httpguts.ValidHeaderFieldValue(expanded) {
+			err = errors.New("the value has a character that headers must not have")
+		}
+		if err != nil {
+			return nil, nil, fmt.Errorf("--header %s: %w", name, err)
+		}
+		h.Add(name, expanded)
+		hidden = append(hidden, used...)
+		if secrets.IsName(name) || expanded != value {
+			hidden = append(hidden, secrets.InHeader(expanded)...)
+		}
+	}
+	return h, hidden, nil
+}
+
+// expandHeader puts in what a value refers to, and returns the variables' values.
+func expandHeader(value string) (expanded string, used []string, err error) {
+	if path, is := strings.CutPrefix(value, "@"); is {
+		data, err := os.ReadFile(path)
+		return strings.TrimSpace(string(data)), nil, err
+	}
+	expanded = os.Expand(value, func(key string) string {
+		v := os.Getenv(key)
+		if v == "" {
+			err = fmt.Errorf("$%s is not set", key)
+		}
+		used = append(used, v)
+		return v
+	})
+	return expanded, used, err
+}
+
+// shellWords quotes arguments for a shell where they need it.
+func shellWords(args []string) (words []string) {
+	for _, a := range args {
+		if a == "" || strings.ContainsAny(a, " \t\n'\"$`\\|&;<>()*?[]#~!{}") {
+			a = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
+		}
+		words = append(words, a)
+	}
+	return words
+}

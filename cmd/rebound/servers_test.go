@@ -1,0 +1,4 @@
+package main
+
+// stopServers stops the servers that tests share.
+var stopServers = func() {}
