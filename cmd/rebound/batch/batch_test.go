@@ -108,6 +108,35 @@ func (b *bench) total() (n int) {
 	return n
 }
 
+// line is a row's line in the results or the errors.
+type line struct {
+	CustomID string    `json:"custom_id"`
+	ID       string    `json:"id"`
+	Response *response `json:"response"`
+	Error    *rowError `json:"error"`
+	Rebound  ended     `json:"rebound"`
+}
+
+type response struct {
+	StatusCode int             `json:"status_code"`
+	RequestID  string          `json:"request_id"`
+	Body       json.RawMessage `json:"body"`
+}
+
+type rowError struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+// ended is what is ours of a line.
+type ended struct {
+	Attempts int         `json:"attempts"`
+	Seconds  float64     `json:"seconds"`
+	Tokens   *[2]float64 `json:"tokens,omitempty"` // of the prompt and of the answer
+	Cost     float64     `json:"cost,omitempty"`   // dollars
+	Stopped  string      `json:"stopped,omitempty"`
+}
+
 // lines returns the lines of the results, or of the errors, by id. Each id must be there once.
 func (b *bench) lines(suffix string) map[string]line {
 	b.t.Helper()

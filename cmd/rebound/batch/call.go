@@ -16,8 +16,7 @@ import (
 	"github.com/rebound-go/rebound/reboundhttp"
 )
 
-// call is one round of a row: the attempts of the policy. It is the innermost of the policy's
-// gates.
+// call is one round of a row: the attempts of the policy.
 type call struct {
 	b          *batch
 	row        rows.Row
@@ -45,28 +44,21 @@ const (
 	stopped              // the batch stopped before its turn
 )
 
-type callKey struct{}
-
-func callOf(ctx context.Context) *call {
-	c, _ := ctx.Value(callKey{}).(*call)
-	return c
-}
-
 // ErrStopping is the error of a row that was waiting for its turn when the batch was stopped.
 var ErrStopping = errors.New("the batch is stopping")
 
-// Enter reserves what the attempt can cost, and marks the row as sent.
-func (c *call) Enter(ctx context.Context) (gate.Pass, error) {
+// enter reserves what the attempt can cost, and marks the row as sent.
+func (c *call) enter(ctx context.Context) error {
 	if err := c.b.purse.Reserve(ctx, c.most); err != nil {
-		return gate.Pass{}, err
+		return err
 	}
 	c.limited += max(time.Since(c.since), 0)
 	if err := c.mark(ctx); err != nil {
 		c.b.purse.Settle(c.most, 0)
-		return gate.Pass{}, err
+		return err
 	}
 	c.attempts++
-	return gate.Pass{}, nil
+	return nil
 }
 
 // mark marks the row as sent, and again if it may cost more than the journal has.
@@ -88,23 +80,16 @@ func (c *call) mark(ctx context.Context) error {
 }
 
 // observe counts the delay of a retry, which is no wait for a turn.
-func (c *call) observe(
-	next func(context.Context, rebound.Event),
-) func(context.Context, rebound.Event) {
-	return func(ctx context.Context, e rebound.Event) {
-		if e.Kind == rebound.Retrying {
-			c.backoff += e.Delay
-			c.since = time.Now().Add(e.Delay)
-		}
-		if next != nil {
-			next(ctx, e)
-		}
+func (c *call) observe(e rebound.Event) {
+	if e.Kind == rebound.Retrying {
+		c.backoff += e.Delay
+		c.since = time.Now().Add(e.Delay)
 	}
 }
 
-// Leave books an attempt that has failed. An error of the server's costs nothing; an attempt whose
+// leave books an attempt that has failed. An error of the server's costs nothing; an attempt whose
 // outcome is unknown may have cost all of it.
-func (c *call) Leave(_ gate.Pass, o gate.Outcome) {
+func (c *call) leave(o gate.Outcome) {
 	switch o.Result {
 	case gate.OK:
 		c.answered = true

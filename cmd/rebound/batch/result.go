@@ -5,78 +5,98 @@ import (
 	"encoding/json"
 	"math"
 	"net/http"
-	"strings"
+	"slices"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/rebound-go/rebound/internal/jsonscan"
 )
 
-// line is a row's line in the results or the errors: OpenAI's fields, and one of ours. The order of
-// its fields is that of the text: recovery reads the first and the last.
-type line struct {
-	CustomID string    `json:"custom_id"`
-	ID       string    `json:"id"`
-	Response *response `json:"response"`
-	Error    *rowError `json:"error"`
-	Rebound  ended     `json:"rebound"`
-}
-
-type response struct {
-	StatusCode int             `json:"status_code"`
-	RequestID  string          `json:"request_id"`
-	Body       json.RawMessage `json:"body"`
-}
-
-type rowError struct {
-	Code    string `json:"code"`
-	Message string `json:"message"`
-}
-
-// ended is what is ours of a line. endingOf reads it again.
-type ended struct {
-	Attempts int         `json:"attempts"`
-	Seconds  float64     `json:"seconds"`
-	Tokens   *[2]float64 `json:"tokens,omitempty"` // of the prompt and of the answer
-	Cost     float64     `json:"cost,omitempty"`   // dollars
-	Stopped  string      `json:"stopped,omitempty"`
-}
-
-func (b *batch) newLine(j job, a answer, v verdict) line {
-	l := line{CustomID: j.row.ID, ID: b.key.Name(j.row.ID), Rebound: ended{
-		Attempts: j.attempts + v.attempts, Seconds: math.Round(v.seconds*1000) / 1000,
-		Cost: v.cost.USD(),
-	}}
-	if v.usage.Input+v.usage.Output > 0 {
-		l.Rebound.Tokens = &[2]float64{v.usage.Input, v.usage.Output}
-	}
-	if a.resp != nil {
-		id := string(b.secrets.Redact([]byte(requestID(a.resp.Header))))
-		l.Response = &response{a.resp.StatusCode, id, asJSON(a.body)}
-	}
-	return l
-}
+// A line of the results or the errors has OpenAI's fields, and one of ours. Their order is fixed:
+// recovery reads the first and the last.
 
 // resultLine is a line of the results.
-func (b *batch) resultLine(j job, a answer, v verdict) []byte { return encode(b.newLine(j, a, v)) }
+func (b *batch) resultLine(j job, a answer, v verdict) []byte {
+	line := b.appendResponse(nil, j, a)
+	return appendEnd(append(line, "null"...), j, v, "")
+}
 
 // errorLine is a line of the errors. The body may echo secrets, which are taken out.
 func (b *batch) errorLine(j job, a answer, v verdict) []byte {
 	a.body = b.secretsOf(a).Redact(a.body)
-	l := b.newLine(j, a, v)
-	l.Error = &rowError{v.code, v.why}
-	l.Rebound.Stopped = "not retryable"
+	stopped := "not retryable"
 	switch {
 	case v.code == codeInDoubt:
-		l.Rebound.Stopped = stoppedInDoubt
-	case l.Rebound.Attempts >= b.o.RowAttempts:
-		l.Rebound.Stopped = "exhausted"
+		stopped = stoppedInDoubt
+	case j.attempts+v.attempts >= b.o.RowAttempts:
+		stopped = "exhausted"
 	}
-	return encode(l)
+	line := append(b.appendResponse(nil, j, a), `{"code":`...)
+	line = append(appendText(line, v.code), `,"message":`...)
+	return appendEnd(append(appendText(line, v.why), '}'), j, v, stopped)
 }
 
-func encode(l line) []byte {
-	var buf bytes.Buffer
-	enc := json.NewEncoder(&buf)
-	enc.SetEscapeHTML(false)
-	_ = enc.Encode(l) // it has no values that cannot be encoded
-	return buf.Bytes()
+// appendResponse appends a line up to the value of its error.
+func (b *batch) appendResponse(line []byte, j job, a answer) []byte {
+	line = appendText(append(slices.Grow(line, len(a.body)+256), `{"custom_id":`...), j.row.ID)
+	line = append(append(line, `,"id":"`...), b.key.Name(j.row.ID)...)
+	line = append(line, `","response":`...)
+	if a.resp == nil {
+		return append(line, `null,"error":`...)
+	}
+	line = strconv.AppendInt(append(line, `{"status_code":`...), int64(a.resp.StatusCode), 10)
+	id := b.secrets.Redact([]byte(requestID(a.resp.Header)))
+	line = appendText(append(line, `,"request_id":`...), string(id))
+	line = appendBody(append(line, `,"body":`...), a.body)
+	return append(line, `},"error":`...)
+}
+
+// appendEnd appends what is ours of a line, which recovery reads again.
+func appendEnd(line []byte, j job, v verdict, stopped string) []byte {
+	number := func(name string, n float64) {
+		line = strconv.AppendFloat(append(line, name...), n, 'f', -1, 64)
+	}
+	number(`,"rebound":{"attempts":`, float64(j.attempts+v.attempts))
+	number(`,"seconds":`, math.Round(v.seconds*1000)/1000)
+	if v.usage.Input+v.usage.Output > 0 {
+		number(`,"tokens":[`, v.usage.Input)
+		number(`,`, v.usage.Output)
+		line = append(line, ']')
+	}
+	if v.cost != 0 {
+		number(`,"cost":`, v.cost.USD())
+	}
+	if stopped != "" {
+		line = appendText(append(line, `,"stopped":`...), stopped)
+	}
+	return append(line, "}}\n"...)
+}
+
+// appendText appends a string in JSON.
+func appendText(line []byte, text string) []byte {
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c >= utf8.RuneSelf || c == '"' || c == '\\' {
+			var quoted bytes.Buffer
+			enc := json.NewEncoder(&quoted)
+			enc.SetEscapeHTML(false)
+			_ = enc.Encode(text) // never fails
+			return append(line, bytes.TrimSpace(quoted.Bytes())...)
+		}
+	}
+	return append(append(append(line, '"'), text...), '"')
+}
+
+// appendBody appends a body if it is JSON, on one line, else as a text.
+func appendBody(line, body []byte) []byte {
+	if !jsonscan.Valid(body) {
+		return appendText(line, string(body))
+	}
+	if bytes.IndexByte(body, '\n') < 0 && bytes.IndexByte(body, '\r') < 0 {
+		return append(line, bytes.TrimSpace(body)...)
+	}
+	var compact bytes.Buffer
+	_ = json.Compact(&compact, body) // it is valid
+	return append(line, compact.Bytes()...)
 }
 
 func requestID(h http.Header) string {
@@ -86,14 +106,4 @@ func requestID(h http.Header) string {
 		}
 	}
 	return ""
-}
-
-// asJSON is the body if it is JSON, on one line, else a text.
-func asJSON(body []byte) json.RawMessage {
-	var compact bytes.Buffer
-	if json.Compact(&compact, body) == nil {
-		return compact.Bytes()
-	}
-	text, _ := json.Marshal(strings.ToValidUTF8(string(body), "\uFFFD"))
-	return text
 }

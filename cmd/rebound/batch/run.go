@@ -103,12 +103,14 @@ func (b *run) sendRows(ctx context.Context) {
 			b.queue.awaitFirst(feed)
 		}
 		workers.Go(func() {
+			w, stop := b.sender.newWorker(calls)
+			defer stop()
 			for {
 				j, ok := b.queue.next(feed)
 				if !ok {
 					return
 				}
-				b.work(calls, j)
+				b.work(calls, w, j)
 			}
 		})
 	}

@@ -1,11 +1,7 @@
 package batch
 
 import (
-	"context"
-	"fmt"
-	"io"
 	"net/http"
-	"time"
 
 	"golang.org/x/sync/semaphore"
 
@@ -13,14 +9,13 @@ import (
 	"github.com/rebound-go/rebound/budget"
 	"github.com/rebound-go/rebound/limit"
 	"github.com/rebound-go/rebound/llm"
-	"github.com/rebound-go/rebound/reboundhttp"
 )
 
 // sender makes the calls. All of them share the limits.
 type sender struct {
 	b      *batch
 	bodies *semaphore.Weighted
-	client *http.Client
+	client *llm.Transport // an http.Client would only add redirects, which could carry credentials away
 	policy *rebound.Policy
 	quota  *llm.Quota
 	flight *limit.Adaptive
@@ -49,89 +44,14 @@ func newSender(b *batch) *sender {
 	if base == nil {
 		base = transport(b.o.MaxInFlight)
 	}
-	s.client = &http.Client{
-		Transport: &llm.Transport{
-			Base: base, Policy: s.policy, Quota: s.quota,
-			Idempotent: func(req *http.Request) bool { return callOf(req.Context()).repeatable },
-		},
-		// A redirect could carry credentials to another host.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	s.client = &llm.Transport{
+		Base: base, Policy: s.policy, Quota: s.quota,
+		Idempotent: func(req *http.Request) bool { return callOf(req.Context()).repeatable },
 	}
 	if b.o.Client != nil {
 		b.o.Client(s.quota, s.policy)
 	}
 	return s
-}
-
-// unreadable is the error of a row that cannot be sent, though it could when it was checked.
-type unreadable struct{ error }
-
-// answer is what came of a round of calls.
-type answer struct {
-	*call
-	resp *http.Response // its body was read and closed; nil = none
-	body []byte
-	err  error // nil = a good answer
-}
-
-// send makes one round of calls for a row.
-func (s *sender) send(ctx context.Context, j job) answer {
-	b, req := s.b, s.b.head(j.row)
-	a := answer{call: &call{b: b, row: j.row, req: req, before: j.lost,
-		repeatable: b.o.InDoubt == "redo" || repeatable(req)}}
-	body, err := b.in.Files.Body(j.row)
-	if err == nil {
-		setBody(req, body)
-		if a.most, err = b.prices.Most(req); b.o.Budget == 0 {
-			err = nil
-		}
-	}
-	if err != nil {
-		a.err = unreadable{err}
-		return a
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(b.feeding, func() {
-		if a.place.CompareAndSwap(waiting, stopped) {
-			cancel()
-		}
-	})()
-	weight := min(int64(len(body)), maxBodies)
-	if a.err = s.bodies.Acquire(ctx, weight); a.err != nil {
-		return a
-	}
-	defer s.bodies.Release(weight)
-	a.since = time.Now()
-	p := s.policy.Clone()
-	p.Observe = a.observe(p.Observe)
-	p.Gates = append(append(append(p.Gates, b.gates...), s.flight), a.call)
-	if left := b.o.RowAttempts - j.attempts; p.MaxAttempts() > left || p.MaxAttempts() < 0 {
-		p.Attempts = left
-	}
-	own := context.WithValue(reboundhttp.WithPolicy(ctx, p), callKey{}, a.call)
-	a.resp, a.err = s.client.Do(req.WithContext(own))
-	a.read()
-	return a
-}
-
-// read reads the body of the response, and the error of a response that is none.
-func (a *answer) read() {
-	if a.err != nil {
-		return
-	}
-	defer a.resp.Body.Close()
-	a.body, a.err = io.ReadAll(a.resp.Body)
-	made := reboundhttp.CallOf(a.resp)
-	switch {
-	case a.err != nil:
-		a.maybe = true
-	case made.Err != nil:
-		a.err = made.Err
-	case a.resp.StatusCode >= 300:
-		a.err = rebound.Permanent(fmt.Errorf("status %d: redirects are not followed",
-			a.resp.StatusCode))
-	}
 }
 
 // transport keeps a connection for each request under way.

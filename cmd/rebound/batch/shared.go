@@ -118,7 +118,9 @@ func (s *Shared) Round(ctx context.Context, one Job) Round {
 	j := job{row: one.Row, attempts: min(one.Attempts, s.r.o.RowAttempts-1), again: one.Again,
 		doubt: one.Doubt, lost: one.Lost, began: time.Now()}
 	s.r.tally.begin(j)
-	a := s.r.sender.send(ctx, j)
+	w, stop := s.r.sender.newWorker(ctx)
+	defer stop()
+	a := w.send(j)
 	v := s.r.outcome(ctx, j, a)
 	if used := int(v.usage.Input + v.usage.Output); used > 0 && s.pace != nil {
 		s.pace.Settle(used - a.paced)

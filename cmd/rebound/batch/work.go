@@ -10,11 +10,11 @@ import (
 )
 
 // work sends a row and does with it what its outcome asks for.
-func (b *run) work(ctx context.Context, j job) {
+func (b *run) work(ctx context.Context, w *worker, j job) {
 	defer b.queue.ended()
 	b.tally.begin(j)
 	j.began = time.Now()
-	v := b.outcome(ctx, j, b.sender.send(ctx, j))
+	v := b.outcome(ctx, j, w.send(j))
 	b.tally.end(j, v)
 	switch v.fate {
 	case succeeded, gaveUp:
