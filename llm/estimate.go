@@ -40,11 +40,12 @@ func ReadRequest(req *http.Request) Request {
 		return q
 	}
 	defer body.Close()
-	data, err := io.ReadAll(io.LimitReader(body, maxBody))
-	if err != nil {
+	var data bytes.Buffer
+	data.Grow(int(min(max(req.ContentLength, 0), maxBody)) + bytes.MinRead)
+	if _, err := data.ReadFrom(io.LimitReader(body, maxBody)); err != nil {
 		return q
 	}
-	text, attachments := withoutAttachments(data)
+	text, attachments := withoutAttachments(data.Bytes())
 	q.Input = tokens(len(text)) + perAttachment*attachments
 	q.read(text)
 	return q

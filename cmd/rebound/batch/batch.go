@@ -7,6 +7,8 @@ package batch
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"sync"
 	"time"
 
 	"github.com/rebound-go/rebound/cmd/rebound/batch/money"
@@ -33,6 +35,9 @@ type batch struct {
 
 	closed  bool
 	pending int // rows before this run
+
+	headers    sync.Once
+	bare, json http.Header // see header
 
 	feeding context.Context // ends when no more rows are to be sent
 

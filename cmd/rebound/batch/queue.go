@@ -30,6 +30,7 @@ type queue struct {
 	notBefore time.Time // is when the next row may be sent
 
 	rows chan job
+	room chan struct{} // has an element once there is room in rows again
 
 	once  sync.Once
 	first chan struct{} // is closed when the first row is through, or all are with the workers
@@ -46,8 +47,50 @@ type deferral struct {
 }
 
 func newQueue(b *batch, held func(rows.Row)) *queue {
-	return &queue{b: b, held: held, rows: make(chan job), changed: make(chan struct{}),
-		first: make(chan struct{})}
+	return &queue{b: b, held: held, rows: make(chan job, ahead), room: make(chan struct{}, 1),
+		changed: make(chan struct{}), first: make(chan struct{})}
+}
+
+// The input is read ahead by some rows, unless they are long: a reader that is woken for each row
+// costs more than the row.
+const (
+	ahead      = 64      // rows
+	aheadBytes = 4 << 20 // of their bodies, about
+)
+
+// offer waits for room, and puts a row there.
+func (q *queue) offer(ctx context.Context, j job) error {
+	for most := min(ahead-1, aheadBytes/(len(j.row.Body)+1)); len(q.rows) > most; {
+		select {
+		case <-q.room:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	q.rows <- j
+	return ctx.Err()
+}
+
+// take returns a row that was read ahead. The caller holds mu.
+func (q *queue) take() (j job, ok bool) {
+	select {
+	case j = <-q.rows:
+		q.taken()
+		return j, true
+	default:
+		return j, false
+	}
+}
+
+// taken counts a row that a worker has. The caller holds mu.
+func (q *queue) taken() {
+	q.active++
+	if len(q.rows) <= ahead/2 {
+		select {
+		case q.room <- struct{}{}:
+		default:
+		}
+	}
 }
 
 // feed reads the input and offers its rows to next. It ends with the context.
@@ -82,12 +125,7 @@ func (q *queue) feed(ctx context.Context) {
 			}
 			j.again, j.doubt, j.lost = true, true, q.b.before.Reserved[r.Key.ID]
 		}
-		select {
-		case q.rows <- j:
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+		return q.offer(ctx, j)
 	})
 	if err != nil && ctx.Err() == nil {
 		q.b.halt.fail(err)
@@ -117,6 +155,12 @@ func (q *queue) next(ctx context.Context) (job, bool) {
 	for {
 		q.rest(ctx)
 		q.mu.Lock()
+		if ctx.Err() == nil {
+			if j, ok := q.take(); ok {
+				q.mu.Unlock()
+				return j, true
+			}
+		}
 		fed, active, changed := q.fed, q.active, q.changed
 		var due time.Duration
 		if fed && len(q.off) > 0 {
@@ -144,7 +188,7 @@ func (q *queue) next(ctx context.Context) (job, bool) {
 		select {
 		case j := <-q.rows:
 			q.mu.Lock()
-			q.active++
+			q.taken()
 			q.mu.Unlock()
 			return j, true
 		case <-changed:
@@ -224,7 +268,10 @@ func (q *queue) hold(wait time.Duration) {
 func (q *queue) rest(ctx context.Context) {
 	for {
 		q.mu.Lock()
-		wait := time.Until(q.notBefore)
+		var wait time.Duration
+		if !q.notBefore.IsZero() {
+			wait = time.Until(q.notBefore)
+		}
 		q.mu.Unlock()
 		if wait <= 0 {
 			return

@@ -14,23 +14,40 @@ import (
 
 // head is a row's request without its body.
 func (b *batch) head(r rows.Row) *http.Request {
-	req := &http.Request{
-		Method: r.Method, URL: r.Target, Host: r.Target.Host, Header: b.o.Header.Clone(),
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+	req := &http.Request{Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
+	b.setHead(req, r)
+	return req
+}
+
+// setHead gives a request all that a row has but the body.
+func (b *batch) setHead(req *http.Request, r rows.Row) {
+	req.Method, req.URL, req.Host = r.Method, r.Target, r.Target.Host
+	req.Header = b.header(r.BodyFile == "" && r.Body != nil)
+	if b.o.IdempotencyAs == "" && len(r.Headers) == 0 {
+		return
 	}
-	if req.Header == nil {
-		req.Header = http.Header{}
-	}
-	if r.BodyFile == "" && r.Body != nil {
-		req.Header.Set("Content-Type", "application/json")
-	}
+	req.Header = req.Header.Clone()
 	if b.o.IdempotencyAs != "" {
 		req.Header.Set(b.o.IdempotencyAs, b.key.Name(r.ID))
 	}
 	for name, value := range r.Headers {
 		req.Header.Set(name, value)
 	}
-	return req
+}
+
+// header is what the rows have in common, which must not be changed. json is for rows with a body.
+func (b *batch) header(json bool) http.Header {
+	b.headers.Do(func() {
+		if b.bare = b.o.Header.Clone(); b.bare == nil {
+			b.bare = http.Header{}
+		}
+		b.json = b.bare.Clone()
+		b.json.Set("Content-Type", "application/json")
+	})
+	if json {
+		return b.json
+	}
+	return b.bare
 }
 
 // setBody gives a request a body that can be sent again.

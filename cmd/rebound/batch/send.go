@@ -15,7 +15,7 @@ import (
 type sender struct {
 	b      *batch
 	bodies *semaphore.Weighted
-	client *llm.Transport // an http.Client would only add redirects, which could carry credentials away
+	client *llm.Transport // an http.Client follows redirects, which could carry credentials away
 	policy *rebound.Policy
 	quota  *llm.Quota
 	flight *limit.Adaptive

@@ -22,7 +22,7 @@ type worker struct {
 	*sender
 	ctx    context.Context // of its calls
 	cancel context.CancelFunc
-	first  context.Context      // of the first round of a row
+	blank  *http.Request        // with the context of the first round of a row
 	policy *rebound.Policy      // of the first round of a row
 	call   atomic.Pointer[call] // under way; nil = none
 	buf    bytes.Buffer         // of the answer
@@ -48,7 +48,8 @@ func (s *sender) newWorker(ctx context.Context) (w *worker, stop func()) {
 	w.policy.Gates = append(append(w.policy.Gates, s.b.gates...), s.flight, w)
 	w.policy = w.limited(s.b.o.RowAttempts)
 	w.ctx, w.cancel = context.WithCancel(context.WithValue(ctx, workerKey{}, w))
-	w.first = reboundhttp.WithPolicy(w.ctx, w.policy)
+	w.blank = (&http.Request{Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}).
+		WithContext(reboundhttp.WithPolicy(w.ctx, w.policy))
 	ended := context.AfterFunc(s.b.feeding, func() { w.giveUp(w.call.Load()) })
 	return w, func() {
 		ended()
@@ -94,7 +95,9 @@ type answer struct {
 
 // send makes one round of calls for a row.
 func (w *worker) send(j job) answer {
-	b, req := w.b, w.b.head(j.row)
+	b, req := w.b, new(http.Request)
+	*req = *w.blank
+	b.setHead(req, j.row)
 	a := answer{call: &call{b: b, row: j.row, req: req, before: j.lost,
 		repeatable: b.o.InDoubt == "redo" || repeatable(req)}}
 	body, err := b.in.Files.Body(j.row)
@@ -119,11 +122,11 @@ func (w *worker) send(j job) answer {
 	}
 	defer w.bodies.Release(weight)
 	a.since = time.Now()
-	ctx := w.first
 	if j.attempts > 0 {
-		ctx = reboundhttp.WithPolicy(w.ctx, w.limited(b.o.RowAttempts-j.attempts))
+		left := w.limited(b.o.RowAttempts - j.attempts)
+		req = req.WithContext(reboundhttp.WithPolicy(w.ctx, left))
 	}
-	a.resp, a.err = w.client.RoundTrip(req.WithContext(ctx))
+	a.resp, a.err = w.client.RoundTrip(req)
 	a.read(&w.buf)
 	if w.buf.Cap() > keptBuffer {
 		w.buf = bytes.Buffer{}

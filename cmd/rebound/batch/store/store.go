@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -87,9 +88,11 @@ func (s *Store) Begin() {
 
 // Start writes the mark of a row. It returns when the row may be sent.
 func (s *Store) Start(row Row, cost money.Amount) error {
+	var line [maxMark]byte
+	text := mark{kind: 'S', row: row, cost: cost}.append(line[:0])
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.bufJ = mark{kind: 'S', row: row, cost: cost}.append(s.bufJ)
+	s.bufJ = append(s.bufJ, text...)
 	mine := s.filling
 	s.work.Signal()
 	for s.safe <= mine && s.err == nil {
@@ -143,6 +146,10 @@ func (s *Store) write() {
 			}
 			s.arm()
 			s.work.Wait()
+			// Rows that are about to end or to be sent take part, so that there are fewer writes.
+			s.mu.Unlock()
+			runtime.Gosched()
+			s.mu.Lock()
 		}
 		r, s.bufR = s.bufR, r[:0]
 		e, s.bufE = s.bufE, e[:0]
