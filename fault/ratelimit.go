@@ -24,8 +24,7 @@ type RateLimit struct {
 // [ParseRetryAfter] reads: x-ratelimit-*, anthropic-ratelimit-* and others like them, and RateLimit
 // and RateLimit-Policy of the IETF's draft. The header is an http.Header, received at now.
 func RateLimits(header map[string][]string, now time.Time) []RateLimit {
-	// Resets are in the server's time, and its clock may differ.
-	l := limits{now: serverTime(header, now)}
+	l := limits{response: header, received: now}
 	for name, values := range header {
 		if isLimit(name) && len(values) > 0 {
 			l.header(name, values[0])
@@ -43,8 +42,21 @@ func RateLimits(header map[string][]string, now time.Time) []RateLimit {
 
 // limits collects the parts of limits, which headers state one by one and in any order.
 type limits struct {
-	now  time.Time
-	list []RateLimit
+	response map[string][]string
+	received time.Time
+	now      time.Time // of the server; zero until a reset needs it
+	list     []RateLimit
+}
+
+// reset sets the time until a limit's reset. Of two resets of one limit the later counts.
+func (l *limits) reset(limit *RateLimit, value string) {
+	// Resets are in the server's time, and its clock may differ. To read its Date costs more than all
+	// else that there is to read in a response without limits.
+	if l.now.IsZero() {
+		l.now = serverTime(l.response, l.received)
+	}
+	d, _ := parseReset(value, l.now)
+	limit.Reset = max(limit.Reset, d)
 }
 
 // named returns the limit of the name given.
@@ -88,7 +100,7 @@ func (l *limits) header(name, value string) {
 	case "remaining":
 		limit.Remaining = count(value)
 	case "reset":
-		limit.reset(value, l.now)
+		l.reset(limit, value)
 	}
 }
 
@@ -112,12 +124,6 @@ func count(s string) float64 {
 	return n
 }
 
-// reset sets the time until the reset. Of two resets of one limit the later counts.
-func (r *RateLimit) reset(value string, now time.Time) {
-	d, _ := parseReset(value, now)
-	r.Reset = max(r.Reset, d)
-}
-
 // draft adds the limits of a RateLimit header: "name";r=0;t=30, … since the eighth draft, and
 // limit=100, remaining=0, reset=30 until the seventh.
 func (l *limits) draft(v string) {
@@ -139,7 +145,7 @@ func (l *limits) draft(v string) {
 			case "r", "remaining":
 				limit.Remaining = count(value)
 			case "t", "reset":
-				limit.reset(value, l.now)
+				l.reset(limit, value)
 			}
 		}
 	}

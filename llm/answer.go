@@ -27,20 +27,47 @@ func whole(resp *http.Response, body *peekedBody, r *reservation) (*http.Respons
 	data := body.held
 	// Only net/http undoes an encoding, and only if it has asked for it.
 	text := trim(decoded(resp.Header, data))
+	a := readAnswer(text)
 	kind := mediaType(resp)
-	switch first, complete := firstValue(text); {
+	switch {
 	case len(text) == 0:
 		return nil, errBlank
-	case !complete && (kind == "" || !slices.Contains(vagueTypes, kind)):
+	case !a.complete && (kind == "" || !slices.Contains(vagueTypes, kind)):
 		return nil, errHalf
-	case isFailure(first):
-		return refusal(resp, Event{Data: first}), nil
+	case a.failed:
+		return refusal(resp, Event{Data: a.first}), nil
 	}
-	r.note(text)
+	r.note(a.usage)
 	r.settle()
 	// The caller, who asked for an encoding by itself, gets the bytes as they came.
 	resp.Body = io.NopCloser(bytes.NewReader(data))
 	return resp, nil
+}
+
+// finding is what there is to know of the text of an answer.
+// It is read in one pass, since a batch has answers by the million.
+type finding struct {
+	first    []byte // value in it, or the first element if that is an array
+	complete bool   // it is one value in JSON or several
+	failed   bool   // the first is an error
+	usage    usage
+}
+
+// readAnswer reads an answer. Nearly all are one object, which is read once.
+func readAnswer(text []byte) (a finding) {
+	failed := false
+	if a.complete = jsonscan.Fields(text, func(name, value []byte) {
+		failed = failed || isError(name, value)
+		a.usage.field(name, value)
+	}); a.complete {
+		a.first, a.failed = bytes.TrimSpace(text), failed
+		return a
+	}
+	// Google's arrays, lines of JSON, and what is no JSON at all.
+	a.first, a.complete = firstValue(text)
+	a.failed, a.usage = isFailure(a.first), usage{}
+	a.usage.add(text)
+	return a
 }
 
 // firstValue returns the first value in text, or the first element if that is an array. complete
@@ -89,27 +116,32 @@ func firstPiece(resp *http.Response, body *peekedBody) (*http.Response, error) {
 // tool. Most providers have a field for it that is null in a success, so that presence alone means
 // nothing.
 func isFailure(answer []byte) bool {
-	// The whole answer is not decoded: most of it is text.
 	failed := false
 	whole := jsonscan.Fields(answer, func(name, value []byte) {
-		switch strings.ToLower(string(name)) {
-		case "error", "error_code": // error_code is Baidu's
-			failed = failed || present(value)
-		case "type", "object":
-			failed = failed || string(value) == `"error"`
-		case "status":
-			failed = failed || string(value) == `"failed"`
-		case "success": // of Zhipu
-			failed = failed || string(value) == "false"
-		case "choices":
-			jsonscan.Elements(value, func(c []byte) { failed = failed || choiceFailed(c) })
-		case "base_resp": // of MiniMax
-			jsonscan.Fields(value, func(name, code []byte) {
-				failed = failed || string(name) == "status_code" && present(code)
-			})
-		}
+		failed = failed || isError(name, value)
 	})
 	return whole && failed
+}
+
+// isError reports whether an answer with this field is an error.
+func isError(name, value []byte) (failed bool) {
+	switch strings.ToLower(string(name)) {
+	case "error", "error_code": // error_code is Baidu's
+		return present(value)
+	case "type", "object":
+		return string(value) == `"error"`
+	case "status":
+		return string(value) == `"failed"`
+	case "success": // of Zhipu
+		return string(value) == "false"
+	case "choices":
+		jsonscan.Elements(value, func(c []byte) { failed = failed || choiceFailed(c) })
+	case "base_resp": // of MiniMax
+		jsonscan.Fields(value, func(name, code []byte) {
+			failed = failed || string(name) == "status_code" && present(code)
+		})
+	}
+	return failed
 }
 
 // choiceFailed is choice.failed of a choice in JSON.

@@ -108,6 +108,10 @@ func modelOf(u *url.URL) string {
 // withoutAttachments returns a body without its attachments in base64, and how many there are:
 // their bytes say nothing about their tokens.
 func withoutAttachments(body []byte) (text []byte, attachments int) {
+	// Most prompts are shorter than the shortest attachment.
+	if len(body) < minAttachment {
+		return body, 0
+	}
 	start := 0 // of the run of base64
 	for i := 0; i <= len(body); i++ {
 		if i < len(body) && isBase64(body[i]) {

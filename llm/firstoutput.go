@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync/atomic"
 	"time"
 )
 
@@ -22,10 +23,17 @@ type firstOutput struct {
 // that is an error in spite of its status.
 func (g *firstOutput) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(req.Context())
-	// A timer of its own, since the context has to live on for the body.
-	timer := time.AfterFunc(g.header, func() { cancel(&waitError{"header", g.header}) })
+	body := &idleBody{limit: g.idle, ctx: ctx, cancel: cancel}
+	// A timer of its own, since the context has to live on for the body. It is the body's later.
+	body.timer = time.AfterFunc(g.header, func() {
+		if body.read.Load() {
+			body.late()
+		} else {
+			cancel(&waitError{"header", g.header})
+		}
+	})
 	resp, err := g.base.RoundTrip(req.WithContext(ctx))
-	timer.Stop()
+	body.timer.Stop()
 	if err != nil || resp == nil || resp.Body == nil {
 		err = waitedFor(ctx, err)
 		cancel(nil)
@@ -40,7 +48,7 @@ func (g *firstOutput) RoundTrip(req *http.Request) (*http.Response, error) {
 		context.AfterFunc(req.Context(), func() { cancel(nil) })
 		return resp, nil
 	}
-	resp.Body = &idleBody{ReadCloser: resp.Body, limit: g.idle, ctx: ctx, cancel: cancel}
+	body.ReadCloser, resp.Body = resp.Body, body
 	if !IsGeneration(req) || resp.StatusCode < 200 || resp.StatusCode > 299 ||
 		resp.StatusCode == http.StatusNoContent {
 		return resp, nil
@@ -113,11 +121,17 @@ type idleBody struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	timer  *time.Timer
+	read   atomic.Bool // has begun
 }
 
+// late ends the request since its body pauses for too long.
+func (b *idleBody) late() { b.cancel(&waitError{"data", b.limit}) }
+
+// Read returns a waitError if the context has ended for one: net/http returns errors of many kinds.
 func (b *idleBody) Read(p []byte) (int, error) {
+	b.read.Store(true)
 	if b.timer == nil {
-		b.timer = time.AfterFunc(b.limit, func() { b.cancel(&waitError{"data", b.limit}) })
+		b.timer = time.AfterFunc(b.limit, b.late)
 	} else {
 		b.timer.Reset(b.limit)
 	}
@@ -130,6 +144,7 @@ func (b *idleBody) Read(p []byte) (int, error) {
 	return n, waitedFor(b.ctx, err)
 }
 
+// Close ends the context, which closes the connection if the body was not read to its end.
 func (b *idleBody) Close() error {
 	err := b.ReadCloser.Close()
 	b.cancel(nil)

@@ -18,6 +18,7 @@ type peekedBody struct {
 
 // peek is the body of resp, to be read in one step if it is short.
 func peek(resp *http.Response) *peekedBody {
+	// A server may state any length, so that it decides about little room alone.
 	const least, most = 512, 16 << 10
 	// One byte more, for which the end of the body is seen.
 	return &peekedBody{ReadCloser: resp.Body, step: int(min(max(resp.ContentLength+1, least), most))}

@@ -7,6 +7,7 @@ import (
 	"iter"
 	"math"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -109,11 +110,9 @@ func (q *Quota) guard(req *http.Request, p *rebound.Policy) *http.Request {
 	if own, ok := httppolicy.Of(req.Context()); ok {
 		p = own
 	}
-	p = p.Clone()
-	call := &quotaCall{quota: q, req: req}
-	p.Gates = append([]gate.Gate{call}, p.Gates...)
-	ctx := context.WithValue(req.Context(), quotaKey{}, call)
-	return req.WithContext(httppolicy.With(ctx, p))
+	call := &quotaCall{Context: req.Context(), quota: q, req: req, policy: p.Clone()}
+	call.policy.Gates = slices.Insert(call.policy.Gates, 0, gate.Gate(call))
+	return req.WithContext(call)
 }
 
 type quotaKey struct{}
@@ -128,13 +127,27 @@ func reserved(req *http.Request) *reservation {
 }
 
 // quotaCall is the gate of one call, whose attempts follow one another. A gate of the policy waits
-// before the attempt's timeouts begin, and the policy counts its rejection as any gate's.
+// before the attempt's timeouts begin, and the policy counts its rejection as any gate's. It is the
+// context of the call's request, too, which saves two of these.
 type quotaCall struct {
-	quota *Quota
-	req   *http.Request
-	meter *meter
-	asked Request
-	now   *reservation // of the attempt under way
+	context.Context
+	quota  *Quota
+	req    *http.Request
+	policy *rebound.Policy // with this gate
+	meter  *meter
+	asked  Request
+	now    *reservation // of the attempt under way
+}
+
+// Value returns the call and its policy, each for its key.
+func (c *quotaCall) Value(key any) any {
+	switch key {
+	case quotaKey{}:
+		return c
+	case httppolicy.Key{}:
+		return c.policy
+	}
+	return c.Context.Value(key)
 }
 
 // Enter takes the attempt's share of both limits, or of neither.

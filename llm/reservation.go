@@ -33,15 +33,19 @@ func (r *reservation) reader() func(Event) {
 	if r == nil {
 		return nil
 	}
-	return func(e Event) { r.note(e.Data) }
+	return func(e Event) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.used.add(e.Data)
+	}
 }
 
-// note reads the usage in an answer, or in an event.
-func (r *reservation) note(data []byte) {
+// note takes in the usage that an answer reports.
+func (r *reservation) note(u usage) {
 	if r != nil {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		r.used.add(data)
+		r.used.also(u)
 	}
 }
 

@@ -100,12 +100,18 @@ func shapeOf(resp *http.Response, body *peekedBody, inPieces bool) (answerShape,
 	return shapeDocument, nil
 }
 
-// mediaType is the type of a body without its parameters. The type that most answers have is not
+// mediaType is the type of a body without its parameters. The types that most answers have are not
 // parsed.
 func mediaType(resp *http.Response) string {
 	kind := resp.Header.Get("Content-Type")
-	if kind != "application/json" {
-		kind, _, _ = mime.ParseMediaType(kind)
+	switch kind {
+	case "application/json", "text/event-stream":
+		return kind
+	case "application/json; charset=utf-8":
+		return "application/json"
+	case "text/plain; charset=utf-8": // of servers in Go that set none
+		return "text/plain"
 	}
+	kind, _, _ = mime.ParseMediaType(kind)
 	return kind
 }

@@ -56,25 +56,34 @@ func (u *usage) add(data []byte) {
 		return
 	}
 	next := *u // of half an answer nothing counts
-	whole := jsonscan.Fields(data, func(name, value []byte) {
-		switch string(name) {
-		case "usage", "usageMetadata", "meta": // meta is Cohere's
-			next.count(value)
-		case "message", "response", "delta": // of events of Anthropic, OpenAI's responses and Cohere
-			jsonscan.Fields(value, func(name, value []byte) {
-				if string(name) == "usage" {
-					next.count(value)
-				}
-			})
-		case "prompt_eval_count": // of Ollama
-			next.input = max(next.input, amount(value))
-		case "eval_count":
-			next.output = max(next.output, amount(value))
-		}
-	})
-	if whole {
+	if jsonscan.Fields(data, next.field) {
 		*u = next
 	}
+}
+
+// field reads a field of an answer or an event.
+func (u *usage) field(name, value []byte) {
+	switch string(name) {
+	case "usage", "usageMetadata", "meta": // meta is Cohere's
+		u.count(value)
+	case "message", "response", "delta": // of events of Anthropic, OpenAI's responses and Cohere
+		jsonscan.Fields(value, func(name, value []byte) {
+			if string(name) == "usage" {
+				u.count(value)
+			}
+		})
+	case "prompt_eval_count": // of Ollama
+		u.input = max(u.input, amount(value))
+	case "eval_count":
+		u.output = max(u.output, amount(value))
+	}
+}
+
+// also takes in what another part has reported.
+func (u *usage) also(o usage) {
+	u.input, u.output = max(u.input, o.input), max(u.output, o.output)
+	u.total, u.cached = max(u.total, o.total), max(u.cached, o.cached)
+	u.outside = max(u.outside, o.outside)
 }
 
 // count takes in one object of counts, and the one in it that Cohere has.

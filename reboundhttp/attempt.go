@@ -148,11 +148,12 @@ func (rt *roundTrip) request(bound context.Context) (*http.Request, *limits, err
 	fresh := rt.misdirected() || rt.plan.host.takeStuck()
 	name, number := rt.t.AttemptHeader, rt.n+rt.hedges
 	numbered := name != "" && number > 1
-	if lim == nil && !again && !fresh && !numbered && rt.source == nil {
-		return rt.out, nil, nil
+	timed := lim != nil && !lim.bare
+	if !timed && !again && !fresh && !numbered && rt.source == nil {
+		return rt.out, lim, nil
 	}
 	ctx := rt.out.Context()
-	if lim != nil {
+	if timed {
 		ctx = lim
 	}
 	req := rt.out.WithContext(ctx)

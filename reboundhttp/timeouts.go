@@ -26,6 +26,7 @@ type limits struct {
 	bound  func() bool   // stops MaxElapsed from ending it; returns false if it has
 	idle   time.Duration // a Read of the body
 
+	bare    bool        // only the use of the connection is watched
 	slept   atomic.Bool // Base, or its body, returned a timeout
 	ended   sync.Once
 	release func(timeout bool) // ends the use of the connection
@@ -43,6 +44,9 @@ type timeouts struct {
 func (t *timeouts) start(ctx, bound context.Context) *limits {
 	if t == nil {
 		return nil
+	}
+	if *t == (timeouts{base: true}) {
+		return &limits{Context: ctx, cancel: func(error) {}, bare: true}
 	}
 	l := &limits{idle: t.idle}
 	l.Context, l.cancel = context.WithCancelCause(ctx)
