@@ -81,6 +81,9 @@ type Transport struct {
 // NewClient returns a client with a [Transport] whose Policy is p (nil = what [NewPolicy] returns).
 // The client has no Timeout, but the Transport bounds each attempt: 10 minutes to the header, and 5
 // for a pause of the body.
+//
+// A long delay prints nothing. To log each one, set the policy's Observe to that of a
+// [github.com/rebound-go/rebound/reboundslog.Logger].
 func NewClient(p *rebound.Policy) *http.Client {
 	return &http.Client{Transport: &Transport{Policy: p}}
 }

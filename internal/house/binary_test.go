@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-var long = flag.Bool("long", false, "measure the command, too: it takes a minute to build")
+var long = flag.Bool("long", false, "run the programs of the pages, and measure the command")
 
 // hellos are programs by the name of their row in docs/performance.md.
 var hellos = map[string]string{
