@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,82 +14,113 @@ import (
 	"time"
 )
 
-// report shows the median and the 99th percentile of what was measured, in µs.
-func report(b *testing.B, took []time.Duration) {
-	slices.Sort(took)
-	micros := func(i int) float64 { return float64(took[i].Nanoseconds()) / 1000 }
-	b.ReportMetric(micros(len(took)/2), "p50-µs")
-	b.ReportMetric(micros(len(took)*99/100), "p99-µs")
-	b.ReportMetric(0, "ns/op")
+// server is one of several that a benchmark compares.
+type server struct {
+	*child
+	name string
+	took []time.Duration
 }
 
-// BenchmarkOverhead sends 2,000 requests a second to an API that answers at once, and through a
-// proxy in the same process.
+// at returns how long a share of the requests took at most, in µs.
+func (s *server) at(share float64) float64 {
+	slices.Sort(s.took)
+	return float64(s.took[int(share*float64(len(s.took)-1))].Nanoseconds()) / 1000
+}
+
+// compare reports the median and the 99th percentile of the first server, which is the API, and how
+// much more the others take.
+func compare(b *testing.B, servers []*server) {
+	b.ReportMetric(0, "ns/op")
+	for i, s := range servers {
+		p50, p99, sign := s.at(0.5), s.at(0.99), ""
+		if i > 0 {
+			p50, p99, sign = p50-servers[0].at(0.5), p99-servers[0].at(0.99), "+"
+		}
+		b.ReportMetric(p50, sign+s.name+"-p50-µs")
+		b.ReportMetric(p99, sign+s.name+"-p99-µs")
+	}
+}
+
+// servers are an API, a bare httputil.ReverseProxy before it, and the proxy, in processes of their
+// own.
+func servers(b *testing.B) []*server {
+	api := begin(b, "api", "")
+	return []*server{{child: api, name: "api"}, {child: begin(b, "bare", api.url), name: "bare"},
+		{child: begin(b, "proxy", api.url), name: "proxy"}}
+}
+
+// BenchmarkOverhead sends 2,000 requests a second to each of the servers, in turn for a tenth of a
+// second, so that all of them have the same share of the machine.
 func BenchmarkOverhead(b *testing.B) {
-	api := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = io.WriteString(w, `{"choices": [{"message": {"content": "Hello!"}}]}`)
-	})
-	r := start(b, api, func(o *Options) { o.Log = nil })
-	direct := httptest.NewServer(api)
-	defer direct.Close()
+	const turn = 200 // requests
+	all := servers(b)
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 1000}}
-	for _, to := range []struct{ name, url string }{{"direct", direct.URL}, {"proxy", r.url}} {
-		b.Run(to.name, func(b *testing.B) {
-			took := make([]time.Duration, b.N)
+	took := make([][]time.Duration, len(all))
+	rounds := b.N/turn + 2
+	for k := range all {
+		took[k] = make([]time.Duration, rounds*turn)
+	}
+	cpu := make([]time.Duration, len(all))
+	for k, s := range all {
+		cpu[k] = s.report(b, false).cpu
+	}
+	b.ResetTimer()
+	for round := range rounds {
+		for k, s := range all {
 			var wg sync.WaitGroup
 			begin := time.Now()
-			for i := range b.N {
+			for i := range turn {
 				<-time.After(time.Until(begin.Add(time.Duration(i) * 500 * time.Microsecond)))
-				wg.Go(func() {
-					sent := time.Now()
-					resp, err := client.Post(to.url+chat, "application/json", strings.NewReader("{}"))
-					if err != nil {
-						b.Error(err)
-						return
-					}
-					_, _ = io.Copy(io.Discard, resp.Body)
-					_ = resp.Body.Close()
-					took[i] = time.Since(sent)
-				})
+				wg.Go(func() { took[k][round*turn+i] = once(b, client, s.url) })
 			}
 			wg.Wait()
-			report(b, took)
-		})
+		}
 	}
+	for k, s := range all {
+		s.took = took[k][turn:] // without those that dial
+		if k > 0 {
+			used := s.report(b, false).cpu - cpu[k]
+			b.ReportMetric(float64(used.Microseconds())/float64(rounds*turn), s.name+"-cpu-µs")
+		}
+	}
+	compare(b, all)
+}
+
+// once is how long a request takes.
+func once(b *testing.B, client *http.Client, url string) time.Duration {
+	const body = `{"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hello"}]}`
+	req, _ := http.NewRequest("POST", url+chat, strings.NewReader(body))
+	req.Header.Set("Authorization", "Bearer sk-123456789")
+	req.Header.Set("Content-Type", "application/json")
+	sent := time.Now()
+	resp, err := client.Do(req)
+	if err != nil {
+		b.Error(err)
+		return 0
+	}
+	_, _ = io.Copy(io.Discard, resp.Body)
+	_ = resp.Body.Close()
+	return time.Since(sent)
 }
 
 // BenchmarkFirstEvent measures from the moment at which the API writes the first event of a stream
 // to the moment at which the client has it.
 func BenchmarkFirstEvent(b *testing.B) {
-	api := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
-		w.Header().Set("Content-Type", "text/event-stream")
-		_, _ = fmt.Fprintf(w, "id: %d\n%s", time.Now().UnixNano(), event)
-		_ = http.NewResponseController(w).Flush()
-		<-r.Context().Done()
-	})
-	r := start(b, api, func(o *Options) { o.Log = nil })
-	target := r.o.Routes[0].Target.String()
-	for _, to := range []struct{ name, url string }{{"direct", target}, {"proxy", r.url}} {
-		b.Run(to.name, func(b *testing.B) {
-			took := make([]time.Duration, 0, b.N)
-			for range b.N {
-				through := &running{url: to.url}
-				stream, err := through.open(b.Context(), http.DefaultClient)
-				if err != nil {
-					b.Fatal(err)
-				}
-				id := strings.TrimPrefix(stream.first, "id: ")
-				sent, err := strconv.ParseInt(id, 10, 64)
-				if err != nil {
-					b.Fatal(err)
-				}
-				took = append(took, time.Duration(time.Now().UnixNano()-sent))
-				_ = stream.Close()
+	all := servers(b)
+	for i := range b.N {
+		for _, s := range all {
+			stream, err := openStream(b.Context(), http.DefaultClient, s.url, i)
+			if err != nil {
+				b.Fatal(err)
 			}
-			report(b, took)
-		})
+			now := time.Now().UnixNano()
+			sent, err := strconv.ParseInt(strings.TrimPrefix(stream.first, "id: "), 10, 64)
+			if err != nil {
+				b.Fatal(fmt.Errorf("the first line is %q: %w", stream.first, err))
+			}
+			s.took = append(s.took, time.Duration(now-sent))
+			_ = stream.Close()
+		}
 	}
+	compare(b, all)
 }

@@ -5,12 +5,18 @@ package proxy
 import (
 	"bufio"
 	"context"
+	"encoding/pem"
 	"flag"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -29,13 +35,13 @@ func crowd() int {
 	return 500
 }
 
-// streams are how many of them stay at once: each has four ends in this process.
-func streams(t *testing.T) int {
+// streams are how many of them stay at once. By HTTP/1 each has two ends in the proxy.
+func streams(t *testing.T, ends int) int {
 	var files syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err != nil {
 		t.Fatal(err)
 	}
-	n := min(crowd(), int(files.Cur)/4-50)
+	n := min(crowd(), int(files.Cur)/ends-50)
 	if n < crowd() {
 		t.Logf("no more than %d streams, as ulimit -n is %d", n, files.Cur)
 	}
@@ -73,10 +79,11 @@ type opened struct {
 	io.Closer
 }
 
-// open begins a stream, and returns once its first line is there.
-func (r *running) open(ctx context.Context, client *http.Client) (*opened, error) {
+// openStream begins a stream with a number, and returns once its first line is there.
+func openStream(ctx context.Context, client *http.Client, url string, n int) (*opened, error) {
 	body := strings.NewReader(`{"stream": true}`)
-	req, _ := http.NewRequestWithContext(ctx, "POST", r.url+chat, body)
+	req, _ := http.NewRequestWithContext(ctx, "POST", url+chat, body)
+	req.Header.Set("X-Stream", strconv.Itoa(n))
 	resp, err := client.Do(req)
 	if err != nil {
 		return nil, err
@@ -86,119 +93,192 @@ func (r *running) open(ctx context.Context, client *http.Client) (*opened, error
 	return &opened{strings.TrimSpace(line), rest, resp.Body}, err
 }
 
-// Many streams at once all end whole, and their memory is that of their buffers.
-func TestManyStreams(t *testing.T) {
-	n, rest := streams(t), make(chan struct{})
-	r := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
-		w.Header().Set("Content-Type", "text/event-stream")
-		_, _ = io.WriteString(w, event)
-		_ = http.NewResponseController(w).Flush()
-		<-rest
-		_, _ = io.WriteString(w, event+"data: [DONE]\n\n")
-	}), func(o *Options) { o.Log = nil })
+// openMany begins n streams, each on a connection of its own.
+func openMany(t *testing.T, url string, n int) []*opened {
+	t.Helper()
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	var begun, ended sync.WaitGroup
-	var whole atomic.Int64
-	dials := make(chan struct{}, 100) // no more, or the kernel's queue is full
-	for range n {
-		begun.Add(1)
-		ended.Go(func() {
-			dials <- struct{}{}
-			stream, err := r.open(t.Context(), client)
-			<-dials
-			begun.Done()
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			defer stream.Close()
-			if text, err := io.ReadAll(stream.rest); err == nil && strings.Contains(string(text), "[DONE]") {
-				whole.Add(1)
-			}
-		})
-	}
-	begun.Wait()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	t.Logf("%d streams: %d MB in use by clients, proxy and API", n, (m.HeapInuse+m.StackInuse)>>20)
-	if per := int(m.HeapInuse+m.StackInuse) / n; per > 400<<10 {
-		t.Errorf("%d bytes for each stream", per)
-	}
-	close(rest)
-	ended.Wait()
-	if int(whole.Load()) != n {
-		t.Errorf("%d of %d streams ended whole", whole.Load(), n)
-	}
-}
-
-// Clients that go away cancel their requests to the API, and leave no goroutine.
-func TestManyAborts(t *testing.T) {
-	var aborted [16 << 10]atomic.Int64 // when a client went
-	var began, canceled atomic.Int64
-	var mu sync.Mutex
-	var took []time.Duration
-	r := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
-		if r.URL.Path != chat {
-			return
-		}
-		n := began.Add(1) - 1
-		w.Header().Set("Content-Type", "text/event-stream")
-		_, _ = io.WriteString(w, "id: "+time.Duration(n).String()+"\n"+event)
-		_ = http.NewResponseController(w).Flush()
-		<-r.Context().Done()
-		now := time.Now().UnixNano()
-		mu.Lock()
-		took = append(took, time.Duration(now-aborted[n].Load()))
-		mu.Unlock()
-		canceled.Add(1)
-	}), func(o *Options) { o.Log = nil })
-	transport := &http.Transport{DisableKeepAlives: true}
-	client := &http.Client{Transport: transport}
-	before := r.goroutines(t)
-	work := make(chan struct{}, crowd())
-	for range crowd() {
-		work <- struct{}{}
-	}
-	close(work)
+	all := make([]*opened, n)
 	var wg sync.WaitGroup
-	for range 50 {
+	dials := make(chan struct{}, 100) // no more, or the kernel's queue is full
+	for i := range all {
+		dials <- struct{}{}
 		wg.Go(func() {
-			for range work {
-				r.abort(t, client, &aborted)
+			defer func() { <-dials }()
+			var err error
+			if all[i], err = openStream(t.Context(), client, url, i); err != nil {
+				t.Errorf("stream %d: %v", i, err)
 			}
 		})
 	}
 	wg.Wait()
-	for int(canceled.Load()) < crowd() {
-		<-time.After(time.Millisecond)
+	if t.Failed() {
+		t.FailNow()
 	}
-	slices.Sort(took)
-	t.Logf("%d aborts reached the API within %v, half of them within %v", crowd(), took[len(took)-1],
-		took[len(took)/2])
-	transport.CloseIdleConnections()
-	r.base.(*http.Transport).CloseIdleConnections()
-	settles(t, before)
+	return all
 }
 
-// abort begins a stream and goes away.
-func (r *running) abort(t *testing.T, client *http.Client, aborted *[16 << 10]atomic.Int64) {
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	stream, err := r.open(ctx, client)
-	if err != nil {
-		t.Error(err)
-		return
+// Many streams at once all end whole, and the proxy has no more memory for each than buffers need,
+// however often they come.
+func TestManyStreams(t *testing.T) {
+	t.Run("HTTP/1", func(t *testing.T) {
+		n := streams(t, 2)
+		manyStreams(t, begin(t, "api", ""), n, http.DefaultClient)
+	})
+	t.Run("HTTP/2", func(t *testing.T) {
+		if runtime.GOOS != "linux" {
+			t.Skip("a file of certificates can be named on Linux alone")
+		}
+		// All servers of httptest have the same certificate.
+		s := httptest.NewTLSServer(nil)
+		s.Close()
+		file := filepath.Join(t.TempDir(), "certificate")
+		text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
+		if err := os.WriteFile(file, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		t.Setenv("SSL_CERT_FILE", file)
+		manyStreams(t, begin(t, "api by HTTP/2", ""), streams(t, 1), s.Client())
+	})
+}
+
+// manyStreams goes through a proxy to an API that client can reach.
+func manyStreams(t *testing.T, api *child, n int, client *http.Client) {
+	p, rounds := begin(t, "proxy", api.url), 1
+	if *long {
+		rounds = 3
 	}
-	n, err := time.ParseDuration(strings.TrimPrefix(stream.first, "id: "))
-	if err != nil {
-		t.Error(err)
-		return
+	empty := p.report(t, true).bytes
+	for range rounds {
+		all := openMany(t, p.url, n)
+		peak, kept := p.report(t, false).bytes, p.report(t, true).bytes
+		t.Logf("%d streams: the proxy has %d MB, %d KiB for each after a collection", n, peak>>20,
+			(kept-empty)/n>>10)
+		if per := (peak - empty) / n; per > 160<<10 {
+			t.Errorf("%d bytes for each stream", per)
+		}
+		resp, err := client.Get(api.url + "/end")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		for i, stream := range all {
+			text, err := io.ReadAll(stream.rest)
+			if err != nil || !strings.Contains(string(text), "[DONE]") {
+				t.Fatalf("stream %d ended with %q, %v", i, text, err)
+			}
+			_ = stream.Close()
+		}
 	}
-	aborted[n].Store(time.Now().UnixNano())
-	cancel()
-	_ = stream.Close()
+	t.Logf("the proxy has %d MB before all streams, and %d MB after them", empty>>20,
+		p.report(t, true).bytes>>20)
+}
+
+// delays of aborts, from the client's end to that of the API's request.
+type delays []time.Duration
+
+func (d delays) String() string {
+	slices.Sort(d)
+	return fmt.Sprintf("half within %v, 99 %% within %v, all within %v, %d of %d later than 100ms",
+		d[len(d)/2], d[len(d)*99/100], d[len(d)-1], d.late(), len(d))
+}
+
+func (d delays) late() (n int) {
+	for _, one := range d {
+		if one > 100*time.Millisecond {
+			n++
+		}
+	}
+	return n
+}
+
+// canceled waits until the API has seen the end of n requests. aborted are the times of the aborts.
+func (c *child) canceled(t *testing.T, aborted []time.Time) delays {
+	t.Helper()
+	took := make(delays, len(aborted))
+	for range aborted {
+		line := c.next(t)
+		i, _ := strconv.Atoi(line[1])
+		at, _ := strconv.ParseInt(line[2], 10, 64)
+		took[i] = time.Unix(0, at).Sub(aborted[i])
+	}
+	return took
+}
+
+// Clients that go away cancel their requests to the API, and leave no goroutine. Every second one
+// has called the API itself, which shows what the machine takes.
+func TestManyAborts(t *testing.T) {
+	api := begin(t, "api", "")
+	p := begin(t, "proxy", api.url)
+	openMany(t, p.url, 1)[0].Close()
+	api.canceled(t, make([]time.Time, 1))
+	before := p.report(t, false).goroutines
+	aborted := make([]time.Time, 2*crowd())
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	var wg sync.WaitGroup
+	pace := time.NewTicker(2 * time.Millisecond)
+	defer pace.Stop()
+	for i := range aborted {
+		<-pace.C
+		wg.Go(func() {
+			stream, err := openStream(t.Context(), client, []string{api.url, p.url}[i%2], i)
+			if err != nil {
+				t.Errorf("stream %d: %v", i, err)
+				return
+			}
+			aborted[i] = time.Now()
+			_ = stream.Close()
+		})
+	}
+	wg.Wait()
+	if t.Failed() {
+		t.FailNow()
+	}
+	all := api.canceled(t, aborted)
+	var direct, through delays
+	for i := range all {
+		if i%2 == 0 {
+			direct = append(direct, all[i])
+		} else {
+			through = append(through, all[i])
+		}
+	}
+	t.Logf("aborts through the proxy: %v", through)
+	t.Logf("aborts without it: %v", direct)
+	if *long && through.late() > direct.late()+len(through)/1000 {
+		t.Errorf("%d aborts through the proxy came later than 100ms", through.late())
+	}
+	p.settles(t, before)
+}
+
+// All clients may go at once.
+func TestAbortsAtOnce(t *testing.T) {
+	n := streams(t, 2)
+	api := begin(t, "api", "")
+	p := begin(t, "proxy", api.url)
+	openMany(t, p.url, 1)[0].Close()
+	api.canceled(t, make([]time.Time, 1))
+	before := p.report(t, false).goroutines
+	aborted := make([]time.Time, n)
+	for i, stream := range openMany(t, p.url, n) {
+		aborted[i] = time.Now()
+		_ = stream.Close()
+	}
+	last := aborted[n-1].Sub(aborted[0])
+	t.Logf("%d aborts within %v: %v", n, last, api.canceled(t, aborted))
+	p.settles(t, before)
+}
+
+// settles waits until a process has no more goroutines than before.
+func (c *child) settles(t *testing.T, before int) {
+	t.Helper()
+	now := 0
+	for range 100 {
+		if now = c.report(t, false).goroutines; now <= before {
+			return
+		}
+		<-time.After(50 * time.Millisecond)
+	}
+	t.Errorf("%d goroutines, %d before", now, before)
 }
 
 // Clients that stop halfway through a body leave nothing behind.

@@ -60,6 +60,7 @@ const (
 type Proxy struct {
 	o       Options
 	memory  *body.Memory
+	buffers body.Buffers
 	base    http.RoundTripper
 	Metrics metrics.Metrics // of all requests
 

@@ -128,6 +128,7 @@ func (p *Proxy) newClient(r Route) *client {
 		Transport: &llm.Transport{Policy: policy, HeaderTimeout: p.o.HeaderTimeout,
 			IdleTimeout: p.o.IdleTimeout, Quota: quota, Base: p.base},
 		FlushInterval: -1, ModifyResponse: modify, ErrorHandler: failed, ErrorLog: silent,
+		BufferPool: &p.buffers,
 	}, policy, quota}
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"sync"
 
 	"golang.org/x/sync/semaphore"
 )
@@ -89,3 +90,19 @@ func (m *Memory) grow(r io.Reader) (text []byte, held int64, err error) {
 		}
 	}
 }
+
+// Buffers are what responses are copied with. They are small since each stream has one.
+type Buffers struct{ pool sync.Pool }
+
+const bufferSize = 8 << 10
+
+// Get returns a buffer that nobody else has.
+func (b *Buffers) Get() []byte {
+	if buf, ok := b.pool.Get().(*[bufferSize]byte); ok {
+		return buf[:]
+	}
+	return make([]byte, bufferSize)
+}
+
+// Put takes a buffer back.
+func (b *Buffers) Put(buf []byte) { b.pool.Put((*[bufferSize]byte)(buf)) }
