@@ -125,3 +125,27 @@ func TestReadmeIsComplete(t *testing.T) {
 		}
 	}
 }
+
+// The README compares with the versions that bench measures.
+func TestComparedVersions(t *testing.T) {
+	readme, measured := pages(t)["README.md"], read(t, "bench/go.mod")
+	version := regexp.MustCompile(`\]\(https://(\S+)\) ([\d.]+) \|`)
+	compared := version.FindAllStringSubmatch(readme, -1)
+	for _, m := range compared {
+		required := regexp.MustCompile(regexp.QuoteMeta(m[1]) + `(/v\d+)? v` + m[2] + `\n`)
+		if !required.MatchString(measured) {
+			t.Errorf("README.md compares with %s %s, which is not in bench/go.mod", m[1], m[2])
+		}
+	}
+	if len(compared) < 5 {
+		t.Errorf("%d libraries are compared, want the peers", len(compared))
+	}
+}
+
+const maxReadme = 200 // lines
+
+func TestReadmeIsShort(t *testing.T) {
+	if n := strings.Count(pages(t)["README.md"], "\n"); n > maxReadme {
+		t.Errorf("README.md has %d lines, want at most %d", n, maxReadme)
+	}
+}
