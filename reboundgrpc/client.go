@@ -92,11 +92,15 @@ func (c *Client) Stream(
 }
 
 // DialOptions returns the options that make a connection use c: its interceptors, and
-// grpc.WithDisableRetry, so that calls are not retried twice over. Interceptors of options before
-// these run once per call, those of options after these once per attempt.
+// grpc.WithDisableRetry, so that calls are not retried twice over. A mark on each call lets the
+// interceptors know that. Without it, a unary call never counts as certainly not sent.
+//
+// Interceptors of options before these run once per call, those of options after these once per
+// attempt.
 func (c *Client) DialOptions() []grpc.DialOption {
 	return []grpc.DialOption{
 		grpc.WithDisableRetry(),
+		grpc.WithDefaultCallOptions(retryDisabled{}),
 		grpc.WithChainUnaryInterceptor(c.Unary),
 		grpc.WithChainStreamInterceptor(c.Stream),
 	}

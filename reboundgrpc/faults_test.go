@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
@@ -28,6 +29,8 @@ import (
 	"github.com/rebound-go/rebound/breaker"
 	"github.com/rebound-go/rebound/budget"
 	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/gate"
+	"github.com/rebound-go/rebound/limit"
 	"github.com/rebound-go/rebound/reboundgrpc"
 )
 
@@ -110,6 +113,39 @@ func restarting(t *testing.T, addr string, s *service, nonIdempotent bool) *rebo
 		Attempts: 200, NonIdempotent: nonIdempotent, Budget: budget.Unlimited,
 		Backoff: backoff.Constant(5 * time.Millisecond),
 		Observe: func(context.Context, rebound.Event) { once.Do(restart) },
+	}
+}
+
+// Without the mark of DialOptions gRPC itself may have sent the call.
+func TestRefusedWithoutMark(t *testing.T) {
+	addr := freePort(t)
+	conn, err := grpc.NewClient(addr, grpc.WithUnaryInterceptor(
+		reboundgrpc.Unary(&rebound.Policy{NonIdempotent: true})),
+		grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	if _, err := call(t.Context(), conn); !errors.Is(err, rebound.NotIdempotent) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// An interceptor inside that fails by itself proves nothing about what it has sent.
+func TestUnsentIsGRPCsWord(t *testing.T) {
+	addr, _ := serve(t, failing(0, nil))
+	p := &rebound.Policy{NonIdempotent: true}
+	conn := dial(t, addr, p, grpc.WithChainUnaryInterceptor(func(
+		ctx context.Context, method string, req, reply any, cc *grpc.ClientConn,
+		invoke grpc.UnaryInvoker, _ ...grpc.CallOption,
+	) error {
+		if err := invoke(ctx, method, req, reply, cc); err != nil {
+			return err
+		}
+		return fail(codes.Unavailable)
+	}))
+	if _, err := call(t.Context(), conn); !errors.Is(err, rebound.NotIdempotent) {
+		t.Errorf("got %v", err)
 	}
 }
 
@@ -480,6 +516,35 @@ func TestSharedBudgetAndBreaker(t *testing.T) {
 	}
 }
 
+// Pushback makes no permanent failure retryable.
+func TestPushbackOfPermanent(t *testing.T) {
+	s := failing(99, fail(codes.NotFound))
+	unary := s.unary
+	s.unary = func(ctx context.Context, n int, req *text) (*text, error) {
+		_ = grpc.SetTrailer(ctx, metadata.Pairs("grpc-retry-pushback-ms", "0"))
+		return unary(ctx, n, req)
+	}
+	addr, _ := serve(t, s)
+	if _, err := call(t.Context(), dial(t, addr, quick(3))); status.Code(err) != codes.NotFound ||
+		!errors.Is(err, rebound.NotRetryable) || s.calls.Load() != 1 {
+		t.Errorf("%v after %d calls", err, s.calls.Load())
+	}
+}
+
+// The budget is the policy's and not the connection's, as gRPC's token count is.
+func TestConnectionsShareABudget(t *testing.T) {
+	s := failing(1<<30, fail(codes.Unavailable))
+	addr, _ := serve(t, s)
+	p := quick(3)
+	p.Budget = &budget.Budget{Capacity: 3, Refill: budget.None}
+	for range 4 {
+		_, _ = call(t.Context(), dial(t, addr, p))
+	}
+	if n := s.calls.Load(); n != 4+3 {
+		t.Errorf("%d calls, want 4 and 3 retries", n)
+	}
+}
+
 // A policy with a classifier obeys pushback, too, and keeps its budget.
 func TestOwnClassifier(t *testing.T) {
 	s := failing(99, fail(codes.NotFound))
@@ -505,6 +570,11 @@ func TestOwnClassifier(t *testing.T) {
 		push = "-1"
 		if _, err := call(ctx, conn); s.calls.Load() != 1 || !errors.Is(err, rebound.AlreadyRetried) {
 			t.Errorf("pushback -1: %v after %d calls", err, s.calls.Load())
+		}
+		s.calls.Store(0)
+		push = "200000" // above MaxRetryAfter
+		if _, err := call(ctx, conn); s.calls.Load() != 1 || !errors.Is(err, rebound.WaitTooLong) {
+			t.Errorf("pushback 200000: %v after %d calls", err, s.calls.Load())
 		}
 		s.calls.Store(0)
 		push = "1"
@@ -576,6 +646,73 @@ func TestCallOptions(t *testing.T) {
 	// The caller's options are as they were.
 	if len(opts) != 4 || s.calls.Load() != 2 {
 		t.Errorf("%d options, %d calls", len(opts), s.calls.Load())
+	}
+}
+
+// The last attempt has no trailer if it has reached no server.
+func TestCallOptionsOfRefused(t *testing.T) {
+	s := failing(99, fail(codes.Unavailable))
+	unary := s.unary
+	s.unary = func(ctx context.Context, n int, req *text) (*text, error) {
+		_ = grpc.SetTrailer(ctx, metadata.Pairs("first", "yes"))
+		return unary(ctx, n, req)
+	}
+	addr, server := serve(t, s)
+	p := quick(2)
+	p.Observe = func(context.Context, rebound.Event) { server.Stop() }
+	conn := dial(t, addr, p)
+	var trailer metadata.MD
+	_, err := call(t.Context(), conn, grpc.Trailer(&trailer))
+	if !errors.Is(err, rebound.Exhausted) || trailer != nil || s.calls.Load() != 1 {
+		t.Errorf("%v, trailer %v, %d calls", err, trailer, s.calls.Load())
+	}
+	var ended []error
+	_, err = conn.NewStream(t.Context(), bidiDesc, bidiMethod,
+		grpc.OnFinish(func(err error) { ended = append(ended, err) }))
+	if status.Code(err) != codes.Unavailable || len(ended) != 1 || ended[0] != err {
+		t.Errorf("a stream that is not opened: %v, callbacks with %v", err, ended)
+	}
+}
+
+// Calls that end before their first attempt have codes, too.
+func TestRejectionsHaveCodes(t *testing.T) {
+	s := failing(0, nil)
+	addr, _ := serve(t, s)
+	full := &limit.Concurrency{Max: 1, Queue: 1, Wait: time.Minute}
+	if _, err := full.Enter(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	rate := &limit.Rate{N: 1, Per: time.Hour}
+	if _, err := rate.Enter(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		policy *rebound.Policy
+		code   codes.Code
+		reason rebound.Reason
+	}{
+		{&rebound.Policy{MaxElapsed: 10 * time.Millisecond, Gates: []gate.Gate{full}},
+			codes.DeadlineExceeded, rebound.PastElapsed},
+		{&rebound.Policy{Gates: []gate.Gate{rate}}, codes.ResourceExhausted, rebound.Rejected},
+		{&rebound.Policy{Gates: []gate.Gate{nil}}, codes.Internal, rebound.Invalid},
+	} {
+		conn := dial(t, addr, nil)
+		ctx := reboundgrpc.WithPolicy(t.Context(), tt.policy)
+		_, unaryErr := call(ctx, conn)
+		_, streamErr := open(ctx, conn)
+		for _, err := range []error{unaryErr, streamErr} {
+			if status.Code(err) != tt.code || !errors.Is(err, tt.reason) {
+				t.Errorf("%v: got %v, code %v", tt.reason, err, status.Code(err))
+			}
+		}
+	}
+	if n := s.calls.Load(); n != 0 {
+		t.Errorf("%d calls", n)
+	}
+	// A nil policy is the zero one.
+	conn := dial(t, addr, &rebound.Policy{Gates: []gate.Gate{rate}})
+	if _, err := call(reboundgrpc.WithPolicy(t.Context(), nil), conn); err != nil {
+		t.Errorf("with a nil policy: %v", err)
 	}
 }
 

@@ -144,5 +144,5 @@ func errLeft(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return status.FromContextError(err).Err()
 	}
-	return grpc.ErrClientConnClosing
+	return status.Error(codes.Canceled, "the connection was closed")
 }

@@ -72,6 +72,10 @@ func (s *serverStream) runTo(g goal, m any) (before error, passed *streamAttempt
 	s.goal = g
 	switch g {
 	case sent:
+		// The message of an attempt must be that of the next one.
+		if s.req != nil {
+			return s.end, nil, status.Error(codes.Internal, "reboundgrpc: SendMsg called twice")
+		}
 		s.req = m
 	case message:
 		s.msg = m
@@ -93,6 +97,7 @@ func (s *serverStream) run(pause func() bool) {
 		switch {
 		case err == nil:
 			l.Succeed()
+			s.req, s.msg = nil, nil // which may be large
 			s.committed.Store(s.at)
 			return
 		case s.left:
@@ -208,12 +213,16 @@ func (s *serverStream) CloseSend() error { return nil }
 // RecvMsg waits for the first message through all attempts. A message that comes with an attempt
 // that then fails is overwritten.
 func (s *serverStream) RecvMsg(m any) error {
-	if a := s.committed.Load(); a != nil {
-		return a.stream.RecvMsg(m)
+	a := s.committed.Load()
+	if a == nil {
+		var err error
+		if a, err = s.advance(message, m); a == nil {
+			return err
+		}
 	}
-	a, err := s.advance(message, m)
-	if a != nil {
-		return a.stream.RecvMsg(m)
+	err := a.stream.RecvMsg(m)
+	if err != nil { // the stream is over, even if an interceptor inside has lost its OnFinish
+		a.cancel(nil)
 	}
 	return err
 }

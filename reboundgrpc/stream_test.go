@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -61,6 +62,31 @@ func TestStreamCommitsAtFirstMessage(t *testing.T) {
 	}
 	if want := []rebound.EventKind{rebound.Succeeded}; !slices.Equal(events, want) {
 		t.Errorf("events %q, want %q", events, want)
+	}
+}
+
+// The request of a server stream is one message, and the same for all attempts.
+func TestStreamSendsOnce(t *testing.T) {
+	s := &service{}
+	s.stream = func(n int, req *text, st grpc.ServerStream) error {
+		if n == 1 {
+			return fail(codes.Unavailable)
+		}
+		return st.SendMsg(req)
+	}
+	addr, _ := serve(t, s)
+	st, err := open(t.Context(), dial(t, addr, quick(3)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := st.SendMsg(wrapperspb.String("other")); status.Code(err) != codes.Internal {
+		t.Errorf("the second SendMsg: %v", err)
+	}
+	if got, err := read(st); !slices.Equal(got, []string{"ask"}) || err != nil {
+		t.Errorf("got %q, %v", got, err)
+	}
+	if err := st.SendMsg(wrapperspb.String("other")); status.Code(err) != codes.Internal {
+		t.Errorf("SendMsg after the first message: %v", err)
 	}
 }
 
@@ -185,6 +211,11 @@ func TestStreamIsLeft(t *testing.T) {
 				d := newDoor()
 				p := quick(3)
 				p.Gates = []gate.Gate{d}
+				p.Observe = func(_ context.Context, e rebound.Event) {
+					if e.Kind == rebound.Retrying {
+						t.Errorf("a retry after %v", e.Err)
+					}
+				}
 				conn := dial(t, addr, p)
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
@@ -219,6 +250,36 @@ func TestStreamIsLeft(t *testing.T) {
 			})
 		}
 	}
+}
+
+// An observer that panics when a stream was left does not end the program. The panic waits for the
+// caller.
+func TestStreamIsLeftAndObserverPanics(t *testing.T) {
+	checkGoroutines(t)
+	s := &service{stream: func(_ int, _ *text, st grpc.ServerStream) error {
+		<-st.Context().Done()
+		return nil
+	}}
+	addr, _ := serve(t, s)
+	observed := make(chan struct{})
+	p := quick(3)
+	p.Observe = func(context.Context, rebound.Event) {
+		close(observed)
+		panic("observer")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	st, err := open(ctx, dial(t, addr, p))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	<-observed
+	defer func() {
+		if v := recover(); v != "observer" {
+			t.Errorf("RecvMsg panicked with %v", v)
+		}
+	}()
+	t.Errorf("RecvMsg returned %v", st.RecvMsg(new(text)))
 }
 
 // AttemptTimeout is for the first message. The stream may last as long as it likes.
@@ -311,22 +372,33 @@ func TestStreamHeaderBesideRecv(t *testing.T) {
 	p := quick(3)
 	p.Budget = budget.Unlimited
 	conn := dial(t, addr, p)
-	for range 50 {
+	var finished atomic.Int64
+	for i := range 50 {
 		s.calls.Store(0)
-		st, err := open(t.Context(), conn)
+		st, err := open(t.Context(), conn, grpc.OnFinish(func(error) { finished.Add(1) }))
 		if err != nil {
 			t.Fatal(err)
 		}
-		var wg sync.WaitGroup
-		wg.Go(func() {
+		head := func() {
 			if md, err := st.Header(); md == nil || err != nil {
 				t.Errorf("Header: %v, %v", md, err)
 			}
-		})
-		if got, err := read(st); !slices.Equal(got, []string{"a", "b"}) || err != nil {
-			t.Errorf("got %q, %v", got, err)
 		}
+		body := func() {
+			if got, err := read(st); !slices.Equal(got, []string{"a", "b"}) || err != nil {
+				t.Errorf("got %q, %v", got, err)
+			}
+		}
+		if i%2 == 0 { // who comes first is not certain, and likely
+			head, body = body, head
+		}
+		var wg sync.WaitGroup
+		wg.Go(head)
+		body()
 		wg.Wait()
+		if n := finished.Swap(0); n != 1 {
+			t.Errorf("%d callbacks", n)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package reboundgrpc
 
 import (
 	"context"
+	"slices"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
@@ -73,16 +74,22 @@ func (w *wire) invoke(
 		return nil
 	}
 	_, untouched := w.trailer[""]
-	// gRPC's own retry may have opened a stream for an earlier attempt, and other interceptors may
-	// have made calls of their own.
-	return failure(err, w.trailer, untouched && w.ended == 1 && !retriesItself(u.cc, u.method))
+	// Other interceptors may have made calls of their own.
+	return failure(err, w.trailer, untouched && w.ended == 1 && u.disabled())
 }
 
-// retriesItself reports whether gRPC has a retry policy for a method. Whether the connection's
-// options let gRPC use the policy cannot be read.
-func retriesItself(cc *grpc.ClientConn, method string) bool {
-	return cc == nil || cc.GetMethodConfig(method).RetryPolicy != nil
+// disabled reports whether gRPC's own retry is off. Else it may have opened a stream for an attempt
+// before the last one.
+func (u *unary) disabled() bool {
+	return slices.ContainsFunc(u.opts, func(o grpc.CallOption) bool {
+		_, ok := o.(retryDisabled)
+		return ok
+	})
 }
+
+// retryDisabled is an option of all calls of connections on which gRPC's own retry is off. The
+// options of a connection cannot be read.
+type retryDisabled struct{ grpc.EmptyCallOption }
 
 // resetOutputs clears what options have received from an earlier attempt.
 func resetOutputs(opts []grpc.CallOption) {
