@@ -31,14 +31,18 @@ import (
 // The zero Adaptive is ready. An Adaptive may be shared by goroutines and by policies. It must not
 // be copied, nor its fields changed, once in use.
 type Adaptive struct {
-	Name     string        // in errors and snapshots
-	Initial  int           // the limit at the start; 0 = 20, or what Min and Max leave of it
-	Min      int           // the lowest limit; 0 = 1
-	Max      int           // the highest limit; 0 = 1000
-	Queue    int           // attempts that may wait for a permit; 0 = none
-	Wait     time.Duration // longest wait of one attempt; 0 = until its context ends
-	Target   time.Duration // mean latency to keep; 0 = what the service needs normally
-	OnChange func(Change)  // is called after a change of the limit, one at a time; nil = none
+	Name    string        // in errors and snapshots
+	Initial int           // the limit at the start; 0 = 20, or what Min and Max leave of it
+	Min     int           // the lowest limit; 0 = 1
+	Max     int           // the highest limit; 0 = 1000
+	Queue   int           // attempts that may wait for a permit; 0 = none
+	Wait    time.Duration // longest wait of one attempt; 0 = until its context ends
+	Target  time.Duration // mean latency to keep; 0 = what the service needs normally
+	// SlowStart doubles the limit in each window instead, until the latency or refusals show that it
+	// is too high. It is then halved, and moves as described from there. For a program with much
+	// to do; many that start together would overload the service.
+	SlowStart bool
+	OnChange  func(Change) // is called after a change of the limit, one at a time; nil = none
 
 	permits permits
 	limit   atomic.Int32  // of law; 0 = the initial one
@@ -200,7 +204,8 @@ func (a *Adaptive) Validate() error {
 }
 
 func (a *Adaptive) config() adaptive.Config {
-	return adaptive.Config{Initial: a.Initial, Min: a.Min, Max: a.Max, Target: a.Target}
+	return adaptive.Config{Initial: a.Initial, Min: a.Min, Max: a.Max, Target: a.Target,
+		SlowStart: a.SlowStart}
 }
 
 // most is how many attempts may run at a time.

@@ -39,6 +39,7 @@ func (c *Concurrency) sleep(bool) bool { return c.permits.word.Load() == 0 }
 func (a *Adaptive) follow(t *Adaptive, key string, _ func()) {
 	a.Name, a.Initial, a.Min, a.Max = keyName(t.Name, key), t.Initial, t.Min, t.Max
 	a.Queue, a.Wait, a.Target, a.OnChange = t.Queue, t.Wait, t.Target, t.OnChange
+	a.SlowStart = t.SlowStart
 }
 
 // sleep reports whether nothing is under way and, unless idle, the limit is the initial one.

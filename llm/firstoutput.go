@@ -24,7 +24,8 @@ type firstOutput struct {
 func (g *firstOutput) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(req.Context())
 	body := &idleBody{limit: g.idle, ctx: ctx, cancel: cancel}
-	// A timer of its own, since the context has to live on for the body. It is the body's later.
+	// A timer of its own, since the context has to live on for the body. It is the body's later: to
+	// make another one would cost more than to set this one again.
 	body.timer = time.AfterFunc(g.header, func() {
 		if body.read.Load() {
 			body.late()

@@ -89,6 +89,9 @@ func credential(req *http.Request) string {
 			return v
 		}
 	}
+	if req.URL.RawQuery == "" { // a query that is empty would cost an allocation
+		return ""
+	}
 	return req.URL.Query().Get("key")
 }
 

@@ -74,7 +74,9 @@ func (a *attemptTrace) within(ctx context.Context) *httptrace.ClientTrace {
 	t.own.GetConn = func(string) { t.asked.Add(1) }
 	t.own.GotConn = t.gotConn
 	t.own.WroteHeaders = func() { t.sent.Add(1) }
-	httptrace.WithClientTrace(ctx, &t.own) // adds the calls of the trace in ctx
+	if httptrace.ContextClientTrace(ctx) != nil {
+		httptrace.WithClientTrace(ctx, &t.own) // adds the calls of the trace in ctx
+	}
 	// Two goroutines of net/http may look at the same time.
 	if !a.built.CompareAndSwap(nil, t) {
 		t = a.built.Load()

@@ -32,6 +32,9 @@ type Config struct {
 	Min     int
 	Max     int
 	Target  time.Duration // mean latency to keep by AIMD; 0 = Gradient2
+
+	// SlowStart doubles the limit in each window, until the first that shows too many attempts.
+	SlowStart bool
 }
 
 // Bounds returns Min and Max with their defaults in place.
@@ -50,6 +53,7 @@ type Limit struct {
 	limit  float64 // 0 = Initial
 	long   float64 // the long-term latency, in ns
 	warm   int     // windows in long, up to warmup
+	found  bool    // SlowStart is over
 }
 
 // Now returns the limit: how many attempts may be under way.
@@ -80,6 +84,8 @@ func (l *Limit) update(c *Config, w Summary) {
 	long := l.learn(w.Latency)
 	next := limit
 	switch {
+	case c.SlowStart && !l.found:
+		next = l.slowStart(c, w, used)
 	case w.Overloaded:
 		next *= backoff
 	case !used || w.Latency == 0:
@@ -95,6 +101,23 @@ func (l *Limit) update(c *Config, w Summary) {
 		next = min(next, limit)
 	}
 	l.limit = c.within(next)
+}
+
+// slowStart doubles the limit, or takes the last doubling back and ends. A limit that is not in use
+// stays, as later.
+func (l *Limit) slowStart(c *Config, w Summary, used bool) float64 {
+	limit, normal := l.value(c), float64(c.Target)
+	if c.Target == 0 {
+		normal = tolerance * l.long
+	}
+	switch {
+	case w.Overloaded, used && float64(w.Latency) > normal:
+		l.found = true
+		return limit / 2
+	case used && w.Latency > 0:
+		return limit * 2
+	}
+	return limit
 }
 
 // learn takes a window's latency into the long-term one and returns that. When the server has

@@ -24,20 +24,26 @@ func (l *Limit) window10(t *testing.T, c *Config, now time.Duration, s Sample) t
 	return now + windowLength
 }
 
-// Rows of windows: what the attempts of each were like, and the limit after it.
+// row is what the attempts of a window were like, and the limit after it.
+type row struct {
+	s    Sample
+	want float64
+}
+
+// law is windows in a row.
+type law struct {
+	name   string
+	config Config
+	rows   []row
+}
+
+const ms = time.Millisecond
+
+func served(latency time.Duration, in int) Sample  { return Sample{latency, in, Served} }
+func dropped(latency time.Duration, in int) Sample { return Sample{latency, in, Dropped} }
+
 func TestLaws(t *testing.T) {
-	const ms = time.Millisecond
-	served := func(latency time.Duration, in int) Sample { return Sample{latency, in, Served} }
-	dropped := func(latency time.Duration, in int) Sample { return Sample{latency, in, Dropped} }
-	type row struct {
-		s    Sample
-		want float64
-	}
-	for _, c := range []struct {
-		name   string
-		config Config
-		rows   []row
-	}{
+	checkLaws(t, []law{
 		{"Gradient2", Config{}, []row{
 			{served(10*ms, 10), 20},     // half of the limit in use: it stays
 			{served(10*ms, 11), 20.8},   // more: a fifth of the way to 20 + 4
@@ -64,7 +70,34 @@ func TestLaws(t *testing.T) {
 			{served(ms, 3), 3},
 		}},
 		{"no time at all", Config{}, []row{{served(0, 20), 20.8}, {served(0, 20), 21.6}}},
-	} {
+	})
+}
+
+func TestSlowStart(t *testing.T) {
+	checkLaws(t, []law{
+		{"slow start", Config{SlowStart: true}, []row{
+			{served(10*ms, 10), 20}, // not in use
+			{served(10*ms, 20), 40},
+			{served(12*ms, 40), 80}, // within the tolerance
+			{served(40*ms, 80), 40}, // a queue: what was enough before
+			{served(10*ms, 40), 40.8},
+		}},
+		{"slow start, refused", Config{Initial: 64, Max: 100, SlowStart: true}, []row{
+			{served(10*ms, 64), 100},
+			{dropped(10*ms, 30), 50},
+			{dropped(10*ms, 30), 45},
+			{served(10*ms, 45), 45.8},
+		}},
+		{"slow start to a target", Config{Target: 30 * ms, SlowStart: true}, []row{
+			{served(30*ms, 20), 40},
+			{served(31*ms, 40), 20},
+			{served(30*ms, 20), 21},
+		}},
+	})
+}
+
+func checkLaws(t *testing.T, laws []law) {
+	for _, c := range laws {
 		t.Run(c.name, func(t *testing.T) {
 			var l Limit
 			now := time.Hour

@@ -8,6 +8,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"os"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -56,6 +58,7 @@ func (b *batch) open() (err error) {
 	if err := b.openInput(); err != nil {
 		return err
 	}
+	collectFor(b.in.Guess())
 	if b.survey, err = b.in.Check(b.key); err != nil {
 		return err
 	}
@@ -97,5 +100,14 @@ func (b *batch) close() {
 	}
 	if b.in != nil {
 		_ = b.in.Close()
+	}
+}
+
+// collectFor has the garbage collector let the heap grow by some megabytes, whatever the table of
+// so many rows takes. It would let it grow to twice as much.
+func collectFor(rows int) {
+	const growth, row, rest = 10 << 20, 13, 4 << 20 // bytes; rest is beside the table
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(min(100, 100*growth/(rest+rows*row)))
 	}
 }

@@ -97,11 +97,16 @@ func (q *queue) taken() {
 func (q *queue) feed(ctx context.Context) {
 	defer q.once.Do(func() { close(q.first) })
 	defer q.change(func() { q.fed = true })
-	if n := q.b.survey.Table.Count(); n[store.Pending]+n[store.InDoubt] == 0 {
+	n := q.b.survey.Table.Count()
+	skip := q.b.ended
+	switch {
+	case n[store.Pending]+n[store.InDoubt] == 0:
 		return
+	case n[store.Done]+n[store.Failed] == 0:
+		skip = func(string) bool { return false }
 	}
 	pending := 0
-	err := q.b.in.ScanBut(q.b.ended, func(_ int, r rows.Row, err error) error {
+	err := q.b.in.ScanBut(skip, func(_ int, r rows.Row, err error) error {
 		if err != nil {
 			return err
 		}

@@ -38,7 +38,7 @@ func newSender(b *batch) *sender {
 	}
 	s.flight = &limit.Adaptive{
 		Name: "in flight", Max: b.o.MaxInFlight, Queue: b.o.MaxInFlight,
-		Initial: min(max(20, b.o.MaxInFlight/4), b.o.MaxInFlight),
+		Initial: min(max(20, b.o.MaxInFlight/2), b.o.MaxInFlight), SlowStart: true,
 	}
 	base := b.o.Transport
 	if base == nil {

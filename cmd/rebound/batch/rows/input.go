@@ -187,7 +187,7 @@ func (in *Input) Check(key store.Key) (s Survey, err error) {
 	if in.checked, err = in.file.Stat(); err != nil {
 		return s, err
 	}
-	s = Survey{Table: store.NewTable(in.guess()), Hosts: map[string]int{}}
+	s = Survey{Table: store.NewTable(in.Guess()), Hosts: map[string]int{}}
 	bad := &faults{name: in.Name}
 	err = in.scan(none, func(n int, r Row, err error) error {
 		if err == nil {
@@ -234,9 +234,9 @@ func (in *Input) nameRepeated(key store.Key, repeated map[uint64]bool, bad *faul
 	})
 }
 
-// guess is how many rows there may be, a little too many, by the file's beginning: a slice that
+// Guess is how many rows there may be, a little too many, by the file's beginning: a slice that
 // grows is there twice for a moment.
-func (in *Input) guess() int {
+func (in *Input) Guess() int {
 	head := make([]byte, 1<<20)
 	n, _ := in.file.ReadAt(head, 0)
 	info, err := in.file.Stat()
