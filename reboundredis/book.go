@@ -23,9 +23,10 @@ func (r *Rate) book(ctx, asked context.Context, b booking) (turn, error) {
 	if err != nil {
 		o = outcome(err, time.Since(begun) < r.least())
 		if unavailable(err) {
+			r.connect()
 			return turn{}, r.ended(ctx)
 		}
-		return turn{}, &Error{Name: r.name(), Err: err}
+		return turn{}, &Error{Name: "rate " + r.name(), Err: err}
 	}
 	o.Result = gate.OK
 	first := r.turns.learn(b, count, a, begun, time.Now())
@@ -33,6 +34,20 @@ func (r *Rate) book(ctx, asked context.Context, b booking) (turn, error) {
 		return turn{}, r.rejected()
 	}
 	return first, nil
+}
+
+// connect makes the client connect, on no attempt's way: a handshake may take longer than Timeout,
+// again and again.
+func (r *Rate) connect() {
+	if !r.connecting.CompareAndSwap(false, true) {
+		return
+	}
+	go func() {
+		defer r.connecting.Store(false)
+		ctx, cancel := context.WithTimeout(context.Background(), handshake)
+		defer cancel()
+		_ = bookScript.Load(ctx, r.Client)
+	}()
 }
 
 // outcome is what the breaker around Redis learns from an error. An answer is one, whatever it

@@ -4,13 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strconv"
 
 	"github.com/redis/go-redis/v9"
 )
 
 // checkClient returns what a client of go-redis lacks. It has set what is 0 to its defaults.
 func checkClient(c any) error {
-	if v := reflect.ValueOf(c); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
+	if isNil(c) {
 		return errors.New("is nil: want a client of go-redis")
 	}
 	retries, timeouts := 0, true
@@ -29,4 +30,18 @@ func checkClient(c any) error {
 		return fmt.Errorf("has ContextTimeoutEnabled false: want true, as Timeout is none without it")
 	}
 	return nil
+}
+
+// isNil reports whether a client is nil, or a nil pointer.
+func isNil(c any) bool {
+	v := reflect.ValueOf(c)
+	return !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil()
+}
+
+// printable is a key as errors show it: it may hold any bytes.
+func printable(key string) string {
+	if quoted := strconv.Quote(key); quoted != `"`+key+`"` {
+		return quoted
+	}
+	return key
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"strconv"
 	"time"
 
 	"github.com/rebound-go/rebound/breaker"
@@ -22,6 +21,8 @@ const (
 	// maxSpan bounds every wait and cost: 10 years. So the numbers of the script, which are floats,
 	// stay exact.
 	maxSpan = 10 * 365 * 24 * time.Hour
+
+	handshake = 5 * time.Second // bounds a connection that is made on no attempt's way
 
 	lookAgain = time.Second // cooldown of the breaker around Redis
 	lookSoon  = 0.1         // the jitter of it
@@ -96,7 +97,7 @@ func (r *Rate) ready() error {
 		r.leasing = make(chan struct{}, 1)
 		detail := fmt.Sprintf("%v per %v, shared", r.N, r.per())
 		r.full = limit.RateError(r.name(), detail, r.room)
-		r.gone = &Error{Name: r.name(), Err: ErrUnavailable, after: r.redisAfter}
+		r.gone = &Error{Name: "rate " + r.name(), Err: ErrUnavailable, after: r.redisAfter}
 	})
 	return r.invalid
 }
@@ -117,10 +118,7 @@ func (r *Rate) name() string {
 	if r.Name != "" {
 		return r.Name
 	}
-	if quoted := strconv.Quote(r.Key); quoted != `"`+r.Key+`"` {
-		return quoted
-	}
-	return r.Key
+	return printable(r.Key)
 }
 
 func (r *Rate) per() time.Duration {

@@ -21,17 +21,17 @@ var ErrUnavailable = errors.New("redis is unavailable")
 // errGone means that the fallback decides.
 var errGone = errors.New("redis is gone")
 
-// Error is what a [Rate] returns if Redis can decide nothing. Its Err is [ErrUnavailable], or the
-// error with which Redis rejected a command that it will reject always: a wrong password, a
-// permission, a key of another type, a script that it does not run.
+// Error is what a [Rate] or a [Verdicts] returns if Redis can decide nothing. Its Err is
+// [ErrUnavailable], or the error with which Redis rejected a command that it will reject always: a
+// wrong password, a permission, a key of another type, a script that it does not run.
 type Error struct {
-	Name string // of the Rate
+	Name string // of the limit or the verdicts, such as "rate ocr"
 	Err  error
 
 	after func() time.Duration // until Redis is asked again; nil: not for a retry
 }
 
-func (e *Error) Error() string { return "rate " + e.Name + ": redis: " + text(e.Err) }
+func (e *Error) Error() string { return e.Name + ": redis: " + text(e.Err) }
 
 // Unwrap returns Err.
 func (e *Error) Unwrap() error { return e.Err }
@@ -39,7 +39,7 @@ func (e *Error) Unwrap() error { return e.Err }
 // DescribeFault returns the error's classification for [fault.Of]: Transient while Redis is
 // unavailable, else Permanent. The attempt was never sent.
 func (e *Error) DescribeFault() fault.Fault {
-	f := fault.Fault{Kind: fault.Permanent, Sent: fault.NotSent, Detail: "rate limit", Err: e}
+	f := fault.Fault{Kind: fault.Permanent, Sent: fault.NotSent, Detail: "redis", Err: e}
 	if e.after != nil {
 		f.Kind, f.After = fault.Transient, e.after()
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/breaker"
 	"github.com/rebound-go/rebound/gate"
 	"github.com/rebound-go/rebound/limit"
 	"github.com/rebound-go/rebound/reboundredis"
@@ -37,4 +38,18 @@ func ExampleRate() {
 	})
 	fmt.Println(text, err)
 	// Output: a receipt <nil>
+}
+
+// The breaker opens with those of the other processes. No Redis listens here, so it goes on alone.
+func ExampleVerdicts() {
+	client := redis.NewClient(&redis.Options{Addr: "localhost:1", DialerRetries: 1})
+	defer client.Close()
+	verdicts := &reboundredis.Verdicts{Client: client, Key: "ocr"}
+	ocr := &breaker.Breaker{Name: "ocr", OnChange: verdicts.OnChange}
+	if err := verdicts.Start(context.Background(), ocr); err != nil {
+		fmt.Println(err)
+	}
+	defer verdicts.Close()
+	fmt.Println(ocr.State())
+	// Output: closed
 }

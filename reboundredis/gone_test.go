@@ -208,7 +208,7 @@ func TestMistakes(t *testing.T) {
 			for range 3 {
 				err := take(r)
 				var own *reboundredis.Error
-				if !errors.As(err, &own) || own.Name != "ocr" ||
+				if !errors.As(err, &own) || own.Name != "rate ocr" ||
 					err.Error() != "rate ocr: redis: "+row.want {
 					t.Fatalf("got %v, want %s", err, row.want)
 				}

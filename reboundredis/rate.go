@@ -68,9 +68,10 @@ type Rate struct {
 	gone    *Error          // the one rejection of FailClosed
 	refused atomic.Uint64
 
-	leasing chan struct{} // holds a value while some attempt books turns for all
-	turns   turns
-	waiting atomic.Int64
+	connecting atomic.Bool
+	leasing    chan struct{} // holds a value while some attempt books turns for all
+	turns      turns
+	waiting    atomic.Int64
 }
 
 // Enter takes one token, as [Rate.Take] does.
