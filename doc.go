@@ -1,6 +1,6 @@
 // Package rebound makes calls to unreliable services dependable.
 //
-// A [Policy] is one value that says how failures are handled: the number of attempts, the delays
+// A [Policy] describes how failures are handled: the number of attempts, the delays
 // between them, the failures that are retried, and what protects the service. [Do] calls any
 // function under a policy:
 //

@@ -200,7 +200,7 @@ func (e *Error) rejectedFault() fault.Fault {
 }
 
 // canceledFault is what the end of this call's context means to a layer above, whose own context
-// may well be alive: a deadline is a time-out, as of any attempt, the rest is cancellation.
+// may well be alive: a deadline is a timeout, as of any attempt, the rest is cancellation.
 func (e *Error) canceledFault(f fault.Fault) fault.Fault {
 	f.Kind = fault.Canceled
 	if errors.Is(e.ctxErr, context.DeadlineExceeded) {

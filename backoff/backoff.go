@@ -22,7 +22,7 @@ const (
 	defaultMax  = 30 * time.Second
 )
 
-// Backoff tells how long to wait between two attempts. Implementations keep no state: what a
+// Backoff returns the delay between two attempts. Implementations keep no state: what a
 // delay may depend on is in the arguments.
 type Backoff interface {
 	// Delay returns the wait after attempt n, counted from 1, has failed. prev is the wait

@@ -185,6 +185,8 @@ func (b *Breaker) Reset() { b.state.turn(b.owner(), Closed) }
 // Snapshot returns what is to be known about the breaker now.
 func (b *Breaker) Snapshot() Snapshot { return b.state.snapshot(b.owner()) }
 
-func (b *Breaker) owner() owner { return owner{cfg: b.config(), name: b.named, tell: b.OnChange} }
+func (b *Breaker) owner() owner {
+	return owner{cfg: b.config(), name: b.named, onChange: b.OnChange}
+}
 
 func (b *Breaker) named() string { return b.Name }

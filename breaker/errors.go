@@ -66,7 +66,7 @@ func rounded(d time.Duration) time.Duration {
 // Is makes every OpenError match [ErrOpen].
 func (e *OpenError) Is(target error) bool { return target == ErrOpen }
 
-// DescribeFault tells [fault.Of] that the call was never sent, and that trying again is in vain
+// DescribeFault returns that the call was never sent, and that a retry would be rejected as well
 // before the cooldown is over: Final, so that no layer above waits and retries.
 func (e *OpenError) DescribeFault() fault.Fault {
 	return fault.Fault{

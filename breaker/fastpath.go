@@ -17,9 +17,9 @@ import (
 //	19 …  0  successes
 //
 // It is armed only while another success in that bucket cannot open the breaker: a success lowers
-// both rates, so it could do so only by making up MinCalls. Whoever takes the lock empties it into
-// the window and arms it anew; so whoever can add to it knows that nothing has happened since it
-// was loaded.
+// both rates, so it could do so only by making up MinCalls. A goroutine that takes the lock empties
+// it into the window and arms it anew; so one that can add to it has the proof that nothing has
+// happened since it was loaded.
 const (
 	quickArmed = 1 << 63
 	quickTurn  = 1 << 20

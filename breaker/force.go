@@ -78,7 +78,7 @@ func (c *shared) snapshot(o owner) Snapshot {
 	}
 	v.fill(&s, now)
 	c.commit(o, s.Word, s, Change{})
-	v.OpenedBy = describe(openedBy) // outside the lock: somebody else's Error method
+	v.OpenedBy = describe(openedBy) // outside the lock: it calls an Error method
 	return v
 }
 

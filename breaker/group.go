@@ -35,8 +35,8 @@ type Group[K comparable] struct {
 	live     atomic.Int64 // at least as many as are in the map: 0 saves a healthy key 4.5 of 9 ns
 
 	// Generations are numbered throughout the group. So a pass that was given out for a key that
-	// the group knew nothing about tells whether it is older than what it learnt since: its
-	// generation is the group's last. Breakers begin with floor, the newest one forgotten.
+	// was not in the group shows whether it is older than the key's breaker: its generation is the
+	// group's last. Breakers begin with floor, the newest one forgotten.
 	seq, floor atomic.Uint32
 	swept      atomic.Int64 // the clock when idle ones were last looked for
 }
@@ -94,7 +94,7 @@ func (g *Group[K]) add(key K) *shared {
 	g.sweepSometimes()
 	c := new(shared)
 	c.word.Store(uint64(circuit.Word(0).Numbered(g.floor.Load())))
-	// Counted before it is published: whoever can find the breaker must not see that there is none.
+	// Counted before it is published: a goroutine that finds the breaker must not count none.
 	g.live.Add(1)
 	if old, loaded := g.breakers.LoadOrStore(key, c); loaded {
 		g.live.Add(-1)

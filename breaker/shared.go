@@ -26,10 +26,10 @@ type shared struct {
 
 // owner is what a shared belongs to: a breaker, or a key of a group.
 type owner struct {
-	cfg  *circuit.Config
-	name func() string  // called when the state changes
-	tell func(Change)   // Breaker.OnChange
-	seq  *atomic.Uint32 // a group's last generation; nil: cells number their own
+	cfg      *circuit.Config
+	name     func() string  // called when the state changes
+	onChange func(Change)   // Breaker.OnChange
+	seq      *atomic.Uint32 // a group's last generation; nil: cells number their own
 }
 
 func (c *shared) enter(o owner) (gate.Pass, error) {
@@ -92,7 +92,7 @@ func (c *shared) enterLocked(o owner, now time.Duration) (gate.Pass, error) {
 func (c *shared) tellOrReturn(o owner, pass gate.Pass) {
 	done := false
 	defer c.giveBackUnless(&done, pass)
-	c.report(o.tell)
+	c.report(o.onChange)
 	done = true
 }
 
@@ -179,7 +179,7 @@ func (c *shared) machine() circuit.Machine {
 // change is commit, and reports the change.
 func (c *shared) change(o owner, before circuit.Word, s circuit.Machine, ch Change) {
 	if _, changed := c.commit(o, before, s, ch); changed {
-		c.report(o.tell)
+		c.report(o.onChange)
 	}
 }
 
@@ -235,7 +235,7 @@ func (c *shared) note(o owner, before circuit.Word, s circuit.Machine, ch Change
 		l.refusal.Store(e)
 		l.setEarly(o.cfg, e)
 	}
-	if changed && o.tell != nil {
+	if changed && o.onChange != nil {
 		l.queue = append(l.queue, ch)
 	}
 	c.log.Store(l)

@@ -18,8 +18,8 @@ var (
 )
 
 // phrases are errors that have no type of their own. Those of packages that would have to be
-// imported to compare them, and those that are not exported at all, can be told in no other way.
-// A star stands for any text. The first match decides.
+// imported to compare them, and those that are not exported at all, can be recognized in no other
+// way. A star stands for any text. The first match decides.
 var phrases = compiled([]meaning{
 	// Packages context, io, net, os.
 	{"context canceled", finding{rank: fact, kind: Canceled}},

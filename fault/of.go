@@ -21,7 +21,7 @@ import (
 //
 // An error that is not recognised is [Unknown]. Of sees no context: [context.Canceled] is
 // [Canceled] and [context.DeadlineExceeded] is [Transient], since an attempt's own timeout and an
-// HTTP client's look the same; whether the caller gave up, only the caller's context can tell.
+// HTTP client's look the same; only the caller's context shows whether the caller gave up.
 // A bare io.EOF is Transient: as the outcome of a call it is a connection that the peer closed.
 // A nil error is [None]. Of never panics, whatever the error's methods do.
 func Of(err error) Fault {

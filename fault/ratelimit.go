@@ -9,7 +9,7 @@ import (
 
 // RateLimit is what a response's headers state about one of the server's limits.
 type RateLimit struct {
-	// Name tells the limits of one response apart: "requests", "input-tokens", "tokens-minute". It
+	// Name distinguishes the limits of one response: "requests", "input-tokens", "tokens-minute". It
 	// is what the header's name has beside the usual parts, in lower case, or the name in a
 	// RateLimit header. Empty: the header has no other parts.
 	Name string

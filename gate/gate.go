@@ -17,7 +17,7 @@ import (
 //
 // A gate that can foresee its answer also has a method Refusal(d time.Duration) error. It returns
 // the error that Enter would return after a delay of d, as far as the gate can foresee it, or else
-// nil. It is called before a delay, so that no call waits in vain.
+// nil. It is called before a delay, so that no call waits for a rejection.
 type Gate interface {
 	// Enter admits the attempt, perhaps after waiting, or rejects it with an error. A rejection
 	// ends the call: it is not retried.

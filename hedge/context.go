@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// legContext is the context of a call's legs. It becomes one that can be canceled when somebody
+// legContext is the context of a call's legs. It becomes one that can be canceled when code
 // asks for its end. Until then it is that of the caller, which saves a quick call two allocations.
 type legContext struct {
 	context.Context // of the caller

@@ -19,8 +19,8 @@ const defaultMax = 100
 // An attempt that ends hands its permit to the first that waits, so none that comes later can take
 // it. A context that ends while its attempt waits gives the place back.
 //
-// The zero Concurrency is ready: 100 at a time, and nobody waits. A Concurrency may be shared by
-// goroutines and by policies. It must not be copied, nor its fields changed, once in use.
+// The zero Concurrency is ready: 100 at a time, and no attempt waits. A Concurrency may be shared
+// by goroutines and by policies. It must not be copied, nor its fields changed, once in use.
 type Concurrency struct {
 	Name string // in errors and snapshots
 
@@ -91,7 +91,7 @@ func validQueue(kind, name string, queue int, wait time.Duration) error {
 		return invalid(kind, name, "Wait", wait,
 			"more than 0, or 0 for as long as the context lasts")
 	case wait > 0 && queue == 0:
-		return invalid(kind, name, "Wait", wait, "a Queue too, or nobody waits")
+		return invalid(kind, name, "Wait", wait, "a Queue too, or no attempt waits")
 	}
 	return nil
 }

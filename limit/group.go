@@ -25,7 +25,7 @@ type kinds interface {
 // such as Group[string, Rate]. A Group may be shared by goroutines. It must not be copied once in
 // use.
 //
-// A limit that somebody holds, or that has attempts under way or a debt, is never forgotten: all
+// A limit that is in use, or that has attempts under way or a debt, is never forgotten: all
 // callers of For with its key share it. Any other is forgotten when its key has not been used for
 // Idle. It is forgotten sooner if there are many keys and a new limit would admit as much. What was
 // forgotten counts its rejections from 0 again.
@@ -41,7 +41,7 @@ type Group[K comparable, L kinds] struct {
 	count  atomic.Int64 // of the map
 	most   atomic.Int64 // the count from which on memory is looked for; 0 = manyKeys
 	swept  atomic.Int64 // on the clock, when idle limits were last looked for
-	mu     sync.Mutex   // held by whoever looks for them
+	mu     sync.Mutex   // held while a limit is looked for
 }
 
 // keyed is the limit of one key.

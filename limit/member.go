@@ -32,8 +32,8 @@ func (c *Concurrency) follow(t *Concurrency, key string, _ func()) {
 	c.Name, c.Max, c.Queue, c.Wait = keyName(t.Name, key), t.Max, t.Queue, t.Wait
 }
 
-// sleep reports whether nothing is under way. Whoever holds a permit holds the limit too, so that
-// it needs no wake.
+// sleep reports whether nothing is under way. A goroutine with a permit holds the limit too, so
+// that it needs no wake.
 func (c *Concurrency) sleep(bool) bool { return c.permits.word.Load() == 0 }
 
 func (a *Adaptive) follow(t *Adaptive, key string, _ func()) {
@@ -61,8 +61,8 @@ func (r *Rate) follow(t *Rate, key string, wake func()) {
 	r.wake = wake
 }
 
-// asleep is the word of a Rate that sleeps. It is later than any turn, so that whoever takes a
-// token comes to the queue, and wakes it there.
+// asleep is the word of a Rate that sleeps. It is later than any turn, so that an attempt that
+// takes a token comes to the queue, and wakes it there.
 const asleep = math.MaxInt64 - int64(gcra.Most)
 
 // sleep reports whether the bucket is full, and lets the Rate sleep.

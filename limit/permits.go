@@ -12,7 +12,7 @@ import (
 // permits is ready. The most attempts at a time is given with each call, because it may change.
 //
 // Who waits is counted in the same word as who is under way. So an attempt takes a free permit, and
-// gives it back, in one atomic step while nobody waits, and sees in that step if somebody does.
+// gives it back, in one atomic step while the queue is empty, and sees in that step if it is not.
 type permits struct {
 	word    atomic.Uint64 // under way in the lower half, waiting in the upper one
 	refused atomic.Uint64
@@ -30,7 +30,7 @@ type place struct {
 
 const oneWaiting = 1 << 32
 
-// take takes a permit if one is free and nobody waits.
+// take takes a permit if one is free and the queue is empty.
 func (p *permits) take(most int) bool {
 	for {
 		w := p.word.Load()
@@ -43,8 +43,8 @@ func (p *permits) take(most int) bool {
 	}
 }
 
-// drop gives a permit back. It reports whether somebody waits. If so, the caller must call grant:
-// until then nobody takes the permit.
+// drop gives a permit back. It reports whether an attempt waits. If so, the caller must call grant:
+// until then no attempt takes the permit.
 func (p *permits) drop() bool { return p.word.Add(^uint64(0)) >= oneWaiting }
 
 // load returns how many are under way and how many wait.
@@ -96,7 +96,7 @@ func (p *permits) grantLocked(most int) {
 			return
 		}
 		// One step moves the attempt from those that wait to those under way: between two of them
-		// another attempt would find a permit and nobody that waits.
+		// another attempt would find a permit and an empty queue.
 		if p.word.CompareAndSwap(w, w+1-oneWaiting) {
 			first := p.first
 			p.remove(first)

@@ -118,7 +118,7 @@ func (r *Rate) Learn(remaining float64, reset time.Duration) {
 			return
 		}
 		if r.tat.CompareAndSwap(old, old+int64(later)) {
-			return // whoever waits finds out at its former turn
+			return // a waiter finds out at its former turn
 		}
 	}
 }

@@ -13,7 +13,7 @@ import (
 const defaultPer = time.Second
 
 // rateQueue holds those that wait for a turn of a Rate, in order. Their turns are booked in the
-// Rate's word, so that whoever comes later has a later turn. A waiter that leaves gives its turn
+// Rate's word, so that a later attempt has a later turn. A waiter that leaves gives its turn
 // to the next one.
 //
 // A turn follows from the word and from what is booked before it, so it is stored nowhere: whatever

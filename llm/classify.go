@@ -103,7 +103,7 @@ func isDenied(status int) bool {
 }
 
 // deniedDetails are what fault.Of returns for such an error without a body: of an SDK that is not
-// known here, of gRPC, or of a response that somebody else has read.
+// known here, of gRPC, or of a response that other code has read.
 var deniedDetails = []string{
 	"status 401", "status 402", "status 403", "status 407",
 	"grpc UNAUTHENTICATED", "grpc PERMISSION_DENIED",

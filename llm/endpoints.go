@@ -27,7 +27,7 @@ var bedrock = []string{
 // of the request. To repeat such a request costs tokens at most, whether the model answered the
 // first time or not. That is not so of requests that start a batch, create a file or add to a
 // conversation, nor of a response of OpenAI's that belongs to a conversation, which the path does
-// not tell.
+// not show.
 func IsGeneration(req *http.Request) bool {
 	if req.Method != http.MethodPost || req.URL == nil {
 		return false

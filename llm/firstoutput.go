@@ -162,7 +162,7 @@ type waitError struct {
 func (e *waitError) Error() string { return fmt.Sprintf("llm: no %s for %v", e.what, e.limit) }
 func (e *waitError) Timeout() bool { return true }
 
-// Is makes it a context.DeadlineExceeded, as net/http's own time-outs are.
+// Is makes it a context.DeadlineExceeded, as net/http's own timeouts are.
 func (e *waitError) Is(target error) bool { return target == context.DeadlineExceeded }
 
 // waitedFor is the waitError that ended ctx, or err if none did.

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// chunk is what tells one provider's event from another's.
+// chunk is what distinguishes the providers' events.
 type chunk struct {
 	Type  string
 	Delta json.RawMessage

@@ -103,7 +103,7 @@ func (s *parser) rest() Event {
 // any.
 func (s *parser) field(line []byte) {
 	if s.tooLong() {
-		s.data = true // if it was none, there is one more event that nobody can read
+		s.data = true // if it was none, there is one more event that is lost
 		return
 	}
 	name, value, _ := bytes.Cut(line, []byte(":"))

@@ -182,7 +182,7 @@ func isCut(err error) bool { return err == io.ErrUnexpectedEOF }
 
 // StreamError is the end of a stream that failed after its response had begun with a good status.
 type StreamError struct {
-	// Err is what ended it: io.ErrUnexpectedEOF if there was no end mark, a time-out, the error of
+	// Err is what ended it: io.ErrUnexpectedEOF if there was no end mark, a timeout, the error of
 	// the connection. Nil if Event did.
 	Err error
 

@@ -53,7 +53,7 @@ func (p *page) stream(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// send writes an event, for which it has a time of its own, whatever the server's time-out is.
+// send writes an event, for which it has a time of its own, whatever the server's timeout is.
 func send(client *http.ResponseController, w http.ResponseWriter, event []byte) error {
 	_ = client.SetWriteDeadline(time.Now().Add(writeTimeout)) // some writers have none
 	if _, err := w.Write(event); err != nil {

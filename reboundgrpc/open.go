@@ -139,7 +139,7 @@ func (a *streamAttempt) commit() {
 	}
 }
 
-// errLeft is the error of an attempt that nobody waits for any more.
+// errLeft is the error of an attempt whose call has ended.
 func errLeft(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return status.FromContextError(err).Err()

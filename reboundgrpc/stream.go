@@ -176,8 +176,8 @@ func (s *serverStream) receive() error {
 	return s.at.stream.RecvMsg(new(emptypb.Empty))
 }
 
-// abandon ends the loop if the context of its attempt has ended during a pause: nobody may ever
-// come back.
+// abandon ends the loop if the context of its attempt has ended during a pause: the caller
+// may never come back.
 func (s *serverStream) abandon(a *streamAttempt) {
 	if err := s.leave(a); err != nil {
 		s.finished(err)

@@ -216,7 +216,7 @@ func (rt *roundTrip) failure(err error, counts connCounts) error {
 }
 
 // refusal is the error of an attempt whose response has a bad status. It reads the beginning of
-// the response's body if somebody may want to see it, or its connection may be wanted again.
+// the response's body if a caller may read it, or its connection may be wanted again.
 func (rt *roundTrip) refusal(resp *http.Response) error {
 	rt.bad = resp
 	e := rt.record().statusError()
@@ -227,7 +227,7 @@ func (rt *roundTrip) refusal(resp *http.Response) error {
 	return rt.mark(e)
 }
 
-// stops reports whether f ends the call, as far as the policy alone can tell.
+// stops reports whether f ends the call, as far as the policy alone decides.
 func (rt *roundTrip) stops(f fault.Fault) bool {
 	return !rt.plan.policy.Decide(rebound.State{Attempt: rt.n, U: -1}, f).Retry
 }

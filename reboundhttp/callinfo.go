@@ -36,8 +36,8 @@ func CallOf(resp *http.Response) Call {
 	return Call{Attempts: 1}
 }
 
-// record is what is kept of a call. It hangs on the context of the response's request, because
-// whoever wraps or replaces a response's body leaves that alone; and it is a context itself, which
+// record is what is kept of a call. It hangs on the context of the response's request, because code
+// that wraps or replaces a response's body leaves that alone; and it is a context itself, which
 // saves one.
 type record struct {
 	context.Context

@@ -78,7 +78,7 @@ type watchedWriter struct {
 
 // outcome is that of a handler that has returned.
 func (w *watchedWriter) outcome(ctx context.Context) gate.Outcome {
-	// The server ends the context of a request whose client is gone. A deadline is somebody else's.
+	// The server ends the context of a request whose client is gone. A deadline is a handler's.
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return gate.Outcome{Fault: fault.Fault{
 			Kind: fault.Canceled, Detail: "client gone", Err: context.Cause(ctx),

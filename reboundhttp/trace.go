@@ -19,8 +19,8 @@ type attemptTrace struct {
 	uses  *connUses // counts connections; nil = there are no timeouts that need it
 }
 
-// connTrace counts what net/http does in an attempt. Without it nobody could tell that net/http
-// sent a request again, or that there was never a connection to send the request on.
+// connTrace counts what net/http does in an attempt. Without it a call would not count that
+// net/http sent a request again, or that there was never a connection to send the request on.
 type connTrace struct {
 	asked, conns, sent atomic.Int32
 
@@ -121,7 +121,7 @@ type connCounts struct {
 func (c connCounts) unsent() bool { return c.asked > 0 && c.conns == 0 }
 
 // unsent is f, the fault of err, with the certainty that the request was not sent. If a proxy
-// refused to connect, the text of its status is all that net/http tells.
+// refused to connect, the text of its status is all that net/http returns.
 func unsent(f fault.Fault, err error) fault.Fault {
 	if f.Kind == fault.Unknown {
 		for errors.Unwrap(err) != nil {

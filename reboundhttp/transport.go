@@ -31,12 +31,11 @@ type Transport struct {
 	// never had a connection to be sent on is believed of an *http.Transport only.
 	Base http.RoundTripper
 
-	// Policy says how failures are met. Its AttemptTimeout covers the reading of the response and
-	// ends with the closing of its body. A policy without a Budget of its own gets one for each
-	// host (URL.Host), with the defaults of budget.Budget and room for the attempts of one call
-	// by this policy: see [Transport.Budgets].
-	// Its Classify is given a *StatusError for a response with a bad status. Nil = the zero
-	// policy.
+	// Policy describes how failures are handled. Its AttemptTimeout covers the reading of the response
+	// and ends with the closing of its body. A policy without a Budget of its own gets one for each
+	// host (URL.Host), with the defaults of budget.Budget and room for the attempts of one call by
+	// this policy: see [Transport.Budgets]. Its Classify is given a *StatusError for a response with a
+	// bad status. Nil = the zero policy.
 	Policy *rebound.Policy
 
 	// Classify is used where the policy in force, this or that of a request, has none. Nil =

@@ -132,7 +132,7 @@ func (w *watched) observeBudgets(o metric.Observer, g *gauges, k *known) {
 	}
 }
 
-// breakerKind is what the metrics tell breakers apart by. A shadow is open without harm.
+// breakerKind is what distinguishes breakers in the metrics. A shadow is open without harm.
 type breakerKind struct {
 	name   string
 	shadow bool
@@ -183,7 +183,7 @@ func (w *watched) observeBreakers(o metric.Observer, g *gauges, k *known) {
 // signed is n as the SDK counts.
 func signed(n uint64) int64 { return int64(min(n, math.MaxInt64)) }
 
-// limitKey is what the metrics tell limits apart by.
+// limitKey is what distinguishes limits in the metrics.
 type limitKey struct{ kind, name string }
 
 // observeLimits reports the sum of the limits of each name. Counts of rejections are kept by the

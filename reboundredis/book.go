@@ -15,7 +15,7 @@ func (r *Rate) book(ctx, asked context.Context, b booking) (turn, error) {
 	if err != nil {
 		return turn{}, errGone
 	}
-	o := gate.Outcome{} // of a panic in somebody's Scripter
+	o := gate.Outcome{} // of a panic in a Scripter
 	defer func() { r.redis().Leave(pass, o) }()
 	begun := time.Now()
 	count := r.turns.count(b, begun)
@@ -71,7 +71,7 @@ func (r *Rate) longest(ctx context.Context) time.Duration {
 	return max(wait, 0)
 }
 
-// ended returns why Redis was asked in vain: the context has ended, or Redis is gone.
+// ended returns why Redis has not answered: the context has ended, or Redis is gone.
 func (r *Rate) ended(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

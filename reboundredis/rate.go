@@ -29,8 +29,8 @@ import (
 //     advance: as many as it uses, and at most those of 10 ms.
 //
 // A leased turn that is not used within 10 ms is lost. An attempt whose context ends during its
-// wait gives its turn to the next attempt of this process, or back to Redis if nobody has booked
-// one since.
+// wait gives its turn to the next attempt of this process, or back to Redis if none was booked
+// since.
 //
 // A Rate may be shared by goroutines and by policies. It must not be copied, nor its fields
 // changed, once in use. Client, Key, N, and Local or FailClosed must be set.

@@ -5,7 +5,7 @@
 //
 // Redis never decides alone. While it is gone, a Rate falls back to the process's own share of the
 // limit, and every breaker goes on by itself. A wrong password, a wrong address in a cluster or a
-// key of another type is an error instead: nobody would notice such a fallback, which never ends.
+// key of another type is an error instead: such a fallback would never end, and never be noticed.
 //
 //	client := redis.NewClient(&redis.Options{
 //		Addr: "localhost:6379", MaxRetries: -1, ContextTimeoutEnabled: true, DialerRetries: 1,

@@ -13,7 +13,7 @@ const (
 	leaseRate = 1000 // turns per second, above which they are leased
 
 	// trusted is how long an answer is good for a rejection without another one. The fleet can only
-	// book more meanwhile, but somebody might delete the key.
+	// book more meanwhile, but the key may be deleted.
 	trusted = time.Second
 )
 
@@ -141,7 +141,7 @@ func (s *turns) insert(t turn) {
 	s.free = slices.Insert(s.free, i, t)
 }
 
-// give adds the turn of an attempt that was canceled. True: nobody offers it to Redis yet.
+// give adds the turn of an attempt that was canceled. True: it is not offered to Redis yet.
 func (s *turns) give(t turn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

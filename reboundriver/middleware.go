@@ -99,8 +99,8 @@ func stopped(l *rebound.Loop, job *rivertype.JobRow, why rebound.Reason) error {
 	return river.JobCancel(err)
 }
 
-// stateOf is where a job stands before an attempt. Somebody who retries a job by hand whose
-// attempts are used up gets one more.
+// stateOf is where a job stands before an attempt. A job that is retried by hand after its
+// last attempt gets one more.
 func stateOf(p *rebound.Policy, job *rivertype.JobRow) rebound.State {
 	s := rebound.State{Attempt: len(job.Errors), U: rand.Float64(), Durable: true}
 	if limit := p.MaxAttempts(); limit > 0 {

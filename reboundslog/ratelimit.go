@@ -101,7 +101,7 @@ func (m *meter) account(a account) (account, *period) {
 	return a, p
 }
 
-// end ends an account's period, and tells how many lines were dropped in it.
+// end ends an account's period, and logs how many lines were dropped in it.
 func (m *meter) end(l *Logger, a account, p *period) {
 	m.mu.Lock()
 	n := p.dropped
@@ -112,7 +112,7 @@ func (m *meter) end(l *Logger, a account, p *period) {
 	}
 	m.mu.Unlock()
 	if n > 0 {
-		l.tell(a, n)
+		l.logDropped(a, n)
 	}
 }
 
@@ -130,8 +130,8 @@ func (m *meter) flush(l *Logger) {
 	}
 }
 
-// tell writes the line about lines dropped, at the level that such events have.
-func (l *Logger) tell(a account, n int) {
+// logDropped writes the line about lines dropped, at the level that such events have.
+func (l *Logger) logDropped(a account, n int) {
 	ctx, h := context.Background(), l.handler()
 	level := a.level(l)
 	if !h.Enabled(ctx, level) {

@@ -149,7 +149,7 @@ func (l *Logger) OnChange(c breaker.Change) {
 // end of a program.
 func (l *Logger) Flush() { l.meter.flush(l) }
 
-// failure is what an error tells beside what has a key of its own: of a call given up, the last
+// failure is what an error holds beside what has a key of its own: of a call given up, the last
 // attempt's error, and as cause what ended the call from outside.
 func failure(err error) []slog.Attr {
 	e, ok := err.(*rebound.Error)

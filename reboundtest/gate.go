@@ -9,7 +9,7 @@ import (
 	"github.com/rebound-go/rebound/gate"
 )
 
-// GateTraits tells [TestGate] what to expect of a gate beyond what holds for all.
+// GateTraits is what to expect of a gate beyond what holds for all.
 type GateTraits struct {
 	// Limit is how many attempts the gate lets in at the same time. 0 = this is not tested.
 	Limit int
@@ -121,7 +121,7 @@ func failed(k fault.Kind) gate.Outcome {
 }
 
 const (
-	patience = 5 * time.Second        // longest time for what should happen at once
+	promptly = 5 * time.Second        // longest time for what should happen at once
 	glance   = 100 * time.Millisecond // how long an Enter may take before it counts as waiting
 )
 
@@ -162,8 +162,8 @@ func (g *gateTest) answer(from <-chan entered, when string) entered {
 	select {
 	case e := <-from:
 		return e
-	case <-time.After(patience):
-		g.Fatalf("Enter %s: has not returned after %v", when, patience)
+	case <-time.After(promptly):
+		g.Fatalf("Enter %s: has not returned after %v", when, promptly)
 		return entered{}
 	}
 }
@@ -171,7 +171,7 @@ func (g *gateTest) answer(from <-chan entered, when string) entered {
 // enter is an Enter that must let the attempt in.
 func (g *gateTest) enter(when string) gate.Pass {
 	g.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), promptly)
 	defer cancel()
 	e := g.answer(g.begin(ctx), when)
 	if e.err != nil {
@@ -223,8 +223,8 @@ func (g *gateTest) leave(p gate.Pass, o gate.Outcome) {
 	}()
 	select {
 	case <-done:
-	case <-time.After(patience):
-		g.Fatalf("Leave has not returned after %v", patience)
+	case <-time.After(promptly):
+		g.Fatalf("Leave has not returned after %v", promptly)
 	}
 }
 

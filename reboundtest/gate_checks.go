@@ -67,7 +67,7 @@ func (g *gateTest) endedContext() {
 // manyAtOnce has goroutines pass in and out, and counts those inside.
 func (g *gateTest) manyAtOnce() {
 	const workers, rounds = 8, 50
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), promptly)
 	defer cancel()
 	var inside, most, refusals atomic.Int64
 	var wg sync.WaitGroup
@@ -94,8 +94,8 @@ func (g *gateTest) manyAtOnce() {
 	go func() { wg.Wait(); close(done) }()
 	select {
 	case <-done:
-	case <-time.After(2 * patience):
-		g.Fatalf("%d goroutines are not through after %v", workers, 2*patience)
+	case <-time.After(2 * promptly):
+		g.Fatalf("%d goroutines are not through after %v", workers, 2*promptly)
 	}
 	if g.traits.Limit > 0 && most.Load() > int64(g.traits.Limit) {
 		g.Errorf("%d attempts inside at the same time, want at most %d", most.Load(), g.traits.Limit)
@@ -208,7 +208,7 @@ func (g *gateTest) allocations() {
 	}
 }
 
-// describe tells how an attempt ended.
+// describe returns how an attempt ended, in words.
 func describe(o gate.Outcome) string {
 	switch {
 	case o.Result == gate.OK:

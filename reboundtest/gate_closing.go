@@ -38,7 +38,7 @@ func (g *gateTest) probe(within time.Duration, when string) gate.Pass {
 }
 
 // afterCooldown is longer than the gate may stay closed.
-func (g *gateTest) afterCooldown() time.Duration { return 3*g.traits.Cooldown + patience }
+func (g *gateTest) afterCooldown() time.Duration { return 3*g.traits.Cooldown + promptly }
 
 func (g *gateTest) failuresClose() {
 	since := g.close(failure)

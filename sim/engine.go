@@ -38,7 +38,7 @@ type action uint8
 const (
 	doCall    action = iota // begin a call
 	doAttempt               // begin another attempt
-	doAnswer                // hear how the attempt ended
+	doAnswer                // take the end of the attempt
 	doWork                  // take the worker that is free, in a layer
 	doEnter                 // call the next layer
 	doGiveUp                // end the call that a layer works on

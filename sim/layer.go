@@ -125,7 +125,7 @@ func (l *layer) enter(f *frame, now time.Duration) (ok bool) {
 	return ok
 }
 
-// leave tells it how the attempt ended.
+// leave gives it the end of the attempt.
 func (l *layer) leave(f *frame, now time.Duration, o gate.Outcome, r *random) {
 	// Breakers without jitter draw no number: adding a breaker must not change the other draws.
 	u := 0.0

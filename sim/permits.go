@@ -62,8 +62,8 @@ func newWorkers(l *Layer) []*permits {
 	return all
 }
 
-// enter hands out a permit only if nobody waits, even if one is free: a lower limit may have grown
-// again since.
+// enter hands out a permit only if the queue is empty, even if one is free: a lower limit may have
+// grown again since.
 func (p *permits) enter(id uint32, now, last time.Duration, _ *random) (entry, time.Duration) {
 	switch {
 	case p.inside < p.most && len(p.line) == 0:

@@ -10,8 +10,8 @@ import (
 	"github.com/rebound-go/rebound/limit"
 )
 
-// pacer is a limit.Rate. Its line is in the order of the turns, which are booked in tat: whoever
-// comes later has a later turn, and whoever gives up passes his on to those behind.
+// pacer is a limit.Rate. Its line is in the order of the turns, which are booked in tat: a later
+// attempt has a later turn, and an attempt that gives up passes its turn on to those behind.
 type pacer struct {
 	noQueue // but for what follows
 	bucket  gcra.Bucket

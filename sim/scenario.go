@@ -126,7 +126,7 @@ type Layer struct {
 	Service Dist
 
 	// Mute keeps from the layer above that failures were already retried here, as most protocols
-	// do between two services. Inside one program, errors tell.
+	// do between two services. Inside one program, errors carry that.
 	Mute bool
 }
 

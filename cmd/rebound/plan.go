@@ -18,9 +18,9 @@ func newPlan() *cobra.Command {
 	var rows int
 	c := &cobra.Command{
 		Use:   "plan [policy]",
-		Short: "Print the waits of a policy",
-		Long: "Print when a policy makes its attempts: the wait before each, and how long all waits\n" +
-			"take up to there, at the least, on average and at the most. The time that the attempts\n" +
+		Short: "Print the delays of a policy",
+		Long: "Print when a policy makes its attempts: the delay before each, and the sum of all\n" +
+			"delays up to it, at least, on average and at most. The time that the attempts\n" +
 			"themselves take comes on top.",
 		Example: "  rebound plan aggressive\n" +
 			"  rebound plan policies.yaml#ocr --json\n" +
@@ -54,8 +54,8 @@ func newPlan() *cobra.Command {
 		},
 	}
 	flags.register(c)
-	c.Flags().BoolVar(&throttled, "throttled", false, "the waits after a server said to slow down")
-	c.Flags().IntVar(&rows, "rows", 10, "attempts to show, at the most")
+	c.Flags().BoolVar(&throttled, "throttled", false, "the delays after a rate limit or an overload")
+	c.Flags().IntVar(&rows, "rows", 10, "attempts to show, at most")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON, times in seconds")
 	return c
 }
@@ -147,7 +147,7 @@ func (p plan) write(to io.Writer) error {
 		fmt.Fprintf(out, "%7s  %*s%*s%*s  %*s%*s%*s\n", cells[0], width, cells[1], width, cells[2],
 			width, cells[3], width, cells[4], width, cells[5], width, cells[6])
 	}
-	fmt.Fprintf(out, "%*s%*s\n", 11+3*width, "wait before it", 2+3*width, "all waits")
+	fmt.Fprintf(out, "%*s%*s\n", 11+3*width, "delay before it", 2+3*width, "all delays")
 	row("attempt", "least", "mean", "most", "least", "mean", "most")
 	for _, r := range p.Rows {
 		w, t := r.Wait, r.Total

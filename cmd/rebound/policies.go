@@ -71,7 +71,7 @@ func writeFile(out io.Writer, all []named) error {
 }
 
 func list(out io.Writer, all []named) error {
-	rows := [][]string{{"policy", "attempts", "waits, at the most", "retries"}}
+	rows := [][]string{{"policy", "attempts", "delays, at most", "retries"}}
 	limited := slices.ContainsFunc(all, func(n named) bool { return len(n.spec.Gates) > 0 })
 	if limited {
 		rows[0] = append(rows[0], "gates")

@@ -13,7 +13,7 @@ import (
 	"github.com/rebound-go/rebound/internal/strictjson"
 )
 
-// maxFile is the length of a file of policies, or of a scenario, that nobody writes by hand.
+// maxFile is more than any file of policies, or of a scenario, that is written by hand.
 const maxFile = maxJSON
 
 // readJSON returns a file as JSON. In what is made of YAML every value stands in the line it has in

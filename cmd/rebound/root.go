@@ -15,9 +15,9 @@ func newRoot() *cobra.Command {
 		Use:   "rebound",
 		Short: "Retry policies: print, simulate, run commands under them",
 		Long: "rebound runs retry policies.\n\n" +
-			"A policy says how failures are met: how often to try, how long to wait, when to stop.\n" +
-			"It has a name (zero, or one of the presets: see rebound policies), or it is in a\n" +
-			"file: policies.yaml#ocr.",
+			"A policy describes how failures are handled: the number of attempts, the delays, and\n" +
+			"when to stop. It has a name (zero, or one of the presets: see rebound policies), or it\n" +
+			"is in a file: policies.yaml#ocr.",
 		Version:               version(),
 		Args:                  cobra.ArbitraryArgs,
 		RunE:                  subcommand,

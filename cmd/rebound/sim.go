@@ -180,7 +180,7 @@ func (f *simFlags) change(c *cobra.Command, s *study) error {
 	return s.set("--set", f.sets)
 }
 
-// telling are policies whose comparison tells what a scenario is about.
+// telling are policies whose comparison shows what a scenario is about.
 func telling(scenario string) []string {
 	if scenario == "herd" {
 		return []string{"patient", "patient-no-jitter"}

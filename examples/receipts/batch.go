@@ -64,7 +64,7 @@ func serve(ctx context.Context, cfg config, stdout io.Writer) error {
 	return nil
 }
 
-// batchServices are the services as a batch meets them. Nobody checks the answers of a batch, so
+// batchServices are the services as a batch meets them. A batch has no check of its answers, so
 // those that are wrong or cut short are left out. And an outage passes for every receipt.
 func batchServices(cfg config) http.Handler {
 	mux := http.NewServeMux()

@@ -20,12 +20,12 @@ type config struct {
 }
 
 // speed is how many times faster than life the night goes by: all that takes time here, waits,
-// time-outs and cooldowns as well as the services' own pace, is written in life's seconds.
+// timeouts and cooldowns as well as the services' own pace, is written in life's seconds.
 type speed float64
 
 func (s speed) of(d time.Duration) time.Duration { return time.Duration(float64(d) / float64(s)) }
 
-// Any faster, and a loopback request has no chance to keep to its time-out.
+// Any faster, and a loopback request has no chance to keep to its timeout.
 const minSpeed, maxSpeed = 0.01, 10_000
 
 func parseFlags(args []string, stderr io.Writer) (config, error) {

@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// readLocally is the second best to the OCR service: it cannot make out smudged letters, so names
+// readLocally is the fallback of the OCR service: it cannot make out smudged letters, so names
 // have gaps, but numbers are never smudged, and its totals are as right as the service's.
 func readLocally(image []byte) (extraction, error) {
 	e, err := parse(string(gaps(image)))

@@ -40,7 +40,7 @@ func newPolicies(cfg config, onChange func(breaker.Change)) *policies {
 	return p
 }
 
-// ocrPolicy: reading is quick and has a second best, so try often, at short intervals, and turn
+// ocrPolicy: reading is quick and has a fallback, so try often, at short intervals, and turn
 // to the fallback as soon as the service is known to be down.
 func ocrPolicy() *rebound.Policy {
 	p := preset.Aggressive()

@@ -47,7 +47,7 @@ const (
 	unavailable = "503"
 	throttled   = "429"       // with Retry-After
 	reset       = "reset"     // of the connection, instead of an answer
-	hang        = "hang"      // for longer than any time-out
+	hang        = "hang"      // for longer than any timeout
 	truncated   = "truncated" // half of the answer is missing
 	misread     = "misread"   // one digit of the total is wrong
 	down        = "down"      // 503 or a reset, at once: not a share of requests, but an outage

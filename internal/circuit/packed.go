@@ -10,7 +10,7 @@ const (
 	HalfOpen
 )
 
-// Word holds everything about a breaker that fits 64 bits, so that one atomic load tells whether
+// Word holds everything about a breaker that fits 64 bits, so that one atomic load shows whether
 // a call may pass:
 //
 //	63 … 32  generation: one more with every change of state

@@ -1,4 +1,4 @@
-// Package distinct tells objects apart by identity: a breaker or a limit may be given in several
+// Package distinct distinguishes objects by identity: a breaker or a limit may be given in several
 // places and is shown once.
 package distinct
 

@@ -3,6 +3,9 @@ package house_test
 import (
 	"bytes"
 	"go/ast"
+	"os"
+	"os/exec"
+	"strings"
 	"testing"
 	"unicode/utf8"
 )
@@ -59,6 +62,23 @@ func TestFunctionsAreShort(t *testing.T) {
 				t.Errorf("%s:%d: %s has %d lines, want at most %d",
 					f.path, line(fn.Pos()), fn.Name.Name, n, maxFunc)
 			}
+		}
+	}
+}
+
+const maxFileBytes = 200_000
+
+// A file that a build has left behind would be in every clone, and in the module that users get.
+func TestNoFileIsLarge(t *testing.T) {
+	enter(".")
+	out, err := exec.Command("git", "ls-files").Output()
+	if err != nil {
+		t.Skip("no repository:", err)
+	}
+	for name := range strings.Lines(string(out)) {
+		name = strings.TrimSuffix(name, "\n")
+		if info, err := os.Stat(name); err == nil && info.Size() > maxFileBytes {
+			t.Errorf("%s has %d bytes, want at most %d", name, info.Size(), maxFileBytes)
 		}
 	}
 }

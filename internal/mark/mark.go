@@ -22,7 +22,7 @@ func (m *mark) Unwrap() error { return m.err }
 // DescribeFault takes the kind and the delay from the mark, and the rest from the marked error.
 func (m *mark) DescribeFault() fault.Fault { return m.over(fault.Of(m.err)) }
 
-// Marked is how package fault tells a mark from other Describers, which it outranks.
+// Marked is how package fault distinguishes a mark from other Describers, which it outranks.
 func (m *mark) Marked() {}
 
 func (m *mark) over(f fault.Fault) fault.Fault {

@@ -116,7 +116,7 @@ func (d *decoder) value(path string, v reflect.Value) error {
 
 // assign stores the value that begins with the token t.
 func (d *decoder) assign(path string, line int, t json.Token, v reflect.Value) error {
-	// Pointers tell a field that is there from one that is not.
+	// Pointers distinguish a field that is there from one that is not.
 	if v.Kind() == reflect.Pointer {
 		v.Set(reflect.New(v.Type().Elem()))
 		return d.assign(path, line, t, v.Elem())

@@ -130,7 +130,7 @@ func (f *Fields) Blame(path string, err error) error {
 	return e
 }
 
-// place records where the field of e is from. For one that nobody set it is where the closest field
+// place records where the field of e is from. For one that is not set it is where the closest field
 // around it is from.
 func (f *Fields) place(e *Error) {
 	for place := e.Field; ; {

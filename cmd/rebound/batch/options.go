@@ -66,7 +66,7 @@ type Options struct {
 	Stdout    io.Writer
 	Progress  func(Live) (stop func()) // shows the progress; nil = none
 	Signals   <-chan Signal
-	Client    func(*llm.Quota, *rebound.Policy) // is told what to watch; nil = none
+	Client    func(*llm.Quota, *rebound.Policy) // gets what to watch; nil = none
 }
 
 // Live is a batch that runs. Its methods may be called from any goroutine.

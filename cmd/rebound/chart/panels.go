@@ -7,7 +7,7 @@ import (
 	"github.com/rebound-go/rebound/sim"
 )
 
-// mostPoints is how many points of a line a reader can tell apart; more bins than that are merged.
+// mostPoints is how many points of a line a reader can distinguish; more bins than that are merged.
 const mostPoints = 600
 
 // panel is one kind of number over time, or over the values of a sweep.

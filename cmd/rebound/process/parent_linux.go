@@ -12,7 +12,7 @@ import (
 // that starts the command, which must not end before.
 func dieWithParent(attr *syscall.SysProcAttr) { attr.Pdeathsig = syscall.SIGKILL }
 
-// Adopt makes this program the parent of what its commands leave behind, so that it can tell when
+// Adopt makes this program the parent of what its commands leave behind, so that it learns when
 // the last of them has ended, even where no init collects the dead.
 func Adopt() { _ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }
 

@@ -224,7 +224,8 @@ func (r *Runner) finish(g *group, sent syscall.Signal) {
 }
 
 // Clean ends what the last attempt has left behind, as Run does after an exit code other than 0.
-// Signals that come until the next attempt then reach nobody: the id of the group may be another's.
+// Signals that come until the next attempt then reach no process: the id of the group may be
+// another's.
 func (r *Runner) Clean() {
 	g := r.current()
 	if g == nil {

@@ -50,7 +50,7 @@ func (s *session) miss(err error) {
 	s.away = true
 }
 
-// beat tells the others that this worker is alive, and takes the rows of workers that are not.
+// beat records that this worker is alive, and takes the rows of workers that are not.
 func (s *session) beat(look bool) (left bool, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), s.lease/4)
 	defer cancel()
@@ -77,8 +77,8 @@ func (s *session) beat(look bool) (left bool, err error) {
 	return left, err
 }
 
-// takeOver frees what workers hold that are gone. After a restart of the server it waits: nobody
-// could show that he was there.
+// takeOver frees what workers hold that are gone. After a restart of the server it waits, because
+// no worker could beat meanwhile.
 func (s *session) takeOver(ctx context.Context) error {
 	return pgx.BeginFunc(ctx, s.db.pool, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `DELETE FROM rebound.worker WHERE batch = $1

@@ -14,7 +14,7 @@ import (
 	"github.com/rebound-go/rebound/cmd/rebound/batch/money"
 )
 
-// claim takes a row that nobody has.
+// claim takes a row that no worker has.
 func (s *session) claim(ctx context.Context, id int64) (*claim, error) {
 	c := &claim{s: s, id: id}
 	err := s.db.pool.QueryRow(ctx, `UPDATE rebound.row r SET holder = $2

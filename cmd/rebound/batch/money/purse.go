@@ -15,7 +15,7 @@ type Purse struct {
 	mu       sync.Mutex
 	reserved Amount
 	refused  bool          // what is spent leaves too little for a call
-	settled  chan struct{} // is closed at the next change; nil if nobody waits
+	settled  chan struct{} // is closed at the next change; nil if no row waits
 }
 
 // ErrSpent is returned by [Purse.Reserve].

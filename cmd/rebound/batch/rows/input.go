@@ -26,7 +26,7 @@ type Input struct {
 	last    atomic.Pointer[target] // of the row that was parsed last
 }
 
-// ErrChanged is the error of an input that somebody has changed during the run.
+// ErrChanged is the error of an input that was changed during the run.
 var ErrChanged = errors.New("the input has changed since it was checked")
 
 // Open opens the file of that name. "-" is standard input, which is copied to a file beside the

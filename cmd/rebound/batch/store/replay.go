@@ -27,7 +27,7 @@ var (
 // replay gives each line of a file to fn, without its newline, and leaves the offset at the end. A
 // last line that a crash has torn is cut off, if mayCut; one that lacks just its newline gets it.
 // Any other line that fn rejects is damage: replay returns an error and changes nothing, since the
-// file may be somebody else's.
+// file may belong to another program.
 func replay(f file, k kind, mayCut bool, fn func(line []byte) error) error {
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return err

@@ -155,7 +155,7 @@ func (t *Table) Count() (n [4]int) {
 	return n
 }
 
-// Key makes the hashes of one batch its own, so that nobody can choose ids that collide.
+// Key makes the hashes of one batch its own, so that ids cannot be chosen to collide.
 type Key [16]byte
 
 // Hash is the first 64 bits of the SHA-256 of the key and the id. Two of ten million ids have the

@@ -17,7 +17,7 @@ import (
 	"github.com/rebound-go/rebound/stats"
 )
 
-// Watch is told about a run when it begins. Before that it shows nothing.
+// Watch gets a run when it begins. Before that it shows nothing.
 type Watch struct {
 	GivenRequests, GivenTokens bool // these limits were given, and are not learned
 

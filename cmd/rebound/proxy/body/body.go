@@ -96,7 +96,7 @@ type Buffers struct{ pool sync.Pool }
 
 const bufferSize = 8 << 10
 
-// Get returns a buffer that nobody else has.
+// Get returns a buffer that is in no other use.
 func (b *Buffers) Get() []byte {
 	if buf, ok := b.pool.Get().(*[bufferSize]byte); ok {
 		return buf[:]
