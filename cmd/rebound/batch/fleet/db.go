@@ -28,6 +28,7 @@ import (
 	"github.com/rebound-go/rebound/budget"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/secrets"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/store"
+	"github.com/rebound-go/rebound/fault"
 )
 
 // schema has the tables of this package, and those of River.
@@ -126,7 +127,16 @@ func persist(ctx context.Context, fn func(context.Context) error) error {
 
 var persistent = rebound.Policy{
 	Name: "database", Attempts: rebound.Unlimited, Budget: budget.Unlimited,
-	Backoff: backoff.Exponential{Base: 50 * time.Millisecond, Max: 2 * time.Second},
+	Backoff:  backoff.Exponential{Base: 50 * time.Millisecond, Max: 2 * time.Second},
+	Classify: classify,
+}
+
+// classify knows what the driver rejects by itself, without the server: no retry mends it.
+func classify(err error) fault.Fault {
+	if errors.As(err, new(pgx.ScanArgError)) || strings.Contains(err.Error(), "failed to encode") {
+		return fault.Fault{Kind: fault.Permanent, Err: err}
+	}
+	return fault.Of(err)
 }
 
 // info is a batch.

@@ -39,22 +39,22 @@ func (s *session) claim(ctx context.Context, id int64) (*claim, error) {
 // markRow marks a row as sent and reserves its cost. Nothing of it holds if a process has stopped
 // the batch, if the row is another worker's by now, or if the budget has no room.
 const markRow = `WITH r AS (
-	SELECT id, reserved FROM rebound.row WHERE id = $1 AND holder = $2 AND state < 3 FOR UPDATE
+	SELECT id, reserved FROM rebound.row WHERE id = $1::bigint AND holder = $2 AND state < 3 FOR UPDATE
 ), b AS (
-	SELECT spent, reserved FROM rebound.batch WHERE name = $3 AND stops = $4
+	SELECT spent, reserved FROM rebound.batch WHERE name = $3 AND stops = $4::integer
 ), m AS (
-	UPDATE rebound.batch t SET reserved = t.reserved + $5 - r.reserved FROM r
-	WHERE name = $3 AND stops = $4 AND r.reserved <> $5
-		AND ($6 = 0 OR t.spent + t.reserved + $5 - r.reserved <= $6)
+	UPDATE rebound.batch t SET reserved = t.reserved + $5::bigint - r.reserved FROM r
+	WHERE name = $3 AND stops = $4::integer AND r.reserved <> $5::bigint
+		AND ($6::bigint = 0 OR t.spent + t.reserved + $5::bigint - r.reserved <= $6::bigint)
 	RETURNING 1
 ), u AS (
-	UPDATE rebound.row t SET state = 1, reserved = $5, repeats = repeats + $7 FROM r
+	UPDATE rebound.row t SET state = 1, reserved = $5::bigint, repeats = repeats + $7::integer FROM r
 	WHERE t.id = r.id AND EXISTS (SELECT 1 FROM b)
-		AND (r.reserved = $5 OR EXISTS (SELECT 1 FROM m))
+		AND (r.reserved = $5::bigint OR EXISTS (SELECT 1 FROM m))
 	RETURNING 1
 )
 SELECT EXISTS (SELECT 1 FROM r), EXISTS (SELECT 1 FROM b), EXISTS (SELECT 1 FROM u),
-	coalesce((SELECT b.spent + $5 > $6 FROM b), false)`
+	coalesce((SELECT b.spent + $5::bigint > $6::bigint FROM b), false)`
 
 // mark is the Mark of the batch.
 func (s *session) mark(ctx context.Context, c *claim, cost money.Amount) error {
@@ -93,10 +93,10 @@ func (s *session) mark(ctx context.Context, c *claim, cost money.Amount) error {
 const endRow = `WITH r AS (
 	SELECT id, reserved FROM rebound.row WHERE id = $1 AND holder = $2 AND state < 3 FOR UPDATE
 ), paid AS (
-	UPDATE rebound.batch t SET spent = t.spent + $3, reserved = t.reserved - r.reserved FROM r
-	WHERE name = $4 AND ($3 <> 0 OR r.reserved <> 0)
+	UPDATE rebound.batch t SET spent = t.spent + $3::bigint, reserved = t.reserved - r.reserved FROM r
+	WHERE name = $4 AND ($3::bigint <> 0 OR r.reserved <> 0)
 ), ended AS (
-	UPDATE rebound.row t SET state = $5, holder = NULL, reserved = 0, attempts = $6 FROM r
+	UPDATE rebound.row t SET state = $5::smallint, holder = NULL, reserved = 0, attempts = $6::integer FROM r
 	WHERE t.id = r.id RETURNING t.id
 )
 INSERT INTO rebound.result (row, failed, code, why, line) SELECT id, $7, $8, $9, $10 FROM ended`
@@ -153,10 +153,10 @@ func (s *session) release(ctx context.Context, c *claim, out batch.Round) error 
 	tag, err := s.db.pool.Exec(ctx, `WITH r AS (
 			SELECT id, reserved FROM rebound.row WHERE id = $1 AND holder = $2 AND state < 3 FOR UPDATE
 		), m AS (
-			UPDATE rebound.batch t SET reserved = t.reserved + $3 - r.reserved FROM r
-			WHERE name = $4 AND r.reserved <> $3
+			UPDATE rebound.batch t SET reserved = t.reserved + $3::bigint - r.reserved FROM r
+			WHERE name = $4 AND r.reserved <> $3::bigint
 		)
-		UPDATE rebound.row t SET state = $5, holder = NULL, reserved = $3, attempts = $6 FROM r
+		UPDATE rebound.row t SET state = $5::smallint, holder = NULL, reserved = $3::bigint, attempts = $6::integer FROM r
 		WHERE t.id = r.id`, c.id, s.id, int64(out.Cost), s.batch.name, state, out.Attempts)
 	if err == nil && tag.RowsAffected() == 0 {
 		return errLost

@@ -120,4 +120,4 @@ func (s *session) broken(ctx context.Context, err error) error {
 }
 
 // isPermanent reports whether a failure of the database does not pass.
-func isPermanent(err error) bool { return fault.Of(err).Kind == fault.Permanent }
+func isPermanent(err error) bool { return classify(err).Kind == fault.Permanent }
