@@ -96,7 +96,8 @@ const endRow = `WITH r AS (
 	UPDATE rebound.batch t SET spent = t.spent + $3::bigint, reserved = t.reserved - r.reserved FROM r
 	WHERE name = $4 AND ($3::bigint <> 0 OR r.reserved <> 0)
 ), ended AS (
-	UPDATE rebound.row t SET state = $5::smallint, holder = NULL, reserved = 0, attempts = $6::integer FROM r
+	UPDATE rebound.row t SET state = $5::smallint, holder = NULL, reserved = 0,
+		attempts = $6::integer FROM r
 	WHERE t.id = r.id RETURNING t.id
 )
 INSERT INTO rebound.result (row, failed, code, why, line) SELECT id, $7, $8, $9, $10 FROM ended`
@@ -156,7 +157,8 @@ func (s *session) release(ctx context.Context, c *claim, out batch.Round) error 
 			UPDATE rebound.batch t SET reserved = t.reserved + $3::bigint - r.reserved FROM r
 			WHERE name = $4 AND r.reserved <> $3::bigint
 		)
-		UPDATE rebound.row t SET state = $5::smallint, holder = NULL, reserved = $3::bigint, attempts = $6::integer FROM r
+		UPDATE rebound.row t SET state = $5::smallint, holder = NULL,
+			reserved = $3::bigint, attempts = $6::integer FROM r
 		WHERE t.id = r.id`, c.id, s.id, int64(out.Cost), s.batch.name, state, out.Attempts)
 	if err == nil && tag.RowsAffected() == 0 {
 		return errLost
