@@ -35,17 +35,7 @@ func (p *Proxy) rewrite(pr *httputil.ProxyRequest, r Route) {
 		out.Header.Del(name)
 	}
 	if p.o.Key != "" {
-		for _, name := range secret.Headers {
-			if out.Header.Get(name) == "" {
-				continue
-			}
-			out.Header.Del(name)
-			if name == "Authorization" {
-				out.Header.Set(name, "Bearer "+p.o.Key)
-			} else {
-				out.Header.Set(name, p.o.Key)
-			}
-		}
+		secret.Replace(out, p.o.Key)
 	}
 	out.GetBody = pr.In.GetBody
 }
@@ -58,8 +48,9 @@ func modify(resp *http.Response) error {
 	for _, d := range call.Waits {
 		x.Waited += d
 	}
-	for name := range resp.Header { // which pages may read is said by the proxy alone
-		if strings.HasPrefix(name, "Access-Control-") {
+	for name := range resp.Header { // which the proxy alone may send
+		if strings.HasPrefix(name, "Access-Control-") || strings.HasPrefix(name, "Rebound-") ||
+			name == "Alt-Svc" { // a way round the proxy
 			resp.Header.Del(name)
 		}
 	}
@@ -75,9 +66,9 @@ func modify(resp *http.Response) error {
 }
 
 // failed answers a request that has no response.
-func failed(w http.ResponseWriter, req *http.Request, err error) {
+func (p *Proxy) failed(w http.ResponseWriter, req *http.Request, err error) {
 	x := exchangeOf(req.Context())
-	f := &fault{http.StatusBadGateway, "failed", err.Error()}
+	f := &fault{http.StatusBadGateway, "failed", secret.Secrets{p.o.Key, p.o.Token}.Hide(err.Error())}
 	if e := (*rebound.Error)(nil); errors.As(err, &e) {
 		x.Attempts, x.Stopped = e.Attempts, string(e.Reason)
 		f.code = strings.ReplaceAll(string(e.Reason), " ", "_")
@@ -96,6 +87,5 @@ func failed(w http.ResponseWriter, req *http.Request, err error) {
 		panic(http.ErrAbortHandler)
 	}
 	w.Header().Set("Rebound-Attempts", strconv.Itoa(x.Attempts))
-	f.write(w)
-	x.Stopped = f.code
+	f.write(x)
 }

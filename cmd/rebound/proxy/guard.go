@@ -21,19 +21,20 @@ type fault struct {
 }
 
 // write answers in the shape of the providers' errors, so that SDKs make their usual exception.
-func (f *fault) write(w http.ResponseWriter) {
-	h := w.Header()
+func (f *fault) write(x *exchange) {
+	x.Stopped = f.code
+	h := x.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("X-Should-Retry", "false")
 	h.Set("Rebound-Stopped", f.code)
-	w.WriteHeader(f.status)
+	x.WriteHeader(f.status)
 	type inner struct {
 		Type    string `json:"type"`
 		Code    string `json:"code"`
 		Message string `json:"message"`
 	}
 	// OpenAI's SDKs read error, and Anthropic's type, too.
-	_ = json.NewEncoder(w).Encode(struct {
+	_ = json.NewEncoder(x).Encode(struct {
 		Type  string `json:"type"`
 		Error inner  `json:"error"`
 	}{"error", inner{"rebound_error", "rebound_" + f.code, "rebound proxy: " + f.message}})
@@ -42,6 +43,9 @@ func (f *fault) write(w http.ResponseWriter) {
 // refused returns why a request must not be sent on; nil if it may.
 func (p *Proxy) refused(req *http.Request, route int) *fault {
 	switch {
+	case !req.ProtoAtLeast(1, 1):
+		return &fault{http.StatusHTTPVersionNotSupported, "version", "want HTTP/1.1: by HTTP/1.0 half " +
+			"an answer looks whole"}
 	case req.Method == http.MethodConnect || req.URL.Host != "" || req.URL.Scheme != "":
 		return &fault{http.StatusMethodNotAllowed, "no_forward_proxy", "this is no forward proxy: " +
 			"set it as the base URL, and not as HTTP_PROXY"}
@@ -59,7 +63,7 @@ func (p *Proxy) refused(req *http.Request, route int) *fault {
 			"Proxy-Authorization: Bearer TOKEN, or in X-Rebound-Token"}
 	case route < 0:
 		return &fault{http.StatusNotFound, "route", "no route has this path"}
-	case slices.Contains(strings.Split(req.URL.Path, "/"), ".."):
+	case strict.Leaves(req.URL.Path):
 		return &fault{http.StatusBadRequest, "path", "the path leaves its route"}
 	}
 	return nil

@@ -36,7 +36,8 @@ func TestTargets(t *testing.T) {
 	r := start(t, script(&calls, 200), nil)
 	for target, status := range map[string]string{
 		"*": "404", "/../admin": "400", "/a/../../admin": "400", "/a/%2e%2e/admin": "400",
-		"/a/%2e./admin": "400", "/..": "400",
+		"/a/%2e./admin": "400", "/..": "400", "/a/..;/admin": "400", "/a/..;x=1/admin": "400",
+		`/a/..\..\admin`: "400", "/a/%5c..%5cadmin": "400",
 	} {
 		got := r.raw(t, "OPTIONS "+target+" HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n\r\n")
 		if !strings.HasPrefix(got, "HTTP/1.1 "+status) {
@@ -126,6 +127,54 @@ func TestTrailersAndHead(t *testing.T) {
 	_ = resp.Body.Close()
 	if resp.StatusCode != 200 || resp.ContentLength != 1234 {
 		t.Errorf("HEAD: got status %d, length %d", resp.StatusCode, resp.ContentLength)
+	}
+}
+
+// What only the proxy may send does not come from the API.
+func TestHeadersOfTheProxy(t *testing.T) {
+	r := start(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Alt-Svc", `h3=":443"`)
+		w.Header().Set("Rebound-Stopped", "exhausted")
+		w.Header().Set("Rebound-Waited", "1s")
+	}), nil)
+	resp, _ := r.post(t, "/a", "")
+	if h := resp.Header; h.Get("Alt-Svc")+h.Get("Rebound-Stopped")+h.Get("Rebound-Waited") != "" {
+		t.Errorf("got %v", h)
+	}
+}
+
+// By HTTP/1.0 a stream that breaks would look whole.
+func TestOldHTTP(t *testing.T) {
+	var calls atomic.Int64
+	r := start(t, script(&calls, 200), nil)
+	got := r.raw(t, "GET / HTTP/1.0\r\nHost: HOST\r\n\r\n")
+	if !strings.HasPrefix(got, "HTTP/1.0 505 ") || calls.Load() != 0 {
+		t.Errorf("got %q after %d calls, want status 505", got, calls.Load())
+	}
+}
+
+// A newline behind a request ends the connection, but is no part of the answer under way.
+func TestNewlineBehindARequest(t *testing.T) {
+	next := make(chan struct{})
+	r := start(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "100000")
+		_, _ = io.WriteString(w, strings.Repeat("a", 1000))
+		_ = http.NewResponseController(w).Flush()
+		<-next
+	}), nil)
+	c, err := net.Dial("tcp", strings.TrimPrefix(r.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_, _ = io.WriteString(c, "GET /a HTTP/1.1\r\nHost: "+c.RemoteAddr().String()+"\r\n\r\n")
+	buf := make([]byte, 1)
+	_, _ = c.Read(buf) // it answers
+	_, _ = io.WriteString(c, "\n")
+	rest, _ := io.ReadAll(c)
+	close(next)
+	if strings.Contains(string(rest), "ambiguous") {
+		t.Errorf("got %.80q", rest[max(0, len(rest)-80):])
 	}
 }
 

@@ -50,7 +50,11 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 	defer release()
 	x.secrets = append(secret.Of(req), p.o.Key, p.o.Token)
-	p.client(route, x.secrets).ServeHTTP(x, req.WithContext(withExchange(req.Context(), x)))
+	sent := x.secrets
+	if p.o.Key != "" {
+		sent = secret.Secrets{p.o.Key}
+	}
+	p.client(route, sent).ServeHTTP(x, req.WithContext(withExchange(req.Context(), x)))
 }
 
 // route returns the index of the longest prefix of the path; -1 = none.
@@ -127,7 +131,7 @@ func (p *Proxy) newClient(r Route) *client {
 		Rewrite: func(pr *httputil.ProxyRequest) { p.rewrite(pr, r) },
 		Transport: &llm.Transport{Policy: policy, HeaderTimeout: p.o.HeaderTimeout,
 			IdleTimeout: p.o.IdleTimeout, Quota: quota, Base: p.base},
-		FlushInterval: -1, ModifyResponse: modify, ErrorHandler: failed, ErrorLog: silent,
+		FlushInterval: -1, ModifyResponse: modify, ErrorHandler: p.failed, ErrorLog: silent,
 		BufferPool: &p.buffers,
 	}, policy, quota}
 }

@@ -14,6 +14,16 @@ func IsLoopback(host string) bool {
 	return host == "localhost" || err == nil && addr.IsLoopback()
 }
 
+// Leaves reports whether a path leads out of the folder that it begins in, as some server reads it.
+func Leaves(path string) bool {
+	for part := range strings.FieldsFuncSeq(path, func(r rune) bool { return r == '/' || r == '\\' }) {
+		if name, _, _ := strings.Cut(part, ";"); name == ".." {
+			return true
+		}
+	}
+	return false
+}
+
 // Hosts are the names under which clients may address a loopback listener.
 func Hosts(addr net.Addr) ([]string, error) {
 	tcp, ok := addr.(*net.TCPAddr)

@@ -48,7 +48,10 @@ func (c *conn) Read(p []byte) (int, error) {
 		c.broken = true
 		// The server has seen no whole request since the last one, so nothing else is written now,
 		// unless a client pipelines: then the end of the connection is its answer.
-		_, _ = c.Conn.Write([]byte(answer))
+		// By single bytes it reads while it answers a request.
+		if len(p) > 1 {
+			_, _ = c.Conn.Write([]byte(answer))
+		}
 		_ = c.Conn.Close()
 		return 0, net.ErrClosed
 	}
@@ -70,6 +73,7 @@ type parser struct {
 	head  int    // bytes of the head so far
 	left  int64  // bytes of the body or the chunk
 	begun bool   // the head has its first line
+	old   bool   // which is that of HTTP/1.0
 
 	length  int64 // or unstated
 	chunked bool
@@ -153,8 +157,8 @@ func (p *parser) lineEnded(line string) (ok bool) {
 	case !p.begun:
 		p.begun = true
 		p.length = unstated
-		return strings.Count(line, " ") == 2 && strings.HasSuffix(line, " HTTP/1.1") ||
-			strings.HasSuffix(line, " HTTP/1.0")
+		p.old = strings.HasSuffix(line, " HTTP/1.0")
+		return strings.Count(line, " ") == 2 && (p.old || strings.HasSuffix(line, " HTTP/1.1"))
 	}
 	return isField(line) && p.field(line)
 }
@@ -177,7 +181,7 @@ func (p *parser) field(line string) (ok bool) {
 		}
 		p.length = n
 	case "transfer-encoding":
-		if p.chunked || !strings.EqualFold(value, "chunked") {
+		if p.old || p.chunked || !strings.EqualFold(value, "chunked") {
 			return false
 		}
 		p.chunked = true

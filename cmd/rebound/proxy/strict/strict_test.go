@@ -56,6 +56,8 @@ var ambiguous = map[string]string{
 	"a blank first":          "GET / HTTP/1.1\r\n Host: x\r\n\r\n",
 	"HTTP/2 preface":         "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
 	"no version":             "GET /\r\n\r\n",
+	"three blanks in 1.0":    "GET / x HTTP/1.0\r\nHost: x\r\n\r\n",
+	"chunks in 1.0":          strings.Replace(chunks("0\r\n\r\n"), "1.1", "1.0", 1),
 	"three blanks":           "GET / x HTTP/1.1\r\nHost: x\r\n\r\n",
 	"a chunk's extension":    chunks("5;a=b\r\nhello\r\n0\r\n\r\n"),
 	"a chunk's bare LF":      chunks("5\nhello\r\n0\r\n\r\n"),
