@@ -102,6 +102,9 @@ func (f *batchFlags) options(c *cobra.Command, in string) error {
 	if err := f.retries(); err != nil {
 		return err
 	}
+	if err := f.checkFiles(); err != nil {
+		return err
+	}
 	return f.calls(c)
 }
 
@@ -116,7 +119,10 @@ func (f *batchFlags) calls(c *cobra.Command) (err error) {
 		return fmt.Errorf("--max-in-flight %d: want 1 or more", o.MaxInFlight)
 	case o.RowAttempts < 1:
 		return fmt.Errorf("--row-attempts %d: want 1 or more", o.RowAttempts)
+	case o.First == 0 || o.First < -1:
+		return fmt.Errorf("--first %d: want 1 or more rows, or -1 for never", o.First)
 	}
+	o.Grace = max(o.Grace, 1) // 0 is at once here, and the default there
 	switch o.InDoubt {
 	case "auto", "redo", "hold":
 	default:
@@ -126,6 +132,9 @@ func (f *batchFlags) calls(c *cobra.Command) (err error) {
 		return err
 	}
 	if o.Header, o.Secret, err = readHeaders(f.header); err != nil {
+		return err
+	}
+	if err := f.checkKey(); err != nil {
 		return err
 	}
 	o.Command = shellWords(os.Args)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -235,6 +236,10 @@ func TestBadFlagsOfOthers(t *testing.T) {
 		"batch --grace x":     `--grace: "x" is no duration`,
 		"batch --grce 5":      "there is no flag --grce: did you mean --grace?",
 		"batch --rpm x":       `--rpm is "x": want a number`,
+		"batch --grace -1":    `--grace: "-1" is no duration`,
+		"batch --first x":     `--first is "x": want a number`,
+		"batch --progress -1": `--progress: "-1" is no duration`,
+		"batch --tee=x":       `--tee is "x": want true or false`,
 		"proxy --drain -1":    `--drain: "-1" is no duration`,
 		"proxy --idle-timout": "there is no flag --idle-timout: did you mean --idle-timeout?",
 	} {
@@ -243,6 +248,54 @@ func TestBadFlagsOfOthers(t *testing.T) {
 		if code != 125 || !strings.HasPrefix(out.String(), "rebound: "+want) ||
 			strings.Count(out.String(), "\n") != 1 {
 			t.Errorf("%s: got exit code %d, %q, want 125 and one line: %q", args, code, &out, want)
+		}
+	}
+}
+
+// Values that a batch cannot work with are a line before anything is sent, and change no file.
+func TestBadValuesOfBatch(t *testing.T) {
+	for args, want := range map[string]string{
+		"--first 0":              "--first 0: want 1 or more rows, or -1 for never",
+		"--ordered=":             "--ordered is empty: want a value, or no --ordered",
+		"--report=":              "--report is empty: want a value, or no --report",
+		"--first -2":             "--first -2: want 1 or more rows, or -1 for never",
+		"--ordered in.jsonl":     "--ordered in.jsonl is the file of the input: want one of its own",
+		"--ordered ./in.jsonl":   "--ordered ./in.jsonl is the file of the input",
+		"--ordered link":         "--ordered link is the file of the input",
+		"--ordered o":            "--ordered o is the file of the results",
+		"--ordered dir/../o":     "--ordered dir/../o is the file of the results",
+		"--ordered o.errors":     "--ordered o.errors is the file of the errors",
+		"--ordered o.journal":    "--ordered o.journal is the file of the journal",
+		"--ordered dir":          "--ordered dir: is a directory",
+		"--ordered none/x":       "--ordered none/x: no such file or directory",
+		"--report in.jsonl":      "--report in.jsonl is the file of the input",
+		"--report o":             "--report o is the file of the results",
+		"--report none/x":        "--report none/x: no such file or directory",
+		"--report .":             "--report .: is a directory",
+		"--report x --ordered x": "--report x is the file of --ordered",
+		"-o in.jsonl":            "--output in.jsonl is the input: want a file of its own",
+		"-o link":                "--output link is the input: want a file of its own",
+
+		"--idempotency-key=a:b":            `--idempotency-key "a:b": want a header such as`,
+		"--idempotency-key=Content-Length": `--idempotency-key "Content-Length": want a header`,
+		"--idempotency-key=X -H X:y":       "--idempotency-key X: --header has it already",
+	} {
+		t.Chdir(t.TempDir())
+		in := []byte(`{"custom_id":"a","url":"/v1/x"}` + "\n")
+		if err := errors.Join(os.WriteFile("in.jsonl", in, 0o600), os.Mkdir("dir", 0o700),
+			os.Symlink("in.jsonl", "link")); err != nil {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		code := run(append(strings.Fields("batch in.jsonl -o o --base http://127.0.0.1:1"),
+			strings.Fields(args)...), nil, &out, &out)
+		files, err := filepath.Glob("*")
+		if code != 125 || !strings.HasPrefix(out.String(), "rebound: "+want) ||
+			strings.Count(out.String(), "\n") != 1 {
+			t.Errorf("%s: got exit code %d, %q, want 125 and one line: %q", args, code, &out, want)
+		}
+		if after, _ := os.ReadFile("in.jsonl"); !bytes.Equal(after, in) || len(files) != 3 || err != nil {
+			t.Errorf("%s: left %q, with %q in the input", args, files, after)
 		}
 	}
 }

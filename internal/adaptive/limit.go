@@ -33,7 +33,7 @@ type Config struct {
 	Max     int
 	Target  time.Duration // mean latency to keep by AIMD; 0 = Gradient2
 
-	// SlowStart doubles the limit in each window, until the first that shows too many attempts.
+	// SlowStart doubles the limit in each window, until an overload, or two slow windows in a row.
 	SlowStart bool
 }
 
@@ -54,6 +54,7 @@ type Limit struct {
 	long   float64 // the long-term latency, in ns
 	warm   int     // windows in long, up to warmup
 	found  bool    // SlowStart is over
+	slow   bool    // the window before was
 }
 
 // Now returns the limit: how many attempts may be under way.
@@ -104,16 +105,21 @@ func (l *Limit) update(c *Config, w Summary) {
 }
 
 // slowStart doubles the limit, or takes the last doubling back and ends. A limit that is not in use
-// stays, as later.
+// stays, as later. So does one in a single slow window, which may have many causes: after the slow
+// start the way up takes minutes.
 func (l *Limit) slowStart(c *Config, w Summary, used bool) float64 {
 	limit, normal := l.value(c), float64(c.Target)
 	if c.Target == 0 {
 		normal = tolerance * l.long
 	}
+	before := l.slow
+	l.slow = used && float64(w.Latency) > normal
 	switch {
-	case w.Overloaded, used && float64(w.Latency) > normal:
+	case w.Overloaded, l.slow && before:
 		l.found = true
 		return limit / 2
+	case l.slow:
+		return limit
 	case used && w.Latency > 0:
 		return limit * 2
 	}

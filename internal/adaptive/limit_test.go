@@ -79,8 +79,11 @@ func TestSlowStart(t *testing.T) {
 			{served(10*ms, 10), 20}, // not in use
 			{served(10*ms, 20), 40},
 			{served(12*ms, 40), 80}, // within the tolerance
-			{served(40*ms, 80), 40}, // a queue: what was enough before
-			{served(10*ms, 40), 40.8},
+			{served(40*ms, 80), 80}, // a queue, or something else
+			{served(12*ms, 80), 160},
+			{served(60*ms, 160), 160},
+			{served(60*ms, 160), 80}, // a queue: what was enough before
+			{served(12*ms, 80), 80.8},
 		}},
 		{"slow start, refused", Config{Initial: 64, Max: 100, SlowStart: true}, []row{
 			{served(10*ms, 64), 100},
@@ -90,6 +93,7 @@ func TestSlowStart(t *testing.T) {
 		}},
 		{"slow start to a target", Config{Target: 30 * ms, SlowStart: true}, []row{
 			{served(30*ms, 20), 40},
+			{served(31*ms, 40), 40},
 			{served(31*ms, 40), 20},
 			{served(30*ms, 20), 21},
 		}},

@@ -106,8 +106,8 @@ func (b *batch) close() {
 // collectFor has the garbage collector let the heap grow by some megabytes, whatever the table of
 // so many rows takes. It would let it grow to twice as much.
 func collectFor(rows int) {
-	const growth, row, rest = 10 << 20, 13, 4 << 20 // bytes; rest is beside the table
+	const growth, row, rest = 6 << 20, 13, 4 << 20 // bytes; rest is beside the table
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(min(100, 100*growth/(rest+rows*row)))
+		debug.SetGCPercent(min(200, 100*growth/(rest+rows*row)))
 	}
 }

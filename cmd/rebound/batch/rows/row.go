@@ -152,6 +152,16 @@ func decode[T any](name, value []byte) (v T, err error) {
 	return v, err
 }
 
+// MaySet reports whether a header of that name is the user's to set. Others decide where a request
+// goes, or are the transport's.
+func MaySet(name string) bool {
+	switch http.CanonicalHeaderKey(name) {
+	case "Host", "Content-Length", "Transfer-Encoding", "Connection", "Upgrade", "Te", "Trailer":
+		return false
+	}
+	return true
+}
+
 // checkHeaders rejects what net/http would, and what decides where a request goes.
 func (r Row) checkHeaders() error {
 	if len(r.Headers) == 0 {
@@ -164,8 +174,7 @@ func (r Row) checkHeaders() error {
 			return fmt.Errorf("invalid_header: header %q is there twice", key)
 		}
 		seen[key] = true
-		switch key {
-		case "Host", "Content-Length", "Transfer-Encoding", "Connection", "Upgrade", "Te", "Trailer":
+		if !MaySet(name) {
 			return fmt.Errorf("invalid_header: header %q must not be set", name)
 		}
 		if !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value) {

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/net/http/httpguts"
+
+	"github.com/rebound-go/rebound/cmd/rebound/batch/rows"
+)
+
+// usedFile is a file that a run reads or writes, and what it is.
+type usedFile struct{ what, path string }
+
+// checkFiles returns an error for a file that is written when all rows have ended and cannot be, or
+// that is another file of the run: a whole night's work comes before.
+func (f *batchFlags) checkFiles() error {
+	out := f.o.Output
+	used := []usedFile{
+		{"the results", out}, {"the errors", out + ".errors"}, {"the journal", out + ".journal"},
+		{"the copy of standard input", out + ".input"},
+	}
+	if f.o.Input != "-" {
+		used = append([]usedFile{{"the input", f.o.Input}}, used...)
+		if sameFile(out, f.o.Input) {
+			return fmt.Errorf("--output %s is the input: want a file of its own", out)
+		}
+	}
+	for _, w := range []usedFile{{"--ordered", f.o.Ordered}, {"--report", f.o.Report}} {
+		if w.path == "" {
+			continue
+		}
+		for _, other := range used {
+			if sameFile(w.path, other.path) {
+				return fmt.Errorf("%s %s is the file of %s: want one of its own", w.what, w.path,
+					other.what)
+			}
+		}
+		if err := writable(w.path); err != nil {
+			return fmt.Errorf("%s %s: %w", w.what, w.path, err)
+		}
+		used = append(used, w)
+	}
+	return nil
+}
+
+// sameFile reports whether two names are of one file, which need not be there.
+func sameFile(a, b string) bool {
+	left, err := os.Stat(a)
+	right, err2 := os.Stat(b)
+	if err == nil && err2 == nil {
+		return os.SameFile(left, right)
+	}
+	return resolved(a) == resolved(b)
+}
+
+// resolved is the path of a file without links on the way.
+func resolved(path string) string {
+	dir, err := filepath.EvalSymlinks(filepath.Dir(path))
+	if err == nil {
+		dir, err = filepath.Abs(dir)
+	}
+	if err != nil {
+		return path
+	}
+	return filepath.Join(dir, filepath.Base(path))
+}
+
+// writable returns an error if a file cannot be written. It leaves the file as it is.
+func writable(path string) error {
+	info, err := os.Stat(path)
+	var f *os.File
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		f, err = os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
+		if err == nil {
+			defer os.Remove(f.Name())
+		}
+	case err == nil && info.IsDir():
+		return errors.New("is a directory")
+	case err == nil:
+		f, err = os.OpenFile(path, os.O_WRONLY, 0)
+	}
+	if err == nil {
+		err = f.Close()
+	}
+	if in := (*fs.PathError)(nil); errors.As(err, &in) {
+		err = in.Err // the message has the path, and not that of a temporary file
+	}
+	return err
+}
+
+// checkKey returns an error for a name that no header with a key can have.
+func (f *batchFlags) checkKey() error {
+	name := f.o.IdempotencyAs
+	switch {
+	case name == "":
+		return nil
+	case !httpguts.ValidHeaderFieldName(name) || !rows.MaySet(name):
+		return fmt.Errorf("--idempotency-key %q: want a header such as Idempotency-Key", name)
+	case f.o.Header.Get(name) != "":
+		return fmt.Errorf("--idempotency-key %s: --header has it already", name)
+	}
+	return nil
+}
