@@ -17,6 +17,10 @@ func (r *Rate) book(ctx, asked context.Context, b booking) (turn, error) {
 	}
 	o := gate.Outcome{} // of a panic in a Scripter
 	defer func() { r.redis().Leave(pass, o) }()
+	if r.connecting.Load() {
+		o.Result = gate.Skipped
+		return turn{}, errGone
+	}
 	begun := time.Now()
 	count := r.turns.count(b, begun)
 	a, err := r.store().book(asked, b, count, r.longest(ctx))
@@ -37,7 +41,7 @@ func (r *Rate) book(ctx, asked context.Context, b booking) (turn, error) {
 }
 
 // connect makes the client connect, on no attempt's way: a handshake may take longer than Timeout,
-// again and again.
+// again and again. No attempt asks Redis meanwhile, or it would need a connection of its own.
 func (r *Rate) connect() {
 	if !r.connecting.CompareAndSwap(false, true) {
 		return

@@ -64,7 +64,7 @@ func (r *Rate) validFallback() error {
 	case r.FailClosed && r.Local != nil:
 		return r.wrong("FailClosed", r.FailClosed, "false, or no Local")
 	case !r.FailClosed && r.Local == nil:
-		return r.wrong("Local", r.Local, "this process's share of the limit, or FailClosed")
+		return r.wrong("Local", "missing", "this process's share of the limit, or FailClosed")
 	case r.Local != nil && !(r.Local.N > 0):
 		return r.wrong("Local.N", r.Local.N, "this process's share of N")
 	}

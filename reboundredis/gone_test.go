@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -47,6 +48,15 @@ var outages = []struct {
 	{"too few replicas", nil,
 		func(s *server) { s.do("CONFIG", "SET", "min-replicas-to-write", "1") },
 		func(s *server) { s.do("CONFIG", "SET", "min-replicas-to-write", "0") }},
+	{"loading", []string{"--key-load-delay", "50000", "--rdbcompression", "no",
+		"--loading-process-events-interval-bytes", "1024"},
+		func(s *server) {
+			s.do("EVAL", "for i = 1, 400 do redis.call('SET', i, string.rep('v', 1000)) end return 1", "0")
+			s.do("SAVE")
+			s.kill()
+			s.run()
+		},
+		func(s *server) { s.do("CONFIG", "SET", "key-load-delay", "0") }},
 	{"busy with a script", []string{"--busy-reply-threshold", "1"},
 		func(s *server) {
 			c := s.client(func(o *redis.Options) { o.ContextTimeoutEnabled = false })
@@ -132,6 +142,60 @@ func TestFailClosed(t *testing.T) {
 	}
 	s.run()
 	await(t, "Redis to be back", func() bool { return take(r) == nil })
+}
+
+// A handshake that takes longer than Timeout does not keep the limit from a Redis that answers in
+// time.
+func TestSlowHandshake(t *testing.T) {
+	s := start(t)
+	around := &breaker.Breaker{Failures: 1, Cooldown: 50 * time.Millisecond}
+	r := &reboundredis.Rate{
+		Client: s.client(func(o *redis.Options) { o.Addr = s.slowly(t, 60*time.Millisecond) }),
+		Key:    "k", N: 1, Per: time.Hour, Burst: 1e4,
+		Local: share(1e6), Breaker: around, Timeout: 200 * time.Millisecond,
+	}
+	await(t, "Redis to decide", func() bool {
+		return take(r) == nil && around.State() == breaker.Closed && r.Snapshot().Level < 1e4
+	})
+	if around.Snapshot().Opened == 0 {
+		t.Error("the handshake was in time: the test shows nothing")
+	}
+}
+
+// slowly returns the address of a proxy that delays every packet.
+func (s *server) slowly(t *testing.T, by time.Duration) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	pipe := func(to, from net.Conn) {
+		defer to.Close()
+		buf := make([]byte, 1<<16)
+		for {
+			n, err := from.Read(buf)
+			if err != nil {
+				return
+			}
+			<-time.After(by)
+			if _, err := to.Write(buf[:n]); err != nil {
+				return
+			}
+		}
+	}
+	go func() {
+		for {
+			in, err := l.Accept()
+			if err != nil {
+				return
+			}
+			if out, err := net.Dial("tcp", s.addr); err == nil {
+				go pipe(in, out)
+				go pipe(out, in)
+			}
+		}
+	}()
+	return l.Addr().String()
 }
 
 // What Redis admits counts for the local share, too.
