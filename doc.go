@@ -37,6 +37,7 @@
 //	reboundgrpc                  the policy around gRPC calls, a module of its own
 //	stats, reboundslog           counts and log lines; OpenTelemetry is the module reboundotel
 //	reboundriver                 River jobs under a policy, a module of its own
+//	reboundtemporal              Temporal activities under a policy, a module of its own
 //	rebounddebug                 a live page of policies and breakers
 //	reboundtest                  calls without delays, for tests
 //	sim                          a service and its clients in virtual time
