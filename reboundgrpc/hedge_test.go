@@ -2,8 +2,11 @@ package reboundgrpc_test
 
 import (
 	"context"
+	"errors"
+	"net"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -211,5 +214,129 @@ func TestHedgeIsInvalid(t *testing.T) {
 	_, err := call(t.Context(), dialClient(t, addr, hedged(nil, &hedge.Hedge{Max: -1})))
 	if err == nil {
 		t.Error("an invalid hedge made a call")
+	}
+}
+
+// What stands around each attempt stands around each leg, once.
+func TestHedgePassesGatesOnce(t *testing.T) {
+	s := failing(1, fail(codes.Unavailable))
+	addr, _ := serve(t, s)
+	d := newDoor()
+	b := &breaker.Breaker{Rate: .9, Window: time.Hour}
+	p := quick(3)
+	p.Gates, p.Breaker = []gate.Gate{d}, b
+	c := hedged(p, &hedge.Hedge{After: time.Hour})
+	if _, err := call(t.Context(), dialClient(t, addr, c)); err != nil {
+		t.Fatal(err)
+	}
+	if o, n := len(d.outcomes), b.Snapshot(); o != 2 || n.Calls != 2 || n.Failed != 1 {
+		t.Errorf("%d outcomes, breaker %+v: want 2 attempts, of which one failed", o, n)
+	}
+	if l := p.RetryBudget(); l.Level() > l.Size()-.5 {
+		t.Errorf("the policy's budget is %v: the retry was not charged", l.Level())
+	}
+}
+
+// Before a delay, the breaker is asked whether it would reject the attempt after it.
+func TestHedgeForesees(t *testing.T) {
+	s := failing(99, fail(codes.Unavailable))
+	addr, _ := serve(t, s)
+	for _, p := range []*rebound.Policy{
+		{Breaker: &breaker.Breaker{Failures: 1, Cooldown: 2 * time.Hour}},
+		{Gates: []gate.Gate{&breaker.Breaker{Failures: 1, Cooldown: 2 * time.Hour}}},
+	} {
+		s.calls.Store(0)
+		p.Backoff = backoffOf(time.Hour)
+		c := hedged(p, &hedge.Hedge{After: time.Hour})
+		_, err := call(t.Context(), dialClient(t, addr, c))
+		if !errors.Is(err, rebound.Rejected) || s.calls.Load() != 1 {
+			t.Errorf("%v after %d calls", err, s.calls.Load())
+		}
+	}
+}
+
+// MaxElapsed bounds the call and not each leg.
+func TestHedgeMaxElapsed(t *testing.T) {
+	s := &service{unary: func(ctx context.Context, _ int, _ *text) (*text, error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}}
+	addr, _ := serve(t, s)
+	p := quick(2)
+	p.MaxElapsed = 150 * time.Millisecond
+	var mu sync.Mutex
+	var deadlines []time.Time
+	record := grpc.WithChainUnaryInterceptor(func(
+		ctx context.Context, method string, req, reply any, cc *grpc.ClientConn,
+		invoke grpc.UnaryInvoker, opts ...grpc.CallOption,
+	) error {
+		d, _ := ctx.Deadline()
+		mu.Lock()
+		deadlines = append(deadlines, d)
+		mu.Unlock()
+		return invoke(ctx, method, req, reply, cc, opts...)
+	})
+	conn := dialClient(t, addr, hedged(p, &hedge.Hedge{After: 50 * time.Millisecond}), record)
+	_, err := call(t.Context(), conn)
+	if !errors.Is(err, rebound.PastElapsed) || status.Code(err) != codes.DeadlineExceeded {
+		t.Errorf("got %v", err)
+	}
+	if len(deadlines) != 2 || deadlines[1].Sub(deadlines[0]).Abs() > 40*time.Millisecond {
+		t.Errorf("the legs' deadlines are %v", deadlines)
+	}
+}
+
+// A reply that there cannot be two of is not hedged.
+func TestHedgeOfNoReply(t *testing.T) {
+	addr, _ := serve(t, failing(0, nil))
+	h := &hedge.Hedge{After: time.Nanosecond}
+	conn := dialClient(t, addr, hedged(quick(2), h))
+	for _, reply := range []any{nil, 7} {
+		err := conn.Invoke(t.Context(), unaryMethod, wrapperspb.String(""), reply)
+		if status.Code(err) != codes.Internal || h.Snapshot().Calls != 0 {
+			t.Errorf("%v: %v, hedges %+v", reply, err, h.Snapshot())
+		}
+	}
+}
+
+// plainCodec is a codec for messages that are not of protocol buffers.
+type plainCodec struct{}
+
+func (plainCodec) Name() string                  { return "plain" }
+func (plainCodec) Marshal(v any) ([]byte, error) { return []byte(*v.(*string)), nil }
+func (plainCodec) Unmarshal(data []byte, v any) error {
+	*v.(*string) = string(data)
+	return nil
+}
+
+func TestHedgeOfPlainMessages(t *testing.T) {
+	gone := make(chan error, 1)
+	s := slowFirst(gone)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := grpc.NewServer(grpc.ForceServerCodec(plainCodec{}))
+	desc := s.desc()
+	desc.Methods[0].Handler = func(
+		_ any, ctx context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor,
+	) (any, error) {
+		req := new(string)
+		if err := decode(req); err != nil {
+			return nil, err
+		}
+		out, err := s.unary(ctx, s.begin(ctx), nil)
+		answer := out.GetValue() + " to " + *req
+		return &answer, err
+	}
+	server.RegisterService(desc, struct{}{})
+	go func() { _ = server.Serve(l) }()
+	t.Cleanup(server.Stop)
+	conn := dialClient(t, l.Addr().String(), hedged(nil, &hedge.Hedge{After: time.Millisecond}),
+		grpc.WithDefaultCallOptions(grpc.ForceCodec(plainCodec{})))
+	ask, got := "ask", ""
+	if err := conn.Invoke(t.Context(), unaryMethod, &ask, &got); err != nil ||
+		got != "answer to ask" {
+		t.Errorf("got %q, %v", got, err)
 	}
 }

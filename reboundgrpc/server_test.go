@@ -243,3 +243,15 @@ func TestServerLimitAndClient(t *testing.T) {
 		t.Error("the limit rejected nothing")
 	}
 }
+
+// The status of a call that waited in a gate until its context ended is that of the context.
+func TestServerGateCanceled(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	d := newDoor()
+	d.reject = ctx.Err
+	_, err := reboundgrpc.UnaryServer(d)(ctx, nil, nil, nil)
+	if status.Code(err) != codes.Canceled {
+		t.Errorf("got %v", err)
+	}
+}

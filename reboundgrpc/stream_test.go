@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -470,5 +471,47 @@ func TestBidi(t *testing.T) {
 	err = st.RecvMsg(new(text))
 	if status.Code(err) != codes.Unavailable || s.calls.Load() != 1 || len(ended) != 1 {
 		t.Errorf("got %v after %d calls, %d callbacks", err, s.calls.Load(), len(ended))
+	}
+}
+
+// failOnce is a stream whose first SendMsg fails.
+type failOnce struct {
+	grpc.ClientStream
+	failed *bool
+}
+
+func (f failOnce) SendMsg(m any) error {
+	if !*f.failed {
+		*f.failed = true
+		return fail(codes.Unavailable)
+	}
+	return f.ClientStream.SendMsg(m)
+}
+
+// An attempt that fails in SendMsg is followed by another, and its end is not that of the stream.
+func TestStreamFailsInSend(t *testing.T) {
+	checkGoroutines(t)
+	s := &service{stream: sends(nil, "a")}
+	addr, _ := serve(t, s)
+	for range 20 {
+		failed := false
+		conn := dial(t, addr, quick(3), grpc.WithChainStreamInterceptor(func(
+			ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string,
+			streamer grpc.Streamer, opts ...grpc.CallOption,
+		) (grpc.ClientStream, error) {
+			st, err := streamer(ctx, desc, cc, method, opts...)
+			return failOnce{st, &failed}, err
+		}))
+		st, err := open(t.Context(), conn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 100 { // whatever waits for the pause comes now
+			runtime.Gosched()
+		}
+		if got, err := read(st); !slices.Equal(got, []string{"a"}) || err != nil {
+			t.Errorf("got %q, %v", got, err)
+		}
+		_ = conn.Close()
 	}
 }
