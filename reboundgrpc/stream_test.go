@@ -474,6 +474,27 @@ func TestBidi(t *testing.T) {
 	}
 }
 
+// The context of an attempt ends with its stream, even if an interceptor inside passes no options on.
+func TestStreamWithoutOptions(t *testing.T) {
+	addr, _ := serve(t, &service{stream: sends(nil, "a")})
+	var inside context.Context
+	conn := dial(t, addr, nil, grpc.WithChainStreamInterceptor(func(
+		ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string,
+		streamer grpc.Streamer, _ ...grpc.CallOption,
+	) (grpc.ClientStream, error) {
+		inside = ctx
+		return streamer(ctx, desc, cc, method)
+	}))
+	st, err := open(t.Context(), conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := read(st); !slices.Equal(got, []string{"a"}) || err != nil ||
+		inside.Err() == nil {
+		t.Errorf("got %q, %v, context %v", got, err, inside.Err())
+	}
+}
+
 // failOnce is a stream whose first SendMsg fails.
 type failOnce struct {
 	grpc.ClientStream
@@ -483,6 +504,7 @@ type failOnce struct {
 func (f failOnce) SendMsg(m any) error {
 	if !*f.failed {
 		*f.failed = true
+		_ = f.ClientStream.SendMsg("no message") // ends gRPC's stream
 		return fail(codes.Unavailable)
 	}
 	return f.ClientStream.SendMsg(m)
