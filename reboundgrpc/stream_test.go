@@ -474,7 +474,7 @@ func TestBidi(t *testing.T) {
 	}
 }
 
-// The context of an attempt ends with its stream, even if an interceptor inside passes no options on.
+// The context of an attempt ends with its stream, even if an interceptor inside drops the options.
 func TestStreamWithoutOptions(t *testing.T) {
 	addr, _ := serve(t, &service{stream: sends(nil, "a")})
 	var inside context.Context
@@ -535,5 +535,43 @@ func TestStreamFailsInSend(t *testing.T) {
 			t.Errorf("got %q, %v", got, err)
 		}
 		_ = conn.Close()
+	}
+}
+
+// A callback is called once for a stream that fails, with the error that the caller gets.
+func TestStreamFailureIsFinished(t *testing.T) {
+	addr, _ := serve(t, failing(99, fail(codes.Unavailable)))
+	var ended []error
+	st, err := open(t.Context(), dial(t, addr, quick(3)),
+		grpc.OnFinish(func(err error) { ended = append(ended, err) }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = read(st)
+	_ = st.RecvMsg(new(text))
+	if !errors.Is(err, rebound.Exhausted) || !slices.Equal(ended, []error{err}) {
+		t.Errorf("got %v, callbacks with %v", err, ended)
+	}
+}
+
+// A Goexit in an observer, such as t.FailNow, ends the goroutine of the caller.
+func TestStreamGoexit(t *testing.T) {
+	checkGoroutines(t)
+	addr, _ := serve(t, failing(99, fail(codes.Unavailable)))
+	p := quick(3)
+	p.Observe = func(context.Context, rebound.Event) { runtime.Goexit() }
+	conn := dial(t, addr, p)
+	returned := false
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if st, err := open(t.Context(), conn); err == nil {
+			_, _ = read(st)
+		}
+		returned = true
+	}()
+	<-done
+	if returned {
+		t.Error("the caller went on")
 	}
 }
