@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/budget"
@@ -22,8 +23,9 @@ import (
 // passes the policy's gates by itself, and has the timeout of an attempt.
 type legs struct {
 	u     *unary
-	state rebound.State // of the call
-	since time.Time     // of state
+	kind  protoreflect.MessageType // of the reply; nil if it is another codec's
+	state rebound.State            // of the call
+	since time.Time                // of state
 
 	mu    sync.Mutex // guards what follows, and u.attempts
 	begun int
@@ -46,6 +48,10 @@ var errWaiting = rebound.Permanent(errors.New("reboundgrpc: the first attempt wa
 // hedged makes the next attempt of l's call, hedged. The last error, if not nil, ends the call.
 func (u *unary) hedged(ctx context.Context, l *rebound.Loop) (failed, stop error) {
 	s := &legs{u: u, state: l.State(), since: time.Now()}
+	// Before a leg writes to the reply: to look at a message is to read it.
+	if m, ok := u.reply.(proto.Message); ok {
+		s.kind = m.ProtoReflect().Type()
+	}
 	g, err := hedge.Do(ctx, u.hedge, s.attempt, nil)
 	switch {
 	case err == nil:
@@ -97,7 +103,7 @@ func (s *legs) begin(number int) *leg {
 	case number > 1 && s.sent == 0:
 		return nil
 	}
-	g := &leg{reply: emptyLike(s.u.reply)}
+	g := &leg{reply: s.newReply()}
 	g.opts, g.outputs = ownOutputs(s.u.opts)
 	return g
 }
@@ -129,12 +135,12 @@ func (g *leg) deliver(reply any) {
 	reflect.ValueOf(reply).Elem().Set(reflect.ValueOf(g.reply).Elem())
 }
 
-// emptyLike returns an empty message of the type of m, a pointer.
-func emptyLike(m any) any {
-	if m, ok := m.(proto.Message); ok {
-		return m.ProtoReflect().New().Interface()
+// newReply returns an empty message of the reply's type.
+func (s *legs) newReply() any {
+	if s.kind != nil {
+		return s.kind.New().Interface()
 	}
-	return reflect.New(reflect.TypeOf(m).Elem()).Interface()
+	return reflect.New(reflect.TypeOf(s.u.reply).Elem()).Interface()
 }
 
 // hedgeable reports whether legs can have replies of their own.
