@@ -179,3 +179,18 @@ func (x *fleetTorture) worker(killed *atomic.Int32, kills int) (more bool) {
 		return false
 	}
 }
+
+// The command in the report has no password, in neither form of --db.
+func TestFleetHidesThePassword(t *testing.T) {
+	for _, db := range []string{
+		"postgres://clerk:wr0ng-word@host/db", "host=host user=clerk password=wr0ng-word dbname=db",
+	} {
+		f := fleetFlags{db: db}
+		f.o.Command = shellWords([]string{"rebound", "batch", "work", "--db", db, "--db=" + db})
+		f.hideDatabase()
+		if got := strings.Join(f.o.Command, " "); strings.Contains(got, "wr0ng") ||
+			!strings.Contains(got, "clerk") {
+			t.Errorf("got %s, want it without the password", got)
+		}
+	}
+}

@@ -135,6 +135,7 @@ func TestFleetDatabaseErrors(t *testing.T) {
 		{"postgres://clerk:wr0ng-word@127.0.0.1:1/work", "connection refused"},
 		{"postgres://clerk:wr0ng-word@127.0.0.1:port/work", "--db: want a URL"},
 		{"nothing:wr0ng-word", "--db: want a URL"},
+		{"host=127.0.0.1 port=1 user=clerk password=wr0ng-word", "connection refused"},
 		{"$MISSING", "--db: $MISSING is not set"},
 		{"", "--db is empty"},
 	} {
@@ -346,12 +347,12 @@ func TestFleetLines(t *testing.T) {
 		_, _ = body.ReadFrom(r.Body)
 		w.Header().Set("X-Request-Id", "q-1")
 		if strings.Contains(body.String(), "row 7") {
-			http.Error(w, `{"error":{"code":"bad","message":"no <such> thing"}}`, 400)
+			http.Error(w, `{"error":{"code":"bad","message":"no <such> \u0000 thing"}}`, 400)
 			return
 		}
 		answer(w, 3, 4)
 	})
-	x.fleetOf(1, 1)
+	x.fleetOf(1, 1, "--report", x.path("report.json"))
 	x.must(0, "dump", "-o", x.path("many"))
 	single := command(t, "batch", x.path("in.jsonl"), "-o", x.path("one"), "--base", x.args[5])
 	if out, err := single.CombinedOutput(); exitOf(err) != 1 {

@@ -104,7 +104,7 @@ func (s *session) stopAll(why string) {
 	ctx, cancel := context.WithTimeout(context.Background(), lastWrites)
 	defer cancel()
 	_, _ = s.db.pool.Exec(ctx, `UPDATE rebound.batch SET stops = stops + 1, stop_reason = $3
-		WHERE name = $1 AND stops = $2`, s.batch.name, s.batch.stops, why)
+		WHERE name = $1 AND stops = $2`, s.batch.name, s.batch.stops, storable(why))
 }
 
 // leave takes the worker out of the database, and frees what it could not give back.

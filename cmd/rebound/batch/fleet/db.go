@@ -46,23 +46,25 @@ type DB struct {
 }
 
 // Open connects to the database of a URL. A password in it is in no error.
-func Open(ctx context.Context, address string) (*DB, error) {
+func Open(ctx context.Context, address string) (*DB, error) { return open(ctx, address, 2) }
+
+// open connects with so many connections at most, and one more.
+func open(ctx context.Context, address string, most int32) (*DB, error) {
 	d := &DB{address: address, hide: secrets.Set{}.With(Passwords(address)...)}
 	config, err := pgxpool.ParseConfig(address)
 	if err != nil {
 		return nil, errors.New("--db: want a URL such as postgres://user@host/database, or the words " +
 			"of libpq")
 	}
-	d.hide = d.hide.With(config.ConnConfig.Password)
 	if config.ConnConfig.ConnectTimeout == 0 {
 		config.ConnConfig.ConnectTimeout = connectTimeout
 	}
 	config.ConnConfig.RuntimeParams["application_name"] = "rebound batch"
 	if !strings.Contains(address, "pool_max_conns") {
-		config.MaxConns = 8
+		config.MaxConns = most
 	}
 	quick := config.Copy()
-	quick.MaxConns = 2
+	quick.MaxConns = 1
 	quick.ConnConfig.RuntimeParams["synchronous_commit"] = "off"
 	for _, p := range []struct {
 		pool   **pgxpool.Pool
@@ -79,8 +81,11 @@ func Open(ctx context.Context, address string) (*DB, error) {
 	return d, nil
 }
 
-// Passwords are those of a URL, as it is written and as it is meant.
+// Passwords are those of a URL or of libpq's words, as they are written and as they are meant.
 func Passwords(address string) (all []string) {
+	if config, err := pgxpool.ParseConfig(address); err == nil {
+		all = append(all, config.ConnConfig.Password)
+	}
 	if u, err := url.Parse(address); err == nil && u.User != nil {
 		if p, ok := u.User.Password(); ok {
 			all = append(all, p, url.QueryEscape(p), url.PathEscape(p))
@@ -108,6 +113,11 @@ func (d *DB) own(err error) error {
 	}
 	text := strings.Join(strings.Fields(err.Error()), " ")
 	return fmt.Errorf("the database: %w", cleaned{string(d.hide.Redact([]byte(text))), err})
+}
+
+// storable is a text that the database can store: valid, and without zero bytes.
+func storable(text string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "")
 }
 
 // cleaned is an error whose text has no secret.

@@ -112,7 +112,7 @@ func (s *session) finish(
 	}
 	return pgx.BeginFunc(ctx, s.db.pool, func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, endRow, c.id, s.id, int64(out.Cost), s.batch.name, state, out.Attempts,
-			out.Failed, out.Code, out.Why, out.Line)
+			out.Failed, storable(out.Code), storable(out.Why), out.Line)
 		if err != nil {
 			return err
 		}

@@ -33,4 +33,7 @@ const (
 // lastWrites is how long rows that were cut off may take to be stored.
 const lastWrites = 3 * time.Second
 
+// sessionConns is how many connections a session has to take, mark and end rows.
+const sessionConns = 6
+
 const budgetPause = 100 * time.Millisecond

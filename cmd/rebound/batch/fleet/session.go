@@ -36,7 +36,7 @@ func newSession(
 	ctx context.Context, address string, b info, o Options, shared *batch.Shared,
 ) (*session, error) {
 	host, _ := os.Hostname()
-	db, err := Open(ctx, address)
+	db, err := open(ctx, address, sessionConns)
 	if err != nil {
 		return nil, err
 	}
