@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/rebound-go/rebound/internal/printable"
@@ -25,34 +24,13 @@ func writeTable(b *bytes.Buffer, title string, rows [][]string) {
 	if title != "" {
 		b.WriteString(title + "\n")
 	}
-	widths := columnWidths(rows)
+	columns := 0
 	for _, row := range rows {
-		var line strings.Builder
-		for i, cell := range row {
-			pad := strings.Repeat(" ", widths[i]-printable.Width(cell))
-			if i == 0 || i == 3 && len(widths) == 4 {
-				line.WriteString(cell + pad + "  ")
-			} else {
-				line.WriteString(pad + cell + "  ")
-			}
-		}
-		b.WriteString(strings.TrimRight(line.String(), " ") + "\n")
+		columns = max(columns, len(row))
 	}
-}
-
-// columnWidths counts columns of a terminal, not bytes: names of policies may be in any language.
-// Rows may be shorter than others.
-func columnWidths(rows [][]string) []int {
-	var widths []int
-	for _, row := range rows {
-		for i, cell := range row {
-			if i == len(widths) {
-				widths = append(widths, 0)
-			}
-			widths[i] = max(widths[i], printable.Width(cell))
-		}
-	}
-	return widths
+	b.WriteString(printable.Columns(rows, func(i int) bool {
+		return i > 0 && (i != 3 || columns != 4)
+	}))
 }
 
 // count writes n without separators, so that scripts can read a report, too.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/rebound-go/rebound/cmd/rebound/batch"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/secrets"
+	"github.com/rebound-go/rebound/cmd/rebound/regular"
 )
 
 // parseHost reads a URL that names a host and perhaps a path.
@@ -70,10 +71,13 @@ func readHeaders(list []string) (h http.Header, hidden []string, err error) {
 	return h, hidden, nil
 }
 
+// maxHeader is the length of a file that holds no header.
+const maxHeader = 1 << 20
+
 // expandHeader puts in what a value refers to, and returns the variables' values.
 func expandHeader(value string) (expanded string, used []string, err error) {
 	if path, is := strings.CutPrefix(value, "@"); is {
-		data, err := os.ReadFile(path)
+		data, err := regular.Read(path, maxHeader)
 		return strings.TrimSpace(string(data)), nil, err
 	}
 	expanded = os.Expand(value, func(key string) string {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -214,7 +215,7 @@ func TestVersion(t *testing.T) {
 
 // A duration is a number of seconds, or has a unit, whichever command has the flag.
 func TestDurations(t *testing.T) {
-	for _, c := range newRoot().Commands() {
+	for _, c := range newRoot(io.Discard).Commands() {
 		c.Flags().VisitAll(func(f *pflag.Flag) {
 			if f.Value.Type() != "duration" {
 				return

@@ -23,7 +23,7 @@ func TestStartHints(t *testing.T) {
 		{`echo '#!/no/such' > s; chmod +x s; rebound run -- ./s`, `in its #! line does not exist`},
 		{`rebound run -- ./none`, `cannot start: no such file or directory (not`},
 		{`rebound run -- /`, `cannot start: is a directory (not`},
-		{`rebound run -- ''`, `"": attempt 1 of 3: cannot start: exec: no command (not`},
+		{`rebound run -- ''`, `the name of the command is empty: want rebound run [flags] -- command`},
 		{`rebound run -- $'\e[31m'`, `"\x1b[31m": attempt 1`},
 	} {
 		code, out := script(t, row.script)

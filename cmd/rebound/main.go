@@ -12,10 +12,14 @@ func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
 
 // run executes one command line and returns its exit code.
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	root := newRoot()
+	out := &checkedOutput{Writer: stdout}
+	root := newRoot(out)
 	root.SetArgs(args)
 	root.SetIn(stdin)
-	root.SetOut(stdout)
 	root.SetErr(stderr)
-	return exitCode(root, root.Execute())
+	err := root.Execute()
+	if out.err != nil { // help, for one, has no error of its own
+		err = ownError{out.err}
+	}
+	return exitCode(root, err)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"io"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -46,7 +47,7 @@ func TestManualIsTheHelp(t *testing.T) {
 		`\(ti`, "~", `\(dq`, `"`, `\[u2026]`, "…", "\n\\&.", "\n.")
 	got := plain.Replace(output(t, "man"))
 	commands := 0
-	everyCommand(newRoot(), func(c *cobra.Command) {
+	everyCommand(newRoot(io.Discard), func(c *cobra.Command) {
 		commands++
 		for l := range strings.Lines(c.Long + "\n" + c.Example) {
 			if !strings.Contains(got, strings.TrimSpace(l)) {
@@ -90,7 +91,7 @@ func TestManualIsValid(t *testing.T) {
 
 // A shell completes every command and flag, and shows its line of help.
 func TestCompletionsAreTheHelp(t *testing.T) {
-	everyCommand(newRoot(), func(c *cobra.Command) {
+	everyCommand(newRoot(io.Discard), func(c *cobra.Command) {
 		at := strings.Fields(c.CommandPath())[1:]
 		offered := output(t, append(append([]string{"__complete"}, at...), "")...)
 		for _, sub := range c.Commands() {

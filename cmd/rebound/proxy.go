@@ -48,6 +48,9 @@ func newProxy() *cobra.Command {
 			if len(args) > 0 && c.ArgsLenAtDash() != 0 {
 				return ownError{fmt.Errorf("argument %q: want -- before the command", args[0])}
 			}
+			if err := commandName(c, args); err != nil {
+				return err
+			}
 			return f.run(c, args)
 		},
 	}

@@ -4,12 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 	"strings"
 	"unicode/utf8"
 
+	"github.com/rebound-go/rebound/cmd/rebound/regular"
 	"github.com/rebound-go/rebound/internal/strictjson"
 )
 
@@ -43,14 +42,9 @@ func readJSON(path string) ([]byte, error) {
 	return data, err
 }
 
-// readText returns a file without its byte order mark. The limit ends the reading of /dev/zero.
+// readText returns a file without its byte order mark.
 func readText(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	data, err := regular.Read(path, maxFile)
 	if err != nil {
 		return nil, err
 	}
@@ -58,8 +52,6 @@ func readText(path string) ([]byte, error) {
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	at := notText(data)
 	switch {
-	case len(data) > maxFile:
-		err = errors.New("it has more than 10 MB: want a file of policies, or of a scenario")
 	case utf16:
 		err = errors.New("it is text in UTF-16: want UTF-8")
 	case at >= 0:

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os/exec"
 	"strings"
 
@@ -10,7 +11,8 @@ import (
 	"github.com/rebound-go/rebound/internal/strictjson"
 )
 
-func newRoot() *cobra.Command {
+// newRoot returns the command, which writes to out.
+func newRoot(out io.Writer) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "rebound",
 		Short: "Retry policies: print, simulate, run commands under them",
@@ -31,6 +33,7 @@ func newRoot() *cobra.Command {
 	root.AddCommand(newPlan(), newSim(), newRun(), newPolicies(), newVersion(), newBatch(), newProxy(),
 		newMan())
 	root.SetHelpCommand(newHelp())
+	root.SetOut(out) // before the completion command, which keeps it
 	root.InitDefaultCompletionCmd()
 	for _, sub := range root.Commands() {
 		if sub.HasSubCommands() && sub.RunE == nil {

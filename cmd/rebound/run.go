@@ -17,9 +17,9 @@ import (
 const runHelp = `Run a command until it works.
 
 The command is run as it is, without a shell, in a process group of its own. An attempt that fails,
-or whose time is up, leaves nothing running. SIGTERM, SIGINT, SIGHUP and SIGQUIT reach the command
-and end the run, and rebound dies of the signal. A second one kills at once. SIGUSR1, SIGUSR2,
-SIGALRM, SIGWINCH, Ctrl-Z and the signals of real time are passed on.
+or whose time is up, leaves nothing running. SIGTERM, SIGINT, SIGHUP, SIGQUIT and SIGABRT reach the
+command and end the run, and rebound dies of the signal. A second one kills at once. SIGUSR1,
+SIGUSR2, SIGALRM, SIGWINCH, Ctrl-Z and the signals of real time are passed on.
 
 Which failures are retried is decided by --on, --not-on and their twins for output. The policy's own
 list has no effect; the rest of the policy has. --on and --not-on take exit codes, ranges, signals
@@ -50,7 +50,7 @@ Exit code: that of the last attempt, or 1 if that exited with 0 but its output f
   124    the last attempt, or all of them, took too long, or a service was not ready
   125    rebound itself failed: a flag, a file, a copy of input or output
   126    the command cannot be run
-  127    there is no such command
+  127    there is no such command, or its name is empty
   128+n  the last attempt was killed by signal n`
 
 // runFlags are the flags of `rebound run` beside those of the policy.
@@ -79,12 +79,12 @@ func newRun() *cobra.Command {
 			"  rebound run -- bash -c 'make && make install'\n" +
 			"  rebound run -n 5 -d 2s --attempt-timeout 30s --output hold -- make fetch > out\n" +
 			"  rebound run --on 75 --on-output 'connection reset' -- ./sync",
-		Args: func(_ *cobra.Command, args []string) error {
+		Args: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return ownError{errors.New("there is no command: want rebound run [flags] -- " +
 					"command and arguments")}
 			}
-			return nil
+			return commandName(c, args)
 		},
 		RunE: func(c *cobra.Command, args []string) error {
 			j, err := flags.job(c, args)
@@ -154,12 +154,16 @@ func (f *runFlags) job(c *cobra.Command, args []string) (*job, error) {
 	case f.report != "" && f.report != "json":
 		return nil, fmt.Errorf("--report is %q: want json", f.report)
 	}
+	stdout := c.OutOrStdout()
+	if o, ok := stdout.(*checkedOutput); ok {
+		stdout = o.Writer // the command writes to the file itself
+	}
 	j := &job{
 		name: shown(args[0]), policy: p, judge: &f.judge,
 		stderr: c.ErrOrStderr(), quiet: f.quiet, services: f.waitFor,
 		report: report{Command: args, Policy: p.Name, Attempts: []attemptReport{}},
 		runner: process.Runner{
-			Args: args, Stdin: stdin, Stdout: c.OutOrStdout(), Stderr: c.ErrOrStderr(),
+			Args: args, Stdin: stdin, Stdout: stdout, Stderr: c.ErrOrStderr(),
 			Hold: f.output == "hold", KillAfter: time.Duration(f.killAfter), Foreground: f.foreground,
 		},
 	}

@@ -116,7 +116,7 @@ func signalTo(t *testing.T, c *exec.Cmd, sig syscall.Signal) {
 
 func TestSignalsLeaveNothing(t *testing.T) {
 	for _, sig := range []syscall.Signal{
-		syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT,
+		syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGABRT,
 	} {
 		c := command(t, "run", "--", "sh", "-c", family)
 		pids, _ := start(t, c, 2)
@@ -127,15 +127,17 @@ func TestSignalsLeaveNothing(t *testing.T) {
 
 // The memory of rebound is not dumped when a signal that dumps cores ends it.
 func TestQuitDumpsNoCore(t *testing.T) {
-	c := exec.CommandContext(t.Context(), "bash", "-c",
-		"ulimit -c unlimited && exec rebound run -- "+
-			"sh -c 'trap \"exit 0\" QUIT; echo $$; sleep 300 & wait'")
-	c.Env, c.Dir = environment(t), t.TempDir()
-	pids, _ := start(t, c, 1)
-	signalTo(t, c, syscall.SIGQUIT)
-	killed(t, c, syscall.SIGQUIT, pids)
-	if names, err := filepath.Glob(filepath.Join(c.Dir, "*")); err != nil || len(names) > 0 {
-		t.Errorf("got %q, %v, want no file", names, err)
+	for _, sig := range []syscall.Signal{syscall.SIGQUIT, syscall.SIGABRT} {
+		c := exec.CommandContext(t.Context(), "bash", "-c",
+			"ulimit -c unlimited && exec rebound run -- "+
+				"sh -c 'ulimit -c 0; trap \"exit 0\" QUIT ABRT; echo $$; sleep 300 & wait'")
+		c.Env, c.Dir = environment(t), t.TempDir()
+		pids, _ := start(t, c, 1)
+		signalTo(t, c, sig)
+		killed(t, c, sig, pids)
+		if names, err := filepath.Glob(filepath.Join(c.Dir, "*")); err != nil || len(names) > 0 {
+			t.Errorf("%v: got %q, %v, want no file", sig, names, err)
+		}
 	}
 }
 

@@ -136,7 +136,9 @@ func (f *simFlags) run(c *cobra.Command, ref string) error {
 	}
 	// The table is there, whatever becomes of the pictures.
 	for _, path := range f.plots {
-		err = errors.Join(err, drawAll(path, field, all))
+		if wrong := drawAll(path, field, all); wrong != nil {
+			err = errors.Join(err, ownError{wrong})
+		}
 	}
 	return err
 }

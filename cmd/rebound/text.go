@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"io"
 	"strconv"
 	"strings"
@@ -34,34 +33,10 @@ func escaped(text string) string {
 	return b.String()
 }
 
-// writeColumns prints rows as columns, two spaces apart: the first is on the left of its column,
-// and the others are too, or with right on the right of theirs.
+// writeColumns prints rows as columns: the first is on the left of its column, and the others are
+// too, or with right on the right of theirs.
 func writeColumns(out io.Writer, rows [][]string, right bool) error {
-	var widths []int
-	for _, row := range rows {
-		for i, cell := range row {
-			if i == len(widths) {
-				widths = append(widths, 0)
-			}
-			widths[i] = max(widths[i], printable.Width(cell))
-		}
-	}
-	var b strings.Builder
-	for _, row := range rows {
-		line := ""
-		for i, cell := range row {
-			// East Asian characters take two columns, and combining ones none.
-			gap := strings.Repeat(" ", widths[i]-printable.Width(cell))
-			if i > 0 && right {
-				line += gap + cell
-			} else {
-				line += cell + gap
-			}
-			line += "  "
-		}
-		fmt.Fprintln(&b, strings.TrimRight(line, " "))
-	}
-	_, err := io.WriteString(out, b.String())
+	_, err := io.WriteString(out, printable.Columns(rows, func(i int) bool { return i > 0 && right }))
 	return err
 }
 

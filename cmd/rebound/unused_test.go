@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -79,7 +80,7 @@ func TestEmptyValues(t *testing.T) {
 		"proxy": {"--to", "http://127.0.0.1:1"},
 	}
 	tested := 0
-	for _, c := range newRoot().Commands() {
+	for _, c := range newRoot(io.Discard).Commands() {
 		c.Flags().VisitAll(func(f *pflag.Flag) {
 			if c.Name() == "completion" || c.Name() == "help" || f.Name == "help" {
 				return

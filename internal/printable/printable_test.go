@@ -39,3 +39,18 @@ func TestWidth(t *testing.T) {
 		}
 	}
 }
+
+func TestColumns(t *testing.T) {
+	rows := [][]string{{"name", "n", "remark"}, {"領収書", "10", "x"}, {"a"}, nil, {"é", "1", ""}}
+	for _, row := range []struct {
+		right func(int) bool
+		want  string
+	}{
+		{func(int) bool { return false }, "name    n   remark\n領収書  10  x\na\n\né       1\n"},
+		{func(i int) bool { return i == 1 }, "name     n  remark\n領収書  10  x\na\n\né        1\n"},
+	} {
+		if got := printable.Columns(rows, row.right); got != row.want {
+			t.Errorf("got\n%swant\n%s", got, row.want)
+		}
+	}
+}

@@ -35,6 +35,7 @@ func ByName(name string) syscall.Signal {
 func Stops() (sigs []os.Signal) {
 	for _, sig := range []os.Signal{
 		syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT,
+		syscall.SIGABRT, // of a watchdog, such as systemd's; Go would print its stacks
 	} {
 		if !signal.Ignored(sig) {
 			sigs = append(sigs, sig)
@@ -63,7 +64,7 @@ func Die(sig syscall.Signal) {
 		return
 	}
 	signal.Reset(sig)
-	if !setDefault(sig) && sig == syscall.SIGQUIT {
+	if !setDefault(sig) && (sig == syscall.SIGQUIT || sig == syscall.SIGABRT) {
 		return // Go would print its stacks
 	}
 	_ = syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{}) // the memory is of no interest

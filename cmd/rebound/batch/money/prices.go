@@ -4,8 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"os"
 
+	"github.com/rebound-go/rebound/cmd/rebound/regular"
 	"github.com/rebound-go/rebound/llm"
 )
 
@@ -20,9 +20,12 @@ type price struct {
 // Prices are those of litellm's model_prices_and_context_window.json, by model.
 type Prices map[string]price
 
+// maxPrices is the length of a file of prices that is none: litellm's has about a megabyte.
+const maxPrices = 100 << 20
+
 // ReadPrices reads a file of prices.
 func ReadPrices(path string) (Prices, error) {
-	data, err := os.ReadFile(path)
+	data, err := regular.Read(path, maxPrices)
 	if err != nil {
 		return nil, err
 	}

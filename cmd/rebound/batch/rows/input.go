@@ -12,6 +12,7 @@ import (
 
 	"github.com/rebound-go/rebound/cmd/rebound/batch/lines"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/store"
+	"github.com/rebound-go/rebound/cmd/rebound/regular"
 )
 
 // Input is the file of rows. It is read once before the first call, to check it, and once to send
@@ -38,10 +39,11 @@ func (in *Input) Open(stdin io.Reader, spool string) (err error) {
 
 func open(name string, stdin io.Reader, spool string) (*os.File, error) {
 	if name != "-" {
-		f, err := os.Open(name)
+		f, err := regular.Open(name)
 		if err != nil {
 			return nil, err
 		}
+		// A pipe cannot be read twice.
 		if info, err := f.Stat(); err == nil && !info.Mode().IsRegular() {
 			_ = f.Close()
 			return nil, fmt.Errorf("%s is no regular file: want a file, or - for standard input", name)

@@ -194,7 +194,7 @@ func TestChangedInput(t *testing.T) {
 func TestOpenInput(t *testing.T) {
 	dir := t.TempDir()
 	in := Input{Name: dir}
-	if err := in.Open(nil, ""); err == nil || !strings.Contains(err.Error(), "no regular file") {
+	if err := in.Open(nil, ""); err == nil || !strings.Contains(err.Error(), "is a directory") {
 		t.Errorf("got %v for a directory", err)
 	}
 	in = Input{Name: filepath.Join(dir, "missing")}
