@@ -34,7 +34,7 @@ func (b *batch) writeOrdered() error {
 		return err
 	}
 	defer os.Remove(temp.Name())
-	out := bufio.NewWriterSize(temp, 1<<20)
+	out, result := bufio.NewWriterSize(temp, 1<<20), lines.NewShort(nil, lines.MaxResult)
 	err = b.in.Scan(func(_ int, r rows.Row, err error) error {
 		i, known := b.survey.Table.Find(b.key.Hash(r.ID))
 		if err != nil || !known || places[i] == 0 {
@@ -44,7 +44,8 @@ func (b *batch) writeOrdered() error {
 		if at < 0 {
 			from, at = files[1], -at
 		}
-		line, err := lines.New(io.NewSectionReader(from, at-1, lines.MaxResult), lines.MaxResult).Read()
+		result.Reset(io.NewSectionReader(from, at-1, lines.MaxResult))
+		line, err := result.Read()
 		if err != nil {
 			return err
 		}

@@ -28,6 +28,17 @@ func New(r io.Reader, most int) *Reader {
 	return &Reader{r: bufio.NewReaderSize(r, 64<<10), most: most}
 }
 
+// NewShort is New for a line here and there, with a buffer that is short.
+func NewShort(r io.Reader, most int) *Reader {
+	return &Reader{r: bufio.NewReaderSize(r, 2<<10), most: most}
+}
+
+// Reset has it read from r, with the same buffer.
+func (l *Reader) Reset(r io.Reader) {
+	l.r.Reset(r)
+	l.at, l.next = 0, 0
+}
+
 // Read returns the next line, with its newline if it has one. It is valid until the next call.
 func (l *Reader) Read() (line []byte, err error) {
 	l.at = l.next

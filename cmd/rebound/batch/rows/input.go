@@ -254,7 +254,7 @@ func (in *Input) Row(at int64, key store.Key) (Row, error) {
 	if err := in.unchanged(); err != nil {
 		return Row{}, err
 	}
-	l := lines.New(io.NewSectionReader(in.file, at, lines.MaxInput+1), lines.MaxInput)
+	l := lines.NewShort(io.NewSectionReader(in.file, at, lines.MaxInput+1), lines.MaxInput)
 	line, err := l.Read()
 	if err != nil {
 		return Row{}, err
