@@ -175,7 +175,7 @@ func (g *gateTest) enter(when string) gate.Pass {
 	defer cancel()
 	e := g.answer(g.begin(ctx), when)
 	if e.err != nil {
-		g.Fatalf("Enter %s: refused with %v, want the attempt to be let in", when, e.err)
+		g.Fatalf("Enter %s: rejected with %v, want the attempt to be admitted", when, e.err)
 	}
 	return e.pass
 }
@@ -193,7 +193,7 @@ func (g *gateTest) refused(when string) {
 	g.Helper()
 	e := g.try(when)
 	if e.err == nil {
-		g.Fatalf("Enter %s: let in, want a refusal", when)
+		g.Fatalf("Enter %s: admitted, want a rejection", when)
 	}
 	g.sound(e.err)
 }
@@ -209,7 +209,7 @@ func (g *gateTest) closed(since time.Time, when string) {
 	case g.traits.Cooldown > 0 && time.Since(since) >= g.traits.Cooldown:
 		g.leave(e.pass, skipped)
 	default:
-		g.Fatalf("Enter %s: let in, want a refusal", when)
+		g.Fatalf("Enter %s: admitted, want a rejection", when)
 	}
 }
 
@@ -228,7 +228,7 @@ func (g *gateTest) leave(p gate.Pass, o gate.Outcome) {
 	}
 }
 
-// round is one whole attempt, which must be let in.
+// round is one whole attempt, which must be admitted.
 func (g *gateTest) round(when string, o gate.Outcome) {
 	g.Helper()
 	g.leave(g.enter(when), o)

@@ -20,11 +20,11 @@ var errGateTest = errors.New("a test's failure")
 func (g *gateTest) sound(refusal error) {
 	g.Helper()
 	if !errors.Is(refusal, refusal) {
-		g.Errorf("a refusal of type %T does not match itself: it needs to be comparable, or a "+
+		g.Errorf("a rejection of type %T does not match itself: it needs to be comparable, or a "+
 			"method Is", refusal)
 	}
 	if refusal.Error() == "" {
-		g.Errorf("a refusal of type %T has no text", refusal)
+		g.Errorf("a rejection of type %T has no text", refusal)
 	}
 }
 
@@ -101,7 +101,7 @@ func (g *gateTest) manyAtOnce() {
 		g.Errorf("%d attempts inside at the same time, want at most %d", most.Load(), g.traits.Limit)
 	}
 	if g.traits.Limit == 0 && refusals.Load() > 0 {
-		g.Errorf("%d of %d attempts were refused, want none", refusals.Load(), workers*rounds)
+		g.Errorf("%d of %d attempts were rejected, want none", refusals.Load(), workers*rounds)
 	}
 	g.fill("after all have left")
 }
@@ -155,7 +155,7 @@ func (g *gateTest) canceledInQueue() {
 	select {
 	case e := <-queued:
 		if e.err == nil {
-			g.Fatalf("Enter with all %d inside: let in, want a refusal", g.traits.Limit)
+			g.Fatalf("Enter with all %d inside: admitted, want a rejection", g.traits.Limit)
 		}
 	case <-time.After(glance):
 		cancel()
@@ -182,11 +182,11 @@ func (g *gateTest) freedInQueue() {
 	case early == nil:
 		e := g.answer(queued, "that waits for a place, of which one is free now")
 		if e.err != nil {
-			g.Fatalf("Enter that waited until a place was free: %v, want it to be let in", e.err)
+			g.Fatalf("Enter that waited for a permit: %v, want it to be admitted", e.err)
 		}
 		passes[0] = e.pass
 	case early.err == nil:
-		g.Fatalf("Enter with all %d inside: let in, want a refusal", g.traits.Limit)
+		g.Fatalf("Enter with all %d inside: admitted, want a rejection", g.traits.Limit)
 	default:
 		passes[0] = g.enter("after one left")
 	}

@@ -31,7 +31,7 @@ func (g *gateTest) probe(within time.Duration, when string) gate.Pass {
 		}
 		select {
 		case <-give:
-			g.Fatalf("Enter %s: still refused after %v, with %v", when, within, e.err)
+			g.Fatalf("Enter %s: still rejected after %v, with %v", when, within, e.err)
 		case <-time.After(g.traits.Cooldown / 10):
 		}
 	}
@@ -61,7 +61,7 @@ func (g *gateTest) opensAgain() {
 	since := g.close(failure)
 	first := g.probe(g.afterCooldown(), "after the cooldown")
 	if took := time.Since(since); took < g.traits.Cooldown/2 {
-		g.Errorf("let in %v after it was closed, want that after a cooldown of %v",
+		g.Errorf("admitted %v after it was closed, want that after a cooldown of %v",
 			took, g.traits.Cooldown)
 	}
 	g.leave(first, success)
@@ -118,7 +118,7 @@ func (g *gateTest) skippedProbe() {
 	g.round("after a probe that was skipped", success)
 }
 
-// lostProbe has a probe never leave, as when its goroutine hangs: another probe must be let in
+// lostProbe has a probe never leave, as when its goroutine hangs: another probe must be admitted
 // after a while.
 func (g *gateTest) lostProbe() {
 	g.close(failure)

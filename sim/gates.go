@@ -16,7 +16,7 @@ import (
 // An attempt's own timeout begins when it has passed all limits. The time of its call goes on.
 
 // enter enters the limits of a layer, from the one on that the entity's place holds. It returns
-// false if the attempt waits in a queue, or was turned away.
+// false if the attempt waits in a queue, or was rejected.
 func (x *engine) enter(id uint32, level int, now time.Duration) bool {
 	gates := x.gatesOf(id, level)
 	if gates == nil {

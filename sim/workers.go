@@ -7,7 +7,7 @@ import "time"
 const door = 255
 
 // receive takes a call into a layer. It returns false if the call has to wait for a worker, or for
-// the work of the layer itself, or was turned away.
+// the work of the layer itself, or was rejected.
 func (x *engine) receive(id uint32, level int, now time.Duration) bool {
 	if x.layers[level].workers == nil {
 		return x.work(id, level, now)

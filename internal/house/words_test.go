@@ -126,7 +126,8 @@ func medianWords(sentences []string) int {
 
 // homeWordsOfCode are those of comments and of texts that a user reads.
 var homeWordsOfCode = regexp.MustCompile(homeWords.String() + `|(?i)\b(tells?|somebody|whoever|` +
-	`in vain|second best|at the least)\b`)
+	`in vain|second best|at the least|` +
+	`let in|turn(ed)? away|kept out|keeps? out)\b`)
 
 // The words hold for the comments of the code and for its texts, too. Tests are not read by users.
 func TestCodeUsesTheWords(t *testing.T) {
