@@ -15,6 +15,7 @@ type exchange struct {
 	http.ResponseWriter
 	metrics.Outcome
 	secrets secret.Secrets
+	release func() // gives up the body of the request
 }
 
 type exchangeKey struct{}

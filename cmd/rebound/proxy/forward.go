@@ -37,13 +37,16 @@ func (p *Proxy) rewrite(pr *httputil.ProxyRequest, r Route) {
 	if p.o.Key != "" {
 		secret.Replace(out, p.o.Key)
 	}
-	out.GetBody = pr.In.GetBody
+	if out.GetBody = pr.In.GetBody; out.Body != nil {
+		out.Body = pr.In.Body // without the cover that stays open until the response has ended
+	}
 }
 
 // modify adds to a response what it took.
 func modify(resp *http.Response) error {
 	call := reboundhttp.CallOf(resp)
 	x := exchangeOf(resp.Request.Context())
+	x.release() // a stream may last for hours
 	x.Attempts = call.Attempts
 	for _, d := range call.Waits {
 		x.Waited += d

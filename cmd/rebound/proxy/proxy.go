@@ -49,6 +49,8 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	defer release()
+	defer req.Body.Close()
+	x.release = release
 	x.secrets = append(secret.Of(req), p.o.Key, p.o.Token)
 	sent := x.secrets
 	if p.o.Key != "" {

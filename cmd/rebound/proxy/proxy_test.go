@@ -407,6 +407,51 @@ func TestMemory(t *testing.T) {
 	}
 }
 
+// whenFree posts until there is memory for the body: it is held for a moment after it was sent.
+func (r *running) whenFree(t *testing.T, body string) *http.Response {
+	t.Helper()
+	for range 3000 {
+		resp, err := http.Post(r.url+chat, "application/json", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if resp.StatusCode == 200 {
+			return resp
+		}
+		_ = resp.Body.Close()
+		<-time.After(time.Millisecond)
+	}
+	t.Fatal("the memory is not free")
+	return nil
+}
+
+// A stream that has begun is not repeated, and its request's body is no longer held.
+func TestMemoryOfStreams(t *testing.T) {
+	hold := make(chan struct{})
+	r := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Type", "text/event-stream")
+		_, _ = io.WriteString(w, event)
+		_ = http.NewResponseController(w).Flush()
+		<-hold
+		_, _ = io.WriteString(w, event+"data: [DONE]\n\n")
+	}), func(o *Options) { o.MaxBody, o.MaxMemory = 1<<20, 1<<20 })
+	var all []*http.Response
+	rest := sync.OnceFunc(func() { close(hold) })
+	defer rest()
+	for range 5 {
+		resp := r.whenFree(t, strings.Repeat("x", 900_000))
+		defer resp.Body.Close()
+		all = append(all, resp)
+	}
+	rest()
+	for _, resp := range all {
+		if text, err := io.ReadAll(resp.Body); err != nil || strings.Count(string(text), "data") != 3 {
+			t.Errorf("got %q, %v", text, err)
+		}
+	}
+}
+
 // A failure without a response has the shape of the providers' errors.
 func TestNoResponse(t *testing.T) {
 	r := start(t, http.NotFoundHandler(), func(o *Options) {

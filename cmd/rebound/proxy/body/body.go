@@ -2,7 +2,6 @@
 package body
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"net/http"
@@ -32,38 +31,107 @@ func New(max, all int64) *Memory { return &Memory{max, semaphore.NewWeighted(all
 const step = 64 << 10
 
 // Hold reads the body of a request in the place of whom sends it on. A length that is known is
-// reserved before the first byte is read. Call release when the request has ended.
+// reserved before the first byte is read. Call release, once or more, when no further attempt will
+// be made. An attempt that still sends the body keeps it until then.
 func (m *Memory) Hold(req *http.Request) (release func(), err error) {
-	var held int64
+	var n int64 // reserved
 	defer func() {
 		if err != nil {
-			m.left.Release(held)
+			m.left.Release(n)
 		}
 	}()
 	var text []byte
-	switch n := req.ContentLength; {
-	case n > m.max:
+	switch length := req.ContentLength; {
+	case length > m.max:
 		return nil, ErrLong
-	case n >= 0:
-		if !m.left.TryAcquire(n) {
+	case length >= 0:
+		if !m.left.TryAcquire(length) {
 			return nil, ErrFull
 		}
-		held, text = n, make([]byte, n)
+		n, text = length, make([]byte, length)
 		if _, err := io.ReadFull(req.Body, text); err != nil {
 			return nil, ErrBroken
 		}
 	default:
-		if text, held, err = m.grow(req.Body); err != nil {
+		if text, n, err = m.grow(req.Body); err != nil {
 			return nil, err
 		}
 	}
 	req.Body, req.GetBody, req.ContentLength = http.NoBody, nil, int64(len(text))
-	if len(text) > 0 {
-		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(text)), nil }
-		req.Body, _ = req.GetBody()
-	}
 	req.TransferEncoding = nil
-	return func() { m.left.Release(held) }, nil
+	b := &held{text: text, free: func() { m.left.Release(n) }}
+	if len(text) > 0 {
+		req.GetBody = b.open
+		req.Body, _ = b.open()
+	}
+	return b.release, nil
+}
+
+// held is a body, until it is released and no reader is open.
+type held struct {
+	mu       sync.Mutex
+	text     []byte
+	readers  int
+	released bool
+	free     func()
+}
+
+var errReleased = errors.New("the body is gone, as its request was answered")
+
+// open returns a reader of the body, from its beginning.
+func (b *held) open() (io.ReadCloser, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.released {
+		return nil, errReleased
+	}
+	b.readers++
+	return &reader{of: b, rest: b.text}, nil
+}
+
+// reader reads a body. It has nothing of it once it is closed, however long requests keep it.
+type reader struct {
+	of     *held
+	mu     sync.Mutex // a transport may close what it reads
+	rest   []byte
+	closed bool
+}
+
+func (r *reader) Read(p []byte) (n int, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.closed:
+		return 0, errReleased
+	case len(r.rest) == 0:
+		return 0, io.EOF
+	}
+	n = copy(p, r.rest)
+	r.rest = r.rest[n:]
+	return n, nil
+}
+
+func (r *reader) Close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.closed {
+		r.closed, r.rest = true, nil
+		r.of.leave(func() { r.of.readers-- })
+	}
+	return nil
+}
+
+func (b *held) release() { b.leave(func() { b.released = true }) }
+
+// leave makes a change, and gives the memory back if that was the last use of it.
+func (b *held) leave(change func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	change()
+	if b.released && b.readers == 0 && b.free != nil {
+		b.free()
+		b.text, b.free = nil, nil
+	}
 }
 
 // grow reads a body whose length is not known. held is reserved, whatever the error.
