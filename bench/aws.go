@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -24,10 +25,13 @@ var awsEntries = []Entry{
 	{"budget_take", "aws-sdk", Peer, "TokenRateLimit.GetToken(5), release", awsTake, nil, nil},
 }
 
+// manyTokens is more than any benchmark adds.
+const manyTokens = math.MaxUint / 16
+
 // awsDebt has a bucket that is half empty, and never full.
 func awsDebt() Op {
-	l := ratelimit.NewTokenRateLimit(1 << 60)
-	if _, err := l.GetToken(context.Background(), 1<<59); err != nil {
+	l := ratelimit.NewTokenRateLimit(manyTokens)
+	if _, err := l.GetToken(context.Background(), manyTokens/2); err != nil {
 		panic(err)
 	}
 	return func(context.Context, int) (int, error) { return 0, l.AddTokens(1) }

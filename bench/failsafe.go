@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"net/http"
 
 	"github.com/failsafe-go/failsafe-go"
@@ -95,7 +96,7 @@ func failsafeTake() Op {
 }
 
 func failsafeLimiter() Op {
-	l := ratelimiter.NewBursty[int](1<<40, callTimeout)
+	l := ratelimiter.NewBursty[int](math.MaxUint&(1<<40-1), callTimeout)
 	return func(context.Context, int) (int, error) {
 		if !l.TryAcquirePermit() {
 			return 0, errors.New("exceeded")

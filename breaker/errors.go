@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/internal/clock"
 )
 
 // ErrOpen matches, under [errors.Is], every refusal of a breaker.
@@ -34,7 +35,7 @@ func (e *OpenError) Remaining() time.Duration {
 	if e.State != Open || e.Forced {
 		return 0
 	}
-	return max(e.until-clock(), 0)
+	return max(e.until-clock.Now(), 0)
 }
 
 func (e *OpenError) Error() string {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/rebound-go/rebound/gate"
 	"github.com/rebound-go/rebound/internal/circuit"
+	"github.com/rebound-go/rebound/internal/clock"
 )
 
 // A success of a windowed breaker took 61 ns with this way past the lock, and 88 without; TestModel
@@ -30,7 +31,7 @@ const (
 func (c *shared) countFast(cfg *circuit.Config, p gate.Pass) bool {
 	var now time.Duration
 	if cfg.Calls == 0 || cfg.Timed() {
-		now = clock()
+		now = clock.Now()
 	}
 	if cfg.SlowAfter != 0 && cfg.Slow(p, now) {
 		return false

@@ -6,13 +6,14 @@ import (
 
 	"github.com/rebound-go/rebound/fault"
 	"github.com/rebound-go/rebound/internal/circuit"
+	"github.com/rebound-go/rebound/internal/clock"
 )
 
 func (c *shared) state(cfg *circuit.Config) State {
 	if cfg.Shadow {
 		return Closed
 	}
-	now := clock()
+	now := clock.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := c.machine()
@@ -21,7 +22,7 @@ func (c *shared) state(cfg *circuit.Config) State {
 
 // ask changes the state because a method asks for it. False: c is dead.
 func (c *shared) ask(o owner, to func(s *circuit.Machine, now time.Duration)) bool {
-	now := clock()
+	now := clock.Now()
 	s, ok := c.begin(o, now)
 	if ok {
 		before := s.Word
@@ -65,7 +66,7 @@ func (c *shared) foresee(cfg *circuit.Config, d time.Duration) error {
 
 func (c *shared) snapshot(o owner) Snapshot {
 	v := Snapshot{Name: o.name(), Shadow: o.cfg.Shadow}
-	now := clock()
+	now := clock.Now()
 	s, ok := c.begin(o, now)
 	if !ok {
 		return v
@@ -103,7 +104,7 @@ func (c *shared) retire(cfg *circuit.Config, before time.Duration) (gen uint32, 
 		return 0, false
 	}
 	if c.win.Load() != nil {
-		c.flush(clock(), cfg)
+		c.flush(clock.Now(), cfg)
 	}
 	if s := c.machine(); s.At >= before && !c.blank() {
 		c.rearm(cfg, s)

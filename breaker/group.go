@@ -10,6 +10,7 @@ import (
 
 	"github.com/rebound-go/rebound/gate"
 	"github.com/rebound-go/rebound/internal/circuit"
+	"github.com/rebound-go/rebound/internal/clock"
 )
 
 const defaultIdle = 10 * time.Minute
@@ -57,7 +58,7 @@ func (g *Group[K]) For(key K) Keyed[K] { return Keyed[K]{g, key} }
 // idle ones.
 func (g *Group[K]) All() iter.Seq2[K, Snapshot] {
 	return func(yield func(K, Snapshot) bool) {
-		g.sweep(clock())
+		g.sweep(clock.Now())
 		g.breakers.Range(func(key, c any) bool {
 			k := key.(K)
 			return yield(k, c.(*shared).snapshot(g.For(k).owner(g.Template.config())))
@@ -111,7 +112,7 @@ func (g *Group[K]) drop(key K, c *shared) {
 }
 
 func (g *Group[K]) sweepSometimes() {
-	now, last := clock(), g.swept.Load()
+	now, last := clock.Now(), g.swept.Load()
 	if now-time.Duration(last) >= g.idle()/2 && g.swept.CompareAndSwap(last, int64(now)) {
 		g.sweep(now)
 	}
@@ -167,7 +168,7 @@ func (k Keyed[K]) Enter(context.Context) (gate.Pass, error) {
 		return c.enter(k.owner(k.config()))
 	}
 	if g.Template.config().Timed() {
-		return k.config().Pass(unknown, clock()), nil
+		return k.config().Pass(unknown, clock.Now()), nil
 	}
 	return k.config().Pass(unknown, 0), nil
 }

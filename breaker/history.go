@@ -6,6 +6,7 @@ import (
 
 	"github.com/rebound-go/rebound/fault"
 	"github.com/rebound-go/rebound/internal/circuit"
+	"github.com/rebound-go/rebound/internal/clock"
 )
 
 // history is what a breaker keeps once its state has changed.
@@ -45,7 +46,7 @@ func (l *history) rejectEarly() *OpenError {
 		return nil
 	}
 	e := l.early.Load()
-	if e == nil || l.refused.Load()%askClock == askClock-1 && !e.lasts(clock()) {
+	if e == nil || l.refused.Load()%askClock == askClock-1 && !e.lasts(clock.Now()) {
 		return nil
 	}
 	l.refused.Add(1)
@@ -56,14 +57,14 @@ func (l *history) rejectEarly() *OpenError {
 // cooldown is over, and then finds another error, or none. In a synctest bubble there is no timer:
 // those of a bubble never go off once it has ended, but a breaker may outlive it.
 func (l *history) setEarly(cfg *circuit.Config, e *OpenError) {
-	now := clock()
+	now := clock.Now()
 	left := e.until - now
 	switch {
 	case e.State != Open || cfg.Shadow:
 		return
 	case e.Forced:
 		l.early.Store(e)
-	case left >= minEarly && !inBubble(now):
+	case left >= minEarly && !clock.InBubble(now):
 		l.early.Store(e)
 		time.AfterFunc(left/10*9, func() { l.early.CompareAndSwap(e, nil) })
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/rebound-go/rebound/gate"
 	"github.com/rebound-go/rebound/internal/circuit"
+	"github.com/rebound-go/rebound/internal/clock"
 )
 
 // TestSizes keeps the memory that a breaker takes to what is promised.
@@ -85,7 +86,7 @@ func TestQuickAfterSweep(t *testing.T) {
 	k, ok := g.For("a"), gate.Outcome{Result: gate.OK}
 	k.Leave(gate.Pass{}, ok)
 	k.Leave(gate.Pass{}, ok)
-	g.sweep(clock())
+	g.sweep(clock.Now())
 	if q := g.find("a").quick.Load(); q&quickArmed == 0 || q&quickMask != 0 {
 		t.Errorf("quick is %#x after a sweep, want it armed and empty", q)
 	}
@@ -129,7 +130,7 @@ func TestDead(t *testing.T) {
 	if got, want := k.Snapshot(), (Snapshot{Name: "a"}); got != want {
 		t.Errorf("got snapshot %+v, want %+v", got, want)
 	}
-	if _, err := c.enterLocked(k.owner(k.config()), clock()); err != nil {
+	if _, err := c.enterLocked(k.owner(k.config()), clock.Now()); err != nil {
 		t.Errorf("refused: %v", err)
 	}
 	p, err := k.Enter(t.Context())

@@ -9,6 +9,7 @@ import (
 	"github.com/rebound-go/rebound/fault"
 	"github.com/rebound-go/rebound/gate"
 	"github.com/rebound-go/rebound/internal/circuit"
+	"github.com/rebound-go/rebound/internal/clock"
 )
 
 // shared is a [circuit.Machine] that goroutines share. All changes happen under mu, between begin
@@ -40,7 +41,7 @@ func (c *shared) enter(o owner) (gate.Pass, error) {
 	if e := c.log.Load().rejectEarly(); e != nil {
 		return gate.Pass{}, e
 	}
-	now := clock()
+	now := clock.Now()
 	if e := c.refusal(); e != nil && e.gen == w.Gen() && e.lasts(now) {
 		return c.reject(o.cfg, w, e)
 	}
@@ -61,7 +62,7 @@ func (c *shared) admit(cfg *circuit.Config, w circuit.Word) gate.Pass {
 	if !cfg.Timed() {
 		return cfg.Pass(w, 0)
 	}
-	return cfg.Pass(w, clock())
+	return cfg.Pass(w, clock.Now())
 }
 
 // refusal is the error of the present state, nil if that is closed. The state must not always
@@ -139,7 +140,7 @@ func (c *shared) leave(o owner, p gate.Pass, v circuit.Verdict, f fault.Fault) b
 	if w.Stale(p.A) || v == circuit.Neither && w.State() == circuit.Closed {
 		return true
 	}
-	now := clock()
+	now := clock.Now()
 	r := circuit.Result{Pass: p, Verdict: v, Slow: o.cfg.Slow(p, now)}
 	if o.cfg.CooldownJitter > 0 && v != circuit.Neither {
 		r.U = rand.Float64()

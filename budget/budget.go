@@ -12,9 +12,9 @@ import (
 	"fmt"
 	"math"
 	"sync/atomic"
-	"time"
 
 	"github.com/rebound-go/rebound/internal/bucket"
+	"github.com/rebound-go/rebound/internal/clock"
 )
 
 // None, as a Deposit or a Refill, is none at all, where 0 is the default.
@@ -43,16 +43,13 @@ type Budget struct {
 // fixed number of workers.
 var Unlimited = &Budget{Capacity: math.Inf(1)}
 
-// epoch is where the runtime's time begins. Only differences count.
-var epoch = time.Now()
-
 // Take takes the token of one retry. If there is none, it takes nothing and returns an
 // [*EmptyError]: the retry must not happen. Ask before the delay, not after it.
 func (b *Budget) Take() error {
 	if b.config().Unlimited() {
 		return nil
 	}
-	now := time.Since(epoch)
+	now := clock.Now()
 	for {
 		old := b.state.Load()
 		s, ok := bucket.Bucket(old).Take(b.config(), now)
@@ -98,7 +95,7 @@ func (b *Budget) Size() float64 { return b.config().Defaults().Capacity }
 
 // Level returns the tokens left now, from 0 to Size.
 func (b *Budget) Level() float64 {
-	return bucket.Bucket(b.state.Load()).Level(b.config(), time.Since(epoch))
+	return bucket.Bucket(b.state.Load()).Level(b.config(), clock.Now())
 }
 
 // Validate returns an error that names the field if Capacity is below 1, the price of a retry, or

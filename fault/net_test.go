@@ -14,6 +14,7 @@ import (
 	"net/textproto"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -43,7 +44,10 @@ type calledOff struct{}
 func (calledOff) Error() string        { return "operation was canceled" }
 func (calledOff) Is(target error) bool { return target == context.Canceled }
 
-var netRows = []row{
+var netRows = slices.Concat(endedRows, dialRows, nameRows, brokenRows, securityRows)
+
+// endedRows are failures by a context or a deadline.
+var endedRows = []row{
 	{"canceled", context.Canceled, fault.Canceled, fault.MaybeDone, "context canceled"},
 	{"canceled request", get(context.Canceled), fault.Canceled, fault.MaybeDone, ""},
 	{"canceled dial", get(dial(calledOff{})), fault.Canceled, fault.NotSent, "canceled"},
@@ -65,7 +69,10 @@ var netRows = []row{
 	{"timed out", read(sys("read", syscall.ETIMEDOUT)), fault.Transient, fault.MaybeDone, ""},
 	{"dial timed out", dial(sys("connect", syscall.ETIMEDOUT)),
 		fault.Transient, fault.NotSent, ""},
+}
 
+// dialRows are failures without a connection, and those that only look like them.
+var dialRows = []row{
 	{"refused", get(dial(sys("connect", syscall.ECONNREFUSED))),
 		fault.Transient, fault.NotSent, "connection refused"},
 	{"bare refused", syscall.ECONNREFUSED, fault.Transient, fault.NotSent, ""},
@@ -80,7 +87,10 @@ var netRows = []row{
 	{"unknown read error", read(errors.New("odd")), fault.Transient, fault.MaybeDone, "read"},
 	{"listening", &net.OpError{Op: "listen", Err: errors.New("odd")},
 		fault.Unknown, fault.MaybeDone, "listen"},
+}
 
+// nameRows are failures of name servers.
+var nameRows = []row{
 	{"no such host", get(dial(&net.DNSError{Err: "no such host", IsNotFound: true})),
 		fault.Permanent, fault.NotSent, "no such host"},
 	{"name server trouble", dial(&net.DNSError{Err: "server misbehaving", IsTemporary: true}),
@@ -90,7 +100,10 @@ var netRows = []row{
 	{"not found for now", &net.DNSError{Err: "x", IsNotFound: true, IsTemporary: true},
 		fault.Transient, fault.NotSent, ""},
 	{"odd name error", &net.DNSError{Err: "odd"}, fault.Unknown, fault.NotSent, "dns: odd"},
+}
 
+// brokenRows are connections that broke.
+var brokenRows = []row{
 	{"reset", get(read(sys("read", syscall.ECONNRESET))),
 		fault.Transient, fault.MaybeDone, "connection reset by peer"},
 	{"broken pipe", get(write(sys("write", syscall.EPIPE))),
@@ -100,7 +113,10 @@ var netRows = []row{
 	{"body cut", io.ErrUnexpectedEOF, fault.Transient, fault.MaybeDone, "unexpected EOF"},
 	{"closed under us", read(net.ErrClosed), fault.Transient, fault.MaybeDone, ""},
 	{"closed pipe", io.ErrClosedPipe, fault.Transient, fault.MaybeDone, ""},
+}
 
+// securityRows are failures of TLS and of addresses, which no retry mends.
+var securityRows = []row{
 	{"certificate", get(&tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}),
 		fault.Permanent, fault.NotSent, "tls.CertificateVerificationError"},
 	{"unknown authority", x509.UnknownAuthorityError{}, fault.Permanent, fault.NotSent, ""},

@@ -8,6 +8,7 @@ import (
 
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/internal/clock"
 )
 
 // Do calls fn, and calls it again beside that, once or up to h.Max times, while there is no answer
@@ -235,7 +236,7 @@ func (c *call[T]) broke(panicked any) {
 func (c *call[T]) event(kind EventKind, leg int, why Reason) {
 	if c.h.Observe != nil {
 		c.h.Observe(c.ctx.Context, Event{
-			Kind: kind, Hedge: c.h.Name, Leg: leg, Elapsed: now() - c.start, Reason: why,
+			Kind: kind, Hedge: c.h.Name, Leg: leg, Elapsed: clock.Now() - c.start, Reason: why,
 		})
 	}
 }

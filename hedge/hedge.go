@@ -24,6 +24,7 @@ import (
 
 	"github.com/rebound-go/rebound/budget"
 	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/internal/clock"
 	"github.com/rebound-go/rebound/internal/hedging"
 )
 
@@ -143,11 +144,6 @@ func (h *Hedge) max() int {
 	return h.Max
 }
 
-var epoch = time.Now()
-
-// now is a clock of which only differences matter. It costs half of what time.Now does.
-func now() time.Duration { return time.Since(epoch) }
-
 // begin returns the delay of a call's hedges, 0 for none.
 func (h *Hedge) begin() time.Duration {
 	if h.After > 0 {
@@ -160,7 +156,7 @@ func (h *Hedge) begin() time.Duration {
 func (h *Hedge) take() Reason {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	denied := h.state.Hedge(now())
+	denied := h.state.Hedge(clock.Now())
 	if denied == "" && h.budget().Take() != nil {
 		h.state.Undo()
 		denied = hedging.Budget
@@ -189,7 +185,7 @@ func (h *Hedge) clock() time.Duration {
 	if h.After > 0 && h.Observe == nil {
 		return 0
 	}
-	return now()
+	return clock.Now()
 }
 
 // elapsed returns the time since start, or 0 if h has no use for it.
@@ -197,7 +193,7 @@ func (h *Hedge) elapsed(start time.Duration) time.Duration {
 	if h.After > 0 {
 		return 0
 	}
-	return now() - start
+	return clock.Now() - start
 }
 
 // success counts a call that was answered after took, by a hedge or not.
@@ -237,7 +233,7 @@ func (h *Hedge) meet(f fault.Fault) (ends bool) {
 	if f.Kind == fault.RateLimited || f.Kind == fault.Overloaded || f.After > 0 {
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		h.state.Throttle(now(), f.After)
+		h.state.Throttle(clock.Now(), f.After)
 		return true
 	}
 	return f.Kind == fault.Permanent

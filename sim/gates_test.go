@@ -23,7 +23,9 @@ func behind(gates ...gate.Gate) *rebound.Policy {
 func together(n int) Clients { return Clients{Count: n, Calls: 1, Burst: true, Processes: 1} }
 
 // Small enough to be counted by hand: of seven attempts that take 100 ms each.
-var limitModels = []model{
+var limitModels = slices.Concat(oneLimit, severalLimits)
+
+var oneLimit = []model{
 	{
 		"three at a time, two wait",
 		Scenario{Clients: together(7), Server: Server{Service: constant(100 * ms)}},
@@ -68,7 +70,11 @@ var limitModels = []model{
 		Scenario{Clients: together(7), Server: Server{Service: constant(100 * ms)}},
 		behind(&limit.Rate{}),
 		Counts{Calls: 7, OK: 7, Attempts: 7}, 100 * ms, 100 * ms,
-	}, {
+	},
+}
+
+var severalLimits = []model{
+	{
 		// Turns at 0, 100, … 600 ms, each of which ends before the next: the permit is free.
 		"a rate before a limit of one",
 		Scenario{Clients: together(7), Server: Server{Service: constant(99 * ms)}},
