@@ -52,10 +52,12 @@ func workspace(t *testing.T) (dirs []string) {
 // The Go version promised is the one needed: by the library, go.mod's, and in a clone, go.work's.
 func TestPromisedGoVersions(t *testing.T) {
 	library, clone := goVersion(t, "go.mod"), goVersion(t, "go.work")
+	command := goVersion(t, "cmd/rebound/go.mod")
 	for page, promises := range map[string][]string{
-		"README.md":    {"Go " + library + " or newer", "Go " + clone + " or newer"},
-		"doc.go":       {"Go " + library + " or newer"},
-		"scripts/test": {"Go " + clone + " or newer"},
+		"README.md":       {"Go " + library + " or newer", "Go " + clone + " or newer"},
+		"doc.go":          {"Go " + library + " or newer"},
+		"docs/command.md": {"Go " + command + " or newer"},
+		"scripts/test":    {"Go " + clone + " or newer"},
 	} {
 		for _, promise := range promises {
 			if !strings.Contains(read(t, page), promise) {
