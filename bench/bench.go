@@ -85,6 +85,7 @@ var Scenarios = []Scenario{
 	{"grpc_stub_ok", "a retrying interceptor of gRPC without a network", false, 1, false},
 	{"grpc_loop_ok", "a unary call of gRPC and a server on loopback", false, 1, false},
 	{"grpc_loop_unavailable", "the same: UNAVAILABLE, then OK, zero delay", false, 2, false},
+	{"redis_rate", "a turn of a rate limit from a stub of Redis on loopback", false, 1, false},
 	{"sql_tx", "one update in a transaction, SQLite in memory", false, 1, false},
 	{"held_breaker", "heap per counting breaker, after one call", false, -1, false},
 	{"held_window", "heap per breaker with a window of 10 s, after one call", false, -1, false},

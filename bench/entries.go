@@ -10,10 +10,10 @@ func Entries(scenario string) []Entry {
 }
 
 func entries() []Entry {
-	return slices.Concat(floors, parts, breakerFloors, httpFloors, grpcEntries, sqlEntries,
-		adaptiveEntries, avastEntries, awsEntries, cenkaltiEntries, eapacheEntries, failsafeEntries,
-		failsafeBreakers, hashicorpEntries, hedgeEntries, limitEntries, sethvargoEntries, sonyEntries,
-		mixedEntries, xtimeEntries, reboundEntries)
+	return slices.Concat(floors, parts, breakerFloors, httpFloors, grpcEntries, redisEntries,
+		sqlEntries, adaptiveEntries, avastEntries, awsEntries, cenkaltiEntries, eapacheEntries,
+		failsafeEntries, failsafeBreakers, hashicorpEntries, hedgeEntries, limitEntries,
+		sethvargoEntries, sonyEntries, mixedEntries, xtimeEntries, reboundEntries)
 }
 
 // Modules are the libraries that are compared, by the first part of an entry's Lib.
@@ -24,6 +24,7 @@ var Modules = map[string]string{
 	"eapache":          "github.com/eapache/go-resiliency",
 	"failsafe":         "github.com/failsafe-go/failsafe-go",
 	"grpc-middleware":  "github.com/grpc-ecosystem/go-grpc-middleware/v2",
+	"redis_rate":       "github.com/go-redis/redis_rate/v10",
 	"hashicorp":        "github.com/hashicorp/go-retryablehttp",
 	"hedgedhttp":       "github.com/cristalhq/hedgedhttp",
 	"sethvargo":        "github.com/sethvargo/go-retry",

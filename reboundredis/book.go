@@ -2,6 +2,7 @@ package reboundredis
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/rebound-go/rebound/fault"
@@ -26,8 +27,10 @@ func (r *Rate) book(ctx, asked context.Context, b booking) (turn, error) {
 	a, err := r.store().book(asked, b, count, r.longest(ctx))
 	if err != nil {
 		o = outcome(err, time.Since(begun) < r.least())
-		if unavailable(err) {
+		if o.Result == gate.Failed {
 			r.connect()
+		}
+		if unavailable(err) {
 			return turn{}, r.ended(ctx)
 		}
 		return turn{}, &Error{Name: "rate " + r.name(), Err: err}
@@ -60,7 +63,7 @@ func outcome(err error, early bool) gate.Outcome {
 	switch {
 	case !unavailable(err):
 		return gate.Outcome{Result: gate.OK}
-	case early && isTimeout(err):
+	case early && isTimeout(err), errors.Is(err, context.Canceled):
 		return gate.Outcome{Result: gate.Skipped}
 	}
 	return gate.Outcome{Fault: fault.Fault{Kind: fault.Transient, Detail: "redis", Err: err}}

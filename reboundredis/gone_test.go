@@ -162,6 +162,30 @@ func TestSlowHandshake(t *testing.T) {
 	}
 }
 
+// A deadline that leaves Redis no time proves nothing about it.
+func TestShortDeadlines(t *testing.T) {
+	s := start(t)
+	around := &breaker.Breaker{Failures: 1, Cooldown: time.Hour}
+	r := &reboundredis.Rate{
+		Client: s.client(func(o *redis.Options) { o.Addr = s.slowly(t, 30*time.Millisecond) }),
+		Key:    "k", N: 1, Per: time.Hour, Burst: 1000, Local: share(1000), Breaker: around,
+		Timeout: patient,
+	}
+	for i := range 5 {
+		if err := take(r); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+		if err := r.Take(ctx, 1); err != nil && ctx.Err() == nil {
+			t.Error(err)
+		}
+		cancel()
+		if level := r.Snapshot().Level; level > 999.5-float64(i) || around.State() != breaker.Closed {
+			t.Fatalf("Redis has not decided: level %v, breaker %v", level, around.State())
+		}
+	}
+}
+
 // slowly returns the address of a proxy that delays every packet.
 func (s *server) slowly(t *testing.T, by time.Duration) string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")

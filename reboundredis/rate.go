@@ -26,7 +26,7 @@ import (
 //   - Redis is gone. One attempt has waited for Timeout to find that out, and one each second looks
 //     again. Local decides meanwhile.
 //   - N is above 1000 per second, and this process takes a good part of it. It then leases turns in
-//     advance: as many as it uses, and at most those of 10 ms.
+//     advance: as many as it uses, at most those of 10 ms, and at most 100.
 //
 // A leased turn that is not used within 10 ms is lost. An attempt whose context ends during its
 // wait gives its turn to the next attempt of this process, or back to Redis if none was booked

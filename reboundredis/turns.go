@@ -11,6 +11,7 @@ const (
 	// So a fleet has at most the turns of 10 ms more than its limit.
 	leaseSpan = 10 * time.Millisecond
 	leaseRate = 1000 // turns per second, above which they are leased
+	maxLease  = 100  // turns at once: more do not make a round trip cheaper
 
 	// trusted is how long an answer is good for a rejection without another one. The fleet can only
 	// book more meanwhile, but the key may be deleted.
@@ -97,7 +98,7 @@ func (s *turns) count(b booking, now time.Time) int {
 		s.lease *= 2
 	}
 	s.leased = now
-	s.lease = max(min(s.lease, int(leaseSpan/max(b.cost, time.Microsecond))), 1)
+	s.lease = max(min(s.lease, int(leaseSpan/max(b.cost, time.Microsecond)), maxLease), 1)
 	return s.lease
 }
 

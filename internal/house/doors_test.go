@@ -65,7 +65,7 @@ var doors = map[string]string{
 // terminal. A library of its own module must not: programs may use it with a later version of the
 // root module. Evidence may import the libraries that are modules of their own.
 var insiders = map[string]string{
-	"bench":          "reboundgrpc",
+	"bench":          "reboundgrpc reboundredis",
 	"examples/fleet": "internal/daemon",
 	"cmd/rebound":    "internal/jsonscan internal/jsonschema internal/printable internal/strictjson",
 }
