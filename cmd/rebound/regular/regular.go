@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// Open opens a file for reading. A directory, a device, a socket and a FIFO are errors: the opening
-// of a FIFO blocks until a program writes to it. A pipe that is open already may be read, as a shell
+// Open opens a file for reading. A directory, a device, a socket and a FIFO are errors: opening a
+// FIFO blocks until a program writes to it. A pipe that is open already may be read, as a shell
 // passes it: /dev/stdin, or /dev/fd/63 for <(command).
 func Open(path string) (*os.File, error) {
 	info, err := os.Stat(path)
