@@ -26,8 +26,8 @@ const (
 // first decides; of two weak ones, the last.
 var makers = [...]func(reflect.Type) reader{
 	readErrno, readSyscall, readNet, readTLS, readHTTP2, readSQLState, readMySQL, readSQLite,
-	readSQLServer, readOracle, readPgx, readGRPC, readConnect, readAnswer, readAWS, readPermanent,
-	readText, readIs, readCanceled, readWait, readTimeout,
+	readSQLServer, readOracle, readKafka, readPgx, readGRPC, readConnect, readAnswer, readAWS,
+	readPermanent, readText, readIs, readCanceled, readWait, readTimeout,
 }
 
 // A sync.Map, as it is written a few times and read at every failure.

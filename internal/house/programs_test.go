@@ -21,6 +21,7 @@ var withoutProgram = map[string]string{
 	"docs/proxy.md":        "for the shell",
 	"docs/temporal.md":     "needs a server",
 	"docs/fleet.md":        "needs servers",
+	"docs/engines.md":      "adapters to copy, tested in interop/engines",
 }
 
 // needServers are the pages whose programs need a server: they are built and not run.

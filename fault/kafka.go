@@ -1,0 +1,38 @@
+package fault
+
+import "reflect"
+
+// readKafka reads the error of franz-go's kerr by its fields. A broker's code says by itself
+// whether the same request may succeed later.
+func readKafka(t reflect.Type) reader {
+	code, retriable := fieldOf(t, "Code", is[int16]), fieldOf(t, "Retriable", isBool)
+	message := fieldOf(t, "Message", isText)
+	if code == nil || retriable == nil || message == nil {
+		return nil
+	}
+	return func(err error) finding {
+		f := kafka(code.number(err), retriable.of(err))
+		if f.rank != nothing {
+			f.detail = "kafka " + message.text(err)
+		}
+		return f
+	}
+}
+
+// kafka is the meaning of a broker's code. One that is retriable may come after the broker has
+// appended the records, as REQUEST_TIMED_OUT does.
+func kafka(code int, retriable reflect.Value) finding {
+	switch {
+	case code == 0 || !retriable.IsValid():
+		return finding{}
+	case code == 89: // THROTTLING_QUOTA_EXCEEDED
+		return finding{rank: fact, kind: RateLimited, sent: NotDone}
+	// A new leader, a coordinator that moves, too few replicas: all pass.
+	case retriable.Bool():
+		return passes
+	case code < 0: // UNKNOWN_SERVER_ERROR
+		return unlisted
+	}
+	// The request is wrong or forbidden, or a transaction is. The broker may have done a part of it.
+	return finding{rank: fact, kind: Permanent}
+}

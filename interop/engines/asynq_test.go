@@ -1,0 +1,179 @@
+package engines
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/hibiken/asynq"
+
+	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/backoff"
+	"github.com/rebound-go/rebound/internal/daemon"
+)
+
+// asynqPolicy is a policy as asynq's middleware and as its RetryDelayFunc. Both are needed.
+type asynqPolicy struct{ *rebound.Policy }
+
+func (p asynqPolicy) decide(ctx context.Context, retries int, err error) rebound.Decision {
+	return p.Decide(rebound.State{
+		Attempt: retries + 1, U: rand.Float64(), Durable: true,
+	}, p.Fault(ctx, err))
+}
+
+// Middleware archives what the policy does not retry.
+func (p asynqPolicy) Middleware(next asynq.Handler) asynq.Handler {
+	return asynq.HandlerFunc(func(ctx context.Context, t *asynq.Task) error {
+		err := next.ProcessTask(ctx, t)
+		retries, _ := asynq.GetRetryCount(ctx)
+		d := p.decide(ctx, retries, err)
+		if err == nil || d.Retry || d.Reason == rebound.Canceled { // this worker stops
+			return err
+		}
+		return fmt.Errorf("%w (%s): %w", err, d.Reason, asynq.SkipRetry)
+	})
+}
+
+// Delay is asynq's RetryDelayFunc. It gets the error itself. Asynq cuts the time to whole seconds.
+func (p asynqPolicy) Delay(retries int, err error, _ *asynq.Task) time.Duration {
+	return p.decide(context.Background(), retries, err).Delay + time.Second
+}
+
+// startRedis starts a server that keeps what it has acknowledged.
+func startRedis() (*daemon.Daemon, error) {
+	program, err := daemon.Program("redis-server")
+	if err != nil {
+		return nil, err
+	}
+	d, err := daemon.New("redis")
+	if err != nil {
+		return nil, err
+	}
+	d.Argv = []string{program, "--port", strconv.Itoa(d.Port), "--bind", "127.0.0.1",
+		"--dir", d.Dir, "--appendonly", "yes", "--appendfsync", "always", "--save", ""}
+	d.Ready = func() error {
+		i := asynq.NewInspector(asynq.RedisClientOpt{Addr: d.Addr()})
+		defer func() { _ = i.Close() }()
+		_, err := i.Queues()
+		return err
+	}
+	return d, d.Run()
+}
+
+// asynqRun has a server of asynq, with one worker.
+type asynqRun struct {
+	*daemon.Daemon
+	t         *testing.T
+	client    *asynq.Client
+	inspector *asynq.Inspector
+}
+
+func runAsynq(
+	t *testing.T, d *daemon.Daemon, p *rebound.Policy,
+	work func(ctx context.Context, n int) error,
+) *asynqRun {
+	t.Helper()
+	opt := asynq.RedisClientOpt{Addr: d.Addr()}
+	policy := asynqPolicy{p}
+	queue := filepath.Base(t.Name())
+	s := asynq.NewServer(opt, asynq.Config{
+		Concurrency: 1, Queues: map[string]int{queue: 1}, LogLevel: asynq.FatalLevel,
+		RetryDelayFunc: policy.Delay, TaskCheckInterval: 20 * time.Millisecond,
+		DelayedTaskCheckInterval: 50 * time.Millisecond, // 5 s by default
+		ShutdownTimeout:          100 * time.Millisecond,
+	})
+	mux := asynq.NewServeMux()
+	mux.Use(policy.Middleware)
+	mux.HandleFunc("receipt", func(ctx context.Context, _ *asynq.Task) error {
+		n, _ := asynq.GetRetryCount(ctx)
+		return work(ctx, n)
+	})
+	if err := s.Start(mux); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Shutdown)
+	r := &asynqRun{d, t, asynq.NewClient(opt), asynq.NewInspector(opt)}
+	t.Cleanup(func() { _ = r.client.Close(); _ = r.inspector.Close() })
+	_, err := r.client.Enqueue(asynq.NewTask("receipt", nil), asynq.TaskID("1"),
+		asynq.Queue(queue), asynq.MaxRetry(25), asynq.Retention(time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// end waits for the task's end, and returns what asynq has stored.
+func (r *asynqRun) end() *asynq.TaskInfo {
+	r.t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {
+		info, err := r.inspector.GetTaskInfo(filepath.Base(r.t.Name()), "1")
+		if err == nil &&
+			(info.State == asynq.TaskStateArchived || info.State == asynq.TaskStateCompleted) {
+			return info
+		}
+		<-time.After(20 * time.Millisecond)
+	}
+	r.t.Fatal("the task has not ended")
+	return nil
+}
+
+func TestAsynq(t *testing.T) {
+	d := daemon.Require(t, startRedis)
+	p := &rebound.Policy{Attempts: 3, Backoff: backoff.Constant(10 * time.Millisecond)}
+	for name, test := range map[string]struct {
+		err   error // of the first attempt, or of all if it is errReset
+		state asynq.TaskState
+		ran   int
+		text  string
+	}{
+		"permanent": {rebound.Permanent(errReset), asynq.TaskStateArchived, 1,
+			"connection reset (not_retryable): skip retry for the task"},
+		"exhausted": {errReset, asynq.TaskStateArchived, 3,
+			"connection reset (exhausted): skip retry for the task"},
+		"retry-after": {rebound.RetryAfter(errReset, time.Second), asynq.TaskStateCompleted, 2,
+			"connection reset"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var at []time.Time
+			info := runAsynq(t, d, p, func(context.Context, int) error {
+				at = append(at, time.Now())
+				if len(at) > 1 && test.err != errReset {
+					return nil
+				}
+				return test.err
+			}).end()
+			if info.State != test.state || len(at) != test.ran || info.LastErr != test.text {
+				t.Errorf("%v after %d attempts: %q", info.State, len(at), info.LastErr)
+			}
+			if name == "retry-after" && at[1].Sub(at[0]) < time.Second {
+				t.Errorf("the second attempt came after %v", at[1].Sub(at[0]))
+			}
+		})
+	}
+	t.Run("server killed in the middle", func(t *testing.T) {
+		kill := daemon.Require(t, startRedis)
+		in, back := make(chan struct{}), make(chan struct{})
+		ran := 0
+		r := runAsynq(t, kill, p, func(context.Context, int) error {
+			if ran++; ran == 1 {
+				close(in)
+				<-back
+				return errReset
+			}
+			return nil
+		})
+		<-in
+		kill.Kill()
+		if err := kill.Run(); err != nil {
+			t.Fatal(err)
+		}
+		close(back)
+		if info := r.end(); info.State != asynq.TaskStateCompleted || ran != 2 {
+			t.Errorf("%v after %d attempts: %q", info.State, ran, info.LastErr)
+		}
+	})
+}

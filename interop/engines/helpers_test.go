@@ -1,0 +1,5 @@
+package engines
+
+import "errors"
+
+var errReset = errors.New("connection reset")

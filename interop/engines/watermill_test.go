@@ -1,0 +1,74 @@
+package engines
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/backoff"
+)
+
+// watermill is a policy as Watermill's middleware. It holds the message during its delays.
+func watermill(p *rebound.Policy) message.HandlerMiddleware {
+	return func(h message.HandlerFunc) message.HandlerFunc {
+		return func(m *message.Message) (out []*message.Message, err error) {
+			caller := m.Context()
+			defer m.SetContext(caller)
+			for ctx := range rebound.Attempts(caller, p, &err) {
+				m.SetContext(ctx)
+				out, err = h(m)
+			}
+			return out, err
+		}
+	}
+}
+
+func TestWatermill(t *testing.T) {
+	for name, test := range map[string]struct {
+		err    error // of all attempts but the third
+		calls  int
+		reason rebound.Reason
+		delay  time.Duration
+	}{
+		"transient":   {errReset, 3, "", 2 * time.Second},
+		"permanent":   {rebound.Permanent(errReset), 1, rebound.NotRetryable, 0},
+		"Retry-After": {rebound.RetryAfter(errReset, time.Minute), 3, "", 2 * time.Minute},
+		"too long":    {rebound.RetryAfter(errReset, time.Hour), 1, rebound.WaitTooLong, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				calls, start := 0, time.Now()
+				m := message.NewMessage("1", nil)
+				caller := m.Context()
+				p := &rebound.Policy{Backoff: backoff.Constant(time.Second), AttemptTimeout: time.Hour}
+				out, err := watermill(p)(func(m *message.Message) ([]*message.Message, error) {
+					if calls++; calls < 3 {
+						return nil, test.err
+					}
+					return []*message.Message{m}, m.Context().Err()
+				})(m)
+				if calls != test.calls || (err == nil) != (test.reason == "") ||
+					err != nil && !errors.Is(err, test.reason) || (err == nil) != (len(out) == 1) {
+					t.Errorf("%d calls: %d messages, %v", calls, len(out), err)
+				}
+				if d := time.Since(start); d < test.delay || d > test.delay*5/4 {
+					t.Errorf("it took %v", d)
+				}
+				if m.Context() != caller {
+					t.Error("the message keeps the context of an attempt")
+				}
+			})
+		})
+	}
+	p := &rebound.Policy{Backoff: backoff.Constant(0)}
+	_, err := watermill(p)(func(*message.Message) ([]*message.Message, error) {
+		return nil, errReset
+	})(message.NewMessage("1", nil))
+	if !errors.Is(err, rebound.Exhausted) {
+		t.Errorf("%v", err)
+	}
+}
