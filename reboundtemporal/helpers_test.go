@@ -23,8 +23,12 @@ type recorder struct {
 	interceptor.WorkerInterceptorBase
 	sync.Mutex
 	policy *temporal.RetryPolicy // what the server would report; the test environment does not
-	errs   []error
-	end    context.CancelCauseFunc // ends the context of the attempt under way
+	// Of the attempt under way, unless zero.
+	attempt   int32
+	scheduled time.Time
+
+	errs []error
+	end  context.CancelCauseFunc // ends the context of the attempt under way
 }
 
 func (r *recorder) InterceptActivity(
@@ -39,17 +43,20 @@ type recording struct {
 }
 
 func (r *recording) Init(next interceptor.ActivityOutboundInterceptor) error {
-	return r.Next.Init(&outbound{interceptor.ActivityOutboundInterceptorBase{Next: next}, r.policy})
+	return r.Next.Init(&outbound{interceptor.ActivityOutboundInterceptorBase{Next: next}, r.recorder})
 }
 
 type outbound struct {
 	interceptor.ActivityOutboundInterceptorBase
-	policy *temporal.RetryPolicy
+	*recorder
 }
 
 func (o *outbound) GetInfo(ctx context.Context) activity.Info {
 	info := o.Next.GetInfo(ctx)
 	info.RetryPolicy = o.policy
+	if o.attempt > 0 {
+		info.Attempt, info.ScheduledTime = o.attempt, o.scheduled
+	}
 	return info
 }
 

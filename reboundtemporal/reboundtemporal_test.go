@@ -236,3 +236,60 @@ func TestRejected(t *testing.T) {
 		t.Errorf("delay %v, while the breaker is open for an hour", d)
 	}
 }
+
+// A success is an event, too.
+func TestSuccess(t *testing.T) {
+	var kinds []rebound.EventKind
+	p := &rebound.Policy{Observe: func(_ context.Context, e rebound.Event) {
+		kinds = append(kinds, e.Kind)
+	}}
+	if r := run(t, p, nil, func(context.Context, int) error { return nil }); r.err != nil {
+		t.Fatal(r.err)
+	}
+	if !slices.Equal(kinds, []rebound.EventKind{rebound.Succeeded}) {
+		t.Errorf("events %v", kinds)
+	}
+}
+
+// An attempt that Temporal makes after the policy's last one, as after a timeout, is made.
+func TestBeyondTheLastAttempt(t *testing.T) {
+	r := &result{recorder: recorder{attempt: 7, scheduled: time.Now()}}
+	r.run(t, &rebound.Policy{Attempts: 3}, func(context.Context, int) error { return nil })
+	if r.calls != 1 || r.err != nil {
+		t.Errorf("%d calls: %v", r.calls, r.err)
+	}
+}
+
+// The time of an activity begins when it is scheduled, and its delays grow from the one before.
+func TestState(t *testing.T) {
+	r := &result{recorder: recorder{attempt: 2, scheduled: time.Now().Add(-time.Hour)}}
+	p := &rebound.Policy{Attempts: 5, MaxElapsed: 30 * time.Minute}
+	r.run(t, p, func(context.Context, int) error { return errReset })
+	if got := reasonIn(r.last(t)); got != rebound.PastElapsed {
+		t.Errorf("detail %q after an hour", got)
+	}
+	r = &result{recorder: recorder{attempt: 4, scheduled: time.Now()}}
+	r.run(t, &rebound.Policy{Attempts: 5, Backoff: grows{}}, func(context.Context, int) error {
+		if r.calls == 1 {
+			return errReset
+		}
+		return nil
+	})
+	if d := r.errs[0].(*temporal.ApplicationError).NextRetryDelay(); d != 4*time.Second {
+		t.Errorf("%v after failure 4", d)
+	}
+}
+
+// grows is a backoff that adds a second to the delay before.
+type grows struct{}
+
+func (grows) Delay(_ int, prev time.Duration, _ float64) time.Duration { return prev + time.Second }
+
+// A server without a last attempt leaves that to the policy.
+func TestServerWithoutLastAttempt(t *testing.T) {
+	p := &rebound.Policy{Attempts: 2}
+	r := run(t, p, &temporal.RetryPolicy{}, func(context.Context, int) error { return errReset })
+	if r.calls != 2 || !r.last(t).NonRetryable() {
+		t.Errorf("%d calls: %v", r.calls, r.last(t))
+	}
+}
