@@ -14,7 +14,7 @@ import (
 // decision:
 //
 //   - A failure that is not retried, and one after the policy's last attempt, is not retryable. The
-//     error's first detail is the [rebound.Reason], a string.
+//     error's first detail is the [rebound.Reason], a string, unless the worker stops.
 //   - Any other failure has the policy's delay as its NextRetryDelay. A Retry-After delay is a
 //     lower bound of it, and so is the time until a breaker or a limit may admit an attempt.
 //

@@ -75,11 +75,14 @@ func (a *attempt) outcome() error {
 			NextRetryDelay: max(d.Delay, shortest),
 		})
 	}
-	return a.failure(temporal.ApplicationErrorOptions{
-		// The server ends an activity without attempts by itself, and records why.
-		NonRetryable: d.Reason != rebound.Exhausted || !a.last(),
-		Details:      []any{string(d.Reason)},
-	})
+	// The server ends an activity without attempts by itself, and records why.
+	o := temporal.ApplicationErrorOptions{NonRetryable: d.Reason != rebound.Exhausted || !a.last()}
+	if a.ctx.Err() == nil {
+		// A worker that stops cannot convert details any more. The SDK would report that failure in
+		// place of this one, and the server would retry it.
+		o.Details = []any{string(d.Reason)}
+	}
+	return a.failure(o)
 }
 
 // decide is the policy's decision, with what Temporal adds to it.

@@ -20,7 +20,7 @@ import (
 )
 
 // TestEndedContexts: the end of an activity's context is Temporal's business, except that what must
-// not happen twice is not repeated when a worker stops in the middle.
+// not happen twice is not repeated when a worker stops in the middle. There are no details then.
 func TestEndedContexts(t *testing.T) {
 	canceled, stopped := temporal.NewCanceledError(), worker.ErrWorkerShutdown
 	permanent := rebound.Permanent(errReset)
@@ -45,7 +45,14 @@ func TestEndedContexts(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := &result{recorder: recorder{policy: &temporal.RetryPolicy{MaximumAttempts: 9}}}
-			r.run(t, test.policy, func(_ context.Context, attempt int) error {
+			var stop rebound.Reason
+			p := test.policy.Clone()
+			p.Observe = func(_ context.Context, e rebound.Event) {
+				if e.Kind == rebound.GaveUp {
+					stop = e.Reason
+				}
+			}
+			r.run(t, p, func(_ context.Context, attempt int) error {
 				if attempt > 1 {
 					return nil
 				}
@@ -58,10 +65,11 @@ func TestEndedContexts(t *testing.T) {
 				}
 				return
 			}
-			var reason string
-			if app := r.last(t); app.Details(&reason) != nil || reason != string(test.reason) ||
-				!app.NonRetryable() {
-				t.Errorf("the worker reports %#v", app)
+			if app := r.last(t); !app.NonRetryable() || app.HasDetails() {
+				t.Errorf("the worker reports %#v, details %v", app, app.HasDetails())
+			}
+			if stop != test.reason {
+				t.Errorf("the reason is %q, want %q", stop, test.reason)
 			}
 		})
 	}
