@@ -131,6 +131,10 @@ func exitOf(err error) int {
 
 // tear leaves the files as a crash of the machine may: the last line is in part there, or zeros.
 func (x *torture) tear() {
+	journal, err := os.ReadFile(x.path("out.journal"))
+	if err != nil || !bytes.Contains(journal, []byte("\n")) {
+		return // nothing is written before the journal's first line is on the disk
+	}
 	x.torn++
 	for name, beginning := range map[string]string{
 		"out":         `{"custom_id":"r-1","id":"rebound-12345","response":{"status_code":200,"bo`,
@@ -138,7 +142,7 @@ func (x *torture) tear() {
 		"out.journal": `S 18950c7a10034442 12345678 0 57ed`,
 	} {
 		data, err := os.ReadFile(x.path(name))
-		if err != nil || name == "out.journal" && len(data) == 0 {
+		if err != nil {
 			continue // it was killed before there was one
 		}
 		switch rand.IntN(4) {
