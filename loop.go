@@ -30,8 +30,8 @@ import (
 //	}
 //
 // A Loop is a value on its caller's stack: it costs no allocation. One goroutine uses it, for one
-// call, and it ends with Succeed, Stop, or an error of Retry. The zero Loop is not ready; [Begin]
-// and [Resume] make one. The exported fields may be set before the first attempt.
+// call, and it ends with Succeed, Stop, or an error of Retry. [Begin] and [Resume] make one, whose
+// fields may be set before the first attempt.
 type Loop struct {
 	// Sleep returns after d, or as soon as ctx ends. Nil = a timer, none for a delay of 0.
 	Sleep func(ctx context.Context, d time.Duration)
@@ -78,13 +78,11 @@ func Begin(ctx context.Context, p *Policy) Loop {
 // Resume returns the loop of a call that has failed s.Attempt times already, in another process or
 // hours ago. If these were all its attempts, [Try] returns [Exhausted]. The elapsed time begins at
 // s.Elapsed, and s.Prev and s.Durable hold as in [Policy.Decide]. Left and U of s are ignored.
-//
 // With s.Durable, ctx is that of one attempt, as in job engines: its deadline bounds no delay.
 func Resume(ctx context.Context, p *Policy, s State) Loop {
 	l := Begin(ctx, p)
 	l.attempt, l.offset, l.prev, l.durable = max(s.Attempt, 0), s.Elapsed, s.Prev, s.Durable
-	limit := l.p.MaxAttempts()
-	l.spent = limit > 0 && s.Attempt >= limit
+	l.spent = l.p.MaxAttempts() > 0 && s.Attempt >= l.p.MaxAttempts()
 	return l
 }
 
@@ -171,9 +169,9 @@ func (l *Loop) clock(s *State) {
 	}
 }
 
-// Retry prepares the next attempt: it asks the breaker and the gates whether they would reject it
-// after delay, charges the budget, raises the event and sleeps. It returns nil when the attempt is
-// due, or else the [*Error] that ends the call. A second Retry before the attempt only sleeps.
+// Retry asks the breaker and the gates whether they would reject an attempt after delay, charges
+// the budget, raises the event and sleeps. It returns nil when the attempt is due, or the [*Error]
+// that ends the call. A second Retry before the attempt only sleeps.
 func (l *Loop) Retry(delay time.Duration) error { return l.next(delay, charged) }
 
 // Redirect is Retry for an attempt at something other than what has failed, such as another
@@ -215,9 +213,8 @@ func (l *Loop) Announce(delay time.Duration) {
 	}
 }
 
-// wait announces the retry and sleeps. It returns false if the caller's context has ended. A panic
-// or a Goexit in Observe or Sleep calls the retry off.
-func (l *Loop) wait(delay time.Duration, announce bool) bool {
+// wait returns false if the caller's context has ended. A panic or a Goexit calls the retry off.
+func (l *Loop) wait(delay time.Duration, announce bool) (due bool) {
 	done := false
 	defer func() {
 		if !done {
@@ -227,7 +224,7 @@ func (l *Loop) wait(delay time.Duration, announce bool) bool {
 	if announce {
 		l.Announce(delay)
 	}
-	due := l.sleep(delay)
+	due = l.sleep(delay)
 	done = true
 	return due
 }
@@ -283,8 +280,11 @@ func (l *Loop) returnCharge() {
 	l.retry = notAnnounced
 }
 
-// Succeed ends the call after an attempt that succeeded.
+// Succeed ends the call after an attempt that succeeded, whether [Try] has made it or not.
 func (l *Loop) Succeed() {
+	if !l.tried {
+		l.begin()
+	}
 	l.p.deposit()
 	if l.p.Observe != nil {
 		l.event(Event{Kind: Succeeded, Fault: fault.Fault{Kind: fault.None}})

@@ -57,8 +57,6 @@ func (u *unary) hedged(ctx context.Context, l *rebound.Loop) (failed, stop error
 	case err == nil:
 		// All legs have ended, so none of them writes to the reply any more.
 		g.deliver(u.reply)
-		// The loop has not seen the legs, and counts them as one attempt.
-		_, _ = rebound.Try(l, func(context.Context) (struct{}, error) { return struct{}{}, nil })
 		return nil, nil
 	case g == nil || g.admitted:
 		return err, nil

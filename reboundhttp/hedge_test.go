@@ -409,6 +409,27 @@ func TestHedgeAroundTransport(t *testing.T) {
 	})
 }
 
+// Events of a hedged call have the number of its attempt, whether the first one succeeds or not.
+func TestHedgedCallsCountAttempts(t *testing.T) {
+	for _, failures := range []int{0, 1} {
+		synctest.Test(t, func(t *testing.T) {
+			p := seconds()
+			var last rebound.Event
+			p.Observe = func(_ context.Context, e rebound.Event) { last = e }
+			steps := append(slices.Repeat([]step{status(503)}, failures), status(200))
+			tr := &Transport{Base: play(steps...), Policy: p, Hedge: after100(1)}
+			resp, err := tr.RoundTrip(request(t, "GET", ""))
+			if err != nil {
+				t.Fatal(err)
+			}
+			read(t, resp)
+			if last.Kind != rebound.Succeeded || last.Attempt != failures+1 {
+				t.Errorf("after %d failures the event is %+v", failures, last)
+			}
+		})
+	}
+}
+
 // An attempt that lost opens no breaker.
 func TestLostLegsOpenNoBreaker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
