@@ -60,7 +60,11 @@ func serveProxy(t *testing.T, api string, args ...string) *served {
 	go s.read(bufio.NewScanner(out), ready)
 	t.Cleanup(func() {
 		_ = s.Process.Kill()
-		<-s.ended
+		select {
+		case <-s.ended:
+		case <-time.After(time.Minute): // a command of the proxy may go on
+			t.Error("a process of the proxy goes on")
+		}
 		if t.Failed() {
 			t.Logf("the proxy printed\n%s", s.printed())
 		}

@@ -8,9 +8,11 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -24,6 +26,9 @@ func TestMain(m *testing.M) {
 		return
 	}
 	flag.Parse()
+	// Under nohup the tests ignore SIGHUP, and so would their commands. A signal that is caught has
+	// its default in them.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	code := m.Run()
 	stopServers()
 	os.Exit(code)
