@@ -123,8 +123,11 @@ func (rt *roundTrip) releaseConn() func(timeout bool) {
 	uses, h := &rt.t.uses, rt.plan.host
 	conn := rt.rec.conns.takeConn() // there is a record where there are timeouts
 	return func(timeout bool) {
-		if uses.release(conn, timeout) {
+		switch shared := uses.release(conn, timeout); {
+		case shared:
 			h.stuck.Store(true)
+		case timeout && isHTTP2(conn):
+			h.closed.Store(time.Now().UnixNano())
 		}
 	}
 }
@@ -145,7 +148,7 @@ func (rt *roundTrip) request(bound context.Context) (*http.Request, *limits, err
 		}
 	}
 	lim := rt.plan.timeouts.start(rt.out.Context(), bound)
-	fresh := rt.misdirected() || rt.plan.host.takeStuck()
+	fresh := rt.misdirected() || rt.plan.host.leave()
 	name, number := rt.t.AttemptHeader, rt.n+rt.hedges
 	numbered := name != "" && number > 1
 	timed := lim != nil && !lim.bare

@@ -1,6 +1,7 @@
 package reboundhttp
 
 import (
+	"crypto/tls"
 	"net"
 	"reflect"
 	"sync"
@@ -67,4 +68,10 @@ func (u *connUses) remove(conn net.Conn) int {
 	}
 	delete(u.n, conn)
 	return 0
+}
+
+// isHTTP2 reports whether conn, which may be nil, speaks HTTP/2 over TLS.
+func isHTTP2(conn net.Conn) bool {
+	c, ok := conn.(interface{ ConnectionState() tls.ConnectionState })
+	return ok && c.ConnectionState().NegotiatedProtocol == "h2"
 }

@@ -3,6 +3,7 @@ package reboundhttp
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/budget"
@@ -23,14 +24,28 @@ type plan struct {
 type host struct {
 	name   string
 	budget *budget.Budget
-	stuck  atomic.Bool // an attempt timed out on a connection that others use
+	stuck  atomic.Bool  // an attempt timed out on a connection that others use
+	closed atomic.Int64 // when a connection was closed after a timeout, in ns since 1970; 0 = not now
 
 	repeat  plan // of requests that may be made twice
 	careful plan // of those that may not
 }
 
-// takeStuck reports whether stuck was set, and clears it. Loading it costs less than swapping it.
-func (h *host) takeStuck() bool { return h.stuck.Load() && h.stuck.Swap(false) }
+// unnoticed is how long net/http may take to notice that a connection was closed. Until then it may
+// give an HTTP/2 connection to another request, whose failure does not show that it was not sent.
+const unnoticed = 10 * time.Millisecond
+
+// leave reports whether the next request to h needs a connection of its own. Loading a flag costs
+// less than swapping it.
+func (h *host) leave() bool {
+	if at := h.closed.Load(); at != 0 {
+		if since := time.Now().UnixNano() - at; since >= 0 && since < int64(unnoticed) {
+			return true
+		}
+		h.closed.CompareAndSwap(at, 0)
+	}
+	return h.stuck.Load() && h.stuck.Swap(false)
+}
 
 // idle reports whether nothing would be lost if h were forgotten. A budget that the policy has of
 // its own outlives h.

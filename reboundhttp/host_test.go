@@ -5,6 +5,7 @@ import (
 	"maps"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/backoff"
@@ -99,4 +100,34 @@ func TestBudgets(t *testing.T) {
 	for range tr.Budgets() {
 		break // and no panic
 	}
+}
+
+// For a moment after a connection was closed, requests get connections of their own.
+func TestLeaveAfterClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &host{}
+		if h.leave() {
+			t.Error("a new host has no connection to leave")
+		}
+		h.closed.Store(time.Now().UnixNano())
+		for _, row := range []struct {
+			after time.Duration
+			want  bool
+		}{{0, true}, {9 * time.Millisecond, true}, {time.Millisecond, false}, {0, false}} {
+			if time.Sleep(row.after); h.leave() != row.want {
+				t.Errorf("%v later: want %v", row.after, row.want)
+			}
+		}
+		if h.closed.Load() != 0 {
+			t.Error("the moment has no end")
+		}
+		h.closed.Store(time.Now().Add(time.Hour).UnixNano()) // the clock was set back
+		if h.leave() {
+			t.Error("a moment in the future")
+		}
+		h.stuck.Store(true)
+		if !h.leave() || h.leave() {
+			t.Error("a connection that others use is left once")
+		}
+	})
 }
