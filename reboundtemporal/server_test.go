@@ -231,11 +231,11 @@ func killed(t *testing.T, d *daemon.Daemon, c client.Client) {
 	id := begin(t, c, f)
 	<-failed
 	for { // until the server has the failure
-		desc, err := c.DescribeWorkflowExecution(t.Context(), id, "")
+		desc, err := c.DescribeWorkflow(t.Context(), id, "")
 		if err != nil {
 			t.Fatal(err)
 		}
-		if p := desc.GetPendingActivities(); len(p) == 1 && p[0].GetLastFailure() != nil {
+		if p := desc.RawResponse.GetPendingActivities(); len(p) == 1 && p[0].GetLastFailure() != nil {
 			break
 		}
 	}

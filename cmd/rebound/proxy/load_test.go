@@ -70,8 +70,6 @@ func settles(t *testing.T, before int) {
 		buf[:runtime.Stack(buf, true)])
 }
 
-const event = "data: {\"choices\": [{\"delta\": {\"content\": \"a\"}}]}\n\n"
-
 // opened is a stream that has begun.
 type opened struct {
 	first string // line

@@ -425,6 +425,8 @@ func (r *running) whenFree(t *testing.T, body string) *http.Response {
 	return nil
 }
 
+const event = "data: {\"choices\": [{\"delta\": {\"content\": \"a\"}}]}\n\n"
+
 // A stream that has begun is not repeated, and its request's body is no longer held.
 func TestMemoryOfStreams(t *testing.T) {
 	hold := make(chan struct{})
