@@ -16,7 +16,7 @@ const (
 
 	minSamples  = 20   // before there is a percentile
 	manySamples = 1000 // before they are halved
-	every       = 10   // samples the percentile is computed anew
+	every       = 25   // samples the percentile is computed anew
 )
 
 type histogram struct {
