@@ -34,7 +34,7 @@ import (
 	"github.com/rebound-go/rebound/reboundgrpc"
 )
 
-// freePort returns an address where nobody listens.
+// freePort returns an address without a listener.
 func freePort(t *testing.T) string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -160,7 +160,7 @@ func TestServerKilled(t *testing.T) {
 				return nil
 			}
 			go server.Load().Stop()
-			return fail(codes.Unknown) // nobody reads it
+			return fail(codes.Unknown) // it is not read
 		}
 		s.unary = func(ctx context.Context, n int, _ *text) (*text, error) {
 			err := kill(n)
@@ -448,7 +448,7 @@ func TestRetryInfo(t *testing.T) {
 	}
 }
 
-// Nobody waits for a retry that the deadline would cut off.
+// A retry that the deadline would cut off is not waited for.
 func TestDeadline(t *testing.T) {
 	s := failing(99, fail(codes.Unavailable))
 	var deadlines []time.Duration

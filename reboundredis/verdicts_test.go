@@ -81,7 +81,7 @@ func isOpen(m *member) func() bool {
 	return func() bool { return m.State() == breaker.Open }
 }
 
-// An opening reaches those that run and those that start, once, and comes back to nobody.
+// An opening reaches those that run and those that start, once, and does not come back.
 func TestOpeningTravels(t *testing.T) {
 	s := start(t)
 	first, second := join(t, s), join(t, s)
@@ -134,7 +134,7 @@ func TestSubscriptionOutlivesTheServer(t *testing.T) {
 	await(t, "the second breaker to open", isOpen(second))
 }
 
-// An opening while Redis is gone travels when it is back, and holds up nobody meanwhile.
+// An opening while Redis is gone travels when it is back, and delays no call meanwhile.
 func TestOpeningWhileRedisIsGone(t *testing.T) {
 	s := start(t)
 	first := join(t, s)

@@ -153,7 +153,7 @@ func TestFleetDatabaseErrors(t *testing.T) {
 	}
 }
 
-// Loads of one file at a time, and one after the other, add each row once. Changes are told.
+// Loads of one file at a time, and one after the other, add each row once. Changes are reported.
 func TestFleetLoads(t *testing.T) {
 	t.Parallel()
 	x := newFleetOf(t, 50, func(w http.ResponseWriter, r *http.Request) { answer(w, 1, 1) })
@@ -187,19 +187,19 @@ func TestFleetLoads(t *testing.T) {
 	in = bytes.ReplaceAll(in, []byte("row 1\""), []byte("changed\""))
 	in = bytes.Replace(in, []byte("r-2\""), []byte("new\""), 1)
 	x.write("in.jsonl", in)
-	_, told := x.must(0, "load", x.path("in.jsonl"), "--batch", "in")
+	_, report := x.must(0, "load", x.path("in.jsonl"), "--batch", "in")
 	want := "batch in: 50 rows in the input, 1 added, 49 there already\n" +
 		"1 rows differ from what was sent; they stay as they are\n" +
 		"1 rows of the batch are not in the input; they stay\n"
-	if told != want {
-		t.Errorf("got %q, want %q", told, want)
+	if report != want {
+		t.Errorf("got %q, want %q", report, want)
 	}
-	_, told = x.must(0, "load", x.path("in.jsonl"), "--batch", "other")
+	_, report = x.must(0, "load", x.path("in.jsonl"), "--batch", "other")
 	want = "batch other: 50 rows in the input, 1 added, 49 there already\n" +
 		"1 rows were not sent yet and have a new content\n" +
 		"1 rows of the batch are not in the input; they stay\n"
-	if told != want {
-		t.Errorf("got %q, want %q", told, want)
+	if report != want {
+		t.Errorf("got %q, want %q", report, want)
 	}
 	x.fleetOf(1, 0)
 	x.write("bad.jsonl", append(in, []byte(`{"custom_id":"new","url":"/x"}`+"\n")...))

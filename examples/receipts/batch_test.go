@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// Each exported receipt is read in a few attempts, but for those that nobody can read.
+// Each exported receipt is read in a few attempts, but for those that cannot be read.
 func TestBatchServices(t *testing.T) {
 	receipts, truth, err := load(inTestdata)
 	if err != nil {

@@ -163,7 +163,7 @@ func TestBlameNamesFieldsOnce(t *testing.T) {
 	}
 }
 
-// A field that a flag has set is blamed on the flag, as are those around it that nobody has set.
+// A field that a flag has set is blamed on the flag, as are those around it that are not set.
 func TestBlameOnFlags(t *testing.T) {
 	var v struct {
 		Rate    float64

@@ -179,7 +179,7 @@ func fails(w http.ResponseWriter, status int, code, message string) {
 	fmt.Fprintf(w, `{"error":{"code":%q,"message":%q}}`, code, message)
 }
 
-// cutConnection ends the connection without an answer: nobody can tell what the server did.
+// cutConnection ends the connection without an answer: what the server did is not known.
 func cutConnection() { panic(http.ErrAbortHandler) }
 
 // long reports whether tests may take their time.
