@@ -152,7 +152,7 @@ func TestPending(t *testing.T) {
 	}
 }
 
-// A permanent failure shows a breaker that the service is well, also one that the activity declares.
+// A permanent failure shows a breaker that the service is well, even if the activity declares it.
 func TestGatesSeeNonRetryable(t *testing.T) {
 	c := &counter{}
 	p := &rebound.Policy{Gates: []gate.Gate{c}}
