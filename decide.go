@@ -13,16 +13,19 @@ import (
 type State struct {
 	Attempt int           // the attempt that failed, from 1
 	Elapsed time.Duration // since the call began
-	Prev    time.Duration // the delay before that attempt; 0 before the first
+	Prev    time.Duration // the delay before that attempt; 0 before the first, or see Durable
 	Left    time.Duration // until the context's deadline; 0 = there is none
 	U       float64       // a random number in [0, 1) for the jitter; below 0 = without jitter
-	Durable bool          // for durable engines: MaxRetryAfter and Final do not end the call
+
+	// Durable is for engines that keep their jobs. MaxRetryAfter and Final do not end the call, and
+	// a Prev of 0 stands for the delay without jitter.
+	Durable bool
 }
 
 // Decision is the answer: another attempt after Delay, or none for Reason.
 type Decision struct {
 	Retry  bool          // make another attempt
-	Delay  time.Duration // 0 unless Retry
+	Delay  time.Duration // 0 unless Retry, or Rejected in a durable [Loop]: of an engine's retry
 	Reason Reason        // empty if Retry
 }
 
@@ -121,12 +124,38 @@ func (p *Policy) backoff(s *State, k fault.Kind) time.Duration {
 	if b == nil {
 		b = defaultBackoff
 	}
-	if !throttled {
-		return max(b.Delay(s.Attempt, s.Prev, s.U), 0)
+	times := time.Duration(1)
+	if throttled {
+		times = throttledTimes
 	}
 	// Prev was such a multiple, too. A strategy that grows from Prev must not multiply it again.
-	d := b.Delay(s.Attempt, s.Prev/throttledTimes, s.U)
-	return saturated(throttledTimes * float64(max(d, 0)))
+	prev := s.Prev / times
+	if prev == 0 && s.Durable {
+		prev = before(b, s.Attempt)
+	}
+	d := max(b.Delay(s.Attempt, prev, s.U), 0)
+	if !throttled {
+		return d
+	}
+	return saturated(throttledTimes * float64(d))
+}
+
+// maxSteps bounds the work for a job with many failures. A backoff has reached its cap before.
+const maxSteps = 1000
+
+// before is the delay of b before attempt n, without jitter. An engine that stores the number of
+// failures alone has no other.
+func before(b backoff.Backoff, n int) (prev time.Duration) {
+	for i := max(n-maxSteps, 1); i < n; i++ {
+		prev = max(b.Delay(i, prev, -1), 0)
+	}
+	return prev
+}
+
+// rejectedDelay is the delay until a job engine makes an attempt that a gate has rejected: that of
+// the policy, and at least until the gate may admit one.
+func (p *Policy) rejectedDelay(s *State, refusal error) time.Duration {
+	return p.delay(s, &fault.Fault{Kind: fault.Transient, After: fault.Of(refusal).After})
 }
 
 // saturated is ns nanoseconds, or the longest duration there is.

@@ -397,3 +397,66 @@ func TestDelayAsLongAsWhatIsLeft(t *testing.T) {
 		}
 	}
 }
+
+// adds is a custom backoff that adds its value to the delay before. It counts its calls.
+type adds struct {
+	time.Duration
+	calls *int
+}
+
+func (a adds) Delay(_ int, prev time.Duration, _ float64) time.Duration {
+	*a.calls++
+	return min(prev+a.Duration, time.Hour)
+}
+
+// An engine that stores the number of failures alone gets the delays of one that stores the delay,
+// too, and an attempt's number costs it no more.
+func TestDurableWithoutPrev(t *testing.T) {
+	calls := 0
+	for name, b := range map[string]backoff.Backoff{
+		"none":         nil,
+		"constant":     backoff.Constant(time.Second),
+		"decorrelated": backoff.Decorrelated{Base: time.Second, Max: time.Hour},
+		"growing":      backoff.Decorrelated{Base: time.Second, Low: 1.3, High: 1.5},
+		"custom":       adds{time.Second, &calls},
+	} {
+		p := &rebound.Policy{Attempts: rebound.Unlimited, Backoff: b}
+		throttled := &rebound.Policy{Attempts: rebound.Unlimited, Throttled: b}
+		if b == nil {
+			throttled.Throttled = backoff.Exponential{}
+		}
+		for i, want := range p.Schedule(12) {
+			s := rebound.State{Attempt: i + 1, U: -1, Durable: true}
+			if got := p.Decide(s, fault.Fault{Kind: fault.Transient}).Delay; got != want {
+				t.Errorf("%s: %v after failure %d, want %v", name, got, i+1, want)
+			}
+			got := p.Decide(s, fault.Fault{Kind: fault.Overloaded}).Delay
+			if got != 4*want {
+				t.Errorf("%s: %v after overload %d, want %v", name, got, i+1, 4*want)
+			}
+			if got := throttled.Decide(s, fault.Fault{Kind: fault.RateLimited}).Delay; got != want {
+				t.Errorf("%s: %v after rate limit %d, want %v", name, got, i+1, want)
+			}
+		}
+	}
+	p := &rebound.Policy{Attempts: rebound.Unlimited, Backoff: adds{time.Minute, &calls}}
+	for _, n := range []int{60, 1000, 1100, math.MaxInt} {
+		calls = 0
+		d := p.Decide(rebound.State{Attempt: n, Durable: true}, fault.Fault{Kind: fault.Unknown})
+		if d.Delay != time.Hour || calls > 1001 {
+			t.Errorf("%v after failure %d, by %d calls", d.Delay, n, calls)
+		}
+	}
+	for _, s := range []rebound.State{
+		{Attempt: 3}, {Attempt: 3, Prev: 0, U: 0.5}, // a loop in a process has the delay
+		{Attempt: 1, Durable: true}, {Durable: true}, {Attempt: math.MinInt, Durable: true},
+	} {
+		if d := p.Decide(s, fault.Fault{Kind: fault.Unknown}); d.Delay != time.Minute {
+			t.Errorf("%+v: %v, want the first delay", s, d.Delay)
+		}
+	}
+	s := rebound.State{Attempt: 3, Prev: 7 * time.Minute, Durable: true}
+	if d := p.Decide(s, fault.Fault{Kind: fault.Unknown}); d.Delay != 8*time.Minute {
+		t.Errorf("%v after a delay that is known", d.Delay)
+	}
+}

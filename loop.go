@@ -106,9 +106,8 @@ func (l *Loop) elapsed() time.Duration {
 }
 
 // Decide returns what follows the attempt that ended with err: it classifies err, unless [Try] has,
-// and calls [Policy.Decide]. At the first failure it also validates the policy. The err may differ
-// from Try's: it may wrap that one, or be the error of a check. A nil err is a success, which is
-// not retried.
+// and calls [Policy.Decide]. At the first failure it validates the policy, too. The err may wrap
+// that of Try, or be the error of a check. A nil err is a success, which is not retried.
 func (l *Loop) Decide(err error) Decision {
 	switch {
 	case err == nil:
@@ -125,10 +124,15 @@ func (l *Loop) Decide(err error) Decision {
 // decide is Decide for the error that was classified last.
 func (l *Loop) decide(err error) Decision {
 	l.tried, l.decided = false, -1
-	if l.reason != "" {
-		return Decision{Reason: l.reason}
+	if l.U == nil {
+		l.U = rand.Float64
 	}
 	switch {
+	case l.reason == Rejected && l.durable:
+		s := State{Attempt: l.attempt + 1, Prev: l.prev, U: l.U(), Durable: true}
+		return Decision{Reason: Rejected, Delay: l.p.rejectedDelay(&s, l.refusal)}
+	case l.reason != "":
+		return Decision{Reason: l.reason}
 	case l.left:
 		return Decision{Reason: NotRetryable}
 	case err == ErrUnset || !l.valid():
@@ -136,12 +140,7 @@ func (l *Loop) decide(err error) Decision {
 	case l.cut && l.fault.Kind == fault.Transient:
 		return Decision{Reason: PastElapsed}
 	}
-	s := State{Attempt: l.attempt, Prev: l.prev, Durable: l.durable}
-	if l.U == nil {
-		s.U = rand.Float64()
-	} else {
-		s.U = l.U()
-	}
+	s := State{Attempt: l.attempt, Prev: l.prev, U: l.U(), Durable: l.durable}
 	l.clock(&s)
 	d := l.p.decide(&s, &l.fault)
 	if d.Retry {

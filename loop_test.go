@@ -1090,3 +1090,49 @@ func TestDeadlines(t *testing.T) {
 		})
 	}
 }
+
+// closed is a gate that rejects with an error.
+type closed struct{ error }
+
+func (c closed) Enter(context.Context) (gate.Pass, error) { return gate.Pass{}, c.error }
+func (closed) Leave(gate.Pass, gate.Outcome)              {}
+
+// An engine makes an attempt that was rejected later: after the policy's delay, and when the gate
+// may admit it. In a process a rejection ends the call.
+func TestDurableRejection(t *testing.T) {
+	asks := rebound.RetryAfter(errFlaky, time.Minute)
+	for _, row := range []struct {
+		name    string
+		durable bool
+		attempt int
+		err     error
+		u       float64
+		want    time.Duration
+	}{
+		{"in a process", false, 1, errFlaky, -1, 0},
+		{"first", true, 0, errFlaky, -1, time.Second},
+		{"third", true, 2, errFlaky, -1, 4 * time.Second},
+		{"with a time", true, 2, asks, -1, time.Minute},
+		{"with a time, spread", true, 2, asks, 0.5, time.Minute * 9 / 8},
+		{"with a shorter time", true, 8, asks, -1, 256 * time.Second},
+		{"last", true, 9, errFlaky, -1, 512 * time.Second},
+	} {
+		p := &rebound.Policy{Attempts: 10, Gates: []gate.Gate{closed{row.err}},
+			Backoff: backoff.Exponential{Base: time.Second, Max: time.Hour}}
+		l := rebound.Resume(t.Context(), p,
+			rebound.State{Attempt: row.attempt, Durable: row.durable})
+		l.U = func() float64 { return row.u }
+		_, err := rebound.Try(&l, func(context.Context) (int, error) { return 0, nil })
+		want := rebound.Decision{Reason: rebound.Rejected, Delay: row.want}
+		if d := l.Decide(err); d != want {
+			t.Errorf("%s: got %+v, want %+v", row.name, d, want)
+		}
+	}
+	b := &breaker.Breaker{}
+	b.Trip(time.Hour)
+	l := rebound.Resume(t.Context(), &rebound.Policy{Breaker: b}, rebound.State{Durable: true})
+	_, err := rebound.Try(&l, func(context.Context) (int, error) { return 0, nil })
+	if d := l.Decide(err); d.Delay < 59*time.Minute || d.Delay > 75*time.Minute || d.Retry {
+		t.Errorf("an open breaker: %+v", d)
+	}
+}

@@ -10,7 +10,6 @@ import (
 	"github.com/riverqueue/river/rivertype"
 
 	"github.com/rebound-go/rebound"
-	"github.com/rebound-go/rebound/fault"
 )
 
 // Middleware runs each job as one attempt under the policy: behind its gates and its breaker,
@@ -37,7 +36,7 @@ var _ rivertype.WorkerMiddleware = (*Middleware)(nil)
 func (m *Middleware) Work(
 	ctx context.Context, job *rivertype.JobRow, next func(context.Context) error,
 ) error {
-	l := rebound.Resume(ctx, m.Policy, stateOf(m.Policy, job))
+	l := rebound.Resume(ctx, m.Policy, before(m.Policy, job))
 	_, err := rebound.Try(&l, func(attempt context.Context) (struct{}, error) {
 		return struct{}{}, next(attempt)
 	})
@@ -63,10 +62,7 @@ func (m *Middleware) decide(l *rebound.Loop, job *rivertype.JobRow, err error) e
 	asked := l.Fault().After
 	switch {
 	case d.Reason == rebound.Rejected:
-		if asked = fault.Of(err).After; asked <= 0 {
-			asked = Policy{m.Policy}.delay(len(job.Errors) + 1)
-		}
-		return river.JobSnooze(asked)
+		return river.JobSnooze(d.Delay)
 	case d.Reason == rebound.Exhausted && asked > 0: // this attempt does not count
 		d = rebound.Decision{Retry: true, Delay: asked + rand.N(asked/4+1)}
 	case !d.Retry, asked <= 0 && job.Attempt >= job.MaxAttempts:
@@ -99,15 +95,14 @@ func stopped(l *rebound.Loop, job *rivertype.JobRow, why rebound.Reason) error {
 	return river.JobCancel(err)
 }
 
-// stateOf is where a job stands before an attempt. A job that is retried by hand after its
-// last attempt gets one more.
-func stateOf(p *rebound.Policy, job *rivertype.JobRow) rebound.State {
-	s := rebound.State{Attempt: len(job.Errors), U: rand.Float64(), Durable: true}
+// before is where a job stands before an attempt. A job that is retried by hand after its last
+// attempt gets one more.
+func before(p *rebound.Policy, job *rivertype.JobRow) rebound.State {
+	s := rebound.State{Attempt: len(job.Errors), Durable: true}
 	if limit := p.MaxAttempts(); limit > 0 {
 		s.Attempt = min(s.Attempt, limit-1)
 	}
 	if s.Attempt > 0 {
-		s.Prev = Policy{p}.delay(s.Attempt)
 		s.Elapsed = max(time.Since(job.Errors[0].At), 0)
 	}
 	return s

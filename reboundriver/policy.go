@@ -2,6 +2,7 @@ package reboundriver
 
 import (
 	"math"
+	"math/rand/v2"
 	"runtime"
 	"sync"
 	"time"
@@ -38,17 +39,13 @@ func (p Policy) NextRetry(job *rivertype.JobRow) time.Time {
 	if at, ok := decided.LoadAndDelete(weak.Make(job)); ok {
 		return later(time.Now(), at.(time.Time))
 	}
-	s := stateOf(p.Policy, job)
-	s.Attempt++
-	d := p.Policy.Decide(s, fault.Fault{Kind: fault.Transient})
-	if !d.Retry { // River has attempts left all the same
-		return time.Now().Add(p.delay(s.Attempt))
-	}
-	return time.Now().Add(d.Delay)
+	s := before(p.Policy, job)
+	s.Attempt, s.U = s.Attempt+1, rand.Float64()
+	always := p.Policy.Clone() // River has attempts left, whatever the policy says
+	always.Attempts, always.MaxElapsed, always.NonIdempotent = rebound.Unlimited, 0, false
+	always.RetryIf = nil // it may use the error, which is not given
+	return time.Now().Add(always.Decide(s, fault.Fault{Kind: fault.Transient}).Delay)
 }
-
-// delay is the delay after the nth failure, without jitter.
-func (p Policy) delay(n int) time.Duration { return p.Policy.Schedule(n)[n-1] }
 
 func later(a, b time.Time) time.Time {
 	if a.After(b) {

@@ -16,6 +16,7 @@ import (
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/backoff"
 	"github.com/rebound-go/rebound/breaker"
+	"github.com/rebound-go/rebound/fault"
 	"github.com/rebound-go/rebound/reboundriver"
 )
 
@@ -159,6 +160,29 @@ func TestOpenBreakerSnoozes(t *testing.T) {
 	}
 }
 
+// Jobs that a breaker has rejected come back when it may admit one, and not all at once.
+func TestRejectedJobsSpread(t *testing.T) {
+	p := quick(3)
+	p.Breaker = &breaker.Breaker{}
+	p.Breaker.Trip(time.Hour)
+	delays := map[time.Duration]bool{}
+	for range 20 {
+		job := &rivertype.JobRow{Attempt: 1, MaxAttempts: 3}
+		err := (&reboundriver.Middleware{Policy: p}).Work(t.Context(), job, nil)
+		var snooze *rivertype.JobSnoozeError
+		if !errors.As(err, &snooze) {
+			t.Fatalf("got %v, want a snooze", err)
+		}
+		if d := snooze.Duration; d < 59*time.Minute || d > 75*time.Minute {
+			t.Errorf("a snooze of %v, while the breaker is open for an hour", d)
+		}
+		delays[snooze.Duration.Truncate(time.Second)] = true
+	}
+	if len(delays) < 10 {
+		t.Errorf("20 jobs come back at %d times", len(delays))
+	}
+}
+
 func TestRolledBackInsertLeavesNoJob(t *testing.T) {
 	t.Parallel()
 	var calls atomic.Int64
@@ -233,6 +257,10 @@ func TestNextRetry(t *testing.T) {
 		{&rebound.Policy{Backoff: backoff.Constant(0)}, 0, 0},
 		{&rebound.Policy{Attempts: rebound.Unlimited, Backoff: backoff.Constant(math.MaxInt64)},
 			1000, math.MaxInt64},
+		{&rebound.Policy{Backoff: p.Backoff, MaxElapsed: time.Hour, NonIdempotent: true,
+			RetryIf: func(f fault.Fault) bool { return f.Err.Error() == "" }}, 1, 2 * time.Second},
+		{&rebound.Policy{Attempts: rebound.Unlimited, Backoff: backoff.Decorrelated{
+			Base: time.Second, Low: 2, High: 2}}, 3, 16 * time.Second}, // grows from the one before
 	} {
 		job := &rivertype.JobRow{Errors: make([]rivertype.AttemptError, c.errors)}
 		before := time.Now()

@@ -65,7 +65,7 @@ func (in *inbound) ExecuteActivity(
 	if !ok {
 		p = in.Policy
 	}
-	l := rebound.Resume(ctx, p, stateOf(p, &info))
+	l := rebound.Resume(ctx, p, before(p, &info))
 	var own error // the activity's
 	v, err := rebound.Try(&l, func(attempt context.Context) (v any, err error) {
 		v, own = in.Next.ExecuteActivity(attempt, input)

@@ -3,7 +3,6 @@ package reboundtemporal
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"reflect"
 	"time"
 
@@ -15,22 +14,18 @@ import (
 	"github.com/rebound-go/rebound/fault"
 )
 
-// stateOf is where an activity stands before an attempt. Temporal counts the attempts; one that it
+// before is where an activity stands before an attempt. Temporal counts the attempts; one that it
 // makes beyond the policy's last, after a timeout perhaps, is made all the same.
-func stateOf(p *rebound.Policy, info *activity.Info) rebound.State {
+func before(p *rebound.Policy, info *activity.Info) rebound.State {
 	s := rebound.State{Attempt: int(info.Attempt) - 1, Durable: true}
 	if limit := p.MaxAttempts(); limit > 0 {
 		s.Attempt = min(s.Attempt, limit-1)
 	}
 	if s.Attempt > 0 {
-		s.Prev = delayOf(p, s.Attempt)
 		s.Elapsed = max(time.Since(info.ScheduledTime), 0)
 	}
 	return s
 }
-
-// delayOf is the delay after the nth failure, without jitter.
-func delayOf(p *rebound.Policy, n int) time.Duration { return p.Schedule(n)[n-1] }
 
 // marked is err for the policy, with what an ApplicationError in it says about retries.
 func marked(err error) error {
@@ -92,11 +87,7 @@ func (a *attempt) decide() rebound.Decision {
 	limit := a.policy.MaxAttempts()
 	switch {
 	case d.Reason == rebound.Rejected && (limit <= 0 || n < limit):
-		asked := fault.Of(a.err).After
-		d = rebound.Decision{Retry: true, Delay: delayOf(a.policy, n)}
-		if asked > 0 {
-			d.Delay = max(d.Delay, asked+rand.N(asked/4+1))
-		}
+		d = rebound.Decision{Retry: true, Delay: d.Delay}
 	case d.Reason == rebound.Rejected:
 		d.Reason = rebound.Exhausted
 	case d.Reason == rebound.Canceled && a.inDoubt() && !a.ended():

@@ -28,8 +28,7 @@ func newLimiter[T comparable](p *rebound.Policy) limiter[T] {
 func (l limiter[T]) When(item T) time.Duration {
 	_ = l.TypedRateLimiter.When(item)
 	n := l.NumRequeues(item)
-	prev := append([]time.Duration{0}, l.policy.Schedule(n)...)[n-1]
-	return l.policy.Decide(rebound.State{Attempt: n, Prev: prev, Durable: true},
+	return l.policy.Decide(rebound.State{Attempt: n, Durable: true},
 		fault.Fault{Kind: fault.Transient}).Delay
 }
 
