@@ -48,7 +48,7 @@ type Adaptive struct {
 	limit   atomic.Int32  // of law; 0 = the initial one
 	served  atomic.Uint64 // samples that are not in law yet
 	until   atomic.Int64  // when law's window may be complete, in clock.Now; 0 = it is empty
-	peak    atomic.Int64  // the most attempts in flight in that window
+	peak    atomic.Uint64 // the most attempts in flight in that window
 	err     atomic.Pointer[Error]
 
 	mu        sync.Mutex // guards what follows
@@ -84,16 +84,14 @@ func (a *Adaptive) wait(ctx context.Context) error {
 // Leave gives the permit back, or to the first attempt that waits, and takes the attempt's outcome
 // and latency into account.
 func (a *Adaptive) Leave(p gate.Pass, o gate.Outcome) {
-	waiting, moved := a.permits.drop(), false
-	if v := adaptive.Judge(o); v != adaptive.Ignored {
-		now := clock.Now()
-		s := adaptive.Sample{
-			Latency: max(now-time.Duration(p.A), 0), InFlight: int(p.B), Verdict: v,
-		}
-		moved = !a.addQuickly(now, &s) && a.add(now, s)
+	now := clock.Now()
+	latency := max(now-time.Duration(p.A), 0)
+	moved := false
+	if o.Result != gate.OK || !a.addQuickly(now, latency, p.B) {
+		moved = a.add(now, latency, p.B, o)
 	}
 	// A higher limit has room for those that came to the queue since.
-	if waiting || moved {
+	if a.permits.drop() || moved {
 		a.permits.grant(a.most())
 	}
 	// The last step, as OnChange may panic.
@@ -112,19 +110,23 @@ const (
 	maxPeak    = 1 << 14
 )
 
-// addQuickly adds a sample without the lock: one of an attempt that was served, in a window that it
-// neither begins, nor completes, nor brings a new peak to. False: the sample needs add.
-func (a *Adaptive) addQuickly(now time.Duration, s *adaptive.Sample) bool {
-	if s.Verdict != adaptive.Served || int64(now) >= a.until.Load() ||
-		int64(s.InFlight) > a.peak.Load() || s.Latency > maxLatency {
+// addQuickly adds the sample of an attempt that was served without the lock, if it neither begins
+// its window, nor completes it, nor is a new peak in it. False: the sample needs add.
+func (a *Adaptive) addQuickly(now, latency time.Duration, inFlight uint64) bool {
+	if int64(now) >= a.until.Load() || inFlight > a.peak.Load() || latency > maxLatency {
 		return false
 	}
-	a.served.Add(1<<tickBits | uint64((s.Latency+tick/2)/tick))
+	a.served.Add(1<<tickBits | (uint64(latency)+uint64(tick)/2)/uint64(tick))
 	return true
 }
 
-// add adds a sample, and reports whether the limit has changed.
-func (a *Adaptive) add(now time.Duration, s adaptive.Sample) bool {
+// add adds the sample of an attempt, if its outcome is one, and reports whether the limit has
+// changed.
+func (a *Adaptive) add(now, latency time.Duration, inFlight uint64, o gate.Outcome) bool {
+	s := adaptive.Sample{Latency: latency, InFlight: int(inFlight), Verdict: adaptive.Judge(o)}
+	if s.Verdict == adaptive.Ignored {
+		return false
+	}
 	c := a.config()
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -136,7 +138,7 @@ func (a *Adaptive) add(now time.Duration, s adaptive.Sample) bool {
 	a.limit.Store(int32(limit))
 	until, peak := a.law.Window.Open()
 	a.until.Store(int64(until))
-	a.peak.Store(int64(min(peak, maxPeak)))
+	a.peak.Store(uint64(min(peak, maxPeak)))
 	return limit != before
 }
 
@@ -213,8 +215,15 @@ func (a *Adaptive) most() int {
 	if n := a.limit.Load(); n > 0 {
 		return int(n)
 	}
+	return a.first()
+}
+
+// first sets and returns the initial limit.
+func (a *Adaptive) first() int {
 	c := a.config()
-	return new(adaptive.Limit).Now(&c)
+	n := new(adaptive.Limit).Now(&c)
+	a.limit.CompareAndSwap(0, int32(n))
+	return n
 }
 
 func (a *Adaptive) rejection() error {

@@ -33,7 +33,8 @@ type Rate struct {
 	known   atomic.Pointer[allowance] // what Learn reported last, if N is 0
 	refused atomic.Uint64
 	err     atomic.Pointer[Error]
-	wake    func() // of a Group: see awake
+	wake    func()                      // of a Group: see awake
+	cached  atomic.Pointer[gcra.Bucket] // see bucket
 }
 
 // Enter takes one token, as [Rate.Take] does.
@@ -162,8 +163,15 @@ func (r *Rate) Validate() error {
 	return nil
 }
 
+// bucket is computed once. Its division would take as long as everything else in Take but the
+// clock.
 func (r *Rate) bucket() gcra.Bucket {
-	return gcra.New(r.N, r.period(), float64(max(r.Burst, 1)))
+	if b := r.cached.Load(); b != nil {
+		return *b
+	}
+	b := gcra.New(r.N, r.period(), float64(max(r.Burst, 1)))
+	r.cached.Store(&b)
+	return b
 }
 
 func (r *Rate) period() time.Duration {

@@ -11,6 +11,7 @@ import (
 // Bucket is what the words of one limit have in common.
 type Bucket struct {
 	gap   float64       // ns from one token to the next
+	one   time.Duration // the cost of one token, at least 1 ns
 	depth time.Duration // the time that fills an empty bucket
 }
 
@@ -27,12 +28,15 @@ const leastGap = 1e-9
 // New returns a bucket of burst tokens that gains n tokens in each period.
 func New(n float64, per time.Duration, burst float64) Bucket {
 	gap := max(float64(per)/n, leastGap)
-	return Bucket{gap: gap, depth: saturated(burst * gap)}
+	return Bucket{gap: gap, one: max(saturated(gap), 1), depth: saturated(burst * gap)}
 }
 
 // Cost is the time that brings n tokens. It is at least 1 ns for any n above 0.
 func (b Bucket) Cost(n float64) time.Duration {
-	if n > 0 {
+	switch {
+	case n == 1:
+		return b.one
+	case n > 0:
 		return max(saturated(n*b.gap), 1)
 	}
 	return saturated(n * b.gap)
