@@ -65,14 +65,16 @@ func grpcStatus(number int, text func() string) finding {
 	case grpcUnavailable:
 		f.kind, f.sent, f.flags = Transient, MaybeDone, connection
 	// Any server that panics or returns a plain error sends one of these; so do clients whose stream
-	// was reset, which passes, or whose codec cannot write or read a message, which does not.
+	// was reset, which passes. What a client's codec or compressor cannot do does not.
 	case grpcUnknown, grpcInternal:
 		f.rank, f.kind, f.sent = hint, Unknown, MaybeDone
 		switch s := text(); {
 		case strings.Contains(s, "RST_STREAM"), strings.Contains(s, "stream terminated"):
 			f.rank, f.kind = fact, Transient
 		case strings.Contains(s, "grpc: error while marshaling"),
-			strings.Contains(s, "grpc: failed to unmarshal"):
+			strings.Contains(s, "grpc: failed to unmarshal"),
+			strings.Contains(s, "ompressor is not installed for"),
+			strings.Contains(s, "no codec registered for"):
 			f.rank, f.kind = fact, Permanent
 		}
 	}

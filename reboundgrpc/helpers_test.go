@@ -127,9 +127,14 @@ func dialClient(
 	if err := c.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	opts = append(append(c.DialOptions(),
-		grpc.WithTransportCredentials(insecure.NewCredentials())), opts...)
-	conn, err := grpc.NewClient(addr, opts...)
+	return dialPlain(t, addr, append(c.DialOptions(), opts...)...)
+}
+
+// dialPlain returns a connection with opts alone.
+func dialPlain(t testing.TB, addr string, opts ...grpc.DialOption) *grpc.ClientConn {
+	t.Helper()
+	conn, err := grpc.NewClient(addr, append(opts,
+		grpc.WithTransportCredentials(insecure.NewCredentials()))...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/rebound-go/rebound"
 )
@@ -96,9 +97,21 @@ func (a *streamAttempt) within(ctx context.Context, step func() error) error {
 	// The context may have ended together with the step, which is then of no use: the stream is
 	// canceled. Nor is its trailer, which gRPC may be writing.
 	if !stop() && err == nil {
+		a.drain()
 		return status.FromContextError(ctx.Err()).Err()
 	}
 	return a.failure(ctx, err)
+}
+
+// drain waits until gRPC has ended a stream whose context has ended. Until then gRPC may write to
+// the outputs of call options, which are the next attempt's, or the caller's.
+func (a *streamAttempt) drain() {
+	if a.stream == nil {
+		return
+	}
+	for a.stream.RecvMsg(new(emptypb.Empty)) == nil {
+		continue
+	}
 }
 
 // failure returns err with what is known about the attempt.

@@ -35,8 +35,9 @@ type serverStream struct {
 	mu     sync.Mutex // held while the loop runs; guards what follows
 	loop   *pausable
 	goal   goal
-	req    any // of SendMsg
-	msg    any // of RecvMsg
+	req    any      // of SendMsg
+	msg    any      // of RecvMsg
+	empty  original // of msg
 	at     *streamAttempt
 	left   bool  // the caller has left the stream, or closed the connection
 	end    error // of the stream, if not committed; io.EOF if it is and has no message
@@ -78,7 +79,7 @@ func (s *serverStream) runTo(g goal, m any) (before error, passed *streamAttempt
 		}
 		s.req = m
 	case message:
-		s.msg = m
+		s.msg, s.empty = m, originalOf(m)
 	}
 	s.loop.resume(true)
 	if s.loop.exited && s.end == nil {
@@ -97,7 +98,7 @@ func (s *serverStream) run(pause func() bool) {
 		switch {
 		case err == nil:
 			l.Succeed()
-			s.req, s.msg = nil, nil // which may be large
+			s.req, s.msg, s.empty = nil, nil, original{} // which may be large
 			s.committed.Store(s.at)
 			return
 		case s.left:
@@ -109,6 +110,7 @@ func (s *serverStream) run(pause func() bool) {
 			s.end = callError(s.ctx, err)
 			return
 		}
+		s.empty.restore()
 	}
 }
 
@@ -131,6 +133,7 @@ func (s *serverStream) attempt(ctx context.Context, pause func() bool) error {
 	for g, step := range []func() error{opened: s.send, sent: s.receive} {
 		for s.goal <= goal(g) {
 			if !pause() {
+				a.drain()
 				return errLeft(s.ctx)
 			}
 		}

@@ -6,6 +6,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
 
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/hedge"
@@ -20,12 +21,14 @@ type unary struct {
 	cc         *grpc.ClientConn
 	invoke     grpc.UnaryInvoker
 	opts       []grpc.CallOption
+	original   original // of reply
 	attempts   int
 }
 
 func (u *unary) call(ctx context.Context, p *rebound.Policy) error {
 	// A Loop and not rebound.Do, because pushback replaces the delay that the policy decides on.
 	l := rebound.Begin(ctx, p)
+	u.original = originalOf(u.reply)
 	for {
 		var err, stop error
 		if u.hedge == nil {
@@ -40,6 +43,7 @@ func (u *unary) call(ctx context.Context, p *rebound.Policy) error {
 		if stop := retry(&l, err); stop != nil {
 			return callError(ctx, stop)
 		}
+		u.original.restore()
 	}
 }
 
@@ -99,6 +103,8 @@ func resetOutputs(opts []grpc.CallOption) {
 			*o.HeaderAddr = nil
 		case grpc.TrailerCallOption:
 			*o.TrailerAddr = nil
+		case grpc.PeerCallOption:
+			*o.PeerAddr = peer.Peer{}
 		}
 	}
 }
