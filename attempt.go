@@ -11,8 +11,8 @@ import (
 // Try makes one attempt of l's call: it calls fn behind the policy's gates and breaker, under its
 // timeouts, and classifies the error for them and for [Loop.Decide]. It keeps no reference to fn.
 //
-// The error is fn's own, or, if fn was not called, what rejected the attempt: a gate's error, the
-// context's cause, [PastElapsed] or [Exhausted].
+// The error is the one that fn returned. If fn was not called, it is the reason: a gate's error,
+// the context's cause, [PastElapsed], [Exhausted], or the error of an invalid policy.
 func Try[T any](l *Loop, fn func(context.Context) (T, error)) (v T, err error) {
 	l.tried, l.cut, l.reason, l.refusal = true, false, "", nil
 	switch {
@@ -61,16 +61,17 @@ func (l *Loop) deadline() time.Time {
 	return l.began.at.Add(l.p.MaxElapsed - l.offset)
 }
 
-// abandon is deferred where code of others runs between a retry's charge and its attempt. If that
-// ends in a panic or a Goexit, the retry does not take place.
+// abandon is deferred while gates run between a retry's charge and its attempt. If a gate ends in a
+// panic or a Goexit, the retry does not take place, so its charge is returned.
 func (l *Loop) abandon() {
 	if l.reason == "" {
 		l.returnCharge()
 	}
 }
 
-// over returns why the attempt must not begin: the call ended while gates waited, or before. Else
-// "". A context whose time is up may not have noticed.
+// over returns why the attempt must not begin, or "". The call may have ended before it, or while
+// it waited in a gate. MaxElapsed is compared with the clock too, because the context's timer may
+// fire late.
 func (l *Loop) over(ctx context.Context) Reason {
 	switch {
 	case ctx.Err() == nil && (len(l.p.Gates) == 0 || l.p.MaxElapsed == 0 ||
@@ -153,8 +154,8 @@ func abandon(left *bool, g gate.Gate, pass gate.Pass) {
 	}
 }
 
-// attemptStart is the time now. The first attempt of Do begins with its call, for which the clock
-// was read.
+// attemptStart is the time now. The first attempt of Do begins when the call does, and for that the
+// clock has been read already; a second look would cost as much as the rest of the attempt.
 func (l *Loop) attemptStart() time.Time {
 	if l.fresh && l.attempt == 1 && len(l.p.Gates) == 0 {
 		return l.began.at
@@ -181,8 +182,8 @@ func timed[T any](
 	return v, err
 }
 
-// reject records why an attempt was not admitted, and returns the error for it. Gates further
-// outside see Skipped.
+// reject records why an attempt was not admitted, and returns the error for it. The gates that had
+// admitted it are left with the result Skipped.
 func (l *Loop) reject(ctx context.Context, r Reason, err error) error {
 	switch {
 	case ended(l.ctx) != nil:

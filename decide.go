@@ -9,31 +9,36 @@ import (
 	"github.com/rebound-go/rebound/internal/mark"
 )
 
-// State is the input of [Policy.Decide] beside the failure.
+// State is the input of [Policy.Decide], apart from the failure itself.
 type State struct {
 	Attempt int           // the attempt that failed, from 1
 	Elapsed time.Duration // since the call began
 	Prev    time.Duration // the delay before that attempt; 0 before the first, or see Durable
 	Left    time.Duration // until the context's deadline; 0 = there is none
-	U       float64       // a random number in [0, 1) for the jitter; below 0 = without jitter
+	U       float64       // a random number in [0, 1) for the jitter; below 0 = no jitter
 
-	// Durable is for engines that keep their jobs. MaxRetryAfter and Final do not end the call, and
-	// a Prev of 0 stands for the delay without jitter.
+	// Durable is for job engines, which store the state of a call. MaxRetryAfter and Fault.Final do
+	// not end the call, and a Prev of 0 stands for the delay without jitter.
 	Durable bool
 }
 
-// Decision is the answer: another attempt after Delay, or none for Reason.
+// Decision is what [Policy.Decide] returns: another attempt after Delay, or the Reason for none.
 type Decision struct {
-	Retry  bool          // make another attempt
-	Delay  time.Duration // 0 unless Retry, or Rejected in a durable [Loop]: of an engine's retry
-	Reason Reason        // empty if Retry
+	Retry bool // make another attempt
+
+	// Delay is the delay before the retry, or 0 without a retry. One exception: if a gate has
+	// rejected the attempt of a durable [Loop], it is the delay before the engine's next attempt.
+	Delay time.Duration
+
+	Reason Reason // why there is no retry; empty if Retry
 }
 
 var defaultBackoff backoff.Backoff = backoff.Exponential{}
 
 // Decide returns what follows a failure. It is pure: it reads no clock, draws no random number and
-// keeps no state. So any loop can run the policy, and a schedule can be computed without delays. A
-// [Loop] charges the budget, which has state, afterwards.
+// keeps no state. So any loop can run the policy, and a schedule can be computed without waiting.
+// Decide ignores the budget, the breaker and the gates, which have state; a [Loop] asks them
+// afterwards.
 func (p *Policy) Decide(s State, f fault.Fault) Decision {
 	if p == nil {
 		p = &shared
@@ -101,8 +106,8 @@ func (p *Policy) maxRetryAfter() time.Duration {
 }
 
 // delay is the delay after a failure. A Retry-After delay is a lower bound, and the jitter on top
-// of it goes upward only, by up to a quarter. Without jitter all clients of the server would come
-// back in the same instant.
+// of it only lengthens it, by up to a quarter. Without that jitter all clients of the server would
+// come back at the same instant.
 func (p *Policy) delay(s *State, f *fault.Fault) time.Duration {
 	d := p.backoff(s, f.Kind)
 	if f.After <= 0 {
@@ -128,7 +133,8 @@ func (p *Policy) backoff(s *State, k fault.Kind) time.Duration {
 	if throttled {
 		times = throttledTimes
 	}
-	// Prev was such a multiple, too. A strategy that grows from Prev must not multiply it again.
+	// If the last failure was throttled too, Prev is already a multiple of the backoff's own delay. A
+	// strategy that grows from Prev would otherwise be multiplied by 4 at every attempt.
 	prev := s.Prev / times
 	if prev == 0 && s.Durable {
 		prev = before(b, s.Attempt)
@@ -140,11 +146,11 @@ func (p *Policy) backoff(s *State, k fault.Kind) time.Duration {
 	return saturated(throttledTimes * float64(d))
 }
 
-// maxSteps bounds the work for a job with many failures. A backoff has reached its cap before.
+// maxSteps bounds the work for a job with many failures. By then a backoff has reached its cap.
 const maxSteps = 1000
 
-// before is the delay of b before attempt n, without jitter. An engine that stores the number of
-// failures alone has no other.
+// before is the delay of b before attempt n, without jitter. It stands in for the real delay with
+// an engine that stores only the number of failures.
 func before(b backoff.Backoff, n int) (prev time.Duration) {
 	for i := max(n-maxSteps, 1); i < n; i++ {
 		prev = max(b.Delay(i, prev, -1), 0)
@@ -152,8 +158,8 @@ func before(b backoff.Backoff, n int) (prev time.Duration) {
 	return prev
 }
 
-// rejectedDelay is the delay until a job engine makes an attempt that a gate has rejected: that of
-// the policy, and at least until the gate may admit one.
+// rejectedDelay is the delay before a job engine repeats an attempt that a gate has rejected: the
+// policy's delay, and at least the time until the gate may admit an attempt.
 func (p *Policy) rejectedDelay(s *State, refusal error) time.Duration {
 	return p.delay(s, &fault.Fault{Kind: fault.Transient, After: fault.Of(refusal).After})
 }
@@ -166,8 +172,8 @@ func saturated(ns float64) time.Duration {
 	return time.Duration(ns)
 }
 
-// Schedule returns the delays after the first n failures, without jitter, if no failure is rate
-// limited or overloaded. It ignores the limits on attempts and time.
+// Schedule returns the delays after the first n failures, without jitter, for failures that are
+// Transient. It ignores the limits on attempts and time.
 func (p *Policy) Schedule(n int) []time.Duration {
 	if p == nil {
 		p = &shared

@@ -10,12 +10,12 @@ import (
 	"github.com/rebound-go/rebound/internal/errtree"
 )
 
-// Do calls fn until it returns no error, or until p ends the call, and returns fn's last value. The
-// error of a failed call is an [*Error].
+// Do calls fn until it returns no error, or until p ends the call. It returns the value of fn's
+// last call. The error of a failed call is an [*Error].
 //
-// The context given to fn is ctx itself or, if p has an AttemptTimeout or a MaxElapsed, one that
-// ends when fn returns. Do keeps no reference to fn, never runs it in another goroutine, and does
-// not call it once ctx has ended. A panic in fn goes on to the caller.
+// The context given to fn is ctx itself. If p has an AttemptTimeout or a MaxElapsed, it is a child
+// of ctx that ends when fn returns. Do keeps no reference to fn, never runs it in another
+// goroutine, and does not call it once ctx has ended. A panic in fn reaches the caller.
 func Do[T any](
 	ctx context.Context, p *Policy, fn func(context.Context) (T, error),
 ) (T, error) {
@@ -36,8 +36,8 @@ func Do[T any](
 	return afterFirst(ctx, p, fn, v, err)
 }
 
-// fromTheStart makes the whole call with a Loop. It is a function of its own, as afterFirst is,
-// because Do would clear room for their Loops on every call.
+// fromTheStart makes the whole call with a Loop. It and afterFirst are functions of their own,
+// because Do would otherwise clear stack space for their Loops on every call.
 func fromTheStart[T any](
 	ctx context.Context, p *Policy, fn func(context.Context) (T, error),
 ) (T, error) {
@@ -121,9 +121,9 @@ func Run(ctx context.Context, p *Policy, fn func(context.Context) error) error {
 	return err
 }
 
-// DoChecked is [Do] for functions whose result may be a failure. If check returns an error for a
-// result, the attempt has failed with that error, which is classified like any other. After the
-// last attempt its result is returned beside the error.
+// DoChecked is [Do] for functions whose result may itself mean a failure. If check returns an error
+// for a result, the attempt has failed with that error, which is classified like any other. If the
+// call fails, the result of its last attempt is returned beside the error.
 func DoChecked[T any](
 	ctx context.Context, p *Policy, fn func(context.Context) (T, error), check func(T) error,
 ) (T, error) {
@@ -138,9 +138,9 @@ func DoChecked[T any](
 
 // DoElse is [Do] with a fallback. If the call fails for any reason other than its caller's
 // cancellation, fallback is called once with ctx and Do's error, and its result is returned. If
-// fallback fails, too, the error returned holds both. The fallback is no attempt: it has no
-// AttemptTimeout and passes no gates. Its ctx may be past its deadline. When it returns, the policy
-// observes a [FellBack].
+// fallback fails too, the error returned holds both. The fallback is not an attempt: it has no
+// AttemptTimeout and passes no gates, and its ctx may be past its deadline. When it returns, the
+// policy observes a [FellBack].
 func DoElse[T any](
 	ctx context.Context, p *Policy, fn func(context.Context) (T, error),
 	fallback func(context.Context, error) (T, error),
@@ -181,9 +181,9 @@ func (e *fallbackError) Error() string {
 // Unwrap returns the fallback's error first: its marks count for the layers above.
 func (e *fallbackError) Unwrap() []error { return []error{e.fallback, e.call} }
 
-// Attempts is [Do] as a loop. Its body is the attempt: it gets the attempt's context and number,
-// from 1, and assigns its error to *errp. The loop ends when that error is nil, or when p ends
-// the call; then *errp becomes the [*Error].
+// Attempts is [Do] as a loop. The loop's body is the attempt: it gets the attempt's context and
+// number, from 1, and assigns its error to *errp. The loop ends when that error is nil, or when p
+// ends the call; then *errp becomes the [*Error].
 //
 //	var user User
 //	var err error
@@ -191,11 +191,13 @@ func (e *fallbackError) Unwrap() []error { return []error{e.fallback, e.call} }
 //		user, err = api.User(ctx, id)
 //	}
 //
-// A body that assigns nothing ends the loop with an error that holds [ErrUnset]: most often an
-// inner := shadows the variable. If errp is nil, the mistake cannot be reported, so the body runs
-// only once. After a break or a return the attempt ends with the error in *errp, which is left as
-// it is; unset counts as success. While the body runs and until it assigns, *errp holds ErrUnset,
-// not the error of the attempt before.
+// *errp holds [ErrUnset] until the body assigns it, not the error of the attempt before. A body
+// that assigns nothing ends the loop with an error that holds ErrUnset; the usual cause is an inner
+// := that shadows the variable. If errp is nil, the mistake cannot be reported, so the body runs
+// only once.
+//
+// After a break or a return the attempt ends with the error in *errp, which is left as it is. If
+// the body has assigned nothing, the attempt counts as a success.
 func Attempts(ctx context.Context, p *Policy, errp *error) iter.Seq2[context.Context, int] {
 	return func(yield func(context.Context, int) bool) { iterate(ctx, p, errp, yield) }
 }

@@ -8,24 +8,28 @@
 //		return api.User(ctx, id)
 //	})
 //
-// [Run], [DoChecked], [DoElse] and [Attempts] are the same call in other forms; [Loop] is for code
-// that cannot be a function. The zero Policy is ready, and so is a nil one: three attempts,
-// exponential backoff from 100 ms with full jitter, Retry-After delays up to two minutes, no retry
-// of a permanent failure, and a budget that keeps retries near a tenth of the successful calls.
+// [Run], [DoChecked], [DoElse] and [Attempts] are other forms of the same call. [Loop] is for code
+// that cannot be written as a function.
+//
+// The zero Policy is ready to use, and so is a nil *Policy. Both make up to three attempts, with
+// exponential backoff from 100 ms and full jitter. They obey Retry-After delays of up to two
+// minutes and do not retry permanent failures. A budget keeps retries near a tenth of the calls
+// that succeed.
 //
 // # Guarantees
 //
-// A test holds each of these:
+// Tests check each of these:
 //
-//   - The error of a failed call is an [*Error]. It has the last attempt's error, the [Reason] for
-//     stopping and what ended the call from outside; errors.Is and errors.As find them all.
-//   - No delay begins that would pass the context's deadline or [Policy.MaxElapsed].
-//   - A call that succeeds at once allocates nothing, takes no lock, starts no timer and reads no
-//     clock, unless a field of its policy needs one.
-//   - Nested policies do not multiply: an error that an inner policy has retried is not retried.
-//   - In a total outage, over any 10 s at 100 calls a second or more, the default budget keeps the
-//     load at most 1.1 times the calls.
-//   - One pure function, [Policy.Decide], makes every decision, here, in the adapters and in the
+//   - The error of a failed call is an [*Error]. It holds the last attempt's error, the [Reason]
+//     for stopping, and what ended the call from outside. errors.Is and errors.As find all three.
+//   - A delay that would pass the context's deadline or [Policy.MaxElapsed] is not begun.
+//   - A call whose first attempt succeeds allocates nothing, takes no lock, starts no timer and
+//     reads no clock, unless a field of its policy needs one.
+//   - Nested policies do not multiply: an outer policy does not retry an error that an inner policy
+//     has already retried.
+//   - In a total outage, the default budget keeps the load within 1.1 times the calls. This holds
+//     over any 10 s with 100 or more calls a second.
+//   - One pure function, [Policy.Decide], makes every decision: here, in the adapters and in the
 //     simulator.
 //
 // # The map
@@ -50,9 +54,9 @@
 // Before v1.0.0 a minor version may change the API; the changelog lists each change. From v1.0.0
 // on, code that compiles keeps compiling within a major version. One exception: structs may get
 // fields, so write their literals with field names. Reasons, kinds and event kinds keep their
-// words. Defaults, error texts and the kind that [fault.Of] gives an error may improve in a minor
-// version; the changelog lists each such change.
+// names. A minor version may improve defaults, error texts and the kind that [fault.Of] gives an
+// error; the changelog lists each such change.
 //
-// The module needs Go 1.25 or newer and the standard library. This package imports a small part
-// of it. A newer Go becomes necessary in a minor version only.
+// The module needs Go 1.25 or newer and nothing beyond the standard library, of which this package
+// imports a small part. Only a minor or major version raises the Go version that it needs.
 package rebound

@@ -14,8 +14,8 @@ import (
 	"github.com/rebound-go/rebound/internal/mark"
 )
 
-// Reason is why a call stopped. It is an error, so errors.Is(err, rebound.OutOfBudget) finds it,
-// and a stable word, such as "out_of_budget", for logs, metrics and JSON.
+// Reason is why a call stopped. It is an error, so errors.Is(err, rebound.OutOfBudget) finds it.
+// Its value is a stable word, such as "out_of_budget", for logs, metrics and JSON.
 type Reason string
 
 const (
@@ -27,8 +27,8 @@ const (
 	OutOfBudget    Reason = "out_of_budget"   // the retry budget is empty
 	Rejected       Reason = "rejected"        // a breaker or another gate rejected the attempt
 	NotIdempotent  Reason = "not_idempotent"  // the server may have acted, and must not act twice
-	WaitTooLong    Reason = "wait_too_long"   // the Retry-After delay is above MaxRetryAfter
-	AlreadyRetried Reason = "already_retried" // an inner policy has retried it to the end
+	WaitTooLong    Reason = "wait_too_long"   // the Retry-After delay is longer than MaxRetryAfter
+	AlreadyRetried Reason = "already_retried" // an inner policy has retried the failure already
 	Invalid        Reason = "invalid"         // the policy, or its use, is invalid: see Cause, or Err
 )
 
@@ -37,17 +37,17 @@ func (r Reason) Error() string { return string(r) }
 
 func (r Reason) words() string { return strings.ReplaceAll(string(r), "_", " ") }
 
-// ErrUnset is found in the error of an [Attempts] loop whose body assigned nothing to the error
-// variable that the loop was given, most often because an inner := shadows it.
+// ErrUnset is in the error of an [Attempts] loop whose body never assigned the error variable that
+// was given to the loop. The usual cause is an inner := that shadows the variable.
 var ErrUnset = errors.New(
 	"the loop's body did not assign its error: is it shadowed by an inner := ?")
 
-// Error is what a call that failed returns. Its text reads
+// Error is the error of a call that failed. Its text has this form:
 //
 //	rebound: ocr: attempt 3 of 3: status 503: service unavailable (exhausted after 1.2s)
 //
-// errors.Is and errors.As find the Reason, what is in Err and what is in Cause; of the attempts'
-// errors, the last one alone.
+// errors.Is and errors.As find the Reason and everything in Err and Cause. The errors of attempts
+// before the last are not kept.
 type Error struct {
 	Policy   string        // the policy's name
 	Attempts int           // attempts made; 0 = the first was rejected
@@ -56,7 +56,7 @@ type Error struct {
 	Limit    int           // attempts that the policy allows; 0 = no limit
 	Elapsed  time.Duration // since the call began; 0 if the policy has no use for a clock
 	Err      error         // the last attempt's error; nil if there was no attempt
-	Cause    error         // what ended the call from outside: context.Cause, a gate's error; or nil
+	Cause    error         // what ended the call from outside, such as a gate's error; or nil
 
 	ctxErr error // the context's Err beside its cause, for Is
 }
@@ -103,7 +103,7 @@ func (e *Error) causeText() string {
 	case e.Cause != nil:
 		return textOf(e.Cause)
 	case e.Fault.After > 0 && slices.Contains(bounds, e.Reason):
-		return fmt.Sprintf("the server asked for a wait of %v", e.Fault.After)
+		return fmt.Sprintf("Retry-After delay of %v", e.Fault.After)
 	}
 	return ""
 }
@@ -127,8 +127,8 @@ func rounded(d time.Duration) time.Duration {
 // Unwrap returns Err, the last attempt's error.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Timeout reports whether the last attempt ran out of time, for callers that ask a net.Error or an
-// url.Error.
+// Timeout reports whether the last attempt timed out. It serves callers that check for a net.Error
+// or a url.Error.
 func (e *Error) Timeout() bool { return fault.IsTimeout(e.Err) }
 
 // Is reports whether target is the Reason, or is in Cause.
@@ -152,8 +152,9 @@ func (e *Error) As(target any) bool {
 	return e.Cause != nil && errors.As(e.Cause, target)
 }
 
-// DescribeFault returns what the call's failure means to outer policies: the fault of its last
-// attempt. It is Final if this policy has retried the call, or must not.
+// DescribeFault returns what the call's failure means to an outer policy: the fault of the last
+// attempt. The fault is Final, so that the outer policy does not retry it, if this policy has
+// retried the call or must not retry it.
 func (e *Error) DescribeFault() fault.Fault {
 	f := e.Fault
 	if e.Err == nil {
@@ -183,8 +184,9 @@ func permanentBelow(err error) bool {
 	return e.Fault.Kind == fault.Permanent && mark.On(e.Err) || permanentBelow(e.Err)
 }
 
-// rejectedFault is the fault of a call without attempts: nothing was sent. Unless the refusal
-// describes itself, it shows that callers are limited, and nothing about the service.
+// rejectedFault is the fault of a call without attempts, for which nothing was sent. A rejection
+// that does not describe itself counts as RateLimited: it shows that callers are limited, and
+// proves nothing about the service.
 func (e *Error) rejectedFault() fault.Fault {
 	f := fault.Fault{Kind: fault.RateLimited}
 	switch {
@@ -210,14 +212,14 @@ func (e *Error) canceledFault(f fault.Fault) fault.Fault {
 }
 
 // Permanent marks err as permanent: it is not retried, whatever a classifier or RetryIf returns.
-// The mark adds no text. Nil stays nil.
+// The mark does not change the error's text. Permanent(nil) is nil.
 func Permanent(err error) error { return mark.New(err, fault.Permanent, 0) }
 
 // Transient marks err as transient: it may be retried, whatever a classifier or RetryIf returns,
-// and even if an inner policy has retried it to the end. A NonIdempotent policy still retries it
-// only if the server certainly did not act. Nil stays nil.
+// and even if an inner policy has already retried it. A NonIdempotent policy still retries it only
+// if it proves that the server did not act. Transient(nil) is nil.
 func Transient(err error) error { return mark.New(err, fault.Transient, 0) }
 
-// RetryAfter marks err as rate limited, with a Retry-After delay of d: the retry comes no earlier
-// than d from now. If d is 0 or less the policy's backoff decides. Nil stays nil.
+// RetryAfter marks err as rate limited, with a Retry-After delay of d: the delay before the retry
+// is at least d. If d is 0 or less, the policy's backoff alone decides. RetryAfter(nil, d) is nil.
 func RetryAfter(err error, d time.Duration) error { return mark.New(err, fault.RateLimited, d) }

@@ -76,7 +76,7 @@ func TestErrorText(t *testing.T) {
 		{&rebound.Error{Attempts: 2, Reason: rebound.WaitTooLong, Err: errFlaky,
 			Fault: fault.Fault{After: time.Hour}, Elapsed: time.Minute},
 			"rebound: attempt 2: flaky (wait too long after 1m0s: " +
-				"the server asked for a wait of 1h0m0s)"},
+				"Retry-After delay of 1h0m0s)"},
 		{&rebound.Error{Policy: "p", Reason: rebound.Rejected, Cause: errors.New("closed")},
 			"rebound: p: (rejected: closed)"},
 		{rebound.OutOfBudget, "out_of_budget"},

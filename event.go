@@ -7,9 +7,9 @@ import (
 	"github.com/rebound-go/rebound/fault"
 )
 
-// EventKind is what an [Event] reports: a stable word for logs, metrics and JSON. A call raises one
-// Retrying for every retry that it decides on, and ends in exactly one Succeeded or GaveUp, unless
-// it panics. A FellBack may follow a GaveUp.
+// EventKind is what an [Event] reports. Its value is a stable word for logs, metrics and JSON. A
+// call raises one Retrying event for every retry that it decides on. It ends with exactly one
+// Succeeded or GaveUp, unless it panics. A FellBack may follow a GaveUp.
 type EventKind string
 
 const (
@@ -19,13 +19,13 @@ const (
 	FellBack  EventKind = "fell_back" // the fallback of a call that gave up has returned: see DoElse
 )
 
-// Event is one step of a call, as [Policy.Observe] sees it.
+// Event is one step of a call. It is the argument of [Policy.Observe].
 type Event struct {
 	Kind    EventKind
 	Policy  string        // the policy's name
-	Attempt int           // the attempt that ended, from 1; 0 = rejected before the first
-	Fault   fault.Fault   // what its failure means; of kind None when Succeeded
-	Err     error         // of the attempt when Retrying, the call when GaveUp, or the fallback
+	Attempt int           // the attempt that ended, from 1; 0 = the first was rejected
+	Fault   fault.Fault   // what its failure means; its Kind is None when Succeeded
+	Err     error         // of the attempt if Retrying, the call if GaveUp, the fallback if FellBack
 	Delay   time.Duration // until the retry; 0 unless Retrying
 	Elapsed time.Duration // since the call began, delays and fallback included
 	Reason  Reason        // why the call stopped; empty when Retrying or Succeeded

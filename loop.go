@@ -29,17 +29,17 @@ import (
 //		}
 //	}
 //
-// A Loop is a value on its caller's stack: it costs no allocation. One goroutine uses it, for one
-// call, and it ends with Succeed, Stop, or an error of Retry. [Begin] and [Resume] make one, whose
-// fields may be set before the first attempt.
+// A Loop is a value on its caller's stack, so it costs no allocation. It serves one call, on one
+// goroutine, and ends with Succeed, Stop, or an error of Retry. Make it with [Begin] or [Resume];
+// its fields may be set before the first attempt.
 type Loop struct {
-	// Sleep returns after d, or as soon as ctx ends. Nil = a timer, none for a delay of 0.
+	// Sleep returns after d, or as soon as ctx ends. Nil = a timer, or no sleep if d is 0.
 	Sleep func(ctx context.Context, d time.Duration)
-	// U returns the random number of the next delay's jitter: in [0, 1), or below 0 for a delay
+	// U returns the random number for the next delay's jitter: in [0, 1), or below 0 for a delay
 	// without jitter. Nil = rand.Float64.
 	U func() float64
-	// Elapsed returns the time since the loop began, for a virtual clock. Nil = the monotonic
-	// clock. Deadlines of contexts are on the real clock all the same.
+	// Elapsed returns the time since the loop began, on a virtual clock. Nil = the monotonic
+	// clock. A context's deadline is always compared with the real clock.
 	Elapsed func() time.Duration
 
 	ctx     context.Context
@@ -75,10 +75,10 @@ func Begin(ctx context.Context, p *Policy) Loop {
 	return Loop{ctx: ctx, p: p, began: startOf(p)}
 }
 
-// Resume returns the loop of a call that has failed s.Attempt times already, in another process or
-// hours ago. If these were all its attempts, [Try] returns [Exhausted]. The elapsed time begins at
-// s.Elapsed, and s.Prev and s.Durable hold as in [Policy.Decide]. Left and U of s are ignored.
-// With s.Durable, ctx is that of one attempt, as in job engines: its deadline bounds no delay.
+// Resume returns the loop of a call that has already failed s.Attempt times, perhaps in another
+// process. If no attempt is left, [Try] returns [Exhausted]. The elapsed time begins at s.Elapsed;
+// s.Prev and s.Durable are as in [Policy.Decide]; s.Left and s.U are ignored. With s.Durable, ctx
+// belongs to one attempt, as in job engines, so its deadline bounds no delay.
 func Resume(ctx context.Context, p *Policy, s State) Loop {
 	l := Begin(ctx, p)
 	l.attempt, l.offset, l.prev, l.durable = max(s.Attempt, 0), s.Elapsed, s.Prev, s.Durable
@@ -86,12 +86,12 @@ func Resume(ctx context.Context, p *Policy, s State) Loop {
 	return l
 }
 
-// State returns, after [Loop.Retry], what [Resume] needs to go on with the call later.
+// State returns what [Resume] needs to go on with the call later. Call it after [Loop.Retry].
 func (l *Loop) State() State {
 	return State{Attempt: l.attempt, Elapsed: l.elapsed(), Prev: l.prev, Durable: l.durable}
 }
 
-// Fault returns what the last failed attempt means; zero if none has failed.
+// Fault returns what the last failed attempt means, or the zero Fault if none has failed.
 func (l *Loop) Fault() fault.Fault { return l.fault }
 
 // elapsed is the time since the call began, or 0 if the policy has no use for a clock.
@@ -105,9 +105,10 @@ func (l *Loop) elapsed() time.Duration {
 	return l.offset
 }
 
-// Decide returns what follows the attempt that ended with err: it classifies err, unless [Try] has,
-// and calls [Policy.Decide]. At the first failure it validates the policy, too. The err may wrap
-// that of Try, or be the error of a check. A nil err is a success, which is not retried.
+// Decide returns what follows the attempt that ended with err. It classifies err, unless [Try] has
+// done so, and calls [Policy.Decide]. At the first failure it also validates the policy. The err
+// may wrap the error of Try, or be the error of a check. A nil err is a success, which is not
+// retried.
 func (l *Loop) Decide(err error) Decision {
 	switch {
 	case err == nil:
@@ -205,7 +206,7 @@ func (l *Loop) next(delay time.Duration, c charge) error {
 	return nil
 }
 
-// Announce raises the event of a retry that a job engine makes later. The budget is not charged.
+// Announce raises the event of a retry that a job engine makes later. It charges no budget.
 func (l *Loop) Announce(delay time.Duration) {
 	if l.p.Observe != nil {
 		l.event(Event{Kind: Retrying, Fault: l.fault, Err: l.last, Delay: delay})
@@ -244,8 +245,8 @@ func (l *Loop) sleep(d time.Duration) bool {
 	return l.ctx.Err() == nil
 }
 
-// Stop ends the call for r and returns its [*Error]. A nil cause stands for the known one: the
-// context's cause, a gate's error, or what Validate returned.
+// Stop ends the call for r and returns its [*Error]. If cause is nil, the Loop uses the cause that
+// it has recorded for r: the context's cause, a gate's error, or the error of Validate.
 func (l *Loop) Stop(r Reason, cause error) error {
 	if cause == nil {
 		cause = l.cause(r)
@@ -271,7 +272,7 @@ func (l *Loop) Stop(r Reason, cause error) error {
 	return e
 }
 
-// returnCharge gives back what a retry has cost that will not take place.
+// returnCharge gives back the charge of a retry that will not take place.
 func (l *Loop) returnCharge() {
 	if l.retry == charged {
 		l.p.returnRetry(l.fault.Kind)
@@ -279,7 +280,7 @@ func (l *Loop) returnCharge() {
 	l.retry = notAnnounced
 }
 
-// Succeed ends the call after an attempt that succeeded, whether [Try] has made it or not.
+// Succeed ends the call after an attempt that succeeded, even one that was made without [Try].
 func (l *Loop) Succeed() {
 	if !l.tried {
 		l.begin()

@@ -15,27 +15,27 @@ import (
 	"github.com/rebound-go/rebound/gate"
 )
 
-// Unlimited, as [Policy.Attempts], means that the number of attempts has no limit. It opts out of
-// the policy's own budget too; one set in [Policy.Budget] still counts.
+// Unlimited, as the value of [Policy.Attempts], allows any number of attempts. The policy then has
+// no budget of its own; a budget set in [Policy.Budget] still applies.
 const Unlimited = -1
 
 const (
 	defaultAttempts      = 3
 	defaultMaxRetryAfter = 2 * time.Minute
-	throttledTimes       = 4 // Throttled, if nil, is so many times Backoff
+	throttledTimes       = 4 // a nil Throttled is Backoff times this
 )
 
-// Policy is how the failures of a call are handled. The zero Policy is ready, and every zero field
-// means its documented default. A nil *Policy is one zero Policy that all callers share, with its
-// budget.
+// Policy describes how the failures of a call are handled. The zero Policy is ready to use, and
+// every zero field means its documented default. A nil *Policy stands for one zero Policy that all
+// callers of the process share, budget included.
 //
 // Any number of calls and goroutines may use a policy at once. A policy in use must not be changed
-// or copied by assignment, because it holds its own budget: use [Policy.Clone].
+// or copied by assignment, because it holds its own budget. Use [Policy.Clone] for a copy.
 type Policy struct {
 	// Name is the policy's name in errors, events, logs and metrics.
 	Name string
 
-	// Attempts is the largest number of attempts, the first included. 0 = 3; Unlimited = -1.
+	// Attempts is the largest number of attempts, including the first. 0 = 3; Unlimited = no limit.
 	Attempts int
 
 	// Backoff returns the delay after each failed attempt.
@@ -46,17 +46,18 @@ type Policy struct {
 	// Nil = 4 times the delay of Backoff.
 	Throttled backoff.Backoff
 
-	// MaxElapsed bounds the whole call, delays included: a delay that would pass it is not begun,
-	// and the context of the attempt under way ends with it. An fn that ignores its context is not
-	// interrupted. 0 = the context's deadline alone.
+	// MaxElapsed bounds the whole call, delays included. A delay that would pass it is not begun,
+	// and the context of an attempt under way ends when it is over. An fn that ignores its context
+	// is not interrupted. 0 = no bound but the context's deadline.
 	MaxElapsed time.Duration
 
-	// AttemptTimeout bounds each attempt. The attempt's context ends when fn returns, so fn must
-	// be done with everything it opened by then. A timeout is Transient. 0 = none.
+	// AttemptTimeout bounds each attempt through the attempt's context. That context also ends when
+	// fn returns, so fn must not return anything that still needs it, such as an unread body. A
+	// timeout is Transient. 0 = none.
 	AttemptTimeout time.Duration
 
-	// MaxRetryAfter is the longest Retry-After delay that is obeyed. The call stops if the delay is
-	// longer. 0 = 2 minutes.
+	// MaxRetryAfter is the longest Retry-After delay that is obeyed. A longer one ends the call
+	// with reason WaitTooLong. 0 = 2 minutes.
 	MaxRetryAfter time.Duration
 
 	// Classify classifies errors. Marks such as Permanent outrank it. Nil = fault.Of.
@@ -66,26 +67,29 @@ type Policy struct {
 	// caller's context. Nil = all kinds but None, Permanent and Canceled.
 	RetryIf func(fault.Fault) bool
 
-	// NonIdempotent is for calls that must not happen twice: a failure is retried only if the
-	// server certainly did not act.
+	// NonIdempotent is for calls that must not take effect twice. A failure is then retried only if
+	// it proves that the server did not act.
 	NonIdempotent bool
 
 	// Budget limits retries to a share of the traffic. Several policies may share one.
-	// Nil = a budget of this policy's own: the defaults of budget.Budget, and room for the retries
-	// of one call. budget.Unlimited = none.
+	// Nil = a budget of this policy's own. It has the defaults of budget.Budget, with a Capacity of
+	// at least the retries of one call. budget.Unlimited = none.
 	Budget *budget.Budget
 
-	// Breaker guards each attempt. A call stops at once while it is open. Nil = none.
+	// Breaker guards each attempt. Calls are rejected without an attempt while it is open.
+	// Nil = none.
 	Breaker *breaker.Breaker
 
-	// Gates guard each attempt, too. They are entered before the breaker, in this order, and left
-	// in reverse.
+	// Gates also guard each attempt. They are entered before the breaker, in this order, and left
+	// in reverse order.
 	Gates []gate.Gate
 
 	// Observe is called with every Event, in order, on the goroutine of the call. It must not
 	// block, because the call waits for it. Observers combines several. Nil = none.
 	Observe func(context.Context, Event)
 
+	// Both are written by calls in flight, so they are atomic. A policy without failures leaves
+	// them alone, which keeps the path of a success free of writes to shared memory.
 	own   atomic.Pointer[budget.Budget] // made at the first failure
 	valid atomic.Bool                   // Validate found nothing at an earlier failure
 }
@@ -117,9 +121,9 @@ func (p *Policy) Clone() *Policy {
 	}
 }
 
-// Validate returns an error that names the first invalid field and the values that are valid. A
-// call validates its policy after its first failure, if no earlier call has, and stops with reason
-// Invalid.
+// Validate returns an error that names the first invalid field and the values that are valid, or
+// nil. Calling it is optional: after a first failure a call validates its policy, unless an earlier
+// call has done so, and stops with reason Invalid if Validate returns an error.
 func (p *Policy) Validate() error {
 	if p == nil {
 		return nil
@@ -258,7 +262,8 @@ func invalid(field string, err error) error {
 	return fmt.Errorf("rebound: Policy.%s: %w", field, err)
 }
 
-// MaxAttempts is how often fn is called at most: Attempts, or 3 if that is 0, or [Unlimited].
+// MaxAttempts returns how often a call may call fn: Attempts, or 3 if that is 0. It returns
+// [Unlimited], a negative number, if there is no limit.
 func (p *Policy) MaxAttempts() int {
 	if p == nil || p.Attempts == 0 {
 		return defaultAttempts
@@ -276,8 +281,8 @@ func (p *Policy) guarded() bool {
 	return p.MaxElapsed|p.AttemptTimeout > 0 || p.Breaker != nil || len(p.Gates) > 0
 }
 
-// plain reports whether a first attempt of p that succeeds needs no Loop: nothing but perhaps a
-// breaker stands around fn.
+// plain reports whether a first attempt of p that succeeds needs no Loop: nothing stands around fn,
+// except perhaps a breaker.
 func (p *Policy) plain() bool {
 	return !p.timed() && len(p.Gates) == 0
 }

@@ -1,15 +1,16 @@
-// Package backoff holds the delays between the attempts of a call, and their jitter, as pure
-// functions over plain data: values may be compared (but for [Steps]), copied, kept in package
-// variables and used by any number of goroutines.
+// Package backoff computes the delays between the attempts of a call, and their jitter.
+//
+// Strategies are plain data with pure functions. They may be compared (except [Steps]), copied,
+// kept in package variables and used by any number of goroutines.
 //
 // Every strategy keeps these promises, whatever the arguments:
-//   - a delay is never negative, never shorter than Min and never longer than Max, and no attempt
-//     number overflows;
-//   - jitter is drawn between Min and Max, so that clients which have all reached one of them still
-//     spread (AWS's formula in [Decorrelated] spreads a third of those at Max);
-//   - the result is the same on every platform, to the nanosecond;
-//   - arguments and fields out of their range give a delay in these bounds, never a panic. Each
-//     strategy's Validate names such a field.
+//   - A delay is never negative, never shorter than Min and never longer than Max. No attempt
+//     number overflows.
+//   - Jitter is drawn between Min and Max, so that clients which have all reached one of them still
+//     spread. (AWS's formula in [Decorrelated] spreads a third of the clients at Max.)
+//   - The result is the same on every platform, to the nanosecond.
+//   - Arguments and fields outside their range give a delay within these bounds, never a panic.
+//     Each strategy's Validate returns an error that names such a field.
 package backoff
 
 import (
@@ -22,12 +23,12 @@ const (
 	defaultMax  = 30 * time.Second
 )
 
-// Backoff returns the delay between two attempts. Implementations keep no state: what a
+// Backoff returns the delay between two attempts. Implementations keep no state: everything that a
 // delay may depend on is in the arguments.
 type Backoff interface {
-	// Delay returns the wait after attempt n, counted from 1, has failed. prev is the wait
-	// before that attempt (0 = there was none). u is a random number in [0, 1), and places the
-	// delay in its jitter's range; a negative u asks for the delay without jitter.
+	// Delay returns the delay after attempt n, counted from 1, has failed. prev is the delay
+	// before that attempt (0 = there was none). u is a random number in [0, 1) that places the
+	// delay in the range of its jitter; with a negative u the delay has no jitter.
 	Delay(n int, prev time.Duration, u float64) time.Duration
 }
 

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Constant is the same delay, without jitter, after every attempt: Constant(time.Second) waits
-// 1s → 1s → 1s. Constant(0) does not wait at all.
+// Constant is the same delay, without jitter, after every attempt: Constant(time.Second) gives
+// 1s → 1s → 1s. Constant(0) is no delay at all.
 type Constant time.Duration
 
 // Delay returns c, or 0 if c is negative.
@@ -14,10 +14,10 @@ func (c Constant) Delay(int, time.Duration, float64) time.Duration {
 	return max(0, time.Duration(c))
 }
 
-// Validate refuses a negative delay.
+// Validate returns an error if the delay is negative.
 func (c Constant) Validate() error {
 	if c < 0 {
-		return fmt.Errorf("backoff: Constant is %v: want 0 (no wait) or more", time.Duration(c))
+		return fmt.Errorf("backoff: Constant is %v: want 0 (no delay) or more", time.Duration(c))
 	}
 	return nil
 }

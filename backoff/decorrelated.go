@@ -2,22 +2,22 @@ package backoff
 
 import "time"
 
-// Decorrelated draws each delay from the one before it, so that clients drift apart for good.
-// Before the first wait, prev counts as Base.
+// Decorrelated draws each delay from a range that depends on the delay before it, so that clients
+// drift further apart with every attempt. For the first delay, prev counts as Base.
 //
-// With Low and High 0 a delay is min(Max, U(Base, 3·prev)), as in "Exponential Backoff and Jitter"
-// (AWS Architecture Blog, 2015): of clients that stay at the cap, two in three wait exactly Max.
-// Else it is prev·U(Low, High), drawn between Min and Max as a [Jitter] is: there all of them
-// spread.
+// If Low and High are 0, a delay is min(Max, U(Base, 3·prev)), where U draws evenly. That is the
+// formula of "Exponential Backoff and Jitter" (AWS Architecture Blog, 2015). At the cap, two in
+// three of its delays are exactly Max. Otherwise a delay is prev·U(Low, High), drawn between Min
+// and Max as with a [Jitter], so that clients spread at the cap too.
 type Decorrelated struct {
-	Base time.Duration // prev of the first delay, and with Low and High 0 the shortest; 0 = 100 ms
+	Base time.Duration // prev of the first delay; the shortest delay if Low is 0; 0 = 100 ms
 	Min  time.Duration // shortest delay; a shorter prev counts as Min; 0 = none
 	Max  time.Duration // longest delay; 0 = 30 s, or Base if that is more
 	Low  float64       // least growth from one delay to the next, such as 1.3
 	High float64       // most growth from one delay to the next, such as 2
 }
 
-// Delay returns the wait after attempt n, which followed a wait of prev. It does not depend on n.
+// Delay returns the delay after an attempt that followed a delay of prev. It does not depend on n.
 // Without jitter (u < 0) it is the longest that could be drawn: 300ms → 900ms → 2.7s → … → 30s.
 func (c Decorrelated) Delay(_ int, prev time.Duration, u float64) time.Duration {
 	base, in := bounds(c.Base, c.Min, c.Max)
@@ -36,8 +36,8 @@ func (c Decorrelated) Delay(_ int, prev time.Duration, u float64) time.Duration 
 	return nanos(low+float64(u*(high-low)), in.high)
 }
 
-// Validate refuses negative durations, a Base or Min above Max, and a range that is not 0 ≤ Low ≤
-// High, naming the field.
+// Validate returns an error that names the first invalid field: a negative duration, a Base or Min
+// above Max, or a range that is not 0 ≤ Low ≤ High.
 func (c Decorrelated) Validate() error {
 	if err := validBounds("Decorrelated", c.Base, c.Min, c.Max); err != nil {
 		return err

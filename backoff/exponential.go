@@ -7,8 +7,8 @@ import (
 )
 
 // Exponential multiplies the delay by Factor after every attempt: min(Max, Base·Factorⁿ⁻¹). The
-// zero Exponential is ready, and waits 100ms → 200ms → 400ms → 800ms → … → 30s, each with full
-// jitter.
+// zero Exponential is ready to use. Its delays are 100ms → 200ms → 400ms → 800ms → … → 30s, each
+// with full jitter.
 type Exponential struct {
 	Base   time.Duration // delay after the first attempt; 0 = 100 ms
 	Min    time.Duration // shortest delay, jitter included; 0 = none
@@ -17,7 +17,7 @@ type Exponential struct {
 	Jitter Jitter        // zero = Full
 }
 
-// Delay returns the wait after attempt n. It does not depend on prev.
+// Delay returns the delay after attempt n. It does not depend on prev.
 func (e Exponential) Delay(n int, _ time.Duration, u float64) time.Duration {
 	base, in := bounds(e.Base, e.Min, e.Max)
 	n = max(n, 1) - 1
@@ -28,13 +28,14 @@ func (e Exponential) Delay(n int, _ time.Duration, u float64) time.Duration {
 		d = nanos(float64(float64(base)*power(e.Factor, n))+0.5, in.high)
 	}
 	if e.Jitter.High == 0 && in.low == 0 && u >= 0 && u < 1 {
-		return time.Duration(u * float64(d)) // what spread returns, without its call: a quarter
+		// The same as spread returns, in a quarter of its time: the default takes this path.
+		return time.Duration(u * float64(d))
 	}
 	return e.Jitter.spread(d, in, u)
 }
 
-// Validate refuses negative durations, a Base or Min above Max, a Factor below 1 or not finite, and
-// an invalid Jitter, naming the field.
+// Validate returns an error that names the first invalid field: a negative duration, a Base or Min
+// above Max, a Factor below 1 or not finite, or an invalid Jitter.
 func (e Exponential) Validate() error {
 	if err := validBounds("Exponential", e.Base, e.Min, e.Max); err != nil {
 		return err

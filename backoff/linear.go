@@ -6,7 +6,7 @@ import (
 )
 
 // Linear adds Step to the delay after every attempt: min(Max, Base + (n−1)·Step). The zero Linear
-// is ready, and waits 100ms → 200ms → 300ms → 400ms → … → 30s, each with full jitter.
+// is ready to use. Its delays are 100ms → 200ms → 300ms → 400ms → … → 30s, each with full jitter.
 type Linear struct {
 	Base   time.Duration // delay after the first attempt; 0 = 100 ms
 	Step   time.Duration // growth from one delay to the next; 0 = Base
@@ -15,7 +15,7 @@ type Linear struct {
 	Jitter Jitter        // zero = Full
 }
 
-// Delay returns the wait after attempt n. It does not depend on prev.
+// Delay returns the delay after attempt n. It does not depend on prev.
 func (l Linear) Delay(n int, _ time.Duration, u float64) time.Duration {
 	base, in := bounds(l.Base, l.Min, l.Max)
 	step := l.Step
@@ -29,8 +29,8 @@ func (l Linear) Delay(n int, _ time.Duration, u float64) time.Duration {
 	return l.Jitter.spread(d, in, u)
 }
 
-// Validate refuses negative durations, a Base or Min above Max, and an invalid Jitter, naming the
-// field.
+// Validate returns an error that names the first invalid field: a negative duration, a Base or Min
+// above Max, or an invalid Jitter.
 func (l Linear) Validate() error {
 	if err := validBounds("Linear", l.Base, l.Min, l.Max); err != nil {
 		return err

@@ -10,7 +10,7 @@ func TestValidate(t *testing.T) {
 	bad := Jitter{1, 0.5}
 	tests := []valid{
 		{Constant(0), ""},
-		{Constant(-1), "Constant is -1ns: want 0 (no wait) or more"},
+		{Constant(-1), "Constant is -1ns: want 0 (no delay) or more"},
 		{Exponential{}, ""},
 		{Exponential{Base: time.Hour}, ""},
 		{Exponential{Base: second, Max: second, Factor: 1, Jitter: None()}, ""},
@@ -67,7 +67,7 @@ func TestValidateBounds(t *testing.T) {
 		{Decorrelated{Min: time.Minute}, "Decorrelated.Min is 1m0s, above its Max of 30s"},
 		{Steps{Delays: []time.Duration{0, second}, Jitter: None()}, ""},
 		{Steps{}, "Steps.Delays is empty: want at least one"},
-		{Steps{Delays: []time.Duration{0, 1, -1}}, "Steps.Delays[2] is -1ns: want 0 (no wait) or more"},
+		{Steps{Delays: []time.Duration{0, 1, -1}}, "Steps.Delays[2] is -1ns: want 0 (no delay) or more"},
 		{Steps{Delays: []time.Duration{0}, Jitter: bad}, "Steps.Jitter.High is 0.5"},
 	}
 	for _, test := range tests {

@@ -1,11 +1,11 @@
-// Package budget keeps retries from becoming the outage: it lets them be a share of the calls that
-// succeed, plus a trickle, and refuses the rest.
+// Package budget bounds retries to a share of the calls that succeed, plus a few per minute, so
+// that retries do not prolong an outage.
 //
-// A service that has just become too slow for its load is buried by the second and third attempts
-// of calls that have given up waiting. Delays and jitter only move that load; a budget bounds it.
-// It earns on success, not on every call: a budget that earns on failures too pays for the very
-// storm that it should end (Bronson et al., "Metastable Failures in Distributed Systems", HotOS
-// 2021, describes such collapses).
+// A service that has become too slow for its load gets a second and a third attempt from every call
+// that has timed out. Delays and jitter only spread that load over time; a budget bounds it. The
+// budget earns on success, not on every call: one that also earned on failures would pay for the
+// very retry storm that it should end. Bronson et al., "Metastable Failures in Distributed Systems"
+// (HotOS 2021), describe such collapses.
 package budget
 
 import (
@@ -17,23 +17,24 @@ import (
 	"github.com/rebound-go/rebound/internal/clock"
 )
 
-// None, as a Deposit or a Refill, is none at all, where 0 is the default.
+// None, as the value of Deposit or Refill, turns it off. (0 means the default.)
 const None = bucket.None
 
-// Budget is a bucket of tokens. A retry takes one; a success gives back a part of one, and so does
-// time, slowly, so that a lone caller is never starved. Over any period
+// Budget is a bucket of tokens. A retry takes one token. A success gives back a part of one, and
+// time slowly refills the bucket too, so that a caller without successes is never starved. Over any
+// period
 //
 //	retries ≤ Capacity + Deposit × successes + Refill × seconds
 //
-// The zero Budget is full and ready. A Budget may be shared by goroutines and by policies; one per
-// service that is called is best. It must not be copied, nor its fields changed, once in use.
+// The zero Budget is full and ready to use. Goroutines and policies may share a Budget; have one
+// for each service that is called. It must not be copied, nor its fields changed, once in use.
 //
-// Refill is a floor under every process: a fleet of a thousand that shares one server has a
-// thousand of them.
+// Each process has its own Refill: a fleet of a thousand processes with the default of 0.1 may make
+// a hundred retries a second in all.
 type Budget struct {
 	Capacity float64 // tokens when full: 1 to 68,719, more counts as that; 0 = 10; +Inf = unlimited
-	Deposit  float64 // tokens that each success gives back; 0 = 0.1
-	Refill   float64 // tokens given back per second; 0 = 0.1; less than one a month counts as none
+	Deposit  float64 // tokens that each success gives back; 0 = 0.1; None = none
+	Refill   float64 // tokens per second; 0 = 0.1; None = none, as is less than one a month
 
 	state atomic.Uint64              // a State
 	empty atomic.Pointer[EmptyError] // made at the first refusal
@@ -65,8 +66,8 @@ func (b *Budget) Take() error {
 // Return gives back a token whose retry did not happen.
 func (b *Budget) Return() { b.pay(bucket.Token) }
 
-// Success gives back the deposit for one call that succeeded. It reads no clock, and while the
-// bucket is full it only looks: one atomic load, inlined.
+// Success gives back the deposit for one call that succeeded. It reads no clock. While the bucket
+// is full it is one atomic load, inlined.
 func (b *Budget) Success() {
 	if b.state.Load() != 0 {
 		b.earn()
@@ -90,16 +91,16 @@ func (b *Budget) config() bucket.Config {
 	return bucket.Config{Capacity: b.Capacity, Deposit: b.Deposit, Refill: b.Refill}
 }
 
-// Size returns the tokens of a full budget: Capacity, or 10 if that is 0.
+// Size returns the number of tokens in a full budget: Capacity, or 10 if that is 0.
 func (b *Budget) Size() float64 { return b.config().Defaults().Capacity }
 
-// Level returns the tokens left now, from 0 to Size.
+// Level returns the number of tokens left now, from 0 to Size.
 func (b *Budget) Level() float64 {
 	return bucket.Bucket(b.state.Load()).Level(b.config(), clock.Now())
 }
 
-// Validate returns an error that names the field if Capacity is below 1, the price of a retry, or
-// if Deposit or Refill is negative or no number.
+// Validate returns an error that names the field if Capacity is below 1, which is the price of a
+// retry, or if Deposit or Refill is negative or not a number.
 func (b *Budget) Validate() error {
 	switch {
 	case b.Capacity != 0 && !(b.Capacity >= 1):

@@ -5,11 +5,11 @@ import (
 	"fmt"
 )
 
-// ErrEmpty is matched by the refusal of any Budget.
+// ErrEmpty is found by errors.Is in the error that any Budget returns when it has no token left.
 var ErrEmpty = errors.New("retry budget is empty")
 
-// EmptyError is the refusal of one Budget: it matches [ErrEmpty], and its text says what the
-// budget is and what to do where it does not fit.
+// EmptyError is the error that [Budget.Take] returns when there is no token left. It matches
+// [ErrEmpty]. Its text holds the budget's numbers and names the alternative for batches.
 type EmptyError struct {
 	Capacity float64 // the Budget's fields, defaults in place
 	Deposit  float64
@@ -18,7 +18,7 @@ type EmptyError struct {
 
 func (e *EmptyError) Error() string {
 	return fmt.Sprintf("%v: it holds %v, and gets back %v per success and %v per second; "+
-		"a batch with a fixed number of workers, which limits itself, may use budget.Unlimited",
+		"a batch with a fixed number of workers may use budget.Unlimited",
 		ErrEmpty, e.Capacity, e.Deposit, e.Refill)
 }
 

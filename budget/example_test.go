@@ -76,7 +76,7 @@ func ExampleEmptyError() {
 	// Output:
 	// true
 	// retry budget is empty: it holds 1, and gets back 0.1 per success and 0.1 per second;
-	// a batch with a fixed number of workers, which limits itself, may use budget.Unlimited
+	// a batch with a fixed number of workers may use budget.Unlimited
 }
 
 func ExampleUnlimited() {

@@ -28,8 +28,9 @@ type Gate interface {
 	Leave(Pass, Outcome)
 }
 
-// Pass is a value that Enter returns and Leave receives. Its content belongs to the gate: a
-// generation, a start time.
+// Pass is a value that Enter returns and Leave receives. The gate may keep what it likes in it,
+// such as a generation or a start time. It is a plain value rather than an interface, which would
+// cost an allocation at every attempt.
 type Pass struct{ A, B uint64 }
 
 // Result is how an attempt ended.
