@@ -3,6 +3,8 @@ package fault
 import "reflect"
 
 var (
+	// The findings that most codes share. Only codes that a server sends instead of doing the work
+	// prove that it did not act; a timeout or an internal error may come after the work was done.
 	codeLimited    = finding{rank: code, kind: RateLimited, sent: NotDone}
 	codeOverloaded = finding{rank: code, kind: Overloaded, sent: NotDone}
 	codeTimeout    = finding{rank: code, kind: Transient, flags: timeout}
@@ -11,15 +13,18 @@ var (
 	codeNone       = finding{} // no more than its status
 )
 
-// codeMeaning is what a provider's code means, and the status that it comes with. A status of 0
-// stands for that of the kind.
+// codeMeaning is what a provider's code means, and the HTTP status that it comes with. A status of
+// 0 stands for the usual status of the kind, in kindStatus.
 type codeMeaning struct {
 	finding
 	status int
 }
 
-// codes are those that AWS and providers of language models send beside a status that means less,
-// or something else. Those of throttling are the lists of botocore and smithy.
+// codes are the error codes of AWS and of language model providers that say more than the status
+// they come with, or contradict it: OpenAI sends insufficient_quota with a 429, though no delay
+// helps. The codes of throttling are those in the lists of botocore and smithy.
+//
+// The status is used where a code arrives without one, as in the middle of a stream.
 var codes = map[string]codeMeaning{
 	"BandwidthLimitExceeded":                 {codeLimited, 0},
 	"EC2ThrottledException":                  {codeLimited, 0},
@@ -34,9 +39,11 @@ var codes = map[string]codeMeaning{
 	"Throttling":                             {codeLimited, 0},
 	"ThrottlingException":                    {codeLimited, 0},
 	"TooManyRequestsException":               {codeLimited, 0},
-	// The transaction may be the very one that an earlier attempt began.
+	// DynamoDB: the transaction in progress may be the one that an earlier attempt began, so this does
+	// not prove that the server did not act.
 	"TransactionInProgressException": {finding{rank: code, kind: RateLimited}, 0},
 
+	// AWS gave up waiting for the body of the request, or a service for its backend.
 	"RequestTimeout":          {codeTimeout, 0},
 	"RequestTimeoutException": {codeTimeout, 0},
 	"TimeoutError":            {codeTimeout, 0},
@@ -102,7 +109,8 @@ var codes = map[string]codeMeaning{
 	"UNAUTHENTICATED":     {codeNone, 401},
 	"UNAVAILABLE":         {codeOverloaded, 503},
 
-	// AWS: who asks.
+	// AWS: who asks. These mean no more than their status, which an error in the middle of a stream
+	// lacks.
 	"AccessDeniedException":       {codeNone, 403},
 	"ExpiredTokenException":       {codeNone, 403},
 	"IncompleteSignature":         {codeNone, 403},
@@ -110,8 +118,9 @@ var codes = map[string]codeMeaning{
 	"MissingAuthenticationToken":  {codeNone, 403},
 	"UnrecognizedClientException": {codeNone, 403},
 
-	// Zhipu, in numbers: an account that is closed or has nothing to pay with, a package that is
-	// used up; too many requests at once, or in a minute; a model that is busy.
+	// Zhipu's numbers. 1112, 1113 and 1121: the account is closed or has no balance. 1302 and 1303:
+	// too many requests at once or per minute. 1305: the model is busy. 1308 to 1310: a package or a
+	// quota is used up or expired.
 	"1112": {codePermanent, 403},
 	"1113": {codePermanent, 402},
 	"1121": {codePermanent, 403},
@@ -134,15 +143,15 @@ var codes = map[string]codeMeaning{
 	"rate_limit_reached_error":     {codeLimited, 429},
 }
 
-// kindStatus are the statuses of codes that have none of their own.
+// kindStatus is the status of each code that has none of its own in the table.
 var kindStatus = map[Kind]int{
 	Transient: 500, RateLimited: 429, Overloaded: 503, Permanent: 400,
 }
 
-// Code is the meaning of an error code that a provider sends beside or instead of a status, such as
-// "insufficient_quota" of OpenAI or "ThrottlingException" of AWS. It returns the HTTP status that
-// the code comes with, or should come with, too. A code that means no more than its status has an
-// [Unknown] kind; the status of an unknown code is 0.
+// Code returns the meaning of an error code that a provider sends beside or instead of a status,
+// such as OpenAI's "insufficient_quota" or AWS's "ThrottlingException". It also returns the HTTP
+// status that the code comes with, or should come with. A code that means no more than its status
+// has [Unknown] kind. An unknown code has status 0.
 func Code(text string) (f Fault, status int) {
 	m, known := codes[text]
 	if !known {
@@ -158,7 +167,8 @@ func Code(text string) (f Fault, status int) {
 	return Fault{Kind: m.kind, Sent: m.sent, Detail: "code " + text}, status
 }
 
-// findCode is the finding for a provider's code. Numbers have too many meanings for that.
+// findCode is the finding for a provider's code in an error of any type. Codes that begin with a
+// digit are left out: such a number may be anything, unless it is known to come from Zhipu.
 func findCode(text string) finding {
 	if text == "" || text[0] <= '9' {
 		return finding{}
@@ -170,7 +180,9 @@ func findCode(text string) finding {
 	return f
 }
 
-// readAWS reads the methods that errors of the AWS SDKs have, besides HTTPStatusCode.
+// readAWS reads the methods that errors of the AWS SDKs have, apart from HTTPStatusCode, which
+// readAnswer reads. The methods belong to interfaces of the SDK's API, so they are as stable as it
+// is.
 func readAWS(t reflect.Type) reader {
 	var r awsShape
 	r.code = has[interface{ ErrorCode() string }](t)
@@ -185,6 +197,8 @@ func readAWS(t reflect.Type) reader {
 	return r.read
 }
 
+// awsShape holds which of these methods a type has. They are independent: a wrapper of the SDK
+// often has one and its cause another.
 type awsShape struct {
 	code, retryable, connection bool
 	attempt                     field // attempts made by the SDK's own retryer
@@ -199,10 +213,14 @@ func (s awsShape) read(err error) finding {
 		if g := findCode(err.(interface{ ErrorCode() string }).ErrorCode()); g.rank != nothing {
 			f = g
 		}
+		// The same throttling code is used for a limit per second and for a daily quota of tokens. Only
+		// the message shows which one was reached.
 		if m, ok := err.(interface{ ErrorMessage() string }); ok {
 			f = readLimit(f, m.ErrorMessage(), false)
 		}
 	}
+	// MaxAttemptsError counts the attempts of the SDK's own retryer. With one attempt the retryer was
+	// off, and the policy may still retry.
 	if s.attempt.number(err) > 1 {
 		f.flags |= final
 	}

@@ -8,11 +8,11 @@ import (
 	"syscall"
 )
 
-// isErrno is a function of its own because Plan 9 has no such numbers: its errors are texts.
+// isErrno is a function of its own because Plan 9 has no such numbers: its system errors are texts.
 func isErrno(t reflect.Type) bool { return is[syscall.Errno](t) }
 
-// readErrno reads a system error number. Its text is the detail, as numbers differ from system to
-// system.
+// readErrno reads a system error number. The number's text becomes the detail, because numbers
+// differ between systems.
 func readErrno(t reflect.Type) reader {
 	if !isErrno(t) {
 		return nil
@@ -25,31 +25,31 @@ func readErrno(t reflect.Type) reader {
 	}
 }
 
-// errno is the meaning of a number on the system where the program runs. It is a fact: the kernel
-// made it, and nothing between.
+// errno is the meaning of a number on the system where the program runs. It has the rank of a fact,
+// because the kernel itself has set it.
 func errno(e syscall.Errno) finding {
 	switch e {
-	// No connection was made. That proves that nothing was sent, unless one stood already: a router
-	// may report these for a packet of an open connection, too.
+	// No connection was made, so nothing was sent. The exception is an open connection, for which a
+	// router may report the same numbers; hence the flag local.
 	case syscall.ECONNREFUSED, wsaRefused,
 		syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.ENETDOWN,
 		wsaHostUnreachable, wsaNetUnreachable, wsaHostDown, wsaNetDown,
 		syscall.EADDRNOTAVAIL, wsaNoAddress:
 		return finding{rank: fact, kind: Transient, sent: NotSent, flags: connection | local}
-	// A connection broke. The server may have acted on what it received before.
+	// A connection broke. The server may have acted on what it received before that.
 	case syscall.ECONNRESET, syscall.ECONNABORTED, syscall.EPIPE, syscall.ENETRESET,
 		syscall.ENOTCONN, wsaReset, wsaAborted, wsaNetReset, wsaNotConnected, wsaShutdown:
 		return finding{rank: fact, kind: Transient, flags: connection}
-	// A dial or an open connection: the number is the same for both.
+	// A dial or an open connection timed out. Both have the same number, so it proves nothing.
 	case syscall.ETIMEDOUT, wsaTimedOut:
 		return finding{rank: fact, kind: Transient, flags: timeout | connection}
-	// This machine is short of something, and may have it again in a moment.
+	// This machine lacks a resource that may be free again in a moment.
 	case syscall.EAGAIN, syscall.EINTR, syscall.EBUSY, syscall.ENOBUFS, syscall.ENOMEM,
 		syscall.EMFILE, syscall.ENFILE, syscall.ETXTBSY, syscall.EDEADLK, syscall.ENOLCK,
 		syscall.ESTALE, wsaNoBuffers, wsaTooManyFiles:
 		return finding{rank: fact, kind: Transient}
 	}
-	// Is matches the numbers of each system that mean these.
+	// Is matches the numbers of each system that mean these. A missing or forbidden file stays so.
 	if e.Is(fs.ErrNotExist) || e.Is(fs.ErrPermission) {
 		return finding{rank: fact, kind: Permanent}
 	}

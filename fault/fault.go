@@ -1,9 +1,9 @@
-// Package fault classifies failures: their kind, whether the server could have acted on the call,
-// and the delay that the server asked for.
+// Package fault classifies failures. A [Fault] holds the kind of a failure, whether the server
+// could have acted on the call, and the delay that the server asked for.
 //
-// [Of] reads these facts from any error without importing the driver, SDK or protocol that made
-// it. It uses the interfaces, fields and texts that such errors have. Policies, breakers and logs
-// all use the [Fault] it returns.
+// [Of] reads these facts from any error without importing the driver, SDK or protocol that made it.
+// It uses the interfaces, fields and texts that such errors have. Policies, breakers and logs all
+// use the Fault that it returns.
 package fault
 
 import (
@@ -15,12 +15,14 @@ import (
 // Kind is what to expect of another attempt. It prints, and marshals to text, as a lower case word
 // such as "rate_limited".
 //
-// Transient, RateLimited and Overloaded failures may pass; delays are longer after the latter two.
-// Unknown ones are repeated as well by default, since most failures of networks have no better
-// name.
+// Transient, RateLimited and Overloaded failures may pass. Delays are longer after RateLimited and
+// Overloaded ones. By default a policy retries Unknown failures too, because many network failures
+// cannot be recognised.
 type Kind uint8
 
 const (
+	// Unknown is the zero value, so that a classifier that leaves a Fault empty has recognised
+	// nothing.
 	Unknown     Kind = iota // the error was not recognised
 	None                    // not a failure: an answer, such as "no rows"
 	Transient               // passes by itself: a reset, a timeout, a deadlock
@@ -35,12 +37,13 @@ var kindNames = [...]string{
 	Overloaded: "overloaded", Permanent: "permanent", Canceled: "canceled",
 }
 
+// String returns the kind's name, such as "rate_limited", or "invalid" for a value out of range.
 func (k Kind) String() string { return nameOf(kindNames[:], int(k)) }
 
 // MarshalText makes a Kind a word in JSON, also as the key of a map.
 func (k Kind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
-// UnmarshalText reads what MarshalText has written.
+// UnmarshalText reads a name that MarshalText has written. It returns an error for any other text.
 func (k *Kind) UnmarshalText(text []byte) error {
 	i, err := indexOf(kindNames[:], "kind", text)
 	*k = Kind(i)
@@ -48,9 +51,9 @@ func (k *Kind) UnmarshalText(text []byte) error {
 }
 
 // Sent is whether the server could have acted on the call. It decides whether a call that must not
-// happen twice may be repeated.
+// happen twice may be retried.
 //
-// MaybeDone is the zero value, so that nothing counts as not done without a proof.
+// The zero value is MaybeDone: without a proof, the server may have acted.
 type Sent uint8
 
 const (
@@ -61,19 +64,20 @@ const (
 
 var sentNames = [...]string{MaybeDone: "maybe_done", NotSent: "not_sent", NotDone: "not_done"}
 
+// String returns the name, such as "not_sent", or "invalid" for a value out of range.
 func (s Sent) String() string { return nameOf(sentNames[:], int(s)) }
 
 // MarshalText makes a Sent a word in JSON.
 func (s Sent) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// UnmarshalText reads what MarshalText has written.
+// UnmarshalText reads a name that MarshalText has written. It returns an error for any other text.
 func (s *Sent) UnmarshalText(text []byte) error {
 	i, err := indexOf(sentNames[:], "sent", text)
 	*s = Sent(i)
 	return err
 }
 
-// indexOf returns the number of a name, or an error that lists the names that there are.
+// indexOf returns the index of a name, or an error that lists the valid names.
 func indexOf(names []string, what string, text []byte) (int, error) {
 	if i := slices.Index(names, string(text)); i >= 0 {
 		return i, nil
@@ -89,14 +93,28 @@ func nameOf(names []string, i int) string {
 	return "invalid"
 }
 
-// Fault is one failure, classified. The zero Fault is a failure of [Unknown] kind.
+// Fault is one failure, classified. The zero Fault is a failure of [Unknown] kind that the server
+// may have acted on.
 type Fault struct {
-	Kind   Kind
-	Sent   Sent
-	Final  bool          // already retried to the end by a layer below: stop, whatever the kind
-	After  time.Duration // the delay that the server asked for; 0 = none
-	Detail string        // the fact that decided, such as "status 503" or "sqlstate 40001"
-	Err    error         // the error classified
+	// Kind is what to expect of another attempt.
+	Kind Kind
+
+	// Sent is whether the server could have acted on the call.
+	Sent Sent
+
+	// Final means that a layer below has already retried the call, or must not. A policy does not
+	// retry the failure, whatever its Kind.
+	Final bool
+
+	// After is the Retry-After delay. 0 = the server asked for none.
+	After time.Duration
+
+	// Detail is the fact that decided, such as "status 503" or "sqlstate 40001". It has few
+	// different values, so that it may be a label in metrics.
+	Detail string
+
+	// Err is the error that was classified.
+	Err error
 }
 
 // Classifier turns an error into a Fault. It returns Kind [Unknown], the zero Kind, for an error
@@ -119,10 +137,12 @@ func First(classifiers ...Classifier) Classifier {
 	}
 }
 
-// Describer is implemented by errors that describe their own fault. The outermost one in an error's
-// tree decides for [Of], except that Sent is no more than what every branch of the tree proves.
+// Describer is implemented by errors that describe their own fault. [Of] uses the outermost
+// Describer in an error's tree. Only Sent is not taken from it alone: it is the weakest that any
+// branch of the tree proves.
 //
-// An error whose cause is more specific should not implement it: the cause is not looked at.
+// Do not implement it in an error that wraps a more specific cause, because Of does not look at
+// that cause.
 type Describer interface {
 	error
 	DescribeFault() Fault

@@ -2,11 +2,13 @@ package fault
 
 import "time"
 
-// reader returns what it finds in an error of the type that it was made for. It is pure.
+// reader returns what it finds in an error of the type that it was made for. It is pure. It may
+// call the error's methods, which may panic; the walk recovers.
 type reader func(err error) finding
 
-// rank says how much a finding proves. The highest wins, and among equals the outermost, except
-// that what a weak finding wraps is better informed than the finding itself.
+// rank says how much a finding proves. The highest rank decides, and among equals the outermost
+// finding. A weak finding yields to whatever its own error wraps, because the cause is more
+// specific.
 type rank uint8
 
 const (
@@ -17,7 +19,8 @@ const (
 	code         // the server's own code, which is more than the status that came with it
 )
 
-// reach is what an error shows about all that it wraps; the outermost that shows anything decides.
+// reach is what an error shows about everything that it wraps. The outermost error with a reach
+// decides.
 type reach uint8
 
 const (
@@ -26,7 +29,8 @@ const (
 	redirected                  // what is wrapped may be the failure of a later request
 )
 
-// flags are facts that predicates ask for.
+// flags are facts that predicates such as IsTimeout ask for. They add up over the tree: unlike
+// kinds, they do not compete.
 type flags uint8
 
 const (
@@ -50,15 +54,15 @@ type finding struct {
 	detail string
 }
 
-// found makes a finding of a fault. It is a fact, as only statuses and the like are made Faults
-// here.
+// found makes a finding of a Fault. It has the rank of a fact, since only statuses and their like
+// become Faults inside this package.
 func found(f Fault) finding {
 	return finding{rank: fact, kind: f.Kind, sent: f.Sent, after: f.After, detail: f.Detail}
 }
 
-// applyRetryHint lets an error's own retry or noRetry flag outrank what its kind is otherwise.
-// Answers and cancellation stay what they are: no server can know better. A hint to retry makes no
-// limit or overload Transient, whose delays are longer for good reason.
+// applyRetryHint lets an error's own retry or noRetry flag override the kind. Answers and
+// cancellation keep their kind, because no server can know better. RateLimited and Overloaded keep
+// theirs when the hint is to retry, because their longer delays still apply.
 func applyRetryHint(k Kind, hints flags) Kind {
 	switch k {
 	case None, Canceled:

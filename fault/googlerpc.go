@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// addDetails adds what the details of a google.rpc.Status mean: how long to wait, and that a quota
-// is used up which will not be back in time. Details are messages, or the JSON objects that
-// Google's HTTP clients make of them.
+// addDetails adds what the details of a google.rpc.Status mean: the delay to keep, and whether a
+// quota is used up that a retry cannot wait for. Details are protobuf messages, or the JSON objects
+// that Google's HTTP clients decode.
 func addDetails(f finding, details []any) finding {
 	for _, d := range details {
 		if d == nil {
@@ -24,8 +24,9 @@ func addDetails(f finding, details []any) finding {
 	return f
 }
 
-// serverWrote makes of a RESOURCE_EXHAUSTED, which a client may have made itself, the rejection of
-// a server if it is proven to be one.
+// serverWrote records that a RESOURCE_EXHAUSTED comes from a server that rejected the call, if
+// proven is true. Clients make the same status themselves, for instance for a message that is too
+// large, so without a proof the call may have been carried out.
 func serverWrote(f finding, proven bool) finding {
 	if proven && f.kind == RateLimited {
 		f.sent = NotDone
@@ -33,13 +34,15 @@ func serverWrote(f finding, proven bool) finding {
 	return f
 }
 
-// isQuotaDetail reports whether d is a google.rpc.RetryInfo or a google.rpc.QuotaFailure.
+// isQuotaDetail reports whether d is a google.rpc.RetryInfo or a google.rpc.QuotaFailure. Clients
+// add neither, so such a detail proves that a server wrote the status.
 func isQuotaDetail(d any) bool {
 	v := reflect.ValueOf(d)
 	return v.MethodByName("GetRetryDelay").IsValid() || v.MethodByName("GetViolations").IsValid()
 }
 
-// retryDelay is the wait in a google.rpc.RetryInfo, 0 if d is none.
+// retryDelay is the delay in a google.rpc.RetryInfo, or 0 if d is something else. The method is
+// called through reflection: importing the message types would pull protobuf into every program.
 func retryDelay(d any) time.Duration {
 	if object, ok := d.(map[string]any); ok {
 		text, _ := object["retryDelay"].(string)
@@ -56,13 +59,14 @@ func retryDelay(d any) time.Duration {
 	return 0
 }
 
-// quotaSpent reports whether d is a google.rpc.QuotaFailure of a quota that lasts a day, or is
-// zero.
+// quotaSpent reports whether d is a google.rpc.QuotaFailure of a quota that lasts a day or longer,
+// or of a quota of zero, which does not grow by waiting.
 func quotaSpent(d any) bool {
 	if object, ok := d.(map[string]any); ok {
 		violations, _ := object["violations"].([]any)
 		for _, v := range violations {
 			v, _ := v.(map[string]any)
+			// Gemini names the period only in the id of the quota; other services only in the description.
 			id, _ := v["quotaId"].(string)
 			text, _ := v["description"].(string)
 			if isLastingName(id) || isLastingName(text) || v["quotaValue"] == "0" {
@@ -75,6 +79,7 @@ func quotaSpent(d any) bool {
 	if !m.IsValid() || m.Type().NumIn() != 0 || m.Type().NumOut() != 1 {
 		return false
 	}
+	// The length is checked rather than trusted: any type may have a method of this name.
 	violations := m.Call(nil)[0]
 	for i := 0; violations.Kind() == reflect.Slice && i < violations.Len(); i++ {
 		v := violations.Index(i).Interface()

@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// grpcNames are the canonical status codes in their order, also of Connect.
+// grpcNames are the canonical status codes in their numeric order. Connect uses the same numbers.
 var grpcNames = [...]string{
 	"OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND",
 	"ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED",
 	"OUT_OF_RANGE", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED",
 }
 
-// connectNames are the same codes as Connect writes them, at the beginning of its errors' text.
+// connectNames are the same codes as Connect writes them at the start of its errors' text.
 var connectNames = [...]string{
 	"ok", "canceled", "unknown", "invalid_argument", "deadline_exceeded", "not_found",
 	"already_exists", "permission_denied", "resource_exhausted", "failed_precondition", "aborted",
@@ -21,6 +21,7 @@ var connectNames = [...]string{
 }
 
 const (
+	// The codes that are treated in a way of their own; all others mean a permanent rejection.
 	grpcCanceled          = 1
 	grpcUnknown           = 2
 	grpcDeadlineExceeded  = 4
@@ -31,12 +32,12 @@ const (
 	grpcDataLoss          = 15
 )
 
-// grpcStatus is the meaning of a code with its error's text. A code that only servers send proves
-// that the call was rejected. Those that clients make themselves, while sending, while waiting and
-// while reading the reply, prove nothing.
+// grpcStatus is the meaning of a status code with its error's text. A code that only servers send
+// proves that the call was rejected. Codes that clients also make themselves, for failures while
+// sending, waiting and reading the reply, prove nothing.
 func grpcStatus(number int, text func() string) finding {
-	// OK is no failure, and other numbers are no codes: the error is of another kind, whose type looks
-	// the same.
+	// OK is not a failure, and higher numbers are not gRPC codes: then the error belongs to another
+	// library whose type has the same shape.
 	if number <= 0 || number >= len(grpcNames) {
 		return finding{}
 	}
@@ -45,27 +46,28 @@ func grpcStatus(number int, text func() string) finding {
 	// Either side may cancel, at any time.
 	case grpcCanceled:
 		f.kind, f.sent = Canceled, MaybeDone
-	// The client's deadline as a rule; the server may go on with the call.
+	// Usually the client's own deadline. The server may go on with the call.
 	case grpcDeadlineExceeded:
 		f.kind, f.sent, f.flags = Transient, MaybeDone, timeout
-	// A server that limits rates, a client whose message is too large, or a reply that is.
+	// A server's rate limit, or a message that is too large in either direction.
 	case grpcResourceExhausted:
 		f.kind, f.sent = RateLimited, MaybeDone
 		if isTooLarge(text()) {
 			f.kind = Permanent
 		}
+	// Data was lost, perhaps after the server had acted.
 	case grpcDataLoss:
 		f.sent = MaybeDone
-	// A lost race between transactions: the specification asks for a retry at a higher level, which is
-	// here.
+	// A transaction lost a race. The specification asks for a retry at a higher level, which is here.
 	case grpcAborted:
 		f.kind = Transient
-	// The one code that the specification calls worth a retry. Clients make it themselves of broken
-	// connections, so it proves nothing.
+	// The one code that the specification calls worth a retry. Clients also make it for connections
+	// that broke under a call, so it proves nothing.
 	case grpcUnavailable:
 		f.kind, f.sent, f.flags = Transient, MaybeDone, connection
-	// Any server that panics or returns a plain error sends one of these; so do clients whose stream
-	// was reset, which passes. What a client's codec or compressor cannot do does not.
+	// A server that panics or returns a plain error sends one of these. Clients make them too: for a
+	// stream that was reset, which passes, and for a message that the codec cannot write or read,
+	// which does not.
 	case grpcUnknown, grpcInternal:
 		f.rank, f.kind, f.sent = hint, Unknown, MaybeDone
 		switch s := text(); {
@@ -81,8 +83,8 @@ func grpcStatus(number int, text func() string) finding {
 	return f
 }
 
-// readGRPC reads the status of google.golang.org/grpc errors. They are known by a method that is
-// part of the API: importing grpc would make a module of this package.
+// readGRPC reads the status of google.golang.org/grpc errors through their method GRPCStatus, which
+// is part of the API. Importing grpc would make this package a module with dependencies.
 func readGRPC(t reflect.Type) reader {
 	m, ok := t.MethodByName("GRPCStatus")
 	if !ok || m.Type.NumIn() != 1 || m.Type.NumOut() != 1 {
@@ -107,8 +109,8 @@ func readGRPC(t reflect.Type) reader {
 }
 
 // isTooLarge reports whether the text of a RESOURCE_EXHAUSTED is about the size of one message, in
-// the words of gRPC's and Connect's implementations. The message may be the reply, of a call that
-// was carried out.
+// the words of the gRPC and Connect implementations. If the reply is too large, the call was
+// carried out.
 func isTooLarge(text string) bool {
 	text = strings.ToLower(text)
 	for _, words := range [...]string{
@@ -123,8 +125,9 @@ func isTooLarge(text string) bool {
 	return false
 }
 
-// readConnect reads errors of connectrpc.com/connect: the same codes, and HTTP headers. Other
-// errors have a method called Code, too; these have more, and begin with the code's name.
+// readConnect reads errors of connectrpc.com/connect, which have the same codes and also HTTP
+// headers. Other libraries' errors have a method called Code too. Connect's are recognised by all
+// four methods, and by a text that begins with the code's name.
 func readConnect(t reflect.Type) reader {
 	for _, name := range [...]string{"Code", "Message", "Details", "Meta"} {
 		if m, ok := t.MethodByName(name); !ok || m.Type.NumIn() != 1 || m.Type.NumOut() != 1 {
@@ -145,9 +148,9 @@ func readConnect(t reflect.Type) reader {
 		if f.rank == nothing {
 			return f
 		}
-		// Connect has the same details as gRPC, wrapped once more, and the headers of an HTTP response
-		// besides. Only servers add these: an error without them was made by the client, perhaps of the
-		// answer to a call that was carried out.
+		// Connect has the same details as gRPC, wrapped once more, and the headers of an HTTP response.
+		// Only servers add either. An error without both was made by the client, perhaps from the answer
+		// to a call that was carried out.
 		details := connectDetails(v.MethodByName("Details").Call(nil)[0])
 		h := header(v.MethodByName("Meta").Call(nil)[0])
 		if len(details) == 0 && len(h) == 0 {
@@ -162,15 +165,15 @@ func readConnect(t reflect.Type) reader {
 	}
 }
 
-// connectDetails returns the messages in a slice of Connect's details. Each decodes itself by its
-// method Value, which needs the message's type to be linked in.
+// connectDetails returns the messages in a slice of Connect's details. Each detail decodes itself
+// with its method Value, which works only if the program links the message's type.
 func connectDetails(details reflect.Value) (messages []any) {
 	for i := 0; details.Kind() == reflect.Slice && i < details.Len(); i++ {
 		value := details.Index(i).MethodByName("Value")
 		if !value.IsValid() || value.Type().NumIn() != 0 || value.Type().NumOut() != 2 {
 			continue
 		}
-		// A detail whose type the program does not link cannot be decoded, and is passed over.
+		// A detail whose type is not linked cannot be decoded and is skipped.
 		if out := value.Call(nil); out[1].IsNil() {
 			messages = append(messages, out[0].Interface())
 		}

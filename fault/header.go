@@ -2,8 +2,8 @@ package fault
 
 import "reflect"
 
-// headerNames are the headers that are read from a type that can be asked for a header by its name
-// but cannot list them.
+// headerNames are the headers that are read from a type that has Get but cannot list its headers,
+// such as fasthttp's.
 var headerNames = [...]string{
 	"Retry-After-Ms", "Retry-After", "X-Amz-Retry-After", "X-Ratelimit-Retry-After", "Date",
 	"X-Should-Retry", "Stripe-Should-Retry", "X-Ratelimit-Remaining", "X-Ratelimit-Reset",
@@ -11,14 +11,14 @@ var headerNames = [...]string{
 
 var headerType = reflect.TypeFor[map[string][]string]()
 
-// isHeader reports whether t is an http.Header, or is used like one. fault must not import
-// net/http, which would add 4 MB to a small program; so headers are known by their shape.
+// isHeader reports whether t is an http.Header or has its shape. This package must not import
+// net/http, which would add 4 MB to a small program, so it recognises headers by their shape.
 func isHeader(t reflect.Type) bool {
 	return has[interface{ Get(string) string }](t) || t == headerType
 }
 
-// header returns the HTTP header in v, nil if there is none. A type that only has Get, such as one
-// of fasthttp, is asked for the names that matter.
+// header returns the HTTP header in v, or nil if there is none. If a type has only Get, such as
+// fasthttp's, it is asked for each of headerNames.
 func header(v reflect.Value) map[string][]string {
 	if !v.IsValid() {
 		return nil
@@ -38,7 +38,7 @@ func header(v reflect.Value) map[string][]string {
 	return h
 }
 
-// first returns the first value of a header; "" if there is none. The name must be in its canonical
+// first returns the first value of a header, or "" if there is none. The name must be in canonical
 // form, as the map's keys are.
 func first(h map[string][]string, name string) string {
 	if v := h[name]; len(v) > 0 {

@@ -8,17 +8,19 @@ import (
 
 // HTTP/2 error codes of RFC 9113, section 7, that mean something particular to a client.
 const (
+	// The stream was not processed, so it is safe to send the request again.
 	h2Refused         = 7  // the stream was not processed
 	h2EnhanceYourCalm = 11 // the client makes too much load
 	h2WeakSecurity    = 12
 	h2HTTP11Required  = 13
 )
 
-// readHTTP2 reads a stream's or a connection's end by the fields that net/http and x/net/http2 give
-// such errors; the types of the former are not exported. Many packages have types with such names,
-// so the type of a field has to fit as well.
+// readHTTP2 reads the end of a stream or a connection. net/http bundles x/net/http2 with unexported
+// types, so both are recognised by the names of their types and fields. Other packages have types
+// with such names, so the types of the fields must fit as well.
 func readHTTP2(t reflect.Type) reader {
 	name := base(t).Name()
+	// Both packages declare their codes as uint32.
 	isCode := func(t reflect.Type) bool { return t.Kind() == reflect.Uint32 }
 	switch {
 	case strings.HasSuffix(name, "StreamError"):
@@ -35,7 +37,7 @@ func readHTTP2(t reflect.Type) reader {
 	return nil
 }
 
-// readReset is nil without the field: then the type only has a similar name.
+// readReset returns nil without the field: then the type merely has a similar name.
 func readReset(what string, number field) reader {
 	if number == nil {
 		return nil
@@ -43,18 +45,18 @@ func readReset(what string, number field) reader {
 	return func(err error) finding { return reset(what, number.number(err)) }
 }
 
-// reset is the meaning of an HTTP/2 error code. That a server refuses a stream says that it did
-// not begin with it; any other code leaves that open.
+// reset is the meaning of an HTTP/2 error code. REFUSED_STREAM proves that the server did not begin
+// with the request (RFC 9113, section 8.7). Any other code leaves that open.
 func reset(what string, number int) finding {
 	f := finding{rank: fact, kind: Transient, flags: connection}
 	f.detail = what + strconv.Itoa(number)
 	switch number {
 	case h2Refused:
 		f.sent = NotSent
-	// Not RateLimited: RFC 9113 has load in mind here, not a quota.
+	// Overloaded, not RateLimited: RFC 9113 defines it for excessive load, not for a quota.
 	case h2EnhanceYourCalm:
 		f.kind, f.flags = Overloaded, 0
-	// The next connection would be made in the same way.
+	// The next connection would be set up in the same way.
 	case h2WeakSecurity, h2HTTP11Required:
 		f.kind, f.flags = Permanent, 0
 	}

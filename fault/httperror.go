@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// answerShape says where an SDK's error keeps the HTTP response that it was made from.
+// answerShape says where an SDK's error keeps the HTTP response that it was made from. It is worked
+// out once for each type; a nil field is one that the type lacks.
 type answerShape struct {
 	response       field // Response *http.Response or the like, of openai, anthropic, go-github
 	status, header field // inside the response
@@ -16,15 +17,20 @@ type answerShape struct {
 	method         func(error) int
 }
 
-// readAnswer reads errors made from an HTTP response: the response if the error keeps it, else the
-// status, and the provider's own code.
+// readAnswer reads errors that were made from an HTTP response. It prefers the response itself, if
+// the error keeps it, because its headers hold the Retry-After delay. Otherwise it reads the
+// status. It also reads the provider's own code.
 func readAnswer(t reflect.Type) reader {
+	// Unnamed types have no fields that are known to anyone. System error numbers have a reader
+	// already.
 	if isErrno(t) || base(t).PkgPath() == "" {
 		return nil
 	}
 	var s answerShape
 	s.findResponse(t)
 	s.findStatus(t)
+	// OpenAI's errors have both a code and a type, and either may be empty. All are kept, and the one
+	// that means most decides.
 	for _, name := range []string{"Code", "Type", "ErrorCode"} {
 		if f := fieldOf(t, name, isText); f != nil {
 			s.codes = append(s.codes, f)
@@ -36,6 +42,8 @@ func readAnswer(t reflect.Type) reader {
 	return s.read
 }
 
+// findResponse finds a field that holds an *http.Response or a type of the same shape. The type of
+// the field is checked as well, since a Response may also be a decoded body.
 func (s *answerShape) findResponse(t reflect.Type) {
 	isResponse := func(t reflect.Type) bool {
 		return fieldOf(t, "StatusCode", isInt) != nil && fieldOf(t, "Header", isHeader) != nil
@@ -50,13 +58,14 @@ func (s *answerShape) findResponse(t reflect.Type) {
 	}
 }
 
-// findStatus finds a status in the error itself. A field called Code may be anything, unless there
-// is a Status beside it, as in genai.APIError, or a Header, as in googleapi.Error.
+// findStatus finds a status in the error itself. A field called Code may hold anything. It counts
+// as a status only beside a Status, as in genai.APIError, or a Header, as in googleapi.Error.
 func (s *answerShape) findStatus(t reflect.Type) {
 	s.headers = fieldOf(t, "Header", isHeader)
 	s.details = fieldOf(t, "Details", func(t reflect.Type) bool { return t.Kind() == reflect.Slice })
 	s.message = fieldOf(t, "Message", isText)
 	switch {
+	// A method outranks a field, because it also answers for errors that embed the response.
 	case has[interface{ HTTPStatusCode() int }](t):
 		s.method = func(err error) int {
 			return err.(interface{ HTTPStatusCode() int }).HTTPStatusCode()
@@ -69,13 +78,14 @@ func (s *answerShape) findStatus(t reflect.Type) {
 			s.code = fieldOf(t, name, isInt)
 		}
 	}
+	// Without such a neighbour, Code may be the number of a database or a process.
 	if s.code == nil && (s.headers != nil || fieldOf(t, "Status", isText) != nil) {
 		s.code = fieldOf(t, "Code", isInt)
 	}
 }
 
-// read puts the parts together. A status below 400, as of a stream that broke after a 200, is no
-// finding, but the provider's code beside it may be one.
+// read combines the parts. A status below 400 is not a finding, since it belongs to a stream that
+// broke after a 200. The provider's code beside it may still be one.
 func (s *answerShape) read(err error) finding {
 	status, head := s.answer(err)
 	f := finding{}
@@ -85,25 +95,30 @@ func (s *answerShape) read(err error) finding {
 	}
 	for _, field := range s.codes {
 		if text := field.text(err); text != "" {
+			// The delay in the headers and the timeout flag of the status still hold.
 			if g := findCode(text); g.rank > f.rank {
 				g.after, g.flags = f.after, g.flags|f.flags
 				f = g
 			}
 		}
 	}
+	// Quotas and delays are looked for only behind a rate limit. Elsewhere such words are advice.
 	if f.kind != RateLimited {
 		return f
 	}
 	f = addDetails(f, s.detailsOf(err))
+	// A header is exact. The delay in the text is often rounded, so it counts only without a header.
 	_, _, stated := requested(head, time.Now())
 	return readLimit(f, s.message.text(err), stated)
 }
 
-// answer gives the status, 0 if it is not known, and the header.
+// answer returns the status, or 0 if it is not known, and the header.
 func (s *answerShape) answer(err error) (int, map[string][]string) {
+	// SDKs leave the response nil when the connection failed before one arrived.
 	if r := s.response.of(err); r.IsValid() && !(r.Kind() == reflect.Pointer && r.IsNil()) {
 		return number(s.status.in(r)), header(s.header.in(r))
 	}
+	// A method may compute the status from more than the field, so it overrides it.
 	status := s.code.number(err)
 	if s.method != nil {
 		status = s.method(err)
@@ -120,6 +135,7 @@ func (s *answerShape) detailsOf(err error) (details []any) {
 	return details
 }
 
+// statusFlags marks the statuses that report a timeout, for IsTimeout.
 func statusFlags(status int) flags {
 	if status == 408 || status == 504 {
 		return timeout
@@ -127,8 +143,9 @@ func statusFlags(status int) flags {
 	return 0
 }
 
-// readWait reads the wait that an error keeps in a field or gives by a method called RetryAfter:
-// those of Slack's and GitHub's clients. It says nothing but that a limit was hit.
+// readWait reads the delay that an error keeps in a field, or returns from a method, called
+// RetryAfter, as the errors of Slack's and GitHub's clients do. Such an error shows only that a
+// limit was reached, so the finding is weak.
 func readWait(t reflect.Type) reader {
 	isWait := func(t reflect.Type) bool { return base(t) == reflect.TypeFor[time.Duration]() }
 	f := fieldOf(t, "RetryAfter", isWait)

@@ -2,8 +2,8 @@ package fault
 
 import "reflect"
 
-// readKafka reads the error of franz-go's kerr by its fields. A broker's code says by itself
-// whether the same request may succeed later.
+// readKafka reads the error of franz-go's kerr by its fields. Kafka's protocol itself states for
+// each code whether the same request may succeed later.
 func readKafka(t reflect.Type) reader {
 	code, retriable := fieldOf(t, "Code", is[int16]), fieldOf(t, "Retriable", isBool)
 	message := fieldOf(t, "Message", isText)
@@ -19,20 +19,21 @@ func readKafka(t reflect.Type) reader {
 	}
 }
 
-// kafka is the meaning of a broker's code. One that is retriable may come after the broker has
-// appended the records, as REQUEST_TIMED_OUT does.
+// kafka is the meaning of a broker's code. A retriable code may come after the broker has appended
+// the records, as REQUEST_TIMED_OUT does, so it proves nothing.
 func kafka(code int, retriable reflect.Value) finding {
 	switch {
 	case code == 0 || !retriable.IsValid():
 		return finding{}
+	// The broker rejected the request for its quota, before it did anything.
 	case code == 89: // THROTTLING_QUOTA_EXCEEDED
 		return finding{rank: fact, kind: RateLimited, sent: NotDone}
-	// A new leader, a coordinator that moves, too few replicas: all pass.
+	// A new leader, a coordinator that moves, too few replicas: all of these pass.
 	case retriable.Bool():
 		return passes
 	case code < 0: // UNKNOWN_SERVER_ERROR
 		return unlisted
 	}
-	// The request is wrong or forbidden, or a transaction is. The broker may have done a part of it.
+	// The request or the transaction is wrong or forbidden. The broker may have done a part of it.
 	return finding{rank: fact, kind: Permanent}
 }

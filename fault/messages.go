@@ -6,8 +6,8 @@ import (
 )
 
 var (
-	// What texts may mean. Only misuse and unsent prove that nothing was sent: both come from checks
-	// before the connection is used.
+	// What a text may mean. Only misuse and unsent prove that nothing was sent, because both come from
+	// checks before the connection is used.
 	cut        = finding{rank: fact, kind: Transient, flags: connection}
 	unsent     = finding{rank: fact, kind: Transient, sent: NotSent, flags: connection}
 	overloaded = finding{rank: fact, kind: Overloaded}
@@ -17,22 +17,25 @@ var (
 	answer     = finding{rank: fact, kind: None, sent: NotDone}
 )
 
-// phrases are errors that have no type of their own. Those of packages that would have to be
-// imported to compare them, and those that are not exported at all, can be recognized in no other
-// way. A star stands for any text. The first match decides.
+// phrases are the texts of errors that have no type of their own. Some could be compared only by
+// importing their package, and some are not exported at all, so the text is all there is. A star
+// stands for any text. The first match decides.
 var phrases = compiled([]meaning{
-	// Packages context, io, net, os.
+	// Packages context, io, net, os. The text decides only for errors that are not the sentinel
+	// itself, such as one that crossed a process boundary as a string.
 	{"context canceled", finding{rank: fact, kind: Canceled}},
 	{"EOF", cut},
 	{"unexpected EOF", cut},
 	{"use of closed network connection", cut},
 	{"io: read/write on closed pipe", cut},
+	// The writer is at fault and the next attempt may end alike, so this decides nothing.
 	{"short write", finding{rank: hint, kind: Unknown}},
 	{"file does not exist", permanent},
 	{"permission denied", permanent},
 	{"executable file not found in *", permanent},
 
-	// Package database/sql, and drivers.
+	// Package database/sql, and drivers. database/sql retries ErrBadConn itself, up to twice. An error
+	// that arrives here has failed on several connections already.
 	{"driver: bad connection", cut}, // drivers return it for statements that were carried out, too
 	{"invalid connection", cut},     // go-sql-driver/mysql: dropped in the middle
 	{"sql: no rows in result set", answer},
@@ -41,7 +44,8 @@ var phrases = compiled([]meaning{
 	{"sql: connection is already closed", misuse},
 	{"sql: database is closed", misuse},
 
-	// Package net/http, as a client.
+	// Package net/http, as a client. A misuse is the same on every attempt: the request or the address
+	// has to change.
 	{"http: server gave HTTP response to HTTPS client", misuse},
 	{"http: no Host in request URL", misuse},
 	{"http: nil Request*", misuse},
@@ -70,6 +74,8 @@ var phrases = compiled([]meaning{
 	{"stopped after * redirects", permanent},
 	{`malformed HTTP response "\x15\x03*`, misuse},    // a TLS alert: https is spoken there
 	{`malformed HTTP response "\x00\x00*`, permanent}, // an HTTP/2 frame
+	// A response cut off or mixed up by a proxy. The next connection may be clean, but the server may
+	// have acted on the request.
 	{"malformed HTTP *", garbled},
 	{"malformed MIME header*", garbled}, // a header cut short
 	{"malformed chunked encoding", garbled},
@@ -82,7 +88,8 @@ var phrases = compiled([]meaning{
 	{"http: unexpected EOF reading trailer", cut},
 	{"bufio.Scanner: token too long", permanent},
 
-	// Its HTTP/2, whose types are not exported.
+	// Its HTTP/2, whose types are not exported. net/http retries a refused stream itself where that is
+	// safe, so what arrives here proves nothing.
 	{"http2: client conn*", cut},
 	{"http2: *GOAWAY*ENHANCE_YOUR_CALM*", overloaded},
 	{"http2: Transport received *GOAWAY*", cut},
@@ -90,7 +97,8 @@ var phrases = compiled([]meaning{
 	{"http2: Transport: cannot retry err*", cut},
 	{"http2: unsupported scheme", misuse},
 
-	// Packages crypto/tls and crypto/x509.
+	// Packages crypto/tls and crypto/x509. A certificate that fails stays so. A damaged record is an
+	// accident of the connection.
 	{"tls: failed to verify certificate*", misuse},
 	{"tls: first record does not look like a TLS handshake", misuse},
 	{"tls: oversized record received *", garbled},
@@ -108,22 +116,22 @@ type meaning struct {
 	finding
 }
 
-// phrase is a meaning with its pattern cut at the first star. Most phrases have no star, and cost
-// one comparison.
+// phrase is a meaning with its pattern cut at the first star. Most phrases have no star, and then a
+// comparison is enough.
 type phrase struct {
 	start, rest string
 	star        bool
 	finding
 }
 
-// compiled sorts phrases by their first two bytes, which few other errors begin with. Every plain
-// error is compared, and most match nothing: with a bucket for the first two bytes most are
-// compared with no phrase at all.
+// compiled groups phrases by their first two bytes. Every plain error is looked up, and most match
+// nothing; with these groups most of them are compared with no phrase at all.
 func compiled(all []meaning) (by [256][]phrase) {
 	for _, m := range all {
 		p := phrase{finding: m.finding}
 		p.start, p.rest, p.star = strings.Cut(m.pattern, "*")
-		// What follows a quote differs from error to error, and a Detail is a key in logs and metrics.
+		// The detail ends before a quote. What follows a quote differs from error to error, but a Detail
+		// is a key in logs and metrics and must have few values.
 		start, _, _ := strings.Cut(p.start, `"`)
 		p.detail = strings.TrimRight(start, " :.")
 		i := bucket(m.pattern)
@@ -132,13 +140,14 @@ func compiled(all []meaning) (by [256][]phrase) {
 	return by
 }
 
-// bucket is a number for the first two bytes of a text.
+// bucket is the group of a text, from its first two bytes. Collisions only cost a comparison.
 func bucket(text string) byte { return text[0]*31 + text[1] }
 
-// readText reads errors that wrap nothing and whose type says nothing. What fmt.Errorf adds around
-// a cause is for people, and is not read.
+// readText reads errors that wrap nothing and whose type says nothing. The text that fmt.Errorf
+// adds around a cause is written for people and is not read.
 func readText(t reflect.Type) reader {
 	b := base(t)
+	// In internal/poll, net/http and net/textproto even named types are recognised by text only.
 	plain := b.Name() == "errorString" || b.Name() == "fundamental" // of errors, of pkg/errors
 	if !plain && b.PkgPath() != "internal/poll" && b.PkgPath() != "net/http" &&
 		b.PkgPath() != "net/textproto" {
@@ -152,7 +161,7 @@ func readText(t reflect.Type) reader {
 	}
 }
 
-// phraseIn is the phrase that matches text, nil if there is none.
+// phraseIn returns the phrase that matches text, or nil.
 func phraseIn(text string) *phrase {
 	if len(text) < 2 {
 		return nil
@@ -167,8 +176,9 @@ func phraseIn(text string) *phrase {
 	return nil
 }
 
-// goesOn reports whether what follows the start of the pattern in a text is what the pattern says.
-// It takes the first place at which each part between two stars is found, which is never wrong.
+// goesOn reports whether text, which follows the start of the pattern, matches the rest of the
+// pattern. Each part between two stars is matched at the first place where it occurs. That is never
+// wrong, because a later place would only leave less text for the following parts.
 func (p *phrase) goesOn(text string) bool {
 	if !p.star {
 		return text == ""

@@ -7,6 +7,7 @@ import (
 
 // What database servers answer is one of these, whatever the code.
 var (
+	// These answers of database servers occur with many codes, of all makers.
 	locked   = finding{rank: fact, kind: Transient, sent: NotDone} // rolled back; the next may win
 	full     = finding{rank: fact, kind: Overloaded, sent: NotDone}
 	gone     = finding{rank: fact, kind: Transient, flags: connection}
@@ -16,23 +17,23 @@ var (
 	unlisted = finding{rank: hint, kind: Unknown}
 )
 
-// readMySQL reads go-sql-driver's error, which has its SQLSTATE in a field. The number decides
-// before the state, as most of MySQL's errors share the state HY000.
+// readMySQL reads the error of go-sql-driver/mysql, which has a number and an SQLSTATE. The number
+// decides first, because most of MySQL's errors share the state HY000.
 func readMySQL(t reflect.Type) reader {
-	// MariaDB's, TiDB's and Vitess's servers speak the same protocol, and their errors come from the
-	// same driver.
+	// MariaDB, TiDB and Vitess speak the same protocol, so their errors come from the same driver.
 	num := fieldOf(t, "Number", is[uint16])
 	state := fieldOf(t, "SQLState", is[[5]byte])
 	if num == nil || state == nil && !mentions(t, "mysql") {
 		return nil
 	}
 	return func(err error) finding {
-		// Older versions of the driver have no state; then the name of the package must be MySQL's.
+		// Older versions of the driver have no state. For those the package must be named after MySQL.
 		var s [5]byte
 		if v := state.of(err); v.IsValid() {
 			s, _ = v.Interface().([5]byte)
 		}
 		n := num.number(err)
+		// No server sends 0; the error has another meaning, which its text or cause must show.
 		if n == 0 {
 			return finding{}
 		}
@@ -45,8 +46,8 @@ func readMySQL(t reflect.Type) reader {
 	}
 }
 
-// mySQL are the numbers of MySQL and its relatives that mean something particular to a client. Most
-// have an SQLSTATE that means nothing, HY000.
+// mySQL are the numbers of MySQL and its relatives that have a meaning of their own for a client.
+// Most of them have the SQLSTATE HY000, which means nothing.
 var mySQL = map[int]finding{
 	// Conflicts between transactions. The server has rolled back the statement or the transaction.
 	1205: locked, // lock wait timeout; the statement was rolled back
@@ -68,7 +69,7 @@ var mySQL = map[int]finding{
 	8028: locked, // TiDB: information schema has changed
 	9007: locked, // TiDB: write conflict
 
-	// The session's state, which the next attempt's connection does not share.
+	// These depend on the session, which the next attempt's connection does not share.
 	1243: locked, // unknown prepared statement: of another connection of a proxy
 	1615: locked, // prepared statement needs to be prepared again
 	1290: locked, // read-only: a failover, and another server is the primary now
@@ -106,18 +107,18 @@ var mySQL = map[int]finding{
 	9012: passes, // TiFlash timed out
 }
 
-// unlistedMySQL is the meaning of another number by its SQLSTATE. MySQL's own numbers end below
-// 5000; beyond are those of its relatives.
+// unlistedMySQL is the meaning of any other number, by its SQLSTATE. MySQL's own numbers end below
+// 5000; higher ones belong to its relatives.
 func unlistedMySQL(number int, state string) finding {
 	// A state that says more than "any error" means the same for all relatives.
 	f := sqlState(state, "")
 	switch {
-	// A state that passes is right whatever the number.
+	// A state that stands for a passing failure is right whatever the number.
 	case f.kind == Transient || f.kind == Overloaded:
 		return f
 	case number >= 5000 || number == 1105: // 1105: unknown error; Vitess wraps any failure in it
 		return unlisted
-	// MySQL itself answers with its numbers only after it has given up the statement.
+	// MySQL itself answers with its numbers only after it has abandoned the statement.
 	case f.rank == nothing:
 		return rejected
 	}

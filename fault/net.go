@@ -13,6 +13,9 @@ import (
 // a small program, and tie it to the C library where cgo is on.
 
 // readNet reads what surrounds a system error: the operation that failed, or the name lookup.
+//
+// Package net is recognised by the names of its types and fields. Importing it would add 115 kB to
+// a small program, and tie it to the C library where cgo is on.
 func readNet(t reflect.Type) reader {
 	switch {
 	case called(t, "net", "OpError"):
@@ -25,23 +28,23 @@ func readNet(t reflect.Type) reader {
 	return nil
 }
 
-// readOp reads the operation. It is weak: the system error inside, if there is one, is better
-// informed.
+// readOp reads the operation. The finding is weak: a system error inside is more specific.
 func readOp(op, cause field) reader {
 	return func(err error) finding {
 		f := finding{rank: weak, kind: Transient, detail: op.text(err)}
 		switch f.detail {
-		// No connection stood, so nothing that is wrapped was sent.
+		// There was no connection yet, so nothing inside this error was sent.
 		case "dial", "proxyconnect", "socks connect":
 			f.reach, f.flags = neverSent, connection
-		// A connection stood, so the server may have acted, whatever failed.
+		// There was a connection, so the server may have acted, whatever failed.
 		case "read", "write":
 			f.reach = underWay
 		case "remote error", "local error":
 			// An alert of TLS, which package tls wraps like an operation.
 			alert, _ := cause.of(err).Interface().(error)
 			return tlsAlert(alert)
-		// Such as "readfrom", which sends a file: nothing shows that no connection stood.
+		// Another operation, such as "readfrom", which sends a file. Nothing shows that there was no
+		// connection yet.
 		default:
 			f.rank, f.kind, f.reach = hint, Unknown, underWay
 		}
@@ -49,8 +52,8 @@ func readOp(op, cause field) reader {
 	}
 }
 
-// readDNS reads a failed lookup. A name that is not found is permanent: resolvers mark what may
-// pass as temporary.
+// readDNS reads a failed lookup. A name that is not found is permanent, because resolvers mark
+// failures that may pass as temporary.
 func readDNS(t reflect.Type) reader {
 	notFound, text := fieldOf(t, "IsNotFound", isBool), fieldOf(t, "Err", isText)
 	slow, passing := fieldOf(t, "IsTimeout", isBool), fieldOf(t, "IsTemporary", isBool)
@@ -58,7 +61,7 @@ func readDNS(t reflect.Type) reader {
 		f := finding{rank: hint, kind: Unknown, sent: NotSent, reach: neverSent}
 		f.detail = "dns: " + text.text(err)
 		switch {
-		// The name server did not answer, and may do so the next time.
+		// The name server did not answer, and may answer the next time.
 		case slow.of(err).Bool():
 			f.rank, f.kind, f.flags = fact, Transient, timeout|connection
 		case passing.of(err).Bool():
@@ -70,9 +73,9 @@ func readDNS(t reflect.Type) reader {
 	}
 }
 
-// readURL reads what http.Client wraps every failure in. The client follows redirects, and its
-// errors do not show them: a dial that failed may be that of the second request, while the first
-// was carried out. That only matters if the first was of a method that changes something.
+// readURL reads the error that http.Client wraps around every failure. The client follows redirects
+// without a trace in the error. So a failed dial may belong to the second request, after the first
+// was carried out. This matters only for methods that change something.
 func readURL(op field) reader {
 	return func(err error) finding {
 		switch op.text(err) {
@@ -85,7 +88,8 @@ func readURL(op field) reader {
 	}
 }
 
-// readSyscall reads which system call failed: after any but these a connection may have stood.
+// readSyscall reads which system call failed. For calls other than these four, a connection may
+// have existed.
 func readSyscall(t reflect.Type) reader {
 	if !is[*os.SyscallError](t) {
 		return nil
@@ -99,13 +103,14 @@ func readSyscall(t reflect.Type) reader {
 	}
 }
 
-// readTimeout asks an error whether it is a timeout. Temporary is never asked: a context's
-// deadline claims to be temporary.
+// readTimeout asks an error whether it is a timeout. It does not ask Temporary, because the error
+// of an expired context deadline claims to be temporary.
 func readTimeout(t reflect.Type) reader {
 	if !has[interface{ Timeout() bool }](t) || isErrno(t) {
 		return nil
 	}
-	// An error that wraps another has its cause there, and its text proves nothing.
+	// The cause of an error that wraps another is found further inside, so its own text proves
+	// nothing.
 	leaf := !has[interface{ Unwrap() error }](t)
 	return func(err error) finding {
 		if !err.(interface{ Timeout() bool }).Timeout() {
@@ -119,15 +124,15 @@ func readTimeout(t reflect.Type) reader {
 	}
 }
 
-// beforeSending matches the timeouts of net/http that keep their cause in their text alone.
+// beforeSending matches the timeouts of net/http whose cause is only in their text.
 func beforeSending(text string) bool {
 	return strings.HasPrefix(text, "dial ") ||
 		strings.HasPrefix(text, "net/http: request canceled while waiting for connection") ||
 		strings.HasPrefix(text, "net/http: TLS handshake timeout")
 }
 
-// readIs asks an error that matches others by a method of its own whether it is one of these. Such
-// an error may match a sentinel that it does not wrap, so no other reader finds it.
+// readIs asks an error with an Is method whether it matches one of these sentinels. Such an error
+// may match a sentinel that it does not wrap, so no other reader would find it.
 func readIs(t reflect.Type) reader {
 	if !has[interface{ Is(error) bool }](t) || isErrno(t) {
 		return nil
@@ -146,8 +151,8 @@ func readIs(t reflect.Type) reader {
 	}
 }
 
-// readCanceled reads a method of the AWS SDKs, whose cause may yet turn out to be a timeout. So the
-// finding is weak, and the cause decides if it is known.
+// readCanceled reads a method of the AWS SDKs' errors. Their cause may still turn out to be a
+// timeout, so the finding is weak: the cause decides if it is recognised.
 func readCanceled(t reflect.Type) reader {
 	if !has[interface{ CanceledError() bool }](t) {
 		return nil

@@ -9,21 +9,23 @@ import (
 	"time"
 )
 
-// Of reads what an error means from the error alone, without importing what made it: a mark in its
-// tree decides, or the outermost [Describer] error; else errors of the standard library,
-// system error numbers, HTTP statuses and the SDK errors that carry them, gRPC codes, SQL states
-// and the codes of database drivers are known by type, method and field, through any wrapping.
+// Of returns what an error means, from the error alone and without importing what made it.
 //
-// Sent is what the whole tree proves. Of several errors that one wraps, as errors.Join does, each
-// has to prove that the server did not act, and a kind of [None] does not outlive another that
-// failed. A plain text at the beginning of fmt.Errorf("%w: %w", …) is a label, which proves
-// nothing and disproves nothing.
+// A mark in the error's tree decides, such as rebound.Permanent; otherwise the outermost
+// [Describer]. Otherwise Of recognises, by type, method and field and through any wrapping: errors
+// of the standard library, system error numbers, HTTP statuses and the SDK errors that carry them,
+// gRPC codes, SQL states and the codes of database drivers.
 //
-// An error that is not recognised is [Unknown]. Of sees no context: [context.Canceled] is
-// [Canceled] and [context.DeadlineExceeded] is [Transient], since an attempt's own timeout and an
-// HTTP client's look the same; only the caller's context shows whether the caller gave up.
-// A bare io.EOF is Transient: as the outcome of a call it is a connection that the peer closed.
-// A nil error is [None]. Of never panics, whatever the error's methods do.
+// Sent is what the whole tree proves. If an error wraps several others, as errors.Join does, each
+// of them must prove that the server did not act. A kind of [None] yields to any failure beside it.
+// A plain text at the start of fmt.Errorf("%w: %w", …) is a label, which proves nothing and
+// disproves nothing.
+//
+// An error that is not recognised is [Unknown]. Of has no context: [context.Canceled] is [Canceled]
+// and [context.DeadlineExceeded] is [Transient]. An expired deadline may be an attempt's own
+// timeout; only the caller's context shows whether the caller gave up. A bare io.EOF is Transient,
+// since as the outcome of a call it means that the peer closed the connection. A nil error is
+// [None]. Of never panics, whatever the error's methods do.
 func Of(err error) Fault {
 	if err == nil {
 		return Fault{Kind: None}
@@ -31,7 +33,8 @@ func Of(err error) Fault {
 	if isPlain(err) {
 		return Fault{Kind: Unknown, Err: err}
 	}
-	// A walk would end at the first error. This saves a third of the time of an HTTP status.
+	// A walk would end at this error anyway. The short cut saves a third of the time of an HTTP
+	// status.
 	if d, ok := err.(Describer); ok && !isNilPointer(err) {
 		f := describe(d)
 		f.Err = err
@@ -40,7 +43,7 @@ func Of(err error) Fault {
 	// The walk stays on the stack, so that a classification costs no allocation.
 	w := walk{left: maxNodes}
 	p := w.chain(err, 0)
-	// A Describer decides, except that its answer cannot hide a failure beside it.
+	// A Describer decides, except that an answer of kind None cannot hide a failure beside it.
 	if !w.described || w.fault.Kind == None && w.best.rank >= fact && w.best.kind != None {
 		return w.conclude(err, p)
 	}
@@ -48,8 +51,8 @@ func Of(err error) Fault {
 	return w.fault
 }
 
-// isPlain reports whether err is an unrecognised errors.New or fmt.Errorf chain, the common case.
-// Such errors are Unknown; skipping the tree walk costs 11 ns instead of 47.
+// isPlain reports whether err is an unrecognised errors.New or fmt.Errorf chain, which is the
+// common case. Such errors are Unknown. Skipping the walk over the tree takes 11 ns instead of 47.
 func isPlain(err error) bool {
 	for err != nil {
 		t := reflect.TypeOf(err)
@@ -65,16 +68,16 @@ func isPlain(err error) bool {
 }
 
 var (
-	// These types are not exported, so examples of them are asked.
+	// These types are not exported, so they are taken from examples.
 	plainType   = reflect.TypeOf(errors.New(""))
 	wrapperType = reflect.TypeOf(fmt.Errorf("%w", errors.New("")))
 	labelerType = reflect.TypeOf(fmt.Errorf("%w%w", errors.New(""), errors.New("")))
 )
 
-// maxNodes bounds a walk: an error's tree may have cycles.
+// maxNodes bounds a walk, because an error's tree may have cycles.
 const maxNodes = 1000
 
-// link is what a walk remembers along one chain.
+// link is what a walk records along one chain of Unwrap methods.
 type link struct {
 	at        reach
 	own       finding // the highest of the chain itself; of equals the outermost
@@ -88,11 +91,11 @@ type link struct {
 	branches  proof // of which this is the weakest proof
 }
 
-// proof returns what the chain proves. The cases are in the order of certainty: an own statement, a
-// fact, then what the surroundings show.
+// proof returns what the chain proves. The cases are ordered by certainty: the error's own
+// statement first, then a fact, then what the surroundings show.
 func (l *link) proof() proof {
 	switch {
-	// A Describer decides. Behind a redirect that is about the last request alone.
+	// A Describer decides. Behind a redirect its statement is about the last request alone.
 	case l.described && l.at != redirected:
 		return proofOf[l.sent]
 	case l.own.rank >= fact:
@@ -105,7 +108,7 @@ func (l *link) proof() proof {
 	// Nothing that a failed dial wraps was ever sent.
 	case l.at == neverSent:
 		return proofOf[NotSent]
-	// Each branch has to prove that the server did not act.
+	// Every branch has to prove that the server did not act.
 	case l.branched && l.branches != nothingSeen:
 		return l.branches
 	case l.soft.rank == weak:
@@ -114,8 +117,8 @@ func (l *link) proof() proof {
 	return proofOf[l.own.sent]
 }
 
-// proof is a Sent in the order of what it proves. Of a tree with several branches the weakest
-// counts: one of them may have been carried out.
+// proof is a Sent, ordered by how much it proves. In a tree with several branches the weakest
+// counts, because any one of them may have been carried out.
 type proof uint8
 
 const (
@@ -137,8 +140,8 @@ func (p proof) sent() Sent {
 	return MaybeDone
 }
 
-// walk is one look over an error's tree, depth first, and what it has gathered so far. Readers
-// return their findings instead of being passed the walk, so that it stays on the stack.
+// walk is one depth-first pass over an error's tree, with what it has gathered so far. Readers
+// return their findings and do not receive the walk, so that the compiler can keep it on the stack.
 type walk struct {
 	left      int
 	through   bool  // see through Describers
@@ -150,8 +153,8 @@ type walk struct {
 	after     time.Duration
 }
 
-// chain walks along err's Unwrap methods, and returns what they prove about Sent. at is what the
-// errors around err have shown. What lies behind a method that panics is abandoned.
+// chain walks along err's Unwrap methods and returns what they prove about Sent. at is the reach of
+// the errors around err. If a method panics, the rest of this chain is not examined.
 func (w *walk) chain(err error, at reach) (p proof) {
 	l := link{at: at}
 	defer w.end(&l, &p)
@@ -160,10 +163,10 @@ func (w *walk) chain(err error, at reach) (p proof) {
 			l.cut = true
 			return
 		}
-		// The whole tree shares one limit, as branches may be as many as a chain is long.
+		// The whole tree shares one limit: there may be as many branches as a chain is long.
 		w.left--
 		s := shapeOf(reflect.TypeOf(err))
-		// A typed nil pointer: its methods would panic, and there is nothing to read.
+		// A typed nil pointer has nothing to read, and its methods would panic.
 		if s.pointer && isNilPointer(err) {
 			return
 		}
@@ -182,7 +185,7 @@ func (w *walk) chain(err error, at reach) (p proof) {
 	return
 }
 
-// describe notes a Describer, of which the outermost decides, or a mark beside it.
+// describe records the outermost Describer. A mark outranks it, even one further inside.
 func (w *walk) describe(err error, s *shape, l *link) {
 	f := describe(err.(Describer))
 	l.described, l.sent = true, f.Sent
@@ -192,10 +195,10 @@ func (w *walk) describe(err error, s *shape, l *link) {
 	}
 }
 
-// end ends a chain: a weak finding on which nothing that it wraps could better is as good as a
-// fact, also beside facts that siblings of the chain may hold.
+// end ends a chain. A weak finding becomes a fact if nothing that it wraps was more specific. It
+// then competes with the facts of other chains too.
 func (w *walk) end(l *link, p *proof) {
-	// A panic in a method of the error ends this chain alone; what was found before it counts.
+	// A panic in a method of the error ends this chain only. What was found before it counts.
 	_ = recover()
 	if l.soft.rank == weak {
 		l.soft.rank = fact
@@ -207,7 +210,7 @@ func (w *walk) end(l *link, p *proof) {
 	*p = l.proof()
 }
 
-// next returns the error that err wraps; several it walks itself.
+// next returns the error that err wraps. If there are several, it walks them all and returns nil.
 func (w *walk) next(err error, s *shape, l *link) error {
 	switch s.wraps {
 	case wrapsOne:
@@ -232,12 +235,12 @@ func isLabel(e, outer error) bool {
 		strings.HasPrefix(outer.Error(), e.Error())
 }
 
-// take adds one finding to what is known. Flags and delays count wherever they are; kinds and
+// take adds one finding to what is known. Flags and delays count wherever they are found; kinds and
 // proofs compete.
 func (w *walk) take(f finding, l *link) {
 	w.flags |= f.flags
 	w.after = cmp.Or(w.after, f.after)
-	// The outermost decides: what is around a dial knows more than the dial.
+	// The outermost reach decides: what surrounds a dial is better informed than the dial.
 	if f.reach != 0 && l.at == 0 {
 		l.at = f.reach
 		if l.at == neverSent && l.own.flags&connection != 0 {
@@ -247,11 +250,11 @@ func (w *walk) take(f finding, l *link) {
 	switch {
 	case l.at == neverSent:
 		f.sent = NotSent
-	// A later request failed, or a later packet: what came before may have been carried out.
+	// What failed is a later request, or a later packet. What came before may have been carried out.
 	case l.at == redirected, l.at == underWay && f.flags&local != 0:
 		f.sent = MaybeDone
 	}
-	// Kept aside until the chain ends, as what this error wraps may be better informed.
+	// A weak finding waits until the chain ends, because what this error wraps may be more specific.
 	if f.rank == weak {
 		l.soft = f
 		return
@@ -265,14 +268,14 @@ func (w *walk) take(f finding, l *link) {
 	}
 }
 
-// yields reports whether the best finding so far gives way to f, of the chain l. An answer is none
-// if anything beside it failed.
+// yields reports whether the best finding so far gives way to f, which is on the chain l. An answer
+// gives way to any failure beside it.
 func (w *walk) yields(f finding, l *link) bool {
 	return f.rank > w.best.rank ||
 		f.rank >= fact && w.best.kind == None && w.best.rank != nothing && !l.mine
 }
 
-// conclude makes a Fault of what the walk has gathered.
+// conclude makes a Fault from what the walk has gathered.
 func (w *walk) conclude(err error, p proof) Fault {
 	b := w.best
 	f := Fault{Kind: b.kind, Sent: p.sent(), Detail: b.detail, Err: err}
@@ -281,7 +284,7 @@ func (w *walk) conclude(err error, p proof) Fault {
 	if b.rank == nothing {
 		f.Kind = Unknown
 	}
-	// The server's own code is more than what the SDK makes of it.
+	// The server's own code outranks the SDK's hint whether to retry.
 	if b.rank < code {
 		f.Kind = applyRetryHint(f.Kind, w.flags)
 	}

@@ -5,7 +5,8 @@ import (
 	"strconv"
 )
 
-// readOracle reads the error of go-ora by its field ErrCode and that of godror by its method Code.
+// readOracle reads the error of go-ora by its field ErrCode, and the error of godror by its method
+// Code.
 func readOracle(t reflect.Type) reader {
 	errCode := fieldOf(t, "ErrCode", isInt)
 	switch {
@@ -19,13 +20,14 @@ func readOracle(t reflect.Type) reader {
 	return nil
 }
 
-// isOracle asks for the name, since SQLite's drivers have a method Code as well. oraerr is godror's
-// package.
+// isOracle checks the name, because SQLite's drivers have a method Code as well. oraerr is the
+// package of godror.
 func isOracle(t reflect.Type) bool { return mentions(t, "oraerr") || mentions(t, "oracle") }
 
-// oracle is the meaning of ORA-number. Numbers on no list are the server's answers to statements
-// that are wrong.
+// oracle is the meaning of ORA-number. Unlisted numbers are the server's answers to wrong
+// statements, which fail again.
 func oracle(number int) finding {
+	// Drivers use their error type with number 0 for failures of their own.
 	if number == 0 {
 		return finding{}
 	}
@@ -37,9 +39,10 @@ func oracle(number int) finding {
 	return f
 }
 
-// oracleNumbers are from Oracle's Database Error Messages.
+// oracleNumbers are from "Oracle Database Error Messages".
 var oracleNumbers = map[int]finding{
-	// Conflicts between transactions.
+	// Conflicts between transactions. Conflicts between transactions. The statement was rolled back;
+	// the transaction may run again.
 	51:    locked, // timeout waiting for a resource
 	54:    locked, // busy, with NOWAIT
 	60:    locked, // deadlock
@@ -53,18 +56,19 @@ var oracleNumbers = map[int]finding{
 	8177:  locked, // cannot serialize
 	30006: locked, // busy, after WAIT
 
-	// The session's state, which the next attempt's connection does not share.
+	// These depend on the session, which the next attempt's connection does not share.
 	4061:  locked, // the state of a package is gone
 	4068:  locked,
 	16000: locked, // read-only: a standby
 	16456: locked, // a switchover is under way
 
-	// A limit of the instance is reached.
+	// A limit of the instance is reached. The server rejected the session or the cursor, so nothing
+	// was carried out.
 	18:   full, // sessions
 	20:   full, // processes
 	1000: full, // cursors
 
-	// The listener has not passed the connection on.
+	// The listener has not passed the connection on, so no statement was sent.
 	12514: unsent, // the listener does not know the service, yet
 	12516: unsent, // no handler
 	12519: unsent,
@@ -72,7 +76,8 @@ var oracleNumbers = map[int]finding{
 	12528: unsent, // instance blocks new connections
 	12541: unsent, // no listener
 
-	// The session ended, perhaps in the middle of a statement.
+	// The session ended, perhaps in the middle of a statement. The server may have carried out the
+	// statement before the session ended. Even a COMMIT may be in doubt.
 	28:    gone, // session was killed
 	1012:  gone, // not logged on
 	1033:  gone, // starting up or shutting down

@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// readPermanent recognises error types that would recur on every attempt: data that cannot be read,
-// addresses that cannot be right, programs that are not there, certificates that fail. A retry
-// would hide such an error for the time of all delays, and then return it.
+// readPermanent recognises error types that every further attempt would return too: data that
+// cannot be read, invalid addresses, missing programs, certificates that fail. A retry would only
+// delay such an error.
 func readPermanent(t reflect.Type) reader {
 	pkg, name := base(t).PkgPath(), base(t).Name()
 	f := finding{rank: fact, kind: Permanent, detail: title(t)}
@@ -26,8 +26,8 @@ func readPermanent(t reflect.Type) reader {
 	return func(error) finding { return f }
 }
 
-// permanentTypes are such types beside those whose whole package is about bad data. They are names,
-// as importing the packages would make every program carry them.
+// permanentTypes are further types of that kind, in packages that also have other errors. They are
+// listed by name, because importing the packages would add them to every program.
 var permanentTypes = map[string]bool{
 	"net/http.MaxBytesError":   true,
 	"net/http.ProtocolError":   true,
@@ -37,7 +37,7 @@ var permanentTypes = map[string]bool{
 }
 
 // connectTypes are those that end a call before anything is sent. A certificate that fails ends the
-// handshake, and an address that cannot be right ends the dial.
+// handshake; an invalid address ends the dial.
 var connectTypes = map[string]bool{
 	"crypto/tls.CertificateVerificationError":         true,
 	"crypto/tls.ECHRejectionError":                    true,

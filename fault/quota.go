@@ -5,15 +5,16 @@ import (
 	"time"
 )
 
-// spend makes of a limit that passes a quota that is used up.
+// spend turns a rate limit that would pass into a quota that is used up. It has the rank of a code,
+// because the server's own words outrank the status.
 func spend(f finding) finding {
 	f.rank, f.kind = code, Permanent
 	f.detail += ", quota spent"
 	return f
 }
 
-// readLimit adds what the text of a RateLimited error means: that a quota is used up which will not
-// be back in time, or the delay until it is, unless a header states one.
+// readLimit adds what the text of a RateLimited error means: whether a quota is used up that a
+// retry cannot wait for, and otherwise the delay that the text names, unless a header states one.
 func readLimit(f finding, text string, stated bool) finding {
 	if f.kind != RateLimited || text == "" {
 		return f
@@ -21,24 +22,26 @@ func readLimit(f finding, text string, stated bool) finding {
 	if f.after == 0 && !stated {
 		f.after = delayIn(text)
 	}
-	// Names of limits are written with either: free-models-per-day, daily_limit.
+	// Limits are written with either separator: free-models-per-day, daily_limit.
 	plain := separators.Replace(strings.ToLower(text))
 	soon := f.after > 0 && f.after <= soonest
-	// Money does not come back by waiting, whatever delay an error states with it.
+	// A delay does not bring money back, even if the error states one.
 	if isZeroLimit(text) || containsAny(plain, moneyWords) || isLastingName(plain) && !soon {
 		return spend(f)
 	}
 	return f
 }
 
-// soonest is how far away the end of a quota may be that is waited for, whatever its period: a
-// window that slides over a day, too, has room again for one request in seconds.
+// soonest is the longest stated delay after which a quota counts as a passing limit, whatever its
+// period: a window that slides over a day may have room for one more request within seconds.
 const soonest = 2 * time.Minute
 
 var separators = strings.NewReplacer("-", " ", "_", " ")
 
 // longPeriods and shortPeriods are how texts and names call the time to which a quota belongs.
 var (
+	// How texts and names refer to the period of a quota. Limits per day or longer are not worth a
+	// retry within one call.
 	longPeriods = []string{
 		"per day", "perday", "/day", "/ day", "by day", "byday", "daily", "a day", "every day",
 		"per week", "perweek", "weekly", "per month", "permonth", "/month", "/ month", "monthly",
@@ -51,7 +54,8 @@ var (
 	}
 )
 
-// moneyWords are those of an account that has to be paid for.
+// moneyWords are phrases about an account that has to be paid for, as they occur in the error texts
+// of providers.
 var moneyWords = []string{
 	"insufficient balance", "insufficient credit", "insufficient fund", "insufficient quota",
 	"insufficient account balance", "not enough credit", "not enough balance",
@@ -64,15 +68,15 @@ var moneyWords = []string{
 	"in arrears", "overdue", "purchase more", "余额不足", "欠费", "充值",
 }
 
-// quotaWords are those of a quota whose period is not named.
+// quotaWords are phrases about a quota whose period is not named. They count only if no period is.
 var quotaWords = []string{
 	"exceeded your current quota", "usage limit", "free quota", "allocated quota", "trial quota",
 	"quota has been exhausted", "quota is exhausted", "quota exhausted",
 }
 
-// isLastingName reports whether the name or description of a quota in lower case is about a day or
-// more, as Gemini's "GenerateRequestsPerDayPerProjectPerModel" is, or about a limit of nothing. Of
-// several periods the first counts: what follows tends to be advertising.
+// isLastingName reports whether the name or description of a quota is about a day or more, such as
+// Gemini's "GenerateRequestsPerDayPerProjectPerModel", or about a limit of zero. If there are
+// several periods, the first counts: later ones tend to be in advice about other plans.
 func isLastingName(name string) bool {
 	if isZeroLimit(name) {
 		return true
@@ -82,7 +86,7 @@ func isLastingName(name string) bool {
 	return long < short || short == len(name) && containsAny(name, quotaWords)
 }
 
-// firstOf is the place of the first of words in text; its length if there is none.
+// firstOf is the index of the first of words in text, or the text's length if there is none.
 func firstOf(text string, words []string) int {
 	first := len(text)
 	for _, w := range words {
@@ -95,7 +99,7 @@ func firstOf(text string, words []string) int {
 
 func containsAny(text string, words []string) bool { return firstOf(text, words) < len(text) }
 
-// isZeroLimit looks for "limit: 0", and not "limit: 0.5" or "limit: 05".
+// isZeroLimit looks for "limit: 0", but not "limit: 0.5" or "limit: 05".
 func isZeroLimit(s string) bool {
 	_, rest, ok := strings.Cut(s, "limit: 0")
 	return ok && (rest == "" || !strings.ContainsRune(".0123456789", rune(rest[0])))
@@ -108,7 +112,7 @@ var delayMarks = []string{
 	"available in ", "available again in ",
 }
 
-// delayIn is the delay that a text asks for, such as "Please try again in 1m2.5s" or "Please retry
+// delayIn is the delay that a text states, such as "Please try again in 1m2.5s" or "Please retry
 // after 20 seconds", or 0.
 func delayIn(text string) time.Duration {
 	text = strings.ToLower(text)

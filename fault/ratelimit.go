@@ -7,22 +7,30 @@ import (
 	"time"
 )
 
-// RateLimit is what a response's headers state about one of the server's limits.
+// RateLimit is what the headers of a response state about one of the server's limits.
 type RateLimit struct {
-	// Name distinguishes the limits of one response: "requests", "input-tokens", "tokens-minute". It
-	// is what the header's name has beside the usual parts, in lower case, or the name in a
-	// RateLimit header. Empty: the header has no other parts.
+	// Name distinguishes the limits of one response, such as "requests", "input-tokens" or
+	// "tokens-minute". It is the part of the header's name that remains, in lower case, without the
+	// usual words. In a RateLimit header it is the name given there. Empty = the limit has no name.
 	Name string
 
-	Limit     float64       // in each window; -1 = not stated
-	Remaining float64       // of the window; -1 = not stated
-	Reset     time.Duration // until there is more; 0 = not stated, or past
-	Window    time.Duration // 0 = not stated
+	// Limit is the number of requests, tokens or other units in each window. -1 = not stated.
+	Limit float64
+
+	// Remaining is how many of them are left in this window. -1 = not stated.
+	Remaining float64
+
+	// Reset is the time until there is more. 0 = not stated, or in the past.
+	Reset time.Duration
+
+	// Window is the period to which Limit applies. 0 = not stated.
+	Window time.Duration
 }
 
-// RateLimits returns the limits that a response's headers state, by name. It reads the headers that
-// [ParseRetryAfter] reads: x-ratelimit-*, anthropic-ratelimit-* and others like them, and RateLimit
-// and RateLimit-Policy of the IETF's draft. The header is an http.Header, received at now.
+// RateLimits returns the limits that a response's headers state, sorted by name. It reads the
+// headers that [ParseRetryAfter] reads: x-ratelimit-*, anthropic-ratelimit-* and others like them,
+// and RateLimit and RateLimit-Policy of the IETF's draft. The header is an http.Header. now is when
+// the response arrived.
 func RateLimits(header map[string][]string, now time.Time) []RateLimit {
 	l := limits{response: header, received: now}
 	for name, values := range header {
@@ -33,6 +41,7 @@ func RateLimits(header map[string][]string, now time.Time) []RateLimit {
 	for _, v := range header["Ratelimit"] {
 		l.draft(v)
 	}
+	// A separate header states the windows; named joins both by the limit's name.
 	for _, v := range header["Ratelimit-Policy"] {
 		l.policies(v)
 	}
@@ -40,7 +49,7 @@ func RateLimits(header map[string][]string, now time.Time) []RateLimit {
 	return l.list
 }
 
-// limits collects the parts of limits, which headers state one by one and in any order.
+// limits collects the parts of limits, which headers state separately and in any order.
 type limits struct {
 	response map[string][]string
 	received time.Time
@@ -48,10 +57,10 @@ type limits struct {
 	list     []RateLimit
 }
 
-// reset sets the time until a limit's reset. Of two resets of one limit the later counts.
+// reset sets the time until a limit's reset. If a limit has two resets, the later one counts.
 func (l *limits) reset(limit *RateLimit, value string) {
-	// Resets are in the server's time, and its clock may differ. To read its Date costs more than all
-	// else that there is to read in a response without limits.
+	// Resets are in the server's time, and its clock may differ. The Date is parsed only when a reset
+	// needs it: in a response without limits it would cost more than everything else.
 	if l.now.IsZero() {
 		l.now = serverTime(l.response, l.received)
 	}
@@ -59,7 +68,7 @@ func (l *limits) reset(limit *RateLimit, value string) {
 	limit.Reset = max(limit.Reset, d)
 }
 
-// named returns the limit of the name given.
+// named returns the limit of that name, which it adds if there is none yet.
 func (l *limits) named(name string) *RateLimit {
 	for i := range l.list {
 		if l.list[i].Name == name {
@@ -70,14 +79,14 @@ func (l *limits) named(name string) *RateLimit {
 	return &l.list[len(l.list)-1]
 }
 
-// isLimit matches the names in use: GitHub's and OpenAI's, the IETF's, X's, and Anthropic's.
+// isLimit matches the prefixes in use: those of GitHub and OpenAI, the IETF, X, and Anthropic.
 func isLimit(name string) bool {
 	return strings.HasPrefix(name, "X-Ratelimit-") || strings.HasPrefix(name, "Ratelimit-") ||
 		strings.HasPrefix(name, "X-Rate-Limit-") || strings.Contains(name, "-Ratelimit-")
 }
 
-// header adds what one header states. Its name has the limit's name and one of Limit, Remaining and
-// Reset, in any order. Discord's X-RateLimit-Reset-After goes with X-RateLimit-Remaining.
+// header adds what one header states. The header's name holds the limit's name and one of Limit,
+// Remaining and Reset, in any order. Discord's X-RateLimit-Reset-After counts as a Reset.
 func (l *limits) header(name, value string) {
 	parts := strings.Split(strings.ToLower(name), "-")
 	rest, what := make([]string, 0, len(parts)), ""
@@ -104,8 +113,8 @@ func (l *limits) header(name, value string) {
 	}
 }
 
-// prefixParts is how many parts of a header's name say no more than that there is a limit: up to
-// the one that is called ratelimit, with the vendor's before.
+// prefixParts is the number of parts at the start of a header's name that only state that it is
+// about a limit: all parts up to "ratelimit", including a vendor's name before it.
 func prefixParts(parts []string) int {
 	for i, part := range parts {
 		if part == "ratelimit" {
@@ -115,7 +124,7 @@ func prefixParts(parts []string) int {
 	return 3 // X-Rate-Limit-Reset
 }
 
-// count reads a number; -1 if it is none, as some servers send for a limit that is not known.
+// count reads a number. It returns -1 if there is none, as some servers send for an unknown limit.
 func count(s string) float64 {
 	n, err := strconv.ParseFloat(strings.TrimSpace(s), 64)
 	if err != nil || !(n >= 0) {
@@ -124,8 +133,8 @@ func count(s string) float64 {
 	return n
 }
 
-// draft adds the limits of a RateLimit header: "name";r=0;t=30, … since the eighth draft, and
-// limit=100, remaining=0, reset=30 until the seventh.
+// draft adds the limits of a RateLimit header. Since the eighth draft it reads "name";r=0;t=30, …
+// and until the seventh limit=100, remaining=0, reset=30.
 func (l *limits) draft(v string) {
 	for member := range splitQuoted(v, ',') {
 		name, limit := "", (*RateLimit)(nil)
@@ -135,7 +144,7 @@ func (l *limits) draft(v string) {
 				name = strings.Trim(key, `"`)
 				continue
 			}
-			// Up to the seventh draft the members of the list are the parameters of one limit.
+			// Up to the seventh draft, the members of the list are the parameters of one limit.
 			if limit == nil {
 				limit = l.named(name)
 			}
@@ -165,6 +174,7 @@ func (l *limits) policies(v string) {
 				window, _ = parseNumber(value, time.Second)
 			}
 		}
+		// A policy without a quota states nothing that a caller could use.
 		if quota >= 0 {
 			limit := l.named(name)
 			limit.Limit, limit.Window = quota, window
@@ -172,9 +182,9 @@ func (l *limits) policies(v string) {
 	}
 }
 
-// reached reports whether one of the limits has nothing remaining, and the time until there is
-// more: the longest reset of those. A limit whose remainder is not stated may be the one that was
-// reached, so its reset counts if no other is known.
+// reached reports whether one of the limits has nothing remaining, and the time until it has: the
+// longest reset of those limits. A limit whose remainder is not stated may be the one that was
+// reached, so its reset counts if no other reset is known.
 func reached(h map[string][]string, now time.Time) (spent bool, reset time.Duration) {
 	var unsure time.Duration
 	for _, limit := range RateLimits(h, now) {
@@ -197,13 +207,14 @@ func spent(h map[string][]string, now time.Time) bool {
 	return spent
 }
 
-// splitQuoted yields the parts of s between separators outside of quotes, spaces trimmed. Names of
-// policies are quoted strings, which may have commas and semicolons in them.
+// splitQuoted yields the parts of s between separators, trimmed. Separators inside quotes do not
+// count, because the quoted name of a policy may contain commas and semicolons.
 func splitQuoted(s string, sep byte) func(yield func(string) bool) {
 	return func(yield func(string) bool) {
 		quoted, start := false, 0
 		for i := 0; i <= len(s); i++ {
 			switch {
+			// Inside quotes a backslash escapes the next byte, as in RFC 8941, section 3.3.3.
 			case i < len(s) && quoted && s[i] == '\\':
 				i++
 			case i < len(s) && s[i] == '"':

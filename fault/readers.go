@@ -5,15 +5,17 @@ import (
 	"sync"
 )
 
-// shape is what is known of a type of error: how to unwrap it, and which readers fit. A type is
-// examined once; most have no reader at all. Programs have few types of errors, so the map of
+// shape is what is known of an error type: how to unwrap it, and which readers fit. A type is
+// examined only once; most types have no reader. Programs have few types of errors, so the map of
 // shapes stays small.
 type shape struct {
 	described bool
-	marked    bool // a Describer made by hand: see rebound.Permanent
-	pointer   bool
-	wraps     uint8
-	readers   []reader
+	// Marks such as rebound.Permanent are Describers that a person has set, so they outrank the
+	// others.
+	marked  bool // a Describer made by hand: see rebound.Permanent
+	pointer bool
+	wraps   uint8
+	readers []reader
 }
 
 const (
@@ -22,18 +24,19 @@ const (
 	wrapsMany
 )
 
-// makers return a reader for a type, or nil. Of two findings on one error that prove the same, the
-// first decides; of two weak ones, the last.
+// makers return a reader for a type, or nil. If two findings on one error have the same rank, the
+// first decides; if both are weak, the last.
 var makers = [...]func(reflect.Type) reader{
 	readErrno, readSyscall, readNet, readTLS, readHTTP2, readSQLState, readMySQL, readSQLite,
 	readSQLServer, readOracle, readKafka, readPgx, readGRPC, readConnect, readAnswer, readAWS,
 	readPermanent, readText, readIs, readCanceled, readWait, readTimeout,
 }
 
-// A sync.Map, as it is written a few times and read at every failure.
+// shapes is a sync.Map, because it is written a few times and read at every failure.
 var shapes sync.Map // reflect.Type → *shape
 
-// Two goroutines may make the same shape at once; both are right, and one is kept.
+// shapeOf returns the shape of a type. Two goroutines may make it at once; both results are right,
+// and either is kept.
 func shapeOf(t reflect.Type) *shape {
 	if s, ok := shapes.Load(t); ok {
 		return s.(*shape)
@@ -43,8 +46,8 @@ func shapeOf(t reflect.Type) *shape {
 	return s
 }
 
-// newShape asks every maker. That takes microseconds, once for each type; a look into the map takes
-// nanoseconds.
+// newShape asks every maker. That takes microseconds, but only once for each type; a lookup in the
+// map takes nanoseconds.
 func newShape(t reflect.Type) *shape {
 	s := &shape{
 		described: t.Implements(reflect.TypeFor[Describer]()),

@@ -17,42 +17,43 @@ func base(t reflect.Type) reflect.Type {
 	return t
 }
 
-// called reports whether t, or what it points to, is the type called name of package pkg. Names do
-// where the type itself would have to be imported, and so be part of every program.
+// called reports whether t, or what it points to, is the type of that name in package pkg. A name
+// is used where importing the type would add its package to every program.
 func called(t reflect.Type, pkg, name string) bool {
 	b := base(t)
 	return b.Name() == name && b.PkgPath() == pkg
 }
 
-// title is a type's name with its package's, such as "json.SyntaxError".
+// title is the name of a type with its package, such as "json.SyntaxError".
 func title(t reflect.Type) string { return strings.TrimPrefix(t.String(), "*") }
 
-// mentions reports whether word is part of the name of t or of its package, in any case. It is weak
-// evidence, for use beside a method or a field. Forks of drivers keep the word in their paths.
+// mentions reports whether word is part of the name of t or of its package, in any case. That is
+// weak evidence, for use beside a method or a field. Forks of drivers keep the word in their import
+// paths.
 func mentions(t reflect.Type, word string) bool {
 	b := base(t)
 	return strings.Contains(strings.ToLower(b.PkgPath()+"."+b.Name()), word)
 }
 
-// field is the way to a field of a struct, or of a struct pointed to. A nil field is absent. It is
-// an index path, found once for each type, as a search by name would be too slow for each error.
+// field is the path to a field of a struct, or of a struct pointed to. A nil field is absent. The
+// path is found once for each type, because a search by name would be too slow for each error.
 type field []int
 
-// fieldOf finds the exported field of t that is called name and whose type fits.
+// fieldOf finds the exported field of t with that name, if its type fits.
 func fieldOf(t reflect.Type, name string, fits func(reflect.Type) bool) field {
 	b := base(t)
 	if b.Kind() != reflect.Struct {
 		return nil
 	}
 	f, ok := b.FieldByName(name)
-	// An unexported field cannot be read, and may change any day.
+	// An unexported field cannot be read, and may change in any release.
 	if !ok || !f.IsExported() || !fits(f.Type) {
 		return nil
 	}
 	return f.Index
 }
 
-// of reads the field in err; the result is not valid if the field cannot be reached.
+// of reads the field in err. The result is the zero Value if the field is absent or out of reach.
 func (f field) of(err error) reflect.Value { return f.in(reflect.ValueOf(err)) }
 
 func (f field) in(v reflect.Value) reflect.Value {
@@ -60,7 +61,7 @@ func (f field) in(v reflect.Value) reflect.Value {
 	if f == nil || !v.IsValid() {
 		return reflect.Value{}
 	}
-	// The way may lead through an embedded pointer that is nil.
+	// The path may lead through an embedded pointer that is nil.
 	v, err := v.FieldByIndexErr(f)
 	if err != nil {
 		return reflect.Value{}
@@ -68,7 +69,7 @@ func (f field) in(v reflect.Value) reflect.Value {
 	return v
 }
 
-// text is the string in the field, perhaps inside an interface; "" if there is none.
+// text is the string in the field, perhaps inside an interface, or "" if there is none.
 func (f field) text(err error) string {
 	v := f.of(err)
 	if v.IsValid() && v.Kind() == reflect.Interface {
@@ -80,10 +81,10 @@ func (f field) text(err error) string {
 	return v.String()
 }
 
-// number is the integer in the field; 0 if there is none.
+// number is the integer in the field, or 0 if there is none.
 func (f field) number(err error) int { return number(f.of(err)) }
 
-// number reads any integer type, since SDKs have types of their own for codes.
+// number reads any integer type, because SDKs define types of their own for codes.
 func number(v reflect.Value) int {
 	switch {
 	case v.IsValid() && v.CanInt():
@@ -104,7 +105,8 @@ func isBool(t reflect.Type) bool { return t.Kind() == reflect.Bool }
 
 func is[T any](t reflect.Type) bool { return t == reflect.TypeFor[T]() }
 
-// describe returns err's own description. A description that panics is none.
+// describe returns err's own description. If that panics, the error counts as undescribed, so that
+// a faulty error type cannot end the program.
 func describe(err Describer) (f Fault) {
 	defer func() {
 		if recover() != nil {
@@ -114,8 +116,8 @@ func describe(err Describer) (f Fault) {
 	return err.DescribeFault()
 }
 
-// isNilPointer reports whether err holds a typed nil. Its methods would panic, as a rule, and there
-// is nothing in it to read.
+// isNilPointer reports whether err holds a typed nil pointer. It has nothing to read, and its
+// methods would usually panic.
 func isNilPointer(err error) bool {
 	v := reflect.ValueOf(err)
 	return v.Kind() == reflect.Pointer && v.IsNil()

@@ -8,22 +8,25 @@ import "time"
 //   - Retry-After, in seconds, as a date, or as a duration such as 30s
 //   - X-Amz-Retry-After, in milliseconds
 //   - X-RateLimit-Retry-After, like Retry-After
-//   - the reset of the rate limit that was reached, if none of these headers is there:
-//     x-ratelimit-reset-*, anthropic-ratelimit-*-reset, X-RateLimit-Reset and others like it, and
-//     RateLimit of the IETF's draft, in seconds, as seconds or milliseconds since 1970, as a date,
-//     or as a duration such as 6m0s
+//   - if there is none of these, the reset of the rate limit that was reached: x-ratelimit-reset-*,
+//     anthropic-ratelimit-*-reset, X-RateLimit-Reset and others like them, and RateLimit of the
+//     IETF's draft
 //
-// Of several limits those with nothing remaining count, else those whose remainder is not stated,
-// and of these the one that takes longest to reset.
+// A reset may be in seconds, in seconds or milliseconds since 1970, a date, or a duration such as
+// 6m0s.
 //
-// Numbers may have a fraction. A date has one of the three forms of RFC 9110, section 5.6.7, or is
-// one of ISO 8601. It is compared to the response's Date, which makes up for a clock that is
-// wrong, else to now. A date in the past is a delay of 0, but a reset in the past is none.
+// If the response states several limits, those with nothing remaining count, or else those whose
+// remainder is not stated. Of these, the longest reset decides.
 //
-// ok is false if no delay is asked for, or an invalid one: a negative or malformed value, or more
-// than 146 years. The header is an http.Header.
+// Numbers may have a fraction. A date has one of the three forms of RFC 9110, section 5.6.7, or one
+// of ISO 8601. It is compared with the response's Date header, which makes up for a wrong clock, or
+// else with now. A date in the past is a delay of 0; a reset in the past is ignored.
+//
+// ok is false if the response asks for no delay, or for an invalid one: a negative or malformed
+// value, or more than 146 years. The header is an http.Header.
 func ParseRetryAfter(header map[string][]string, now time.Time) (delay time.Duration, ok bool) {
-	// A header that is invalid is no reason to believe others: the server has asked for something.
+	// If one of these headers is there but invalid, the resets are not used instead: the server has
+	// asked for a delay, and a reset may be much shorter.
 	if d, ok, present := requested(header, now); present {
 		return d, ok
 	}
@@ -33,7 +36,7 @@ func ParseRetryAfter(header map[string][]string, now time.Time) (delay time.Dura
 
 // requested returns the delay of the headers that state one for this very request. ok reports
 // whether there is a valid one, present whether there is any. Several of the headers may come
-// together; the most exact comes first.
+// together; the most exact one is read first.
 func requested(h map[string][]string, now time.Time) (d time.Duration, ok, present bool) {
 	for _, source := range [...]struct {
 		name  string
@@ -49,7 +52,7 @@ func requested(h map[string][]string, now time.Time) (d time.Duration, ok, prese
 		if len(values) == 0 {
 			continue
 		}
-		// A header that cannot be read gives way to the next; a delay in the past is one of 0.
+		// A header that cannot be read gives way to the next one. A delay in the past becomes 0.
 		if d, ok := source.parse(values[0], serverTime(h, now)); ok {
 			return max(d, 0), true, true
 		}
@@ -57,8 +60,8 @@ func requested(h map[string][]string, now time.Time) (d time.Duration, ok, prese
 	return 0, false, present
 }
 
-// delayFor returns the delay that a failure's headers ask for, 0 if they ask for none. Rate limits
-// count only where one was reached, since many APIs send them with every response.
+// delayFor returns the delay that a failure's headers ask for, or 0. Rate limits count only after a
+// failure that is RateLimited, because many APIs send them with every response.
 func delayFor(k Kind, h map[string][]string, now time.Time) time.Duration {
 	d, _, present := requested(h, now)
 	if !present && k == RateLimited {

@@ -6,15 +6,15 @@ import (
 	"strings"
 )
 
-// readSQLite reads the error of modernc.org/sqlite by its method Code, that of ncruces by
-// ExtendedCode, and that of mattn by its fields.
+// readSQLite reads the errors of three drivers: modernc.org/sqlite by the method Code, ncruces by
+// the method ExtendedCode, and mattn by its fields.
 func readSQLite(t reflect.Type) reader {
 	plain, ext := fieldOf(t, "Code", isInt), fieldOf(t, "ExtendedCode", isInt)
 	m, ok := t.MethodByName("ExtendedCode")
 	switch {
 	case plain != nil && ext != nil:
 		return func(err error) finding {
-			// The extended code has the plain one in its low byte, and more.
+			// The extended code holds the plain one in its low byte, and more detail above it.
 			if n := ext.number(err); n != 0 {
 				return sqlite(n)
 			}
@@ -27,15 +27,15 @@ func readSQLite(t reflect.Type) reader {
 	case isInt(t) && mentions(t, "sqlite"): // ncruces: a code is an error
 		return func(err error) finding { return sqlite(number(reflect.ValueOf(err))) }
 	case has[interface{ Code() int }](t) && !isOracle(t):
-		// modernc's type is called Error, in a package whose path has the name.
+		// The type of modernc is called just Error; only the path of its package has the name.
 		named := mentions(t, "sqlite")
 		return func(err error) finding { return codeMethod(err, named) }
 	}
 	return nil
 }
 
-// codeMethod reads a method that errors of many kinds have: one that is not named after SQLite must
-// have its text.
+// codeMethod reads a method Code() int, which errors of many libraries have. If neither type nor
+// package is named after SQLite, the text must be SQLite's.
 func codeMethod(err error, named bool) finding {
 	if !named {
 		text := strings.ToLower(err.Error())
@@ -47,9 +47,10 @@ func codeMethod(err error, named bool) finding {
 	return sqlite(err.(interface{ Code() int }).Code())
 }
 
-// sqlite is the meaning of a result code, plain or extended: the low byte says what kind of error
-// it is. A busy snapshot (517) wants the whole transaction again, as any other does no harm. SQLite
-// runs in the process: what it returns an error for was not done, unless the disk failed.
+// sqlite is the meaning of a result code, plain or extended. The low byte decides. A busy snapshot
+// (517) requires a retry of the whole transaction, which does no harm after the other codes either.
+// SQLite runs in the process, so a statement that failed was not carried out, unless the disk
+// failed.
 func sqlite(number int) finding {
 	f := rejected
 	switch number & 0xff {
@@ -57,7 +58,7 @@ func sqlite(number int) finding {
 		return finding{}
 	case 5, 6, 9, 15, 17: // busy, locked, interrupted, a lost race for locks, the schema has changed
 		f = locked
-	// The write may have been done in part.
+	// A failing disk or a damaged file. The write may have been done in part.
 	case 10, 11: // a disk that fails, a file that is damaged
 		f = broken
 	}

@@ -5,8 +5,8 @@ import (
 	"strconv"
 )
 
-// readSQLServer reads go-mssqldb's error. The method's name is its own, so nothing else needs to
-// fit.
+// readSQLServer reads the error of go-mssqldb. No other library has a method of this name, so
+// nothing else is checked.
 func readSQLServer(t reflect.Type) reader {
 	if !has[interface{ SQLErrorNumber() int32 }](t) {
 		return nil
@@ -16,8 +16,8 @@ func readSQLServer(t reflect.Type) reader {
 		if n == 0 {
 			return finding{}
 		}
-		// The number alone decides: the error's state and class only say where in the server it was made,
-		// and how grave it is.
+		// The number alone decides. The error's state and class only describe where in the server it was
+		// made and how severe it is.
 		f, listed := sqlServer[n]
 		if !listed {
 			f = rejected
@@ -27,10 +27,11 @@ func readSQLServer(t reflect.Type) reader {
 	}
 }
 
-// sqlServer are from Microsoft's lists: of errors of the engine, and of those that Azure SQL calls
-// transient. Numbers on no list are answers to statements that are wrong.
+// sqlServer are from Microsoft's lists of database engine errors and of transient errors in Azure
+// SQL Database. Unlisted numbers are answers to wrong statements, which fail again.
 var sqlServer = map[int32]finding{
-	// Conflicts between transactions.
+	// Conflicts between transactions. The server has rolled back the transaction, or the statement for
+	// a lock timeout.
 	1205: locked, // deadlock
 	1204: locked, // no lock to be had
 	1222: locked, // lock timeout
@@ -54,7 +55,7 @@ var sqlServer = map[int32]finding{
 	18401: locked, // the server is being upgraded
 	40613: locked,
 
-	// No room: memory, workers, or what was paid for.
+	// No room: memory, workers, or what was paid for. The server rejected the statement before it ran.
 	701:   full, // no memory
 	802:   full,
 	8645:  full,
@@ -66,7 +67,7 @@ var sqlServer = map[int32]finding{
 	49919: full,
 	49920: full,
 
-	// The connection broke, or was killed.
+	// The connection broke, or was killed. Whether the statement was carried out is not known.
 	20:    gone,
 	64:    gone,
 	121:   gone,

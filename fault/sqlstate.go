@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// readSQLState reads the five characters by which PostgreSQL, CockroachDB and the standard name an
-// error; pgx and lib/pq have the method.
+// readSQLState reads the SQLSTATE: the five characters that identify an error in the SQL standard,
+// in PostgreSQL and in CockroachDB. The errors of pgx and lib/pq have the method.
 func readSQLState(t reflect.Type) reader {
 	if !has[interface{ SQLState() string }](t) {
 		return nil
@@ -16,19 +16,19 @@ func readSQLState(t reflect.Type) reader {
 	}
 }
 
-// sqlState is the meaning of an SQLSTATE, whose error has the text given. A server that answers
-// with one has rolled the statement back, or the transaction, unless the state itself means that
-// this is not known, or may come from something between the client and that server.
+// sqlState is the meaning of an SQLSTATE whose error has the given text. A server that answers with
+// a state has rolled back the statement or the transaction. The exceptions are states that leave
+// this open, and states that may come from something between the client and the server.
 func sqlState(state, text string) finding {
-	// Other types have a method of this name, too, and an error that never reached a server has an
-	// empty state.
+	// Errors that never reached a server have an empty state, and unrelated types have a method of the
+	// same name.
 	if !isSQLState(state) {
 		return finding{}
 	}
 	f := finding{rank: fact, kind: Permanent, sent: NotDone, detail: "sqlstate " + state}
 	switch state {
-	// PostgreSQL's documentation, appendix A. All of these were rolled back, and the next transaction
-	// may go through.
+	// From appendix A of PostgreSQL's documentation. All of these were rolled back, and the next
+	// transaction may succeed.
 	case "40001", "CR000", "40P01", // serialization failure, its old name in CockroachDB, deadlock
 		"55P03", "55006", "55000", // lock not available, object in use, or not in the right state
 		"72000",          // snapshot too old
@@ -36,7 +36,7 @@ func sqlState(state, text string) finding {
 		"26000", "42P05", // a prepared statement of another connection of the pooler
 		"25006": // read-only: a failover, and another server is the primary now
 		f.kind = Transient
-	// Feature not supported: permanent but for this one use of the state.
+	// Feature not supported: permanent, except for this one use of the state.
 	case "0A000":
 		if strings.Contains(text, "cached plan must not change result type") {
 			f.kind = Transient // the connection prepares it again
@@ -62,8 +62,8 @@ func sqlState(state, text string) finding {
 	return f
 }
 
-// sqlClass is the meaning of a state by its first two characters. The standard fixes the meaning of
-// a class; what a server does not list is in it all the same. A class that is not here is about the
+// sqlClass is the meaning of a state by its first two characters. The standard defines the classes,
+// so a server's own states belong to one too. A class that is not listed here is about the
 // statement, which would fail again.
 func sqlClass(f finding, class string) finding {
 	switch class {
@@ -75,14 +75,14 @@ func sqlClass(f finding, class string) finding {
 		f.kind, f.sent, f.flags = Transient, MaybeDone, connection
 	case "53": // out of memory, disk, connections
 		f.kind = Overloaded
-	// These may end a statement at any point, also after part of it was done elsewhere.
+	// These may end a statement at any point, even after a part of it took effect elsewhere.
 	case "57", "58", "HV", "XX": // operators, the system, foreign servers, internal errors
 		f.sent = MaybeDone
 	}
 	return f
 }
 
-// isSQLState checks the form that the standard demands: five digits or upper case letters.
+// isSQLState checks the form that the standard requires: five digits or upper case letters.
 func isSQLState(s string) bool {
 	if len(s) != 5 {
 		return false
@@ -96,8 +96,8 @@ func isSQLState(s string) bool {
 }
 
 // readPgx reads pgx's own errors: those of connecting, which wrap one error for each address tried,
-// and those that it calls safe to retry. Statements that were carried out are among the latter, so
-// that this proves nothing.
+// and those with the method SafeToRetry. That method also returns true for statements that were
+// carried out, so it proves nothing.
 func readPgx(t reflect.Type) reader {
 	exists := func(reflect.Type) bool { return true }
 	switch {

@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// Status is the meaning of an HTTP status code by itself, as RFC 9110 and the servers in use have
-// it. A bare 503 leaves open whether the call was carried out: a proxy may answer so after the
-// origin acted. Codes from 100 to 399 are no failure: their Kind is [None]. [Response] takes the
-// headers into account as well.
+// Status is the meaning of an HTTP status code by itself, from RFC 9110 and from the practice of
+// servers. A bare 503 leaves open whether the call was carried out, because a proxy may send it
+// after the origin acted. Codes from 100 to 399 are not failures: their Kind is [None]. [Response]
+// also uses the headers.
 func Status(code int) Fault {
 	if code >= 100 && code < 400 {
 		return Fault{Kind: None}
@@ -18,10 +18,12 @@ func Status(code int) Fault {
 	return Fault{Kind: kind, Sent: sent, Detail: statusDetail(code)}
 }
 
-// details are the texts of the statuses from 400 on that were seen, lest each failure builds one.
+// details are the texts of the statuses from 400 on that have occurred, so that a failure need not
+// build its text.
 var details [200]atomic.Pointer[string]
 
 func statusDetail(code int) string {
+	// Codes outside the range are too rare to be kept.
 	i := code - 400
 	if i < 0 || i >= len(details) {
 		return "status " + strconv.Itoa(code)
@@ -37,7 +39,7 @@ func statusDetail(code int) string {
 }
 
 // status is the table behind Status: RFC 9110, section 15, and for other codes the documentation of
-// the servers that send them. A 4xx is an answer of a server that did not act; a 5xx may come from
+// the servers that send them. A 4xx is the answer of a server that did not act. A 5xx may come from
 // a proxy in between.
 func status(code int) (Kind, Sent) {
 	switch code {
@@ -67,12 +69,13 @@ func status(code int) (Kind, Sent) {
 	return Unknown, MaybeDone
 }
 
-// Response is the meaning of an HTTP response: its status, overruled by the header X-Should-Retry
-// or Stripe-Should-Retry, with the delay of [ParseRetryAfter]. Rate limits only count for a status
-// that is RateLimited, since many APIs send them with every response. A Retry-After makes a 413
-// Transient, as in RFC 9110. A 403 is RateLimited with a Retry-After or with a limit of which
-// nothing remains, as GitHub sends it. The header is an http.Header; a date in it is compared to
-// now.
+// Response is the meaning of an HTTP response: its status, and the delay of [ParseRetryAfter]. The
+// headers X-Should-Retry and Stripe-Should-Retry override the kind. Rate limit headers count only
+// for a status that is RateLimited, because many APIs send them with every response.
+//
+// A Retry-After makes a 413 Transient, as RFC 9110 describes. It makes a 403 RateLimited, and so
+// does a limit with nothing remaining, because GitHub sends both. The header is an http.Header.
+// Dates in it are compared with now.
 func Response(code int, header map[string][]string, now time.Time) Fault {
 	f := Status(code)
 	if f.Kind == None || len(header) == 0 {
@@ -84,7 +87,7 @@ func Response(code int, header map[string][]string, now time.Time) Fault {
 		if _, ok, _ := requested(header, now); ok {
 			f.Kind = Transient
 		}
-	// GitHub answers 403, too, when a limit is reached.
+	// GitHub answers 403, too, when its primary or secondary limit is reached.
 	case 403: // GitHub's primary and secondary limits
 		if _, ok, _ := requested(header, now); ok || spent(header, now) {
 			f.Kind = RateLimited
@@ -98,9 +101,8 @@ func Response(code int, header map[string][]string, now time.Time) Fault {
 	return f
 }
 
-// shouldRetry reads the headers in which some APIs, OpenAI's, Anthropic's and Stripe's among them,
-// state what their clients should do. Any other value is none, as a proxy may have put anything
-// there.
+// shouldRetry reads the headers in which some APIs, such as those of OpenAI, Anthropic and Stripe,
+// state whether to retry. Values other than true and false are ignored: a proxy may have set them.
 func shouldRetry(header map[string][]string) flags {
 	for _, name := range [...]string{"X-Should-Retry", "Stripe-Should-Retry"} {
 		switch first(header, name) {

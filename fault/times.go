@@ -7,11 +7,12 @@ import (
 	"unicode"
 )
 
-// longestDelay, 146 years, is the most that a server can ask for; a quarter more still fits a
-// Duration. A longer delay is invalid.
+// longestDelay, 146 years, is the longest delay that counts as valid. It leaves room for the
+// quarter that a policy adds, which must still fit a Duration.
 const longestDelay = time.Duration(1 << 62)
 
-// parseDelay reads a number of seconds, a date, which may be past, or a duration.
+// parseDelay reads a number of seconds, a date, which may be past, or a duration. Some servers send
+// a duration although RFC 9110 allows only seconds or a date.
 func parseDelay(s string, now time.Time) (time.Duration, bool) {
 	if d, ok := parseNumber(s, time.Second); ok {
 		return d, true
@@ -22,8 +23,8 @@ func parseDelay(s string, now time.Time) (time.Duration, bool) {
 	return parseDuration(s)
 }
 
-// parseReset is parseDelay, except that a number so large that it could be a time since 1970 is
-// one: a billion seconds are 31 years.
+// parseReset is parseDelay, except that a large number is a time since 1970: a billion seconds from
+// now would be in 31 years, so it cannot be a delay.
 func parseReset(s string, now time.Time) (time.Duration, bool) {
 	x, ok := parseFloat(s)
 	switch {
@@ -31,12 +32,14 @@ func parseReset(s string, now time.Time) (time.Duration, bool) {
 		return parseDelay(s, now)
 	case x >= 1e15: // no time in milliseconds for 30,000 years
 		return 0, false
+	// Below this, the number is in seconds: as milliseconds it would be a date before 2002.
 	case x < 1e12:
 		x *= 1000
 	}
 	return inBounds(time.UnixMilli(int64(x)).Sub(now))
 }
 
+// inBounds makes ok false for a delay that is too long to be meant.
 func inBounds(d time.Duration) (time.Duration, bool) {
 	if d >= longestDelay {
 		return 0, false
@@ -54,10 +57,13 @@ func parseNumber(s string, unit time.Duration) (time.Duration, bool) {
 	if !ok || d >= float64(longestDelay) {
 		return 0, false
 	}
+	// Rounded, because 0.3 s in binary is a little less than that and would otherwise lose a
+	// nanosecond.
 	return time.Duration(d + 0.5), true
 }
 
-// parseFloat reads digits with an optional fraction, and nothing else that a float may be.
+// parseFloat reads digits with an optional fraction. It accepts nothing else that strconv does,
+// such as a sign, an exponent or "inf".
 func parseFloat(s string) (float64, bool) {
 	s = strings.TrimSpace(s)
 	if s == "" || s[0] == '.' || strings.Trim(s, "0123456789.") != "" {
@@ -67,7 +73,7 @@ func parseFloat(s string) (float64, bool) {
 	return n, err == nil
 }
 
-// units are those of Go's durations, and the words that servers write.
+// units are those of Go's durations, and the words that servers use.
 var units = map[string]time.Duration{
 	"ns": time.Nanosecond, "us": time.Microsecond, "µs": time.Microsecond, "μs": time.Microsecond,
 	"ms": time.Millisecond, "msec": time.Millisecond,
@@ -80,7 +86,7 @@ var units = map[string]time.Duration{
 	"d": 24 * time.Hour, "day": 24 * time.Hour, "days": 24 * time.Hour,
 }
 
-// parseDuration reads numbers with units, such as 1m30s or 30 seconds, and ISO 8601's P1DT30S.
+// parseDuration reads numbers with units, such as 1m30s or 30 seconds, and ISO 8601's form P1DT30S.
 func parseDuration(s string) (time.Duration, bool) {
 	s = strings.ToLower(strings.TrimSpace(s))
 	if iso, ok := strings.CutPrefix(s, "p"); ok {
@@ -90,9 +96,10 @@ func parseDuration(s string) (time.Duration, bool) {
 	return d, ok && rest == ""
 }
 
-// scanDuration reads the numbers with units at the beginning of s, in lower case, and returns what
-// follows them. ok reports whether there are any.
+// scanDuration reads the numbers with units at the start of s, which is in lower case, and returns
+// what follows them. ok reports whether there are any.
 func scanDuration(s string) (d time.Duration, rest string, ok bool) {
+	// The sum is a float, so that it cannot overflow before it is compared with the limit.
 	total := 0.0
 	for {
 		number := len(s) - len(strings.TrimLeft(s, "0123456789."))
@@ -102,6 +109,7 @@ func scanDuration(s string) (d time.Duration, rest string, ok bool) {
 		if end < 0 {
 			end = len(word)
 		}
+		// A number without a known unit ends the duration. "20 requests" is not a delay.
 		unit := units[word[:end]]
 		if !isNumber || unit == 0 {
 			break
@@ -116,24 +124,24 @@ func scanDuration(s string) (d time.Duration, rest string, ok bool) {
 	return time.Duration(total + 0.5), s, ok
 }
 
-// httpDates are the forms of RFC 9110: today's, of which some servers drop the leading zero of the
-// day, and two that are obsolete but to be accepted.
+// httpDates are the forms of RFC 9110: the current one, in which some servers omit the leading zero
+// of the day, and two obsolete ones that must be accepted.
 var httpDates = [...]string{
 	"Mon, 2 Jan 2006 15:04:05 GMT",
 	"Monday, 02-Jan-06 15:04:05 GMT",
 	time.ANSIC,
 }
 
-// isoDates are the forms of ISO 8601 in use, and what looks like them. Without a zone they are in
-// UTC.
+// isoDates are the forms of ISO 8601 in use, and others that look like them. Without a zone they
+// are in UTC.
 var isoDates = [...]string{
 	time.RFC3339, "2006-01-02T15:04:05Z0700", "2006-01-02T15:04:05", "20060102T150405Z0700",
 	"2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05 Z0700", "2006-01-02 15:04:05 MST",
 	"2006-01-02 15:04:05",
 }
 
-// parseDate reads a date. A leap second counts as the one after it, a zone called UTC as GMT. A
-// year of two digits lies less than 50 years ahead of now, as RFC 9110 demands.
+// parseDate reads a date. A leap second counts as the second after it, and a zone called UTC as
+// GMT. A year of two digits is at most 50 years ahead of now, as RFC 9110 requires.
 func parseDate(s string, now time.Time) (time.Time, bool) {
 	s = strings.TrimSpace(s)
 	if s == "" {
@@ -145,6 +153,7 @@ func parseDate(s string, now time.Time) (time.Time, bool) {
 	if zoned, ok := strings.CutSuffix(s, " UTC"); ok {
 		s = zoned + " GMT"
 	}
+	// time.Parse rejects a leap second, which RFC 9110 allows.
 	var leap time.Duration
 	if strings.Contains(s, ":60 ") {
 		s, leap = strings.Replace(s, ":60 ", ":59 ", 1), time.Second
@@ -154,6 +163,7 @@ func parseDate(s string, now time.Time) (time.Time, bool) {
 		if err != nil {
 			continue
 		}
+		// Only the form of RFC 850 has a year of two digits.
 		if i == 1 {
 			t = nearest(t, now)
 		}
@@ -171,7 +181,7 @@ func parseISODate(s string) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// serverTime is the response's own Date, or now.
+// serverTime is the response's own Date, or now if it has none.
 func serverTime(h map[string][]string, now time.Time) time.Time {
 	if at, ok := parseDate(first(h, "Date"), now); ok {
 		return at

@@ -24,8 +24,9 @@ func readTLS(t reflect.Type) reader {
 	return nil
 }
 
-// lastingAlerts are the alerts that the next handshake ends with, too, in crypto/tls's words. Both
-// sides would offer the same again. The names are RFC 8446's, section 6, as crypto/tls writes them.
+// lastingAlerts are the alerts with which the next handshake would end too, because both sides
+// would offer the same again. The names are those of RFC 8446, section 6, as crypto/tls writes
+// them.
 var lastingAlerts = map[string]bool{
 	"tls: handshake failure":               true,
 	"tls: bad certificate":                 true,
@@ -52,7 +53,7 @@ var lastingAlerts = map[string]bool{
 	"tls: encrypted client hello required": true,
 }
 
-// passingAlerts are those of a connection that was damaged or given up.
+// passingAlerts are the alerts of a connection that was damaged or abandoned.
 var passingAlerts = map[string]bool{
 	"tls: close notify":             true,
 	"tls: unexpected message":       true,
@@ -67,10 +68,11 @@ var passingAlerts = map[string]bool{
 	"tls: no renegotiation":         true,
 }
 
-// tlsAlert is the meaning of an alert. It may come at any time: in TLS 1.3 even a client's
-// certificate is rejected after the client may have sent its request. So an alert never proves
-// that nothing was sent.
+// tlsAlert is the meaning of an alert. An alert never proves that nothing was sent, because it may
+// come at any time: in TLS 1.3 a server may reject a client's certificate after the client has sent
+// its request.
 func tlsAlert(alert error) finding {
+	// An alert in neither list decides nothing: new alerts are added to TLS from time to time.
 	f := finding{rank: hint, detail: "tls alert"}
 	if alert == nil {
 		return f
