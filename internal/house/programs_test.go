@@ -2,41 +2,48 @@ package house_test
 
 import (
 	"bytes"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 )
 
-// withoutProgram are the pages that need no Go program, and why.
+// withoutProgram are the pages that need no program, and why.
 var withoutProgram = map[string]string{
 	"docs/architecture.md": "about the code of this repository",
 	"docs/releasing.md":    "about the code of this repository",
-	"docs/performance.md":  "its commands are in it",
+	"docs/performance.md":  "its commands run in a clone",
 	"docs/index.md":        "a list of pages",
-	"docs/command.md":      "for the shell: transcripts, replayed by cmd/rebound",
-	"docs/batch.md":        "for the shell",
-	"docs/proxy.md":        "for the shell",
-	"docs/temporal.md":     "needs a server",
-	"docs/fleet.md":        "needs servers",
-	"docs/engines.md":      "adapters to copy, tested in interop/engines",
 }
 
-// needServers are the pages whose programs need a server: they are built and not run.
-var needServers = map[string]bool{"docs/temporal.md": true, "docs/fleet.md": true}
+// runElsewhere are the pages whose programs another test runs, and that test.
+var runElsewhere = map[string]struct{ file, test string }{
+	"docs/proxy.md":   {"interop/proxy/page_test.go", "TestExamplesOfThePage"},
+	"docs/fleet.md":   {"examples/fleet/main_test.go", "TestFleet"}, // the program that it links
+	"docs/engines.md": {"interop/engines/nats_test.go", "TestNATS"}, // and one for each adapter
+}
 
-// A program in a page, and what it prints, if a block of text follows at once.
+// A program in a page, and what it prints, if a block of text follows at once. It is Go, or a
+// script for bash, which has the command rebound and a free PORT.
 var wholeProgram = regexp.MustCompile(
-	"(?ms)^```go\n((?://[^\n]*\n)*package \\w+\n.*?)^```$" +
+	"(?ms)^```(?:go|sh)\n((?:(?://[^\n]*\n)*package \\w+|#!/usr/bin/env bash)\n.*?)^```$" +
 		"(?:\n\nIt prints\n\n```text\n(.*?)^```$)?")
 
 // Each page has a program that can be copied as a whole. It runs, and prints what the page has
-// below it. That takes ten seconds, so they run with -long, and in .ci/run.
+// below it. That takes some 15 s, so they run with -long, and in .ci/run.
 func TestPagesHaveAProgram(t *testing.T) {
 	for page, text := range pages(t) {
 		if _, ok := withoutProgram[page]; ok || !strings.HasPrefix(page, "docs/") {
+			continue
+		}
+		if by, ok := runElsewhere[page]; ok {
+			if !hasFunc(by.file, by.test) {
+				t.Errorf("%s: there is no %s in %s", page, by.test, by.file)
+			}
 			continue
 		}
 		programs := wholeProgram.FindAllStringSubmatch(text, -1)
@@ -48,7 +55,7 @@ func TestPagesHaveAProgram(t *testing.T) {
 				if t.Parallel(); !*long {
 					t.Skip("without -long")
 				}
-				runProgram(t, program[1], program[2], needServers[page])
+				runProgram(t, program[1], program[2])
 			})
 		}
 	}
@@ -66,26 +73,52 @@ func TestIndexIsComplete(t *testing.T) {
 	}
 }
 
-// runProgram runs a program or a test with the modules of the workspace.
-func runProgram(t *testing.T, program, want string, buildOnly bool) {
-	dir, verb, name := t.TempDir(), "run", "main.go"
-	if strings.Contains(program, "testing.T)") {
-		verb, name = "test", "main_test.go"
+// runProgram runs a program, a test or a script with the modules of the workspace.
+func runProgram(t *testing.T, program, want string) {
+	dir, name := t.TempDir(), "main.go"
+	args := []string{"go", "run"}
+	env := os.Environ()
+	switch {
+	case strings.HasPrefix(program, "#!"):
+		name, args = "main.sh", []string{"bash"}
+		env = append(env, "PATH="+command(t)+":"+os.Getenv("PATH"), "PORT="+freePort(t))
+	case strings.Contains(program, "testing.T)"):
+		name, args = "main_test.go", []string{"go", "test"}
 	}
 	name = filepath.Join(dir, name)
 	if err := os.WriteFile(name, []byte(program), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if buildOnly {
-		verb = "vet"
+	c := exec.CommandContext(t.Context(), args[0], append(args[1:], name)...)
+	if c.Env = env; args[0] == "bash" {
+		c.Dir = dir // go needs the workspace
 	}
-	c := exec.CommandContext(t.Context(), "go", verb, name)
 	var stdout, stderr bytes.Buffer
 	c.Stdout, c.Stderr = &stdout, &stderr
 	if err := c.Run(); err != nil {
-		t.Fatalf("go %s: %v: %s%s", verb, err, &stdout, &stderr)
+		t.Fatalf("%v: %v: %s%s", args, err, &stdout, &stderr)
 	}
 	if got := stdout.String(); want != "" && got != want {
-		t.Errorf("got\n%s\nwant\n%s", got, want)
+		t.Errorf("got\n%s\nwant\n%s%s", got, want, &stderr)
 	}
+}
+
+// command builds the command rebound, and returns its folder.
+func command(t *testing.T) string {
+	dir := t.TempDir()
+	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", dir, "./cmd/rebound").
+		CombinedOutput()
+	if err != nil {
+		t.Fatalf("go build ./cmd/rebound: %v: %s", err, out)
+	}
+	return dir
+}
+
+func freePort(t *testing.T) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
 }
