@@ -75,11 +75,7 @@ func listen(addr string) (net.Listener, error) {
 	if _, err := net.Dial("unix", path); errors.Is(err, syscall.ECONNREFUSED) && isSocket(path) {
 		_ = os.Remove(path) // of a proxy that was killed
 	}
-	l, err := net.Listen("unix", path)
-	if err == nil {
-		err = os.Chmod(path, 0o600)
-	}
-	return l, err
+	return listenUnix(path)
 }
 
 func isSocket(path string) bool {
