@@ -30,6 +30,7 @@ import (
 	"github.com/rebound-go/rebound/budget"
 	"github.com/rebound-go/rebound/fault"
 	"github.com/rebound-go/rebound/gate"
+	"github.com/rebound-go/rebound/internal/daemon"
 	"github.com/rebound-go/rebound/limit"
 	"github.com/rebound-go/rebound/reboundgrpc"
 )
@@ -264,71 +265,23 @@ func TestSilentServer(t *testing.T) {
 func TestHalfOpen(t *testing.T) {
 	s := failing(0, nil)
 	addr, _ := serve(t, s)
-	proxy := newProxy(t, addr)
+	proxy := daemon.NewProxy(t, addr)
 	p := quick(3)
 	p.AttemptTimeout = 100 * time.Millisecond
-	conn := dial(t, proxy.addr, p)
+	conn := dial(t, proxy.Addr, p)
 	if _, err := call(t.Context(), conn); err != nil {
 		t.Fatal(err)
 	}
-	proxy.freeze.Store(true)
+	proxy.Freeze()
 	p.Observe = nil
 	_, err := call(t.Context(), conn)
 	if status.Code(err) != codes.DeadlineExceeded || !errors.Is(err, rebound.Exhausted) {
 		t.Errorf("frozen: %v", err)
 	}
-	proxy.freeze.Store(false)
+	proxy.Thaw()
 	if got, err := call(t.Context(), conn); got != "answer" || err != nil {
 		t.Errorf("thawed: %q, %v", got, err)
 	}
-}
-
-// proxy forwards bytes, unless it is frozen.
-type proxy struct {
-	addr   string
-	freeze atomic.Bool
-}
-
-func newProxy(t *testing.T, to string) *proxy {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() })
-	p := &proxy{addr: l.Addr().String()}
-	forward := func(dst, src net.Conn) {
-		defer func() { _, _ = dst.Close(), src.Close() }()
-		buf := make([]byte, 1<<12)
-		for {
-			n, err := src.Read(buf)
-			if err != nil {
-				return
-			}
-			for p.freeze.Load() {
-				timer := time.NewTimer(time.Millisecond)
-				<-timer.C
-			}
-			if _, err := dst.Write(buf[:n]); err != nil {
-				return
-			}
-		}
-	}
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			back, err := net.Dial("tcp", to)
-			if err != nil {
-				_ = c.Close()
-				return
-			}
-			go forward(c, back)
-			go forward(back, c)
-		}
-	}()
-	return p
 }
 
 // The codes that a client makes itself are not retried where that is of no use, and not charged.

@@ -159,7 +159,7 @@ func TestCluster(t *testing.T) {
 	s := start(t, "--cluster-enabled", "yes")
 	s.do("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
 	c := redis.NewClusterClient(&redis.ClusterOptions{
-		Addrs: []string{s.addr}, ContextTimeoutEnabled: true,
+		Addrs: []string{s.Addr()}, ContextTimeoutEnabled: true,
 	})
 	defer c.Close()
 	for _, key := range []string{"ocr", "{ocr}:rate", "a:{b}"} {

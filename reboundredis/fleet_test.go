@@ -93,7 +93,7 @@ func TestEightProcessesShareOneRate(t *testing.T) {
 	var wg sync.WaitGroup
 	var all []*process
 	for range 8 {
-		all = append(all, startProcess(t, s.addr, &wg))
+		all = append(all, startProcess(t, s.Addr(), &wg))
 	}
 	for _, p := range all {
 		s.await("every process to take some", func() bool {

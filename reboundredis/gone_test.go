@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/rebound-go/rebound/breaker"
 	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/internal/daemon"
 	"github.com/rebound-go/rebound/limit"
 	"github.com/rebound-go/rebound/reboundredis"
 )
@@ -188,38 +188,9 @@ func TestShortDeadlines(t *testing.T) {
 
 // slowly returns the address of a proxy that delays every packet.
 func (s *server) slowly(t *testing.T, by time.Duration) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	pipe := func(to, from net.Conn) {
-		defer to.Close()
-		buf := make([]byte, 1<<16)
-		for {
-			n, err := from.Read(buf)
-			if err != nil {
-				return
-			}
-			<-time.After(by)
-			if _, err := to.Write(buf[:n]); err != nil {
-				return
-			}
-		}
-	}
-	go func() {
-		for {
-			in, err := l.Accept()
-			if err != nil {
-				return
-			}
-			if out, err := net.Dial("tcp", s.addr); err == nil {
-				go pipe(in, out)
-				go pipe(out, in)
-			}
-		}
-	}()
-	return l.Addr().String()
+	p := daemon.NewProxy(t, s.Addr())
+	p.Delay(by)
+	return p.Addr
 }
 
 // What Redis admits counts for the local share, too.

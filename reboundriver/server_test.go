@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"os/exec"
 	"strings"
@@ -149,10 +148,11 @@ func TestServerGone(t *testing.T) {
 func TestServerSlow(t *testing.T) {
 	t.Parallel()
 	url := postgres(t)
-	slow := slowProxy(t, strings.TrimSuffix(strings.SplitN(url, "@", 2)[1],
-		"/postgres?sslmode=disable"), 40*time.Millisecond)
+	slow := daemon.NewProxy(t, strings.TrimSuffix(strings.SplitN(url, "@", 2)[1],
+		"/postgres?sslmode=disable"))
+	slow.Delay(20 * time.Millisecond)
 	var calls atomic.Int64
-	e := startAt(t, daemon.PostgresURL(slow), quick(3),
+	e := startAt(t, daemon.PostgresURL(slow.Addr), quick(3),
 		func(context.Context, *river.Job[args]) error {
 			if calls.Add(1) == 1 {
 				return errors.New("flaky")
@@ -163,45 +163,6 @@ func TestServerSlow(t *testing.T) {
 		len(job.Errors) != 1 {
 		t.Errorf("%s with errors %v: want a retry", job.State, job.Errors)
 	}
-}
-
-// slowProxy forwards to an address, and keeps each answer back for a time.
-func slowProxy(t *testing.T, to string, by time.Duration) (addr string) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() })
-	copyTo := func(dst, src net.Conn, by time.Duration) {
-		defer func() { _, _ = dst.Close(), src.Close() }()
-		for buf := make([]byte, 32<<10); ; {
-			n, err := src.Read(buf)
-			if err != nil {
-				return
-			}
-			pause(t, by)
-			if _, err := dst.Write(buf[:n]); err != nil {
-				return
-			}
-		}
-	}
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			server, err := net.Dial("tcp", to)
-			if err != nil {
-				_ = c.Close()
-				continue
-			}
-			go copyTo(server, c, 0)
-			go copyTo(c, server, by)
-		}
-	}()
-	return l.Addr().String()
 }
 
 // A wrong password is an error at once, and a permanent one: no retry mends it.

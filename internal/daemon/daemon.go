@@ -1,13 +1,13 @@
 // Package daemon runs servers as child processes, for tests and examples. A server has a temporary
-// folder and a free port, and ends with this process where the system can do that. A test gets one
-// by [Require]:
+// folder and a free port. It ends with this process, even if that is killed. A test gets one by
+// [Require]:
 //
 //	server := daemon.Require(t, daemon.Postgres)
 //	pool, err := pgxpool.New(t.Context(), server.URL())
 //
 // [Daemon.Kill] and [Daemon.Run] are a crash and a restart. Another server needs a function like
 // [Postgres]: it calls [New], sets Argv and Ready, makes the files by [Daemon.SetUp], and calls
-// Run.
+// Run. A [Proxy] stands for a bad network.
 package daemon
 
 import (
@@ -116,11 +116,10 @@ func (d *Daemon) SetUp(argv ...string) error {
 func (d *Daemon) Run() error {
 	deadline := time.Now().Add(30 * time.Second)
 	for {
-		if err := d.spawn(); err != nil {
+		gone, err := d.spawn()
+		if err != nil {
 			return err
 		}
-		gone := make(chan struct{})
-		go func(cmd *exec.Cmd) { _ = cmd.Wait(); close(gone) }(d.cmd)
 		if d.answers(gone, deadline) {
 			return nil
 		}
@@ -134,16 +133,60 @@ func (d *Daemon) Run() error {
 }
 
 // spawn starts a process whose output goes to the file log in the folder. The file is opened once,
-// so that the output of a process that was killed stays in it.
-func (d *Daemon) spawn() (err error) {
+// so that the output of a process that was killed stays in it. The channel is closed when the
+// process has ended.
+func (d *Daemon) spawn() (<-chan struct{}, error) {
 	if d.out == nil {
-		if d.out, err = os.Create(filepath.Join(d.Dir, "log")); err != nil {
-			return err
+		log, err := os.Create(filepath.Join(d.Dir, "log"))
+		if err != nil {
+			return nil, err
 		}
+		d.out = log
 	}
-	d.cmd = d.command(d.Argv...)
-	d.cmd.Stdout, d.cmd.Stderr = d.out, d.out
-	return d.cmd.Start()
+	cmd := d.command(d.Argv...)
+	cmd.Stdout, cmd.Stderr = d.out, d.out
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	d.cmd = cmd
+	stop, err := d.watch(cmd.Process.Pid)
+	gone := make(chan struct{})
+	go func() {
+		_ = cmd.Wait()
+		stop()
+		close(gone)
+	}()
+	if err != nil {
+		d.Kill()
+	}
+	return gone, err
+}
+
+// watch has a shell kill a process, and remove the folder, when this process ends: the pipe to the
+// shell is closed then. The shell ignores the signals with which a terminal ends both, as the
+// server may. It waits before it removes the folder, since the server's children may write there
+// until they find that the server is gone.
+//
+// Linux has Pdeathsig for this. It kills a child when the thread that started the child ends, which
+// may be earlier. Without a shell nothing is watched.
+func (d *Daemon) watch(pid int) (stop func(), err error) {
+	const script = `trap "" HUP INT TERM; read -r _; kill -9 "$1"; sleep 1; rm -rf "$2"`
+	shell := exec.Command("sh", "-c", script, "sh", strconv.Itoa(pid), d.Dir)
+	shell.Dir = os.TempDir()
+	_, err = shell.StdinPipe()
+	if err == nil {
+		err = shell.Start()
+	}
+	switch {
+	case errors.Is(err, exec.ErrNotFound):
+		return func() {}, nil
+	case err != nil:
+		return func() {}, err
+	}
+	return func() {
+		_ = shell.Process.Kill()
+		_ = shell.Wait() // closes the pipe
+	}, nil
 }
 
 // answers waits until the server is ready. It returns false if the process ends before, since its
@@ -169,6 +212,10 @@ func (d *Daemon) Kill() {
 		kill(d.cmd.Process)
 	}
 }
+
+// Signal sends a signal to the server's process, such as SIGSTOP: its connections stay then, and
+// nothing is answered.
+func (d *Daemon) Signal(s os.Signal) error { return d.cmd.Process.Signal(s) }
 
 // Remove kills the server and removes its folder. The Daemon cannot be used any more.
 func (d *Daemon) Remove() error {

@@ -11,16 +11,17 @@ import (
 	"time"
 )
 
-// attributes are those of a child that dies with this process, even with one that was killed. As
-// root it runs as the owner of its folder.
+// attributes are those of a child of root, which runs as the owner of its folder. The ids of a user
+// on Linux are numbers.
 func attributes(owner *user.User) *syscall.SysProcAttr {
-	a := &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if owner != nil {
-		uid, _ := strconv.ParseUint(owner.Uid, 10, 32)
-		gid, _ := strconv.ParseUint(owner.Gid, 10, 32)
-		a.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+	if owner == nil {
+		return nil
 	}
-	return a
+	uid, _ := strconv.ParseUint(owner.Uid, 10, 32)
+	gid, _ := strconv.ParseUint(owner.Gid, 10, 32)
+	return &syscall.SysProcAttr{
+		Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)},
+	}
 }
 
 // kill kills a process and its children, and waits until none of them is there: a server started

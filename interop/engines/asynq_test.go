@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
-	"strconv"
 	"testing"
 	"time"
 
@@ -45,23 +44,7 @@ func (p asynqPolicy) Delay(retries int, err error, _ *asynq.Task) time.Duration 
 
 // startRedis starts a server that keeps what it has acknowledged.
 func startRedis() (*daemon.Daemon, error) {
-	program, err := daemon.Program("redis-server")
-	if err != nil {
-		return nil, err
-	}
-	d, err := daemon.New("redis")
-	if err != nil {
-		return nil, err
-	}
-	d.Argv = []string{program, "--port", strconv.Itoa(d.Port), "--bind", "127.0.0.1",
-		"--dir", d.Dir, "--appendonly", "yes", "--appendfsync", "always", "--save", ""}
-	d.Ready = func() error {
-		i := asynq.NewInspector(asynq.RedisClientOpt{Addr: d.Addr()})
-		defer func() { _ = i.Close() }()
-		_, err := i.Queues()
-		return err
-	}
-	return d, d.Run()
+	return daemon.Redis("--appendonly", "yes", "--appendfsync", "always")
 }
 
 // asynqRun has a server of asynq, with one worker.

@@ -1,0 +1,129 @@
+package daemon
+
+import (
+	"net"
+	"sync"
+	"testing"
+	"time"
+)
+
+// Proxy forwards TCP connections to a server, over a network that may be slow, hang or break. A
+// test gets one by [NewProxy]:
+//
+//	proxy := daemon.NewProxy(t, server.Addr())
+//	client := dial(proxy.Addr)
+//	proxy.Freeze()
+//
+// Any number of goroutines may use a Proxy.
+type Proxy struct {
+	Addr string // that clients connect to
+
+	mu    sync.Mutex // guards all below
+	delay time.Duration
+	thaw  chan struct{} // is closed when bytes may pass; nil = they may
+	conns map[net.Conn]bool
+}
+
+// NewProxy starts a proxy to an address, where no server need be yet: each connection is made when
+// a client makes one. The proxy ends with the test.
+func NewProxy(t testing.TB, to string) *Proxy {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &Proxy{Addr: l.Addr().String(), conns: map[net.Conn]bool{}}
+	t.Cleanup(func() {
+		_ = l.Close()
+		p.Thaw()
+		p.Cut()
+	})
+	go func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			server, err := net.Dial("tcp", to)
+			if err != nil { // as a client without a proxy finds it
+				_ = client.Close()
+				continue
+			}
+			p.keep(client, server)
+			go p.forward(server, client)
+			go p.forward(client, server)
+		}
+	}()
+	return p
+}
+
+// Delay keeps everything that is sent from now on, in either direction, for a time.
+func (p *Proxy) Delay(d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.delay = d
+}
+
+// Freeze lets no byte pass until Thaw. The connections stay, and neither side can see that they
+// hang: so does a network that loses every packet.
+func (p *Proxy) Freeze() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.thaw == nil {
+		p.thaw = make(chan struct{})
+	}
+}
+
+// Thaw ends what Freeze began. What was held is sent. Without a Freeze before, it does nothing.
+func (p *Proxy) Thaw() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.thaw != nil {
+		close(p.thaw)
+		p.thaw = nil
+	}
+}
+
+// Cut ends all connections, without an answer to what was sent. New ones are accepted.
+func (p *Proxy) Cut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for c := range p.conns {
+		_ = c.Close()
+	}
+	clear(p.conns)
+}
+
+// keep notes connections for Cut. One that has ended stays noted: closing it again does no harm.
+func (p *Proxy) keep(conns ...net.Conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range conns {
+		p.conns[c] = true
+	}
+}
+
+// forward copies one direction of a connection until either side ends it. It reads the delay for
+// each packet, so that a change holds for connections that are there.
+func (p *Proxy) forward(to, from net.Conn) {
+	defer func() { _, _ = to.Close(), from.Close() }()
+	buf := make([]byte, 1<<16)
+	for {
+		n, err := from.Read(buf)
+		if err != nil {
+			return
+		}
+		p.mu.Lock()
+		delay, thaw := p.delay, p.thaw
+		p.mu.Unlock()
+		if delay > 0 {
+			pause(delay)
+		}
+		if thaw != nil {
+			<-thaw
+		}
+		if _, err := to.Write(buf[:n]); err != nil {
+			return
+		}
+	}
+}
