@@ -30,9 +30,10 @@ func (b *batch) plan(w io.Writer, s Summary) error {
 	return err
 }
 
-// expectation is what the rows that are left may use.
+// expectation is what the rows of a run may use.
 type expectation struct {
 	rows, unpriced int
+	held           int // rows in doubt that are not sent again
 	bytes, largest int64
 	largestID      string
 	input, output  int
@@ -41,7 +42,11 @@ type expectation struct {
 }
 
 func (e *expectation) add(b *batch, r rows.Row, state store.State) error {
-	if state >= store.Done {
+	switch b.step(r, state) {
+	case leave:
+		return nil
+	case hold:
+		e.held++
 		return nil
 	}
 	body, err := b.in.Files.Body(r)
@@ -76,12 +81,16 @@ func (e *expectation) add(b *batch, r rows.Row, state store.State) error {
 func (e *expectation) text(b *batch, s Summary) string {
 	var text strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&text, format+"\n", args...) }
-	line("%d rows: %d done, %d failed, %d to send, %d in doubt", s.Rows, s.Done, s.Failed, s.Pending,
+	line("%d rows: %d done, %d failed, %d pending, %d in doubt", s.Rows, s.Done, s.Failed, s.Pending,
 		s.InDoubt)
 	for _, host := range slices.Sorted(maps.Keys(b.survey.Hosts)) {
 		line("host %s: %d rows", host, b.survey.Hosts[host])
 	}
-	line("to send: %d bytes; the largest row is %q with %d", e.bytes, e.largestID, e.largest)
+	if e.held > 0 {
+		line("to the errors: %d rows in doubt, which are not sent again", e.held)
+	}
+	line("to send: %d rows, %d bytes; the largest row is %q with %d", e.rows, e.bytes, e.largestID,
+		e.largest)
 	line("prompts: about %d tokens, at a token for four bytes and 1000 for a picture", e.input)
 	answers := fmt.Sprintf("at most %d tokens", e.output)
 	if e.unbounded > 0 {

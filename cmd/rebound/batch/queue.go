@@ -120,14 +120,14 @@ func (q *queue) feed(ctx context.Context) {
 		if !q.b.drawn(state, &pending) {
 			return nil
 		}
-		switch state {
-		case store.Done, store.Failed:
+		switch q.b.step(r, state) {
+		case leave:
 			return nil
-		case store.InDoubt:
-			if !q.b.redo(r) {
-				q.held(r)
-				return nil
-			}
+		case hold:
+			q.held(r)
+			return nil
+		}
+		if state == store.InDoubt {
 			j.again, j.doubt, j.lost = true, true, q.b.before.Reserved[r.Key.ID]
 		}
 		return q.offer(ctx, j)

@@ -60,6 +60,25 @@ func setBody(req *http.Request, body []byte) {
 	req.Body, _ = req.GetBody()
 }
 
+// step is what a run does with a row of the input.
+type step int
+
+const (
+	leave step = iota // it has ended
+	send
+	hold // to the errors: it is in doubt, and is not sent again
+)
+
+func (b *batch) step(r rows.Row, state store.State) step {
+	switch {
+	case state == store.Done, state == store.Failed:
+		return leave
+	case state == store.InDoubt && !b.redo(r):
+		return hold
+	}
+	return send
+}
+
 // redo reports whether a row in doubt may be sent again.
 func (b *batch) redo(r rows.Row) bool {
 	switch b.o.InDoubt {
@@ -92,7 +111,8 @@ func (b *batch) checkPrices() error {
 		if err != nil {
 			return err
 		}
-		if i, _ := b.survey.Table.Find(b.key.Hash(r.ID)); b.survey.Table.State(i) >= store.Done {
+		i, _ := b.survey.Table.Find(b.key.Hash(r.ID))
+		if b.step(r, b.survey.Table.State(i)) != send {
 			return nil
 		}
 		req := b.head(r)

@@ -20,13 +20,19 @@ func Run(ctx context.Context, o Options) (Summary, int, error) {
 	if err := b.open(); err != nil {
 		return Summary{}, exitOwn, err
 	}
+	if err := b.takeUp(); err != nil {
+		return Summary{}, exitOwn, err
+	}
 	b.tally = newTally(b.survey.Table)
+	if o.Budget > 0 {
+		if err := b.checkPrices(); err != nil {
+			return Summary{}, exitOwn, err
+		}
+	}
 	if o.DryRun {
 		return b.summary(), exitAll, b.plan(o.Stdout, b.summary())
 	}
-	if err := b.prepare(); err != nil {
-		return Summary{}, exitOwn, err
-	}
+	b.prepare()
 	if err := b.sendAll(ctx); err != nil {
 		return b.summary(), exitOwn, err
 	}
@@ -37,25 +43,27 @@ func Run(ctx context.Context, o Options) (Summary, int, error) {
 	return s, b.exitCode(), nil
 }
 
-// prepare takes up the rows that --retry names, and checks what sending needs.
-func (b *run) prepare() error {
-	if b.o.RetryFailed || b.o.RetryInDoubt {
-		_, err := b.store.Retry(b.survey.Table, b.key, b.before.Generation+1, func(e store.Ending) bool {
-			if e.Stopped == stoppedInDoubt {
-				return b.o.RetryInDoubt
-			}
-			return b.o.RetryFailed
-		})
-		if err != nil {
-			return err
-		}
-		b.tally = newTally(b.survey.Table)
+// takeUp takes up the errors that --retry names. A dry run changes no file for that.
+func (b *run) takeUp() error {
+	if !b.o.RetryFailed && !b.o.RetryInDoubt {
+		return nil
 	}
-	if b.o.Budget > 0 {
-		if err := b.checkPrices(); err != nil {
-			return err
+	again := func(e store.Ending) bool {
+		if e.Stopped == stoppedInDoubt {
+			return b.o.RetryInDoubt
 		}
+		return b.o.RetryFailed
 	}
+	if b.o.DryRun {
+		return b.store.Foresee(b.survey.Table, b.key, again)
+	}
+	taken, err := b.store.Retry(b.survey.Table, b.key, b.before.Generation+1, again)
+	b.before.Generation += min(taken, 1)
+	return err
+}
+
+// prepare makes what sending needs.
+func (b *run) prepare() {
 	b.sender = newSender(b.batch)
 	b.queue = newQueue(b.batch, b.hold)
 	b.tally.probe, b.pending = b.o.Probe > 0, b.survey.Table.Count()[store.Pending]
@@ -65,7 +73,6 @@ func (b *run) prepare() error {
 		return err
 	}
 	b.store.Begin()
-	return nil
 }
 
 // sendAll sends the rows, copies the results to standard output, and completes the files.

@@ -39,6 +39,30 @@ func (s *Store) Retry(t *Table, key Key, generation int, again func(Ending) bool
 	return taken, s.failed(s.rename(old, next))
 }
 
+// Foresee sets the states in t as Retry would, and changes no file.
+func (s *Store) Foresee(t *Table, key Key, again func(Ending) bool) error {
+	return s.failed(s.eachError(t, key, again, func([]byte, *Row, money.Amount) error { return nil }))
+}
+
+// eachError gives fn each line of the errors. A row that again accepts is pending from then on, and
+// fn gets it and what it has cost.
+func (s *Store) eachError(
+	t *Table, key Key, again func(Ending) bool, fn func([]byte, *Row, money.Amount) error,
+) error {
+	return replay(s.errors, results, true, func(line []byte) error {
+		o, err := outcomeOf(line)
+		if err != nil {
+			return err
+		}
+		i, known := t.Find(key.Hash(o.id))
+		if !known || !again(o.end) {
+			return fn(line, nil, 0)
+		}
+		t.Set(i, Pending)
+		return fn(line, &Row{ID: t.ids[i]}, o.end.cost())
+	})
+}
+
 // divide is the first step.
 func (s *Store) divide(
 	next string, t *Table, key Key, again func(Ending) bool,
@@ -51,16 +75,11 @@ func (s *Store) divide(
 		return 0, 0, errors.Join(err, kept.Close())
 	}
 	keep, back := bufio.NewWriter(kept), bufio.NewWriter(s.journal)
-	err = replay(s.errors, results, true, func(line []byte) error {
-		o, err := outcomeOf(line)
-		if err != nil {
-			return err
-		}
-		if i, known := t.Find(key.Hash(o.id)); known && again(o.end) {
+	err = s.eachError(t, key, again, func(line []byte, row *Row, spent money.Amount) error {
+		if row != nil {
 			taken++
-			cost += o.end.cost()
-			t.Set(i, Pending)
-			_, err := back.Write(mark{kind: 'R', row: Row{ID: t.ids[i]}}.append(nil))
+			cost += spent
+			_, err := back.Write(mark{kind: 'R', row: *row}.append(nil))
 			return err
 		}
 		_, _ = keep.Write(line)
