@@ -13,8 +13,9 @@ import (
 	"github.com/rebound-go/rebound/internal/jsonscan"
 )
 
-// whole reads an answer in JSON before it is the caller's, who could not do much with half of it.
-// What is longer than 4 MiB is passed on as it comes.
+// whole reads a JSON answer to its end before the caller gets it, since half a document is of
+// little use to the caller, and a failure can still be retried. An answer longer than maxHeld is
+// passed on as it arrives.
 func whole(resp *http.Response, body *peekedBody, r *reservation) (*http.Response, error) {
 	switch err := body.all(maxHeld); {
 	case err == nil:
@@ -25,27 +26,29 @@ func whole(resp *http.Response, body *peekedBody, r *reservation) (*http.Respons
 	}
 	_ = body.Close()
 	data := body.held
-	// Only net/http undoes an encoding, and only if it has asked for it.
+	// net/http decodes a body only if it asked for the encoding itself. Here the caller did.
 	text := trim(decoded(resp.Header, data))
 	a := readAnswer(text)
 	kind := mediaType(resp)
 	switch {
 	case len(text) == 0:
 		return nil, errBlank
+	// Text under a vague type may be complete without being JSON.
 	case !a.complete && (kind == "" || !slices.Contains(vagueTypes, kind)):
 		return nil, errHalf
+	// A good status with an error inside. The policy classifies it like an error with its own status.
 	case a.failed:
 		return refusal(resp, Event{Data: a.first}), nil
 	}
 	r.note(a.usage)
 	r.settle()
-	// The caller, who asked for an encoding by itself, gets the bytes as they came.
+	// The caller asked for the encoding, so it gets the bytes as they arrived.
 	resp.Body = io.NopCloser(bytes.NewReader(data))
 	return resp, nil
 }
 
-// finding is what there is to know of the text of an answer.
-// It is read in one pass, since a batch has answers by the million.
+// finding is what the text of an answer shows. It is read in one pass, because a batch has millions
+// of answers.
 type finding struct {
 	first    []byte // value in it, or the first element if that is an array
 	complete bool   // it is one value in JSON or several
@@ -53,7 +56,7 @@ type finding struct {
 	usage    usage
 }
 
-// readAnswer reads an answer. Nearly all are one object, which is read once.
+// readAnswer reads an answer. Nearly all answers are a single object, which is read once.
 func readAnswer(text []byte) (a finding) {
 	failed := false
 	if a.complete = jsonscan.Fields(text, func(name, value []byte) {
@@ -63,25 +66,26 @@ func readAnswer(text []byte) (a finding) {
 		a.first, a.failed = bytes.TrimSpace(text), failed
 		return a
 	}
-	// Google's arrays, lines of JSON, and what is no JSON at all.
+	// Otherwise the text is an array of Google's, lines of JSON, or no JSON at all.
 	a.first, a.complete = firstValue(text)
 	a.failed, a.usage = isFailure(a.first), usage{}
 	a.usage.add(text)
 	return a
 }
 
-// firstValue returns the first value in text, or the first element if that is an array. complete
-// reports whether text is one value in JSON or several.
+// firstValue returns the first value in text, or the first element if that value is an array.
+// complete reports whether text consists of one or more whole JSON values.
 func firstValue(text []byte) (first json.RawMessage, complete bool) {
 	value, rest, complete := jsonscan.First(text)
 	if !complete {
 		return nil, false
 	}
 	first = value
-	// Several values are lines of JSON under another type: not for us to reject.
+	// Several values are lines of JSON sent under another type. They are valid answers.
 	for complete && len(bytes.TrimLeft(rest, " \t\r\n")) > 0 {
 		_, rest, complete = jsonscan.First(rest)
 	}
+	// Google's arrays hold one answer or error for each piece.
 	if value[0] == '[' {
 		n := 0
 		jsonscan.Elements(value, func(element []byte) {
@@ -93,8 +97,8 @@ func firstValue(text []byte) (first json.RawMessage, complete bool) {
 	return first, complete
 }
 
-// firstPiece reads the first of the values that an answer consists of. The others are the caller's
-// as they come: to wait for them all would take the stream from it.
+// firstPiece reads the first of the values that an answer consists of. The caller reads the others
+// as they arrive: waiting for all of them would defeat streaming.
 func firstPiece(resp *http.Response, body *peekedBody) (*http.Response, error) {
 	first, err := body.firstPiece()
 	switch {
@@ -112,9 +116,9 @@ func firstPiece(resp *http.Response, body *peekedBody) (*http.Response, error) {
 }
 
 // isFailure reports whether an answer is an error, whatever its status. Only its top level and its
-// choices count: what is further down may be an error that the model quotes, or the schema of a
-// tool. Most providers have a field for it that is null in a success, so that presence alone means
-// nothing.
+// choices are examined. Further down, an error may be one that the model quotes, or part of a
+// tool's schema. Most providers send an error field that is null in a success, so its presence
+// alone means nothing.
 func isFailure(answer []byte) bool {
 	failed := false
 	whole := jsonscan.Fields(answer, func(name, value []byte) {
@@ -136,6 +140,7 @@ func isError(name, value []byte) (failed bool) {
 		return string(value) == "false"
 	case "choices":
 		jsonscan.Elements(value, func(c []byte) { failed = failed || choiceFailed(c) })
+	// Its status_code is 0 in a success.
 	case "base_resp": // of MiniMax
 		jsonscan.Fields(value, func(name, code []byte) {
 			failed = failed || string(name) == "status_code" && present(code)
@@ -144,7 +149,8 @@ func isError(name, value []byte) (failed bool) {
 	return failed
 }
 
-// choiceFailed is choice.failed of a choice in JSON.
+// choiceFailed is choice.failed for a choice that is still JSON. It avoids decoding the whole
+// choice.
 func choiceFailed(c []byte) (failed bool) {
 	jsonscan.Fields(c, func(name, value []byte) {
 		failed = failed || string(name) == "error" && present(value) ||
@@ -153,10 +159,11 @@ func choiceFailed(c []byte) (failed bool) {
 	return failed
 }
 
-// refusal is the response that the provider would have given, had it known in time. SDKs read an
-// error from a status and a body, and nothing from a success.
+// refusal is the response that the provider would have sent if the failure had been known before
+// the header. SDKs read errors from a status and a body, and do not look for one in a success.
 func refusal(resp *http.Response, e Event) *http.Response {
 	body := errorBody(e)
+	// The headers stay, since Retry-After and the rate limits in them still hold.
 	r := *resp
 	r.StatusCode = parse(e.Data).guessStatus()
 	r.Status = strconv.Itoa(r.StatusCode) + " " + http.StatusText(r.StatusCode)

@@ -15,20 +15,20 @@ import (
 )
 
 // Classify returns what the error of a call to a language model means. It adds the provider's own
-// error codes to what fault.Of reads. They outrank the status that came with them. Classify finds
-// them in the body of a [reboundhttp.StatusError], and in the errors of the SDKs of OpenAI,
+// error codes to what [fault.Of] reads. The codes outrank the status that came with them. Classify
+// finds them in the body of a [reboundhttp.StatusError], and in the errors of the SDKs of OpenAI,
 // Anthropic, Google and AWS.
 //
 // A quota, a credit or a spending limit that is used up is Permanent. So is a request that is too
 // large for the model, or for the limit itself. A limit that passes is RateLimited, with the delay
-// that the body asks for if no header does. A body that cannot be read, or has no known code,
-// leaves the meaning of the status.
+// that the body states if no header does. If the body cannot be read or has no known code, the
+// status decides.
 //
-// An error that an SDK made of a response that a [Transport] had given up on is Final if the
-// request was repeated. Marks outrank all this.
+// An SDK's error is Final if it was made from a response that a [Transport] has returned after
+// retries. Marks such as rebound.Permanent outrank everything else.
 func Classify(err error) fault.Fault {
 	f := fault.Of(err)
-	// The caller's end and the caller's own mark outrank whatever the provider sent.
+	// The end of the caller's context and the caller's own mark outrank whatever the provider sent.
 	if f.Kind == fault.Canceled || mark.On(err) {
 		return f
 	}
@@ -39,7 +39,7 @@ func Classify(err error) fault.Fault {
 	var header http.Header
 	if a.resp != nil {
 		header = a.resp.Header
-		// An SDK's error may have lost that a Transport gave up; the response has it still.
+		// The SDK's error may not show that a Transport has retried the request. The response still does.
 		base := reboundhttp.Classify(a.resp, nil)
 		base.Final = base.Final || f.Final
 		f = conflict(base, a.resp)
@@ -49,8 +49,9 @@ func Classify(err error) fault.Fault {
 	return f
 }
 
-// conflict is f, except that a 409 to a generation, which creates nothing that could be in
-// conflict, is a lock that could not be had in time, as the APIs of OpenAI and Anthropic use it.
+// conflict returns f, but Transient for a 409 that answers a generation. A generation creates
+// nothing that could conflict. The APIs of OpenAI and Anthropic use 409 for a lock that was not
+// free in time.
 func conflict(f fault.Fault, resp *http.Response) fault.Fault {
 	if resp.StatusCode == http.StatusConflict && f.Kind == fault.Permanent &&
 		!forbidden(resp.Header) && resp.Request != nil && IsGeneration(resp.Request) {
@@ -59,13 +60,13 @@ func conflict(f fault.Fault, resp *http.Response) fault.Fault {
 	return f
 }
 
-// IsAccount reports whether err is a fault of the account and not of the request: a key that is
-// missing, wrong or not allowed to do this, money or a quota that is used up. Every other request
-// of the account meets it, too. A limit that passes, a model that does not exist, and content that
-// is rejected are none.
+// IsAccount reports whether err is a fault of the account and not of the request: the key is
+// missing, wrong or lacks permission, or money or a quota is used up. Every other request of the
+// account would fail as well, so a batch should stop. IsAccount is false for a limit that passes,
+// for a model that does not exist, and for content that is rejected.
 func IsAccount(err error) bool {
 	f := Classify(err)
-	// A limit passes, and so do an overload and a lock: no reason to stop a batch.
+	// A limit, an overload and a lock pass, so they are no reason to stop a batch.
 	if f.Kind != fault.Permanent {
 		return false
 	}
@@ -82,6 +83,8 @@ func IsAccount(err error) bool {
 			denied = denied || isDenied(status)
 		case isDenied(status) || status == http.StatusTooManyRequests:
 			return true
+		// A code that names a fault of the request outranks the status: too long, rejected content, an
+		// unknown model.
 		default: // too long, rejected, of an unknown model: a fault of the request
 			return false
 		}
@@ -89,10 +92,10 @@ func IsAccount(err error) bool {
 	return strings.HasSuffix(f.Detail, quotaSpent) || a.isSpent() || denied && !a.isModerated()
 }
 
-// quotaSpent is how fault.Of ends the detail of a limit that does not pass.
+// quotaSpent is the suffix that [fault.Of] gives to the detail of a limit that does not pass.
 const quotaSpent = ", quota spent"
 
-// isDenied reports whether a status is about who asks, or who pays.
+// isDenied reports whether a status is about who calls or who pays.
 func isDenied(status int) bool {
 	switch status {
 	case http.StatusUnauthorized, http.StatusPaymentRequired, http.StatusForbidden,
@@ -102,21 +105,21 @@ func isDenied(status int) bool {
 	return false
 }
 
-// deniedDetails are what fault.Of returns for such an error without a body: of an SDK that is not
-// known here, of gRPC, or of a response that other code has read.
+// deniedDetails are the details that [fault.Of] gives to such an error when there is no body: from
+// an SDK that is not recognised here, from gRPC, or from a response whose body was read elsewhere.
 var deniedDetails = []string{
 	"status 401", "status 402", "status 403", "status 407",
 	"grpc UNAUTHENTICATED", "grpc PERMISSION_DENIED",
 }
 
-// overrule returns f, which is what a response's status and headers mean, corrected by its body.
+// overrule corrects f, which is what a response's status and headers mean, by the response's body.
 func (r report) overrule(f fault.Fault, h http.Header) fault.Fault {
 	if f.Kind == fault.None || f.Kind == fault.Unknown { // the 200 of a stream, or nothing
 		f = withKindOf(f, fault.Status(r.guessStatus()))
 	}
 	g := r.fault(f, h)
-	// A header that forbids a retry outranks a code that would allow one, but not a code that is
-	// permanent, too, and more exact.
+	// A header that forbids a retry outranks a code that would allow one. It does not outrank a
+	// permanent code, which is more exact.
 	refused := f.Kind == fault.Permanent && !f.Final && forbidden(h)
 	if g.Kind == fault.Unknown || refused && g.Kind != fault.Permanent {
 		g = f
@@ -125,13 +128,14 @@ func (r report) overrule(f fault.Fault, h http.Header) fault.Fault {
 	return withKindOf(f, g)
 }
 
-// forbidden reports whether a header of a response forbids to repeat the request. Nothing else
-// makes a 500 Permanent.
+// forbidden reports whether a header of the response forbids a retry. It tries the header with a
+// 500, which nothing else makes Permanent.
 func forbidden(h http.Header) bool {
 	return fault.Response(http.StatusInternalServerError, h, time.Now()).Kind == fault.Permanent
 }
 
-// withKindOf is f with the kind of g, and why.
+// withKindOf is f with the kind and detail of g. Sent is g's as well, unless f proves that nothing
+// was sent.
 func withKindOf(f, g fault.Fault) fault.Fault {
 	f.Kind, f.Detail = g.Kind, g.Detail
 	if f.Sent != fault.NotSent {
@@ -140,8 +144,8 @@ func withKindOf(f, g fault.Fault) fault.Fault {
 	return f
 }
 
-// fault is what the body means, given what the status does: Unknown if it adds nothing. A permanent
-// code decides even beside others: what will not pass makes the rest irrelevant.
+// fault is what the body means, given what the status means. It is Unknown if the body adds
+// nothing. A permanent code decides even beside others, because a retry would meet it again.
 func (r report) fault(f fault.Fault, h http.Header) fault.Fault {
 	best := fault.Fault{Kind: fault.Unknown}
 	for _, code := range r.codes {
@@ -159,7 +163,8 @@ func (r report) fault(f fault.Fault, h http.Header) fault.Fault {
 	return best
 }
 
-// limitError is an error about a limit that has what a report has, for fault.Of to read.
+// limitError is an error about a limit, with the fields of a report in the shape that [fault.Of]
+// reads. It saves a second implementation of the rules for limits.
 type limitError struct {
 	StatusCode int
 	Header     http.Header
@@ -169,15 +174,18 @@ type limitError struct {
 
 func (*limitError) Error() string { return "" }
 
-// limited is what the body of a response about a limit means beside its code. A delay that f has is
-// that of a header, which outranks the text and what a router passes on in the body.
+// limited is what the body of a response about a limit means beside its code. If f has a delay, it
+// comes from a header. A header outranks the text, and what a router passes on in the body.
 func (r report) limited(best, f fault.Fault, h http.Header) fault.Fault {
-	// The header itself does not count: a Transport may have added that SDKs must not retry.
+	// The response's own header is not used, because a Transport may have added X-Should-Retry for
+	// SDKs.
 	header := r.header
 	switch {
 	case f.After > 0:
 		seconds := strconv.FormatFloat(f.After.Seconds(), 'f', -1, 64)
 		header = http.Header{"Retry-After": {seconds}}
+	// The response states a delay that is invalid. It must still keep a delay in the text from being
+	// used.
 	case statesDelay(h): // an invalid one
 		header = http.Header{"Retry-After": {"none"}}
 	}
@@ -188,22 +196,22 @@ func (r report) limited(best, f fault.Fault, h http.Header) fault.Fault {
 			g.Detail, g.Sent = f.Detail, f.Sent
 		}
 	}
-	// The code is that of a limit that passes, but no minute has room for this request.
+	// The code is that of a limit that passes, but this request is larger than the whole limit.
 	if asked, limit, ok := amounts(r.text); ok && asked > limit {
 		g.Kind, g.Detail = fault.Permanent, "request above the limit"
 	}
 	return g
 }
 
-// moderation is how OpenRouter, xAI and others word that they reject the content of a request, for
-// which some have the status of a key that is not allowed to do this.
+// moderation matches how OpenRouter, xAI and others phrase the rejection of content. Some send it
+// with a 403, the status of a key without permission.
 var moderation = regexp.MustCompile(`(?i)moderation|flagged|violat|usage guidelines|` +
 	`content policy|content[ _]filter|safety`)
 
 // isModerated reports whether the content of the request was rejected.
 func (r report) isModerated() bool { return moderation.MatchString(r.text) }
 
-// statesDelay reports whether a header asks for a delay, be it a valid one or not.
+// statesDelay reports whether a header asks for a delay, valid or not.
 func statesDelay(h http.Header) bool {
 	for name := range h {
 		if strings.Contains(name, "Retry-After") {
@@ -213,8 +221,8 @@ func statesDelay(h http.Header) bool {
 	return false
 }
 
-// guessStatus is the status that the body states, or that goes with its codes or its text; 500 if
-// none does.
+// guessStatus is the status that the body states, or else the status that belongs to its codes or
+// its text. It is 500 if there is none. Errors inside a stream come without a status of their own.
 func (r report) guessStatus() int {
 	if r.status != 0 {
 		return r.status
@@ -234,17 +242,17 @@ func (r report) guessStatus() int {
 	return http.StatusInternalServerError
 }
 
-// isSpent reports whether the text and the details are about a quota that is used up.
+// isSpent reports whether the text or the details are about a quota that is used up.
 func (r report) isSpent() bool {
 	f := r.limited(fault.Fault{}, fault.Fault{}, nil)
 	return strings.HasSuffix(f.Detail, quotaSpent)
 }
 
-// amountsText is how OpenAI, Azure and Groq word the amounts of a limit by tokens.
+// amountsText is how OpenAI, Azure and Groq phrase the amounts of a token limit.
 var amountsText = regexp.MustCompile(`Limit:? (\d{1,15})\b.*\bRequested:? (\d{1,15})\b`)
 
-// amounts are the tokens that a request asks for and those that the limit has in all: a request
-// that asks for more than that fails however long one waits.
+// amounts are the tokens that a request asked for and the tokens of the whole limit. A request that
+// asked for more than the limit fails after any delay.
 func amounts(text string) (asked, limit int, ok bool) {
 	m := amountsText.FindStringSubmatch(text)
 	if m == nil {

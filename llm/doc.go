@@ -1,15 +1,16 @@
-// Package llm makes calls to language models dependable: those of OpenAI, Anthropic, Google and
-// Bedrock, and of the many servers with an API like one of these.
+// Package llm makes calls to language models dependable. It covers OpenAI, Anthropic, Google and
+// Bedrock, and the many servers whose API is like one of theirs.
 //
 //	client := openai.NewClient(option.WithHTTPClient(llm.NewClient(nil)), option.WithMaxRetries(0))
 //
-// The status alone is not enough to classify their errors. A 429 is a limit that resets in seconds,
-// or a quota that lasts until it is paid for. An overload may be an event inside a stream that
-// began with a 200, and a 200 may hold an error. A stream may end early without any error.
+// The status alone is not enough to classify their errors. A 429 may be a limit that resets in
+// seconds, or a quota that lasts until it is paid for. An overload may be an event inside a stream
+// that began with a 200, and a 200 may hold an error. A stream may end early without any error.
 //
-//   - [Classify] reads the body; [IsAccount] reports a fault of key, money or quota.
-//   - [NewPolicy] returns a policy with delays that fit.
-//   - [Transport] does both for any SDK that takes an http.Client. It repeats a stream that fails
-//     before its first output. One that fails later, or ends without its end mark, is an error.
-//   - [Fallback] continues with another model where one fails.
+//   - [Classify] reads the body; [IsAccount] reports a fault of the key, the money or the quota.
+//   - [NewPolicy] returns a policy with delays that suit these services.
+//   - [Transport] uses both, for any SDK that takes an http.Client. It repeats a stream that fails
+//     before its first output. A stream that fails later is an error, and so is a stream without
+//     an end mark.
+//   - [Fallback] continues with another model when one fails.
 package llm

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// generating are the ends of the paths of endpoints that generate, embed or count, and change
-// nothing by it.
+// generating are the endings of the paths of endpoints that generate, embed or count. These change
+// nothing on the server.
 var generating = []string{
 	"/completions", "/v1/responses", "/embeddings", "/moderations", "/images/generations",
 	"/audio/speech", "/audio/transcriptions", "/audio/translations", // OpenAI, and those alike
@@ -18,16 +18,17 @@ var generating = []string{
 	"/api/chat", "/api/generate", "/api/embed", // Ollama
 }
 
-// bedrock are what follows /model/{id} in the paths of Bedrock.
+// bedrock are the endings that follow /model/{id} in the paths of Bedrock.
 var bedrock = []string{
 	"/invoke", "/invoke-with-response-stream", "/converse", "/converse-stream",
 }
 
-// IsGeneration reports whether req asks a language model to generate, embed or count, by the path
-// of the request. To repeat such a request costs tokens at most, whether the model answered the
-// first time or not. That is not so of requests that start a batch, create a file or add to a
-// conversation, nor of a response of OpenAI's that belongs to a conversation, which the path does
-// not show.
+// IsGeneration reports whether req asks a language model to generate, embed or count. The path
+// decides. Repeating such a request costs tokens at most, even if the model has answered the first
+// time.
+//
+// Requests that start a batch, create a file or add to a conversation are not generations. The path
+// does not show one exception: a response of OpenAI's may belong to a conversation.
 func IsGeneration(req *http.Request) bool {
 	if req.Method != http.MethodPost || req.URL == nil {
 		return false
@@ -41,8 +42,8 @@ func endsIn(path string, ends []string) bool {
 	return slices.ContainsFunc(ends, func(end string) bool { return strings.HasSuffix(path, end) })
 }
 
-// ofBedrock reports whether path is that of a model of Bedrock, whose ID has a slash only if it is
-// an ARN.
+// ofBedrock reports whether path names a model of Bedrock. The model's ID contains a slash only if
+// it is an ARN.
 func ofBedrock(path string) bool {
 	i := strings.LastIndexByte(path, '/')
 	if i < 0 || !slices.Contains(bedrock, path[i:]) {
@@ -52,8 +53,8 @@ func ofBedrock(path string) bool {
 	return ok && id != "" && (strings.HasPrefix(id, "arn:") || !strings.Contains(id, "/"))
 }
 
-// inPieces reports whether the answer to a generation that is no stream of events comes piece by
-// piece all the same: an array in JSON, from Google without alt=sse.
+// inPieces reports whether an answer that is not a stream of events arrives in pieces nevertheless:
+// Google sends a JSON array, element by element, unless the query has alt=sse.
 func inPieces(req *http.Request) bool {
 	return strings.HasSuffix(strings.TrimSuffix(req.URL.Path, "/"), ":streamGenerateContent")
 }

@@ -12,10 +12,14 @@ import (
 	"strings"
 )
 
-// report is a provider's description of a failure, in any of these shapes: {"error": {"type",
-// "code", "message"}} of OpenAI and most others, {"type": "error", "error": {"type", "message",
-// "details"}} of Anthropic, {"error": {"code", "status", "message", "details"}} of Google,
-// {"__type"} or a header of AWS, {"error": "…"}, {"detail": "…"}, and one of these in another.
+// report is a provider's description of a failure. It comes in one of these shapes, which may also
+// be nested:
+//
+//	{"error": {"type", "code", "message"}}                 OpenAI and most others
+//	{"type": "error", "error": {"type", "message", "details"}}        Anthropic
+//	{"error": {"code", "status", "message", "details"}}    Google
+//	{"__type"}, or a header                                AWS
+//	{"error": "…"}, {"detail": "…"}                        others
 type report struct {
 	status  int         // that the body states; 0 = none
 	codes   []string    // codes and types
@@ -25,21 +29,25 @@ type report struct {
 }
 
 const (
+	// The limits protect against a body that is hostile or broken.
 	maxDepth = 6  // of the objects that are looked into
 	maxCodes = 16 // more than any provider has
 
 	maxDecoded = 64 << 20 // bytes of a body without its encoding
 )
 
-// parse reads a body, or the data of an event. What is no JSON gives an empty report.
+// parse reads a body, or the data of an event. It returns an empty report for anything but JSON.
 func parse(body []byte) (r report) {
 	body = bytes.TrimSpace(body)
 	if bytes.HasPrefix(body, []byte("event:")) || bytes.HasPrefix(body, []byte("data:")) {
 		body = firstData(body)
 	}
+	// The pages of proxies are common. They are not worth an attempt to decode them.
 	if len(body) == 0 || body[0] != '{' && body[0] != '[' {
 		return r
 	}
+	// Any JSON is read, not one struct for each provider, because proxies and gateways wrap errors and
+	// new fields appear often.
 	var v any
 	// Any JSON, not one struct a provider: proxies and gateways wrap errors, and new fields appear
 	// often.
@@ -49,10 +57,10 @@ func parse(body []byte) (r report) {
 	return r
 }
 
-// firstData is the data of the first event in a body that has events.
+// firstData is the data of the first event in a body that consists of events.
 func firstData(body []byte) (data []byte) {
 	var p parser
-	// The empty line completes an event that the body ends in.
+	// An empty line completes an event at which the body ends.
 	p.feed(append(body[:len(body):len(body)], "\n\n"...), func(e Event) {
 		if data == nil {
 			data = e.Data
@@ -61,7 +69,7 @@ func firstData(body []byte) (data []byte) {
 	return data
 }
 
-// ofResponse is parse of a response's body, and the word in the header of AWS.
+// ofResponse parses a response's body and adds the code that AWS sends in a header.
 func ofResponse(resp *http.Response, body []byte) report {
 	var header http.Header
 	if resp != nil {
@@ -74,12 +82,12 @@ func ofResponse(resp *http.Response, body []byte) report {
 	return r
 }
 
-// codeFields are the fields of an error that hold codes, the most particular first.
+// codeFields are the fields of an error that hold codes, the most specific first.
 var codeFields = [...]string{
 	"error_code", "code", "type", "__type", "status", "status_code", "reason",
 }
 
-// read looks into v and the objects in it. Depth and number are bounded, as any server may have
+// read examines v and the objects in it. Depth and number are bounded, because any server may have
 // sent the body.
 func (r *report) read(v any, depth int) {
 	if depth > maxDepth {
@@ -121,8 +129,8 @@ func (r *report) addCode(v any) {
 	}
 }
 
-// addNumber adds a number: a status, of which the first is that of the outermost error, or, of more
-// digits, a code of the provider's own.
+// addNumber adds a number. A number of three digits is a status; the outermost error comes first,
+// so the first status stays. A larger number is a code of the provider's own.
 func (r *report) addNumber(n int) {
 	switch {
 	case n >= 1000:
@@ -132,7 +140,7 @@ func (r *report) addNumber(n int) {
 	}
 }
 
-// addWord adds a code that is a word. Those of AWS may come as name:url or namespace#name.
+// addWord adds a code that is a word. AWS sends codes as name:url or namespace#name.
 func (r *report) addWord(w string) {
 	w, _, _ = strings.Cut(w, ":")
 	if _, name, ok := strings.Cut(w, "#"); ok {
@@ -143,7 +151,8 @@ func (r *report) addWord(w string) {
 	}
 }
 
-// addText adds the texts for people. An error that is no more than a text may be a code.
+// addText adds the texts that are written for people. An error that consists of one text may be a
+// code.
 func (r *report) addText(object map[string]any) {
 	for _, name := range [...]string{"message", "error", "detail", "error_msg", "status_msg"} {
 		text, ok := object[name].(string)
@@ -151,14 +160,14 @@ func (r *report) addText(object map[string]any) {
 			continue
 		}
 		r.text += text + "\n"
-		// Words for people have spaces between them.
+		// Texts for people have spaces.
 		if !strings.Contains(text, " ") {
 			r.addWord(text)
 		}
 	}
 }
 
-// addDetails reads the details of Google's errors, a list, or of Anthropic's, an object.
+// addDetails reads details: a list in Google's errors, an object in Anthropic's.
 func (r *report) addDetails(v any, depth int) {
 	list, ok := v.([]any)
 	if !ok {
@@ -166,7 +175,7 @@ func (r *report) addDetails(v any, depth int) {
 		return
 	}
 	r.details = append(r.details, list...)
-	// The reason is more than the status: a wrong key is an INVALID_ARGUMENT.
+	// The reason is more exact than the status: a wrong key is an INVALID_ARGUMENT.
 	for _, d := range list[:min(len(list), maxCodes)] {
 		if info, ok := d.(map[string]any); ok {
 			r.addCode(info["reason"])
@@ -174,14 +183,14 @@ func (r *report) addDetails(v any, depth int) {
 	}
 }
 
-// passOn reads what a router adds about the provider behind it: that provider's body and headers.
+// passOn reads what a router adds about the provider behind it: the provider's body and headers.
 func (r *report) passOn(metadata map[string]any, depth int) {
 	headers, _ := metadata["headers"].(map[string]any)
 	for name, v := range headers {
 		if r.header == nil {
 			r.header = http.Header{}
 		}
-		// They may be numbers, where a header has texts.
+		// In JSON the values may be numbers; in a header they are texts.
 		r.header.Set(name, fmt.Sprint(v))
 	}
 	text, ok := metadata["raw"].(string)
@@ -196,8 +205,8 @@ func (r *report) passOn(metadata map[string]any, depth int) {
 	r.read(inner, depth+1)
 }
 
-// decoded is a body without the encoding that its header names. The client asked for that by
-// itself, or net/http would have taken it off. Of a body that was cut it is as much as there is.
+// decoded removes the encoding that the header names from a body. net/http does that only if it
+// asked for the encoding itself. A body that was cut off is decoded as far as it goes.
 func decoded(h http.Header, body []byte) []byte {
 	var r io.Reader
 	var err error
@@ -209,9 +218,11 @@ func decoded(h http.Header, body []byte) []byte {
 	default:
 		return body
 	}
+	// A wrong header is common where a gateway has already decoded the body.
 	if err != nil {
 		return body
 	}
+	// The bound protects against a body that decodes to far more than it was.
 	text, _ := io.ReadAll(io.LimitReader(r, maxDecoded))
 	return text
 }

@@ -11,14 +11,20 @@ import (
 	"github.com/rebound-go/rebound/internal/jsonscan"
 )
 
-// Request is what a request asks of a model, as far as its path and its body show.
+// Request is what a request asks of a model, as far as its path and body show.
 type Request struct {
-	Model     string // empty = not stated
-	Input     int    // estimated tokens of the prompt
-	MaxOutput int    // the most tokens that the answers may have together; 0 = not stated
+	// Model is the model's name, ID or deployment. Empty = not stated.
+	Model string
+
+	// Input is the estimated number of tokens in the prompt.
+	Input int
+
+	// MaxOutput is the largest number of tokens that all answers may have together. 0 = not stated.
+	MaxOutput int
 }
 
 const (
+	// Rules of thumb: an estimate only has to be near enough until the answer reports its usage.
 	bytesPerToken = 4    // of English and of code, as OpenAI advises
 	perAttachment = 1000 // tokens of a picture, a page or a sound in base64, as OpenAI's pictures have
 
@@ -26,10 +32,11 @@ const (
 	maxBody       = 64 << 20 // bytes of a body that are read
 )
 
-// ReadRequest reads a request's path and its body, which GetBody gives once more. Without GetBody
-// the path may show the model, and ContentLength stands for the body.
+// ReadRequest reads the path of a request and a copy of its body, from GetBody. Without GetBody
+// only the path may show the model, and ContentLength stands for the body. It never reads req.Body,
+// and returns what it has found so far if GetBody fails.
 //
-// A token is four bytes. A piece of base64, such as a picture, is 1000 tokens.
+// Four bytes count as one token. A run of base64, such as a picture, counts as 1000 tokens.
 func ReadRequest(req *http.Request) Request {
 	q := Request{Model: modelOf(req.URL), Input: tokens(int(max(req.ContentLength, 0)))}
 	if req.GetBody == nil {
@@ -51,12 +58,12 @@ func ReadRequest(req *http.Request) Request {
 	return q
 }
 
-// tokens is the estimate for so many bytes of text, rounded up.
+// tokens is the estimate for that many bytes of text, rounded up.
 func tokens(bytes int) int { return (bytes + bytesPerToken - 1) / bytesPerToken }
 
-// read reads the model, and the most tokens that the answer may have. Providers reserve as many
-// when the request comes, whatever the answer turns out to be. A request for several answers
-// reserves so many times as much.
+// read reads the model and the largest number of tokens that the answer may have. Providers reserve
+// that number when the request arrives, whatever the answer turns out to be. For several answers
+// they reserve a multiple.
 func (q *Request) read(body []byte) {
 	model, most, answers := q.Model, 0.0, 1.0
 	whole := jsonscan.Fields(body, func(name, value []byte) {
@@ -79,14 +86,14 @@ func (q *Request) read(body []byte) {
 			most = max(most, numberIn(value, "num_predict"))
 		}
 	})
-	// Half a body is no request that a provider would read.
+	// No provider accepts half a body.
 	if whole {
 		q.Model, q.MaxOutput = model, int(min(most*answers, math.MaxInt32))
 	}
 }
 
-// modelOf is the model in the path of Google, Bedrock and Azure; empty if there is none. Azure
-// counts by deployment, and Bedrock by the model's ID or ARN.
+// modelOf is the model in the path of Google, Bedrock or Azure, or empty. Azure counts by
+// deployment, Bedrock by the model's ID or ARN.
 func modelOf(u *url.URL) string {
 	if u == nil {
 		return ""
@@ -105,8 +112,8 @@ func modelOf(u *url.URL) string {
 	return ""
 }
 
-// withoutAttachments returns a body without its attachments in base64, and how many there are:
-// their bytes say nothing about their tokens.
+// withoutAttachments returns a body without its base64 attachments, and their number. The size of
+// an attachment says nothing about its tokens.
 func withoutAttachments(body []byte) (text []byte, attachments int) {
 	// Most prompts are shorter than the shortest attachment.
 	if len(body) < minAttachment {
@@ -117,6 +124,7 @@ func withoutAttachments(body []byte) (text []byte, attachments int) {
 		if i < len(body) && isBase64(body[i]) {
 			continue
 		}
+		// The body is copied only from the first attachment on, since most bodies have none.
 		if i-start >= minAttachment {
 			if attachments == 0 {
 				text = bytes.Clone(body[:start])

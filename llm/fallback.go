@@ -13,18 +13,18 @@ import (
 	"github.com/rebound-go/rebound/reboundhttp"
 )
 
-// Fallback calls fn with the first of several models, providers or deployments, and with others
-// where one fails, until one answers. All of it is one call by p: its Attempts and MaxElapsed, its
-// gates, and what Observe sees are those of the whole chain, and a [Transport] or any
-// [reboundhttp.Transport] that is reached with the context given to fn makes a single attempt, and
-// leaves its own policy aside. A nil p is what [NewPolicy] returns, one for all chains.
+// Fallback calls fn with the first of several models, providers or deployments, and continues with
+// the others when one fails, until one answers. The whole chain is one call by p: p's Attempts,
+// MaxElapsed, gates and Observe apply to it as a whole. A [Transport], or any
+// [reboundhttp.Transport], that gets the context given to fn makes a single attempt and ignores its
+// own policy. A nil p is the policy of [NewPolicy], shared by all chains.
 //
-// A model with a transient failure (a reset, a timeout, a 500) gets a second attempt. One that
-// fails so again, that is overloaded or limits the rate, is left alone for the delay that it asks
-// for or that p computes. The first of the others that is ready comes next, without a delay. A
-// model that cannot answer in this call is not called again: it has no quota left, its context is
-// too short, its key is wrong, or its Retry-After is above MaxRetryAfter. So put the best model
-// first.
+// A model whose failure is transient (a reset, a timeout, a 500) gets a second attempt after p's
+// delay. A model that fails again, is overloaded or limits the rate is left alone for its
+// Retry-After delay, or else for the delay that p computes. The next attempt goes without a delay
+// to the first other model that is ready. A model that cannot answer within this call is not called
+// again: its quota is used up, its context is too short, its key is wrong, or its Retry-After delay
+// is above MaxRetryAfter. Put the best model first.
 //
 // The first attempt at each model is free; further ones draw on p's budget. A failure after output
 // of a stream, [StreamError.Output], ends the chain. The error is a [*rebound.Error] for the last
@@ -65,7 +65,7 @@ type chain struct {
 	fault  fault.Fault // of the last failure
 }
 
-// model is the state of one model in a call.
+// model is the state of one model in a call. One goroutine uses it, so it needs no lock.
 type model struct {
 	tried, dead bool
 	failures    int       // that passed
@@ -77,8 +77,7 @@ func newChain(ctx context.Context, p *rebound.Policy, models int) *chain {
 		p = shared
 	}
 	if p.Classify == nil {
-		// A clone has a budget of its own. The caller's must be drawn on, so that all calls by p share
-		// it.
+		// A clone has a fresh budget. The chain must draw on the caller's, which all calls by p share.
 		own := p.RetryBudget()
 		p = p.Clone()
 		p.Classify = Classify
@@ -92,16 +91,16 @@ func newChain(ctx context.Context, p *rebound.Policy, models int) *chain {
 	}
 }
 
-// failed decides what follows an attempt. It returns nil when another is due, after the delay, or
-// else the error to stop with.
+// failed decides what follows an attempt. It returns nil when the next attempt is due, after its
+// delay. Otherwise it returns the error with which the call ends.
 func (c *chain) failed(err error) error {
 	d := c.loop.Decide(err)
 	switch d.Reason {
-	// These end the call whatever the model: another model has the same context, gates and policy.
+	// These end the call, because another model would have the same context, gates and policy.
 	case rebound.Canceled, rebound.Rejected, rebound.Invalid:
 		return c.loop.Stop(d.Reason, nil)
 	}
-	// The caller has part of an answer, which that of another model would contradict.
+	// The caller already has part of an answer, which another model's answer would contradict.
 	if broken, ok := errtree.As[*StreamError](err); ok && broken.Output {
 		return c.loop.Stop(rebound.NotRetryable, nil)
 	}
@@ -113,7 +112,8 @@ func (c *chain) failed(err error) error {
 	return c.move()
 }
 
-// note keeps what the failure says of the model. A policy's own limit says nothing of it.
+// note records what the failure shows about the model. A limit of the policy shows nothing about
+// it.
 func (c *chain) note(d rebound.Decision) {
 	m := &c.models[c.at]
 	m.failures++
@@ -121,7 +121,7 @@ func (c *chain) note(d rebound.Decision) {
 	m.dead = !d.Retry
 }
 
-// over returns why there is no further attempt whatever the model, or "".
+// over returns why no model gets a further attempt, or "".
 func (c *chain) over(d rebound.Decision) rebound.Reason {
 	attempts, limit := c.loop.State().Attempt, c.p.MaxAttempts()
 	switch {
@@ -137,8 +137,9 @@ func (c *chain) over(d rebound.Decision) rebound.Reason {
 	return ""
 }
 
-// next is the model that is asked next: the first of the others that is ready, else whichever will
-// be ready first; -1 if all are dead.
+// next is the model for the next attempt: the same one after its first passing failure, or else the
+// first of the others that is ready, or else the one that will be ready first. It is -1 if all are
+// dead.
 func (c *chain) next() int {
 	if m := c.models[c.at]; !m.dead && m.failures == 1 && passing(c.fault.Kind) {
 		return c.at
@@ -156,10 +157,13 @@ func (c *chain) next() int {
 	return best
 }
 
+// passing reports whether a second attempt at the same model is worth while. A model that is
+// limited or overloaded needs time first.
 func passing(k fault.Kind) bool { return k == fault.Transient || k == fault.Unknown }
 
-// move goes to the next model, if time and budget allow, and waits until it is ready. Where the
-// budget does not allow another try of one, there may be one that was never tried.
+// move goes to the next model, if time and budget allow, and sleeps until that model is ready. If
+// the budget has no token for another attempt at it, a model without an attempt may be left, which
+// is free.
 func (c *chain) move() error {
 	next := c.next()
 	if c.models[next].tried && c.broke() {
@@ -175,13 +179,14 @@ func (c *chain) move() error {
 	return c.loop.Redirect(wait)
 }
 
-// broke reports whether the budget has no token for a retry that costs one.
+// broke reports whether the budget has no token for a retry that costs one. A retry after
+// RateLimited costs none.
 func (c *chain) broke() bool {
 	b := c.p.RetryBudget()
 	return b != nil && b.Level() < 1 && c.fault.Kind != fault.RateLimited
 }
 
-// untried is the first model that was never tried, -1 if there is none.
+// untried is the first model without an attempt, or -1.
 func (c *chain) untried() int {
 	return slices.IndexFunc(c.models, func(m model) bool { return !m.tried })
 }

@@ -9,24 +9,26 @@ import (
 	"time"
 )
 
-// firstOutput is what the repeating transport makes its attempts with. An attempt at a generation
-// lasts until the answer is whole, or a stream has its first output, so that what fails before is
-// repeated like any other failure.
+// firstOutput makes the attempts of the repeating transport. An attempt at a generation lasts until
+// the answer is complete, or until a stream has its first output. So a failure before that is
+// retried like any other.
 type firstOutput struct {
 	base          http.RoundTripper
 	output, ended func(Event) bool
 	header, idle  time.Duration
 }
 
-// RoundTrip returns a stream once it has output. The response of one whose provider sent an error
-// before has the status and the body that the error would have had at once, and so has an answer
-// that is an error in spite of its status.
+// RoundTrip returns a stream once it has output. If the provider sends an error before the output,
+// the response has the status and body that the error would have had without streaming. The same
+// holds for an answer that is an error in spite of its status.
 func (g *firstOutput) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(req.Context())
 	body := &idleBody{limit: g.idle, ctx: ctx, cancel: cancel}
-	// A timer of its own, since the context has to live on for the body. It is the body's later: to
-	// make another one would cost more than to set this one again.
+	// The timer is not a deadline of the context, which has to live on for the body. The body uses the
+	// same timer later: resetting it costs less than making another.
 	body.timer = time.AfterFunc(g.header, func() {
+		// The same timer serves the header and the pauses: once the body is read, a pause has ended the
+		// attempt.
 		if body.read.Load() {
 			body.late()
 		} else {
@@ -41,11 +43,13 @@ func (g *firstOutput) RoundTrip(req *http.Request) (*http.Response, error) {
 		return resp, err
 	}
 	r := reserved(req)
+	// Every response of the provider has the headers of its limits, failed ones included.
 	if r != nil {
 		r.meter.learn(resp.Header, time.Now())
 	}
 	resp.Request = req // whose context does not end with the body
 	if resp.StatusCode == http.StatusSwitchingProtocols {
+		// After an upgrade the connection belongs to the caller, so nothing here may time it out.
 		context.AfterFunc(req.Context(), func() { cancel(nil) })
 		return resp, nil
 	}
@@ -61,13 +65,13 @@ func (g *firstOutput) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// answer is the response to a generation once it is known to be one. Its usage settles r, which may
-// be nil.
+// answer is the response to a generation once its shape is known. The usage in it settles r, which
+// may be nil.
 func (g *firstOutput) answer(
 	req *http.Request, resp *http.Response, r *reservation,
 ) (*http.Response, error) {
 	body := peek(resp)
-	// The body's beginning decides, as gateways put wrong types on what they pass on.
+	// The beginning of the body decides, because gateways put wrong types on what they pass on.
 	shape, err := shapeOf(resp, body, inPieces(req))
 	if err != nil {
 		_ = body.Close()
@@ -86,7 +90,7 @@ func (g *firstOutput) answer(
 	return resp, nil
 }
 
-// stream reads to the first output.
+// stream reads a stream to its first output.
 func (g *firstOutput) stream(resp *http.Response, r *reservation) (*http.Response, error) {
 	w := &streamReader{output: g.output, ended: g.ended, body: resp.Body, seen: r.reader()}
 	w.begin()
@@ -95,6 +99,7 @@ func (g *firstOutput) stream(resp *http.Response, r *reservation) (*http.Respons
 	case e == nil:
 		resp.Body = r.metered(w, false)
 		return resp, nil
+	// The stream broke without an error of the provider's, so there is no response to make of it.
 	case e.Err != nil:
 		_ = w.Close()
 		return nil, e
@@ -103,19 +108,19 @@ func (g *firstOutput) stream(resp *http.Response, r *reservation) (*http.Respons
 	return refusal(resp, e.Event), nil
 }
 
-// OwnTimeouts makes the repeating transport leave a connection after HeaderTimeout and IdleTimeout.
+// OwnTimeouts marks a base that ends its own connections after HeaderTimeout and IdleTimeout.
 func (g *firstOutput) OwnTimeouts() {}
 
-// CloseIdleConnections closes those of the base. The repeating transport asks for it after a 421,
-// whose next attempt wants another connection.
+// CloseIdleConnections closes the idle connections of the base. The repeating transport calls it
+// after a 421, because the next attempt needs another connection.
 func (g *firstOutput) CloseIdleConnections() {
 	if c, ok := g.base.(interface{ CloseIdleConnections() }); ok {
 		c.CloseIdleConnections()
 	}
 }
 
-// idleBody is the body of a response that must not be silent for too long. Its context is that of
-// the request, which ends with it.
+// idleBody is the body of a response that must not pause for longer than limit. Closing it ends
+// ctx, the context of the attempt.
 type idleBody struct {
 	io.ReadCloser
 	limit  time.Duration
@@ -125,10 +130,10 @@ type idleBody struct {
 	read   atomic.Bool // has begun
 }
 
-// late ends the request since its body pauses for too long.
+// late ends the attempt, because its body has paused for too long.
 func (b *idleBody) late() { b.cancel(&waitError{"data", b.limit}) }
 
-// Read returns a waitError if the context has ended for one: net/http returns errors of many kinds.
+// Read returns the waitError if that ended the context. net/http's own error could be one of many.
 func (b *idleBody) Read(p []byte) (int, error) {
 	b.read.Store(true)
 	if b.timer == nil {
@@ -137,7 +142,7 @@ func (b *idleBody) Read(p []byte) (int, error) {
 		b.timer.Reset(b.limit)
 	}
 	n, err := b.ReadCloser.Read(p)
-	// The timer runs while Read waits for data, not while the caller works with it.
+	// The timer runs only while Read waits for data, not while the caller works with it.
 	b.timer.Stop()
 	if err == io.EOF { // a whole body is whole, however late
 		return n, err
@@ -152,8 +157,9 @@ func (b *idleBody) Close() error {
 	return err
 }
 
-// waitError is a wait that was too long. It is the cause with which a request's context is
-// canceled: what the transport makes of that would look as if the caller had gone away.
+// waitError reports that the header or the data took too long. It is the cause with which an
+// attempt's context is canceled. The error that net/http makes of the cancellation would look as if
+// the caller had given up.
 type waitError struct {
 	what  string
 	limit time.Duration
@@ -162,10 +168,10 @@ type waitError struct {
 func (e *waitError) Error() string { return fmt.Sprintf("llm: no %s for %v", e.what, e.limit) }
 func (e *waitError) Timeout() bool { return true }
 
-// Is makes it a context.DeadlineExceeded, as net/http's own timeouts are.
+// Is matches context.DeadlineExceeded, as net/http's own timeouts do.
 func (e *waitError) Is(target error) bool { return target == context.DeadlineExceeded }
 
-// waitedFor is the waitError that ended ctx, or err if none did.
+// waitedFor returns the waitError that ended ctx, or err if none did.
 func waitedFor(ctx context.Context, err error) error {
 	if late, ok := context.Cause(ctx).(*waitError); ok && err != nil {
 		return late

@@ -18,14 +18,16 @@ import (
 	"github.com/rebound-go/rebound/reboundhttp"
 )
 
-// meter holds the limits of one model at one host with one credential. A limit that is learned or
-// changed is a new Rate; what waits for the old one keeps its turn.
+// meter holds the limits of one model at one host with one credential. When a limit is learned or
+// changes, a new Rate replaces the old one. Attempts that already wait for the old Rate keep their
+// place in its queue.
 type meter struct {
 	quota            *Quota
 	name             string
 	requests, tokens atomic.Pointer[limit.Rate]
 
-	mu     sync.Mutex
+	mu sync.Mutex
+	// mu guards the mean alone; the Rates have locks of their own.
 	mean   float64   // tokens of an answer, beyond the estimate of its prompt
 	usedAt time.Time // guarded by the Quota's mu
 }
@@ -36,13 +38,14 @@ const (
 
 	forever = math.MaxInt64 // the context alone ends the wait
 
-	// Longer pauses are those of days and months. Nothing waits for them, as no policy does.
+	// Longer resets belong to limits of days and months. No attempt waits for those, as no policy
+	// does.
 	longestPause = 2 * time.Minute
 
 	smoothing = 0.1 // of the mean; half of it is from the last seven answers
 )
 
-// meter returns the meter of a request.
+// meter returns the meter of a request, and makes it for the first request of its kind.
 func (q *Quota) meter(req *http.Request, model string) *meter {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -51,7 +54,7 @@ func (q *Quota) meter(req *http.Request, model string) *meter {
 	}
 	key := meterKey{req.URL.Host, model, maphash.String(q.seed, credential(req))}
 	m := q.meters[key]
-	// A limit that is not given begins as a Rate without one, which learns.
+	// A limit that is not given starts as a Rate without a limit, which learns.
 	if m == nil {
 		q.forget()
 		m = &meter{quota: q, name: cmp.Or(model, req.URL.Host)}
@@ -63,8 +66,8 @@ func (q *Quota) meter(req *http.Request, model string) *meter {
 	return m
 }
 
-// forget drops meters once there are many: those that are idle, and any others if that is not
-// enough. A model that comes back learns its limits again. The caller holds mu.
+// forget drops meters once there are many: the idle ones first, and others if that is not enough. A
+// model that returns learns its limits again. The caller holds q.mu.
 func (q *Quota) forget() {
 	if len(q.meters) < manyMeters {
 		return
@@ -82,7 +85,7 @@ func (q *Quota) forget() {
 	}
 }
 
-// credential is what a request identifies itself by, which limits depend on.
+// credential is how a request identifies its caller. Limits depend on it.
 func credential(req *http.Request) string {
 	for _, name := range []string{"Authorization", "X-Api-Key", "Api-Key", "X-Goog-Api-Key"} {
 		if v := req.Header.Get(name); v != "" {
@@ -95,8 +98,8 @@ func credential(req *http.Request) string {
 	return req.URL.Query().Get("key")
 }
 
-// rate makes a limit of n in each period; n 0 is unknown. The Quota's fields say how long its turns
-// may be waited for; a deadline of the request's context ends the wait sooner.
+// rate makes a limit of n in each period; n = 0 means that it is unknown. The Quota's Wait bounds
+// the time in its queue, and so does a deadline of the request's context.
 func (q *Quota) rate(name string, n float64, per time.Duration, burst int) *limit.Rate {
 	wait := q.Wait
 	if wait == 0 {
@@ -105,43 +108,47 @@ func (q *Quota) rate(name string, n float64, per time.Duration, burst int) *limi
 	return &limit.Rate{Name: name, N: n, Per: per, Burst: burst, Wait: wait}
 }
 
-// burst is the share of n that may be taken at once. Providers enforce a limit of requests per
-// minute as one per second, too, but let a minute's tokens pass at once.
+// burst is the part of n that may be taken at once. Providers enforce a limit of requests per
+// minute by the second as well, but allow a minute's tokens at once.
 func burst(n, share float64) int { return int(min(max(n/share, 1), math.MaxInt32)) }
 
+// meanOutput is the mean number of tokens in the model's answers so far, or 0 before the first.
 func (m *meter) meanOutput() float64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.mean
 }
 
-// answered counts the tokens of an answer. The mean follows a change of the job within some dozen
-// answers.
+// answered adds the tokens of one answer to the mean. The mean follows a change in the kind of
+// answers within some dozens of them.
 func (m *meter) answered(tokens float64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	// The first answer is the mean, which would otherwise climb from 0 for dozens of answers.
 	if m.mean == 0 {
 		m.mean = tokens
 	}
 	m.mean += smoothing * (tokens - m.mean)
 }
 
-// set makes n the limit per minute, if it was learned before or is not known. Of several responses
-// at once one sets it. A limit that the provider changes is set anew.
+// set makes n the limit per minute, unless the limit was given. If several responses arrive at
+// once, one of them sets it. A limit that the provider changes is replaced.
 func (m *meter) set(tokens bool, n float64) {
 	rate, given, share, what := &m.requests, m.quota.Requests, 60.0, " requests"
 	if tokens {
 		rate, given, share, what = &m.tokens, m.quota.Tokens, 1, " tokens"
 	}
 	old := rate.Load()
+	// A limit that the caller has given is kept. The provider's may be that of the whole account, of
+	// which this program has a share.
 	if n <= 0 || given > 0 || old.N == n {
 		return
 	}
 	rate.CompareAndSwap(old, m.quota.rate(m.name+what, n, time.Minute, burst(n, share)))
 }
 
-// refusals are texts of errors with status 429 that state a limit: of OpenAI and Groq, of OpenAI
-// until 2024, and of Anthropic.
+// refusals match the texts of errors with status 429 that state a limit: those of OpenAI and Groq,
+// of OpenAI until 2024, and of Anthropic.
 var refusals = []*regexp.Regexp{
 	regexp.MustCompile(`(?i)on (?P<what>request|token)s per min[^:]*: ` + stated("limit") +
 		`(?:, ` + stated("used") + `)?`),
@@ -150,12 +157,13 @@ var refusals = []*regexp.Regexp{
 		` per minute`),
 }
 
-// stated matches the name of a number and the number, with commas between its thousands.
+// stated matches the name of a number and the number itself, which may have commas between
+// thousands.
 func stated(name string) string { return name + `(?: of|:)? (?P<` + name + `>\d+(?:,\d{3})*)` }
 
-// learnRefusal reads the limit in the text of a refusal. Nothing is sent during the Retry-After
-// delay: whatever was refused, the other callers would be refused as well. A provider that sends
-// neither headers nor a text leaves each call to its own backoff.
+// learnRefusal reads the limit in the text of a 429. No attempt starts during the Retry-After
+// delay: the provider would reject the other callers as well. If the provider sends neither headers
+// nor such a text, each call keeps to its own backoff.
 func (m *meter) learnRefusal(f fault.Fault) {
 	if e := (*reboundhttp.StatusError)(nil); errors.As(f.Err, &e) {
 		m.read(ofResponse(e.Response, e.Body).text)
@@ -165,6 +173,7 @@ func (m *meter) learnRefusal(f fault.Fault) {
 	}
 }
 
+// read learns the limit that a text states, and what is left of it if the text states that too.
 func (m *meter) read(text string) {
 	for _, re := range refusals {
 		found := re.FindStringSubmatch(text)

@@ -6,8 +6,8 @@ import (
 	"github.com/rebound-go/rebound/internal/jsonscan"
 )
 
-// amount is a value in JSON that is a number. It is 0 if the value is something else: what servers
-// send in a field of that name is up to them.
+// amount is a JSON value as a number, or 0 if it is something else. A server may send anything in a
+// field of that name, and a count that is missing must not fail the answer.
 func amount(value []byte) float64 {
 	n, err := strconv.ParseFloat(string(value), 64)
 	if err != nil {
@@ -16,7 +16,7 @@ func amount(value []byte) float64 {
 	return n
 }
 
-// numberIn is the number that a field of an object has; 0 if there is no such field, or no object.
+// numberIn is the number in the named field of an object, or 0 if there is no such field or object.
 func numberIn(object []byte, called string) (n float64) {
 	jsonscan.Fields(object, func(name, value []byte) {
 		if string(name) == called {

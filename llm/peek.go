@@ -9,22 +9,22 @@ import (
 	"slices"
 )
 
-// peekedBody is a body of which the beginning was read and is given again.
+// peekedBody is a body whose beginning has been read, and is returned again by Read.
 type peekedBody struct {
 	io.ReadCloser
 	held []byte
 	step int // bytes of room that held gets at a time, at least
 }
 
-// peek is the body of resp, to be read in one step if it is short.
+// peek wraps the body of resp. A short body is read in one step.
 func peek(resp *http.Response) *peekedBody {
-	// A server may state any length, so that it decides about little room alone.
+	// A server may state any length, so the length decides only within these bounds.
 	const least, most = 512, 16 << 10
-	// One byte more, for which the end of the body is seen.
+	// One byte more than the length, so that the same Read sees the end of the body.
 	return &peekedBody{ReadCloser: resp.Body, step: int(min(max(resp.ContentLength+1, least), most))}
 }
 
-// Read gives what is held again, then the rest.
+// Read returns what is held, then the rest.
 func (b *peekedBody) Read(p []byte) (int, error) {
 	if len(b.held) > 0 {
 		n := copy(p, b.held)
@@ -36,7 +36,7 @@ func (b *peekedBody) Read(p []byte) (int, error) {
 
 // more reads once and holds what it has read.
 func (b *peekedBody) more() error {
-	// Grow doubles the room, or nearly so, of what is longer than a step.
+	// Grow about doubles a buffer that is longer than one step, so long bodies are not copied often.
 	if len(b.held) == cap(b.held) {
 		b.held = slices.Grow(b.held, b.step)
 	}
@@ -45,7 +45,7 @@ func (b *peekedBody) more() error {
 	return err
 }
 
-// all reads up to most bytes and holds them. It returns io.EOF if there are no more.
+// all reads up to most bytes and holds them. It returns io.EOF if the body ends before that.
 func (b *peekedBody) all(most int) (err error) {
 	for err == nil && len(b.held) < most {
 		err = b.more()
@@ -53,11 +53,12 @@ func (b *peekedBody) all(most int) (err error) {
 	return err
 }
 
-// start is the beginning of the body behind blanks, which some servers send while a model thinks:
-// at least n bytes of it, or all.
+// start is the beginning of the body after white space: at least n bytes, or everything. Some
+// servers send white space while a model thinks.
 func (b *peekedBody) start(n int) ([]byte, error) {
 	for {
 		text := trim(b.held)
+		// The body may be cut inside the three bytes of the mark; what follows decides its shape.
 		halfMark := len(text) < len(byteOrderMark) && bytes.HasPrefix(byteOrderMark, text)
 		if len(text) >= n && !halfMark || len(b.held) > maxHeld {
 			return text, nil
@@ -71,15 +72,16 @@ func (b *peekedBody) start(n int) ([]byte, error) {
 	}
 }
 
-// byteOrderMark is UTF-8's byte order mark.
+// byteOrderMark is the UTF-8 byte order mark, which some servers on Windows put before JSON.
 var byteOrderMark = []byte("\xef\xbb\xbf")
 
-// trim is text without the blanks, and the byte order mark, before it.
+// trim returns text without the byte order mark and white space at its start.
 func trim(text []byte) []byte {
 	return bytes.TrimLeft(bytes.TrimPrefix(text, byteOrderMark), " \t\r\n")
 }
 
-// firstPiece returns the first value, or the first element of an array. What is no JSON has none.
+// firstPiece returns the first value, or the first element of an array. It returns nil for a body
+// that is not JSON.
 func (b *peekedBody) firstPiece() (first json.RawMessage, err error) {
 	start, err := b.start(1)
 	if err != nil {
@@ -99,7 +101,8 @@ func (b *peekedBody) firstPiece() (first json.RawMessage, err error) {
 	return first, err
 }
 
-// holding reads on in a peekedBody and holds what it has read.
+// holding reads on in a peekedBody and keeps what it reads, so that the caller gets those bytes
+// again.
 type holding struct{ b *peekedBody }
 
 func (h holding) Read(p []byte) (int, error) {

@@ -7,20 +7,20 @@ import (
 	"github.com/rebound-go/rebound/backoff"
 )
 
-// NewPolicy returns a policy for calls to language models: 5 attempts, about 500ms → 1s → 2s → 4s
-// apart after a connection that broke or a server that failed, and about 4s → 8s → 16s → 32s apart
-// after a limit or an overload, unless the server asks for more. Each delay is drawn from half of
-// that to half as much again.
+// NewPolicy returns a policy for calls to language models. It makes up to 5 attempts. After a
+// broken connection or a server failure the delays are about 500ms → 1s → 2s → 4s. After a limit or
+// an overload they are about 4s → 8s → 16s → 32s, or longer if the server asks for more. Jitter
+// makes each delay half to one and a half times as long.
 //
-// [Classify] is the classifier. A Retry-After delay is obeyed up to 2 minutes. Longer ones are
-// quotas, which last for hours and days, and are an error at once.
+// [Classify] is the classifier. Retry-After delays of up to 2 minutes are obeyed. Longer ones
+// belong to quotas that last for hours or days, and end the call at once.
 //
-// The policy does not limit the time of an attempt: an answer that is long, or that a model reasons
-// about, takes minutes. [Transport] limits the time to a response's header, and pauses of its body.
-// Use a context with a deadline, or MaxElapsed, for the whole call.
+// The policy does not bound the time of an attempt, because a long answer, or one that the model
+// reasons about, takes minutes. [Transport] bounds the time to a response's header, and the pauses
+// in its body. Use a context with a deadline, or MaxElapsed, to bound the whole call.
 //
-// The policy is a fresh one, which may be changed before its first use. Keep it and share it: its
-// retry budget lives in it.
+// Each call returns a new policy, which may be changed before its first use. Keep it and share it,
+// because its retry budget lives in it.
 func NewPolicy() *rebound.Policy {
 	return &rebound.Policy{
 		Name:      "llm",
@@ -31,11 +31,13 @@ func NewPolicy() *rebound.Policy {
 	}
 }
 
+// doubling has jitter to both sides rather than full jitter: a delay near zero would send another
+// request, and pay for its prompt, before the cause can have passed.
 func doubling(base, longest time.Duration) backoff.Backoff {
 	return backoff.Exponential{
 		Base: base, Factor: 2, Max: longest, Jitter: backoff.Proportional(0.5),
 	}
 }
 
-// shared is the policy of streams and chains that are given none.
+// shared is the policy of streams and chains without one of their own.
 var shared = NewPolicy()

@@ -7,12 +7,14 @@ import (
 	"strings"
 )
 
-// chunk is what distinguishes the providers' events.
+// chunk holds the fields by which the providers' events differ. One struct reads the events of all
+// providers, because a gateway may pass on any of them.
 type chunk struct {
 	Type  string
 	Delta json.RawMessage
 	Error json.RawMessage
 
+	// The rest of a response is left as JSON: its many fields are not needed.
 	Response json.RawMessage // of OpenAI's response.failed
 
 	Choices []choice // of OpenAI's chat and text completions, and of most others
@@ -24,7 +26,8 @@ type chunk struct {
 	UsageMetadata json.RawMessage `json:"usageMetadata"`
 }
 
-// choice is a piece of one of OpenAI's answers to a request that may want several.
+// choice is a piece of one answer in OpenAI's format. A request may ask for several answers, whose
+// pieces are interleaved.
 type choice struct {
 	Index int
 	Text  string
@@ -37,12 +40,13 @@ type choice struct {
 	FinishReason any             `json:"finish_reason"`
 }
 
-// finished reports whether the piece is the last.
+// finished reports whether this is the last piece of its answer.
 func (c choice) finished() bool { return c.FinishReason != nil && c.FinishReason != "" }
 
+// failed reports whether the provider behind a router failed in the middle of the answer.
 func (c choice) failed() bool { return present(c.Error) || c.FinishReason == "error" }
 
-// candidate is a piece of one of Google's answers to a request that may want several.
+// candidate is a piece of one answer of Google's, of which a request may ask for several.
 type candidate struct {
 	Index   int
 	Content struct {
@@ -54,14 +58,14 @@ type candidate struct {
 	FinishReason string `json:"finishReason"`
 }
 
-// finished reports whether the piece is the last. What is not specified is a checkpoint, from which
-// an SDK may continue.
+// finished reports whether this is the last piece of its answer. FINISH_REASON_UNSPECIFIED marks a
+// checkpoint from which an SDK may continue, not the end.
 func (c candidate) finished() bool {
 	return c.FinishReason != "" && c.FinishReason != "FINISH_REASON_UNSPECIFIED"
 }
 
-// read gives an event's chunk; ok is false if the data is no JSON object. A field of another type
-// than here counts as absent.
+// read decodes an event. ok is false if the data is not a JSON object. A field whose type is not
+// the one here counts as absent, because providers extend their events.
 func (e Event) read() (c chunk, ok bool) {
 	data := bytes.TrimSpace(e.Data)
 	if len(data) == 0 || data[0] != '{' {
@@ -71,6 +75,7 @@ func (e Event) read() (c chunk, ok bool) {
 	if _, other := err.(*json.UnmarshalTypeError); err != nil && !other {
 		return chunk{}, false
 	}
+	// Most events name their type in the data as well as in the event field.
 	if c.Type == "" {
 		c.Type = e.Name
 	}
@@ -78,15 +83,16 @@ func (e Event) read() (c chunk, ok bool) {
 }
 
 // IsOutput reports whether an event has output for the user of a model: a piece of text, of a
-// refusal, of sound, or of the call of a tool. What a model thinks before it answers is not meant,
-// nor are the events around the output. Of an event that it does not know IsOutput returns true,
-// since a user may have seen it.
+// refusal, of sound, or of a tool call. A model's reasoning before its answer is not output, nor
+// are the events around the answer. IsOutput returns true for an event that it does not recognise,
+// because the user may have seen it.
 func IsOutput(e Event) bool {
 	c, ok := e.read()
 	switch {
 	case isDone(e):
 		return false
 	case !ok:
+		// Nil data are too long to be read, so they may hold output.
 		return len(e.Data) > 0 || e.Data == nil
 	case present(c.Error):
 		return false
@@ -100,6 +106,7 @@ func IsOutput(e Event) bool {
 	return c.hasOutput()
 }
 
+// hasChoice reports whether a choice has output. A first event with only a role has none.
 func (c chunk) hasChoice() bool {
 	for _, choice := range c.Choices {
 		d := choice.Delta
@@ -111,7 +118,8 @@ func (c chunk) hasChoice() bool {
 	return false
 }
 
-// hasContent reports whether v is a text, or a list of parts of which one is no thought.
+// hasContent reports whether v is a text, or a list of parts with at least one that is not
+// reasoning.
 func hasContent(v any) bool {
 	switch v := v.(type) {
 	case string:
@@ -125,6 +133,7 @@ func hasContent(v any) bool {
 	return v != nil
 }
 
+// hasParts reports whether a candidate has a part that is output, such as text or a function call.
 func (c chunk) hasParts() bool {
 	for _, candidate := range c.Candidates {
 		for _, part := range candidate.Content.Parts {
@@ -136,13 +145,15 @@ func (c chunk) hasParts() bool {
 	return false
 }
 
-// noOutput are the types of events that have no output, of Anthropic and Cohere.
+// noOutput are the types of Anthropic's and Cohere's events that have no output.
 var noOutput = []string{
 	"error", "ping", "message_start", "content_block_start", "content_block_stop", "message_delta",
 	"message_stop", "message-start", "content-start", "content-end", "message-end",
 	"tool-plan-delta", "tool-call-end", "citation-start", "citation-end",
 }
 
+// hasOutput is for events that are recognised by their type: those of Anthropic, Cohere and
+// OpenAI's responses.
 func (c chunk) hasOutput() bool {
 	switch {
 	case c.Type == "content_block_delta":
@@ -151,34 +162,38 @@ func (c chunk) hasOutput() bool {
 			Text string
 		}
 		_ = json.Unmarshal(c.Delta, &d)
+		// Thoughts may go on for minutes and are not the answer; a stream that fails during them can be
+		// retried.
 		thought := d.Type == "thinking_delta" || d.Type == "signature_delta"
 		return !thought && (d.Type != "text_delta" || d.Text != "")
+	// Of OpenAI's responses only the deltas hold output. All other events describe the state.
 	case strings.HasPrefix(c.Type, "response."):
 		return strings.HasSuffix(c.Type, ".delta") && !strings.Contains(c.Type, "reasoning")
 	}
 	return !slices.Contains(noOutput, c.Type)
 }
 
-// ends are the types of the last events of a stream: of Anthropic, Cohere, OpenAI's responses, and
-// its speech, transcripts and images.
+// ends are the types of the last event of a stream: of Anthropic, Cohere, OpenAI's responses, and
+// OpenAI's speech, transcripts and images.
 var ends = []string{
 	"message_stop", "message-end", "response.completed", "response.incomplete", "response.failed",
 	"response.cancelled", "speech.audio.done", "transcript.text.done",
 	"image_generation.completed", "image_edit.completed",
 }
 
-// IsEnd reports whether an event is the mark at the end of a stream, without which it was cut:
-// [DONE] of OpenAI's chat and all who copied it, message_stop of Anthropic, response.completed and
-// its like of OpenAI's responses, a candidate with a finishReason of Google's, or a blockReason. An
-// event that is too long to be read may be one.
+// IsEnd reports whether an event is the mark at the end of a stream. A stream that ends without one
+// was cut off. The marks are [DONE] in OpenAI's chat format, message_stop of Anthropic,
+// response.completed and the like of OpenAI's responses, and a finishReason or a blockReason of
+// Google. An event that is too long to be read counts as an end.
 //
-// Of several candidates of Google's each has a mark. A [Transport] and a [Stream] give what comes
-// after it, too, and take a stream for whole if each candidate that it has had got its mark.
+// If Google sends several candidates, each has a mark. A [Transport] and a [Stream] also deliver
+// what follows a mark. They take the stream for complete once every candidate has its mark.
 func IsEnd(e Event) bool {
 	if isDone(e) || e.Data == nil || slices.Contains(ends, e.Name) {
 		return true
 	}
 	if !mentions(e.Data, `finishReason`, `blockReason`) && !mentions(e.Data, ends...) {
+		// Decoding the JSON of every event would cost far more than this search.
 		return false // without the cost of reading JSON
 	}
 	c, _ := e.read()
@@ -197,7 +212,8 @@ func mentions(data []byte, words ...string) bool {
 	})
 }
 
-// present reports whether v is something, and not one of the ways to say that there is none.
+// present reports whether v is a value, and not one of the ways in which providers write "no
+// error".
 func present(v json.RawMessage) bool {
 	switch string(bytes.TrimSpace(v)) {
 	case "", "null", "false", "0", `"0"`, `""`, "{}", "[]":
@@ -206,7 +222,7 @@ func present(v json.RawMessage) bool {
 	return true
 }
 
-// failed reports whether an event is an error of the provider's.
+// failed reports whether an event is an error of the provider.
 func failed(e Event) bool {
 	if e.Name == "error" {
 		return true
@@ -219,7 +235,7 @@ func failed(e Event) bool {
 		slices.ContainsFunc(c.Choices, choice.failed))
 }
 
-// errorBody is an error event as the body of a response, in the shape that SDKs expect.
+// errorBody is an error event as the body of a response, in the form that SDKs expect.
 func errorBody(e Event) []byte {
 	c, ok := e.read()
 	switch {
@@ -232,7 +248,7 @@ func errorBody(e Event) []byte {
 		return e.Data
 	}
 	inner := json.RawMessage(e.Data)
-	// SDKs look for an error at the top alone.
+	// SDKs look for an error only at the top level.
 	if i := slices.IndexFunc(c.Choices, choice.failed); i >= 0 && present(c.Choices[i].Error) {
 		inner = c.Choices[i].Error
 	}

@@ -19,46 +19,48 @@ import (
 	"github.com/rebound-go/rebound"
 )
 
-// Quota keeps requests within a provider's limits of requests and tokens per minute. Each model
-// has limits of its own, and so has each host and each credential. Attempts wait for their turn, in
-// order, before they are sent.
+// Quota keeps requests within a provider's limits of requests and tokens per minute. Every model,
+// host and credential has limits of its own. Attempts wait in a queue for their turn before they
+// are sent.
 //
 // Limits that are not given are learned from the provider: from the headers x-ratelimit-*,
 // anthropic-ratelimit-* and RateLimit, and from the text of errors with status 429. Until the first
-// answer everything passes. Remaining numbers in headers lower the level of limits that are given,
-// as well, since other programs may use the same quota.
+// answer no attempt waits. If a header states that less is remaining than expected, the level is
+// lowered, even of a given limit, since other programs may use the same quota.
 //
-// The zero Quota is ready. It may be shared by Transports; it must not be copied, nor its fields
+// The zero Quota is ready to use. Transports may share it. It must not be copied, nor its fields
 // changed, once in use.
 type Quota struct {
-	// Requests is how many requests a minute each model may get, and Tokens how many tokens a
-	// minute, of prompts and answers together. A second's worth of requests and a minute's worth of
-	// tokens may be taken at once. 0 = learned.
+	// Requests is the number of requests per minute that each model may get. Tokens is the number of
+	// tokens per minute, of prompts and answers together. A second's worth of requests and a minute's
+	// worth of tokens may be used at once. 0 = learned.
 	Requests, Tokens float64
 
-	// Estimate returns the tokens that a request will use; negative = as without it. It must not read
-	// the Body, but may call GetBody. The usage in the answer, or at the end of the stream, corrects
-	// the estimate. A request whose estimate is more than a minute's tokens is sent when all of the
-	// quota is there, and takes all of it.
+	// Estimate returns the number of tokens that a request will use. A negative result stands for the
+	// default estimate. Estimate must not read the Body, but may call GetBody. The usage that the
+	// answer reports corrects the estimate. A request whose estimate exceeds a minute's tokens is sent
+	// when the whole quota is available, and uses all of it.
 	//
-	// Nil = a quarter of the body's bytes and the greatest number of tokens that the request allows
-	// for its answer, such as max_tokens. A piece of base64, such as a picture, counts as 1000.
+	// Nil = a quarter of the body's bytes, plus the largest number of tokens that the request allows
+	// for its answer, such as max_tokens. A run of base64, such as a picture, counts as 1000 tokens.
 	// Without max_tokens the answer counts as the mean of the model's answers so far.
 	Estimate func(*http.Request) int
 
 	// Applies reports whether a request is subject to the quota. Nil = IsGeneration.
 	Applies func(*http.Request) bool
 
-	// Wait is the longest wait for each of the two limits. Attempts whose turn is later fail at
-	// once, with [limit.ErrRate]. 0 = as long as the request's context lasts.
+	// Wait is the longest time in the queue of each of the two limits. An attempt that would have to
+	// wait longer is rejected at once, with [limit.ErrRate]. 0 = until the request's context ends.
 	Wait time.Duration
 
+	// mu guards the fields below it, and usedAt of each meter.
 	mu     sync.Mutex
 	meters map[meterKey]*meter
 	seed   maphash.Seed
 }
 
-// meterKey is whose limits they are. The credential is a hash.
+// meterKey identifies the limits that apply to a request. The credential is a hash, so that the map
+// holds no secrets.
 type meterKey struct {
 	host, model string
 	credential  uint64
@@ -79,8 +81,8 @@ func (q *Quota) Validate() error {
 	return nil
 }
 
-// Snapshots yields the state of the limits of each model in use, in any order: that of requests and
-// that of tokens, whose names are the model's and what is limited.
+// Snapshots yields the state of the limits of each model in use, in no particular order. Each model
+// has two: its requests and its tokens, as their names say.
 func (q *Quota) Snapshots() iter.Seq[limit.Snapshot] {
 	return func(yield func(limit.Snapshot) bool) {
 		q.mu.Lock()
@@ -104,8 +106,8 @@ func (q *Quota) applies(req *http.Request) bool {
 	return IsGeneration(req)
 }
 
-// guard returns req with a policy that asks the quota before each attempt. p is the policy that req
-// goes by if it has none of its own.
+// guard returns req with a policy that asks the quota before each attempt. p is the policy that
+// applies to req if req has none of its own.
 func (q *Quota) guard(req *http.Request, p *rebound.Policy) *http.Request {
 	if own, ok := httppolicy.Of(req.Context()); ok {
 		p = own
@@ -117,8 +119,8 @@ func (q *Quota) guard(req *http.Request, p *rebound.Policy) *http.Request {
 
 type quotaKey struct{}
 
-// reserved returns the reservation of the attempt under way; nil if there is no quota. The context
-// of its request is all that the transport of an attempt has from the gate.
+// reserved returns the reservation of the attempt under way, or nil without a quota. The context of
+// the attempt's request is the only way from the gate to the transport below.
 func reserved(req *http.Request) *reservation {
 	if call, ok := req.Context().Value(quotaKey{}).(*quotaCall); ok {
 		return call.now
@@ -126,9 +128,9 @@ func reserved(req *http.Request) *reservation {
 	return nil
 }
 
-// quotaCall is the gate of one call, whose attempts follow one another. A gate of the policy waits
-// before the attempt's timeouts begin, and the policy counts its rejection as any gate's. It is the
-// context of the call's request, too, which saves two of these.
+// quotaCall is the gate of one call, whose attempts follow one another, so it needs no lock. As a
+// gate of the policy it waits before the attempt's timeouts begin, and its rejection counts like
+// any gate's. It is also the context of the call's request, which saves two contexts.
 type quotaCall struct {
 	context.Context
 	quota  *Quota
@@ -158,13 +160,14 @@ func (c *quotaCall) Enter(ctx context.Context) (gate.Pass, error) {
 	}
 	r := &reservation{meter: c.meter, input: float64(c.asked.Input), tokens: c.estimate()}
 	r.requestRate, r.tokenRate = c.meter.requests.Load(), c.meter.tokens.Load()
-	// A provider that accepts more than all has not counted it so. A debt would hold back the others
-	// for hours if the request allows a million tokens and its answer does not report its usage.
+	// A provider that accepts a request above the whole limit has not counted all of it. Without this
+	// bound a request that allows a million tokens, and whose answer reports no usage, would leave a
+	// debt that holds back all others for hours.
 	if n := r.tokenRate.N; n > 0 {
 		r.tokens = min(r.tokens, n)
 	}
-	// Requests come last, as they may be the ones of a second: attempts that all had their requests
-	// and waited for tokens would be sent at once.
+	// Tokens come first, because the limit of requests paces by the second. Attempts that had passed
+	// it and then waited for tokens would be sent all at once.
 	if err := r.tokenRate.Take(ctx, r.tokens); err != nil {
 		return gate.Pass{}, err
 	}
@@ -176,7 +179,7 @@ func (c *quotaCall) Enter(ctx context.Context) (gate.Pass, error) {
 	return gate.Pass{}, nil
 }
 
-// Refusal foresees that the next attempt would come too early.
+// Refusal returns the error with which the quota would reject the next attempt after a delay of d.
 func (c *quotaCall) Refusal(d time.Duration) error {
 	if c.meter == nil {
 		return nil
@@ -187,7 +190,7 @@ func (c *quotaCall) Refusal(d time.Duration) error {
 	return c.meter.tokens.Load().Refusal(d)
 }
 
-// Leave gives back what the server certainly has not counted, and learns from its refusal.
+// Leave returns what the server certainly has not counted, and learns from a 429.
 func (c *quotaCall) Leave(_ gate.Pass, o gate.Outcome) {
 	r := c.now
 	switch {
@@ -203,7 +206,7 @@ func (c *quotaCall) Leave(_ gate.Pass, o gate.Outcome) {
 	}
 }
 
-// estimate is asked anew for each attempt, as the mean of answers moves meanwhile.
+// estimate is computed for each attempt, because the mean of the answers changes in the meantime.
 func (c *quotaCall) estimate() float64 {
 	if c.quota.Estimate != nil {
 		if n := c.quota.Estimate(c.req); n >= 0 {

@@ -7,20 +7,21 @@ import (
 	"github.com/rebound-go/rebound/limit"
 )
 
-// reservation is what one attempt has taken from a quota. A nil reservation is that of an attempt
-// without a quota.
+// reservation is what one attempt has taken from a quota. A nil reservation belongs to an attempt
+// without a quota, so that callers need not distinguish the two.
 type reservation struct {
 	meter                  *meter
 	requestRate, tokenRate *limit.Rate
 	input, tokens          float64 // estimates; tokens are those of the answer, too
 
+	// mu guards the fields below it: a body may be closed while another goroutine reads it.
 	mu    sync.Mutex
 	used  usage // reported so far
 	ended bool
 }
 
-// metered returns body, whose end settles the reservation. raw is for answers in pieces, of which
-// only the end is kept: they may be long.
+// metered wraps body, so that its end settles the reservation. With raw, the usage is read from the
+// end of the text, of which only the last part is kept: answers in pieces may be long.
 func (r *reservation) metered(body io.ReadCloser, raw bool) io.ReadCloser {
 	if r == nil {
 		return body
@@ -28,7 +29,7 @@ func (r *reservation) metered(body io.ReadCloser, raw bool) io.ReadCloser {
 	return &meteredBody{ReadCloser: body, r: r, raw: raw}
 }
 
-// reader returns a function that reads the events of a stream.
+// reader returns a function that reads the usage in the events of a stream.
 func (r *reservation) reader() func(Event) {
 	if r == nil {
 		return nil
@@ -40,7 +41,7 @@ func (r *reservation) reader() func(Event) {
 	}
 }
 
-// note takes in the usage that an answer reports.
+// note adds the usage that an answer reports.
 func (r *reservation) note(u usage) {
 	if r != nil {
 		r.mu.Lock()
@@ -56,8 +57,9 @@ func (r *reservation) noteLast(text []byte) {
 	r.used.addLast(text)
 }
 
-// settle books the difference between what was estimated and what was used, once: the end of a body
-// and its Close both settle. Without a report of the usage the estimate stands.
+// settle corrects the token limit by the difference between the estimate and the usage. It does so
+// only once, although both the end of a body and its Close call it. Without reported usage the
+// estimate stands.
 func (r *reservation) settle() {
 	if r == nil {
 		return
@@ -71,7 +73,8 @@ func (r *reservation) settle() {
 	}
 }
 
-// cancel gives the tokens back, unless an answer has settled them: a late refusal does not undo it.
+// cancel returns the tokens, unless an answer has settled the reservation: a late rejection does
+// not undo that.
 func (r *reservation) cancel() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

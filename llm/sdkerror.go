@@ -23,11 +23,13 @@ func findAnswer(err error) (a answer, found bool) {
 	return a, found
 }
 
-// answerIn reads one error, by its type if it is ours, else by its shape.
+// answerIn reads one error: by its type if the type is from this module, otherwise by its shape.
+// The SDKs are not imported, because each would become a dependency of every user of this package.
 func answerIn(err error) (answer, bool) {
 	switch e := err.(type) {
 	case *reboundhttp.StatusError:
 		return answer{resp: e.Response, report: ofResponse(e.Response, e.Body)}, true
+	// A stream that broke without an event has nothing of the provider's to read.
 	case *StreamError:
 		return answer{report: parse(e.Event.Data)}, len(e.Event.Data) > 0
 	case interface{ ErrorCode() string }: // of AWS, whose status fault.Of has read
@@ -41,17 +43,21 @@ func answerIn(err error) (answer, bool) {
 	if v.Kind() != reflect.Struct {
 		return answer{}, false
 	}
+	// OpenAI's and Anthropic's generated SDKs keep the raw body beside the response, which they have
+	// read to its end.
 	if e, ok := err.(interface{ RawJSON() string }); ok { // *openai.Error, *anthropic.Error
 		resp, _ := field(v, "Response").(*http.Response)
 		return answer{resp: resp, report: ofResponse(resp, []byte(e.RawJSON()))}, true
 	}
+	// ssestream.StreamError of the same SDKs: an error event inside a stream.
 	if data, ok := field(indirect(v, "Event"), "Data").([]byte); ok { // *ssestream.StreamError
 		return answer{report: parse(data)}, true
 	}
 	return google(v)
 }
 
-// google reads genai.APIError, which keeps no response.
+// google reads genai.APIError, which keeps no response. Both fields are required, because a field
+// called Code alone is common.
 func google(v reflect.Value) (answer, bool) {
 	code, ok := field(v, "Code").(int)
 	status, isText := field(v, "Status").(string)
@@ -67,7 +73,7 @@ func google(v reflect.Value) (answer, bool) {
 	return answer{report: r}, true
 }
 
-// field is the value of an exported field; nil if v is no struct that has it.
+// field is the value of an exported field, or nil if v is not a struct with that field.
 func field(v reflect.Value, name string) any {
 	f := indirect(v, name)
 	if !f.IsValid() || !f.CanInterface() {
@@ -76,6 +82,8 @@ func field(v reflect.Value, name string) any {
 	return f.Interface()
 }
 
+// indirect is field as a reflect.Value. It exists because FieldByName panics on anything but a
+// struct.
 func indirect(v reflect.Value, name string) reflect.Value {
 	if v.Kind() != reflect.Struct {
 		return reflect.Value{}

@@ -5,17 +5,24 @@ import (
 	"encoding/json"
 )
 
-// Event is one server-sent event, as the HTML standard has it.
+// Event is one server-sent event, as the HTML standard defines it.
 type Event struct {
-	Name string // its event field; empty = none, which stands for "message"
-	ID   string // its id field; empty if this event has none
-	Data []byte // its data fields, joined by newlines; nil if they are longer than 16 MiB
+	// Name is the event field. Empty = none, which stands for "message".
+	Name string
+
+	// ID is the id field of this event. Empty = none; the ID of an earlier event is not repeated.
+	ID string
+
+	// Data is the data fields, joined by newlines. Nil if the event is longer than 16 MiB.
+	Data []byte
 }
 
+// maxEvent is the largest event that is kept, in bytes. It is far above any text, and holds a
+// picture.
 const maxEvent = 16 << 20
 
-// parser cuts a stream into events. It is fed bytes as they come, in pieces of any size, and keeps
-// no more than one event.
+// parser splits a stream into events. It gets the bytes as they arrive, in pieces of any size, and
+// keeps no more than one event.
 type parser struct {
 	limit int    // of the bytes of an event; 0 = maxEvent
 	line  []byte // the line that is not at its end yet, or what is kept of it
@@ -28,9 +35,12 @@ type parser struct {
 	bare  bool // the data are lines of JSON without a field's name
 }
 
-// feed reads p, and calls got with each event that ends in it. An event's Data is its own.
+// feed reads p and calls got with each event that ends in it. The parser does not reuse an event's
+// Data.
 func (s *parser) feed(p []byte, got func(Event)) {
 	for len(p) > 0 {
+		// The standard allows CR, LF and CRLF. A CRLF may be split between two calls, so a CR ends the
+		// line at once and an LF right after it is skipped.
 		if s.cr && p[0] == '\n' {
 			p = p[1:]
 			s.cr = false
@@ -49,8 +59,7 @@ func (s *parser) feed(p []byte, got func(Event)) {
 	}
 }
 
-// keep adds p to the line. Of an event that is too long the data go, and what else is in the line
-// that is too long.
+// keep adds p to the line. If the event is too long, its data and the current line are dropped.
 func (s *parser) keep(p []byte) {
 	s.long += len(p)
 	s.size += len(p)
@@ -61,6 +70,8 @@ func (s *parser) keep(p []byte) {
 	s.line = append(s.line, p...)
 }
 
+// tooLong reports whether the event is above the limit. A body that never ends a line must not fill
+// the memory.
 func (s *parser) tooLong() bool {
 	limit := s.limit
 	if limit == 0 {
@@ -69,16 +80,19 @@ func (s *parser) tooLong() bool {
 	return s.size > limit
 }
 
+// endLine reads the line that just ended. An empty line completes the event.
 func (s *parser) endLine(got func(Event)) {
 	line, blank := s.line, s.long == 0
 	if !s.begun {
+		// A byte order mark may stand before the first line only.
 		line = bytes.TrimPrefix(line, []byte("\xef\xbb\xbf"))
 		s.begun = true
 	}
 	s.line, s.long = s.line[:0], 0
 	if !blank {
 		s.field(line)
-		// Servers that leave out the field's name leave out the empty line as well.
+		// Servers that omit the field's name omit the empty line as well, so whole JSON completes the
+		// event.
 		if !s.bare || got == nil || !bytes.HasSuffix(line, []byte("}")) || !json.Valid(s.event.Data) {
 			return
 		}
@@ -90,7 +104,7 @@ func (s *parser) endLine(got func(Event)) {
 	}
 }
 
-// rest is what there is of an event for whose end the stream was too short.
+// rest is what there is of an event that the stream ended in.
 func (s *parser) rest() Event {
 	if s.long > 0 {
 		s.endLine(nil)
@@ -98,11 +112,11 @@ func (s *parser) rest() Event {
 	return s.event
 }
 
-// field reads one line: a field of the event, or a comment, whose name is empty. Beside what the
-// standard knows there are servers that send an error in a field of that name, or as JSON without
-// any.
+// field reads one line: a field of the event, or a comment, whose name is empty. Beyond the
+// standard, some servers send an error in a field called error, or as JSON without a field name.
 func (s *parser) field(line []byte) {
 	if s.tooLong() {
+		// A lost event is still reported, with nil Data: it may have been output, or the end mark.
 		s.data = true // if it was none, there is one more event that is lost
 		return
 	}
@@ -117,6 +131,8 @@ func (s *parser) field(line []byte) {
 		if s.bare { // that JSON broke off
 			s.event.Data, s.data, s.bare = nil, false, false
 		}
+	// Other fields are ignored, as the standard requires, unless the line is JSON without a field
+	// name.
 	default:
 		if s.bare || !s.data && line[0] == '{' {
 			s.bare = true
@@ -134,6 +150,7 @@ func (s *parser) field(line []byte) {
 	}
 }
 
+// addData adds a line to the data. The standard joins data lines with a newline.
 func (s *parser) addData(line []byte) {
 	if s.data {
 		s.event.Data = append(s.event.Data, '\n')

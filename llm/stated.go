@@ -10,16 +10,16 @@ import (
 )
 
 const (
-	// A minute in headers is a minute, give or take what they round.
+	// The window of a limit per minute, with the rounding that headers have.
 	longestMinute = 61 * time.Second
 
 	rounding = 2 * time.Second // of a reset, and of the time at the server
 )
 
-// learn reads the limits in a response's headers, of which all hold at once. Limits of prompts and
-// of answers are another matter, as a meter counts both together: where that has a limit too, the
-// others are of no use. Where it has none, the largest of them is taken, and one that is spent ends
-// what may be taken at once.
+// learn reads the limits in a response's headers, all of which hold at once. A meter counts prompts
+// and answers together. So limits of prompts or answers alone are used only if there is none for
+// both. Then the largest of them becomes the limit, and one with nothing remaining empties the
+// level.
 func (m *meter) learn(header http.Header, now time.Time) {
 	limits := fault.RateLimits(header, now)
 	whole := slices.ContainsFunc(limits, isWhole)
@@ -44,7 +44,7 @@ func (m *meter) learn(header http.Header, now time.Time) {
 	}
 }
 
-// least is the lesser of two limits, of which the first may be unknown.
+// least is the smaller of two limits, where 0 for the first means unknown.
 func least(a, b float64) float64 {
 	if a == 0 {
 		return b
@@ -52,12 +52,11 @@ func least(a, b float64) float64 {
 	return min(a, b)
 }
 
-// report lowers the level to what one limit states. A limit of a day, which some providers send
-// under the same names, cannot pace a minute. It is only taken in once it is spent and its reset is
-// near.
+// report lowers the level to what one limit states. Some providers send a limit per day under the
+// same names, which cannot pace a minute. It counts only when it is used up and its reset is near.
 //
-// Limits by name fill up all the time, and their reset is when they are full. Others are of a
-// window, after whose reset all is there.
+// Limits by name refill continuously, and their reset is the time at which they are full. Other
+// limits have a window, at whose reset everything is available again.
 func (m *meter) report(l fault.RateLimit) {
 	rate := &m.requests
 	if isTokens(l) {
@@ -76,22 +75,23 @@ func (m *meter) report(l fault.RateLimit) {
 
 func isTokens(l fault.RateLimit) bool { return strings.Contains(l.Name, "token") }
 
-// isWhole reports whether a limit is that of the tokens of prompts and answers together: of
-// Anthropic's three and Fireworks' three.
+// isWhole reports whether a limit counts the tokens of prompts and answers together. Anthropic and
+// Fireworks send three limits of tokens, of which one does.
 func isWhole(l fault.RateLimit) bool {
 	return strings.HasPrefix(l.Name, "token") &&
 		!strings.Contains(l.Name, "prompt") && !strings.Contains(l.Name, "generated")
 }
 
-// isNamed reports whether a limit is one of requests or tokens by name: those of OpenAI, Anthropic
-// and others like them.
+// isNamed reports whether a limit is one of requests or tokens by its name, as those of OpenAI,
+// Anthropic and others like them are.
 func isNamed(l fault.RateLimit) bool {
 	return l.Window == 0 && (isTokens(l) || strings.Contains(l.Name, "req"))
 }
 
-// isMinute reports whether a limit is that of a minute. The limit of tokens alone is, at all that
-// have it, whatever its reset. One of requests is a day's at Groq, and at OpenAI for some models:
-// as its reset is when it is full, that and what has been used of it show its window.
+// isMinute reports whether a limit applies to a minute. A limit named just "tokens" does at every
+// provider, whatever its reset. A limit of requests is per day at Groq, and at OpenAI for some
+// models. Its reset is the time until it is full again, so the reset and the used part show its
+// window.
 func isMinute(l fault.RateLimit) bool {
 	if !isNamed(l) {
 		return l.Window == time.Minute

@@ -12,28 +12,29 @@ import (
 	"github.com/rebound-go/rebound"
 )
 
-// Stream reads a stream of server-sent events for programs that have no SDK to do so. It repeats
-// the opening until the first output is there. After that an error is the caller's, unless the
-// stream [Stream.Resumes].
+// Stream reads a stream of server-sent events, for programs without an SDK. It repeats the opening
+// until the first output arrives. After that, an error ends the stream, unless the stream
+// [Stream.Resumes].
 //
-// Give Open a client without retries of its own; with a [Transport], whose streams are watched
-// already, a plain loop over the body does. A Stream may be used by any number of goroutines.
+// Open should use a client without retries of its own. With a [Transport] no Stream is needed: a
+// plain loop over the body is enough, because the Transport watches its streams. Any number of
+// goroutines may use a Stream.
 type Stream struct {
-	// Open begins the stream. last is the ID of the last event that the caller was given; it is
-	// empty unless the stream Resumes. ctx ends with the stream.
+	// Open begins the stream. last is the ID of the last event that was delivered. It is empty at
+	// first, and always if the stream does not resume. ctx ends with the stream.
 	Open func(ctx context.Context, last string) (io.ReadCloser, error)
 
-	// Resumes reports that Open goes on after the last event, so that a stream which breaks after
-	// output can be opened again. Attempts and MaxElapsed then begin anew whenever there was output
-	// since the last failure, and at no other time; an Open that failed, and one that brought
-	// nothing, both count.
+	// Resumes reports that Open can continue after the last event, so that a stream which breaks after
+	// output can be opened again. Attempts and MaxElapsed then start anew, but only if there was
+	// output since the last failure. An Open that fails and a stream without output count as failed
+	// attempts.
 	Resumes bool
 
-	// Policy is the policy of opening the stream. Its AttemptTimeout is the time to the first output.
-	// Nil = what NewPolicy returns, one for all streams.
+	// Policy is the policy of opening the stream. Its AttemptTimeout bounds the time to the first
+	// output. Nil = the policy of NewPolicy, shared by all streams.
 	Policy *rebound.Policy
 
-	// IdleTimeout is how long the stream may pause. 0 = 5 minutes.
+	// IdleTimeout is the longest pause of the stream. 0 = 5 minutes.
 	IdleTimeout time.Duration
 
 	// Output reports whether an event is output, and Ended whether it marks the end. Events before
@@ -41,9 +42,10 @@ type Stream struct {
 	Output, Ended func(Event) bool
 }
 
-// Events opens the stream and goes through its events, the end mark included. An error comes last:
-// a [*rebound.Error] if the stream could not be opened to its first output, else a [*StreamError].
-// It ends with the loop, whose body may take its time: only reading is timed.
+// Events opens the stream and yields its events, including the end mark. An error comes last: a
+// [*rebound.Error] if the stream did not reach its first output, and otherwise a [*StreamError].
+// Only reading is timed, so the loop's body may take as long as it likes. Leaving the loop closes
+// the stream.
 func (s *Stream) Events(ctx context.Context) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		r := reading{Stream: s}
@@ -65,7 +67,7 @@ func (s *Stream) Events(ctx context.Context) iter.Seq2[Event, error] {
 	}
 }
 
-// reading is one use of a Stream.
+// reading is one use of a Stream. The Stream itself is only read, so that goroutines may share it.
 type reading struct {
 	*Stream
 	last    string        // ID of the last event delivered
@@ -76,8 +78,8 @@ type reading struct {
 
 var errNoOpen = errors.New("llm: Stream.Open is nil: want a function that begins the stream")
 
-// open opens the stream and reads to its first output. What broke the one before is the first
-// failure of the call, so that the policy has its say before anything is opened.
+// open opens the stream and reads to its first output. The failure of the stream before counts as
+// the first failure of this call, so that the policy decides whether, and when, to open again.
 func (r *reading) open(ctx context.Context) error {
 	switch {
 	case r.Open == nil:
@@ -93,17 +95,17 @@ func (r *reading) open(ctx context.Context) error {
 	return rebound.Run(ctx, p, func(attempt context.Context) error {
 		if err := r.pending; err != nil {
 			r.pending = nil
-			// The policy decides on it like on any failure, though there was output.
+			// The policy treats it like any failure, although there was output.
 			return resumable{err}
 		}
 		return r.begin(ctx, attempt)
 	})
 }
 
-// begin is one attempt. The stream outlives the attempt's context, and has one of its own.
+// begin makes one attempt. The stream has a context of its own, because it outlives the attempt's.
 func (r *reading) begin(ctx, attempt context.Context) error {
 	own, cancel := context.WithCancelCause(ctx)
-	// Until the first output the attempt's end ends the stream; from then on only the call's does.
+	// Until the first output, the end of the attempt ends the stream. After that only the call does.
 	stop := context.AfterFunc(attempt, func() { cancel(context.Cause(attempt)) })
 	body, err := r.Open(own, r.last)
 	if err != nil || body == nil {
@@ -128,14 +130,14 @@ func (r *reading) begin(ctx, attempt context.Context) error {
 		r.w.ended = IsEnd
 	}
 	r.w.begin()
-	// The events are in the queue; the bytes are not needed.
+	// The events are in the queue, so the bytes are not needed.
 	r.w.held = nil
 	if e := r.w.failure(); e != nil {
 		stop()
 		_ = r.w.Close()
 		return e
 	}
-	// The attempt's context ended just now, and has taken the stream with it.
+	// The attempt's context has just ended, and has ended the stream's context too.
 	if !stop() {
 		_ = r.w.Close()
 		return context.Cause(attempt)
@@ -145,8 +147,8 @@ func (r *reading) begin(ctx, attempt context.Context) error {
 
 var errNoBody = errors.New("llm: Stream.Open returned neither a stream nor an error")
 
-// deliver gives the caller what is read, and reads on. more is false if the stream or the caller
-// is done; otherwise broken says what happened.
+// deliver yields what has been read and reads on. more is false if the stream or the caller is
+// done; otherwise broken is what ended the stream.
 func (r *reading) deliver(yield func(Event, error) bool) (broken *StreamError, more bool) {
 	defer r.w.Close()
 	buf := make([]byte, chunkSize)

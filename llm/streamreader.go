@@ -18,7 +18,7 @@ const (
 	chunkSize     = 8 << 10
 )
 
-// streamReader reads a stream and records how far it has come.
+// streamReader reads a stream and records how far it has come. One goroutine uses it.
 type streamReader struct {
 	output, ended func(Event) bool
 
@@ -34,7 +34,7 @@ type streamReader struct {
 	err    error        // of body
 }
 
-// see takes one event. What comes after the end or an error is of no account.
+// see handles one event. Anything after the end mark or an error is ignored.
 func (w *streamReader) see(e Event) {
 	switch {
 	case w.done || w.wrong != nil:
@@ -49,11 +49,11 @@ func (w *streamReader) see(e Event) {
 	}
 }
 
-// ends reports whether e is the end mark of the stream, and not only that of a candidate, after
-// which there may be more of others.
+// ends reports whether e is the end mark of the whole stream. The mark of one candidate is not:
+// events of others may follow it.
 func (w *streamReader) ends(e Event) bool {
 	last := w.ended(e)
-	// To look for a word costs less than to read the JSON of each event.
+	// Searching for a word costs less than decoding the JSON of each event.
 	if !mentions(e.Data, `"candidates"`, `"choices"`) {
 		return last
 	}
@@ -70,7 +70,8 @@ func (w *streamReader) ends(e Event) bool {
 	return last && !one
 }
 
-// turn notes a piece of the choice or candidate with the index given, and whether it is the last.
+// turn records a piece of the choice or candidate with that index, and whether the piece is the
+// last.
 func (w *streamReader) turn(index int, last bool) {
 	if w.turns == nil {
 		w.turns = map[int]bool{}
@@ -79,7 +80,7 @@ func (w *streamReader) turn(index int, last bool) {
 }
 
 // settled reports whether all choices or candidates have their marks, if there are any. A stream of
-// choices has a mark of its own, too, which some servers leave out: its end has to be clean then.
+// choices also has an end mark. Some servers omit it, and then the stream must end cleanly.
 func (w *streamReader) settled() bool {
 	if !w.google && w.err != io.EOF {
 		return false
@@ -92,37 +93,36 @@ func (w *streamReader) settled() bool {
 	return len(w.turns) > 0
 }
 
-// begin reads until there is output, or an end. Until then the stream may be repeated.
+// begin reads until there is output, an end or an error. Until then the stream may be repeated.
 func (w *streamReader) begin() {
 	buf := make([]byte, chunkSize)
 	for !w.out && !w.done && w.wrong == nil && w.err == nil {
 		n := w.fill(buf)
 		w.held = append(w.held, buf[:n]...)
-		// More is not held back: memory is bounded even if no event counts as output.
+		// Nothing more is held back, so that memory is bounded even if no event counts as output.
 		w.out = w.out || len(w.held) > maxHeld
 	}
 }
 
-// fill reads once.
-//
-// An error behind the last mark of Google's candidates is of no account: servers reset connections
-// that they are done with.
+// fill reads once. An error after the last mark of Google's candidates is ignored, because servers
+// reset connections that they have finished with.
 func (w *streamReader) fill(buf []byte) (n int) {
 	n, w.err = w.body.Read(buf)
 	w.parser.feed(buf[:n], w.see)
 	if w.err == io.EOF {
 		w.finish()
 	}
-	// Google ends streams without a mark of their own. The marks of all candidates are as good.
+	// Google ends streams without an end mark. The marks of all candidates serve instead.
 	w.done = w.done || w.err != nil && w.wrong == nil && w.settled()
 	return n
 }
 
-// finish looks for the end mark, or an error, in what comes after the last empty line, which some
-// servers leave out at the very end. Half an event is neither.
+// finish looks for the end mark, or an error, after the last empty line. Some servers omit the
+// empty line at the very end. Half an event counts as neither.
 func (w *streamReader) finish() {
 	e := w.parser.rest()
 	switch {
+	// [DONE] is not JSON, and the text of an error need not be.
 	case isDone(e), e.Name == "error" && len(e.Data) > 0:
 	case !json.Valid(e.Data):
 		return
@@ -133,7 +133,7 @@ func (w *streamReader) finish() {
 	}
 }
 
-// failure is why the stream failed before any output; nil if it has not.
+// failure is why the stream failed before any output, or nil.
 func (w *streamReader) failure() *StreamError {
 	switch {
 	case w.out || w.done:
@@ -144,7 +144,7 @@ func (w *streamReader) failure() *StreamError {
 	return w.broken()
 }
 
-// broken is the error that the end of the body is, if it comes too early.
+// broken is the error of a body that ended too early, or nil.
 func (w *streamReader) broken() *StreamError {
 	switch {
 	case w.err == nil, w.done, w.err == io.EOF && w.wrong != nil:
@@ -155,7 +155,7 @@ func (w *streamReader) broken() *StreamError {
 	return &StreamError{Err: w.err, Output: w.out}
 }
 
-// Read gives what was held back, then the rest. An end without a mark is an error.
+// Read returns what was held back, then the rest. An end without a mark is an error.
 func (w *streamReader) Read(p []byte) (int, error) {
 	if len(w.held) > 0 {
 		n := copy(p, w.held)
@@ -163,6 +163,7 @@ func (w *streamReader) Read(p []byte) (int, error) {
 		return n, nil
 	}
 	if w.err == nil {
+		// The data go to the caller first. The error is returned by the next Read.
 		if n := w.fill(p); n > 0 {
 			return n, nil
 		}
@@ -170,6 +171,7 @@ func (w *streamReader) Read(p []byte) (int, error) {
 	if broken := w.broken(); broken != nil {
 		return 0, broken
 	}
+	// An end after the mark is a plain end, even if the connection was reset.
 	if w.err != nil {
 		return 0, io.EOF
 	}
@@ -178,23 +180,25 @@ func (w *streamReader) Read(p []byte) (int, error) {
 
 func (w *streamReader) Close() error { return w.body.Close() }
 
+// isCut reports whether a stream ended without an error and without its end mark. Without a check
+// for the mark such a stream would look like a short answer.
 func isCut(err error) bool { return err == io.ErrUnexpectedEOF }
 
-// StreamError is the end of a stream that failed after its response had begun with a good status.
+// StreamError is the failure of a stream after its response had begun with a good status.
 type StreamError struct {
-	// Err is what ended it: io.ErrUnexpectedEOF if there was no end mark, a timeout, the error of
-	// the connection. Nil if Event did.
+	// Err is what ended the stream: io.ErrUnexpectedEOF if there was no end mark, a timeout, or the
+	// error of the connection. Nil if Event ended it.
 	Err error
 
-	// Event is the error that the provider sent, if it did.
+	// Event is the error that the provider sent, if it sent one.
 	Event Event
 
-	// Output reports that output had come before, which cannot be taken back: the stream was not
-	// repeated for that reason.
+	// Output reports whether the caller already had output. Because output cannot be taken back, such
+	// a stream was not repeated.
 	Output bool
 }
 
-// Error states what ended the stream, and whether output had come before.
+// Error states what ended the stream, and whether the caller already had output.
 func (e *StreamError) Error() string {
 	text := "llm: the stream"
 	if e.Output {
@@ -221,8 +225,8 @@ func brief(data []byte) []byte {
 // Unwrap returns Err.
 func (e *StreamError) Unwrap() error { return e.Err }
 
-// DescribeFault returns what the provider's event means, as for [Classify], or what Err does. After
-// output it is Final: another attempt would output the same again.
+// DescribeFault returns what the provider's event means, as [Classify] would, or what Err means.
+// After output the fault is Final, because another attempt would repeat the output.
 func (e *StreamError) DescribeFault() fault.Fault {
 	var f fault.Fault
 	if e.Err == nil {
@@ -237,8 +241,8 @@ func (e *StreamError) DescribeFault() fault.Fault {
 	return f
 }
 
-// resumable is a StreamError of a stream that can go on where it broke: what was output does not
-// stand in the way of another attempt.
+// resumable is the StreamError of a stream that can continue where it broke, so that output does
+// not prevent another attempt.
 type resumable struct{ *StreamError }
 
 func (e resumable) Unwrap() error { return e.StreamError }

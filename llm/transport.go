@@ -14,60 +14,59 @@ import (
 )
 
 // Transport is an http.RoundTripper for the APIs of language models: a [reboundhttp.Transport] that
-// reads their errors, repeats generations and watches over streams. The zero Transport is ready. It
-// may be used by any number of goroutines; once in use its fields must not be changed.
+// reads their errors, repeats generations and watches streams. The zero Transport is ready to use.
+// Any number of goroutines may use it. Its fields must not be changed once it is in use.
 //
-// An answer in JSON to a generation is read as a whole first. It is repeated if it breaks off, is
-// blank, or is an error in spite of its status. JSON in pieces, such as Google's
-// streamGenerateContent without alt=sse, is passed on after the first piece. The body's first byte
-// decides between JSON and events where the Content-Type is that of the other.
+// A JSON answer to a generation is read to its end first. The request is retried if the answer
+// breaks off, is blank, or is an error in spite of its status. JSON in pieces, such as Google's
+// streamGenerateContent without alt=sse, is passed on after the first piece. If the Content-Type
+// and the body's first byte disagree on JSON or events, the byte decides.
 //
-// A stream of events that answers a generation is given to the caller once its first output is
-// there, and repeated if it fails before. An error that the provider sends by then becomes a
-// response with the status that belongs to it. After that nothing is repeated. An error of the
-// provider's reaches the caller as it is. A stream that breaks, pauses for too long, or ends
-// without its end mark ends in a [*StreamError] that the body's Read returns.
+// A stream of events that answers a generation is returned once its first output has arrived, and
+// is retried if it fails before. If the provider sends an error by then, the error becomes a
+// response with the status that belongs to it. After the first output nothing is retried. An error
+// event then reaches the caller unchanged. If the stream breaks, pauses for too long or ends
+// without its end mark, the body's Read returns a [*StreamError].
 //
-// SDKs with a retry loop of their own add attempts and do not multiply them: a response that is
-// not worth repeating has the header X-Should-Retry: false, which the SDKs of OpenAI and Anthropic
-// obey, and a request that such an SDK repeats all the same, as it does after every error that is
-// no response, gets a single attempt.
+// The attempts of SDKs with a retry loop of their own add to those of the policy and do not
+// multiply them. A response that is not worth a retry has the header X-Should-Retry: false, which
+// the SDKs of OpenAI and Anthropic obey. They still retry every error that is not a response; such
+// a retry gets a single attempt.
 type Transport struct {
 	// Base makes the attempts. Nil = http.DefaultTransport.
 	Base http.RoundTripper
 
-	// Policy is the policy of each request. Its AttemptTimeout would cover the whole of a stream. A
-	// policy without Classify gets [Classify], and so does one from [reboundhttp.WithPolicy].
-	// Nil = what [NewPolicy] returns.
+	// Policy is the policy of each request. Its AttemptTimeout would cover a whole stream. A policy
+	// without Classify gets [Classify], and so does a policy from [reboundhttp.WithPolicy]. Nil = the
+	// policy of [NewPolicy].
 	Policy *rebound.Policy
 
-	// Idempotent reports whether a request does no harm when repeated, beside those that never do.
-	// Nil = IsGeneration.
+	// Idempotent reports whether a request may be repeated, beside those that always may. Nil =
+	// IsGeneration.
 	Idempotent func(*http.Request) bool
 
 	// Breakers holds a breaker for each host. Nil = none.
 	Breakers *breaker.Group[string]
 
-	// Quota keeps requests within the provider's limits. Attempts wait in it, which no timeout
-	// of an attempt covers. Nil = none.
+	// Quota keeps requests within the provider's limits. The time that attempts spend in its queue is
+	// not part of their timeouts. Nil = none.
 	Quota *Quota
 
-	// FirstOutputTimeout is the time from an attempt's beginning to the first output of a stream,
-	// to the end of an answer in JSON to a generation, or to the header of any other response.
-	// 0 = none.
+	// FirstOutputTimeout bounds the time from the start of an attempt to the first output of a stream,
+	// to the end of a JSON answer to a generation, or to the header of any other response. 0 = none.
 	FirstOutputTimeout time.Duration
 
-	// HeaderTimeout is the time from an attempt's beginning to the header of its response, which
-	// many providers send when the answer is complete. 0 = 10 minutes.
+	// HeaderTimeout bounds the time from the start of an attempt to the header of its response. Many
+	// providers send the header only when the answer is complete. 0 = 10 minutes.
 	HeaderTimeout time.Duration
 
-	// IdleTimeout is how long a response's body may pause. The pings and comments that many servers
-	// send while a model thinks end a pause. 0 = 5 minutes.
+	// IdleTimeout is the longest pause of a response's body. Many servers send pings and comments
+	// while a model thinks; these end a pause. 0 = 5 minutes.
 	IdleTimeout time.Duration
 
-	// Output reports whether an event cannot be taken back. The first such event ends the time in
-	// which the stream may be repeated. Up to 4 MiB are held back before. Nil = IsOutput. With one
-	// that is always false a stream arrives in one piece, whole or not at all.
+	// Output reports whether an event is output, which cannot be taken back. The stream may be retried
+	// until the first such event. Up to 4 MiB are held back before it. If Output always returns false,
+	// a stream arrives in one piece, whole or not at all. Nil = IsOutput.
 	Output func(Event) bool
 
 	// Ended reports whether an event marks the end of a stream. Nil = IsEnd.
@@ -78,18 +77,18 @@ type Transport struct {
 	err   error // what is wrong with the fields
 }
 
-// NewClient returns a client with a [Transport] whose Policy is p (nil = what [NewPolicy] returns).
-// The client has no Timeout, but the Transport bounds each attempt: 10 minutes to the header, and 5
-// for a pause of the body.
+// NewClient returns a client with a [Transport] whose Policy is p. A nil p is the policy of
+// [NewPolicy]. The client has no Timeout. The Transport bounds each attempt: 10 minutes to the
+// header, and 5 minutes for a pause in the body.
 //
-// A long delay prints nothing. To log each one, set the policy's Observe to that of a
+// Nothing is printed during a long delay. To log each delay, set the policy's Observe to that of a
 // [github.com/rebound-go/rebound/reboundslog.Logger].
 func NewClient(p *rebound.Policy) *http.Client {
 	return &http.Client{Transport: &Transport{Policy: p}}
 }
 
-// RoundTrip sends req, again and again if need be, and returns the last response, whatever its
-// status, or a [*rebound.Error].
+// RoundTrip sends req, with retries, and returns the last response, whatever its status, or a
+// [*rebound.Error].
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	t.once.Do(t.build)
 	if t.err != nil {
@@ -98,7 +97,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		return nil, &rebound.Error{Reason: rebound.Invalid, Cause: t.err}
 	}
-	// OpenAI's and Anthropic's SDKs count their own retries in this header.
+	// The SDKs of OpenAI and Anthropic count their own retries in this header.
 	if n := req.Header.Get("X-Stainless-Retry-Count"); n != "" && n != "0" {
 		req = singleAttempt(req, t.inner.Policy)
 	}
@@ -107,7 +106,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	resp, err := t.inner.RoundTrip(req)
 	if err == nil && gaveUp(resp) {
-		// A copy, as a Base may share headers between responses.
+		// A copy, because a Base may share headers between responses.
 		h := resp.Header.Clone()
 		h.Set("X-Should-Retry", "false")
 		resp.Header = h
@@ -115,8 +114,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// singleAttempt is req with a single attempt by the policy that it goes by, p if it has none of its
-// own.
+// singleAttempt is req with a single attempt by the policy that applies to it: its own, or else p.
 func singleAttempt(req *http.Request, p *rebound.Policy) *http.Request {
 	if own, ok := httppolicy.Of(req.Context()); ok {
 		p = own
@@ -126,14 +124,15 @@ func singleAttempt(req *http.Request, p *rebound.Policy) *http.Request {
 	return req.WithContext(reboundhttp.WithPolicy(req.Context(), p))
 }
 
-// gaveUp reports whether resp failed, and repeating the request was no use. That it must not be
-// repeated is another matter, on which an SDK may think otherwise.
+// gaveUp reports whether resp is a failure that further attempts would not change. A request that
+// must not be repeated is another matter: the SDK may know that it may.
 func gaveUp(resp *http.Response) bool {
 	e, bad := reboundhttp.CallOf(resp).Err.(*rebound.Error)
 	return bad && e.Reason != rebound.NotIdempotent
 }
 
-// build makes the parts, once.
+// build makes the parts, once. firstOutput stands below the policy, so that a stream which fails
+// before its output is a failed attempt.
 func (t *Transport) build() {
 	if t.err = t.Validate(); t.err != nil {
 		return
@@ -164,12 +163,13 @@ func (t *Transport) build() {
 	}
 }
 
-// CloseIdleConnections closes those of Base, as http.Client.CloseIdleConnections asks it to.
+// CloseIdleConnections closes the idle connections of Base. http.Client.CloseIdleConnections calls
+// it.
 func (t *Transport) CloseIdleConnections() {
 	(&reboundhttp.Transport{Base: t.Base}).CloseIdleConnections()
 }
 
-// Validate returns an error that names the first invalid field, and what it may be.
+// Validate returns an error that names the first invalid field and its valid values, or nil.
 func (t *Transport) Validate() error {
 	if t.IdleTimeout < 0 {
 		return fmt.Errorf("llm: Transport.IdleTimeout is %v: want more than 0, or 0 for %v",

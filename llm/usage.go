@@ -8,30 +8,36 @@ import (
 	"github.com/rebound-go/rebound/internal/jsonscan"
 )
 
-// Usage is the tokens that an answer has used, as its provider reports them.
+// Usage is the number of tokens that an answer has used, as its provider reports it.
 type Usage struct {
-	Input  float64 // of the prompt, cached ones included
-	Cached float64 // of Input: read from a cache, which costs less
-	Output float64 // of the answer, those of its reasoning included
+	// Input is the tokens of the prompt, including those read from a cache.
+	Input float64
+
+	// Cached is the part of Input that was read from a cache, which costs less.
+	Cached float64
+
+	// Output is the tokens of the answer, including those of its reasoning.
+	Output float64
 }
 
-// UsageOf reads the usage that an answer in JSON reports, or an event of a stream. It is zero if
-// there is none.
+// UsageOf reads the usage that a JSON answer, or an event of a stream, reports. It is zero if there
+// is none.
 func UsageOf(answer []byte) Usage {
 	var u usage
 	u.add(answer)
 	return Usage{Input: u.input + u.outside, Cached: u.cached, Output: u.output}
 }
 
-// usage is the greatest number of each that was reported: a stream reports it in parts and again.
+// usage is the largest number of each kind that was reported. A stream reports parts of the usage,
+// and reports them again, so a maximum is right where a sum would not be.
 type usage struct {
 	input, output, total float64
 	cached               float64 // of input
 	outside              float64 // of cached: beside input, which does not count against a limit
 }
 
-// tokens is what counts against a limit, 0 if nothing was reported. Tokens that Anthropic reads
-// from its cache do not count there.
+// tokens is the number that counts against a limit, or 0 if nothing was reported. Tokens that
+// Anthropic reads from its cache do not count.
 func (u usage) tokens() float64 {
 	if u.total > 0 {
 		return u.total
@@ -39,8 +45,8 @@ func (u usage) tokens() float64 {
 	return u.input + u.output
 }
 
-// counts are the numbers of tokens in one object. A provider uses its own names alone: those of
-// others are 0.
+// counts are the numbers of tokens in one object. A provider uses only its own names; the others
+// stay 0.
 type counts struct {
 	total                      float64
 	prompt, completion         float64 // with cached ones
@@ -48,9 +54,9 @@ type counts struct {
 	cached, thoughts           float64
 }
 
-// add reads what an answer or an event reports. To look for a word costs less than to read the JSON
-// of each event. One reader for all providers costs less than to find out which provider it is, and
-// an answer that a router passes on has the provider's shape.
+// add reads what an answer or an event reports. It first searches for a word, which costs less than
+// reading the JSON of each event. One reader serves all providers: an answer passed on by a router
+// has the shape of the provider behind it.
 func (u *usage) add(data []byte) {
 	if !mentions(data, `"usage`, `"tokens"`, `_count"`) {
 		return
@@ -79,16 +85,16 @@ func (u *usage) field(name, value []byte) {
 	}
 }
 
-// also takes in what another part has reported.
+// also adds what another part has reported.
 func (u *usage) also(o usage) {
 	u.input, u.output = max(u.input, o.input), max(u.output, o.output)
 	u.total, u.cached = max(u.total, o.total), max(u.cached, o.cached)
 	u.outside = max(u.outside, o.outside)
 }
 
-// count takes in one object of counts, and the one in it that Cohere has.
+// count adds one object of counts, and the object inside it that Cohere has.
 func (u *usage) count(object []byte) {
-	// Fields of several names may be in any order, so that they are merged when all are there.
+	// The fields may come in any order, so they are merged when all are there.
 	var c counts
 	jsonscan.Fields(object, func(name, value []byte) {
 		if string(name) == "tokens" {
@@ -102,7 +108,7 @@ func (u *usage) count(object []byte) {
 	u.merge(c)
 }
 
-// set takes in a field. Those of other names count nothing.
+// set records one field. Fields with other names are ignored.
 func (c *counts) set(name, value []byte) {
 	switch string(name) {
 	case "total_tokens", "totalTokens", "totalTokenCount": // of OpenAI, Bedrock and Google
@@ -111,6 +117,7 @@ func (c *counts) set(name, value []byte) {
 		c.prompt = amount(value)
 	case "completion_tokens", "outputTokens", "candidatesTokenCount":
 		c.completion = amount(value)
+	// Providers differ in whether cached tokens are part of the input. merge sorts that out.
 	case "input_tokens": // of Anthropic, Cohere and OpenAI's responses
 		c.input = amount(value)
 	case "output_tokens":
@@ -132,7 +139,7 @@ func (c *counts) set(name, value []byte) {
 	}
 }
 
-// merge takes in what one object has reported.
+// merge adds what one object has reported.
 func (u *usage) merge(c counts) {
 	u.total = max(u.total, c.total)
 	u.input = max(u.input, c.prompt, c.input+c.write)
@@ -141,7 +148,7 @@ func (u *usage) merge(c counts) {
 	u.cached = max(u.cached, c.read, c.cached)
 }
 
-// addLast reads the last piece of an answer in pieces: a line, or an element of Google's array. The
+// addLast reads the last part of an answer in pieces: a line, or an element of Google's array. The
 // text may begin in the middle of a piece, so it is searched and not parsed.
 func (u *usage) addLast(text []byte) {
 	if i := bytes.LastIndex(text, []byte(`"usageMetadata"`)); i >= 0 {
@@ -154,12 +161,13 @@ func (u *usage) addLast(text []byte) {
 	u.add(text[bytes.LastIndexByte(text, '\n')+1:])
 }
 
-// maxTail is what is kept of an answer in pieces to read the usage from: more than any last piece
-// has beside its text.
+// maxTail is how much of an answer in pieces is kept to read the usage from, in bytes. It is more
+// than any last piece has beside its text.
 const maxTail = 16 << 10
 
-// meteredBody settles a reservation when a body has ended, whole or not. What was reported until
-// then has been used.
+// meteredBody settles a reservation when its body has ended, whole or not: tokens that were
+// reported before a failure have been used. mu guards tail, since a body may be closed during a
+// Read.
 type meteredBody struct {
 	io.ReadCloser
 	r    *reservation
@@ -173,14 +181,15 @@ func (b *meteredBody) Read(p []byte) (int, error) {
 	if b.raw {
 		b.keep(p[:n])
 	}
+	// io.EOF and a failure settle alike.
 	if err != nil {
 		b.settle()
 	}
 	return n, err
 }
 
-// keep appends to the tail, which is cut when it is twice as long as it must be: each byte is moved
-// once.
+// keep appends to the tail. The tail is cut only when it is twice as long as needed, so that each
+// byte is moved at most once.
 func (b *meteredBody) keep(p []byte) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -190,7 +199,7 @@ func (b *meteredBody) keep(p []byte) {
 	}
 }
 
-// Close settles, too: not every caller reads to the end.
+// Close settles as well, because not every caller reads to the end.
 func (b *meteredBody) Close() error {
 	b.settle()
 	return b.ReadCloser.Close()

@@ -15,7 +15,7 @@ import (
 
 var errNothing = errors.New("reboundhttp: Base returned neither a response nor an error")
 
-// roundTrip is one call of RoundTrip. It lives on the stack; what outlives it is in its record.
+// roundTrip is one call of RoundTrip. It stays on the stack; whatever outlives it is in its record.
 type roundTrip struct {
 	t      *Transport
 	req    *http.Request // the caller's
@@ -46,8 +46,8 @@ func (rt *roundTrip) begin() {
 	}
 }
 
-// prepare makes the request that is sent, once for all attempts. It is the caller's own if nothing
-// is to be added to it.
+// prepare makes the request that is sent, once for all attempts. If nothing has to be added, that
+// is the caller's own request, which saves a copy.
 func (rt *roundTrip) prepare() {
 	buffer := bufferBody(rt.req)
 	if rt.plan.timeouts != nil || rt.addKey || buffer || rt.t.looks.expected() {
@@ -65,8 +65,8 @@ func (rt *roundTrip) prepare() {
 	}
 }
 
-// record returns the record of the call. It makes one, and sends it with the attempts to come, if
-// there is none.
+// record returns the record of the call. If there is none, it makes one, which the attempts to come
+// carry in their context.
 func (rt *roundTrip) record() *record {
 	if rt.rec == nil {
 		rt.rec = newRecord(rt.req.Context(), rt.t, rt.plan)
@@ -76,7 +76,8 @@ func (rt *roundTrip) record() *record {
 	return rt.rec
 }
 
-// withHeader returns a copy of h with one more header. What others share is not changed.
+// withHeader returns a copy of h with one more header. h may be shared, and a RoundTripper must not
+// modify a request.
 func withHeader(h http.Header, name, value string) http.Header {
 	h = h.Clone()
 	if h == nil {
@@ -86,10 +87,11 @@ func withHeader(h http.Header, name, value string) http.Header {
 	return h
 }
 
-// send makes an attempt that has begun.
+// send makes an attempt that the gates have admitted.
 func (rt *roundTrip) send(ctx context.Context) (*http.Response, error) {
 	req, lim, err := rt.request(ctx)
 	if err != nil {
+		// The response of the attempt before stays the last one, and is returned to the caller.
 		return nil, err // and the response of the attempt before is the last there is
 	}
 	rt.discard()
@@ -97,6 +99,7 @@ func (rt *roundTrip) send(ctx context.Context) (*http.Response, error) {
 	if err == nil && resp == nil {
 		err = rebound.Permanent(errNothing)
 	}
+	// A RoundTripper must not return both. If Base does, the response would leak its connection.
 	if err != nil && resp != nil {
 		closeResponse(resp)
 	}
@@ -108,6 +111,7 @@ func (rt *roundTrip) send(ctx context.Context) (*http.Response, error) {
 	if rt.rec != nil {
 		counts = rt.rec.conns.take()
 	}
+	// net/http repeats a request by itself after a broken idle connection or a refused stream.
 	rt.resent += max(0, counts.sent-1)
 	if err == nil && good(resp.StatusCode) {
 		return resp, nil
@@ -132,8 +136,9 @@ func (rt *roundTrip) releaseConn() func(timeout bool) {
 	}
 }
 
-// request is what this attempt sends, and its limits, nil if it has none. bound is the context that
-// MaxElapsed ends; unlike the request's it ends with the attempt, before the body is read.
+// request returns the request of this attempt, and the attempt's limits, or nil without any. bound
+// is the context that MaxElapsed ends. Unlike the request's context it ends with the attempt,
+// before the body is read.
 func (rt *roundTrip) request(bound context.Context) (*http.Request, *limits, error) {
 	body, again := rt.out.Body, (rt.n > 1 || rt.hedge) && hasBody(rt.out)
 	if again {
@@ -142,6 +147,7 @@ func (rt *roundTrip) request(bound context.Context) (*http.Request, *limits, err
 			return nil, nil, rebound.Permanent(&bodyError{"getting again", err})
 		}
 	}
+	// A replay records its own failures; only other bodies need to be watched.
 	if hasBody(rt.out) && rt.body == nil {
 		if rt.source = watched(body); rt.source != nil {
 			body = rt.source
@@ -152,6 +158,7 @@ func (rt *roundTrip) request(bound context.Context) (*http.Request, *limits, err
 	name, number := rt.t.AttemptHeader, rt.n+rt.hedges
 	numbered := name != "" && number > 1
 	timed := lim != nil && !lim.bare
+	// Nothing has to change, so the request is sent as it is, without a copy.
 	if !timed && !again && !fresh && !numbered && rt.source == nil {
 		return rt.out, lim, nil
 	}
@@ -168,15 +175,16 @@ func (rt *roundTrip) request(bound context.Context) (*http.Request, *limits, err
 	return req, lim, nil
 }
 
-// misdirected reports whether the attempt before was answered 421, which holds for its connection.
-// The next attempt then needs another connection (RFC 9110, 15.5.20). The idle ones of Base are
-// closed for that. An HTTP/2 connection that others use is taken once more, for a request with
-// Close, and then no more.
+// misdirected reports whether the answer before was a 421, which applies to the connection. The
+// next attempt then needs another connection (RFC 9110, section 15.5.20), so the idle connections
+// of Base are closed. An HTTP/2 connection that other requests use cannot be closed. It is used
+// once more, for a request with Close set, and then retired.
 func (rt *roundTrip) misdirected() bool {
 	return rt.bad != nil && rt.bad.StatusCode == http.StatusMisdirectedRequest
 }
 
-// bodyError is the failure to read the request's body, or to get it for another attempt.
+// bodyError is a failure to read the request's body, or to get it for another attempt. It is the
+// caller's failure and not the server's.
 type bodyError struct {
 	doing string
 	err   error
@@ -187,8 +195,8 @@ func (e *bodyError) Error() string {
 }
 func (e *bodyError) Unwrap() error { return e.err }
 
-// discard gives up the response of the attempt before. What there is of its body has been read,
-// so that its connection can serve again, unless that was too much.
+// discard drops the response of the attempt before. Its body has been read already, so that the
+// connection can be reused, unless the body was too long.
 func (rt *roundTrip) discard() {
 	if rt.bad != nil && rt.bad.Body != nil {
 		_ = rt.bad.Body.Close()
@@ -199,8 +207,9 @@ func (rt *roundTrip) discard() {
 	rt.bad = nil
 }
 
-// failure is the error of an attempt that got no response.
+// failure is the error of an attempt without a response.
 func (rt *roundTrip) failure(err error, counts connCounts) error {
+	// The body would fail again, and the error that net/http returns may name the connection instead.
 	if failed := rt.bodyFailure(); failed != nil {
 		return rebound.Permanent(&bodyError{"reading", failed})
 	}
@@ -218,8 +227,9 @@ func (rt *roundTrip) failure(err error, counts connCounts) error {
 	return err
 }
 
-// refusal is the error of an attempt whose response has a bad status. It reads the beginning of
-// the response's body if a caller may read it, or its connection may be wanted again.
+// refusal is the error of an attempt whose response has a bad status. It reads the beginning of the
+// body if the policy may look at it. Without such a policy it does so only before another attempt,
+// to free the connection.
 func (rt *roundTrip) refusal(resp *http.Response) error {
 	rt.bad = resp
 	e := rt.record().statusError()
@@ -230,12 +240,12 @@ func (rt *roundTrip) refusal(resp *http.Response) error {
 	return rt.mark(e)
 }
 
-// stops reports whether f ends the call, as far as the policy alone decides.
+// stops reports whether the policy would end the call after f, leaving budget and gates aside.
 func (rt *roundTrip) stops(f fault.Fault) bool {
 	return !rt.plan.policy.Decide(rebound.State{Attempt: rt.n, U: -1}, f).Retry
 }
 
-// mark adds to a bad response's error that the request cannot be sent again, if that is so.
+// mark adds to the error of a bad response that the request cannot be sent again, if that is so.
 func (rt *roundTrip) mark(e *StatusError) error {
 	if rt.spent() {
 		return &attemptError{err: e, spent: true}
@@ -243,7 +253,7 @@ func (rt *roundTrip) mark(e *StatusError) error {
 	return e
 }
 
-// spent reports whether the request cannot be sent again because its body is gone.
+// spent reports whether the request cannot be sent again because its body is no longer available.
 func (rt *roundTrip) spent() bool {
 	return rt.body != nil && (rt.body.spent() || rt.body.failure() != nil)
 }
@@ -260,8 +270,8 @@ func (rt *roundTrip) bodyFailure() error {
 }
 
 // overdone reports whether net/http has sent the request more often in this one attempt than the
-// policy would have in all, as it does when a server refuses HTTP/2 streams: that is a layer below
-// that retried.
+// policy allows in total, as it may when a server refuses HTTP/2 streams. Then a layer below has
+// retried.
 func (rt *roundTrip) overdone(counts connCounts) bool {
 	limit := rt.plan.policy.MaxAttempts()
 	return limit > 0 && counts.sent > limit

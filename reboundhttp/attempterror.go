@@ -7,7 +7,8 @@ import (
 	"github.com/rebound-go/rebound/internal/mark"
 )
 
-// attemptError adds to the error of an attempt what the Transport found out about the attempt.
+// attemptError adds what the Transport knows of an attempt to the attempt's error. It keeps the
+// text, so that callers see the error of Base.
 type attemptError struct {
 	err    error
 	unsent bool // there was no connection to send the request on
@@ -18,9 +19,10 @@ type attemptError struct {
 func (e *attemptError) Error() string { return e.err.Error() }
 func (e *attemptError) Unwrap() error { return e.err }
 
-// DescribeFault returns fault.Of of the error with the Transport's additions.
+// DescribeFault returns fault.Of the error, with the additions of the Transport.
 func (e *attemptError) DescribeFault() fault.Fault { return e.apply(fault.Of(e.err)) }
 
+// apply adds the Transport's facts to f, which is what the error means by itself.
 func (e *attemptError) apply(f fault.Fault) fault.Fault {
 	if e.unsent {
 		f = unsent(f, e.err)
@@ -33,8 +35,8 @@ func (e *attemptError) apply(f fault.Fault) fault.Fault {
 	return f
 }
 
-// withAttempt returns a classifier that applies attemptError.apply to the result of own. Nil needs
-// no wrapper: fault.Of, the default, calls attemptError.DescribeFault.
+// withAttempt returns a classifier that calls own with the original error and then applies the
+// attemptError's facts. A nil own needs no wrapper, because fault.Of finds DescribeFault.
 func withAttempt(own fault.Classifier) fault.Classifier {
 	if own == nil {
 		return nil
@@ -47,8 +49,8 @@ func withAttempt(own fault.Classifier) fault.Classifier {
 	}
 }
 
-// unlessSpent returns a RetryIf that is false if the request's body is gone. Otherwise its result
-// is that of own, or of a mark.
+// unlessSpent returns a RetryIf that is false if the request's body is gone. Otherwise it returns
+// the result of own, unless a mark outranks own.
 func unlessSpent(own func(fault.Fault) bool) func(fault.Fault) bool {
 	return func(f fault.Fault) bool {
 		err := f.Err
@@ -58,6 +60,7 @@ func unlessSpent(own func(fault.Fault) bool) func(fault.Fault) bool {
 			}
 			err = e.err
 		}
+		// The rest is what a policy without RetryIf does.
 		if own != nil && !mark.On(err) {
 			return own(f)
 		}

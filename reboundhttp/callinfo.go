@@ -6,29 +6,30 @@ import (
 	"time"
 )
 
-// Call is what a response took to get.
+// Call describes what it took to get a response.
 type Call struct {
-	// Attempts is how often the request was sent, or was to be sent when no connection could be
-	// had. It includes the times that net/http sent it again by itself.
+	// Attempts is how often the request was sent, or would have been if a connection could be made. It
+	// includes the times that net/http sent the request again by itself.
 	Attempts int
 
-	// Waits are the delays between the attempts that the policy made. The time that an attempt
-	// spent in gates is not included.
+	// Waits are the policy's delays between the attempts. The time that attempts spent in gates is not
+	// included.
 	Waits []time.Duration
 
-	// Hedges is how many of the Attempts began beside another that was slow: see Transport.Hedge.
+	// Hedges is how many of the Attempts were hedges, which began while another was slow: see
+	// [Transport.Hedge].
 	Hedges int
 
-	// HedgeWon is whether the response is that of a hedge.
+	// HedgeWon reports whether the response is that of a hedge.
 	HedgeWon bool
 
-	// Err, a *rebound.Error, says why the request was not repeated, or not any more. Nil if the
-	// last attempt was good.
+	// Err, a *rebound.Error, is why the request was not retried, or not retried again. Nil if the last
+	// attempt succeeded.
 	Err error
 }
 
-// CallOf returns what a response of a [Transport] took to get. A response that shows no trace of
-// a Transport, and one that was good at once, took one attempt.
+// CallOf returns what it took a [Transport] to get a response. It returns one attempt for a
+// response that succeeded at once, and for one that did not come from a Transport.
 func CallOf(resp *http.Response) Call {
 	if r := recordOf(resp); r != nil && r.resp == resp {
 		return r.call
@@ -36,9 +37,9 @@ func CallOf(resp *http.Response) Call {
 	return Call{Attempts: 1}
 }
 
-// record is what is kept of a call. It hangs on the context of the response's request, because code
-// that wraps or replaces a response's body leaves that alone; and it is a context itself, which
-// saves one.
+// record is what is kept of a call. It is in the context of the response's request: code that wraps
+// or replaces a response's body leaves the request alone. The record is itself that context, which
+// saves an allocation.
 type record struct {
 	context.Context
 	call Call
@@ -62,6 +63,7 @@ func newRecord(ctx context.Context, t *Transport, p *plan) *record {
 	return r
 }
 
+// recordKey is a type of its own, so that no other package's key equals it.
 type recordKey struct{}
 
 // Value returns the record itself for its key, and the trace of its attempts.
@@ -83,8 +85,8 @@ func recordOf(resp *http.Response) *record {
 	return r
 }
 
-// statusError returns room for the error of a bad response. Observe may keep the first one, so the
-// others have their own.
+// statusError returns space for the error of a bad response. Observe may keep the first one, so
+// later ones have space of their own.
 func (r *record) statusError() *StatusError {
 	if r.bad.Response == nil {
 		return &r.bad
@@ -92,6 +94,7 @@ func (r *record) statusError() *StatusError {
 	return new(StatusError)
 }
 
+// addWait adds a delay. The first has room in the record, since most calls have at most one.
 func (r *record) addWait(d time.Duration) {
 	if r.call.Waits == nil {
 		r.call.Waits = r.wait[:0]
@@ -99,8 +102,8 @@ func (r *record) addWait(d time.Duration) {
 	r.call.Waits = append(r.call.Waits, d)
 }
 
-// attach makes [CallOf] of resp return what the record holds. The last response of a hedge, or of a
-// Base that is not net/http's, may have another request, or none.
+// attach makes [CallOf] find the record through resp. The response of a hedge, or of a Base that is
+// not net/http's, may hold another request, or none.
 func (r *record) attach(resp *http.Response) {
 	r.resp = resp
 	if resp.Request != &r.req && recordOf(resp) != r {

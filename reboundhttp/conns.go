@@ -8,14 +8,14 @@ import (
 )
 
 // connUses counts the attempts that use each connection. After a timeout the connection may be
-// dead, but net/http keeps one that speaks HTTP/2 for the requests to come. So the last attempt
-// that uses it closes it.
+// dead, but net/http keeps an HTTP/2 connection for later requests, which would time out in turn.
+// So the last attempt that uses it closes it. mu guards n and the slots of all attempts.
 type connUses struct {
 	mu sync.Mutex
 	n  map[net.Conn]int
 }
 
-// hold replaces the connection in slot, nil for none, by conn.
+// hold puts conn into slot, in place of the connection that was there, if any.
 func (u *connUses) hold(slot *net.Conn, conn net.Conn) {
 	if !reflect.ValueOf(conn).Comparable() {
 		return // a custom type that is no key of a map
@@ -30,7 +30,7 @@ func (u *connUses) hold(slot *net.Conn, conn net.Conn) {
 	u.n[conn]++
 }
 
-// take empties slot, and returns the connection that was in it. The caller releases it.
+// take empties slot and returns the connection that was in it. The caller must release it.
 func (u *connUses) take(slot *net.Conn) net.Conn {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -39,8 +39,8 @@ func (u *connUses) take(slot *net.Conn) net.Conn {
 	return conn
 }
 
-// release ends a use of conn, which may be nil. If the use ended in a timeout, release closes conn,
-// unless other attempts use it: then release returns true.
+// release ends one use of conn, which may be nil. After a timeout it closes conn, unless other
+// attempts use it; then it returns true.
 func (u *connUses) release(conn net.Conn, timeout bool) (shared bool) {
 	u.mu.Lock()
 	left := u.remove(conn)
@@ -51,7 +51,7 @@ func (u *connUses) release(conn net.Conn, timeout bool) (shared bool) {
 	if left > 0 {
 		return true
 	}
-	// Closing a *tls.Conn writes to it first, which a dead peer delays.
+	// Closing a *tls.Conn first writes an alert, which blocks if the peer is dead.
 	if outer, ok := conn.(interface{ NetConn() net.Conn }); ok {
 		conn = outer.NetConn()
 	}
@@ -59,7 +59,7 @@ func (u *connUses) release(conn net.Conn, timeout bool) (shared bool) {
 	return false
 }
 
-// remove returns how many uses of conn are left. The caller holds u.mu.
+// remove counts one use less and returns how many are left. The caller holds u.mu.
 func (u *connUses) remove(conn net.Conn) int {
 	n := u.n[conn] - 1
 	if n > 0 {

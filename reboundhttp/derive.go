@@ -8,9 +8,10 @@ import (
 	"github.com/rebound-go/rebound/internal/httppolicy"
 )
 
-// derive returns the plan for a request: the policy of its context, or else the Transport's, for
-// its host. addKey is whether the request gets an Idempotency-Key. The Transport's fields are
-// checked when a host is new, as they must not change later.
+// derive returns the plan for a request: that of the policy in its context, or else of the
+// Transport's policy, for the request's host. addKey reports whether the request gets an
+// Idempotency-Key. The Transport's fields are validated when a host is new; they must not change
+// after that.
 func (t *Transport) derive(req *http.Request) (out *plan, addKey bool, err error) {
 	name := ""
 	if req.URL != nil {
@@ -41,7 +42,7 @@ func (t *Transport) derive(req *http.Request) (out *plan, addKey bool, err error
 	return out, r == withKey, nil
 }
 
-// repeatable is whether a request may be made twice.
+// repeatable is whether a request may be sent again.
 type repeatable int
 
 const (
@@ -50,8 +51,9 @@ const (
 	withKey            // with an Idempotency-Key
 )
 
-// repeatable says which requests may be repeated: by RFC 9110, the methods that do the same when
-// done twice; by custom, those with an idempotency key.
+// repeatable returns which requests may be sent again: those whose method is idempotent by RFC
+// 9110, section 9.2.2, or by its own specification (QUERY), and by convention those with an
+// idempotency key.
 func (t *Transport) repeatable(req *http.Request) repeatable {
 	switch req.Method {
 	case "", "GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "QUERY":
@@ -71,14 +73,16 @@ func (t *Transport) repeatable(req *http.Request) repeatable {
 	return never
 }
 
+// hasBody reports whether there is anything to send. net/http makes the same comparison.
 func hasBody(req *http.Request) bool { return req.Body != nil && req.Body != http.NoBody }
 
-// bufferBody reports whether the request's body has to be kept, to be sent again.
+// bufferBody reports whether the request's body has to be kept as it is sent, so that it can be
+// sent again.
 func bufferBody(req *http.Request) bool { return req.GetBody == nil && hasBody(req) }
 
-// newHost returns the host of t with this name. Its budget holds the retries of one call by t's
-// own policy, and is the only one for as long as the host is known: a larger one made for another
-// policy would be a second allowance.
+// newHost returns the host of that name. Its budget has room for the retries of one call by t's own
+// policy. It stays the only budget while the host is known: a larger one for another policy would
+// be a second allowance.
 func (t *Transport) newHost(name string) *host {
 	h := &host{name: name, budget: &budget.Budget{}}
 	h.budget.Capacity = max(h.budget.Size(), float64(t.Policy.MaxAttempts()-1))
@@ -87,7 +91,8 @@ func (t *Transport) newHost(name string) *host {
 	return h
 }
 
-// planFor returns the plan of p for requests to h. repeat is whether they may be made twice.
+// planFor returns the plan of p for requests to h. repeat is whether those requests may be sent
+// again.
 func (t *Transport) planFor(p *rebound.Policy, h *host, repeat, bufferBody bool) *plan {
 	d := p.Clone()
 	if d.Classify == nil {
@@ -104,7 +109,8 @@ func (t *Transport) planFor(p *rebound.Policy, h *host, repeat, bufferBody bool)
 	if limits != (timeouts{}) {
 		out.timeouts = &limits
 	}
-	// The Transport times attempts itself: the policy's timeout would end before the body is read.
+	// The Transport times attempts itself, because the policy's timeout would end before the body is
+	// read.
 	d.AttemptTimeout = 0
 	d.NonIdempotent = d.NonIdempotent || !repeat
 	if !d.NonIdempotent {
@@ -114,7 +120,8 @@ func (t *Transport) planFor(p *rebound.Policy, h *host, repeat, bufferBody bool)
 	if bufferBody || d.RetryIf != nil {
 		d.RetryIf = unlessSpent(d.RetryIf)
 	}
-	// Each host has a budget, since a host that is down must not take the retries of the others.
+	// Every host has its own budget, so that a host that is down does not use up the retries of
+	// others.
 	if d.Budget == nil && d.Attempts != rebound.Unlimited {
 		d.Budget = h.budget
 	}

@@ -1,33 +1,34 @@
 // Package reboundhttp makes HTTP requests dependable. A [Transport] stands between an http.Client
-// and its usual transport. It repeats failed requests under a policy, if repeating does no harm.
+// and its usual transport. It retries failed requests under a policy, if a retry does no harm.
 //
 //	client := reboundhttp.NewClient(policy) // or &http.Client{Transport: &reboundhttp.Transport{}}
 //	resp, err := client.Get("https://api.example.com/users/7")
 //
 // Do not set http.Client.Timeout, which covers all attempts and delays together. The policy's
-// AttemptTimeout limits each attempt, reading its response included. MaxElapsed limits the call
-// until a header has come, and the request's context limits all of it.
+// AttemptTimeout bounds each attempt, including the time to read its response. MaxElapsed bounds
+// the call until a header has arrived, and the request's context bounds everything.
 //
-// # What is repeated
+// # What is retried
 //
-// GET, HEAD, OPTIONS, TRACE, PUT, DELETE and QUERY are idempotent by RFC 9110, and repeated.
-// Another method is repeated in these cases:
+// GET, HEAD, OPTIONS, TRACE, PUT and DELETE are idempotent by RFC 9110, and QUERY by its own
+// specification, so they are retried. Requests with other methods are retried in these cases:
 //
 //   - The server certainly did not act: the connection was refused, HTTP/2 refused the stream, or
-//     the answer was a 429. A 503 proves nothing, as a proxy may answer so after the server acted.
+//     the answer was a 429. A 503 proves nothing, because a proxy may send it after the server
+//     acted.
 //   - The request has an Idempotency-Key.
 //   - [Transport.Idempotent] returns true for it.
 //
-// # What comes back
+// # What is returned
 //
-// The last response comes back whole, whatever its status, with a nil error. If there is none, the
-// error is a [*rebound.Error] with the last attempt's error. [CallOf] returns what the response
-// took to get.
+// The last response is returned whole, whatever its status, with a nil error. Without a response,
+// the error is a [*rebound.Error] with the last attempt's error. [CallOf] returns the number of
+// attempts and the delays behind a response.
 //
 // # SDKs with retries
 //
-// When the Transport gives up on a request that it has repeated, it sets the header X-Should-Retry:
+// If the Transport has retried a request and returns a failure, it sets the header X-Should-Retry:
 // false in the response. The SDKs of OpenAI and Anthropic obey it, so attempts do not multiply. An
-// error has no header, so turn an SDK's own retries off where you can. A reverse proxy passes the
+// error has no header, so turn off an SDK's own retries where you can. A reverse proxy passes the
 // header on to its clients unless its ModifyResponse deletes it.
 package reboundhttp

@@ -13,23 +13,24 @@ import (
 	"github.com/rebound-go/rebound/hedge"
 )
 
-// legs are what an attempt of the policy becomes if it is hedged: attempts at the same time. Each
-// passes the policy's gates by itself, and has the timeouts of an attempt.
+// legs are the concurrent attempts that a hedged attempt of the policy consists of. Each passes the
+// policy's gates by itself, and has the timeouts of an attempt.
 type legs struct {
 	state rebound.State // of the call
 	since time.Time     // of state
 
+	// mu guards the fields below it: the legs run in goroutines of their own.
 	mu    sync.Mutex
 	rt    roundTrip // what they have in common
 	begun int
 	sent  []*leg
 }
 
-// errWaiting is the error of a hedge beside a request that waits in a gate.
+// errWaiting is the error of a hedge while the first request still waits in a gate.
 var errWaiting = rebound.Permanent(errors.New("reboundhttp: the first request waits in a gate"))
 
-// leg is one attempt. Its request's context ends when another leg has answered, or else with its
-// response's body.
+// leg is one attempt. The context of its request ends when another leg has answered, or else when
+// the body of its response is closed.
 type leg struct {
 	roundTrip
 	cancel context.CancelCauseFunc
@@ -42,7 +43,8 @@ type ending struct {
 	reason rebound.Reason // why it was not admitted
 }
 
-// hedged makes the next attempt of l's call, hedged. The last error, if not nil, ends the call.
+// hedged makes the next attempt of l's call, hedged. If the last error is not nil, it ends the
+// call.
 func (rt *roundTrip) hedged(l *rebound.Loop) (resp *http.Response, failed, stop error) {
 	s := &legs{state: l.State(), since: time.Now(), rt: *rt}
 	out, err := s.run()
@@ -58,7 +60,7 @@ func (rt *roundTrip) hedged(l *rebound.Loop) (resp *http.Response, failed, stop 
 	return nil, err, nil
 }
 
-// run makes the legs, and leaves in s.rt what they did to the call.
+// run makes the legs, and records in s.rt what they did.
 func (s *legs) run() (out ending, err error) {
 	defer func() {
 		for i, g := range s.sent {
@@ -80,14 +82,15 @@ func (s *legs) run() (out ending, err error) {
 	return hedge.Do(ctx, s.rt.plan.hedge, s.attempt, func(e ending) { closeResponse(e.resp) })
 }
 
-// attempt makes one leg. A failure that shows the server short of room ends hedging for the call,
-// retries included, as hedge.Do ends it for this attempt.
+// attempt makes one leg. If its failure shows that the server is short of room, hedging ends for
+// the rest of the call, retries included. hedge.Do ends it for this attempt in the same case.
 func (s *legs) attempt(ctx context.Context) (e ending, err error) {
 	if s.waiting(hedge.Leg(ctx)) {
 		return ending{reason: rebound.Rejected}, errWaiting
 	}
 	state := s.state
 	state.Elapsed += time.Since(s.since)
+	// Each leg has a Loop of its own, because a Loop serves one goroutine.
 	l := rebound.Resume(ctx, s.rt.plan.policy, state)
 	e.resp, err = rebound.Try(&l, func(ctx context.Context) (*http.Response, error) {
 		e.leg = s.admit()
@@ -108,8 +111,8 @@ func (s *legs) attempt(ctx context.Context) (e ending, err error) {
 	return e, err
 }
 
-// waiting reports whether a leg is a hedge beside a request that is still in a gate. It would be a
-// second one in the queue, and make that longer.
+// waiting reports whether a leg is a hedge while the request is still waiting in a gate. The hedge
+// would only make the queue longer.
 func (s *legs) waiting(leg int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -117,7 +120,8 @@ func (s *legs) waiting(leg int) bool {
 	return leg > 1 && s.begun > 1 && len(s.sent) == 0
 }
 
-// admit returns a leg to be sent. The first one inherits the response of the attempt before.
+// admit returns a leg to be sent. The first leg inherits the response of the attempt before, to
+// discard it.
 func (s *legs) admit() *leg {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -126,6 +130,7 @@ func (s *legs) admit() *leg {
 	}
 	g := &leg{roundTrip: s.rt}
 	s.rt.bad = nil
+	// The legs count for themselves; run adds them up at the end.
 	g.resent, g.hedges = 0, s.rt.hedges+len(s.sent)
 	g.hedge = len(s.sent) > 0
 	ctx, cancel := context.WithCancelCause(s.rt.req.Context())
@@ -139,6 +144,7 @@ func (s *legs) admit() *leg {
 
 // attempt sends the leg's request. ctx ends when another leg has answered.
 func (g *leg) attempt(ctx context.Context) (resp *http.Response, err error) {
+	// ctx ends with this call of hedge.Do, but the response's body needs a context that lives on.
 	stop := context.AfterFunc(ctx, func() { g.cancel(context.Cause(ctx)) })
 	kept := false
 	defer func() {
@@ -148,6 +154,7 @@ func (g *leg) attempt(ctx context.Context) (resp *http.Response, err error) {
 		}
 	}()
 	resp, err = g.send(ctx)
+	// Another leg has answered, or the call has ended. The response must not leak its connection.
 	if !stop() { // lost, or the call has ended
 		if resp != nil {
 			closeResponse(resp)
@@ -178,7 +185,7 @@ func (g *leg) keep(resp *http.Response) {
 	}
 }
 
-// legBody is the response's body of a leg that was not lost.
+// legBody is the response body of the leg that is returned. Its Close ends the leg's context.
 type legBody struct {
 	io.ReadCloser
 	cancel context.CancelCauseFunc
@@ -190,7 +197,8 @@ func (b *legBody) Close() error {
 	return err
 }
 
-// switchedLeg is that of a connection that now speaks another protocol, and can be written to.
+// switchedLeg is legBody for a connection that was upgraded to another protocol, which is written
+// to through the body.
 type switchedLeg struct {
 	*legBody
 	io.Writer

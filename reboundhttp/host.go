@@ -10,8 +10,8 @@ import (
 	"github.com/rebound-go/rebound/hedge"
 )
 
-// plan is a policy as the Transport carries it out: a copy made for one host, without what the
-// Transport does itself.
+// plan is a policy as the Transport carries it out: a copy for one host, without the parts that the
+// Transport does itself. It is made once for each host, so that a request only looks it up.
 type plan struct {
 	policy   *rebound.Policy
 	host     *host
@@ -32,11 +32,12 @@ type host struct {
 }
 
 // unnoticed is how long net/http may take to notice that a connection was closed. Until then it may
-// give an HTTP/2 connection to another request, whose failure does not show that it was not sent.
+// give an HTTP/2 connection to another request, whose failure would not prove that nothing was
+// sent.
 const unnoticed = 10 * time.Millisecond
 
-// leave reports whether the next request to h needs a connection of its own. Loading a flag costs
-// less than swapping it.
+// leave reports whether the next request to h needs a connection of its own. The flag is loaded
+// before it is swapped, because a load is cheaper and the flag is rarely set.
 func (h *host) leave() bool {
 	if at := h.closed.Load(); at != 0 {
 		if since := time.Now().UnixNano() - at; since >= 0 && since < int64(unnoticed) {
@@ -47,16 +48,16 @@ func (h *host) leave() bool {
 	return h.stuck.Load() && h.stuck.Swap(false)
 }
 
-// idle reports whether nothing would be lost if h were forgotten. A budget that the policy has of
-// its own outlives h.
+// idle reports whether forgetting h would lose nothing. A policy's own budget is not part of h.
 func (h *host) idle() bool { return h.budget.Level() >= h.budget.Size() }
 
 const (
+	// Bounds on memory: a crawler may meet any number of hosts.
 	manyHosts = 1000  // are kept before those whose budget is full are forgotten
 	maxHosts  = 10000 // are kept at most
 )
 
-// hosts remembers the hosts that requests went to.
+// hosts are the hosts that requests were sent to.
 type hosts struct {
 	first atomic.Pointer[host] // mostly the only one
 	rest  sync.Map             // of string to *host
@@ -66,8 +67,8 @@ type hosts struct {
 	limit int        // of count, before hosts are forgotten; 0 = manyHosts
 }
 
-// find returns the host of a name that is known, or nil. Most clients have a single host, so the
-// first one costs no look into a map. It is never forgotten.
+// find returns the host of that name, or nil. Most clients have a single host, so the first one is
+// found without a map. It is never forgotten.
 func (s *hosts) find(name string) *host {
 	if h := s.first.Load(); h == nil || h.name == name {
 		return h
@@ -78,11 +79,12 @@ func (s *hosts) find(name string) *host {
 	return nil
 }
 
+// add adds h and returns it, or the host of the same name if there is one already.
 func (s *hosts) add(h *host) *host {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	// Another request to a new host may have been quicker. There must be one budget, so this one's is
-	// dropped.
+	// Another request to the same new host may have been quicker. A host must have only one budget, so
+	// this one is dropped.
 	if old := s.find(h.name); old != nil {
 		return old
 	}
@@ -92,14 +94,16 @@ func (s *hosts) add(h *host) *host {
 	s.rest.Store(h.name, h)
 	if s.count++; s.count > max(s.limit, manyHosts) {
 		s.forget()
+		// If most hosts have used their budget, a pass drops few of them. The next pass comes only when
+		// there are twice as many.
 		s.limit = min(2*s.count, maxHosts) // if most are in debt, let some time pass
 	}
 	return h
 }
 
-// forget drops the hosts whose budget is full: they are made anew as they were. A host in debt
-// would get its retries back. Half of those are dropped, whichever come first, when there are
-// maxHosts of them.
+// forget drops the hosts whose budget is full, because they would be made again in the same state.
+// A host that has used its budget would get its retries back. If there are maxHosts, half of these
+// are dropped as well, in no particular order.
 func (s *hosts) forget() {
 	s.drop((*host).idle)
 	if s.count >= maxHosts {
@@ -107,6 +111,7 @@ func (s *hosts) forget() {
 	}
 }
 
+// drop forgets the hosts for which is returns true. The caller holds s.mu.
 func (s *hosts) drop(is func(*host) bool) {
 	s.rest.Range(func(name, h any) bool {
 		if is(h.(*host)) {

@@ -14,20 +14,20 @@ import (
 	"github.com/rebound-go/rebound/gate"
 )
 
-// Limit returns the handler of a server that serves each request inside a gate, such as a limit of
-// package limit. A request may wait in the gate as long as its client does.
+// Limit returns a handler that serves each request inside a gate, such as a limit of package limit.
+// A request may wait in the gate until its client gives up.
 //
-// A request that the gate rejects gets the status 429 if the rejection is RateLimited, and 503 for
-// any other, such as a limit that is full. Its Retry-After is the After of the rejection in
-// seconds, rounded up, and at least 1. A [Transport] reads the same kind and the same delay from
-// them. The next handler is not called.
+// A request that the gate rejects gets the status 429 if the rejection is RateLimited, and 503
+// otherwise, such as from a concurrency limit that is full. The Retry-After header is the After of
+// the rejection in whole seconds, rounded up, and at least 1. A [Transport] reads the same kind and
+// delay from both. The next handler is not called.
 //
-// The gate learns the outcome of every other request. A status of 500 and up is a failure, with the
-// kind that fault.Response has for it. A panic is a failure of unknown kind, and a request whose
-// client is gone is Canceled. All else is a success.
+// The gate gets the outcome of every request that it admits. A status of 500 or above is a failure
+// of the kind that fault.Response returns. A panic is a failure of unknown kind. A request whose
+// client has disconnected is Canceled. Everything else is a success.
 //
-// For a limit for each tenant, call Limit with the gate of its key in a handler: it holds no state
-// of its own.
+// Limit keeps no state. For a limit per tenant, call it inside a handler, with the gate of the
+// tenant.
 func Limit(g gate.Gate, next http.Handler) http.Handler { return &limited{g, next} }
 
 type limited struct {
@@ -49,8 +49,8 @@ func (l *limited) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	outcome = watched.outcome(r.Context())
 }
 
-// reject answers a request that a gate has rejected. The error's text stays here, as it is for the
-// people who run the server.
+// reject answers a request that a gate has rejected. The error's text is not sent, because it is
+// meant for the people who run the server.
 func reject(w http.ResponseWriter, err error) {
 	f, status := fault.Of(err), http.StatusServiceUnavailable
 	if f.Kind == fault.RateLimited {
@@ -60,7 +60,7 @@ func reject(w http.ResponseWriter, err error) {
 	http.Error(w, http.StatusText(status), status)
 }
 
-// wholeSeconds rounds up: a client that comes back too early is rejected again.
+// wholeSeconds rounds up, because a client that returns too early would be rejected again.
 func wholeSeconds(d time.Duration) int64 {
 	s := int64(d / time.Second)
 	if d%time.Second > 0 {
@@ -69,16 +69,17 @@ func wholeSeconds(d time.Duration) int64 {
 	return max(s, 1)
 }
 
-// watchedWriter notes the status of a response. What else the writer can do, a handler reaches by
-// the methods below, or with an http.ResponseController.
+// watchedWriter records the status of a response. Handlers reach the other abilities of the writer
+// through the methods below, or with an http.ResponseController.
 type watchedWriter struct {
 	http.ResponseWriter
 	status int // 0 = none yet
 }
 
-// outcome is that of a handler that has returned.
+// outcome is the outcome of a handler that has returned.
 func (w *watchedWriter) outcome(ctx context.Context) gate.Outcome {
-	// The server ends the context of a request whose client is gone. A deadline is a handler's.
+	// The server cancels the context of a request whose client has disconnected. A deadline was set by
+	// a handler.
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return gate.Outcome{Fault: fault.Fault{
 			Kind: fault.Canceled, Detail: "client gone", Err: context.Cause(ctx),
@@ -90,7 +91,7 @@ func (w *watchedWriter) outcome(ctx context.Context) gate.Outcome {
 	return gate.Outcome{Fault: fault.Response(w.status, w.Header(), time.Now())}
 }
 
-// note keeps the first status that is not an interim one.
+// note records the first status that is not interim. A 100 or 103 is followed by the real one.
 func (w *watchedWriter) note(status int) {
 	if w.status == 0 && (status >= 200 || status == http.StatusSwitchingProtocols) {
 		w.status = status
@@ -107,13 +108,13 @@ func (w *watchedWriter) Write(p []byte) (int, error) {
 	return w.ResponseWriter.Write(p)
 }
 
-// ReadFrom lets the server use sendfile.
+// ReadFrom keeps the server's use of sendfile.
 func (w *watchedWriter) ReadFrom(r io.Reader) (int64, error) {
 	w.note(http.StatusOK)
 	return io.Copy(w.ResponseWriter, r)
 }
 
-// Unwrap is for http.ResponseController.
+// Unwrap serves http.ResponseController.
 func (w *watchedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // Flush makes w an http.Flusher, for handlers that look for one.

@@ -9,13 +9,14 @@ import (
 )
 
 const (
+	// Enough for any error body, and short enough not to delay the next attempt.
 	aheadBytes = 64 << 10
 	aheadTime  = time.Second
 )
 
-// ahead is the body of a bad response, the beginning of which has been read ahead: to be looked
-// at, and to free the connection. Who reads the body gets all of it. What the server sends late is
-// not waited for: a goroutine goes on with the one Read that it is in.
+// ahead is the body of a bad response whose beginning has been read ahead: to be examined, and to
+// free the connection. Its reader still gets the whole body. Data that the server sends late are
+// not waited for: a goroutine completes the one Read that it is in.
 type ahead struct {
 	src    io.ReadCloser
 	done   chan struct{} // closed when nothing is read ahead any more
@@ -27,7 +28,8 @@ type ahead struct {
 	first [256]byte
 }
 
-// readFrom reads the beginning of resp's body, puts a in its place, and returns what it read.
+// readFrom reads the beginning of resp's body, replaces the body by a, and returns what it has
+// read.
 func (a *ahead) readFrom(resp *http.Response) []byte {
 	if resp.Body == nil || resp.Body == http.NoBody {
 		return nil
@@ -39,7 +41,7 @@ func (a *ahead) readFrom(resp *http.Response) []byte {
 		defer close(a.done)
 		a.fill()
 	}()
-	// An error body usually comes with its header. One that does not must not hold up the next
+	// An error body usually arrives with its header. One that does not must not delay the next
 	// attempt.
 	timer := time.NewTimer(aheadTime)
 	defer timer.Stop()
@@ -53,11 +55,12 @@ func (a *ahead) readFrom(resp *http.Response) []byte {
 	return a.buf
 }
 
-// fill reads until the body ends, or enough is read, or time is up. What buf holds once is not
-// changed any more, so that it can be looked at meanwhile.
+// fill reads until the body ends, enough is read, or time is up. Bytes in buf are never changed
+// again, so that the caller can examine them at the same time.
 func (a *ahead) fill() {
 	buf := a.buf
 	for len(buf) < aheadBytes && !a.timeUp.Load() {
+		// append moves the bytes to a larger array; the old one stays as it was.
 		if len(buf) == cap(buf) {
 			buf = append(buf, 0)[:len(buf)]
 		}
@@ -72,9 +75,9 @@ func (a *ahead) fill() {
 	}
 }
 
-// Read gives what was read ahead, then the rest.
+// Read returns what was read ahead, then the rest.
 func (a *ahead) Read(p []byte) (int, error) {
-	// The goroutine owns the source until it is done; two readers at once would mix up the bytes.
+	// The goroutine owns the source until it is done. Two readers at once would mix up the bytes.
 	<-a.done
 	switch {
 	case len(a.buf) > 0:
@@ -87,5 +90,5 @@ func (a *ahead) Read(p []byte) (int, error) {
 	return a.src.Read(p)
 }
 
-// Close ends a Read under way, too.
+// Close also ends a Read under way.
 func (a *ahead) Close() error { return a.src.Close() }

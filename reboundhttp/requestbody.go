@@ -8,9 +8,9 @@ import (
 )
 
 // replay is the body of a request without GetBody. It keeps what is read of it, so that further
-// attempts, and net/http itself, can read the same again, each with a reader of its own; nothing
-// is read before it is sent. Once it has grown too long to be kept, only the reader that got
-// there can go on.
+// attempts, and net/http itself, can read the same bytes again, each with a reader of its own.
+// Nothing is read before it is sent. Once the body has grown too long to be kept, only the reader
+// that got there can continue.
 type replay struct {
 	src   io.ReadCloser
 	limit int64
@@ -27,8 +27,8 @@ type replay struct {
 
 var errSpent = errors.New("it was too long to be kept, and GetBody is not set")
 
-// newReplay returns the body of a request. One that is known to be too long is not kept in part:
-// the memory would be of no use.
+// newReplay returns the body of a request. A body that is known to be too long is not kept at all,
+// since a part of it would be of no use.
 func newReplay(req *http.Request, limit int64) *replay {
 	if req.ContentLength > limit {
 		limit = 0
@@ -36,7 +36,7 @@ func newReplay(req *http.Request, limit int64) *replay {
 	return &replay{src: req.Body, limit: limit}
 }
 
-// open returns a new reader, from the beginning.
+// open returns a new reader at the beginning of the body, or errSpent if the beginning is gone.
 func (r *replay) open() (io.ReadCloser, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -47,7 +47,7 @@ func (r *replay) open() (io.ReadCloser, error) {
 	return &reader{replay: r}, nil
 }
 
-// lost reports whether the beginning is gone, so that a further attempt cannot send it. The caller
+// lost reports whether the beginning is gone, so that no further attempt can send it. The caller
 // holds r.mu.
 func (r *replay) lost() bool { return r.n > int64(len(r.kept)) }
 
@@ -61,19 +61,21 @@ func (r *replay) failure() error {
 	return r.err
 }
 
+// spent is lost for callers that do not hold r.mu.
 func (r *replay) spent() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.lost()
 }
 
-// finish closes the body as soon as the last reader is closed.
+// finish closes the body as soon as the last reader is closed. net/http may read on for a while
+// after a response, so a reader may still be open.
 func (r *replay) finish() {
 	r.mu.Lock()
 	r.over = true
 	now := r.used == 0
 	r.mu.Unlock()
-	// net/http may go on reading for a while after a response, so a reader may still be open.
+	// Close may block, so it is called without the lock.
 	if now {
 		_ = r.src.Close()
 	}
@@ -92,15 +94,17 @@ func (v *reader) Read(p []byte) (int, error) {
 	if n, err, ok := v.old(p); ok {
 		return n, err
 	}
+	// Only one reader at a time may read the source, or the bytes would be out of order.
 	v.reading.Lock()
 	defer v.reading.Unlock()
 	if n, err, ok := v.old(p); ok { // read by another meanwhile
 		return n, err
 	}
-	// Without r.mu, as Close of another reader must not wait for the source.
+	// r.mu is not held, because Close of another reader must not wait for the source.
 	n, err := v.src.Read(p)
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	// Once the body is above the limit, what was kept is of no use either.
 	if v.n+int64(n) <= v.limit && !v.lost() {
 		v.kept = append(v.kept, p[:n]...)
 	} else if n > 0 {
@@ -112,7 +116,7 @@ func (v *reader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// old reads what was read before, if there is any.
+// old returns bytes that were read before, if there are any.
 func (v *reader) old(p []byte) (n int, err error, ok bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -129,7 +133,7 @@ func (v *reader) old(p []byte) (n int, err error, ok bool) {
 	return 0, v.err, v.err != nil
 }
 
-// Close closes this reader alone: it leaves the source open while another attempt may want it.
+// Close closes this reader only. The source stays open while another attempt may need it.
 func (v *reader) Close() error {
 	v.mu.Lock()
 	first := !v.closed

@@ -8,9 +8,9 @@ import (
 	"github.com/rebound-go/rebound"
 )
 
-// RoundTrip sends req, again and again if need be, and returns the last response, whatever its
-// status, or a [*rebound.Error]. An invalid Transport or policy fails every request with reason
-// Invalid, before anything is sent.
+// RoundTrip sends req, with retries, and returns the last response, whatever its status, or a
+// [*rebound.Error]. If the Transport or the policy is invalid, every request fails with reason
+// Invalid before anything is sent.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	p, addKey, err := t.derive(req)
 	if err != nil {
@@ -25,7 +25,8 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return rt.finish(resp, err)
 }
 
-// loop is rebound.Do of an attempt, for which it keeps the delays.
+// loop is rebound.Do of an attempt. It is written out because the delays are recorded and attempts
+// may be hedged.
 func (rt *roundTrip) loop() (*http.Response, error) {
 	l := rebound.Begin(rt.req.Context(), rt.plan.policy)
 	for {
@@ -54,7 +55,7 @@ func (rt *roundTrip) loop() (*http.Response, error) {
 	}
 }
 
-// finish turns the result of Do into that of RoundTrip.
+// finish turns the result of loop into that of RoundTrip.
 func (rt *roundTrip) finish(resp *http.Response, err error) (*http.Response, error) {
 	if rt.body != nil {
 		rt.body.finish()
@@ -67,10 +68,13 @@ func (rt *roundTrip) finish(resp *http.Response, err error) (*http.Response, err
 		return resp, nil
 	}
 	e := rt.completed(err.(*rebound.Error))
+	// After a cancellation the caller expects its context's error, as from net/http, and no response.
 	if rt.bad == nil || e.Reason == rebound.Canceled {
 		rt.discard()
 		return nil, e
 	}
+	// A failure without a retry leaves an SDK free to retry. After retries the SDK must not multiply
+	// them.
 	if rt.n > 1 {
 		rt.bad.Header = final(rt.bad.Header)
 	}
@@ -78,7 +82,7 @@ func (rt *roundTrip) finish(resp *http.Response, err error) (*http.Response, err
 	return rt.bad, nil
 }
 
-// attach makes [CallOf] of resp return what there is to know of the call.
+// attach makes [CallOf] of resp describe the call.
 func (rt *roundTrip) attach(resp *http.Response, err error) {
 	r := rt.record()
 	r.call.Attempts, r.call.Err = rt.n+rt.resent+rt.hedges, err
@@ -86,11 +90,12 @@ func (rt *roundTrip) attach(resp *http.Response, err error) {
 	r.attach(resp)
 }
 
-// errDeadline is the Cause of PastDeadline: a user of http.Client.Timeout has set no deadline.
+// errDeadline is the Cause of PastDeadline. It names http.Client.Timeout, because a user of that
+// field has set no deadline and would look for one.
 var errDeadline = errors.New("of the request's context or http.Client.Timeout")
 
 // completed returns e with the attempts that net/http added, and with the source of a deadline. It
-// copies e, which Observe may keep.
+// copies e, because Observe may keep the original.
 func (rt *roundTrip) completed(e *rebound.Error) *rebound.Error {
 	past := e.Reason == rebound.PastDeadline && e.Cause == nil
 	if rt.resent == 0 && !past {
@@ -104,6 +109,7 @@ func (rt *roundTrip) completed(e *rebound.Error) *rebound.Error {
 	return &copied
 }
 
+// closeBody closes the body of a request that was not sent. A RoundTripper must always close it.
 func closeBody(req *http.Request) {
 	if req.Body != nil {
 		_ = req.Body.Close()

@@ -9,7 +9,8 @@ import (
 	"sync"
 )
 
-// source is a request's body from GetBody, watched for an error of its own.
+// source is a request's body from GetBody, watched for errors of its own. Without it a file that
+// cannot be read would look like a broken connection, and be retried.
 type source struct {
 	io.ReadCloser
 	mu     sync.Mutex
@@ -17,7 +18,7 @@ type source struct {
 	closed bool
 }
 
-// watched returns body as a source, or nil if its Read cannot fail.
+// watched returns body as a source, or nil if reading the body cannot fail.
 func watched(body io.ReadCloser) *source {
 	if inMemory(body) {
 		return nil
@@ -27,11 +28,12 @@ func watched(body io.ReadCloser) *source {
 
 // The types that io.NopCloser returns.
 var (
+	// The types that io.NopCloser returns. They are not exported, so they are taken from examples.
 	nopCloser         = reflect.TypeOf(io.NopCloser(nil))
 	nopCloserWriterTo = reflect.TypeOf(io.NopCloser(io.MultiReader()))
 )
 
-// inMemory reports whether r reads from memory: its Read neither fails nor waits.
+// inMemory reports whether r reads from memory, so that its Read neither fails nor blocks.
 func inMemory(r io.Reader) bool {
 	if t := reflect.TypeOf(r); t == nopCloser || t == nopCloserWriterTo {
 		r, _ = reflect.ValueOf(r).Field(0).Interface().(io.Reader)
@@ -47,13 +49,14 @@ func (s *source) Read(p []byte) (int, error) {
 	n, err := s.ReadCloser.Read(p)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	// io.EOF is the end of the body and not a failure.
 	if err != nil && err != io.EOF && !s.closed {
 		s.err = err
 	}
 	return n, err
 }
 
-// Close is called by net/http when the attempt fails: what Read returns then is not the reason.
+// Close is called by net/http when the attempt fails. Errors of Read after that are not the reason.
 func (s *source) Close() error {
 	s.mu.Lock()
 	s.closed = true

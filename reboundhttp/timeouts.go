@@ -13,8 +13,8 @@ import (
 	"github.com/rebound-go/rebound/fault"
 )
 
-// limits end an attempt that takes too long. They are its context, which ends when its response's
-// body is closed.
+// limits end an attempt that takes too long. They are the attempt's context, which ends when the
+// body of the response is closed.
 type limits struct {
 	context.Context
 	cancel context.CancelCauseFunc
@@ -26,6 +26,8 @@ type limits struct {
 	bound  func() bool   // stops MaxElapsed from ending it; returns false if it has
 	idle   time.Duration // a Read of the body
 
+	// The use of the connection has to be released exactly once, by whichever comes first: the end of
+	// the attempt or the Close of the body.
 	bare    bool        // only the use of the connection is watched
 	slept   atomic.Bool // Base, or its body, returned a timeout
 	ended   sync.Once
@@ -45,6 +47,7 @@ func (t *timeouts) start(ctx, bound context.Context) *limits {
 	if t == nil {
 		return nil
 	}
+	// There is nothing to time here, but Base's own timeouts leave connections that may be dead.
 	if *t == (timeouts{base: true}) {
 		return &limits{Context: ctx, cancel: func(error) {}, bare: true}
 	}
@@ -74,11 +77,13 @@ func (l *limits) Deadline() (time.Time, bool) {
 	return l.end, true
 }
 
+// timer cancels the attempt after e.d. It is a timer and not a deadline, because it can be stopped
+// once the header has arrived.
 func (l *limits) timer(e *timeoutError) *time.Timer {
 	return time.AfterFunc(e.d, func() { l.cancel(e) })
 }
 
-// timeoutError says which limit an attempt ran into.
+// timeoutError is the limit that an attempt has exceeded.
 type timeoutError struct {
 	text string
 	d    time.Duration
@@ -87,24 +92,26 @@ type timeoutError struct {
 func (e *timeoutError) Error() string { return "reboundhttp: " + fmt.Sprintf(e.text, e.d) }
 func (e *timeoutError) Timeout() bool { return true }
 
-// Is makes it a context.DeadlineExceeded, as net/http's own timeouts are.
+// Is matches context.DeadlineExceeded, as net/http's own timeouts do.
 func (e *timeoutError) Is(target error) bool { return target == context.DeadlineExceeded }
 
-// settle takes the outcome of the attempt, and lets a response live under what limits are left.
+// settle handles the outcome of the attempt. A response stays under the limits that remain.
 func (l *limits) settle(resp *http.Response, err error) (*http.Response, error) {
+	// The timer has fired, but its function may not have run yet.
 	if l.header != nil && !l.header.Stop() {
 		l.cancel(l.slow) // as the timer is about to do
 	}
-	// A Base that goes by the deadline itself may return before the timer fires.
+	// A Base that watches the deadline itself may return before the timer fires.
 	if err != nil && l.late != nil && !time.Now().Before(l.end) {
 		l.cancel(l.late)
 	}
-	// MaxElapsed was over just before the response came. Past this point it never cuts the body.
+	// MaxElapsed ended just before the response arrived. After this point MaxElapsed never ends a
+	// body.
 	if l.bound != nil && !l.bound() && err == nil {
 		err = context.DeadlineExceeded
 		closeResponse(resp)
 	}
-	// A stub may leave the body out; what wraps it must have something to read.
+	// A test's Base may leave the body out, but the wrapper needs one.
 	if err == nil && resp.Body == nil {
 		resp.Body = http.NoBody
 	}
@@ -135,8 +142,8 @@ func closeResponse(resp *http.Response) {
 	}
 }
 
-// passed returns the limit that was passed, or nil. net/http returns errors of many kinds when a
-// context ends; the cause is always the limit's own.
+// passed returns the limit that was exceeded, or nil. net/http returns errors of many kinds when a
+// context ends, but the cause is always the limit's own error.
 func (l *limits) passed() error {
 	if e, ok := context.Cause(l).(*timeoutError); ok {
 		return e
@@ -144,6 +151,7 @@ func (l *limits) passed() error {
 	return nil
 }
 
+// stop ends the attempt and releases its connection, once. A timeout releases it as suspect.
 func (l *limits) stop() {
 	stop(l.whole)
 	l.ended.Do(func() {
@@ -175,7 +183,7 @@ func (b *limitedBody) Read(p []byte) (int, error) {
 		b.idle.Reset(l.idle)
 	}
 	n, err := b.body.Read(p)
-	// The time in which the caller does something else with the data does not count.
+	// The time in which the caller works with the data does not count.
 	stop(b.idle)
 	if err == nil {
 		return n, nil
@@ -196,7 +204,8 @@ func (b *limitedBody) Close() error {
 	return err
 }
 
-// switchedBody is that of a connection that now speaks another protocol, and can be written to.
+// switchedBody is limitedBody for a connection that was upgraded to another protocol, which is
+// written to through the body.
 type switchedBody struct {
 	*limitedBody
 	io.Writer

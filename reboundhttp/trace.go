@@ -11,16 +11,17 @@ import (
 	"github.com/rebound-go/rebound/fault"
 )
 
-// attemptTrace holds the connTrace of a call's attempts. It is built when a Base looks for one: a
-// Base without net/http does not, and a trace costs five allocations.
+// attemptTrace holds the connTrace of a call's attempts. It is made when a Base looks for a trace,
+// because a trace costs five allocations and a Base without net/http never looks.
 type attemptTrace struct {
 	built atomic.Pointer[connTrace]
 	looks *looks
 	uses  *connUses // counts connections; nil = there are no timeouts that need it
 }
 
-// connTrace counts what net/http does in an attempt. Without it a call would not count that
-// net/http sent a request again, or that there was never a connection to send the request on.
+// connTrace counts what net/http does in an attempt. Without it, the Transport would miss requests
+// that net/http sent again, and could not prove that there was no connection to send the request
+// on.
 type connTrace struct {
 	asked, conns, sent atomic.Int32
 
@@ -29,8 +30,8 @@ type connTrace struct {
 	own  httptrace.ClientTrace
 }
 
-// looks records whether a Base looks for a trace, as net/http does and what wraps it. One that does
-// not gets most requests without a record: that saves an allocation of 480 bytes, a fifth of the
+// looks records whether Base looks for a trace, as net/http and its wrappers do. With a Base that
+// does not, most requests need no record. That saves an allocation of 480 bytes, a fifth of the
 // time of a request to a Base without a network.
 type looks struct {
 	seen atomic.Bool
@@ -38,7 +39,7 @@ type looks struct {
 }
 
 // expected reports whether the next request needs a record. A Base that has answered from a cache
-// may reach net/http later, so one request in 16 has a record for good.
+// may use net/http later, so one request in 16 has a record for good.
 func (l *looks) expected() bool {
 	if l.seen.Load() {
 		return true
@@ -47,13 +48,14 @@ func (l *looks) expected() bool {
 	return n <= 8 || n%16 == 0
 }
 
-// traceKey is the key under which package httptrace looks for a trace in a context.
+// traceKey is the key under which package httptrace stores a trace in a context. The key is not
+// exported, so a lookup in a keyContext reveals it.
 var traceKey = func() (key any) {
 	httptrace.ContextClientTrace(keyContext{context.Background(), &key})
 	return key
 }()
 
-// keyContext stores the key of each lookup.
+// keyContext records the key of each lookup.
 type keyContext struct {
 	context.Context
 	key *any
@@ -64,7 +66,8 @@ func (c keyContext) Value(key any) any {
 	return nil
 }
 
-// within returns the trace for a context inside ctx, whose own trace gets its calls, too.
+// within returns the trace for a context inside ctx. If ctx has a trace, its functions are called
+// too.
 func (a *attemptTrace) within(ctx context.Context) *httptrace.ClientTrace {
 	if t := a.built.Load(); t != nil {
 		return &t.own
@@ -84,6 +87,8 @@ func (a *attemptTrace) within(ctx context.Context) *httptrace.ClientTrace {
 	return &t.own
 }
 
+// gotConn may be called several times in one attempt, because net/http may move to another
+// connection.
 func (t *connTrace) gotConn(info httptrace.GotConnInfo) {
 	t.conns.Add(1)
 	if t.uses != nil {
@@ -91,7 +96,7 @@ func (t *connTrace) gotConn(info httptrace.GotConnInfo) {
 	}
 }
 
-// take returns the counts of the attempt that just ended, and starts those of the next.
+// take returns the counts of the attempt that has just ended, and resets them for the next.
 func (a *attemptTrace) take() connCounts {
 	t := a.built.Load()
 	if t == nil {
@@ -100,8 +105,8 @@ func (a *attemptTrace) take() connCounts {
 	return connCounts{int(t.asked.Swap(0)), int(t.conns.Swap(0)), int(t.sent.Swap(0))}
 }
 
-// takeConn returns the connection of the attempt that just ended, nil if it had none. The caller
-// releases it.
+// takeConn returns the connection of the attempt that has just ended, or nil. The caller must
+// release it.
 func (a *attemptTrace) takeConn() net.Conn {
 	t := a.built.Load()
 	if t == nil {
@@ -120,8 +125,8 @@ type connCounts struct {
 // unsent reports whether the attempt asked for a connection and never had one.
 func (c connCounts) unsent() bool { return c.asked > 0 && c.conns == 0 }
 
-// unsent is f, the fault of err, with the certainty that the request was not sent. If a proxy
-// refused to connect, the text of its status is all that net/http returns.
+// unsent is f, the fault of err, with the proof that the request was not sent. If a proxy refused
+// to connect, net/http returns only the text of the proxy's status.
 func unsent(f fault.Fault, err error) fault.Fault {
 	if f.Kind == fault.Unknown {
 		for errors.Unwrap(err) != nil {

@@ -16,73 +16,71 @@ import (
 	"github.com/rebound-go/rebound/internal/httppolicy"
 )
 
-// Transport is an http.RoundTripper that repeats requests. The zero Transport is ready: it sends
-// through http.DefaultTransport by the zero policy, with a retry budget for each host. It may be
-// used by any number of goroutines; once in use it must not be copied, nor its fields changed.
+// Transport is an http.RoundTripper that retries requests. The zero Transport is ready to use: it
+// sends through http.DefaultTransport under the zero policy, with a retry budget for each host. Any
+// number of goroutines may use it. Once in use it must not be copied, nor its fields changed.
 //
-// It never modifies a request, and returns either a response or an error. Gates and breakers
-// learn how an attempt ended when its response's header is there, not when the body was read.
+// It never modifies a request, and returns either a response or an error. Gates and breakers get
+// the outcome of an attempt when the response's header has arrived, not when its body has been
+// read.
 //
-// An attempt that times out closes its connection, as the connection may be dead. If other attempts
-// use the connection, it stays open for them, and the next attempt to the host makes net/http
-// retire it.
+// An attempt that times out closes its connection, which may be dead. If other attempts use the
+// connection, it stays open for them, and the next attempt to the host makes net/http retire it.
 type Transport struct {
-	// Base makes the attempts. Nil = http.DefaultTransport. That a request which is not idempotent
-	// never had a connection to be sent on is believed of an *http.Transport only.
+	// Base makes the attempts. Nil = http.DefaultTransport. Only an *http.Transport can prove that a
+	// request which is not idempotent was never sent because there was no connection.
 	Base http.RoundTripper
 
-	// Policy describes how failures are handled. Its AttemptTimeout covers the reading of the response
-	// and ends with the closing of its body. A policy without a Budget of its own gets one for each
-	// host (URL.Host), with the defaults of budget.Budget and room for the attempts of one call by
-	// this policy: see [Transport.Budgets]. Its Classify is given a *StatusError for a response with a
-	// bad status. Nil = the zero policy.
+	// Policy describes how failures are handled. Its AttemptTimeout includes reading the response,
+	// until the body is closed. A policy without a Budget gets one for each host (URL.Host), with the
+	// defaults of budget.Budget and room for the retries of one call by this policy: see
+	// [Transport.Budgets]. Its Classify gets a *StatusError for a response with a bad status. Nil =
+	// the zero policy.
 	Policy *rebound.Policy
 
-	// Classify is used where the policy in force, this or that of a request, has none. Nil =
+	// Classify is used if the policy that applies has none, be it this one or the request's. Nil =
 	// fault.Of.
 	Classify fault.Classifier
 
-	// Idempotent says of a request that is not idempotent by its method or by carrying an
-	// Idempotency-Key whether repeating it does no harm all the same. Nil = it does.
+	// Idempotent reports whether a request may be repeated although neither its method nor an
+	// Idempotency-Key makes it idempotent. Nil = it may not.
 	Idempotent func(*http.Request) bool
 
-	// IdempotencyKeys gives a request that would need an Idempotency-Key to be repeated a random
-	// one, the same in all of its attempts. Only for servers that honour it: net/http, too, takes
-	// the header to mean that it may send the request again by itself.
+	// IdempotencyKeys adds a random Idempotency-Key to each request that could not be retried without
+	// one. All attempts of a request have the same key. Set it only for servers that honour the key:
+	// the header also allows net/http to send the request again by itself.
 	IdempotencyKeys bool
 
-	// Breakers holds a breaker for each host (URL.Host), to be shared or watched. It stands
+	// Breakers holds a breaker for each host (URL.Host). It may be shared or watched. A breaker stands
 	// around each attempt, inside the policy's Gates. Nil = none.
 	Breakers *breaker.Group[string]
 
-	// Hedge makes a second attempt beside one whose response's header does not come in time, and
-	// takes the response that is good first; the other is canceled and closed. Only requests that
-	// may be repeated are hedged: those that are not are exactly those that this Transport does
-	// not repeat after a failure in which the server may have acted. A PUT or DELETE that lost may
-	// still act after the response has come.
+	// Hedge starts a second attempt when the header of the first does not arrive in time. The first
+	// good response is returned; the other attempt is canceled. Only requests that may be repeated are
+	// hedged: those that this Transport would also retry if the server may have acted. A PUT or DELETE
+	// that lost may still take effect after the response has arrived.
 	//
-	// Each hedge is an attempt to gates, breakers and timeouts, but not to Policy.Attempts. The
-	// hosts of one Hedge should take about as long as each other. Nil = no hedges.
+	// Each hedge counts as an attempt for gates, breakers and timeouts, but not for Policy.Attempts.
+	// The hosts that share a Hedge should have similar response times. Nil = no hedges.
 	Hedge *hedge.Hedge
 
-	// AttemptHeader is the name of a header, such as X-Retry-Attempt, with the number of the
-	// request, that every request of a call but the first gets: 2 for the first retry or hedge, 3
-	// for the next. The first is sent as it is. "" = no header.
+	// AttemptHeader is the name of a header, such as X-Retry-Attempt, for the number of the request: 2
+	// for the first retry or hedge, 3 for the next. The first request is sent without it. "" = no
+	// header.
 	AttemptHeader string
 
-	// FirstByteTimeout is the time from an attempt's beginning, the dialing and the sending of
-	// its body included, to its response's header. An attempt that takes longer has failed, and
-	// is repeated like others. For streams, whose end no AttemptTimeout can know. 0 = none.
+	// FirstByteTimeout bounds the time from the start of an attempt to the response's header,
+	// including dialing and sending the body. An attempt that exceeds it has failed and may be
+	// retried. It suits streams, whose length makes an AttemptTimeout unsuitable. 0 = none.
 	FirstByteTimeout time.Duration
 
-	// IdleTimeout is how long a Read of a response's body may wait for data; after that it
-	// returns an error that is a timeout. What the reader does in between does not count. 0 = no
-	// limit.
+	// IdleTimeout is the longest time that a Read of a response's body may wait for data. After that,
+	// Read returns a timeout error. The time between Reads does not count. 0 = no limit.
 	IdleTimeout time.Duration
 
-	// MaxBuffer is how many bytes of a request's body are kept, as it is sent, to be sent again,
-	// if the request has no GetBody. Once a body is longer than this the request is no longer
-	// repeated. 0 = 1 MiB.
+	// MaxBuffer is how many bytes of a request's body are kept, so that the body can be sent again, if
+	// the request has no GetBody. A request whose body is longer is not retried once that much has
+	// been sent. 0 = 1 MiB.
 	MaxBuffer int64
 
 	hosts hosts
@@ -92,35 +90,36 @@ type Transport struct {
 
 const defaultMaxBuffer = 1 << 20
 
-// NewClient returns a client with a [Transport] that goes by p (nil = the zero policy), and no
-// Timeout.
+// NewClient returns a client with a [Transport] under p and without a Timeout. A nil p is the zero
+// policy.
 func NewClient(p *rebound.Policy) *http.Client {
 	return &http.Client{Transport: &Transport{Policy: p}}
 }
 
-// WithPolicy returns a context whose requests go by p (nil = the zero policy) instead of
-// [Transport.Policy]. Unless p has a Budget, they draw on that of their host like all others, which
-// p makes no larger: of more than 11 attempts by p only some may be made.
+// WithPolicy returns a context whose requests use p instead of [Transport.Policy]. A nil p is the
+// zero policy. Unless p has a Budget, such requests draw on the budget of their host like all
+// others. p makes that budget no larger, so of more than 11 attempts by p only some may be made.
 func WithPolicy(ctx context.Context, p *rebound.Policy) context.Context {
 	return httppolicy.With(ctx, p)
 }
 
-// Budgets yields the hosts that the Transport keeps and the budget of each, in any order. A policy
-// with a Budget of its own does not draw on these.
+// Budgets yields the hosts that the Transport keeps, each with its budget, in no particular order.
+// A policy with a Budget of its own does not draw on these.
 func (t *Transport) Budgets() iter.Seq2[string, *budget.Budget] {
 	return func(yield func(string, *budget.Budget) bool) {
 		t.hosts.all(func(h *host) bool { return yield(h.name, h.budget) })
 	}
 }
 
-// CloseIdleConnections closes those of Base, as http.Client.CloseIdleConnections asks it to.
+// CloseIdleConnections closes the idle connections of Base. http.Client.CloseIdleConnections calls
+// it.
 func (t *Transport) CloseIdleConnections() {
 	if c, ok := t.base().(interface{ CloseIdleConnections() }); ok {
 		c.CloseIdleConnections()
 	}
 }
 
-// Validate returns an error that names the first invalid field and a valid value.
+// Validate returns an error that names the first invalid field and its valid values, or nil.
 func (t *Transport) Validate() error {
 	for _, f := range []struct {
 		field string
@@ -153,8 +152,8 @@ func (t *Transport) Validate() error {
 	return t.Policy.Validate()
 }
 
-// isToken reports whether all of name's characters are allowed in the name of a header (RFC 9110,
-// 5.6.2).
+// isToken reports whether all characters of name are allowed in the name of a header (RFC 9110,
+// section 5.6.2).
 func isToken(name string) bool {
 	return strings.Trim(name, "!#$%&'*+-.^_`|~0123456789"+
 		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") == ""
@@ -167,8 +166,8 @@ func (t *Transport) base() http.RoundTripper {
 	return t.Base
 }
 
-// isNetHTTP reports whether net/http alone makes the attempts. What wraps it may have sent a
-// request by another way before net/http had no connection for it.
+// isNetHTTP reports whether net/http alone makes the attempts. A wrapper may have sent the request
+// some other way before net/http had no connection for it.
 func (t *Transport) isNetHTTP() bool {
 	_, ok := t.base().(*http.Transport)
 	return ok
