@@ -1,8 +1,8 @@
-// Package breaker stops calls to a service that keeps failing, so that it can recover and callers
-// are answered at once.
+// Package breaker rejects calls to a service that keeps failing, so that the service can recover
+// and callers get an answer at once.
 //
-// A [Breaker] is closed while calls go well, opens when they fail, and after a cooldown lets a few
-// probes through whose results close it or open it again:
+// A [Breaker] is closed while calls succeed and opens when they fail. After a cooldown it admits a
+// few probes, whose results close it or open it again:
 //
 //	             failures                      cooldown over
 //	┌────────┐ ──────────────▶ ┌──────┐ ──────────────────────▶ ┌───────────┐
@@ -13,10 +13,10 @@
 //	                             Probes successes
 //
 // Three things may open it: failures in a row, the share of failures in a rolling window, and the
-// share of slow calls in that window. With [Breaker.Rate] set, the share of failures among the
-// probes decides. What counts as a failure: see [Breaker.Counts].
+// share of slow calls in that window. If [Breaker.Rate] is set, the share of failures among the
+// probes decides as well. [Breaker.Counts] defines what counts as a failure.
 //
-// A [Group] holds a breaker for each key, say for each host.
+// A [Group] holds a breaker for each key, for example for each host.
 package breaker
 
 import (
@@ -29,91 +29,92 @@ import (
 	"github.com/rebound-go/rebound/internal/circuit"
 )
 
-// Breaker is a circuit breaker. The zero Breaker is ready: five failures in a row open it, a
-// minute later one probe decides. It is made to be shared by all goroutines that call the same
-// service; do not copy it, nor change its fields, once it is in use.
+// Breaker is a circuit breaker. The zero Breaker is ready to use: five failures in a row open it,
+// and a minute later one probe decides. All goroutines that call the same service should share it.
+// Once in use it must not be copied, nor its fields changed.
 //
-// A call that succeeds through a closed breaker without Rate and SlowRate reads one word and
-// writes nothing.
+// A call that succeeds through a closed breaker without Rate and SlowRate reads one word and writes
+// nothing.
 type Breaker struct {
 	// Name is the breaker's name in errors, changes and snapshots.
 	Name string
 
-	// Failures in a row that open it. 0 means 5, or, when Rate or SlowRate is set, that failures
-	// in a row alone do not open it.
+	// Failures is the number of failures in a row that opens the breaker. 0 = 5. If Rate or SlowRate
+	// is set, 0 = failures in a row do not open it.
 	Failures int
 
-	// Rate is the share of failures among the calls in Window, in (0, 1], from which on it opens;
-	// it is looked at after every call. 0: no share of failures opens it.
+	// Rate is the share of failures among the calls in Window, in (0, 1], at which the breaker opens.
+	// It is checked after every call. 0 = no share of failures opens it.
 	Rate float64
 
-	// MinCalls is how many calls Window must hold before Rate and SlowRate are looked at. 0 means
+	// MinCalls is the number of calls that Window must hold before Rate and SlowRate are checked. 0 =
 	// 10.
 	MinCalls int
 
-	// Window is the time that Rate and SlowRate look back. It moves on in tenths, so that a call
-	// counts for between nine tenths of it and all of it. 0 means 10 s, unless WindowCalls is set.
+	// Window is the time over which Rate and SlowRate are computed. It advances in tenths, so a call
+	// counts for between nine tenths of Window and all of it. 0 = 10 s, unless WindowCalls is set.
 	Window time.Duration
 
-	// WindowCalls makes the window the last so many calls, however long ago they were, instead of
-	// a time. At most 1000000; each call takes 2 bits. MinCalls is then WindowCalls if 10 is
-	// more. 0: the window is a time.
+	// WindowCalls makes the window a number of calls instead of a time, however long ago the calls
+	// were. It is at most 1000000; each call takes 2 bits. A MinCalls of 0 then means 10, or
+	// WindowCalls if that is less. 0 = the window is a time.
 	WindowCalls int
 
-	// SlowAfter makes a call that takes at least this long a slow one, whether it succeeds or
-	// fails. 0: no call is slow.
+	// SlowAfter is the duration from which on a call counts as slow, whether it succeeds or fails. 0 =
+	// no call is slow.
 	SlowAfter time.Duration
 
-	// SlowRate is the share of slow calls among the calls in Window, in (0, 1], from which on it
-	// opens. With it set, a probe must also be fast: a slow one counts as failed. 0: slow calls do
-	// not matter.
+	// SlowRate is the share of slow calls among the calls in Window, in (0, 1], at which the breaker
+	// opens. If it is set, a slow probe counts as failed. 0 = slow calls do not open it.
 	SlowRate float64
 
-	// Cooldown is how long it stays open before it lets a probe through, and how long a probe
-	// may take: if all probes are out and the last of them began a Cooldown ago, they are given
-	// up, their results will be ignored, and another one is let through. That time doubles each
-	// time it happens, so that a service whose calls take longer than Cooldown is found healthy
-	// as well. 0 means 60 s.
+	// Cooldown is how long the breaker stays open before it admits a probe. It is also how long a
+	// probe may take. If all probes are under way and the last of them began a Cooldown ago, their
+	// results will be ignored and another probe is admitted. That time doubles whenever this happens,
+	// so that a service whose calls take longer than Cooldown can still close the breaker. 0 = 60 s.
 	Cooldown time.Duration
 
-	// MaxCooldown makes the cooldown grow: every time the breaker opens again without a closing in
-	// between, the cooldown is twice as long, until it is MaxCooldown. Closing ends the growth. 0:
-	// cooldowns do not grow.
+	// MaxCooldown makes the cooldown grow. Each time that the breaker opens again without closing in
+	// between, the cooldown doubles, up to MaxCooldown. Closing resets it. 0 = the cooldown does not
+	// grow.
 	MaxCooldown time.Duration
 
-	// CooldownJitter lengthens every cooldown by a random part of it, up to this share, so that
-	// a fleet does not probe in step: 0.1 means between Cooldown and 1.1 Cooldown. It is drawn
-	// when the breaker opens. 0: cooldowns are exact.
+	// CooldownJitter lengthens every cooldown by a random part of it, up to this share, so that the
+	// processes of a fleet do not probe at the same time: 0.1 means between 1 and 1.1 times the
+	// Cooldown. The part is drawn when the breaker opens. 0 = no jitter.
 	CooldownJitter float64
 
-	// Probes is how many calls a half-open breaker lets through at a time. With Rate set, the first
-	// Probes results decide: it opens if the share of failures reaches Rate, and closes otherwise.
-	// Without Rate, Probes successes close it, and one failure opens it. 0 means 1; at most 4095.
+	// Probes is the number of calls that a half-open breaker admits at a time. If Rate is set, the
+	// first Probes results decide: the breaker opens if the share of failures reaches Rate, and closes
+	// otherwise. Without Rate, Probes successes close it, and one failure opens it. 0 = 1; at most
+	// 4095.
 	Probes int
 
-	// Shadow makes a breaker that rejects nothing: to try a configuration on real calls. OnChange
-	// and Snapshot show what it would do; State is Closed for as long as it lives. Calls that it
-	// would reject do not count, whatever their results.
+	// Shadow makes a breaker that rejects nothing, to try a configuration on real calls. OnChange and
+	// Snapshot show what the breaker would do; State always returns Closed. Calls that it would reject
+	// do not count, whatever their results.
 	Shadow bool
 
-	// Counts says which failures count. Nil means those of kind Transient, Overloaded and Unknown.
-	// A failure that does not count is a success, since the server answered, unless it says
-	// nothing about the server: those of kind RateLimited and Canceled, and Permanent ones that
-	// were never sent, are neither. Nor is a call that a later gate refused. An answer (kind None)
-	// is always a success and a panic always a failure; Counts is not asked about them. If Counts
-	// panics, the call counts as failed.
+	// Counts reports whether a failure counts against the service. Nil = failures of kind Transient,
+	// Overloaded and Unknown count.
+	//
+	// A failure that does not count is a success, because the server has answered. Some failures show
+	// nothing about the server and are neither: those of kind RateLimited and Canceled, Permanent ones
+	// that were never sent, and calls that a later gate rejected. An answer (kind None) is always a
+	// success and a panic always a failure; Counts is not called for these. If Counts panics, the call
+	// has failed.
 	Counts func(fault.Fault) bool
 
-	// OnChange is called at every change of state, one at a time and in order, on the goroutine of
-	// a caller. No lock is held, so it may call the breaker's methods. Nil: nothing is called.
+	// OnChange is called at every change of state, once at a time and in order, on the goroutine of a
+	// caller. It is called without a lock, so it may call the breaker's methods. Nil = none.
 	OnChange func(Change)
 
 	resolved atomic.Pointer[circuit.Config] // see config
 	state    shared
 }
 
-// Enter asks whether a call may be made, and returns the pass that [Breaker.Leave] wants when the
-// call has ended, or else an [*OpenError]. It never waits.
+// Enter admits a call and returns the pass for [Breaker.Leave], or rejects the call with an
+// [*OpenError]. It never waits.
 func (b *Breaker) Enter(context.Context) (gate.Pass, error) {
 	if w := circuit.Word(b.state.word.Load()); w.Plain() && b.SlowAfter == 0 {
 		return gate.Pass{A: uint64(w.Gen())}, nil
@@ -121,7 +122,8 @@ func (b *Breaker) Enter(context.Context) (gate.Pass, error) {
 	return b.enter()
 }
 
-// enter is apart, as leave is, so that the common way needs next to no stack.
+// enter is separate from Enter, as leave is from Leave, so that the common path needs almost no
+// stack.
 //
 //go:noinline
 func (b *Breaker) enter() (gate.Pass, error) {
@@ -131,14 +133,14 @@ func (b *Breaker) enter() (gate.Pass, error) {
 	return b.state.enter(b.owner())
 }
 
-// Refusal foresees the answer after a delay of d: it returns the
-// [*OpenError] of a breaker that is open and, as far as is known now, will still be when d is
-// over; else nil. A Shadow foresees none.
+// Refusal returns the error with which Enter would reject a call after a delay of d, as far as is
+// known now: the [*OpenError] of a breaker that will still be open then, or nil. A Shadow rejects
+// nothing.
 func (b *Breaker) Refusal(d time.Duration) error { return b.state.foresee(b.config(), d) }
 
-// Leave reports how a call that [Breaker.Enter] let through has ended. It must be called exactly
-// once for every pass, panics included: deferred, then, and a zero Outcome stands for a panic. A
-// result from before the last change of state is ignored.
+// Leave reports how a call that [Breaker.Enter] admitted has ended. It must be called exactly once
+// for every pass, even after a panic, so defer it. The zero Outcome stands for a panic. The result
+// of a call that was admitted before the last change of state is ignored.
 func (b *Breaker) Leave(p gate.Pass, o gate.Outcome) {
 	if o.Result == gate.OK {
 		if b.Rate == 0 && b.SlowRate == 0 {
@@ -156,33 +158,31 @@ func (b *Breaker) leave(p gate.Pass, o *gate.Outcome) {
 	b.state.leave(b.owner(), p, b.state.judge(b.owner(), p, o), o.Fault)
 }
 
-// State says how the next call would be met: an open breaker whose cooldown is over is [HalfOpen],
-// since that call would be its probe.
-// A breaker that is a Shadow is always [Closed].
+// State returns the state that the next call would find. An open breaker whose cooldown is over is
+// [HalfOpen], because that call would be a probe. A Shadow is always [Closed].
 func (b *Breaker) State() State { return b.state.state(b.config()) }
 
 // ForceOpen opens the breaker until [Breaker.ForceClose], [Breaker.ForceHalfOpen] or
-// [Breaker.Reset]: no cooldown ends it.
+// [Breaker.Reset] is called. No cooldown ends it.
 func (b *Breaker) ForceOpen() { b.state.force(b.owner(), Open) }
 
-// ForceClose closes the breaker, with clean counts, and keeps it closed whatever the calls do,
-// until [Breaker.ForceOpen], [Breaker.ForceHalfOpen] or [Breaker.Reset]. It goes on counting.
+// ForceClose closes the breaker with all counts at zero, and keeps it closed whatever the results,
+// until [Breaker.ForceOpen], [Breaker.ForceHalfOpen] or [Breaker.Reset] is called. It keeps
+// counting.
 func (b *Breaker) ForceClose() { b.state.force(b.owner(), Closed) }
 
-// ForceHalfOpen makes the next calls probes, whatever the state was and whether or not it was
-// forced.
+// ForceHalfOpen makes the next calls probes, whatever the state was, forced or not.
 func (b *Breaker) ForceHalfOpen() { b.state.turn(b.owner(), HalfOpen) }
 
-// Trip opens the breaker for d from now on, whatever the state was and whether or not it was
-// forced; then it is half-open. It does so at once if d is 0 or less. MaxCooldown does not
-// lengthen d.
+// Trip opens the breaker for d from now on, whatever the state was, forced or not. After d it is
+// half-open. If d is 0 or less, it is half-open at once. MaxCooldown does not lengthen d.
 func (b *Breaker) Trip(d time.Duration) { b.state.trip(b.owner(), d) }
 
-// Reset closes the breaker, forced or not, with clean counts. Results of calls under way are
-// ignored.
+// Reset closes the breaker, forced or not, with all counts at zero. The results of calls under way
+// are ignored.
 func (b *Breaker) Reset() { b.state.turn(b.owner(), Closed) }
 
-// Snapshot returns what is to be known about the breaker now.
+// Snapshot returns the state and the counts of the breaker at this moment.
 func (b *Breaker) Snapshot() Snapshot { return b.state.snapshot(b.owner()) }
 
 func (b *Breaker) owner() owner {

@@ -8,11 +8,12 @@ import (
 	"github.com/rebound-go/rebound/internal/clock"
 )
 
-// ErrOpen matches, under [errors.Is], every refusal of a breaker.
+// ErrOpen is found by errors.Is in the error of every call that a breaker rejects.
 var ErrOpen = errors.New("breaker open")
 
-// OpenError is a refusal: the breaker is open, or half-open with all its probes under way. There
-// is one for each change of state, shared by all calls refused until the next.
+// OpenError is the rejection of a call: the breaker is open, or it is half-open with all its probes
+// under way. There is one value for each change of state. All calls share it until the next change,
+// so that a rejection allocates nothing.
 type OpenError struct {
 	Name   string
 	State  State       // [Open] or [HalfOpen]
@@ -24,13 +25,13 @@ type OpenError struct {
 	gen   uint32
 }
 
-// lasts reports whether calls at now are refused as long as this state lasts.
+// lasts reports whether a call at now is rejected for as long as this state lasts.
 func (e *OpenError) lasts(now time.Duration) bool {
 	return e.State == Open && (e.Forced || now < e.until)
 }
 
-// Remaining is what is left of the cooldown at the moment of asking: 0 if it is over, if the
-// breaker is half-open, and if it is forced open, for an unknown time.
+// Remaining returns the rest of the cooldown at the moment of the call. It is 0 if the cooldown is
+// over, if the breaker is half-open, and if it is forced open, because that has no known end.
 func (e *OpenError) Remaining() time.Duration {
 	if e.State != Open || e.Forced {
 		return 0
@@ -67,8 +68,8 @@ func rounded(d time.Duration) time.Duration {
 // Is makes every OpenError match [ErrOpen].
 func (e *OpenError) Is(target error) bool { return target == ErrOpen }
 
-// DescribeFault returns that the call was never sent, and that a retry would be rejected as well
-// before the cooldown is over: Final, so that no layer above waits and retries.
+// DescribeFault returns a fault that was never sent, since the call was rejected. It is Final, so
+// that no layer above retries during the cooldown, when a retry would be rejected too.
 func (e *OpenError) DescribeFault() fault.Fault {
 	return fault.Fault{
 		Kind: fault.Overloaded, Sent: fault.NotSent, Final: true,

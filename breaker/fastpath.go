@@ -8,8 +8,8 @@ import (
 	"github.com/rebound-go/rebound/internal/clock"
 )
 
-// A success of a windowed breaker took 61 ns with this way past the lock, and 88 without; TestModel
-// and TestQuick hold it to the locked way.
+// A success of a windowed breaker takes 61 ns on this path and 88 ns through the lock. TestModel
+// and TestQuick compare the two.
 //
 // The word shared.quick collects the successes of the window's newest bucket without the lock:
 //
@@ -17,17 +17,17 @@ import (
 //	62 … 20  how often it was armed
 //	19 …  0  successes
 //
-// It is armed only while another success in that bucket cannot open the breaker: a success lowers
-// both rates, so it could do so only by making up MinCalls. A goroutine that takes the lock empties
-// it into the window and arms it anew; so one that can add to it has the proof that nothing has
-// happened since it was loaded.
+// It is armed only while another success in that bucket cannot open the breaker. A success lowers
+// both rates, so it could open the breaker only by completing MinCalls. A goroutine that takes the
+// lock moves the successes to the window and arms the word anew. So a goroutine whose
+// compare-and-swap succeeds has the proof that nothing else has happened since it loaded the word.
 const (
 	quickArmed = 1 << 63
 	quickTurn  = 1 << 20
 	quickMask  = quickTurn - 1
 )
 
-// countFast counts a fast success, if that can be done without the lock.
+// countFast counts a success that was not slow, if that can be done without the lock.
 func (c *shared) countFast(cfg *circuit.Config, p gate.Pass) bool {
 	var now time.Duration
 	if cfg.Calls == 0 || cfg.Timed() {
@@ -56,7 +56,8 @@ func (c *shared) countFast(cfg *circuit.Config, p gate.Pass) bool {
 	}
 }
 
-// flush disarms quick, and moves its successes to the window and the window to now.
+// flush disarms quick, moves its successes to the window, and advances the window to now. The
+// caller holds c.mu.
 func (c *shared) flush(now time.Duration, cfg *circuit.Config) {
 	w := c.win.Load()
 	if w == nil {
@@ -73,7 +74,8 @@ func (c *shared) flush(now time.Duration, cfg *circuit.Config) {
 	w.Age(now, cfg.Width)
 }
 
-// rearm lets successes be counted without the lock again, if they may.
+// rearm allows successes to be counted without the lock again, if that is safe. The caller holds
+// c.mu.
 func (c *shared) rearm(cfg *circuit.Config, s circuit.Machine) {
 	if s.Win == nil || s.Word.State() != circuit.Closed || s.Word.Failures() > 0 {
 		return

@@ -20,7 +20,7 @@ func (c *shared) state(cfg *circuit.Config) State {
 	return State(s.State(now))
 }
 
-// ask changes the state because a method asks for it. False: c is dead.
+// ask changes the state because a method was called. It returns false if c is dead.
 func (c *shared) ask(o owner, to func(s *circuit.Machine, now time.Duration)) bool {
 	now := clock.Now()
 	s, ok := c.begin(o, now)
@@ -32,7 +32,7 @@ func (c *shared) ask(o owner, to func(s *circuit.Machine, now time.Duration)) bo
 	return ok
 }
 
-// turn begins a new generation in state to.
+// turn starts a new generation in state to.
 func (c *shared) turn(o owner, to State) bool {
 	return c.ask(o, func(s *circuit.Machine, now time.Duration) { s.Turn(circuit.State(to), now) })
 }
@@ -42,7 +42,7 @@ func (c *shared) trip(o owner, d time.Duration) bool {
 	return c.ask(o, func(s *circuit.Machine, now time.Duration) { s.Trip(now, d) })
 }
 
-// force is turn for good. It changes nothing if to is forced already.
+// force is turn with a state that stays. It changes nothing if to is forced already.
 func (c *shared) force(o owner, to State) bool {
 	return c.ask(o, func(s *circuit.Machine, now time.Duration) {
 		if !s.Word.Forced() || s.Word.State() != circuit.State(to) {
@@ -52,7 +52,7 @@ func (c *shared) force(o owner, to State) bool {
 	})
 }
 
-// foresee returns the refusal that lasts for d from now on, or nil.
+// foresee returns the rejection that will still apply after d, or nil.
 func (c *shared) foresee(cfg *circuit.Config, d time.Duration) error {
 	if circuit.Word(c.word.Load()).State() != circuit.Open || cfg.Shadow {
 		return nil
@@ -94,8 +94,8 @@ func describe(f fault.Fault) string {
 	return f.Detail + ": " + fmt.Sprint(f.Err)
 }
 
-// retire makes the shared dead, and returns its generation, if nothing would be lost with it: if it
-// is closed, not forced, and was last used before the given time, or holds nothing at all.
+// retire makes c dead and returns its generation, if nothing would be lost: c is closed, is not
+// forced, and was last used before the given time, or holds nothing at all.
 func (c *shared) retire(cfg *circuit.Config, before time.Duration) (gen uint32, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -115,7 +115,8 @@ func (c *shared) retire(cfg *circuit.Config, before time.Duration) (gen uint32, 
 	return w.Gen(), true
 }
 
-// blank reports whether a new shared would do as well: no counts, and no pass that could be stale.
+// blank reports whether a new shared would be equivalent: there are no counts, and no pass could be
+// stale.
 func (c *shared) blank() bool {
 	return c.win.Load() == nil && c.log.Load() == nil && circuit.Word(c.word.Load()).Failures() == 0
 }

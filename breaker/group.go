@@ -15,35 +15,33 @@ import (
 
 const defaultIdle = 10 * time.Minute
 
-// Group is a breaker for each key: for each host, model, shard. The zero Group is ready, and made
-// to be shared; do not copy it.
+// Group is a breaker for each key, such as a host, a model or a shard. The zero Group is ready to
+// use. Goroutines may share it. It must not be copied.
 //
-// It remembers no more than it must. While only failures in a row count, a key that does well
-// takes no memory at all. A closed breaker is forgotten once its key has not been used for Idle,
-// with the failures it had; one that is open, half-open or forced never is: [Keyed.Reset] those
-// whose key will not be seen again.
+// It uses as little memory as it can. Without Rate and SlowRate, a key without failures takes no
+// memory at all. A closed breaker is forgotten, along with its failures, when its key has not been
+// used for Idle. A breaker that is open, half-open or forced is never forgotten. If the key of such
+// a breaker will not be used again, call [Keyed.Reset].
 type Group[K comparable] struct {
-	// Template configures every breaker. Its Name, a slash and the key make up the breaker's
-	// name; without a Name it is the key alone. A key's String method must not use the group.
+	// Template configures every breaker. A breaker's name is the Template's Name, a slash and the key;
+	// without a Name, it is the key alone. The String method of a key must not use the group.
 	Template Breaker
 
-	// Idle is how long a closed breaker is remembered after its last use, at least; never less
-	// than the template's Window. Memory is given back when new keys fail, and by All. 0 means
-	// 10 min.
+	// Idle is how long a closed breaker is kept after its last use, at least. It counts as the
+	// template's Window if that is longer. Memory is freed when new keys fail, and by All. 0 = 10 min.
 	Idle time.Duration
 
 	breakers sync.Map     // of K to *shared
 	live     atomic.Int64 // at least as many as are in the map: 0 saves a healthy key 4.5 of 9 ns
 
-	// Generations are numbered throughout the group. So a pass that was given out for a key that
-	// was not in the group shows whether it is older than the key's breaker: its generation is the
-	// group's last. Breakers begin with floor, the newest one forgotten.
+	// Generations are numbered across the group. So a pass for a key without a breaker holds the
+	// group's last generation, which shows whether the pass is older than a breaker that the key gets
+	// later. Breakers begin with floor, the newest generation that was forgotten.
 	seq, floor atomic.Uint32
 	swept      atomic.Int64 // the clock when idle ones were last looked for
 }
 
-// Validate returns an error that names the first field that is invalid, as
-// [Breaker.Validate] does.
+// Validate returns an error that names the first invalid field, as [Breaker.Validate] does, or nil.
 func (g *Group[K]) Validate() error {
 	if g.Idle < 0 {
 		return g.Template.wrong("Idle", g.Idle, "0 (for 10m0s) or more")
@@ -51,11 +49,11 @@ func (g *Group[K]) Validate() error {
 	return g.Template.Validate()
 }
 
-// For returns the breaker of a key. It may be kept or made for every call.
+// For returns the breaker of a key. It costs nothing, so it need not be kept.
 func (g *Group[K]) For(key K) Keyed[K] { return Keyed[K]{g, key} }
 
-// All goes through the breakers that the group remembers, in no particular order, and forgets the
-// idle ones.
+// All yields the state of every breaker that the group holds, in no particular order. It first
+// forgets the idle ones.
 func (g *Group[K]) All() iter.Seq2[K, Snapshot] {
 	return func(yield func(K, Snapshot) bool) {
 		g.sweep(clock.Now())
@@ -77,7 +75,8 @@ func (g *Group[K]) find(key K) *shared {
 	return nil
 }
 
-// use calls f with the shared of a key, a new one if need be, until f finds it alive.
+// use calls f with the shared of a key, until f finds one that is alive. If there is none, it adds
+// one.
 func (g *Group[K]) use(key K, f func(*shared) bool) {
 	for {
 		c := g.find(key)
@@ -95,7 +94,8 @@ func (g *Group[K]) add(key K) *shared {
 	g.sweepSometimes()
 	c := new(shared)
 	c.word.Store(uint64(circuit.Word(0).Numbered(g.floor.Load())))
-	// Counted before it is published: a goroutine that finds the breaker must not count none.
+	// It is counted before it is published. Otherwise a goroutine could find the breaker while live is
+	// 0.
 	g.live.Add(1)
 	if old, loaded := g.breakers.LoadOrStore(key, c); loaded {
 		g.live.Add(-1)
@@ -104,7 +104,7 @@ func (g *Group[K]) add(key K) *shared {
 	return c
 }
 
-// drop takes a dead shared out of the map, unless that was done already.
+// drop removes a dead shared from the map, unless another goroutine has done so.
 func (g *Group[K]) drop(key K, c *shared) {
 	if g.breakers.CompareAndDelete(key, c) {
 		g.live.Add(-1)
@@ -125,7 +125,7 @@ func (g *Group[K]) sweep(now time.Duration) {
 	})
 }
 
-// retire forgets the shared of a key, if that may be forgotten.
+// retire forgets the shared of a key, if it may be forgotten.
 func (g *Group[K]) retire(key K, c *shared, before time.Duration) {
 	if gen, ok := c.retire(g.Template.config(), before); ok {
 		g.raise(gen)
@@ -133,7 +133,7 @@ func (g *Group[K]) retire(key K, c *shared, before time.Duration) {
 	}
 }
 
-// raise lifts floor to gen.
+// raise lifts floor to gen. The difference is signed, because generations wrap around.
 func (g *Group[K]) raise(gen uint32) {
 	for {
 		old := g.floor.Load()
@@ -250,7 +250,8 @@ func (k Keyed[K]) Reset() {
 	k.group.use(k.key, func(c *shared) bool { return c.turn(k.owner(k.config()), Closed) })
 }
 
-// owner takes the configuration, lest it cost too much to be inlined: see Breaker.config.
+// owner takes the configuration as an argument; otherwise it would be too large to be inlined. See
+// Breaker.config.
 func (k Keyed[K]) owner(cfg *circuit.Config) owner {
 	return owner{cfg, k.named, k.group.Template.OnChange, &k.group.seq}
 }

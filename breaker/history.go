@@ -9,7 +9,8 @@ import (
 	"github.com/rebound-go/rebound/internal/clock"
 )
 
-// history is what a breaker keeps once its state has changed.
+// history is what a breaker keeps after its first change of state. A breaker that never changes has
+// none.
 type history struct {
 	refusal atomic.Pointer[OpenError] // of the state now, if it refuses
 	early   atomic.Pointer[OpenError] // refusal, as long as no rejection needs the clock
@@ -27,20 +28,20 @@ type history struct {
 	reporting bool     // some goroutine is in OnChange
 }
 
-// A clock costs three quarters of a rejection. So history.early holds the error of a cooldown of
-// which a tenth at least is left, and a timer clears it. Whatever is not in early is decided by the
-// clock, also in the last tenth: a timer that is late by less than that keeps no probe away. A
-// system's sleep stops both the clock and the timer.
+// Reading the clock is three quarters of the cost of a rejection. So history.early holds the error
+// of a cooldown while at least a tenth of it is left, and a timer clears it. In the last tenth the
+// clock decides. So a timer that is late by less than a tenth delays no probe. If the system
+// sleeps, both the clock and the timer stop.
 const (
 	minEarly = time.Second // below, there is no time for a timer to be late
 	askClock = 1024        // one in so many rejections asks the clock all the same
 )
 
-// rejectEarly returns the error of a cooldown that is not over, and counts the rejection, if that
-// takes no clock.
+// rejectEarly returns the error of a cooldown that is not over, and counts the rejection, if no
+// clock is needed for it.
 //
-// A timer may never go off: on a platform without preemption, it does not during a loop that calls
-// until it is admitted. Such a loop ends with one of the calls that ask the clock.
+// The timer may never fire: on a platform without preemption it does not during a loop that calls
+// until it is admitted. One of the calls that read the clock ends such a loop.
 func (l *history) rejectEarly() *OpenError {
 	if l == nil {
 		return nil
@@ -53,9 +54,9 @@ func (l *history) rejectEarly() *OpenError {
 	return e
 }
 
-// setEarly begins the cooldown that e is of. The timer goes on if the state changes before the
-// cooldown is over, and then finds another error, or none. In a synctest bubble there is no timer:
-// those of a bubble never go off once it has ended, but a breaker may outlive it.
+// setEarly starts the cooldown of e. The timer is not stopped if the state changes first; it then
+// finds another error, or none. In a synctest bubble there is no timer: it would never fire after
+// the bubble has ended, but a breaker may outlive the bubble.
 func (l *history) setEarly(cfg *circuit.Config, e *OpenError) {
 	now := clock.Now()
 	left := e.until - now

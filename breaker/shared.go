@@ -12,9 +12,9 @@ import (
 	"github.com/rebound-go/rebound/internal/clock"
 )
 
-// shared is a [circuit.Machine] that goroutines share. All changes happen under mu, between begin
-// and commit. A call that changes no state, or only records a success in a window, uses the atomics
-// and takes no lock.
+// shared is a [circuit.Machine] that goroutines share. All changes of state are made under mu,
+// between begin and commit. A call that changes no state, or only records a success in a window,
+// uses the atomics and takes no lock.
 type shared struct {
 	word  atomic.Uint64                  // circuit.Machine.word, written under mu
 	quick atomic.Uint64                  // successes not in win yet (see fastpath.go)
@@ -48,7 +48,7 @@ func (c *shared) enter(o owner) (gate.Pass, error) {
 	return c.enterLocked(o, now)
 }
 
-// reject is the answer to a call that c refuses in state w because of e.
+// reject is the result for a call that c rejects in state w because of e.
 func (c *shared) reject(cfg *circuit.Config, w circuit.Word, e *OpenError) (gate.Pass, error) {
 	c.log.Load().refused.Add(1)
 	if cfg.Shadow {
@@ -57,7 +57,7 @@ func (c *shared) reject(cfg *circuit.Config, w circuit.Word, e *OpenError) (gate
 	return gate.Pass{}, e
 }
 
-// admit lets a call through a breaker that is closed.
+// admit admits a call through a closed breaker.
 func (c *shared) admit(cfg *circuit.Config, w circuit.Word) gate.Pass {
 	if !cfg.Timed() {
 		return cfg.Pass(w, 0)
@@ -65,12 +65,13 @@ func (c *shared) admit(cfg *circuit.Config, w circuit.Word) gate.Pass {
 	return cfg.Pass(w, clock.Now())
 }
 
-// refusal is the error of the present state, nil if that is closed. The state must not always
-// have been closed.
+// refusal is the error of the present state, or nil if that is closed. The breaker must have
+// changed its state at least once.
 func (c *shared) refusal() *OpenError { return c.log.Load().refusal.Load() }
 
 func (c *shared) enterLocked(o owner, now time.Duration) (gate.Pass, error) {
 	s, ok := c.begin(o, now)
+	// The breaker has closed in the meantime and was forgotten, so the call is admitted.
 	if !ok { // closed meanwhile, and forgotten
 		return o.cfg.Pass(s.Word, now), nil
 	}
@@ -88,8 +89,8 @@ func (c *shared) enterLocked(o owner, now time.Duration) (gate.Pass, error) {
 	return pass, nil
 }
 
-// tellOrReturn reports changes. If OnChange panics, the caller never learns that it was admitted:
-// its probe is given back.
+// tellOrReturn reports changes. If OnChange panics, the caller never makes the call, so its probe
+// is returned.
 func (c *shared) tellOrReturn(o owner, pass gate.Pass) {
 	done := false
 	defer c.giveBackUnless(&done, pass)
@@ -97,7 +98,8 @@ func (c *shared) tellOrReturn(o owner, pass gate.Pass) {
 	done = true
 }
 
-// giveBackUnless ends a probe that was never made. It takes no owner: that would escape.
+// giveBackUnless returns a probe whose call was never made. It does not take the owner, which would
+// escape to the heap.
 func (c *shared) giveBackUnless(done *bool, pass gate.Pass) {
 	if *done {
 		return
@@ -109,7 +111,7 @@ func (c *shared) giveBackUnless(done *bool, pass gate.Pass) {
 	}
 }
 
-// succeed reports a success, if that takes no lock.
+// succeed reports a success, if no lock is needed for it.
 func (c *shared) succeed(cfg *circuit.Config, p gate.Pass) bool {
 	if cfg.Windowed() {
 		return c.countFast(cfg, p)
@@ -117,8 +119,8 @@ func (c *shared) succeed(cfg *circuit.Config, p gate.Pass) bool {
 	return c.word.Load() == p.A<<circuit.GenShift
 }
 
-// judge is Config.Judge of a call's outcome. If Counts panics, the call has failed: its probe must
-// not stay under way.
+// judge is Config.Judge of a call's outcome. If Counts panics, the call counts as failed. Otherwise
+// its probe would stay under way.
 func (c *shared) judge(o owner, p gate.Pass, out *gate.Outcome) circuit.Verdict {
 	if o.cfg.Counts == nil || out.Result != gate.Failed {
 		return o.cfg.Judge(*out)
@@ -134,7 +136,8 @@ func (c *shared) judge(o owner, p gate.Pass, out *gate.Outcome) circuit.Verdict 
 	return v
 }
 
-// leave reports a call's end, which is judged to be v. False: the shared is dead, and did nothing.
+// leave reports the end of a call with the verdict v. It returns false if c is dead and did
+// nothing.
 func (c *shared) leave(o owner, p gate.Pass, v circuit.Verdict, f fault.Fault) bool {
 	w := circuit.Word(c.word.Load())
 	if w.Stale(p.A) || v == circuit.Neither && w.State() == circuit.Closed {
@@ -153,8 +156,8 @@ func (c *shared) leave(o owner, p gate.Pass, v circuit.Verdict, f fault.Fault) b
 	return ok
 }
 
-// begin locks c and returns its state, to be changed and given to commit. False: c is dead, and not
-// locked.
+// begin locks c and returns its state, to be changed and passed to commit. It returns false if c is
+// dead; then c is not locked.
 func (c *shared) begin(o owner, now time.Duration) (circuit.Machine, bool) {
 	c.mu.Lock()
 	if w := circuit.Word(c.word.Load()); w.Dead() {
@@ -166,7 +169,7 @@ func (c *shared) begin(o owner, now time.Duration) (circuit.Machine, bool) {
 	return s, true
 }
 
-// machine is the state. The caller holds mu.
+// machine is the state machine. The caller holds mu.
 func (c *shared) machine() circuit.Machine {
 	s := circuit.Machine{
 		Word: circuit.Word(c.word.Load()), At: c.at, Win: c.win.Load(),
@@ -177,15 +180,15 @@ func (c *shared) machine() circuit.Machine {
 	return s
 }
 
-// change is commit, and reports the change.
+// change is commit followed by the report of the change.
 func (c *shared) change(o owner, before circuit.Word, s circuit.Machine, ch Change) {
 	if _, changed := c.commit(o, before, s, ch); changed {
 		c.report(o.onChange)
 	}
 }
 
-// commit makes s the state and unlocks it. If a generation has begun since before, ch holds why.
-// commit returns the word, which in a group gets its number here, and whether there are changes to
+// commit makes s the state and unlocks c. If s is of a new generation, ch holds the reason. commit
+// returns the word, which gets its number here if c is in a group, and whether there are changes to
 // report.
 func (c *shared) commit(
 	o owner, before circuit.Word, s circuit.Machine, ch Change,
@@ -209,7 +212,8 @@ func (c *shared) commit(
 	return s.Word, changed
 }
 
-// note records a new generation, and returns whether there are changes to report.
+// note records a new generation and returns whether there are changes to report. The caller holds
+// mu.
 func (c *shared) note(o owner, before circuit.Word, s circuit.Machine, ch Change) bool {
 	l := c.log.Load()
 	if l == nil {
@@ -243,8 +247,9 @@ func (c *shared) note(o owner, before circuit.Word, s circuit.Machine, ch Change
 	return len(l.queue) > 0
 }
 
-// report calls f with the changes in the queue, unless another goroutine, or this one further up
-// its stack, is doing so: then that one goes on with ours. So f gets one at a time, and in order.
+// report calls f with the queued changes. If another goroutine, or this one further up its stack,
+// is already doing so, that one handles the new changes too. So f gets the changes one at a time
+// and in order.
 func (c *shared) report(f func(Change)) {
 	for c.reportOne(f) {
 	}

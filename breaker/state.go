@@ -8,8 +8,9 @@ import (
 	"github.com/rebound-go/rebound/internal/circuit"
 )
 
-// State of a breaker. It prints, and marshals to text, as "closed", "open" or "half-open". A
-// breaker that is forced open or closed is Open or Closed; its [Snapshot] says that it is forced.
+// State is the state of a breaker. It prints, and marshals to text, as "closed", "open" or
+// "half-open". A breaker that is forced open or closed is Open or Closed; its [Snapshot] shows that
+// it is forced.
 type State uint8
 
 const (
@@ -18,6 +19,7 @@ const (
 	HalfOpen              // some calls go through, as probes
 )
 
+// String returns the state's name, or "invalid" for a value out of range.
 func (s State) String() string {
 	if s > HalfOpen {
 		return "invalid"
@@ -28,7 +30,7 @@ func (s State) String() string {
 // MarshalText makes a State a word in JSON.
 func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// UnmarshalText reads what MarshalText has written.
+// UnmarshalText reads a name that MarshalText has written. It returns an error for any other text.
 func (s *State) UnmarshalText(text []byte) error {
 	for *s = Closed; *s <= HalfOpen; *s++ {
 		if s.String() == string(text) {
@@ -50,8 +52,7 @@ type Change struct {
 	Shadow   bool // of a breaker that rejects nothing
 }
 
-// Snapshot is what is to be known about a breaker at one moment: plain data, ready for JSON and
-// for the question why it does not close.
+// Snapshot is the state and the counts of a breaker at one moment: plain data, ready for JSON.
 type Snapshot struct {
 	Name   string `json:"name"`
 	State  State  `json:"state"` // as [Breaker.State] has it, or would without Shadow
@@ -63,12 +64,13 @@ type Snapshot struct {
 	Opened   int       `json:"opened"`              // how often it has opened
 	OpenedBy string    `json:"opened_by,omitempty"` // the failure that opened it last
 
-	// Refused counts the calls that were rejected, RefusedNow those since it opened last. A shadow
-	// counts the calls that it would have rejected.
+	// Refused counts the calls that were rejected, RefusedNow those since the breaker opened last. A
+	// Shadow counts the calls that it would have rejected.
 	Refused    uint64 `json:"refused"`
 	RefusedNow uint64 `json:"refused_now"`
 
-	// Remaining is what is left of the cooldown, in nanoseconds; 0 if not open, or forced.
+	// Remaining is the rest of the cooldown, in nanoseconds. It is 0 if the breaker is not open, or
+	// forced.
 	Remaining time.Duration `json:"remaining_ns"`
 
 	Failures    int     `json:"failures"`     // in a row; those that opened it, if open
@@ -82,14 +84,14 @@ type Snapshot struct {
 	Succeeded    int `json:"succeeded"`     // half-open: probes that succeeded
 	FailedProbes int `json:"failed_probes"` // half-open: probes that failed or were slow
 
-	// Generation is one more with every change of state; results of calls that were let through
-	// in an earlier one are ignored.
+	// Generation grows by one with every change of state. Results of calls that were admitted in an
+	// earlier generation are ignored.
 	Generation uint32 `json:"generation"`
 }
 
-// fill copies what the state machine holds at now. An open breaker whose cooldown is over is
-// half-open, although no call has come to probe it yet: the snapshot then has the state, the time
-// and the reason that the next call will find.
+// fill copies the content of the state machine at now. An open breaker whose cooldown is over
+// counts as half-open, although no call has probed it yet. The snapshot then has the state, the
+// time and the reason that the next call will find.
 func (v *Snapshot) fill(s *circuit.Machine, now time.Duration) {
 	v.State, v.Forced, v.Generation = State(s.State(now)), s.Word.Forced(), s.Word.Gen()
 	v.Remaining = s.Remaining(now)

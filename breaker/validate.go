@@ -16,10 +16,10 @@ const (
 	defaultProbes   = 1
 )
 
-// Validate returns an error that names the first field that is negative, out of range, or in
-// contradiction to another one, and says what would be right. A breaker that was not validated
-// works all the same: such a field counts as zero, too many Probes as 4095, and too many
-// WindowCalls as 1000000.
+// Validate returns an error that names the first field that is negative, out of range, or
+// contradicts another one, and its valid values; or nil. An invalid breaker that was not validated
+// still works: such a field counts as zero, too many Probes as 4095, and too many WindowCalls as
+// 1000000.
 func (b *Breaker) Validate() error {
 	switch {
 	case b.Failures < 0:
@@ -62,10 +62,11 @@ func (b *Breaker) wrong(field string, got any, want string) error {
 	return fmt.Errorf("%s: %s is %v: it must be %s", titled(b.Name), field, got, want)
 }
 
-func share(x float64) bool { return x >= 0 && x <= 1 } // false for NaN
+// share reports whether x is a share. NaN is none, as every comparison with it is false.
+func share(x float64) bool { return x >= 0 && x <= 1 }
 
-// config is the state machine's configuration. It is made at the first use: the fields must not
-// change after that. It is not inlined, so that owner is: what owner returns then stays on the
+// config is the configuration of the state machine. It is made at the first use, so the fields must
+// not change after that. It is not inlined, so that owner is: the result of owner then stays on the
 // stack.
 //
 //go:noinline
@@ -81,7 +82,7 @@ func init() {
 	circuit.ConfigOf = func(b any) *circuit.Config { return b.(*Breaker).resolve() }
 }
 
-// resolve puts defaults in the place of zeros and of invalid values.
+// resolve replaces zeros and invalid values by defaults.
 func (b *Breaker) resolve() *circuit.Config {
 	c := &circuit.Config{
 		Failures:    int32(min(max(b.Failures, 0), math.MaxInt32)),

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// HTTP/2 error codes of RFC 9113, section 7, that mean something particular to a client.
+// The HTTP/2 error codes of RFC 9113, section 7, that have a meaning of their own for a client. All
+// others end a stream or a connection without showing whether the request was processed.
 const (
-	// The stream was not processed, so it is safe to send the request again.
 	h2Refused         = 7  // the stream was not processed
 	h2EnhanceYourCalm = 11 // the client makes too much load
 	h2WeakSecurity    = 12

@@ -5,9 +5,9 @@ import (
 	"strconv"
 )
 
-// What database servers answer is one of these, whatever the code.
+// Whatever its code, an answer of a database server means one of these. The same few serve all
+// vendors, so that equal failures have equal faults.
 var (
-	// These answers of database servers occur with many codes, of all makers.
 	locked   = finding{rank: fact, kind: Transient, sent: NotDone} // rolled back; the next may win
 	full     = finding{rank: fact, kind: Overloaded, sent: NotDone}
 	gone     = finding{rank: fact, kind: Transient, flags: connection}

@@ -38,10 +38,9 @@ const soonest = 2 * time.Minute
 
 var separators = strings.NewReplacer("-", " ", "_", " ")
 
-// longPeriods and shortPeriods are how texts and names call the time to which a quota belongs.
+// How texts and names refer to the period of a quota. Limits per day or longer are not worth a
+// retry within one call.
 var (
-	// How texts and names refer to the period of a quota. Limits per day or longer are not worth a
-	// retry within one call.
 	longPeriods = []string{
 		"per day", "perday", "/day", "/ day", "by day", "byday", "daily", "a day", "every day",
 		"per week", "perweek", "weekly", "per month", "permonth", "/month", "/ month", "monthly",

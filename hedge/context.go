@@ -5,11 +5,12 @@ import (
 	"sync"
 )
 
-// legContext is the context of a call's legs. It becomes one that can be canceled when code
-// asks for its end. Until then it is that of the caller, which saves a quick call two allocations.
+// legContext is the context of a call's legs. It can be canceled only once code asks for its end.
+// Until then it is the caller's context, which saves a quick call two allocations.
 type legContext struct {
 	context.Context // of the caller
 
+	// mu guards the fields below it: legs and the code that they call may use the context at once.
 	mu     sync.Mutex
 	made   context.Context // nil = not yet
 	cancel context.CancelCauseFunc
@@ -17,7 +18,7 @@ type legContext struct {
 	cause  error // if over
 }
 
-// look returns the context that can be canceled.
+// look returns the context that can be canceled, and makes it the first time.
 func (c *legContext) look() context.Context {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -30,14 +31,14 @@ func (c *legContext) look() context.Context {
 	return c.made
 }
 
-// looked reports whether the context may differ from that of the caller.
+// looked reports whether the context may differ from the caller's.
 func (c *legContext) looked() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.made != nil || c.over
 }
 
-// end ends the context, for the first cause given.
+// end ends the context. Only the first cause counts.
 func (c *legContext) end(cause error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -50,9 +51,10 @@ func (c *legContext) end(cause error) {
 	}
 }
 
+// Done makes the context that can be canceled, since only a channel reports an end.
 func (c *legContext) Done() <-chan struct{} { return c.look().Done() }
 
-// Err is no look while the call goes on: many an fn asks for it first, and never for Done.
+// Err does not make it while the call goes on: many functions check Err first and never use Done.
 func (c *legContext) Err() error {
 	if c.looked() {
 		return c.look().Err()
@@ -60,8 +62,8 @@ func (c *legContext) Err() error {
 	return c.Context.Err()
 }
 
-// Value returns values of the caller's context. Package context looks up its own one by it, which
-// is why this asks the context that was made.
+// Value returns values of the caller's context. Package context uses a value to find a context of
+// its own above, so once there is one, Value asks that.
 func (c *legContext) Value(key any) any {
 	if key == (legKey{}) {
 		return 1
@@ -72,12 +74,13 @@ func (c *legContext) Value(key any) any {
 	return c.Context.Value(key)
 }
 
-// hedgeContext is that of a leg after the first.
+// hedgeContext is the context of a leg after the first.
 type hedgeContext struct {
 	*legContext
 	leg int
 }
 
+// legKey is the key under which a context holds the number of its leg.
 type legKey struct{}
 
 // Value returns the leg's number for its key.
@@ -88,8 +91,9 @@ func (c *hedgeContext) Value(key any) any {
 	return c.legContext.Value(key)
 }
 
-// Leg returns the number of the attempt that [Do] gave ctx to: 1 for the first, from 2 for hedges,
-// which an fn may send to another replica. Without a hedge around it is 1.
+// Leg returns the number of the attempt that [Do] gave ctx to: 1 for the first, 2 and up for
+// hedges. An fn may use it to send hedges to another replica. Without a hedge around it, Leg
+// returns 1.
 func Leg(ctx context.Context) int {
 	if n, ok := ctx.Value(legKey{}).(int); ok {
 		return n

@@ -11,21 +11,23 @@ import (
 	"github.com/rebound-go/rebound/internal/clock"
 )
 
-// Do calls fn, and calls it again beside that, once or up to h.Max times, while there is no answer
-// after h's delay. It returns the first success. If all attempts fail, it returns what the first
-// one returned. An error of kind [fault.None] is an answer, and wins as a success does. A nil h is
+// Do calls fn. If there is no answer after h's delay, Do calls fn again beside it, up to h.Max
+// times. It returns the first success. If all attempts fail, it returns what the first one
+// returned. An error of kind [fault.None] is an answer and is returned like a success. A nil h is
 // one zero Hedge that all callers share.
 //
-// The first attempt runs on the caller's goroutine, hedges run on others, so fn must allow for
-// attempts at the same time. When one has answered, the contexts of the others end with the cause
-// [ErrLost], and discard, if it is not nil, is called with each value that another attempt returned
-// without an error. Do returns when all attempts have ended and all values are discarded: an fn
-// that ignores its context delays the answer. The contexts of all attempts end when Do returns, so
-// fn must be done with what it opened by then, as in rebound.Do.
+// The first attempt runs on the caller's goroutine and hedges run on others, so fn must be safe for
+// concurrent calls. When one attempt has answered, the contexts of the others end with the cause
+// [ErrLost]. If discard is not nil, it is called with each value that another attempt returned
+// without an error, for example to close it. Do returns when all attempts have ended and all such
+// values are discarded, so an fn that ignores its context delays the answer. The contexts of all
+// attempts end when Do returns. So fn must be done with everything it opened by then, as in
+// rebound.Do.
 //
-// A panic or a runtime.Goexit in any attempt is that of the caller, once the others have ended.
+// A panic or a runtime.Goexit in any attempt continues in the caller, once the other attempts have
+// ended.
 //
-// Do does not see the policy around it: give it no fn that must not happen twice.
+// Do does not look at the policy around it. Never give it an fn that must not happen twice.
 func Do[T any](
 	ctx context.Context, h *Hedge, fn func(context.Context) (T, error), discard func(T),
 ) (T, error) {
@@ -38,6 +40,7 @@ func Do[T any](
 	}
 	delay := h.begin()
 	start := h.clock()
+	// Without a delay there is no hedge, so the call needs no state of its own.
 	if delay == 0 {
 		v, err := fn(ctx)
 		if err == nil || h.answered(err) {
@@ -83,7 +86,7 @@ type call[T any] struct {
 	panic  any
 }
 
-// run makes the first leg, and returns when all have ended.
+// run makes the first leg, and returns when all legs have ended.
 func (c *call[T]) run() (T, error) {
 	c.began = 1
 	c.others.Add(1)
@@ -108,7 +111,7 @@ func (c *call[T]) run() (T, error) {
 	return c.v, c.err
 }
 
-// abandon ends a call whose first leg has ended in a panic or a Goexit, which goes on.
+// abandon ends a call whose first leg has ended in a panic or a Goexit, which then continues.
 func (c *call[T]) abandon(returned *bool) {
 	if *returned {
 		return
@@ -121,7 +124,7 @@ func (c *call[T]) abandon(returned *bool) {
 	c.discardWinner()
 }
 
-// rethrow makes the end of a hedge that of the caller.
+// rethrow ends the caller in the same way as a hedge ended.
 func (c *call[T]) rethrow() {
 	c.discardWinner()
 	if c.panic != nil {
@@ -130,13 +133,15 @@ func (c *call[T]) rethrow() {
 	runtime.Goexit()
 }
 
+// discardWinner discards an answer that cannot be returned, because a panic ends the call.
 func (c *call[T]) discardWinner() {
 	if c.winner > 0 && c.err == nil && c.discard != nil {
 		c.discard(c.v)
 	}
 }
 
-// close lets no further hedge begin. The caller holds c.mu.
+// close keeps further hedges from starting. The caller holds c.mu. If Stop returns false, the
+// timer's function is running and counts itself out of others.
 func (c *call[T]) close() {
 	if !c.closed {
 		c.closed = true
@@ -146,7 +151,7 @@ func (c *call[T]) close() {
 	}
 }
 
-// hedge is what the timer calls, on a goroutine of its own.
+// hedge is the function of the timer, which runs it on a goroutine of its own.
 func (c *call[T]) hedge() {
 	defer c.others.Done()
 	returned := false
@@ -167,7 +172,8 @@ func (c *call[T]) hedge() {
 	returned = true
 }
 
-// begin returns the number of the leg that is due, 0 for none, and why it must not begin.
+// begin returns the number of the leg that is due, or 0 for none, and the reason if it must not
+// start.
 func (c *call[T]) begin() (leg int, denied Reason) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -179,6 +185,8 @@ func (c *call[T]) begin() (leg int, denied Reason) {
 		return leg, denied
 	}
 	c.began = leg
+	// The next hedge is added to others here, while this one is still counted, so that Wait cannot
+	// return in between.
 	if leg <= c.h.max() {
 		c.others.Add(1)
 		c.timer.Reset(c.delay)
@@ -186,7 +194,7 @@ func (c *call[T]) begin() (leg int, denied Reason) {
 	return leg, ""
 }
 
-// end takes the outcome of a leg.
+// end records the outcome of a leg.
 func (c *call[T]) end(leg int, v T, err error) {
 	answer, last := err == nil, false
 	if err != nil {
@@ -208,6 +216,7 @@ func (c *call[T]) end(leg int, v T, err error) {
 	}
 	hedged := c.began > 1
 	c.mu.Unlock()
+	// Contexts end and callbacks run without the lock: both may call code of others.
 	if won && hedged {
 		c.ctx.end(ErrLost)
 	}
@@ -222,7 +231,7 @@ func (c *call[T]) end(leg int, v T, err error) {
 	}
 }
 
-// broke takes the panic of a hedge, nil for a Goexit.
+// broke records the panic of a hedge, or nil for a Goexit. The first one counts.
 func (c *call[T]) broke(panicked any) {
 	c.mu.Lock()
 	if !c.broken {

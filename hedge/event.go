@@ -6,8 +6,8 @@ import (
 	"github.com/rebound-go/rebound/internal/hedging"
 )
 
-// EventKind is what an [Event] reports: a stable word for logs, metrics and JSON. Every attempt of
-// a call that was hedged ends in exactly one Won or Lost, unless it panics.
+// EventKind is what an [Event] reports. Its value is a stable word for logs, metrics and JSON.
+// Every attempt of a hedged call ends with exactly one Won or Lost, unless it panics.
 type EventKind string
 
 const (
@@ -17,20 +17,20 @@ const (
 	Denied  EventKind = "denied"  // a hedge was due and not allowed, for Event.Reason
 )
 
-// Reason is why a hedge did not begin: a stable word for logs, metrics and JSON.
+// Reason is why a hedge did not start. Its value is a stable word for logs, metrics and JSON.
 type Reason string
 
 const (
-	// Throttled: an answer was RateLimited or Overloaded or asked for a delay. There are no
-	// hedges for that delay: a second at least, 2 minutes at most.
+	// Throttled: an answer was RateLimited or Overloaded, or asked for a delay. There are no hedges
+	// during that delay, which counts as at least 1 second and at most 2 minutes.
 	Throttled Reason = hedging.Throttled
-	// TooMany: a tenth of the recent calls was hedged.
+	// TooMany: a tenth of the recent calls has been hedged.
 	TooMany Reason = hedging.Share
-	// OutOfBudget: there was no token.
+	// OutOfBudget: the budget had no token.
 	OutOfBudget Reason = hedging.Budget
 )
 
-// Event is one step of a call that is hedged, as [Hedge.Observe] sees it.
+// Event is one step of a hedged call. It is the argument of [Hedge.Observe].
 type Event struct {
 	Kind    EventKind
 	Hedge   string        // the hedge's name

@@ -1,17 +1,19 @@
-// Package hedge cuts the slow tail of calls: when the first attempt has not answered in the time
-// that most answers take, a second one is made beside it, and the first answer wins.
+// Package hedge shortens the slow tail of calls. If the first attempt has not answered within the
+// time that most answers take, a second attempt starts beside it. The first answer is returned.
 //
-// That suits reads and other calls that may happen twice, at services where slowness is chance: a
-// pause of one replica, a lost packet, a cold cache. Hedging is not retrying: a failure before the
-// delay is over is returned at once. Put a policy around it for that, and gates and breakers
-// inside, where they see each attempt:
+// Hedging suits reads and other calls that may happen twice, at services where slowness is chance:
+// a pause of one replica, a lost packet, a cold cache. It is not retrying: a failure before the
+// delay is over is returned at once. For retries, put a policy around the hedge. Gates and breakers
+// belong inside, where they see each attempt:
 //
 //	v, err := rebound.Do(ctx, policy, func(ctx context.Context) (T, error) {
 //		return hedge.Do(ctx, h, call, nil)
 //	})
 //
-// A service that is slow as a whole is not asked twice: hedges are a tenth of the recent calls at
-// most, each is paid from a budget, and the measured delay grows with the answers' times.
+// Hedging does not double the load of a service that is slow as a whole. At most a tenth of the
+// recent calls is hedged, a budget pays for each hedge, and the measured delay grows with the
+// response times. The idea is from Dean and Barroso, "The Tail at Scale" (Communications of the
+// ACM, 2013).
 package hedge
 
 import (
@@ -28,8 +30,8 @@ import (
 	"github.com/rebound-go/rebound/internal/hedging"
 )
 
-// ErrLost is the cause, by context.Cause, for which the attempts of a call end when another one has
-// answered.
+// ErrLost is the cause, by context.Cause, of the context of an attempt that ends because another
+// attempt has answered.
 var ErrLost = errors.New("hedge: another attempt answered first")
 
 const (
@@ -37,51 +39,53 @@ const (
 	ownDeposit = 0.05 // of the budget that a Hedge has of its own
 )
 
-// Hedge says when calls are hedged, and remembers how long they take. The zero Hedge is ready. One
-// Hedge is for the calls that take about as long as each other, by any number of goroutines. Once
-// in use it must not be copied, nor its fields changed.
+// Hedge describes when calls are hedged, and records how long they take. The zero Hedge is ready to
+// use. Use one Hedge for calls that take about the same time. Any number of goroutines may share
+// it. Once in use it must not be copied, nor its fields changed.
 type Hedge struct {
 	// Name is the hedge's name in events, logs and metrics.
 	Name string
 
-	// After is the time without an answer after which a hedge begins, and each further one.
-	// 0 = measured, by Percentile.
+	// After is the delay before the first hedge of a call, and between further ones. 0 = measured, by
+	// Percentile.
 	After time.Duration
 
-	// Percentile, between 0 and 1, makes the delay the time in which that share of the last
-	// successes came; the last 500 to 1000 count. There are no hedges before 20 successes.
-	// 0 = 0.95, so that about one call in twenty is hedged.
+	// Percentile, between 0 and 1, is the share of successes that came within the measured delay. The
+	// last 500 to 1000 successes count. There are no hedges before the first 20 successes. 0 = 0.95,
+	// with which about one call in twenty is hedged.
 	Percentile float64
 
 	// Max is the largest number of hedges of one call. 0 = 1.
 	Max int
 
-	// Budget pays for hedges: each takes a token. Share that of the policy around, so that
-	// retries and hedges together stay a share of the traffic. Do only takes from it; successes of
-	// the policy give back. Nil = a budget of the Hedge's own, to which each success of Do gives
+	// Budget pays for hedges; each takes a token. Share the budget of the policy around the hedge, so
+	// that retries and hedges together stay a share of the traffic. Do only takes tokens; the policy's
+	// successes give them back. Nil = a budget of the Hedge's own, to which each success of Do gives
 	// back 0.05 tokens.
 	Budget *budget.Budget
 
-	// Observe is called with every Event. Attempts of one call may call it at the same time. It
-	// must not block, because the attempt waits for it. Nil = none.
+	// Observe is called with every Event. Attempts of one call may call it at the same time. It must
+	// not block, because the attempt waits for it. Nil = none.
 	Observe func(context.Context, Event)
 
+	// Both are read on every call. Atomics keep such reads from waiting for mu.
 	own   atomic.Pointer[budget.Budget] // made at the first hedge
 	delay atomic.Int64                  // what the state said last
 
+	// mu guards the fields below it.
 	mu     sync.Mutex // guards what follows
 	state  hedging.State
 	counts counts
 }
 
-// counts are those of a Snapshot.
+// counts are the totals of a Snapshot.
 type counts struct{ calls, hedges, won, denied uint64 }
 
 // shared is the hedge of all calls without one.
 var shared Hedge
 
-// Validate returns an error that names the first invalid field and a valid value. A call with an
-// invalid Hedge fails with that error.
+// Validate returns an error that names the first invalid field and its valid values, or nil. A call
+// with an invalid Hedge fails with that error.
 func (h *Hedge) Validate() error {
 	if h == nil {
 		return nil
@@ -109,7 +113,8 @@ func (h *Hedge) Validate() error {
 	return nil
 }
 
-// Snapshot is the state of a Hedge at one moment: plain data, ready for JSON.
+// Snapshot is the state of a Hedge at one moment: plain data, ready for JSON. The counts are totals
+// since the Hedge was first used.
 type Snapshot struct {
 	Name    string        `json:"name"`
 	Calls   uint64        `json:"calls"`    // that ended, other than by a panic
@@ -144,7 +149,8 @@ func (h *Hedge) max() int {
 	return h.Max
 }
 
-// begin returns the delay of a call's hedges, 0 for none.
+// begin returns the delay before a call's hedges, or 0 for none. It takes no lock, because every
+// call needs it.
 func (h *Hedge) begin() time.Duration {
 	if h.After > 0 {
 		return h.After
@@ -152,11 +158,12 @@ func (h *Hedge) begin() time.Duration {
 	return time.Duration(h.delay.Load())
 }
 
-// take counts and pays a hedge that is due, or returns why it must not begin.
+// take counts and pays a hedge that is due, or returns why it must not start.
 func (h *Hedge) take() Reason {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	denied := h.state.Hedge(clock.Now())
+	// The State has counted the hedge already, but without a token it does not start.
 	if denied == "" && h.budget().Take() != nil {
 		h.state.Undo()
 		denied = hedging.Budget
@@ -169,7 +176,8 @@ func (h *Hedge) take() Reason {
 	return ""
 }
 
-// budget returns what pays for hedges.
+// budget returns the budget that pays for hedges. The Hedge's own has no refill, so that a service
+// without successes soon gets no hedges.
 func (h *Hedge) budget() *budget.Budget {
 	if h.Budget != nil {
 		return h.Budget
@@ -180,7 +188,8 @@ func (h *Hedge) budget() *budget.Budget {
 	return h.own.Load()
 }
 
-// clock returns the time at which a call begins, or 0 if h has no use for it.
+// clock returns the time at which a call starts, or 0 if nothing depends on it. A fixed delay
+// without Observe needs no clock.
 func (h *Hedge) clock() time.Duration {
 	if h.After > 0 && h.Observe == nil {
 		return 0
@@ -196,7 +205,7 @@ func (h *Hedge) elapsed(start time.Duration) time.Duration {
 	return clock.Now() - start
 }
 
-// success counts a call that was answered after took, by a hedge or not.
+// success counts a call that was answered after took. won reports whether a hedge has answered it.
 func (h *Hedge) success(took time.Duration, won bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -210,7 +219,7 @@ func (h *Hedge) success(took time.Duration, won bool) {
 	}
 }
 
-// failure counts a call of which all attempts failed.
+// failure counts a call whose attempts all failed. Its time says nothing about the time of answers.
 func (h *Hedge) failure() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -226,9 +235,9 @@ func (h *Hedge) end(won bool) {
 	}
 }
 
-// meet takes what the error of an attempt means. One that shows the server short of room ends
-// hedging for a while. The result says whether it ends hedging for this call: such an error does,
-// and one that another attempt would meet as well.
+// meet records what the error of an attempt means. If the error shows that the server is short of
+// room, all hedging stops for a while. The result reports whether hedging of this call ends: after
+// such an error, and after one that another attempt would get too.
 func (h *Hedge) meet(f fault.Fault) (ends bool) {
 	if f.Kind == fault.RateLimited || f.Kind == fault.Overloaded || f.After > 0 {
 		h.mu.Lock()

@@ -26,9 +26,8 @@ func watched(body io.ReadCloser) *source {
 	return &source{ReadCloser: body}
 }
 
-// The types that io.NopCloser returns.
+// The types that io.NopCloser returns. They are not exported, so they are taken from examples.
 var (
-	// The types that io.NopCloser returns. They are not exported, so they are taken from examples.
 	nopCloser         = reflect.TypeOf(io.NopCloser(nil))
 	nopCloserWriterTo = reflect.TypeOf(io.NopCloser(io.MultiReader()))
 )

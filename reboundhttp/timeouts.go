@@ -71,6 +71,7 @@ func (t *timeouts) start(ctx, bound context.Context) *limits {
 // Deadline returns the end of AttemptTimeout, or that of the request's context if it is sooner.
 func (l *limits) Deadline() (time.Time, bool) {
 	outer, ok := l.Context.Deadline()
+	// Base may pass the deadline on, for example to a dialer.
 	if l.end.IsZero() || ok && outer.Before(l.end) {
 		return outer, ok
 	}

@@ -23,11 +23,11 @@ func (s *sqlSource) use(ctx context.Context, t *sqlTx) error {
 
 func (s *sqlSource) uncertain(p *rebound.Policy, err error) bool { return uncertain(p, err, false) }
 
-// begin begins a transaction that the end of ctx does not roll back: database/sql would do so at
-// any time, and it would be unknown whether that or a COMMIT was first.
+// begin begins a transaction that the end of ctx does not roll back. With ctx itself, database/sql
+// could roll back at any time, and it would be unknown whether the rollback or a COMMIT came first.
 //
-// A first BEGIN has database/sql's own retries, at most two on connections that went bad in the
-// pool and one on a new connection. On a connection that was probed there are none.
+// For the first BEGIN, database/sql retries by itself: up to twice on pooled connections that went
+// bad, and once on a new connection. On a connection that was probed it does not retry.
 func (s *sqlSource) begin(ctx context.Context) (*sqlTx, error) {
 	t := &sqlTx{}
 	var begin interface {
@@ -43,6 +43,7 @@ func (s *sqlSource) begin(ctx context.Context) (*sqlTx, error) {
 	t.live(ctx)
 	var err error
 	t.tx, err = begin.BeginTx(t.life, s.tx)
+	// BEGIN is over. From here on only Commit and Rollback may end the transaction's context.
 	t.bound.Store(false)
 	if ctx.Err() != nil {
 		err = replaced(ctx, err)
@@ -57,7 +58,7 @@ func (s *sqlSource) begin(ctx context.Context) (*sqlTx, error) {
 	return t, nil
 }
 
-// sqlTx is a transaction of database/sql with the methods of a Tx.
+// sqlTx makes a transaction of database/sql a Tx.
 type sqlTx struct {
 	tx     *sql.Tx
 	conn   *sql.Conn // if it has one of its own
@@ -70,7 +71,7 @@ type sqlTx struct {
 	bound atomic.Bool     // the end of the attempt's context ends life now
 }
 
-// live gives the transaction its own context, which for now ends with ctx.
+// live gives the transaction its own context. While BEGIN runs, that context ends with ctx.
 func (t *sqlTx) live(ctx context.Context) {
 	if ctx.Done() == nil {
 		t.late.Context = ctx
@@ -86,7 +87,7 @@ func (t *sqlTx) live(ctx context.Context) {
 	})
 }
 
-// Commit commits, and gives up waiting when ctx ends, which is the attempt's.
+// Commit commits. It stops waiting when ctx, the attempt's context, ends.
 func (t *sqlTx) Commit(ctx context.Context) error {
 	defer t.release()
 	t.bound.Store(true)
@@ -100,7 +101,7 @@ func (t *sqlTx) Commit(ctx context.Context) error {
 	return err
 }
 
-// Rollback rolls back. Drivers that watch a transaction's context give up when ctx ends.
+// Rollback rolls back. Drivers that watch a transaction's context stop waiting when ctx ends.
 func (t *sqlTx) Rollback(ctx context.Context) error {
 	defer t.release()
 	if t.end == nil {
@@ -115,6 +116,8 @@ func (t *sqlTx) Rollback(ctx context.Context) error {
 	return err
 }
 
+// release ends the transaction's context and returns a connection of its own to the pool. A context
+// that is not ended would leak until the caller's context ends.
 func (t *sqlTx) release() {
 	if t.end != nil {
 		t.stop()
@@ -125,10 +128,10 @@ func (t *sqlTx) release() {
 	}
 }
 
-// lateContext is the context of a transaction whose attempt cannot end before it does. It never
-// ends, either, until the ROLLBACK lends it a context that may. A context that can be canceled from
-// the start would do as well, but drivers watch one: on SQLite in memory that costs 13 allocations
-// and a fifth of the transaction's time.
+// lateContext is the context of a transaction whose attempt's context never ends. It never ends
+// either, until the ROLLBACK gives it a context that may. A context that can be canceled from the
+// start would work too, but drivers watch such a context. On SQLite in memory that costs 13
+// allocations and a fifth of the transaction's time.
 type lateContext struct {
 	context.Context
 	bound atomic.Pointer[context.Context]

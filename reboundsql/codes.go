@@ -16,9 +16,9 @@ func is(err, target error) bool {
 // textOf is err's text, even if err is a nil pointer whose Error method panics.
 func textOf(err error) string { return fmt.Sprint(err) }
 
-// inFailedTx reports whether a COMMIT was answered with a rollback because a statement before it
-// had failed, whose error fn did not return. Drivers have no code for that: these are the texts of
-// pgx and of lib/pq.
+// inFailedTx reports whether a COMMIT was answered with a rollback, because an earlier statement
+// had failed and fn did not return its error. Drivers have no code for this; the texts are those of
+// pgx and lib/pq.
 func inFailedTx(err error) bool {
 	return errtree.Find(err, func(e error) bool {
 		text := textOf(e)
@@ -38,12 +38,13 @@ func isUnique(err error) bool {
 	return false
 }
 
-// isReadOnly reports whether a server refused to write, as one does that was the primary before a
-// failover.
+// isReadOnly reports whether a server rejected a write because it is read-only, as the old primary
+// does after a failover.
 func isReadOnly(err error) bool {
 	switch fault.Of(err).Detail {
 	case "sqlstate 25006", "mysql 1792", "mysql 1836", "mysql 3100", "mssql 3906", "oracle 16000":
 		return true
+	// The server runs with some option, and most options have nothing to do with writing.
 	case "mysql 1290": // the server runs with an option, of which most have nothing to do with this
 		text := textOf(err)
 		return strings.Contains(text, "read-only") || strings.Contains(text, "read_only")
@@ -51,11 +52,11 @@ func isReadOnly(err error) bool {
 	return false
 }
 
-// isHalfDone reports whether CockroachDB has committed a transaction, but failed to change the
-// schema as that asked for, in whole or in part.
+// isHalfDone reports whether CockroachDB has committed a transaction but failed, in whole or in
+// part, to make the schema change that the transaction asked for.
 func isHalfDone(err error) bool { return fault.Of(err).Detail == "sqlstate XXA00" }
 
-// loss is what a failure shows of connections other than its own.
+// loss is what a failure shows about connections other than its own. A larger value is worse news.
 type loss uint8
 
 const (
@@ -65,6 +66,7 @@ const (
 	wrongServer      // the server became read-only: all others lead there, too
 )
 
+// lossOf returns what err shows about the other connections of a pool.
 func lossOf(err error) loss {
 	switch {
 	case isReadOnly(err):

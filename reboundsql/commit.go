@@ -8,14 +8,14 @@ import (
 	"github.com/rebound-go/rebound/internal/mark"
 )
 
-// ErrOutcomeUnknown is matched by the error of a call whose effect may be there or not: a COMMIT,
-// or a statement that commits by itself, failed in such a way that the server may have carried it
-// out. The caller has to find out, or to live with either.
+// ErrOutcomeUnknown is found by errors.Is in the error of a call whose outcome is unknown: a
+// COMMIT, or a statement that commits by itself, failed in such a way that the server may have
+// carried it out. The caller has to find out, or to accept either.
 var ErrOutcomeUnknown = errors.New(
 	"reboundsql: it is not known whether the transaction was committed")
 
-// annotated adds what this package knows to an error. Policies get one only when another attempt is
-// safe, so its fault is NotDone.
+// annotated adds what this package knows to an error. A policy gets such an error only if another
+// attempt is safe, so the fault is NotDone.
 type annotated struct {
 	err   error
 	kind  fault.Kind // Unknown = that of err
@@ -36,7 +36,7 @@ func (a *annotated) Unwrap() error { return a.err }
 // Is makes an error in doubt match ErrOutcomeUnknown.
 func (a *annotated) Is(target error) bool { return a.doubt && target == ErrOutcomeUnknown }
 
-// DescribeFault gives fault.Of what was added; see informed for other classifiers.
+// DescribeFault returns fault.Of the error, with the additions. For other classifiers see informed.
 func (a *annotated) DescribeFault() fault.Fault {
 	f := fault.Of(a.err)
 	if a.kind != fault.Unknown {
@@ -47,8 +47,8 @@ func (a *annotated) DescribeFault() fault.Fault {
 	return f
 }
 
-// informed is p, and adds NotDone to what a classifier of p returns, which need not ask an error to
-// describe itself. The budget stays that of p.
+// informed returns p with a classifier whose faults are NotDone, since a classifier of p need not
+// ask an error to describe itself. The copy draws on p's budget.
 func informed(p *rebound.Policy) *rebound.Policy {
 	if p.Classify == nil || !p.NonIdempotent {
 		return p
@@ -62,7 +62,8 @@ func informed(p *rebound.Policy) *rebound.Policy {
 	return q
 }
 
-// annotate wraps err so that a mark on it stays one.
+// annotate wraps err. A mark on err would lose its rank inside the wrapper, so it is repeated
+// outside.
 func annotate(err error, a annotated) error {
 	a.err = err
 	if mark.On(err) {
@@ -75,8 +76,8 @@ func annotate(err error, a annotated) error {
 // undone adds to err that the server did not carry out what failed, or has undone it.
 func undone(err error) error { return annotate(err, annotated{}) }
 
-// doubtful adds to err, an attempt's failure, that something may have been carried out in this
-// attempt or in an earlier one.
+// doubtful adds to err, the failure of an attempt, that this attempt or an earlier one may have
+// been carried out.
 func doubtful(err error, kind fault.Kind) error {
 	return annotate(err, annotated{doubt: true, kind: kind})
 }

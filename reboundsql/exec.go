@@ -8,15 +8,15 @@ import (
 	"github.com/rebound-go/rebound"
 )
 
-// Exec executes one statement that changes something and returns no rows, outside of a transaction,
-// until it succeeds or p stops the call. Like a COMMIT, a statement that failed on the wire may
-// have been carried out: it is not retried, and the error matches [ErrOutcomeUnknown], unless o
-// settles the doubt. A statement that was certainly not carried out is retried, on another
-// connection if the first one broke.
+// Exec executes one statement that changes something and returns no rows, outside of a transaction.
+// It retries until the statement succeeds or p ends the call. As with a COMMIT, a statement whose
+// connection failed may have been carried out. It is then not retried, and the error matches
+// [ErrOutcomeUnknown], unless o settles the doubt. A statement that was certainly not carried out
+// is retried, on another connection if the first one broke.
 //
-// Each attempt sends the statement at most once: the retries of database/sql, which trust drivers
-// to have sent nothing, are not in play. A connection that waited in the pool is pinged first. Exec
-// has no use for o's Tx. If Applied finds the effect, the result has no counts.
+// Each attempt sends the statement at most once. The retries of database/sql are not used, because
+// they trust drivers to have sent nothing. A pooled connection is pinged first. Exec ignores o's
+// Tx. If Applied finds the effect, the result has no counts.
 func Exec(
 	ctx context.Context, db *sql.DB, p *rebound.Policy, o *Options, query string, args ...any,
 ) (sql.Result, error) {
@@ -51,7 +51,8 @@ func exec(
 	return s.value, err
 }
 
-// statement is a transaction of one statement, which is its own COMMIT.
+// statement is a transaction of one statement, in which the statement takes the place of the
+// COMMIT. So the rules for a doubtful COMMIT apply to it.
 type statement[T any] struct {
 	pool
 	run    func(context.Context, *sql.Conn) (T, error)
@@ -65,6 +66,7 @@ func (s *statement[T]) call(ctx context.Context, p *rebound.Policy, o *Options) 
 
 func (s *statement[T]) begin(ctx context.Context) (*statementTx[T], error) {
 	if s.writes {
+		// Otherwise each stale connection of the pool would leave the outcome unknown.
 		s.lost(maybeIdle) // or each connection that went stale would be a doubt
 	}
 	conn, err := s.conn(ctx)
@@ -93,7 +95,7 @@ func (t *statementTx[T]) Commit(ctx context.Context) (err error) {
 	return err
 }
 
-// Rollback releases the connection.
+// Rollback releases the connection. There is nothing to roll back.
 func (t *statementTx[T]) Rollback(context.Context) error {
 	_ = t.conn.Close()
 	return nil

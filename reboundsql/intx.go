@@ -7,32 +7,34 @@ import (
 	"github.com/rebound-go/rebound"
 )
 
-// Options are what a transaction may need beside its policy. The zero Options are ready.
+// Options are what a transaction may need beside its policy. The zero Options are ready to use.
 type Options struct {
-	// Tx has the isolation level and whether the transaction only reads; one that does is never
-	// in doubt. Nil = the driver's defaults. InTxOf has no use for it.
+	// Tx holds the isolation level, and whether the transaction only reads. A transaction that only
+	// reads is never in doubt. InTxOf ignores Tx. Nil = the driver's defaults.
 	Tx *sql.TxOptions
 
-	// Applied is asked when a COMMIT failed on the wire: is the transaction's effect there? Yes
-	// makes the call a success, no lets the policy repeat the transaction, and an error leaves the
-	// doubt for the next attempt to ask again. The context is the caller's, with as much time as an
-	// attempt has. The server may still be busy with that COMMIT, so the question should be one
-	// that waits for it, such as a locking read of a row that the transaction writes. Nil = the
-	// doubt stays.
+	// Applied reports whether the effect of the transaction is in the database. It is called when a
+	// COMMIT has failed and may have been carried out. True makes the call a success. False lets the
+	// policy retry the transaction. An error leaves the doubt, and the next attempt calls Applied
+	// again.
+	//
+	// The context is the caller's, bounded by the policy's AttemptTimeout. The server may still be
+	// busy with the COMMIT, so the check should wait for it, for example with a locking read of a row
+	// that the transaction writes. Nil = the doubt stays.
 	Applied func(context.Context) (bool, error)
 
-	// Idempotent declares that it does no harm if the transaction is applied twice, so that one in
-	// doubt may be repeated. Applied, if set, is preferred.
+	// Idempotent declares that applying the transaction twice does no harm, so that a transaction in
+	// doubt may be retried. Applied, if set, is used instead.
 	Idempotent bool
 
-	// RetryUnique treats a violated unique or exclusion constraint as one that another attempt may
-	// not meet. It is for closures that look whether a row is there and insert it if not: another
-	// transaction may have done so in between. False = such an error is permanent.
+	// RetryUnique makes the violation of a unique or exclusion constraint transient. It is for
+	// functions that check whether a row exists and insert it if not: another transaction may have
+	// inserted it in between. False = such an error is permanent.
 	RetryUnique bool
 
-	// Reset is called after a failure that shows a server to be read-only, and before an attempt
-	// that follows a lost connection, to have idle connections closed: pgxpool's method Reset does.
-	// InTx looks after the connections of its sql.DB by itself. Nil = nothing to call.
+	// Reset closes idle connections, as the method Reset of pgxpool does. It is called after a failure
+	// that shows that a server is read-only, and before an attempt that follows a lost connection.
+	// InTx does this itself for its sql.DB. Nil = nothing to call.
 	Reset func()
 }
 
@@ -47,24 +49,25 @@ func (o *Options) orDefault() *Options {
 
 func (o *Options) readOnly() bool { return o.Tx != nil && o.Tx.ReadOnly }
 
-// Tx is a transaction that [InTxOf] can end, such as a pgx.Tx. An error of Rollback that is, or
-// reads like, sql.ErrTxDone or pgx.ErrTxClosed means that the transaction had ended before.
+// Tx is a transaction that [InTxOf] can end, such as a pgx.Tx. If Rollback returns sql.ErrTxDone,
+// pgx.ErrTxClosed or an error with the text of the latter, the transaction counts as ended before.
 type Tx interface {
 	Commit(context.Context) error
 	Rollback(context.Context) error
 }
 
-// InTx runs fn in a transaction of db and commits it, again and again until that succeeds or p
-// stops the call. Whatever goes wrong, the transaction is rolled back and its connection released
-// first, also when fn panics or calls runtime.Goexit, which go on to the caller. The error is a
-// [*rebound.Error]; it matches [ErrOutcomeUnknown] if the transaction may have been applied all the
-// same, and otherwise it was not. A nil o means the defaults.
+// InTx runs fn in a transaction of db and commits it. It retries until that succeeds or p ends the
+// call. After every failure the transaction is rolled back and its connection released, even if fn
+// panics or calls runtime.Goexit, which then continue in the caller. The error is a
+// [*rebound.Error]. It matches [ErrOutcomeUnknown] if the transaction may have been applied;
+// otherwise it was not. A nil o means the defaults.
 //
-// The context given to fn is for fn's statements: the policy's AttemptTimeout and the caller's end
-// cancel the one that is running, and the transaction is then rolled back, not committed. COMMIT is
-// bound by that context, too, and in doubt if the context ends in the middle of it.
+// The context given to fn is for fn's statements. When the policy's AttemptTimeout is over or the
+// caller's context ends, the statement that is running is canceled and the transaction is rolled
+// back. That context bounds the COMMIT too, and the outcome is unknown if the context ends during
+// the COMMIT.
 //
-// fn must not end the transaction; if it does, the call fails and is not retried.
+// fn must not end the transaction. If it does, the call fails and is not retried.
 func InTx(
 	ctx context.Context, db *sql.DB, p *rebound.Policy, o *Options,
 	fn func(context.Context, *sql.Tx) error,
@@ -78,17 +81,17 @@ func InTx(
 	return run(ctx, p, &call.work)
 }
 
-// InTxOf is [InTx] for transactions of any type, which begin makes:
+// InTxOf is [InTx] for transactions of any type, which begin starts:
 //
 //	err := reboundsql.InTxOf(ctx, pool.Begin, policy, &reboundsql.Options{Reset: pool.Reset},
 //		func(ctx context.Context, tx pgx.Tx) error { … })
 //
-// begin must release what it took when it fails, and so must the transaction's Commit and its
-// Rollback, whether they succeed or not. Rollback is called after a failed Commit, too.
+// If begin fails, it must release what it took. Commit and Rollback must release the transaction's
+// connection, whether they succeed or not. Rollback is also called after a failed Commit.
 //
-// In a function that runs in a transaction, begin may make savepoints of it, as pgx's Tx.Begin
-// does. What has ended the whole transaction, such as a serialization failure or a lost connection,
-// is not retried in the savepoint then: fn must return the error, and the whole is retried.
+// Inside a transaction, begin may make a savepoint, as pgx's Tx.Begin does. A failure that has
+// ended the whole transaction, such as a serialization failure or a lost connection, is then not
+// retried in the savepoint. fn must return the error, so that the whole transaction is retried.
 func InTxOf[T Tx](
 	ctx context.Context, begin func(context.Context) (T, error), p *rebound.Policy, o *Options,
 	fn func(context.Context, T) error,

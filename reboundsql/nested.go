@@ -9,12 +9,13 @@ import (
 	"github.com/rebound-go/rebound/internal/errtree"
 )
 
-// inside is the context of a function that runs in a transaction.
+// inside is the context of a function that runs in a transaction. InTxOf recognises by it that a
+// call may be a savepoint.
 type inside struct{ context.Context }
 
 type insideKey struct{}
 
-// Value finds that there is a transaction, beside what the attempt's context has.
+// Value returns true for insideKey, and otherwise the value of the attempt's context.
 func (c *inside) Value(key any) any {
 	if key == (insideKey{}) {
 		return true
@@ -23,8 +24,8 @@ func (c *inside) Value(key any) any {
 }
 
 // inSavepoint is p for a call that may be a savepoint, because its context is that of a
-// transaction: what has ended the whole transaction is not retried in a part of it. The error keeps
-// its kind, so that the transaction is retried. The budget stays that of p.
+// transaction. A failure that has ended the whole transaction is not retried in a part of it. The
+// error keeps its kind, so that the transaction is retried. The copy draws on p's budget.
 func inSavepoint(p *rebound.Policy) *rebound.Policy {
 	q := withBudgetOf(p)
 	q.RetryIf = func(f fault.Fault) bool {
@@ -43,12 +44,13 @@ func withBudgetOf(p *rebound.Policy) *rebound.Policy {
 	return q
 }
 
-// endsTransaction reports whether no savepoint can be tried again after err.
+// endsTransaction reports whether no savepoint can be retried after err.
 func endsTransaction(err error) bool {
 	return isConflict(err) || isReadOnly(err) || fault.IsConnection(err)
 }
 
-// isConflict reports whether a transaction lost against another, so that all of it must be retried.
+// isConflict reports whether a transaction lost against another one, so that all of it has to be
+// retried. Class 40 of SQLSTATE is "transaction rollback".
 func isConflict(err error) bool {
 	detail := fault.Of(err).Detail
 	switch detail {
@@ -62,8 +64,8 @@ func isConflict(err error) bool {
 	return strings.HasPrefix(detail, "sqlstate 40")
 }
 
-// conflictBelow reports whether err is of a call of InTxOf that lost against another transaction.
-// It may have been a savepoint, even if its context did not show it.
+// conflictBelow reports whether err comes from a call of InTxOf that lost against another
+// transaction. That call may have been a savepoint even if its context did not show it.
 func conflictBelow(err error) bool {
 	return errtree.Find(err, func(e error) bool {
 		a, ok := e.(*annotated)

@@ -10,14 +10,14 @@ import (
 	"github.com/rebound-go/rebound/internal/errtree"
 )
 
-// uncertain reports whether err leaves open what the server has done: err is of a COMMIT or, if
-// statement is set, of a statement that commits by itself. Every error that is not on a list does,
-// because proxies, storage engines and drivers lose answers, too, and have codes of their own for
-// it. A driver's "bad connection" or "safe to retry" proves nothing: pgx and lib/pq return it for
-// statements that were carried out, and any driver may wrap one of them.
+// uncertain reports whether err leaves open what the server has done. err is the error of a COMMIT
+// or, if statement is set, of a statement that commits by itself. Only errors on a list prove a
+// rollback: proxies, storage engines and drivers lose answers too, and have codes of their own for
+// that. A driver's "bad connection" or "safe to retry" proves nothing. pgx and lib/pq return such
+// errors for statements that were carried out, and any driver may wrap one.
 //
-// A classifier of p is believed only where it differs from fault.Of, whose lists answer another
-// question: what a statement inside a transaction has done.
+// A classifier of p is trusted only where it differs from fault.Of. The lists of fault.Of answer
+// another question: what a statement inside a transaction has done.
 func uncertain(p *rebound.Policy, err error, statement bool) bool {
 	if refused(err, statement, maxBranches) {
 		return false
@@ -29,7 +29,7 @@ func uncertain(p *rebound.Policy, err error, statement bool) bool {
 // maxBranches is how deep a tree of joined errors is read.
 const maxBranches = 10
 
-// refused reports whether err proves that the server did nothing, and every branch of err does.
+// refused reports whether err, and every branch of it, proves that the server did nothing.
 func refused(err error, statement bool, depth int) bool {
 	joined := errtree.Find(err, func(e error) bool {
 		_, ok := e.(interface{ Unwrap() []error })
@@ -63,7 +63,7 @@ func refused(err error, statement bool, depth int) bool {
 	return lists[0].has(n) || statement && lists[1].has(n)
 }
 
-// neverSent reports whether database/sql itself found fault with a statement's arguments.
+// neverSent reports whether database/sql itself rejected a statement's arguments.
 func neverSent(err error) bool {
 	text := textOf(err)
 	return strings.HasPrefix(text, "sql: converting argument ") ||
@@ -90,7 +90,7 @@ func refusedState(state string, statement bool) bool {
 
 // mySQLState is the SQLSTATE in the text of go-sql-driver's error, "Error 1062 (23000): …". The
 // states of a statement that was interrupted or ran out of time (1317, 1969, 3024) prove nothing:
-// the server checks for that again when the statement is committed, and then replaces its answer.
+// the server checks for that again while it commits the statement, and then replaces its answer.
 func mySQLState(err error, number string) string {
 	_, rest, _ := strings.Cut(textOf(err), "Error "+number+" (")
 	if len(rest) < 6 || rest[5] != ')' {
@@ -113,9 +113,9 @@ func one(all ...int) (c codes) {
 	return c
 }
 
-// refusals are the codes that prove, by the family in a fault's detail: first those that do of a
-// COMMIT, too, then those that only do of a statement. They are answers of servers that have rolled
-// back, by the vendors' own lists.
+// refusals are the codes that prove that nothing was done, by the family in a fault's detail. The
+// first list applies to a COMMIT and to a statement, the second only to a statement. By the
+// vendors' own lists, the server has rolled back when it sends one of these.
 var refusals = map[string][2]codes{
 	"mysql": {
 		one(

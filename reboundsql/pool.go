@@ -7,20 +7,20 @@ import (
 	"time"
 )
 
-// probeTime is how long the connections that wait may take to show that they are alive, or to be
-// dropped, and how long a new one may.
+// probeTime bounds the probe of all pooled connections together, their closing, and the probe of a
+// new connection.
 const probeTime = time.Second
 
-// pool is where one call gets its connections. After a failure that casts doubt on those that
-// wait in db, it looks at them before they are used, so that the attempts left are not spent on
-// connections that are dead already.
+// pool provides one call with connections. After a failure that casts doubt on the connections in
+// db, it probes them before they are used, so that the remaining attempts are not spent on dead
+// ones. One call uses it, so it needs no lock.
 type pool struct {
 	db    *sql.DB
 	doubt loss
 }
 
-// lost records what a failure shows of the connections in db. Those to a server that became
-// read-only are closed at once, since this call may have no further attempt.
+// lost records what a failure shows about the connections in db. Those to a server that became
+// read-only are closed at once, because this call may have no further attempt.
 func (p *pool) lost(l loss) {
 	p.doubt = max(p.doubt, l)
 	if l == wrongServer {
@@ -28,8 +28,8 @@ func (p *pool) lost(l loss) {
 	}
 }
 
-// replaced is the error of an operation that the end of ctx has cut short by canceling another
-// context: ctx's own, unless the driver returned something else.
+// replaced is the error of an operation that the end of ctx has ended through another context:
+// ctx's own error, unless the driver returned something more specific.
 func replaced(ctx context.Context, err error) error {
 	if err == nil || is(err, context.Canceled) {
 		return ctx.Err()
@@ -37,8 +37,8 @@ func replaced(ctx context.Context, err error) error {
 	return err
 }
 
-// conn takes a connection out of db and, after a loss, makes sure that it is a good one. It looks
-// at no more connections than were waiting, and one new one.
+// conn takes a connection from db. After a loss it makes sure that the connection works. It probes
+// at most the connections that were idle, and one new one.
 func (p *pool) conn(ctx context.Context) (*sql.Conn, error) {
 	doubt := p.doubt
 	p.doubt = nothingLost
@@ -60,8 +60,8 @@ func (p *pool) conn(ctx context.Context) (*sql.Conn, error) {
 	return alive(probe, conn)
 }
 
-// waiting returns the first connection that waits in db and is alive, or nil. All of them together
-// have the time of one probe: if one does not answer for that long, the others are not worth more.
+// waiting returns the first idle connection of db that works, or nil. All of them together have the
+// time of one probe: if one of them does not answer for that long, the others are unlikely to.
 func waiting(ctx context.Context, db *sql.DB) *sql.Conn {
 	probe, cancel := context.WithTimeout(ctx, probeTime)
 	defer cancel()
@@ -81,7 +81,7 @@ func waiting(ctx context.Context, db *sql.DB) *sql.Conn {
 	return nil
 }
 
-// alive returns conn if it answers before ctx ends, and else discards it.
+// alive returns conn if it answers before ctx ends, and otherwise discards it.
 func alive(ctx context.Context, conn *sql.Conn) (*sql.Conn, error) {
 	if err := conn.PingContext(ctx); err != nil {
 		discard(conn)
@@ -90,14 +90,15 @@ func alive(ctx context.Context, conn *sql.Conn) (*sql.Conn, error) {
 	return conn, nil
 }
 
-// discard closes a connection for good. database/sql does so with any that is said to be bad.
+// discard closes a connection for good. database/sql does that to a connection whose driver reports
+// it as bad.
 func discard(conn *sql.Conn) {
 	_ = conn.Raw(func(any) error { return driver.ErrBadConn })
 	_ = conn.Close()
 }
 
-// dropIdle closes the connections that wait in db, all at the same time: a driver may want a last
-// word from a server that is gone.
+// dropIdle closes the idle connections of db, all at the same time: closing one may block on a
+// server that is gone.
 func dropIdle(ctx context.Context, db *sql.DB) {
 	ctx, cancel := context.WithTimeout(ctx, probeTime)
 	defer cancel()

@@ -9,17 +9,16 @@ import (
 	"github.com/rebound-go/rebound"
 )
 
-// Query runs one statement that returns rows, until all of them have been read or p stops the call,
-// and returns what scan made of each row; nil if there was none. A connection that breaks in the
-// middle of the rows has the whole query retried, so no row is ever there twice. scan must not move
-// to the next row. What a failed query returns beside its error has no meaning.
+// Query runs one statement that returns rows, and returns what scan made of each row; nil if there
+// were no rows. It retries until all rows have been read or p ends the call. If a connection breaks
+// in the middle of the rows, the whole query is retried, so no row is returned twice. scan must not
+// advance to the next row. The rows returned beside an error have no meaning.
 //
 // A query that may change something is treated as by [Exec]: it is not retried if its outcome is
-// unknown. Only its text decides: a query reads if it begins with SELECT, WITH, VALUES or the like
-// and has none of INSERT, UPDATE, DELETE, MERGE, INTO, CALL and EXECUTE in it, at any place. A
-// SELECT of a function that changes something looks like any other. If o's Tx is ReadOnly, every
-// query runs in a read-only transaction, in which the server refuses to change anything; Query has
-// no use for Tx otherwise.
+// unknown. Only the text decides. A query reads if it begins with SELECT, WITH, VALUES or the like,
+// and no word in it writes, such as INSERT, UPDATE, DELETE, MERGE, INTO, CALL or CREATE. A SELECT
+// of a function that changes something looks like any other. If o's Tx is ReadOnly, every query
+// runs in a read-only transaction, in which the server rejects changes. Query ignores Tx otherwise.
 func Query[T any](
 	ctx context.Context, db *sql.DB, p *rebound.Policy, o *Options,
 	scan func(*sql.Rows) (T, error), query string, args ...any,
@@ -46,6 +45,8 @@ type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
+// read reads all rows before any is returned, because a retry in the middle would return rows
+// twice.
 func read[T any](
 	ctx context.Context, q querier, scan func(*sql.Rows) (T, error), query string, args []any,
 ) (all []T, err error) {
@@ -64,9 +65,9 @@ func read[T any](
 	return all, rows.Err()
 }
 
-// reading are the words that statements begin with that only read, unless one of writing is in
-// them: PostgreSQL has INSERT … RETURNING inside of WITH, EXPLAIN ANALYZE runs its statement, and
-// SELECT … INTO makes a table.
+// reading are the words with which statements begin that only read, unless they contain a word of
+// writing: PostgreSQL has INSERT … RETURNING inside WITH, EXPLAIN ANALYZE runs its statement, and
+// SELECT … INTO creates a table.
 var (
 	reading = []string{"SELECT", "WITH", "VALUES", "TABLE", "SHOW", "EXPLAIN", "DESCRIBE", "DESC",
 		"PRAGMA", "FROM"}
@@ -74,8 +75,9 @@ var (
 		"EXECUTE", "CREATE", "ALTER", "DROP", "TRUNCATE"}
 )
 
-// onlyReads reports whether query's text shows that it changes nothing. Quotes and comments
-// are not parsed, so a word of writing in them counts, too.
+// onlyReads reports whether query's text shows that it changes nothing. Quotes and comments are not
+// parsed, so a word of writing inside them counts as well. An error in this direction only costs a
+// retry.
 func onlyReads(query string) bool {
 	first := words(withoutComments(query))
 	return len(first) > 0 && slices.Contains(reading, first[0]) &&
@@ -88,7 +90,7 @@ func words(query string) []string {
 	})
 }
 
-// withoutComments is query without the comments that it begins with.
+// withoutComments is query without the comments at its start, with which some tools tag queries.
 func withoutComments(query string) string {
 	for {
 		query = strings.TrimLeft(query, " \t\r\n(;")

@@ -11,11 +11,11 @@ import (
 	"github.com/rebound-go/rebound/internal/mark"
 )
 
-// rollbackTime is what a ROLLBACK may take. The context of the attempt is often dead by then and
-// must not be what bounds it: a driver may throw its connection away, or send nothing at all.
+// rollbackTime bounds a ROLLBACK. The attempt's context has often ended by then and must not bound
+// it: a driver may close its connection, or send nothing at all.
 const rollbackTime = 5 * time.Second
 
-// source is what a call makes transactions of.
+// source is what makes the transactions of a call.
 type source[T Tx] interface {
 	begin(context.Context) (T, error)
 	use(context.Context, T) error // what the user wants done
@@ -45,7 +45,7 @@ func run[T Tx](ctx context.Context, p *rebound.Policy, w *work[T]) error {
 	return rebound.Run(ctx, informed(p), w.attempt)
 }
 
-// shared is the policy of all calls that are given none.
+// shared is the policy of all calls without one.
 var shared rebound.Policy
 
 // attempt makes one transaction, unless an earlier one turns out to have been applied.
@@ -66,7 +66,8 @@ func (w *work[T]) attempt(ctx context.Context) error {
 	case unknown:
 		return w.inDoubt(err)
 	case w.settled && isUnique(err):
-		// Perhaps Applied was asked too early, and this is what the COMMIT has left behind.
+		// Applied may have been called too early, and this violation may be the effect of the
+		// COMMIT.
 		w.doubt = err
 		if applied, unanswered := w.ask(); applied || unanswered != nil {
 			return unanswered
@@ -75,8 +76,8 @@ func (w *work[T]) attempt(ctx context.Context) error {
 	return w.failed(err)
 }
 
-// transact makes one transaction. Unknown means that its COMMIT failed, and may have been carried
-// out all the same.
+// transact makes one transaction. unknown reports that its COMMIT failed but may have been carried
+// out.
 func (w *work[T]) transact(ctx context.Context) (unknown bool, err error) {
 	tx, err := w.source.begin(ctx)
 	if err != nil {
@@ -88,6 +89,8 @@ func (w *work[T]) transact(ctx context.Context) (unknown bool, err error) {
 			_ = rollback(ctx, tx) // after a panic, a Goexit, or a COMMIT that failed
 		}
 	}()
+	// fn may have ignored the end of its context. The transaction is then rolled back and not
+	// committed, because the caller no longer expects it.
 	if err = w.source.use(ctx, tx); err == nil {
 		err = ctx.Err()
 	}
@@ -109,8 +112,8 @@ func rollback(ctx context.Context, tx Tx) error {
 	return tx.Rollback(ctx)
 }
 
-// ownEnd is err, what fn returned, unless the ROLLBACK after it shows that the transaction was over
-// already. Then fn has ended it, perhaps with a COMMIT, and cannot be repeated.
+// ownEnd is err, the error of fn, unless the ROLLBACK after it shows that the transaction had
+// already ended. Then fn has ended it, perhaps with a COMMIT, so the call must not be retried.
 func ownEnd(err, rollback error) error {
 	if !ended(rollback) {
 		return err
@@ -118,13 +121,13 @@ func ownEnd(err, rollback error) error {
 	return rebound.Permanent(fmt.Errorf("%w (its function has ended the transaction itself)", err))
 }
 
-// ended reports whether err means that the transaction was over before. The text is that of pgx.
+// ended reports whether err means that the transaction had already ended. The text is that of pgx.
 func ended(err error) bool {
 	return err != nil && (is(err, sql.ErrTxDone) || textOf(err) == "tx is closed")
 }
 
-// notCommitted is the meaning of a COMMIT that came too late: the context was faster, and
-// database/sql has rolled back; or else fn has ended the transaction.
+// notCommitted is the meaning of a COMMIT that came too late. Either the context ended first, and
+// database/sql has rolled back, or fn has ended the transaction.
 func notCommitted(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -132,7 +135,8 @@ func notCommitted(ctx context.Context, err error) error {
 	return ownEnd(err, err)
 }
 
-// inDoubt is what follows a COMMIT whose outcome is unknown.
+// inDoubt returns the error of a COMMIT whose outcome is unknown, or nil if Applied finds its
+// effect.
 func (w *work[T]) inDoubt(err error) error {
 	w.note(err)
 	if w.opts.readOnly() { // carried out or not, it has changed nothing
@@ -153,7 +157,7 @@ func (w *work[T]) inDoubt(err error) error {
 	return rebound.Permanent(doubtful(err, fault.Transient))
 }
 
-// ask settles the doubt, or returns an error that still holds it.
+// ask settles the doubt with Applied, or returns an error that still holds the doubt.
 func (w *work[T]) ask() (applied bool, err error) {
 	ctx, cancel := w.ctx, func() {}
 	if d := w.policy.AttemptTimeout; d > 0 {
@@ -172,7 +176,7 @@ func (w *work[T]) ask() (applied bool, err error) {
 	return applied, nil
 }
 
-// failed is the attempt's error, err, with what this package knows about its meaning.
+// failed is the attempt's error, with what this package knows about its meaning.
 func (w *work[T]) failed(err error) error {
 	w.note(err)
 	switch {
@@ -194,7 +198,7 @@ func (w *work[T]) failed(err error) error {
 	return err
 }
 
-// note records what err shows of the connections that the next attempt may be given.
+// note records what err shows about the connections that the next attempt may get.
 func (w *work[T]) note(err error) {
 	l := lossOf(err)
 	if l == nothingLost || l == wrongServer && w.opts.readOnly() {

@@ -1,6 +1,6 @@
 // Package hedging is the bare form of a hedge: when a second attempt is due, and whether it may
-// begin. It has no clock, no lock and no budget. A hedge.Hedge keeps one State behind a mutex; the
-// simulator keeps one for each of its processes, in a time of its own.
+// start. It has no clock, no lock and no budget. A hedge.Hedge keeps one State behind a mutex. The
+// simulator keeps one for each of its processes, in virtual time.
 package hedging
 
 import (
@@ -18,14 +18,14 @@ const (
 	maxPause  = 2 * time.Minute // whatever delay the server asks for
 )
 
-// Config is what states have in common.
+// Config is what all States of a hedge share.
 type Config struct {
 	After      time.Duration // the delay; 0 = measured
 	Percentile float64       // of the times of the successes; 0 = 0.95
 }
 
-// State is all that a hedge remembers of its calls. The zero State is ready. Times are since an
-// arbitrary start, and never go back.
+// State is what a hedge records of its calls. The zero State is ready to use. Times are durations
+// since an arbitrary start, and never go back.
 type State struct {
 	times  histogram
 	calls  int           // recent ones that ended
@@ -34,14 +34,15 @@ type State struct {
 	until  time.Duration // in a time that may be below zero
 }
 
-// Why a hedge must not begin.
+// Why a hedge must not start. The words are those of hedge.Reason, so that the simulator reports
+// the same ones.
 const (
 	Throttled = "throttled" // the server was short of room a moment ago
 	Share     = "share"     // of a tenth of the recent calls
 	Budget    = "budget"    // is empty; what keeps a State decides it
 )
 
-// Delay returns the time after which a call is hedged; 0 = never, for want of samples.
+// Delay returns the time after which a call is hedged, or 0 if there are too few samples to hedge.
 func (s *State) Delay(c Config) time.Duration {
 	if c.After > 0 {
 		return c.After
@@ -49,11 +50,12 @@ func (s *State) Delay(c Config) time.Duration {
 	return s.times.delay
 }
 
-// Samples returns how many successes the measured delay rests on.
+// Samples returns the number of successes that the measured delay is based on.
 func (s *State) Samples() int { return s.times.total }
 
-// Hedge counts one hedge at now and returns "", or else why it must not begin. Hedges are a tenth
-// of the recent calls at most, and the first three may begin before any call has ended.
+// Hedge counts one hedge at now and returns "", or returns why it must not start. Hedges are at
+// most a tenth of the recent calls. The first three may start before any call has ended, so that a
+// slow first call can be hedged too.
 func (s *State) Hedge(now time.Duration) (denied string) {
 	switch {
 	case s.held && now < s.until:
@@ -65,24 +67,25 @@ func (s *State) Hedge(now time.Duration) (denied string) {
 	return ""
 }
 
-// Undo takes back a hedge that was counted and did not begin.
+// Undo takes back a hedge that was counted and did not start.
 func (s *State) Undo() { s.hedges = max(s.hedges-1, 0) }
 
-// End counts a call that ended.
+// End counts a call that ended. Halving both counts keeps their ratio and lets old calls fade.
 func (s *State) End() {
 	if s.calls++; s.calls >= manyCalls {
 		s.calls, s.hedges = s.calls/2, s.hedges/2
 	}
 }
 
-// Success counts the time from a call's beginning to its first success. The time of a call that a
-// hedge won is a lower bound of what its first attempt would have taken: that attempt was slower
-// than the delay, which is all that the percentile depends on.
+// Success records the time from the start of a call to its first success. If a hedge answered, the
+// first attempt would have taken longer than that. This does no harm: the attempt was slower than
+// the delay, and only that matters to the percentile.
 func (s *State) Success(c Config, took time.Duration) {
 	s.times.add(took, cmp.Or(c.Percentile, defaultPercentile))
 }
 
-// Throttle allows no hedge for the delay that the server asked for, within bounds.
+// Throttle allows no hedge for the delay that the server asked for, within bounds. A shorter delay
+// does not end an earlier, longer one.
 func (s *State) Throttle(now, after time.Duration) {
 	until := now + min(max(after, minPause), maxPause)
 	if !s.held || until > s.until {

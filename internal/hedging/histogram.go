@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// A histogram counts times in buckets that are an eighth of a power of two wide, from 1 µs to
-// 5 hours: a percentile is at most 12.5 % too long, and never too short.
+// Times are counted in buckets that are an eighth of a power of two wide, from 1 µs to 5 hours. So
+// a percentile is at most 12.5 % too long, and never too short.
 const (
 	partBits = 3
 	lowest   = 10 // the first bucket ends at 1<<lowest ns
@@ -19,6 +19,8 @@ const (
 	every       = 25   // samples the percentile is computed anew
 )
 
+// histogram has fixed buckets, so that adding a time allocates nothing and costs the same for any
+// time.
 type histogram struct {
 	counts [buckets]uint16
 	total  int           // of counts
@@ -26,6 +28,8 @@ type histogram struct {
 	delay  time.Duration // the percentile; 0 = too few samples
 }
 
+// add counts a time. The percentile needs a pass over all buckets, so it is computed once every so
+// many samples.
 func (h *histogram) add(d time.Duration, percentile float64) {
 	h.counts[bucketOf(d)]++
 	h.total++
@@ -38,9 +42,9 @@ func (h *histogram) add(d time.Duration, percentile float64) {
 	}
 }
 
-// halve forgets half of the samples. What is left over of a bucket goes to the next one: a few long
-// times, which are the percentile, would be lost if each bucket rounded down, and stay for ever if
-// it rounded up.
+// halve forgets half of the samples. The odd sample of a bucket moves to the next bucket. The few
+// long times decide the percentile: they would be lost if every bucket rounded down, and would stay
+// for ever if every bucket rounded up.
 func (h *histogram) halve() {
 	h.total = 0
 	var carry uint16
@@ -51,7 +55,8 @@ func (h *histogram) halve() {
 	}
 }
 
-// percentile returns the end of the bucket below which the share p of the samples lies.
+// percentile returns the end of the bucket below which the share p of the samples lies. It counts
+// from the long end, which is nearer.
 func (h *histogram) percentile(p float64) time.Duration {
 	longer := h.total - int(math.Ceil(p*float64(h.total))) // samples that may be longer
 	for i := buckets - 1; i > 0; i-- {
@@ -62,8 +67,8 @@ func (h *histogram) percentile(p float64) time.Duration {
 	return endOf(0)
 }
 
-// bucketOf returns the bucket of a time: the first has all that are shorter than 1<<lowest ns, the
-// last all that are longer than the others hold.
+// bucketOf returns the bucket of a time. The first bucket holds everything shorter than 1<<lowest
+// ns, the last everything longer than the others hold.
 func bucketOf(d time.Duration) int {
 	n := uint64(max(d, 0))
 	power := bits.Len64(n) - 1
@@ -77,7 +82,7 @@ func bucketOf(d time.Duration) int {
 	return (power-lowest)<<partBits + int(part) + 1
 }
 
-// endOf returns the shortest time that is too long for a bucket and those before it.
+// endOf returns the shortest time that is too long for bucket i and all buckets before it.
 func endOf(i int) time.Duration {
 	power, part := lowest+i>>partBits, i&(1<<partBits-1)
 	return time.Duration(1)<<power + time.Duration(part)<<(power-partBits)
