@@ -189,11 +189,5 @@ func (r *Rate) sleepUntilReset(ctx context.Context, d time.Duration) bool {
 		r.queue.mu.Lock()
 		r.queue.forReset--
 	}()
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
-	return ctx.Err() == nil
+	return clock.Sleep(ctx, d) == nil
 }

@@ -34,9 +34,9 @@ the workers say where they go.`
 
 const workHelp = `Send the rows of a batch in a database, on any number of machines.
 
-Each worker sends rows until none is left, in all of them together. --rpm and --tpm are limits of
-all workers together, and so is --budget: give them the same. Without them, each worker learns the
-limits from the server.
+Each worker sends rows until none is left, in all of them together. --rpm, --tpm, --budget, --first
+and --max-failures hold for all workers together: give them the same. Without --rpm and --tpm the
+limits are learned from the server, and what one worker learns holds for all.
 
 The rows of a worker that was killed are sent again within a minute, if --in-doubt allows it. They
 are counted as repeated. A fault of the account, such as a wrong key, stops all workers. $NAME in

@@ -2,7 +2,10 @@
 // atomic word.
 package clock
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // Now is the monotonic time since an arbitrary fixed start. It is positive even in a synctest
 // bubble, where the year is 2000, so that a word of 0 is always in the past.
@@ -10,6 +13,18 @@ func Now() time.Duration { return time.Since(start) + origin }
 
 // InBubble reports whether now is the time of a synctest bubble, which lies before start.
 func InBubble(now time.Duration) bool { return now < origin }
+
+// Sleep waits for d, or returns the context's cause if that ends first.
+func Sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
 
 var start = time.Now()
 

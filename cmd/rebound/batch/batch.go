@@ -17,7 +17,6 @@ import (
 	"github.com/rebound-go/rebound/cmd/rebound/batch/rows"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/secrets"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/store"
-	"github.com/rebound-go/rebound/gate"
 )
 
 // batch is what the parts of a run share.
@@ -43,8 +42,8 @@ type batch struct {
 
 	feeding context.Context // ends when no more rows are to be sent
 
-	mark  Mark
-	gates []gate.Gate // of each attempt, before it has a place in flight
+	mark Mark
+	pace Pacer // nil = this is the only process
 }
 
 // open opens the files, checks the whole input, and reads what earlier runs have left.

@@ -33,8 +33,15 @@ type call struct {
 	reserved money.Amount  // in the journal
 	maybe    bool          // the server may have acted on an attempt that failed
 	lost     money.Amount  // that such attempts may have cost
-	paced    int           // tokens that the last attempt has taken from a Pacer
-	answered bool          // the last one was, and what it can cost is still reserved
+	pace     paced
+	answered bool // the last one was, and what it can cost is still reserved
+}
+
+// paced is what a call has of a Pacer.
+type paced struct {
+	name     string // of its limits; empty = not known yet
+	expected int    // tokens of an attempt
+	taken    int    // tokens of the last attempt
 }
 
 // The places of a call.

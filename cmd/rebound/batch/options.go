@@ -152,11 +152,3 @@ func (f Failures) String() string {
 // Mark marks a row as sent, and reserves what it can cost. The row is sent once Mark has returned
 // nil. money.ErrSpent and ErrStopping leave the row as it was.
 type Mark func(ctx context.Context, key store.Row, cost money.Amount) error
-
-// Pacer is a limit that several processes share.
-type Pacer interface {
-	// Take waits for the turn of an attempt that may use so many tokens.
-	Take(ctx context.Context, tokens int) error
-	// Settle books the tokens that were used beyond those of Take.
-	Settle(more int)
-}

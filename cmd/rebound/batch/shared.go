@@ -9,26 +9,19 @@ import (
 	"github.com/rebound-go/rebound/cmd/rebound/batch/rows"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/secrets"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/store"
-	"github.com/rebound-go/rebound/gate"
 	"github.com/rebound-go/rebound/limit"
-	"github.com/rebound-go/rebound/llm"
 )
 
 // Shared sends the rows of a batch on which several processes work. The rows, and what is known of
 // them, are somewhere else: the caller gives each row to Round, and stores what comes of it.
-type Shared struct {
-	r    run
-	pace Pacer
-}
+type Shared struct{ r run }
 
-// NewShared returns a Shared for the batch of that key. pace may be nil.
+// NewShared returns a Shared for the batch of that key. The limits of the options are the pacer's.
 func NewShared(o Options, key store.Key, mark Mark, pace Pacer) (*Shared, error) {
 	o.defaults()
-	if pace != nil {
-		o.Requests, o.Tokens = 0, 0 // those of the process are learned
-	}
+	o.Requests, o.Tokens = 0, 0 // those of the process are learned
 	b := &batch{o: o, began: time.Now(), secrets: secrets.Set{}.With(o.Secret...), key: key,
-		mark: mark}
+		mark: mark, pace: pace}
 	b.in = &rows.Input{Where: targets(o)}
 	var err error
 	if b.in.Files, err = rows.OpenAttachments(o.Files); err != nil {
@@ -42,10 +35,7 @@ func NewShared(o Options, key store.Key, mark Mark, pace Pacer) (*Shared, error)
 	if o.Budget > 0 && b.prices == nil {
 		return nil, errNoPrices
 	}
-	if pace != nil {
-		b.gates = []gate.Gate{pacing{pace}}
-	}
-	s := &Shared{run{batch: b, tally: newTally(store.NewTable(0))}, pace}
+	s := &Shared{run{batch: b, tally: newTally(store.NewTable(0))}}
 	s.r.sender = newSender(b)
 	return s, nil
 }
@@ -122,9 +112,7 @@ func (s *Shared) Round(ctx context.Context, one Job) Round {
 	defer stop()
 	a := w.send(j)
 	v := s.r.outcome(ctx, j, a)
-	if used := int(v.usage.Input + v.usage.Output); used > 0 && s.pace != nil {
-		s.pace.Settle(used - a.paced)
-	}
+	a.settlePace(v.usage)
 	s.r.tally.end(j, v)
 	out := Round{Ended: v.fate == succeeded || v.fate == gaveUp, Failed: v.fate == gaveUp,
 		Line: v.line, Code: v.code, Why: v.why, Again: j.again && v.attempts == 0,
@@ -153,8 +141,11 @@ func (s *Shared) Hold(one Job) Round {
 		Attempts: one.Attempts, Cost: one.Lost, v: v}
 }
 
-// Judge is called when a row's line is stored. It stops the process if too many rows fail.
-func (s *Shared) Judge(out Round) { s.r.judge(out.v) }
+// Stored counts a row whose line is stored.
+func (s *Shared) Stored(out Round) { s.r.tally.ended(out.v) }
+
+// Judge stops the process if too many rows have failed, or the first all for one reason.
+func (s *Shared) Judge(e Ended) { s.r.judge(e) }
 
 // Summary is what this process did: its counts of rows are not the batch's.
 func (s *Shared) Summary() Summary { return s.r.summary() }
@@ -173,20 +164,3 @@ func (s *Shared) Progress() Progress {
 
 // Limits returns the limits in force in this process.
 func (s *Shared) Limits() []limit.Snapshot { return s.r.Limits() }
-
-// pacing is a Pacer as a gate of the attempts.
-type pacing struct{ p Pacer }
-
-// Enter waits for the attempt's turn.
-func (g pacing) Enter(ctx context.Context) (gate.Pass, error) {
-	c := callOf(ctx)
-	c.paced = c.row.Tokens
-	if c.paced <= 0 {
-		asked := llm.ReadRequest(c.req)
-		c.paced = asked.Input + asked.MaxOutput
-	}
-	return gate.Pass{}, g.p.Take(ctx, c.paced)
-}
-
-// Leave does nothing: what was used is in the body, which is read later.
-func (g pacing) Leave(gate.Pass, gate.Outcome) {}

@@ -107,9 +107,15 @@ func (t *tally) fail(id string, v verdict) {
 	r.Rows++
 }
 
-// ended counts a row that has ended in this run. alike reports whether all of them failed with one
-// code.
-func (t *tally) ended(v verdict) (ends, fails int, alike bool) {
+// Ended are the rows that have ended in this run, those of other processes included.
+type Ended struct {
+	Rows, Failed int
+	Alike        bool   // all of them failed with one code
+	Code, Why    string // of the last failure
+}
+
+// ended counts a row that has ended in this run, and returns what has come of all of them.
+func (t *tally) ended(v verdict) Ended {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.ends++
@@ -118,7 +124,7 @@ func (t *tally) ended(v verdict) (ends, fails int, alike bool) {
 	}
 	t.first = cmp.Or(t.first, v.code)
 	t.strange = t.strange || v.fate != gaveUp || v.code != t.first
-	return t.ends, t.fails, !t.strange
+	return Ended{t.ends, t.fails, !t.strange, v.code, v.why}
 }
 
 // sortedReasons are those that most rows have first.

@@ -21,7 +21,7 @@ func (b *run) work(ctx context.Context, w *worker, j job) {
 		if err := b.store.Finish(v.line, v.fate == gaveUp); err != nil {
 			b.halt.fail(err)
 		}
-		b.judge(v)
+		b.judge(b.tally.ended(v))
 		return
 	case putOff:
 		b.queue.putOff(j, v)
@@ -57,14 +57,13 @@ func (b *batch) heldBack(r rows.Row, lost money.Amount) verdict {
 }
 
 // judge stops the batch if too many rows fail, or the first all for one reason.
-func (b *run) judge(v verdict) {
-	ended, failures, alike := b.tally.ended(v)
+func (b *run) judge(e Ended) {
 	switch {
-	case b.o.MaxFailures.exceeded(ended, failures):
+	case b.o.MaxFailures.exceeded(e.Rows, e.Failed):
 		b.halt.stop(exitStopped, fmt.Sprintf("%d of %d rows failed: more than --max-failures %v",
-			failures, ended, b.o.MaxFailures))
-	case b.o.First > 0 && ended == b.o.First && alike:
-		b.halt.stop(exitStopped, fmt.Sprintf("the first %d rows all failed alike: %s: %s", ended,
-			v.code, v.why))
+			e.Failed, e.Rows, b.o.MaxFailures))
+	case b.o.First > 0 && e.Rows >= b.o.First && e.Alike:
+		b.halt.stop(exitStopped, fmt.Sprintf("the first %d rows all failed alike: %s: %s", e.Rows,
+			e.Code, e.Why))
 	}
 }

@@ -45,7 +45,10 @@ func (s *sender) newWorker(ctx context.Context) (w *worker, stop func()) {
 			next(ctx, e)
 		}
 	}
-	w.policy.Gates = append(append(w.policy.Gates, s.b.gates...), s.flight, w)
+	if s.b.pace != nil {
+		w.policy.Gates = append(w.policy.Gates, pacing{w.call.Load})
+	}
+	w.policy.Gates = append(w.policy.Gates, s.flight, w)
 	w.policy = w.limited(s.b.o.RowAttempts)
 	w.ctx, w.cancel = context.WithCancel(context.WithValue(ctx, workerKey{}, w))
 	w.blank = (&http.Request{Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}).

@@ -6,35 +6,49 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/rebound-go/rebound/cmd/rebound/batch"
 )
 
 // watch keeps the session alive. It returns nil when no row is left, or none is to be sent.
 func (s *session) watch(feeding context.Context) error {
-	ticker := time.NewTicker(min(longestBeat, s.lease/10))
+	ticker := time.NewTicker(min(exchanges, s.lease/10))
 	defer ticker.Stop()
-	var looked time.Time
 	for {
-		look := time.Since(looked) >= s.lease/10
-		left, err := s.beat(look)
+		left, err := s.round(feeding)
 		switch {
 		case errors.Is(err, errLost):
 			return err
+		case feeding.Err() != nil:
+			return nil
 		case err != nil:
 			s.miss(err)
 		case !left:
 			return nil
 		default:
 			s.away = false
-			if look {
-				looked = time.Now()
-			}
 		}
 		select {
 		case <-feeding.Done():
 			return nil
+		case <-s.recent.wake:
 		case <-ticker.C:
 		}
 	}
+}
+
+// round beats if it is time, and exchanges what is known.
+func (s *session) round(feeding context.Context) (left bool, err error) {
+	ctx, cancel := context.WithTimeout(feeding, s.lease/4)
+	defer cancel()
+	left = true
+	if time.Since(s.beaten) >= min(longestBeat, s.lease/10) {
+		if left, err = s.beat(ctx); err != nil {
+			return true, err
+		}
+		s.beaten = time.Now()
+	}
+	return left, s.exchange(ctx)
 }
 
 // miss reports that the database does not answer, once. A failure that does not pass ends the
@@ -50,10 +64,9 @@ func (s *session) miss(err error) {
 	s.away = true
 }
 
-// beat records that this worker is alive, and takes the rows of workers that are not.
-func (s *session) beat(look bool) (left bool, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), s.lease/4)
-	defer cancel()
+// beat records that this worker is alive, takes the rows of workers that are not, and looks whether
+// rows are left.
+func (s *session) beat(ctx context.Context) (left bool, err error) {
 	tag, err := s.db.quick.Exec(ctx, "UPDATE rebound.worker SET seen = now() WHERE id = $1", s.id)
 	if err != nil {
 		return true, err
@@ -61,20 +74,51 @@ func (s *session) beat(look bool) (left bool, err error) {
 	if tag.RowsAffected() == 0 {
 		return true, errLost
 	}
-	if look {
+	if time.Since(s.looked) >= s.lease/10 {
 		if err := s.takeOver(ctx); err != nil {
 			return true, err
 		}
+		s.looked = time.Now()
+	}
+	err = s.db.quick.QueryRow(ctx,
+		"SELECT EXISTS (SELECT 1 FROM rebound.row WHERE batch = $1 AND state < 3)", s.batch.name).
+		Scan(&left)
+	return left, err
+}
+
+// exchange gives the other workers what this one has counted and learned, and takes up the same of
+// them.
+func (s *session) exchange(ctx context.Context) error {
+	if err := s.recent.publish(ctx, s.db, s.batch); err != nil {
+		return err
+	}
+	if err := s.pace.publish(ctx, s.shared.Limits()); err != nil {
+		return err
+	}
+	found, err := s.db.quick.Query(ctx, lookAround, s.batch.name)
+	if err != nil {
+		return err
 	}
 	var stops int
-	var reason string
-	err = s.db.quick.QueryRow(ctx, `SELECT stops, stop_reason,
-		EXISTS (SELECT 1 FROM rebound.row WHERE batch = $1 AND state < 3)
-		FROM rebound.batch WHERE name = $1`, s.batch.name).Scan(&stops, &reason, &left)
-	if err == nil && stops != s.batch.stops {
+	var reason, name string
+	var run batch.Ended
+	var learned rates
+	var rest float64
+	_, err = pgx.ForEachRow(found, []any{&stops, &reason,
+		&run.Rows, &run.Failed, &run.Alike, &run.Code, &run.Why,
+		&name, &learned.requests, &learned.tokens, &rest}, func() error {
+		s.pace.takeUp(name, learned, time.Duration(rest*float64(time.Second)))
+		return nil
+	})
+	switch {
+	case err != nil:
+		return err
+	case stops != s.batch.stops:
 		s.shared.Stop(stopped, reason)
+	default:
+		s.shared.Judge(run)
 	}
-	return left, err
+	return nil
 }
 
 // takeOver frees what workers hold that are gone. After a restart of the server it waits, because
@@ -103,8 +147,8 @@ func (s *session) takeOver(ctx context.Context) error {
 func (s *session) stopAll(why string) {
 	ctx, cancel := context.WithTimeout(context.Background(), lastWrites)
 	defer cancel()
-	_, _ = s.db.pool.Exec(ctx, `UPDATE rebound.batch SET stops = stops + 1, stop_reason = $3
-		WHERE name = $1 AND stops = $2`, s.batch.name, s.batch.stops, storable(why))
+	_, _ = s.db.pool.Exec(ctx, `UPDATE rebound.batch SET stops = stops + 1, stop_reason = $3, `+
+		endRun+` WHERE name = $1 AND stops = $2`, s.batch.name, s.batch.stops, storable(why))
 }
 
 // leave takes the worker out of the database, and frees what it could not give back.

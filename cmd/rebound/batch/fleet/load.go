@@ -99,10 +99,6 @@ func (l *loading) run(ctx context.Context, d *DB) error {
 		ON CONFLICT DO NOTHING`, l.Batch, l.key[:]); err != nil {
 		return err
 	}
-	if _, err := l.exec(ctx, `INSERT INTO rebound.pace (batch) VALUES ($1) ON CONFLICT DO NOTHING`,
-		l.Batch); err != nil {
-		return err
-	}
 	if err := l.copy(ctx); err != nil {
 		return err
 	}

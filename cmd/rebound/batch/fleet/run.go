@@ -15,6 +15,7 @@ func (s *session) run(feeding, calls context.Context) error {
 	calls, cut := context.WithCancel(calls)
 	defer cut()
 	s.feeding, s.calls = feeding, calls
+	_, _ = s.round(feeding) // what the other workers know holds from the first row on
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &worker{s: s})
 	client, err := river.NewClient(riverpgxv5.New(s.db.pool), &river.Config{

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/rebound-go/rebound/cmd/rebound/batch"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/money"
 )
@@ -25,37 +27,61 @@ type session struct {
 
 	feeding context.Context // ends when no further row is to be sent
 	calls   context.Context // ends when those under way are to end
-	first   chan struct{}   // is closed when a first row is through
+	recent  ended
+	pace    *pacer
+	first   chan struct{} // is closed when a first row is through
 	through atomic.Bool
 	early   chan struct{} // has a place for each row that is sent before
-	away    bool          // the database does not answer
+
+	// watch has these.
+	beaten, looked time.Time
+	away           bool // the database does not answer
 }
 
 // newSession enters a worker in the database.
-func newSession(
-	ctx context.Context, address string, b info, o Options, shared *batch.Shared,
-) (*session, error) {
+func newSession(ctx context.Context, address string, s *session) (*session, error) {
 	host, _ := os.Hostname()
 	db, err := open(ctx, address, sessionConns)
 	if err != nil {
 		return nil, err
 	}
-	s := &session{
-		id: fmt.Sprintf("%.40s-%d-%s", host, os.Getpid(), rand.Text()[:8]),
-		db: db, batch: b, o: o, shared: shared, lease: o.Lease,
-		first: make(chan struct{}), early: make(chan struct{}, firstRows),
-	}
-	_, err = db.pool.Exec(ctx, "INSERT INTO rebound.worker (id, batch) VALUES ($1, $2)", s.id,
-		b.name)
-	if err == nil {
-		err = db.pool.QueryRow(ctx, "SELECT stops FROM rebound.batch WHERE name = $1", b.name).
-			Scan(&s.batch.stops)
-	}
+	s.id, s.db, s.lease = fmt.Sprintf("%.40s-%d-%s", host, os.Getpid(), rand.Text()[:8]), db, s.o.Lease
+	s.first, s.early = make(chan struct{}), make(chan struct{}, firstRows)
+	s.recent.wake = make(chan struct{}, 1)
+	err = pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error { return s.enter(ctx, tx) })
 	if err != nil {
 		db.Close()
 		return nil, db.own(err)
 	}
 	return s, nil
+}
+
+// enter enters the worker. The first one begins a run: what the one before has counted and learned
+// is over.
+func (s *session) enter(ctx context.Context, tx pgx.Tx) error {
+	if err := tx.QueryRow(ctx, "SELECT stops FROM rebound.batch WHERE name = $1 FOR UPDATE",
+		s.batch.name).Scan(&s.batch.stops); err != nil {
+		return err
+	}
+	var others bool
+	if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM rebound.worker WHERE batch = $1
+		AND greatest(seen, pg_postmaster_start_time()) >= now() - $2::interval)`, s.batch.name, s.lease).
+		Scan(&others); err != nil {
+		return err
+	}
+	if !others {
+		for _, sql := range []string{
+			"UPDATE rebound.batch SET " + endRun + " WHERE name = $1",
+			"UPDATE rebound.pace SET requests = 0, tokens = 0 WHERE batch = $1",
+		} {
+			if _, err := tx.Exec(ctx, sql, s.batch.name); err != nil {
+				return err
+			}
+		}
+	}
+	_, err := tx.Exec(ctx, "INSERT INTO rebound.worker (id, batch) VALUES ($1, $2)", s.id,
+		s.batch.name)
+	return err
 }
 
 // firstRows are sent until a first one is through: it may show that nothing works.

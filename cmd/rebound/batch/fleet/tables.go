@@ -19,27 +19,40 @@ CREATE TABLE IF NOT EXISTS rebound.batch (
 	loaded      timestamptz NOT NULL DEFAULT now(),
 	stops       integer NOT NULL DEFAULT 0, -- how often a process has stopped all of them
 	stop_reason text NOT NULL DEFAULT '',
+
+	-- What has ended since the first of the workers of now began.
+	run_ended  integer NOT NULL DEFAULT 0,
+	run_failed integer NOT NULL DEFAULT 0,
+	run_mixed  boolean NOT NULL DEFAULT false, -- not all failed with one code
+	run_code   text NOT NULL DEFAULT '',
+	run_why    text NOT NULL DEFAULT '',
+
 	spent       bigint NOT NULL DEFAULT 0, -- by rows that have ended
 	reserved    bigint NOT NULL DEFAULT 0  -- by the others: the sum of row.reserved
 );
 CREATE TABLE IF NOT EXISTS rebound.pace (
-	batch       text PRIMARY KEY REFERENCES rebound.batch ON DELETE CASCADE,
+	batch       text NOT NULL REFERENCES rebound.batch ON DELETE CASCADE,
+	name        text NOT NULL, -- a model, or a host
+	requests    float8 NOT NULL DEFAULT 0, -- learned, per minute; 0 = unknown
+	tokens      float8 NOT NULL DEFAULT 0,
 	requests_at timestamptz NOT NULL DEFAULT now(), -- the next turn
-	tokens_at   timestamptz NOT NULL DEFAULT now()
+	tokens_at   timestamptz NOT NULL DEFAULT now(),
+	rests_until timestamptz NOT NULL DEFAULT now(), -- as the server has asked for
+	PRIMARY KEY (batch, name)
 );
 CREATE TABLE IF NOT EXISTS rebound.row (
 	id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
 	batch     text NOT NULL REFERENCES rebound.batch ON DELETE CASCADE,
-	custom_id bytea NOT NULL,
+	custom_id bytea NOT NULL, -- of any length, which an index could not have
 	digest    bigint NOT NULL, -- of the line
 	line      bytea NOT NULL,  -- of the input
 	state     smallint NOT NULL DEFAULT 0, -- pending, sent, put off, done, failed
 	holder    text, -- the worker that has the row
 	attempts  integer NOT NULL DEFAULT 0,
 	repeats   integer NOT NULL DEFAULT 0, -- after it was in doubt
-	reserved  bigint NOT NULL DEFAULT 0,
-	UNIQUE (batch, custom_id)
+	reserved  bigint NOT NULL DEFAULT 0
 );
+CREATE UNIQUE INDEX IF NOT EXISTS row_id ON rebound.row (batch, sha256(custom_id));
 CREATE INDEX IF NOT EXISTS row_open ON rebound.row (batch) WHERE state < 3;
 CREATE INDEX IF NOT EXISTS row_held ON rebound.row (holder) WHERE holder IS NOT NULL;
 CREATE TABLE IF NOT EXISTS rebound.result (

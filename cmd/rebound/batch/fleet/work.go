@@ -17,6 +17,7 @@ import (
 	"github.com/rebound-go/rebound/cmd/rebound/batch/money"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/rows"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/store"
+	"github.com/rebound-go/rebound/internal/clock"
 	"github.com/rebound-go/rebound/limit"
 )
 
@@ -26,6 +27,7 @@ type work struct {
 	batch   info
 	o       Options
 	shared  *batch.Shared
+	pace    *pacer
 	session atomic.Pointer[session]
 	counts  atomic.Pointer[Counts]
 	err     error
@@ -38,7 +40,7 @@ func Work(ctx context.Context, db *DB, o Options) (batch.Summary, int, error) {
 	if err := w.prepare(ctx, db); err != nil {
 		return batch.Summary{}, own, err
 	}
-	first, err := newSession(ctx, w.address, w.batch, w.o, w.shared)
+	first, err := w.newSession(ctx)
 	if err != nil {
 		return batch.Summary{}, own, err
 	}
@@ -64,15 +66,13 @@ func (w *work) prepare(ctx context.Context, db *DB) (err error) {
 	if err := w.checkHosts(); err != nil {
 		return err
 	}
-	var pace batch.Pacer
-	if w.o.Requests > 0 || w.o.Tokens > 0 {
-		pace = newPacer(w.batch.name, w.o, func() *DB { return w.session.Load().db })
-	}
+	w.pace = newPacer(w.batch.name, rates{w.o.Requests, w.o.Tokens},
+		func() *DB { return w.session.Load().db })
 	mark := func(ctx context.Context, _ store.Row, cost money.Amount) error {
 		c := ctx.Value(claimKey{}).(*claim)
 		return c.s.mark(ctx, c, cost)
 	}
-	if w.shared, err = batch.NewShared(w.o.Options, w.batch.key, mark, pace); err != nil {
+	if w.shared, err = batch.NewShared(w.o.Options, w.batch.key, mark, w.pace); err != nil {
 		return err
 	}
 	w.counts.Store(&Counts{})
@@ -123,6 +123,11 @@ func (w *work) checkBounds(ctx context.Context, db *DB) error {
 	}, w.batch.name))
 }
 
+// newSession begins a session.
+func (w *work) newSession(ctx context.Context) (*session, error) {
+	return newSession(ctx, w.address, &session{batch: w.batch, o: w.o, shared: w.shared, pace: w.pace})
+}
+
 // sessions works in one session after the other: each is lost if the process was away.
 func (w *work) sessions(ctx context.Context, s *session, feeding, calls context.Context) error {
 	for {
@@ -133,7 +138,7 @@ func (w *work) sessions(ctx context.Context, s *session, feeding, calls context.
 		w.o.Notice(fmt.Sprintf("this worker was away for %v or longer: others have its rows; going on",
 			w.o.Lease))
 		err = persist(feeding, func(context.Context) (err error) {
-			s, err = newSession(ctx, w.address, w.batch, w.o, w.shared)
+			s, err = w.newSession(ctx)
 			return err
 		})
 		switch {
@@ -154,7 +159,7 @@ func (w *work) count(ctx context.Context, db *DB) {
 			w.counts.Store(&c)
 		}
 		// Counting a million rows takes a part of a second.
-		_ = sleep(ctx, max(2*time.Second, 20*time.Since(began)))
+		_ = clock.Sleep(ctx, max(2*time.Second, 20*time.Since(began)))
 	}
 }
 

@@ -41,7 +41,7 @@ func (w *worker) Work(ctx context.Context, job *river.Job[rowArgs]) error {
 	case err != nil:
 		return s.broken(ctx, err)
 	}
-	out, err := s.round(c)
+	out, held, err := s.send(c)
 	if err != nil {
 		s.shared.Stop(own, err.Error())
 		out = c.unsent()
@@ -64,27 +64,29 @@ func (w *worker) Work(ctx context.Context, job *river.Job[rowArgs]) error {
 	case err != nil:
 		return s.broken(ctx, err)
 	case out.Ended:
-		s.shared.Judge(out)
+		if s.shared.Stored(out); !held {
+			s.recent.add(out)
+		}
 		return nil
 	}
 	return river.JobSnooze(out.Wait)
 }
 
-// round sends the row, or decides that it must not be sent.
-func (s *session) round(c *claim) (batch.Round, error) {
+// send sends the row, or decides that it must not be sent: it is held.
+func (s *session) send(c *claim) (out batch.Round, held bool, err error) {
 	r, err := s.shared.Parse(c.line)
 	if err != nil {
-		return batch.Round{}, err
+		return out, false, err
 	}
 	r.Key.ID = uint64(c.id)
 	j := batch.Job{Row: r, Attempts: c.attempts, Doubt: c.state != pending, Lost: c.reserved}
 	if c.state == sent {
 		if !s.shared.Redo(r) {
-			return s.shared.Hold(j), nil
+			return s.shared.Hold(j), true, nil
 		}
 		j.Again, c.again = true, true
 	}
-	return s.shared.Round(context.WithValue(s.calls, claimKey{}, c), j), nil
+	return s.shared.Round(context.WithValue(s.calls, claimKey{}, c), j), false, nil
 }
 
 // begin waits for a place among the first rows. It returns false if no row is to be sent.

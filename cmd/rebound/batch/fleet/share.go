@@ -1,0 +1,131 @@
+package fleet
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rebound-go/rebound/cmd/rebound/batch"
+	"github.com/rebound-go/rebound/limit"
+)
+
+// exchanges is how often a worker exchanges with the others what it has learned and counted. A
+// failed row makes it do so at once.
+const exchanges = 250 * time.Millisecond
+
+// ended is what came of the rows that have ended since the last exchange.
+type ended struct {
+	mu     sync.Mutex
+	rows   int
+	failed int
+	mixed  bool   // not all failed with one code
+	code   string // of the first failure
+	why    string
+	wake   chan struct{} // has an element after a failure
+}
+
+// add counts a row.
+func (e *ended) add(out batch.Round) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.rows++
+	if !out.Failed {
+		e.mixed = true
+		return
+	}
+	e.failed++
+	if e.code == "" {
+		e.code, e.why = storable(out.Code), storable(out.Why)
+	}
+	e.mixed = e.mixed || storable(out.Code) != e.code
+	select {
+	case e.wake <- struct{}{}:
+	default:
+	}
+}
+
+// addEnded adds to the counts of a run. A run is over when a process stops it.
+const addEnded = `UPDATE rebound.batch SET run_ended = run_ended + $3, run_failed = run_failed + $4,
+		run_mixed = run_mixed OR $5 OR run_code NOT IN ('', $6),
+		run_code = CASE run_code WHEN '' THEN $6 ELSE run_code END,
+		run_why = CASE run_code WHEN '' THEN $7 ELSE run_why END
+	WHERE name = $1 AND stops = $2`
+
+// publish adds what has ended to the counts of all workers.
+func (e *ended) publish(ctx context.Context, db *DB, b info) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.rows == 0 {
+		return nil
+	}
+	_, err := db.quick.Exec(ctx, addEnded, b.name, b.stops, e.rows, e.failed, e.mixed, e.code, e.why)
+	if err == nil {
+		e.rows, e.failed, e.mixed, e.code, e.why = 0, 0, false, "", ""
+	}
+	return err
+}
+
+// endRun forgets the counts of a run.
+const endRun = `run_ended = 0, run_failed = 0, run_mixed = false, run_code = '', run_why = ''`
+
+// lookAround reads what all workers know: whether they are to stop, what has ended, and the limits.
+const lookAround = `SELECT stops, stop_reason,
+		run_ended, run_failed, NOT run_mixed, run_code, run_why,
+		coalesce(p.name, ''), coalesce(requests, 0), coalesce(tokens, 0),
+		coalesce(extract(epoch FROM rests_until - clock_timestamp())::float8, 0)
+	FROM rebound.batch b LEFT JOIN rebound.pace p ON p.batch = b.name WHERE b.name = $1`
+
+const learnedRates = `INSERT INTO rebound.pace AS p (batch, name, requests, tokens)
+	VALUES ($1, $2, $3, $4) ON CONFLICT (batch, name) DO UPDATE
+		SET requests = CASE WHEN $3 > 0 THEN $3 ELSE p.requests END,
+			tokens = CASE WHEN $4 > 0 THEN $4 ELSE p.tokens END`
+
+// publish gives the other workers the limits that this one has learned since.
+func (p *pacer) publish(ctx context.Context, limits []limit.Snapshot) error {
+	for _, l := range limits {
+		var n rates
+		name, ok := strings.CutSuffix(l.Name, " requests")
+		if ok {
+			n.requests = l.Limit * 60
+		} else if name, ok = strings.CutSuffix(l.Name, " tokens"); ok {
+			n.tokens = l.Limit * 60
+		}
+		name = storable(name)
+		if !ok || l.Kind != "rate" || !p.isNew(name, n) {
+			continue
+		}
+		if _, err := p.db().quick.Exec(ctx, learnedRates, p.batch, name, n.requests,
+			n.tokens); err != nil {
+			return err
+		}
+		p.mu.Lock()
+		one := p.of(name)
+		one.published = n.or(one.published)
+		p.mu.Unlock()
+	}
+	return nil
+}
+
+// isNew reports whether a limit differs from what this process has published. What another one has
+// learned later is not overwritten.
+func (p *pacer) isNew(name string, n rates) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	one := p.of(name)
+	return n.or(one.published) != one.published
+}
+
+// takeUp takes up what any worker has learned of the limits of a name.
+func (p *pacer) takeUp(name string, learned rates, rest time.Duration) {
+	if name == "" {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	one := p.of(name)
+	one.shared = learned
+	if until := time.Now().Add(rest); rest > 0 && until.Sub(one.until) > clockError {
+		one.until = until
+	}
+}

@@ -1,0 +1,190 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// --first and --max-failures count the rows of all workers. A run that begins anew counts from 0.
+func TestFleetJudges(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name     string
+		flags    []string
+		fails    func(n int64) bool
+		from, to int64 // calls
+		want     string
+	}{
+		{"first", []string{"--first", "30"}, func(int64) bool { return true }, 30, 30 + 3*2 + 6,
+			"rows all failed alike: bad: m"},
+		{"max-failures", []string{"--max-failures", "10"}, func(n int64) bool { return n%2 == 0 }, 22,
+			22 + 2*(3*2+6), "more than --max-failures 10"},
+		{"share", []string{"--max-failures", "40%"}, func(n int64) bool { return n > 60 }, 100,
+			100 + 30, "more than --max-failures 40%"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			var calls atomic.Int64
+			var all sync.WaitGroup // of the workers that have not begun
+			var begun sync.Map
+			x := newFleetOf(t, 600, func(w http.ResponseWriter, r *http.Request) {
+				if _, known := begun.LoadOrStore(r.Header.Get("Worker"), true); !known {
+					all.Done()
+				}
+				all.Wait()
+				if c.fails(calls.Add(1)) {
+					http.Error(w, `{"error":{"code":"bad","message":"m"}}`, http.StatusBadRequest)
+					return
+				}
+				answer(w, 1, 1)
+			})
+			flags := append([]string{"-j", "2"}, c.flags...)
+			for run := range 2 {
+				calls.Store(0)
+				begun.Clear()
+				all.Add(3)
+				var workers []*exec.Cmd
+				for i := range 3 {
+					w, _ := x.start(append(flags, "-H", fmt.Sprint("Worker: ", i))...)
+					workers = append(workers, w)
+				}
+				x.ends(75, workers...)
+				var reports []string
+				for _, w := range workers {
+					reports = append(reports, fmt.Sprint(w.Stderr))
+				}
+				for _, stderr := range reports {
+					if stopped, _, _ := strings.Cut(stderr, "\n"); !strings.Contains(stopped, c.want) ||
+						!strings.HasPrefix(reports[0], stopped) {
+						t.Errorf("run %d: %s: want one reason of all, with %q", run, stderr, c.want)
+					}
+				}
+				if n := calls.Load(); n < c.from || n > c.to {
+					t.Errorf("run %d: %d calls, want %d to %d", run, n, c.from, c.to)
+				}
+			}
+		})
+	}
+}
+
+// Rows that are held have not failed in this run, and stop nothing.
+func TestFleetHeldRowsStopNothing(t *testing.T) {
+	t.Parallel()
+	const first = 8 // are sent before an answer
+	var calls atomic.Int64
+	dead := make(chan struct{})
+	x := newFleetOf(t, 40, func(w http.ResponseWriter, r *http.Request) {
+		if calls.Add(1) <= first {
+			<-dead
+		}
+		answer(w, 1, 1)
+	})
+	c, _ := x.start("-j", "40")
+	for calls.Load() < first {
+		<-time.After(20 * time.Millisecond)
+	}
+	_ = c.Process.Kill()
+	_ = c.Wait()
+	close(dead)
+	x.fleetOf(2, 1, "--in-doubt", "hold", "--first", "3")
+	if s := x.status(); s.Failed != first {
+		t.Errorf("the status is %+v: want %d rows held", s, first)
+	}
+}
+
+// What one worker learns of a limit holds for all of them.
+func TestFleetLearnsLimit(t *testing.T) {
+	t.Parallel()
+	const perSecond, rows = 20, 140
+	var mu sync.Mutex
+	var times []time.Time
+	x := newFleetOf(t, rows, func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		times = append(times, time.Now())
+		mu.Unlock()
+		w.Header().Set("X-Ratelimit-Limit-Requests", fmt.Sprint(perSecond*60))
+		w.Header().Set("X-Ratelimit-Remaining-Requests", fmt.Sprint(perSecond*60-1))
+		w.Header().Set("X-Ratelimit-Reset-Requests", "50ms")
+		answer(w, 1, 1)
+	})
+	x.fleetOf(3, 0)
+	from := rows / 3 // until then the limit was not known to all of them
+	got := float64(rows-1-from) / times[rows-1].Sub(times[from]).Seconds()
+	t.Logf("%.1f requests a second, limit %d", got, perSecond)
+	if got > perSecond*1.1 || *long && got < perSecond*.9 {
+		t.Errorf("%.1f requests a second: want %d ± 10 %%", got, perSecond)
+	}
+}
+
+// A delay that the server asks one worker for holds for the others, too, and for one that begins
+// meanwhile.
+func TestFleetRests(t *testing.T) {
+	t.Parallel()
+	const rest = 4 * time.Second
+	var mu sync.Mutex
+	var began time.Time
+	refused, second := make(chan struct{}), false
+	var during []time.Duration // requests after the first refusal
+	x := newFleetOf(t, 60, func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		since := time.Since(began)
+		switch {
+		case began.IsZero():
+			began = time.Now()
+			close(refused)
+		case since < rest:
+			during = append(during, since)
+			second = second || r.Header.Get("Worker") != ""
+		default:
+			answer(w, 1, 1)
+			return
+		}
+		w.Header().Set("Retry-After", "4")
+		http.Error(w, `{"error":{"code":"rate_limit_exceeded","message":"slow"}}`, 429)
+	})
+	one, _ := x.start()
+	<-refused
+	two, _ := x.start("-H", "Worker: two")
+	x.ends(0, one, two)
+	slices.Sort(during)
+	t.Logf("requests while the server had asked for a delay: %v", during)
+	if n := len(during); n > 0 && during[n-1] > time.Second {
+		t.Errorf("a request %v after the server has asked for a delay", during[n-1])
+	}
+	if second {
+		t.Error("the worker that began during the delay has sent requests")
+	}
+}
+
+// Ids may be of any length, as in a batch without a database.
+func TestFleetLongIDs(t *testing.T) {
+	t.Parallel()
+	x := newFleetOf(t, 1, func(w http.ResponseWriter, r *http.Request) { answer(w, 1, 1) })
+	var in bytes.Buffer
+	long := strings.Repeat("0123456789abcdef", 10_000)
+	for i := range 3 {
+		fmt.Fprintf(&in, `{"custom_id":"%s-%d","url":"/x"}`+"\n", long, i)
+	}
+	x.write("long.jsonl", in.Bytes())
+	x.must(0, "load", x.path("long.jsonl"))
+	if _, out := x.must(0, "load", x.path("long.jsonl")); !strings.Contains(out,
+		"0 added, 3 there already") {
+		t.Error(out)
+	}
+	x.fleetOf(1, 0, "--batch", "long")
+	x.must(0, "dump", "--batch", "long", "-o", x.path("out"))
+	if n := len(x.lines("out")); n != 3+1 {
+		t.Errorf("%d results, want 3", n-1)
+	}
+}
