@@ -26,11 +26,12 @@ func (r *Rate) book(ctx, asked context.Context, b booking) (turn, error) {
 	count := r.turns.count(b, begun)
 	a, err := r.store().book(asked, b, count, r.longest(ctx))
 	if err != nil {
-		o = outcome(err, time.Since(begun) < r.least())
+		gone := unavailable(r.Client, err)
+		o = outcome(err, gone, time.Since(begun) < r.least())
 		if o.Result == gate.Failed {
 			r.connect()
 		}
-		if unavailable(err) {
+		if gone {
 			return turn{}, r.ended(ctx)
 		}
 		return turn{}, &Error{Name: "rate " + r.name(), Err: err}
@@ -59,9 +60,9 @@ func (r *Rate) connect() {
 
 // outcome is what the breaker around Redis learns from an error. An answer is one, whatever it
 // says. No answer within a time that was too short for one proves nothing.
-func outcome(err error, early bool) gate.Outcome {
+func outcome(err error, gone, early bool) gate.Outcome {
 	switch {
-	case !unavailable(err):
+	case !gone:
 		return gate.Outcome{Result: gate.OK}
 	case early && isTimeout(err), errors.Is(err, context.Canceled):
 		return gate.Outcome{Result: gate.Skipped}

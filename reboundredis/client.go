@@ -32,6 +32,15 @@ func checkClient(c any) error {
 	return nil
 }
 
+// follows reports whether a client goes where a cluster sends it. One that is not of go-redis may.
+func follows(c any) bool {
+	switch c.(type) {
+	case *redis.Client, *redis.Ring:
+		return false
+	}
+	return true
+}
+
 // isNil reports whether a client is nil, or a nil pointer.
 func isNil(c any) bool {
 	v := reflect.ValueOf(c)

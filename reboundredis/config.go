@@ -138,6 +138,7 @@ func (r *Rate) store() store { return store{r.Client, r.Key} }
 func (r *Rate) booking(n float64) booking {
 	return booking{
 		n: n, cost: micros(n*r.gap(), rand.Float64()), depth: micros(r.burst()*r.gap(), .5),
+		token:  time.Duration(r.gap()),
 		leases: n == 1 && r.N/r.per().Seconds() > leaseRate,
 	}
 }

@@ -57,8 +57,10 @@ func text(err error) string {
 var passing = []string{
 	"BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MISCONF", "NOREPLICAS", "OOM", "READONLY",
 	"TRYAGAIN", "ERR max number of clients reached",
-	"MOVED", "ASK", // of a cluster that changes faster than go-redis follows
+	moved, ask, // of a cluster that changes faster than go-redis follows
 }
+
+const moved, ask = "MOVED", "ASK"
 
 // olderScript begins the errors of Redis 6 and older from within a script. The code follows there.
 const olderScript = "ERR Error running script"
@@ -73,21 +75,29 @@ func passes(answer string) bool {
 	return false
 }
 
-// unavailable reports whether an error means that Redis is gone. Others are not to be expected to
-// pass.
-func unavailable(err error) bool {
+// unavailable reports whether an error of a client means that Redis is gone. Others are not to be
+// expected to pass: a client for one server that belongs to a cluster never finds the key.
+func unavailable(client any, err error) bool {
 	if answer, ok := errors.AsType[redis.Error](err); ok {
-		return passes(answer.Error())
+		code, _, _ := strings.Cut(answer.Error(), " ")
+		return passes(answer.Error()) && (code != moved && code != ask || follows(client))
 	}
-	for _, never := range []any{
-		new(*tls.CertificateVerificationError), new(tls.AlertError), new(tls.RecordHeaderError),
-		new(*net.AddrError), new(*scriptError),
-	} {
-		if errors.As(err, never) {
-			return false
-		}
+	return !lasting(err) && !errors.Is(err, redis.ErrClosed)
+}
+
+// lasting reports whether an error without an answer is that of a wrong configuration. A name that
+// is not found and a socket that is not there may be those of a server that starts.
+func lasting(err error) bool {
+	if op, ok := errors.AsType[*net.OpError](err); ok && strings.HasSuffix(op.Op, " error") {
+		return fault.Of(err).Kind == fault.Permanent // an alert of TLS
 	}
-	return !errors.Is(err, redis.ErrClosed)
+	return isType[*tls.CertificateVerificationError](err) || isType[tls.RecordHeaderError](err) ||
+		isType[*net.AddrError](err) || isType[*scriptError](err)
+}
+
+func isType[E error](err error) bool {
+	_, is := errors.AsType[E](err)
+	return is
 }
 
 func isTimeout(err error) bool {
@@ -97,6 +107,6 @@ func isTimeout(err error) bool {
 }
 
 // scriptError is an answer that our script does not give.
-type scriptError struct{ reply []any }
+type scriptError struct{ reply any }
 
-func (e *scriptError) Error() string { return fmt.Sprintf("the script returned %q", e.reply) }
+func (e *scriptError) Error() string { return fmt.Sprintf("the script returned %v", e.reply) }

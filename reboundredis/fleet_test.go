@@ -292,7 +292,7 @@ func TestClockIsSet(t *testing.T) {
 	for _, by := range []time.Duration{-24 * time.Hour, -time.Second, time.Hour} {
 		s := start(t)
 		now := time.Now().Add(-by).UnixMicro() // when the last booking was
-		s.do("SET", "k", fmt.Sprintf("%d %d", now+2*time.Minute.Microseconds(), now))
+		s.do("SET", "k", fmt.Sprintf("%d %d %d", now+2*time.Minute.Microseconds(), now, time.Minute))
 		r := slow(s, 2*time.Hour)
 		w := 2 * time.Minute
 		if by > 0 {

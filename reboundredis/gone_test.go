@@ -246,6 +246,10 @@ var mistakes = []struct {
 		want: "WRONGTYPE the key holds no rate limit"},
 	{name: "somebody's number", setup: func(s *server) { s.do("INCR", "k") },
 		want: "WRONGTYPE the key holds no rate limit"},
+	{name: "somebody's numbers", setup: func(s *server) { s.do("SET", "k", "1 2 3 4") },
+		want: "WRONGTYPE the key holds no rate limit"},
+	{name: "somebody's text", setup: func(s *server) { s.do("SET", "k", "at 1 2 3") },
+		want: "WRONGTYPE the key holds no rate limit"},
 	{name: "a port that is none", redis: func(o *redis.Options) { o.Addr = "127.0.0.1:99999" },
 		want: "dial tcp: address 99999: invalid port"},
 }

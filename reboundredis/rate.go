@@ -32,12 +32,17 @@ import (
 // wait gives its turn to the next attempt of this process, or back to Redis if none was booked
 // since.
 //
+// Rates with the same Key should have the same N, Per and Burst. While they differ, as when a new
+// version of a program is rolled out, each counts by its own, and the fleet has at most the limit
+// of the highest. A limit that is raised holds at once, as the tokens that are taken count, not the
+// time that they would need under the old one.
+//
 // A Rate may be shared by goroutines and by policies. It must not be copied, nor its fields
 // changed, once in use. Client, Key, N, and Local or FailClosed must be set.
 type Rate struct {
 	Name   string         // in errors and snapshots; "" = Key
 	Client redis.Scripter // with MaxRetries -1 and ContextTimeoutEnabled; see Validate
-	Key    string         // in Redis, of this limit alone
+	Key    string         // in Redis, of this limit alone; see below
 	N      float64        // tokens gained in each Per
 	Per    time.Duration  // 0 = 1 s
 	Burst  int            // tokens of a full bucket; 0 = 1, which spaces attempts evenly

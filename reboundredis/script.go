@@ -11,37 +11,42 @@ import (
 
 // bookScript books turns by the generic cell rate algorithm, as limit.Rate does, in whole µs of the
 // server's clock. The key holds the theoretical arrival time, at which the bucket is full again,
-// and the time of the last booking. If the clock has been set back since, the debt stays what it
-// was.
+// the time of the last booking, and the time of a token in ns. If the clock has been set back
+// since, the debt stays what it was. If the limit was lower, the debt becomes that of as many
+// tokens of this one, as else a limit that is raised would have no effect until the old debt is
+// over.
 //
 // ARGV: the time that brings the tokens of one turn, the time that fills the bucket, how many
-// turns, the longest wait for the first. It returns 1 if they are booked, the wait for the first,
-// which is negative if the bucket holds more, and the arrival time. Numbers go out as strings, as
-// those of Lua lose what is behind the point and above 2^53.
+// turns, the longest wait for the first, the time of a token. It returns 1 if they are booked, the
+// wait for the first, which is negative if the bucket holds more, and the arrival time. Numbers go
+// out as strings, as those of Lua lose what is behind the point and above 2^53.
 var bookScript = redis.NewScript(`
 local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
 local cost, depth = tonumber(ARGV[1]), tonumber(ARGV[2])
-local count, limit = tonumber(ARGV[3]), tonumber(ARGV[4])
-local tat = now
+local count, limit, token = tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
+local debt = 0
 local held = redis.call('GET', KEYS[1])
 if held then
-  local at, last = string.match(held, '^(%d+) (%d+)$')
+  local at, last, before = string.match(held, '^(%d+) (%d+) (%d+)$')
   if not at then return redis.error_reply('WRONGTYPE the key holds no rate limit') end
-  tat = math.max(at - math.max(last - now, 0), now)
+  debt = math.max(at - math.max(last, now), 0)
+  debt = math.min(debt, math.ceil(debt * token / before))
 end
-local wait = tat + cost - math.max(depth, cost) - now
-if wait > limit then return {0, string.format('%.0f', wait), string.format('%.0f', tat)} end
-tat = tat + cost * count
-local value = string.format('%.0f %.0f', tat, now)
-redis.call('SET', KEYS[1], value, 'PX', math.ceil((tat - now) / 1000) + 1)
-return {1, string.format('%.0f', wait), string.format('%.0f', tat)}`)
+local wait = debt + cost - math.max(depth, cost)
+local booked, tat = 0, now + debt
+if wait <= limit then
+  booked, tat = 1, tat + cost * count
+  local value = string.format('%.0f %.0f %s', tat, now, token)
+  redis.call('SET', KEYS[1], value, 'PX', math.ceil((tat - now) / 1000) + 1)
+end
+return {booked, string.format('%.0f', wait), string.format('%.0f', tat)}`)
 
 // returnScript gives turns back, the last one first, for as long as none was booked after them.
 // ARGV: for each the arrival time that its booking left, and its cost. It returns how many it took.
 var returnScript = redis.NewScript(`
 local held = redis.call('GET', KEYS[1])
-local at, last = string.match(held or '', '^(%d+) (%d+)$')
+local at, rest = string.match(held or '', '^(%d+) (%d+ %d+)$')
 local taken = 0
 while at and ARGV[2 * taken + 1] == at do
   at = string.format('%.0f', at - ARGV[2 * taken + 2])
@@ -49,7 +54,7 @@ while at and ARGV[2 * taken + 1] == at do
 end
 if taken > 0 then
   local ttl = math.max(redis.call('PTTL', KEYS[1]), 1)
-  redis.call('SET', KEYS[1], at .. ' ' .. last, 'PX', ttl)
+  redis.call('SET', KEYS[1], at .. ' ' .. rest, 'PX', ttl)
 end
 return taken`)
 
@@ -58,6 +63,7 @@ type booking struct {
 	n      float64       // tokens
 	cost   time.Duration // that brings them, in whole µs
 	depth  time.Duration // that fills the bucket
+	token  time.Duration // that brings one, in ns
 	leases bool          // several such turns may be booked at once
 }
 
@@ -90,12 +96,12 @@ type store struct {
 func (s store) book(
 	ctx context.Context, b booking, count int, longest time.Duration,
 ) (answer, error) {
-	reply, err := bookScript.Run(ctx, s.client, []string{s.key}, b.cost.Microseconds(),
-		b.depth.Microseconds(), count, longest.Microseconds()).Slice()
+	v, err := bookScript.Run(ctx, s.client, []string{s.key}, b.cost.Microseconds(),
+		b.depth.Microseconds(), count, longest.Microseconds(), b.token.Nanoseconds()).Result()
 	if err != nil {
 		return answer{}, err
 	}
-	if len(reply) == 3 {
+	if reply, _ := v.([]any); len(reply) == 3 {
 		booked, ok := reply[0].(int64)
 		wait, waitErr := number(reply[1])
 		tat, tatErr := number(reply[2])
@@ -103,7 +109,7 @@ func (s store) book(
 			return answer{booked == 1, time.Duration(wait) * time.Microsecond, tat}, nil
 		}
 	}
-	return answer{}, &scriptError{reply}
+	return answer{}, &scriptError{v}
 }
 
 func number(v any) (int64, error) {

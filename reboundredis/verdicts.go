@@ -32,7 +32,9 @@ import (
 //
 // Only an opening of a closed breaker by its calls travels: not one by a failed probe, so that a
 // process with a trouble of its own does not keep the others from the service, and not one that a
-// method asked for. A breaker that is forced or a Shadow neither sends nor obeys.
+// method asked for. Nor can a process whose breaker opens again and again: a breaker is open at
+// most a quarter of the time because of others, and Max more. A breaker that is forced or a Shadow
+// neither sends nor obeys.
 //
 // Every breaker needs a Verdicts of its own, with the same Key in all processes. Client, Key and a
 // call of Start are needed.
@@ -57,11 +59,15 @@ type Verdicts struct {
 	ctx    context.Context // ends with Close; nil before Start
 	stop   context.CancelFunc
 	last   string // the opening that was sent or obeyed last
+
+	left time.Duration // for which others are obeyed
+	asOf time.Time     // of left
 }
 
 const (
 	defaultJitter = 0.1
 	defaultMax    = time.Minute
+	shareOfOthers = 4 // one part in so many of the time is theirs
 
 	mark = "opened " // begins the value of the key, before the name of the opening
 	why  = "asked for"
@@ -102,7 +108,7 @@ func (v *Verdicts) Start(ctx context.Context, b *breaker.Breaker) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, sending)
 	defer cancel()
-	if err := v.look(ctx); err != nil && !unavailable(err) {
+	if err := v.look(ctx); err != nil && !unavailable(v.Client, err) {
 		v.Close()
 		return v.failed(err)
 	}
@@ -156,7 +162,9 @@ func (v *Verdicts) OnChange(c breaker.Change) {
 func (v *Verdicts) send(ctx context.Context, name string, until time.Time) error {
 	p := &rebound.Policy{
 		Name: "verdicts", AttemptTimeout: sending, MaxElapsed: sendingAll, Budget: budget.Unlimited,
-		Attempts: rebound.Unlimited, RetryIf: func(f fault.Fault) bool { return unavailable(f.Err) },
+		Attempts: rebound.Unlimited, RetryIf: func(f fault.Fault) bool {
+			return unavailable(v.Client, f.Err)
+		},
 	}
 	return rebound.Run(ctx, p, func(ctx context.Context) error {
 		left := time.Until(until)
@@ -174,7 +182,7 @@ func (v *Verdicts) send(ctx context.Context, name string, until time.Time) error
 // subscribe looks at the key after each message, and at the beginning of each subscription.
 func (v *Verdicts) subscribe(ctx context.Context) {
 	for ctx.Err() == nil {
-		if err := v.receive(ctx); !unavailable(err) {
+		if err := v.receive(ctx); !unavailable(v.Client, err) {
 			v.report(err)
 		}
 		select { // a fleet must not come back at once
@@ -239,12 +247,31 @@ func (v *Verdicts) obey(value string, left time.Duration) {
 		v.last = name
 	}
 	v.mu.Unlock()
-	left = min(left, cmp.Or(v.Max, defaultMax))
 	s := v.around.Snapshot()
-	if ours && !known && left > 0 && s.State == breaker.Closed && !s.Forced && !s.Shadow {
+	if !ours || known || s.State != breaker.Closed || s.Forced || s.Shadow {
+		return
+	}
+	if left = v.allow(left); left > 0 {
 		jitter := cmp.Or(v.Jitter, defaultJitter) * (2*random.Float64() - 1)
 		v.around.Trip(time.Duration((1 + jitter) * float64(left)))
 	}
+}
+
+// allow returns how much of an opening of another is obeyed: none, rather than less than half.
+// It is a bucket of Max, so that a process that opens again and again cannot keep the fleet from
+// the service for good. In an outage each breaker stays open by its own probes.
+func (v *Verdicts) allow(wanted time.Duration) time.Duration {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	most, now := cmp.Or(v.Max, defaultMax), time.Now()
+	v.left, v.asOf = min(v.left+now.Sub(v.asOf)/shareOfOthers, most), now
+	wanted = min(wanted, most)
+	allowed := min(wanted, v.left)
+	if allowed < wanted/2 {
+		return 0
+	}
+	v.left -= allowed
+	return allowed
 }
 
 func (v *Verdicts) report(err error) {
