@@ -114,7 +114,7 @@ func (p *permits) wait(
 	if ctx.Err() != nil {
 		return false
 	}
-	at, taken := p.join(most(), queue)
+	at, taken := p.join(most, queue)
 	if at == nil {
 		return taken
 	}
@@ -144,9 +144,12 @@ func (p *permits) wait(
 }
 
 // join takes a permit, or else a place in the queue. It takes neither if the queue is full.
-func (p *permits) join(most, queue int) (at *place, taken bool) {
+func (p *permits) join(limit func() int, queue int) (at *place, taken bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	// Not before the lock: the grant that a higher limit is followed by might be over by then, and
+	// the attempt would wait although there is a permit.
+	most := limit()
 	for {
 		p.grantLocked(most) // a permit that was given back a moment ago
 		if p.take(most) {

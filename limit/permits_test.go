@@ -156,3 +156,27 @@ func TestPermitsPassOn(t *testing.T) {
 		}
 	})
 }
+
+// A limit that grows at the moment at which an attempt comes to the queue is not missed.
+func TestPermitsOfALimitThatGrows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var p permits
+		p.take(1)
+		limit := 1
+		most := func() int {
+			before := limit
+			if limit = 2; before == 1 {
+				if p.mu.TryLock() {
+					p.grantLocked(limit)
+					p.mu.Unlock()
+				} else {
+					go p.grant(limit)
+				}
+			}
+			return before
+		}
+		if !p.wait(t.Context(), most, 1, time.Second) {
+			t.Error("not admitted")
+		}
+	})
+}

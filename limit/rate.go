@@ -107,8 +107,11 @@ func (r *Rate) Learn(remaining float64, reset time.Duration) {
 	r.awake()
 	now := clock.Now()
 	if !(r.N > 0) {
-		if a := r.known.Load(); a == nil || a.until <= now || remaining <= a.left {
-			r.known.Store(&allowance{left: remaining, until: now + min(reset, gcra.Most)})
+		until := now + min(max(reset, 0), gcra.Most)
+		if a := r.known.Load(); a == nil || a.until <= now {
+			r.known.Store(&allowance{left: remaining, until: until})
+		} else if remaining <= a.left {
+			a.left, a.until = remaining, max(a.until, until)
 		}
 		return
 	}
@@ -181,11 +184,11 @@ func (r *Rate) period() time.Duration {
 	return r.Per
 }
 
-// move books cost without asking for a turn.
+// move books cost without asking for a turn. The caller holds the queue's mu.
 func (r *Rate) move(cost time.Duration) {
 	for {
 		old := r.tat.Load()
-		next := gcra.Debit(gcra.Tat(old), clock.Now(), cost)
+		next := gcra.Debit(gcra.Tat(old), clock.Now(), r.queue.booked, cost)
 		if r.tat.CompareAndSwap(old, int64(next)) {
 			return
 		}

@@ -114,6 +114,12 @@ var rateTimelines = []struct {
 		{0, learn(5, time.Second), yes(0)}, {0, debit(4), yes(0)}, {0, n(2), no},
 		{0, n(1), yes(0)}, {0, debit(1), yes(0)},
 	}},
+	{"learns alone, never raises", &limit.Rate{}, []rateStep{
+		{0, learn(0, time.Second), yes(0)}, {0, learn(0, 0), yes(0)}, {0, n(1), no},
+		{0, learn(-1, -time.Hour), yes(0)}, {0, learn(0, math.MinInt64), yes(0)},
+		{999 * ms, n(1), no}, {time.Second, n(1), yes(0)},
+		{0, learn(0, math.MinInt64), yes(0)}, {0, n(1), yes(0)}, // it is over
+	}},
 	{"learns alone, waits", &limit.Rate{Wait: time.Second}, []rateStep{
 		{0, learn(0, time.Second), yes(0)}, {0, n(5), yes(time.Second)},
 		{0, learn(0, 1001*ms), yes(0)}, {0, n(5), no},
@@ -265,98 +271,6 @@ func TestRateValidate(t *testing.T) {
 	if err := good.Validate(); err != nil {
 		t.Error(err)
 	}
-}
-
-// slowRate is a token bucket as a book on the subject has it: a queue in the open, and time in
-// steps of a millisecond.
-type slowRate struct {
-	tokens, burst, perMs float64
-	queue                []*slowWaiter
-}
-
-type slowWaiter struct {
-	id   int
-	n    float64
-	left int // ms until it is cancelled
-}
-
-func (s *slowRate) tick() (served, canceled []int) {
-	s.tokens = min(s.tokens+s.perMs, s.burst)
-	s.queue = slices.DeleteFunc(s.queue, func(w *slowWaiter) bool {
-		if w.left--; w.left == 0 {
-			canceled = append(canceled, w.id)
-		}
-		return w.left == 0
-	})
-	for len(s.queue) > 0 && s.tokens >= s.queue[0].n-1e-6 {
-		s.tokens -= s.queue[0].n
-		served = append(served, s.queue[0].id)
-		s.queue = s.queue[1:]
-	}
-	return served, canceled
-}
-
-// Random attempts, some of them cancelled, are served in the order and at the times of a model.
-func TestRateModel(t *testing.T) {
-	for seed := range uint64(100) {
-		synctest.Test(t, func(t *testing.T) { playModel(t, rand.New(rand.NewPCG(seed, 1))) })
-	}
-}
-
-func playModel(t *testing.T, rnd *rand.Rand) {
-	burst := 1 + rnd.IntN(5)
-	r := &limit.Rate{N: 100, Burst: burst, Wait: time.Hour} // a token in 10 ms
-	model := &slowRate{tokens: float64(burst), burst: float64(burst), perMs: 0.1}
-	var mu sync.Mutex
-	var got, want []string
-	begin := time.Now()
-	for id := range 60 {
-		n, patience := float64(1+rnd.IntN(burst)), 1+rnd.IntN(400)
-		ctx, cancel := context.WithCancel(t.Context())
-		stop := time.AfterFunc(time.Duration(patience)*ms-ms/4, cancel)
-		go func() {
-			err := r.Take(ctx, n)
-			stop.Stop()
-			cancel()
-			mu.Lock()
-			defer mu.Unlock()
-			at := time.Since(begin).Round(ms)
-			got = append(got, fmt.Sprintf("%v: %d %v", at, id, err == nil))
-		}()
-		synctest.Wait()
-		if len(model.queue) == 0 && model.tokens >= n-1e-6 {
-			model.tokens -= n
-			want = append(want, fmt.Sprintf("%v: %d true", time.Since(begin).Round(ms), id))
-		} else {
-			model.queue = append(model.queue, &slowWaiter{id, n, patience})
-		}
-		for range rnd.IntN(30) {
-			time.Sleep(ms)
-			synctest.Wait()
-			want = append(want, modelTick(model, time.Since(begin))...)
-		}
-	}
-	for len(model.queue) > 0 {
-		time.Sleep(ms)
-		want = append(want, modelTick(model, time.Since(begin))...)
-	}
-	synctest.Wait()
-	slices.Sort(got)
-	slices.Sort(want)
-	if !slices.Equal(got, want) {
-		t.Fatalf("got  %q\nwant %q", got, want)
-	}
-}
-
-func modelTick(model *slowRate, at time.Duration) (log []string) {
-	served, canceled := model.tick()
-	for _, id := range served {
-		log = append(log, fmt.Sprintf("%v: %d true", at.Round(ms), id))
-	}
-	for _, id := range canceled {
-		log = append(log, fmt.Sprintf("%v: %d false", at.Round(ms), id))
-	}
-	return log
 }
 
 // Goroutines that take, give up, learn and debit at once leave no waiter and no booked turn.

@@ -74,6 +74,7 @@ type Window struct {
 	drops  int
 	late   int // drops that began before the last overload
 	peak   int
+	open   bool // Add has begun the window: end is set
 	after  bool // there was an overload: cut is set
 }
 
@@ -87,8 +88,8 @@ func (w *Window) Add(now time.Duration, s Sample) (Summary, bool) {
 	if s.Verdict == Ignored {
 		return Summary{}, false
 	}
-	if w.samples() == 0 {
-		w.end = now + windowLength
+	if !w.open {
+		w.open, w.end = true, now+windowLength
 	}
 	switch {
 	case s.Verdict == Served:
@@ -108,17 +109,17 @@ func (w *Window) Add(now time.Duration, s Sample) (Summary, bool) {
 
 func (w *Window) samples() int { return w.served + w.drops + w.late }
 
-// Merge adds attempts that were served while the window was open: so many, with that sum of
-// latencies. It completes no window.
+// Merge adds attempts that were served while the window was open, or a moment before: so many, with
+// that sum of latencies. It neither begins nor completes a window.
 func (w *Window) Merge(served int, sum time.Duration) {
 	w.served += served
 	w.sum += sum
 }
 
 // Open returns when the window is complete, if it holds enough samples then, and the most attempts
-// in flight so far. Both are 0 if it is empty.
+// in flight so far. Both are 0 if it has not begun.
 func (w *Window) Open() (end time.Duration, peak int) {
-	if w.samples() == 0 {
+	if !w.open {
 		return 0, 0
 	}
 	return w.end, w.peak

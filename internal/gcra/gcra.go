@@ -61,9 +61,11 @@ func (b Bucket) Level(tat Tat, now time.Duration) float64 {
 	return float64(b.depth-max(tat-now, 0)) / b.gap
 }
 
-// Debit takes cost whatever the level is. A negative cost gives back.
-func Debit(tat Tat, now, cost time.Duration) Tat {
-	return min(max(tat, now)+cost, now+2*Most)
+// Debit takes cost whatever the level is. A negative cost gives back, until the bucket is full but
+// for the turns that are booked. These are a part of the Tat.
+func Debit(tat Tat, now, booked, cost time.Duration) Tat {
+	full := now + booked
+	return min(max(max(tat, full)+cost, full), now+2*Most)
 }
 
 // Floor is the least Tat that agrees with a server that has so many tokens left, and no more before
