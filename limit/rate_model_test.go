@@ -92,8 +92,8 @@ func (m *rateModel) take(t *testing.T, id int, n float64, patience int) {
 	m.expect(m.model.serve(), true)
 }
 
-func (m *rateModel) sleep() {
-	time.Sleep(ms)
+// tick is due after each millisecond.
+func (m *rateModel) tick() {
 	synctest.Wait()
 	served, canceled := m.model.tick()
 	m.expect(served, true)
@@ -101,9 +101,6 @@ func (m *rateModel) sleep() {
 }
 
 func (m *rateModel) compare(t *testing.T) {
-	for len(m.model.queue) > 0 {
-		m.sleep()
-	}
 	synctest.Wait()
 	slices.Sort(m.got)
 	slices.Sort(m.want)
@@ -152,8 +149,13 @@ func playRate(t *testing.T, r *rand.Rand, moves bool) {
 			m.expect(m.model.serve(), true)
 		}
 		for range r.IntN(30) {
-			m.sleep()
+			time.Sleep(ms)
+			m.tick()
 		}
+	}
+	for len(m.model.queue) > 0 {
+		time.Sleep(ms)
+		m.tick()
 	}
 	m.compare(t)
 }

@@ -26,10 +26,12 @@ type meter struct {
 	name             string
 	requests, tokens atomic.Pointer[limit.Rate]
 
-	mu sync.Mutex
-	// mu guards the mean alone; the Rates have locks of their own.
-	mean   float64   // tokens of an answer, beyond the estimate of its prompt
 	usedAt time.Time // guarded by the Quota's mu
+
+	// mu guards what follows; the Rates have locks of their own.
+	mu     sync.Mutex
+	mean   float64   // tokens of an answer, beyond the estimate of its prompt
+	paused time.Time // until when no request is sent
 }
 
 const (
@@ -144,7 +146,27 @@ func (m *meter) set(tokens bool, n float64) {
 	if n <= 0 || given > 0 || old.N == n {
 		return
 	}
-	rate.CompareAndSwap(old, m.quota.rate(m.name+what, n, time.Minute, burst(n, share)))
+	next := m.quota.rate(m.name+what, n, time.Minute, burst(n, share))
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	// What is used stays used. A limit that changes with each answer would else hold nothing back.
+	if old.N > 0 {
+		next.Debit(max(float64(old.Burst)-old.Snapshot().Level, 0))
+	}
+	if left := time.Until(m.paused); !tokens && left > 0 {
+		next.Learn(0, left)
+	}
+	rate.CompareAndSwap(old, next)
+}
+
+// pause lets no request pass for so long.
+func (m *meter) pause(d time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if until := time.Now().Add(d); until.After(m.paused) {
+		m.paused = until
+	}
+	m.requests.Load().Learn(0, d)
 }
 
 // refusals match the texts of errors with status 429 that state a limit: those of OpenAI and Groq,
@@ -169,7 +191,7 @@ func (m *meter) learnRefusal(f fault.Fault) {
 		m.read(ofResponse(e.Response, e.Body).text)
 	}
 	if f.After > 0 && f.After <= longestPause {
-		m.requests.Load().Learn(0, f.After)
+		m.pause(f.After)
 	}
 }
 
