@@ -88,8 +88,11 @@ func (p *pacer) wake(id uint32, now time.Duration) (entry, time.Duration) {
 // answers come in another order than their attempts.
 func (p *pacer) learn(now time.Duration, remaining float64, reset time.Duration) {
 	if p.cost == 0 {
-		if !p.known || p.reset <= now || remaining <= p.left {
-			p.known, p.left, p.reset = true, remaining, now+reset
+		until := now + max(reset, 0)
+		if !p.known || p.reset <= now {
+			p.known, p.left, p.reset = true, remaining, until
+		} else if remaining <= p.left {
+			p.left, p.reset = remaining, max(p.reset, until)
 		}
 		return
 	}
