@@ -13,36 +13,49 @@ import (
 	"github.com/rebound-go/rebound/internal/clock"
 )
 
-// Adaptive lets as many attempts run at a time as the service's latency allows. Up to Queue more
-// wait for a permit, in the order in which they came. Any other is rejected at once.
+// Adaptive admits as many attempts at a time as the service's latency allows. Up to Queue more wait
+// for a permit, in the order of their arrival. All others are rejected at once.
 //
-// The limit moves once per window, which holds the attempts of one second and ten at least:
+// The limit changes at most once per window. A window holds the attempts of one second, and at
+// least ten.
 //
-//   - It grows by about one while the latency is normal, if more than half of it was in use.
-//   - It shrinks when the latency is above 1.5 times that of the last minutes (the law is Gradient2
-//     of Netflix's concurrency-limits), or above Target if that is set.
+//   - The limit grows by about one while the latency is normal, if more than half of it was in use.
+//   - It shrinks when the latency is above 1.5 times that of the last minutes, or above Target if
+//     that is set. The law is Gradient2 of Netflix's concurrency-limits.
 //   - It shrinks by a tenth if more than 5 % of the attempts were rate limited, overloaded or timed
-//     out. Drops that began before the last of these cuts do not cut it again, as they met another
-//     limit, but it does not grow beside them.
+//     out. Such attempts that began before the last cut met another limit. They do not cut it
+//     again, but keep it from growing.
 //
 // Other failures and canceled attempts change nothing. Without a Target, a queue at the service
-// that lasts for minutes is taken for normal, and the limit grows until attempts time out.
+// that lasts for minutes becomes the normal latency, and the limit grows until attempts time out.
 //
-// The zero Adaptive is ready. An Adaptive may be shared by goroutines and by policies. It must not
-// be copied, nor its fields changed, once in use.
+// The zero Adaptive is ready to use. Goroutines and policies may share an Adaptive. It must not be
+// copied, nor its fields changed, once in use.
 type Adaptive struct {
-	Name    string        // in errors and snapshots
-	Initial int           // the limit at the start; 0 = 20, or what Min and Max leave of it
-	Min     int           // the lowest limit; 0 = 1
-	Max     int           // the highest limit; 0 = 1000
-	Queue   int           // attempts that may wait for a permit; 0 = none
-	Wait    time.Duration // longest wait of one attempt; 0 = until its context ends
-	Target  time.Duration // mean latency to keep; 0 = what the service needs normally
-	// SlowStart doubles the limit in each window instead, until the latency or refusals show that it
-	// is too high. It is then halved, and moves as described from there. For a program with much
-	// to do; many that start together would overload the service.
+	// Name is the limit's name in errors and snapshots.
+	Name string
+
+	// Initial is the limit at the start. 0 = 20, or the nearest value between Min and Max.
+	Initial int
+
+	// Min and Max are the lowest and the highest limit. 0 = 1 and 1000.
+	Min, Max int
+
+	// Queue is how many attempts may wait for a permit. 0 = none.
+	Queue int
+
+	// Wait is the longest time that an attempt stays in the queue. 0 = until its context ends.
+	Wait time.Duration
+
+	// Target is the mean latency to keep. 0 = the service's normal latency.
+	Target time.Duration
+
+	// SlowStart doubles the limit in each window, until the latency or rejections show that it is too
+	// high. Then the limit is halved, and changes as described above from there on. It suits a program
+	// with much to do. If many such programs start at the same time, they overload the service.
 	SlowStart bool
-	OnChange  func(Change) // is called after a change of the limit, one at a time; nil = none
+	// OnChange is called after each change of the limit, once at a time and in order. Nil = none.
+	OnChange func(Change) // is called after a change of the limit, one at a time; nil = none
 
 	permits permits
 	limit   atomic.Int32  // of law; 0 = the initial one
@@ -51,6 +64,8 @@ type Adaptive struct {
 	peak    atomic.Uint64 // the most attempts in flight in that window
 	err     atomic.Pointer[Error]
 
+	// mu guards the fields below it. The fields above are copies for the common path, which takes no
+	// lock.
 	mu        sync.Mutex // guards what follows
 	law       adaptive.Limit
 	reported  int  // the limit that OnChange has got; 0 = the initial one
@@ -63,9 +78,9 @@ type Change struct {
 	From, To int    // attempts at a time
 }
 
-// Enter takes a permit, and waits for one if the queue has room. It returns an [*Error] if there is
-// none within Wait, and the context's cause if the context ends first. In both cases it has taken
-// nothing.
+// Enter takes a permit. If there is none, it waits for one, provided that the queue has room. It
+// returns an [*Error] if it gets none within Wait, or the context's cause if the context ends
+// first. In both cases it has taken nothing.
 func (a *Adaptive) Enter(ctx context.Context) (gate.Pass, error) {
 	if ctx.Err() != nil || !a.permits.take(a.most()) {
 		if err := a.wait(ctx); err != nil {
@@ -81,8 +96,8 @@ func (a *Adaptive) wait(ctx context.Context) error {
 	return a.permits.enter(ctx, a.most, a.Queue, a.Wait, a.rejection)
 }
 
-// Leave gives the permit back, or to the first attempt that waits, and takes the attempt's outcome
-// and latency into account.
+// Leave returns the permit, or hands it to the first attempt in the queue. The attempt's outcome
+// and latency go into the window.
 func (a *Adaptive) Leave(p gate.Pass, o gate.Outcome) {
 	now := clock.Now()
 	latency := max(now-time.Duration(p.A), 0)
@@ -99,9 +114,10 @@ func (a *Adaptive) Leave(p gate.Pass, o gate.Outcome) {
 	}
 }
 
-// The samples in Adaptive.served are a number, above the sum of their latencies in ticks. The sum
-// of a window is that of its attempts' time in it and before it: at most 2 s for each one in
-// flight. Within these bounds it fills half of its 40 bits.
+// Adaptive.served holds the number of its samples in the upper bits, and below it the sum of their
+// latencies in ticks. The sum over a window covers the time of its attempts within and before the
+// window: at most 2 s for each attempt in flight. Within these bounds it fills half of its 40
+// bits.
 const (
 	tick       = 64 * time.Nanosecond
 	tickBits   = 40
@@ -110,8 +126,9 @@ const (
 	maxPeak    = 1 << 14
 )
 
-// addQuickly adds the sample of an attempt that was served without the lock, if it neither begins
-// its window, nor completes it, nor is a new peak in it. False: the sample needs add.
+// addQuickly adds the sample of an attempt that was served, without the lock. It cannot do so for a
+// sample that starts or completes a window or is a new peak in it. It then returns false, and the
+// sample needs add.
 func (a *Adaptive) addQuickly(now, latency time.Duration, inFlight uint64) bool {
 	if int64(now) >= a.until.Load() || inFlight > a.peak.Load() || latency > maxLatency {
 		return false
@@ -120,8 +137,8 @@ func (a *Adaptive) addQuickly(now, latency time.Duration, inFlight uint64) bool 
 	return true
 }
 
-// add adds the sample of an attempt, if its outcome is one, and reports whether the limit has
-// changed.
+// add adds the sample of an attempt, unless its outcome says nothing about the service. It returns
+// whether the limit has changed.
 func (a *Adaptive) add(now, latency time.Duration, inFlight uint64, o gate.Outcome) bool {
 	s := adaptive.Sample{Latency: latency, InFlight: int(inFlight), Verdict: adaptive.Judge(o)}
 	if s.Verdict == adaptive.Ignored {
@@ -142,9 +159,10 @@ func (a *Adaptive) add(now, latency time.Duration, inFlight uint64, o gate.Outco
 	return limit != before
 }
 
-// reportOne calls OnChange if the limit is another than it has got, unless another goroutine, or
-// this one further up its stack, is doing so: then that one goes on. So changes come one at a time
-// and in order, and no lock is held meanwhile. False: there is nothing left to do.
+// reportOne calls OnChange if the limit differs from the one reported last. If another goroutine,
+// or this one further up its stack, is already doing so, that one continues with the new limit. So
+// changes are reported one at a time and in order, without a lock. It returns false when nothing is
+// left to do.
 func (a *Adaptive) reportOne() bool {
 	if a.OnChange == nil {
 		return false
@@ -170,8 +188,8 @@ func (a *Adaptive) reportOne() bool {
 	return true
 }
 
-// Refusal returns nil for every d above 0: when a permit will be free is unknown. For a d of 0 it
-// returns the [*Error] that Enter would return now, or nil.
+// Refusal returns nil for every d above 0, because it is unknown when a permit will be free. For a
+// d of 0 it returns the [*Error] that Enter would return now, or nil.
 func (a *Adaptive) Refusal(d time.Duration) error {
 	if d > 0 || !a.permits.full(a.most(), a.Queue) {
 		return nil
@@ -184,7 +202,8 @@ func (a *Adaptive) Snapshot() Snapshot {
 	return a.permits.snapshot(a.Name, "adaptive", a.most())
 }
 
-// Validate returns an error that names the first field that is negative or contradicts another.
+// Validate returns an error that names the first field that is negative or contradicts another one,
+// or nil.
 func (a *Adaptive) Validate() error {
 	c := a.config()
 	low, high := c.Bounds()

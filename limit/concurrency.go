@@ -13,32 +13,32 @@ import (
 
 const defaultMax = 100
 
-// Concurrency lets Max attempts run at a time. Up to Queue more wait for a permit, in the order in
-// which they came. Any other is rejected at once.
+// Concurrency admits Max attempts at a time. Up to Queue more wait for a permit, in the order of
+// their arrival. All others are rejected at once.
 //
-// An attempt that ends hands its permit to the first that waits, so none that comes later can take
-// it. A context that ends while its attempt waits gives the place back.
+// An attempt that ends hands its permit to the first attempt in the queue, so a later one cannot
+// take it. An attempt whose context ends leaves the queue.
 //
-// The zero Concurrency is ready: 100 at a time, and no attempt waits. A Concurrency may be shared
-// by goroutines and by policies. It must not be copied, nor its fields changed, once in use.
+// The zero Concurrency is ready to use: 100 attempts at a time, and none waits. Goroutines and
+// policies may share a Concurrency. It must not be copied, nor its fields changed, once in use.
 type Concurrency struct {
 	Name string // in errors and snapshots
 
-	// Max is the most attempts at a time. 0 = 100.
+	// Max is the largest number of attempts at a time. 0 = 100.
 	Max int
 	// Queue is how many attempts may wait for a permit. 0 = none.
 	Queue int
-	// Wait is the longest wait of one attempt, for which it needs a Queue. 0 = until the context of
-	// the attempt ends.
+	// Wait is the longest time that an attempt stays in the queue. It requires a Queue. 0 = until the
+	// attempt's context ends.
 	Wait time.Duration
 
 	permits permits
 	err     atomic.Pointer[Error]
 }
 
-// Enter takes a permit, and waits for one if the queue has room. It returns an [*Error] if there is
-// none within Wait, and the context's cause if the context ends first. In both cases it has taken
-// nothing.
+// Enter takes a permit. If there is none, it waits for one, provided that the queue has room. It
+// returns an [*Error] if it gets none within Wait, or the context's cause if the context ends
+// first. In both cases it has taken nothing.
 func (c *Concurrency) Enter(ctx context.Context) (gate.Pass, error) {
 	if ctx.Err() == nil && c.permits.take(c.limit()) {
 		return gate.Pass{}, nil
@@ -46,7 +46,8 @@ func (c *Concurrency) Enter(ctx context.Context) (gate.Pass, error) {
 	return gate.Pass{}, c.wait(ctx)
 }
 
-// Leave gives the permit back, or to the first attempt that waits. The outcome makes no difference.
+// Leave returns the permit, or hands it to the first attempt in the queue. The outcome makes no
+// difference.
 func (c *Concurrency) Leave(gate.Pass, gate.Outcome) {
 	if c.permits.drop() {
 		c.permits.grant(c.limit())
@@ -58,8 +59,8 @@ func (c *Concurrency) wait(ctx context.Context) error {
 	return c.permits.enter(ctx, c.limit, c.Queue, c.Wait, c.rejection)
 }
 
-// Refusal returns nil for every d above 0: when a permit will be free is unknown. For a d of 0 it
-// returns the [*Error] that Enter would return now, or nil.
+// Refusal returns nil for every d above 0, because it is unknown when a permit will be free. For a
+// d of 0 it returns the [*Error] that Enter would return now, or nil.
 func (c *Concurrency) Refusal(d time.Duration) error {
 	if d > 0 || !c.permits.full(c.limit(), c.Queue) {
 		return nil
@@ -72,8 +73,8 @@ func (c *Concurrency) Snapshot() Snapshot {
 	return c.permits.snapshot(c.Name, "concurrency", c.limit())
 }
 
-// Validate returns an error that names the first field that is negative, or a Wait without a Queue
-// to wait in.
+// Validate returns an error that names the first field that is negative, or a Wait without a Queue;
+// or nil.
 func (c *Concurrency) Validate() error {
 	switch {
 	case c.Max < 0:
@@ -103,7 +104,7 @@ func (c *Concurrency) limit() int {
 	return min(c.Max, math.MaxInt32)
 }
 
-// rejection returns the limit's one Error, so that a storm of rejections allocates nothing.
+// rejection returns the limit's one Error, so that many rejections allocate nothing.
 func (c *Concurrency) rejection() error {
 	if e := c.err.Load(); e != nil {
 		return e

@@ -12,6 +12,8 @@ import (
 )
 
 const (
+	// Idle limits are released by time. Many keys are released earlier, because a server that keys
+	// limits by tenant or address would otherwise keep them all for Idle.
 	defaultIdle = 10 * time.Minute
 	manyKeys    = 1024 // so many are remembered before memory is looked for
 )
@@ -21,20 +23,20 @@ type kinds interface {
 	Concurrency | Rate | Adaptive | Throttle
 }
 
-// Group is a limit for each key: for each host, model, tenant. The zero Group of a kind is ready,
-// such as Group[string, Rate]. A Group may be shared by goroutines. It must not be copied once in
-// use.
+// Group is a limit for each key, such as a host, a model or a tenant. The zero Group of a kind is
+// ready to use, for example Group[string, Rate]. Goroutines may share a Group. It must not be
+// copied once in use.
 //
-// A limit that is in use, or that has attempts under way or a debt, is never forgotten: all
-// callers of For with its key share it. Any other is forgotten when its key has not been used for
-// Idle. It is forgotten sooner if there are many keys and a new limit would admit as much. What was
-// forgotten counts its rejections from 0 again.
+// A limit that is in use, has attempts under way or is in debt is never forgotten: all callers of
+// For with its key share it. Any other limit is forgotten when its key has not been used for Idle.
+// If there are many keys, it is forgotten sooner, provided that a new limit would admit as much. A
+// limit that was forgotten counts its rejections from 0 again.
 type Group[K comparable, L kinds] struct {
-	// Template has the fields of every limit. Its Name, a slash and the key make up the limit's
-	// name. Without a Name, that is the key alone.
+	// Template has the fields of every limit. A limit's name is the Template's Name, a slash and the
+	// key; without a Name, it is the key alone.
 	Template L
 
-	// Idle is how long a limit is remembered after the last For, at least. 0 = 10 min.
+	// Idle is how long a limit is kept after the last For, at least. 0 = 10 min.
 	Idle time.Duration
 
 	limits sync.Map     // of K to *keyed[L]
@@ -46,8 +48,8 @@ type Group[K comparable, L kinds] struct {
 
 // keyed is the limit of one key.
 type keyed[L any] struct {
-	// kept is the limit, or nil if it can be forgotten. The collector decides then whether anybody
-	// still holds it.
+	// kept is the limit, or nil if it may be forgotten. With the weak pointer held, the garbage
+	// collector then finds out whether a caller still uses it.
 	kept atomic.Pointer[L]
 	held weak.Pointer[L]
 	used atomic.Bool   // by For, since idle limits were last looked for
@@ -62,7 +64,7 @@ func (e *keyed[L]) get() *L {
 	return e.held.Value()
 }
 
-// Validate returns an error that names the first field that is invalid.
+// Validate returns an error that names the first invalid field, or nil.
 func (g *Group[K, L]) Validate() error {
 	if g.Idle < 0 {
 		return invalid("Group", "", "Idle", g.Idle, "more than 0, or 0 for 10m0s")
@@ -70,7 +72,7 @@ func (g *Group[K, L]) Validate() error {
 	return any(&g.Template).(member[L]).Validate()
 }
 
-// For returns the limit of a key.
+// For returns the limit of a key, and makes it if there is none.
 func (g *Group[K, L]) For(key K) *L {
 	for {
 		v, ok := g.limits.Load(key)
@@ -92,8 +94,8 @@ func (g *Group[K, L]) For(key K) *L {
 	}
 }
 
-// All goes through the limits that the group remembers, in no particular order, and forgets the
-// idle ones.
+// All yields the state of every limit that the group holds, in no particular order. It first
+// forgets the idle ones.
 func (g *Group[K, L]) All() iter.Seq2[K, Snapshot] {
 	return func(yield func(K, Snapshot) bool) {
 		g.sweep(false)
@@ -104,7 +106,7 @@ func (g *Group[K, L]) All() iter.Seq2[K, Snapshot] {
 	}
 }
 
-// add returns the limit of a key that has none, unless another goroutine has added one.
+// add returns a new limit for a key, or the one that another goroutine has added in the meantime.
 func (g *Group[K, L]) add(key K) *L {
 	many := g.count.Load() >= max(g.most.Load(), manyKeys)
 	if many || clock.Now()-time.Duration(g.swept.Load()) >= g.idle()/2 {
@@ -122,14 +124,15 @@ func (g *Group[K, L]) add(key K) *L {
 	return l
 }
 
-// drop takes a limit out of the map, unless that was done already.
+// drop removes a limit from the map, unless another goroutine has done so.
 func (g *Group[K, L]) drop(key K, e *keyed[L]) {
 	if g.limits.CompareAndDelete(key, e) {
 		g.count.Add(-1)
 	}
 }
 
-// sweep forgets the limits that are idle, and those that a new one can replace if there are many.
+// sweep forgets the limits that are idle. If there are many, it also forgets those that a new limit
+// can replace. If another goroutine is doing so already, it returns at once.
 func (g *Group[K, L]) sweep(many bool) {
 	if !g.mu.TryLock() {
 		return
@@ -141,13 +144,13 @@ func (g *Group[K, L]) sweep(many bool) {
 		g.release(key.(K), v.(*keyed[L]), now, many)
 		return true
 	})
-	// Some are held, and some the collector has not come to yet. To look for memory after each new
-	// key would then be slow.
+	// Some limits are in use, and some the garbage collector has not reached yet. Another sweep after
+	// every new key would be slow and find little.
 	left := g.count.Load()
 	g.most.Store(left + max(left/2, manyKeys))
 }
 
-// release leaves it to the collector whether the limit goes on, if it can be forgotten.
+// release leaves it to the garbage collector whether the limit lives on, if it may be forgotten.
 func (g *Group[K, L]) release(key K, e *keyed[L], now time.Duration, many bool) {
 	l := e.get()
 	if l == nil {
@@ -162,7 +165,7 @@ func (g *Group[K, L]) release(key K, e *keyed[L], now time.Duration, many bool) 
 	if !idle && !many {
 		return
 	}
-	// It is let go before it sleeps: from then on it may wake up, and is kept again.
+	// kept is cleared before the limit sleeps. From then on the limit may wake and is kept again.
 	e.kept.Store(nil)
 	if !any(l).(member[L]).sleep(idle) {
 		e.kept.Store(l)

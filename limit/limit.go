@@ -1,16 +1,16 @@
-// Package limit bounds what is asked of a service before anything fails: how many attempts run at
-// a time, and how many begin in a period.
+// Package limit bounds what is asked of a service before anything fails: how many attempts run at a
+// time, and how many start in a period.
 //
 //   - [Concurrency] bounds the attempts under way.
-//   - [Rate] bounds the attempts, or tokens, or bytes, in a period.
+//   - [Rate] bounds the attempts, the tokens or the bytes in a period.
 //   - [Adaptive] bounds the attempts under way by what the service's latency allows.
-//   - [Throttle] rejects a share of the attempts when the service rejects many.
+//   - [Throttle] rejects a share of the attempts while the service rejects many.
 //   - [Group] holds a limit for each key, such as each host or model.
 //
-// Every limit is a [gate.Gate]: list it in rebound.Policy.Gates, in the order rate, throttle,
-// concurrency. Each attempt enters anew, so retries are limited as well, and no permit is held
-// during a delay. A rejection is an [*Error]. It ends the call, and its classification holds the
-// time until there is room.
+// Every limit is a [gate.Gate]. List limits in rebound.Policy.Gates, in the order rate, throttle,
+// concurrency. Each attempt enters them anew, so retries are limited too, and no permit is held
+// during a delay. A rejection is an [*Error] and ends the call. Its classification holds the time
+// until there is room.
 package limit
 
 import (
@@ -23,7 +23,7 @@ import (
 	"github.com/rebound-go/rebound/fault"
 )
 
-// Errors that match, under [errors.Is], every rejection of a kind of limit.
+// errors.Is finds one of these in every rejection by a limit of that kind.
 var (
 	ErrFull = errors.New("concurrency limit reached") // by a Concurrency or an Adaptive
 	ErrRate = errors.New("rate limit reached")        // by a Rate
@@ -35,29 +35,30 @@ type Snapshot struct {
 	Name string `json:"name"`
 	Kind string `json:"kind"` // "concurrency", "rate", "adaptive" or "throttle"
 
-	// Limit is the most attempts at a time, for the kinds concurrency and adaptive. It is the
-	// tokens per second for the kind rate, where 0 is unknown, and the share of attempts that may
-	// pass for the kind throttle.
+	// Limit is the largest number of attempts at a time for the kinds concurrency and adaptive. For
+	// the kind rate it is the tokens per second, or 0 if unknown. For the kind throttle it is the
+	// share of attempts that is admitted.
 	Limit float64 `json:"limit"`
 
 	InFlight int `json:"in_flight"` // attempts under way; 0 for the kinds rate and throttle
 	Waiting  int `json:"waiting"`   // attempts that wait in Enter
 
-	// Level is what can be taken at once: permits, or tokens for the kind rate, where it is
-	// negative while the limit is in debt. 0 if it is unknown.
+	// Level is what can be taken at once: permits, or tokens for the kind rate. It is negative while a
+	// rate limit is in debt, and 0 if it is unknown.
 	Level float64 `json:"level"`
 
 	Refused uint64 `json:"refused"` // attempts rejected so far
 }
 
-// Error is the rejection of one limit. The limit has one Error, shared by all its rejections.
+// Error is the rejection by one limit. A limit has a single Error, which all its rejections share.
 type Error struct {
 	Name string // of the limit
 
 	is     error // ErrFull, ErrRate or ErrShed
 	kind   fault.Kind
 	detail string
-	room   func() time.Duration // until there is room, asked anew each time; nil: unknown
+	// The time changes while the Error does not, so it is computed whenever the error is classified.
+	room func() time.Duration // until there is room, asked anew each time; nil: unknown
 }
 
 func (e *Error) Error() string {
@@ -68,7 +69,7 @@ func (e *Error) Error() string {
 func (e *Error) Is(target error) bool { return target == e.is }
 
 // DescribeFault returns the rejection's classification for [fault.Of]: RateLimited for a Rate and
-// Overloaded for the others, never sent, to be retried when there is room.
+// Overloaded for the others. It was never sent, and may be retried when there is room.
 func (e *Error) DescribeFault() fault.Fault {
 	f := fault.Fault{Kind: e.kind, Sent: fault.NotSent, Detail: e.is.Error(), Err: e}
 	if e.room != nil {
@@ -77,15 +78,15 @@ func (e *Error) DescribeFault() fault.Fault {
 	return f
 }
 
-// RateError returns the rejection of a custom rate limit, which matches [ErrRate]. The detail is
-// the limit in words. The function room returns the time until there is room, and is called for
-// each classification; nil means that this is unknown.
+// RateError returns the rejection of a custom rate limit. errors.Is finds [ErrRate] in it. detail
+// describes the limit. room returns the time until there is room, and is called for each
+// classification. A nil room means that the time is unknown.
 func RateError(name, detail string, room func() time.Duration) *Error {
 	return &Error{Name: name, is: ErrRate, kind: fault.RateLimited, detail: detail, room: room}
 }
 
-// theError returns the one Error of a limit, which is like e, so that a storm of rejections
-// allocates nothing.
+// theError returns the one Error of a limit and makes it from e the first time. So many rejections
+// allocate nothing.
 func theError(at *atomic.Pointer[Error], e Error) error {
 	if at.Load() == nil {
 		first := e // e itself must stay on the stack
@@ -102,6 +103,7 @@ func invalid(kind, name, field string, got any, want string) error {
 // finite reports whether x is a number that a limit can count with.
 func finite(x float64) bool { return math.Abs(x) <= math.MaxFloat64 }
 
+// titled is the kind of a limit with its name, if it has one.
 func titled(kind, name string) string {
 	if name == "" {
 		return kind

@@ -8,15 +8,15 @@ import (
 	"github.com/rebound-go/rebound/internal/gcra"
 )
 
-// member is what a Group asks of its limits.
+// member is what a Group requires of its limits.
 type member[L any] interface {
 	Validate() error
 	Snapshot() Snapshot
-	// follow makes the fields those of the template, and adds the key to the name. A limit that
-	// sleeps calls wake before it has something to remember again.
+	// follow copies the template's fields and adds the key to the name. A limit that sleeps calls wake
+	// before it has anything to keep again.
 	follow(template *L, key string, wake func())
-	// sleep reports whether the limit can be forgotten: nothing is under way and, unless idle, a
-	// new limit would admit as much.
+	// sleep reports whether the limit may be forgotten: nothing is under way and, unless idle, a new
+	// limit would admit as much.
 	sleep(idle bool) bool
 }
 
@@ -32,8 +32,8 @@ func (c *Concurrency) follow(t *Concurrency, key string, _ func()) {
 	c.Name, c.Max, c.Queue, c.Wait = keyName(t.Name, key), t.Max, t.Queue, t.Wait
 }
 
-// sleep reports whether nothing is under way. A goroutine with a permit holds the limit too, so
-// that it needs no wake.
+// sleep reports whether nothing is under way. A goroutine with a permit also holds the limit, which
+// therefore needs no wake.
 func (c *Concurrency) sleep(bool) bool { return c.permits.word.Load() == 0 }
 
 func (a *Adaptive) follow(t *Adaptive, key string, _ func()) {
@@ -61,11 +61,11 @@ func (r *Rate) follow(t *Rate, key string, wake func()) {
 	r.wake = wake
 }
 
-// asleep is the word of a Rate that sleeps. It is later than any turn, so that an attempt that
-// takes a token comes to the queue, and wakes it there.
+// asleep is the word of a Rate that sleeps. It is later than any turn, so an attempt that takes a
+// token always gets to the queue, where it wakes the Rate.
 const asleep = math.MaxInt64 - int64(gcra.Most)
 
-// sleep reports whether the bucket is full, and lets the Rate sleep.
+// sleep puts the Rate to sleep if its bucket is full, and reports whether it sleeps.
 func (r *Rate) sleep(bool) bool {
 	r.queue.mu.Lock()
 	defer r.queue.mu.Unlock()
@@ -85,7 +85,7 @@ func (r *Rate) awake() {
 	}
 }
 
-// word returns the Tat, which is that of a full bucket while the Rate sleeps.
+// word returns the Tat. A Rate that sleeps has a full bucket.
 func (r *Rate) word() gcra.Tat {
 	if tat := r.tat.Load(); tat != asleep {
 		return gcra.Tat(tat)

@@ -8,11 +8,12 @@ import (
 	"time"
 )
 
-// permits counts attempts under way, and keeps those that found no permit in a queue. The zero
-// permits is ready. The most attempts at a time is given with each call, because it may change.
+// permits counts the attempts under way, and queues those that found no permit. The zero permits is
+// ready to use. The largest number at a time is an argument, because it may change.
 //
-// Who waits is counted in the same word as who is under way. So an attempt takes a free permit, and
-// gives it back, in one atomic step while the queue is empty, and sees in that step if it is not.
+// One word counts both the attempts under way and those in the queue. So while the queue is empty,
+// an attempt takes a permit, and returns it, in one atomic step, which also shows whether the queue
+// is empty.
 type permits struct {
 	word    atomic.Uint64 // under way in the lower half, waiting in the upper one
 	refused atomic.Uint64
@@ -21,7 +22,7 @@ type permits struct {
 	first, last *place
 }
 
-// place is one that waits. The permits' mu guards it.
+// place is an attempt's place in the queue. The mutex of permits guards it.
 type place struct {
 	granted    chan struct{} // closed when a permit has been handed over
 	prev, next *place
@@ -30,7 +31,8 @@ type place struct {
 
 const oneWaiting = 1 << 32
 
-// take takes a permit if one is free and the queue is empty.
+// take takes a permit if one is free and the queue is empty. A word with a queue is larger than any
+// most.
 func (p *permits) take(most int) bool {
 	for {
 		w := p.word.Load()
@@ -43,7 +45,7 @@ func (p *permits) take(most int) bool {
 	}
 }
 
-// drop gives a permit back. It reports whether an attempt waits. If so, the caller must call grant:
+// drop returns a permit and reports whether an attempt waits. If so, the caller must call grant:
 // until then no attempt takes the permit.
 func (p *permits) drop() bool { return p.word.Add(^uint64(0)) >= oneWaiting }
 
@@ -53,7 +55,7 @@ func (p *permits) load() (underWay, waiting int) {
 	return int(w % oneWaiting), int(w / oneWaiting)
 }
 
-// full reports whether an attempt would find neither a permit nor a place in the queue.
+// full reports whether an attempt would find neither a permit nor room in the queue.
 func (p *permits) full(most, queue int) bool {
 	underWay, waiting := p.load()
 	return underWay >= most && waiting >= queue
@@ -81,7 +83,7 @@ func (p *permits) enter(ctx context.Context, most func() int, queue int, limit t
 	return rejection()
 }
 
-// grant hands free permits to those that wait, the first of them first.
+// grant hands free permits to the attempts in the queue, the first one first.
 func (p *permits) grant(most int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -95,8 +97,8 @@ func (p *permits) grantLocked(most int) {
 		if w%oneWaiting >= uint64(most) {
 			return
 		}
-		// One step moves the attempt from those that wait to those under way: between two of them
-		// another attempt would find a permit and an empty queue.
+		// One step moves the attempt out of the queue and into the count of those under way. In two
+		// steps, another attempt could find a free permit and an empty queue in between.
 		if p.word.CompareAndSwap(w, w+1-oneWaiting) {
 			first := p.first
 			p.remove(first)
@@ -105,9 +107,9 @@ func (p *permits) grantLocked(most int) {
 	}
 }
 
-// wait takes a permit, for which it waits in the queue if that holds less than queue, and no longer
-// than limit, unless that is 0. It returns false, and has taken nothing, if it got none or if ctx
-// has ended. The function most returns the most attempts at a time.
+// wait takes a permit. If none is free and the queue holds fewer than queue, it waits for one, at
+// most for limit, or without a bound if limit is 0. It returns false, and has taken nothing, if it
+// got none or if ctx has ended. most returns the largest number of attempts at a time.
 func (p *permits) wait(
 	ctx context.Context, most func() int, queue int, limit time.Duration,
 ) bool {

@@ -12,21 +12,29 @@ import (
 	"github.com/rebound-go/rebound/internal/gcra"
 )
 
-// Rate lets N attempts pass in each Per. An attempt that comes too early waits for its turn, if
-// that is within Wait and before the context's deadline. Any other is rejected at once.
+// Rate admits N attempts in each Per. An attempt that comes too early waits for its turn, if the
+// turn is within Wait and before the context's deadline. All others are rejected at once.
 //
-// The zero Rate knows no limit and lets everything pass until [Rate.Learn] reports one. A Rate may
-// be shared by goroutines and by policies. It must not be copied, nor its fields changed, once in
-// use.
+// The zero Rate has no limit and admits everything until [Rate.Learn] reports one. Goroutines and
+// policies may share a Rate. It must not be copied, nor its fields changed, once in use.
 //
-// The algorithm is GCRA, which is a token bucket without a timer: Burst tokens when full, and one
-// more each Per / N.
+// The algorithm is GCRA, the generic cell rate algorithm: a token bucket without a timer. The
+// bucket holds Burst tokens when full, and gains one every Per / N.
 type Rate struct {
-	Name  string        // in errors and snapshots
-	N     float64       // tokens gained in each Per; 0 = unknown
-	Per   time.Duration // 0 = 1 s
-	Burst int           // tokens of a full bucket; 0 = 1, which spaces attempts evenly
-	Wait  time.Duration // longest wait for a turn; 0 = none
+	// Name is the limit's name in errors and snapshots.
+	Name string
+
+	// N is the number of tokens gained in each Per. 0 = unknown.
+	N float64
+
+	// Per is the period of N. 0 = 1 s.
+	Per time.Duration
+
+	// Burst is the number of tokens in a full bucket. 0 = 1, which spaces attempts evenly.
+	Burst int
+
+	// Wait is the longest time that an attempt waits for its turn. 0 = none.
+	Wait time.Duration
 
 	tat     atomic.Int64 // a gcra.Tat, which includes the turns of the queue
 	queue   rateQueue
@@ -42,15 +50,15 @@ func (r *Rate) Enter(ctx context.Context) (gate.Pass, error) {
 	return gate.Pass{}, r.Take(ctx, 1)
 }
 
-// Leave does nothing. An attempt's token is not given back.
+// Leave does nothing: the token of an attempt is used, whatever its outcome.
 func (r *Rate) Leave(gate.Pass, gate.Outcome) {}
 
-// Take takes n tokens, such as the bytes of a request or the tokens of a prompt. It waits for its
-// turn. If n is more than Burst, the turn is when the bucket is full.
+// Take takes n tokens, such as the bytes of a request or the tokens of a prompt, and waits for its
+// turn. If n is more than Burst, its turn comes when the bucket is full.
 //
-// Take returns an [*Error] at once if the turn is later than Wait or the context's deadline. It
-// returns the context's cause if the context ends first. In both cases it has taken nothing. An n
-// that is negative, infinite or no number is an error.
+// Take returns an [*Error] at once if the turn is later than Wait allows or than the context's
+// deadline. It returns the context's cause if the context ends first. In both cases it has taken
+// nothing. An n that is negative, infinite or not a number is an error.
 func (r *Rate) Take(ctx context.Context, n float64) error {
 	switch {
 	case ctx.Err() != nil:
@@ -75,8 +83,8 @@ func (r *Rate) Take(ctx context.Context, n float64) error {
 }
 
 // Debit takes n tokens without waiting, and may leave a debt that later attempts wait for. It is
-// for what an attempt used beyond the tokens taken before. A negative n gives tokens back. An n
-// that is infinite or no number changes nothing.
+// for what an attempt used beyond the tokens that it took. A negative n gives tokens back. An n
+// that is infinite or not a number changes nothing.
 func (r *Rate) Debit(n float64) {
 	if !finite(n) {
 		return
@@ -94,10 +102,10 @@ func (r *Rate) Debit(n float64) {
 	r.watch()
 }
 
-// Learn lowers the level to what the server reports: so many tokens remain, and there are no more
-// before reset. It never raises the level, as the report of an older answer would. While N is 0,
-// Learn also sets the limit: the tokens that remain, until reset. A remaining that is infinite or
-// no number changes nothing.
+// Learn lowers the level to what the server reports: that many tokens remain, and there are no more
+// before reset. It never raises the level, because a report that arrives late is out of date. If N
+// is 0, Learn also sets the limit: the remaining tokens, until reset. A remaining that is infinite
+// or not a number changes nothing.
 func (r *Rate) Learn(remaining float64, reset time.Duration) {
 	if !finite(remaining) {
 		return
@@ -127,8 +135,8 @@ func (r *Rate) Learn(remaining float64, reset time.Duration) {
 	}
 }
 
-// Refusal returns the [*Error] that Enter would return after a delay of d, as far as that is known
-// now, or else nil.
+// Refusal returns the [*Error] that Enter would return after a delay of d, as far as is known now,
+// or nil.
 func (r *Rate) Refusal(d time.Duration) error {
 	if r.room()-d > r.Wait {
 		return r.refuse()
@@ -151,7 +159,8 @@ func (r *Rate) Snapshot() Snapshot {
 	return s
 }
 
-// Validate returns an error that names the first field that is negative, infinite, or no number.
+// Validate returns an error that names the first field that is negative, infinite, or not a number;
+// or nil.
 func (r *Rate) Validate() error {
 	switch {
 	case !finite(r.N) || r.N < 0:
@@ -184,7 +193,7 @@ func (r *Rate) period() time.Duration {
 	return r.Per
 }
 
-// move books cost without asking for a turn. The caller holds the queue's mu.
+// move books a cost at once, without a turn. The caller holds the queue's mu.
 func (r *Rate) move(cost time.Duration) {
 	for {
 		old := r.tat.Load()
@@ -217,7 +226,7 @@ func (r *Rate) rejected() error {
 	return r.refuse()
 }
 
-// refuse returns the one Error of the limit, so that a storm of rejections allocates nothing.
+// refuse returns the limit's one Error, so that many rejections allocate nothing.
 func (r *Rate) refuse() error {
 	if e := r.err.Load(); e != nil {
 		return e

@@ -12,12 +12,12 @@ import (
 
 const defaultPer = time.Second
 
-// rateQueue holds those that wait for a turn of a Rate, in order. Their turns are booked in the
-// Rate's word, so that a later attempt has a later turn. A waiter that leaves gives its turn
-// to the next one.
+// rateQueue holds the attempts that wait for a turn of a Rate, in order. Their turns are booked in
+// the Rate's word, so that later attempts get later turns. A waiter that leaves gives its turn to
+// the next.
 //
-// A turn follows from the word and from what is booked before it, so it is stored nowhere: whatever
-// moves the turns of thousands costs as much as with one. Only the first waiter watches its turn.
+// A turn follows from the word and from what is booked before it, so it is not stored. Moving the
+// turns of thousands costs as much as moving one. Only the first waiter's timer is set to its turn.
 type rateQueue struct {
 	mu       sync.Mutex
 	waiters  list.List     // of *waiter
@@ -25,6 +25,7 @@ type rateQueue struct {
 	forReset int           // that wait for the reset of an allowance, in no order
 }
 
+// waiter is one attempt in the queue. The queue's mu guards it.
 type waiter struct {
 	at    *list.Element
 	last  time.Duration // when it gives up
@@ -32,7 +33,7 @@ type waiter struct {
 	timer *time.Timer // set to last, or to the turn of the first waiter if that is earlier
 }
 
-// turn returns when the tokens of a waiter are there. The caller holds the queue's mu.
+// turn returns the time at which the tokens of a waiter are there. The caller holds the queue's mu.
 func (r *Rate) turn(w *waiter) time.Duration {
 	before := time.Duration(0)
 	for e := w.at.Prev(); e != nil; e = e.Prev() {
@@ -42,7 +43,7 @@ func (r *Rate) turn(w *waiter) time.Duration {
 	return r.bucket().Turn(next, w.cost)
 }
 
-// watch sets the first waiter's timer, whose turn has moved. The caller holds the queue's mu.
+// watch sets the timer of the first waiter, whose turn has moved. The caller holds the queue's mu.
 func (r *Rate) watch() {
 	if e := r.queue.waiters.Front(); e != nil {
 		w := e.Value.(*waiter)
@@ -50,7 +51,7 @@ func (r *Rate) watch() {
 	}
 }
 
-// remove takes a waiter out. The caller holds the queue's mu.
+// remove takes a waiter out of the queue. The caller holds the queue's mu.
 func (r *Rate) remove(w *waiter) {
 	first := w.at.Prev() == nil
 	r.queue.waiters.Remove(w.at)
@@ -66,8 +67,8 @@ func (r *Rate) leave(w *waiter) {
 	r.remove(w)
 }
 
-// book books the next turn and waits for it. The timer alone does not decide: Debit, Learn and
-// waiters that leave move the turn meanwhile.
+// book books the next turn and waits for it. The timer alone does not decide, because Debit, Learn
+// and waiters that leave move the turn in the meantime.
 func (r *Rate) book(ctx context.Context, b gcra.Bucket, cost time.Duration) error {
 	w, err := r.join(ctx, b, cost)
 	if w == nil {
@@ -85,7 +86,7 @@ func (r *Rate) book(ctx context.Context, b gcra.Bucket, cost time.Duration) erro
 	}
 }
 
-// wakeUp reports whether a waiter's wait is over, and its error.
+// wakeUp reports whether a waiter is done, and its error.
 func (r *Rate) wakeUp(ctx context.Context, w *waiter) (over bool, err error) {
 	ended := ctx.Err() != nil // perhaps at the moment of the turn
 	r.queue.mu.Lock()
@@ -107,12 +108,14 @@ func (r *Rate) wakeUp(ctx context.Context, w *waiter) (over bool, err error) {
 	return false, nil
 }
 
-// join takes a turn and enters the queue. Without a waiter the turn is now, or the error says why
-// there is none.
+// join takes a turn and enters the queue. If it returns no waiter, the turn is now, or the error is
+// the reason for none.
 func (r *Rate) join(ctx context.Context, b gcra.Bucket, cost time.Duration) (*waiter, error) {
 	r.queue.mu.Lock()
 	defer r.queue.mu.Unlock()
 	r.awake()
+	// The word may change although the caller holds the lock: attempts that need not wait take no
+	// lock.
 	for { // those who need not wait change the word without the lock
 		old, now := r.tat.Load(), clock.Now()
 		next, turn := b.Take(gcra.Tat(old), now, cost)
@@ -136,7 +139,7 @@ func (r *Rate) join(ctx context.Context, b gcra.Bucket, cost time.Duration) (*wa
 	}
 }
 
-// last is the last instant at which a turn is of use: at the deadline it is of none.
+// last is the last moment at which a turn is useful. A turn at the deadline itself is not.
 func (r *Rate) last(ctx context.Context, now time.Duration) time.Duration {
 	wait := min(max(r.Wait, 0), gcra.Most)
 	if deadline, ok := ctx.Deadline(); ok {
@@ -151,8 +154,8 @@ type allowance struct {
 	until time.Duration
 }
 
-// takeKnown takes from what the last report left. Without a report everything passes, and so it
-// does when the report's reset is over, until the next report.
+// takeKnown takes tokens from what the last report left. Without a report every attempt is
+// admitted, and again after the report's reset, until the next report.
 func (r *Rate) takeKnown(ctx context.Context, n float64) error {
 	if r.known.Load() == nil {
 		return nil
@@ -180,8 +183,8 @@ func (r *Rate) takeKnown(ctx context.Context, n float64) error {
 	}
 }
 
-// sleepUntilReset releases the queue's mu, which the caller holds, for so long. False: the context
-// has ended.
+// sleepUntilReset waits for d, and releases the queue's mu, which the caller holds, for that time.
+// It returns false if the context has ended.
 func (r *Rate) sleepUntilReset(ctx context.Context, d time.Duration) bool {
 	r.queue.forReset++
 	r.queue.mu.Unlock()

@@ -13,27 +13,34 @@ import (
 	"github.com/rebound-go/rebound/internal/shed"
 )
 
-// Throttle rejects a share of the attempts at random while the service accepts few of them. So the
-// service need not spend its time on rejections. Counted in Window, the share is
+// Throttle rejects a share of the attempts at random while the service accepts few of them, so that
+// the service need not spend its time on rejections. Counted over Window, the share is
 //
 //	max(0, (attempts − K · accepted) / (attempts + 1))
 //
 // The service accepts an attempt that it answers, even with a permanent error. An attempt counts
-// when it ends, and a rejected one at once. Attempts that were canceled or skipped do not count,
-// nor do those that a limit or a breaker inside fn rejected.
+// when it ends; one that the Throttle rejects counts at once. Attempts that were canceled or
+// skipped do not count, nor do those that a limit or a breaker inside fn rejected.
 //
 // A Throttle suits a service that rejects some of its callers. After a total outage the share falls
-// slowly, as only the few attempts that pass can succeed. A breaker in the same policy prevents
-// that: it opens first, and attempts that it rejects do not count.
+// only slowly, because few attempts are admitted and only those can succeed. A breaker in the same
+// policy prevents that: it opens first, and attempts that it rejects do not count.
 //
-// The zero Throttle is ready. A Throttle may be shared by goroutines and by policies. It must not
-// be copied, nor its fields changed, once in use. The formula is from "Handling Overload" in Site
+// The zero Throttle is ready to use. Goroutines and policies may share a Throttle. It must not be
+// copied, nor its fields changed, once in use. The formula is from "Handling Overload" in Site
 // Reliability Engineering (Beyer et al., 2016).
 type Throttle struct {
-	Name     string        // in errors and snapshots
-	K        float64       // attempts for each accepted one before any is rejected; 0 = 2
-	Window   time.Duration // attempts that count ended in this time; 0 = 2 min
-	MinCalls int           // attempts in the window before any is rejected; 0 = 10
+	// Name is the limit's name in errors and snapshots.
+	Name string
+
+	// K is the number of attempts for each accepted one above which attempts are rejected. 0 = 2.
+	K float64
+
+	// Window is the time over which attempts count. 0 = 2 min.
+	Window time.Duration
+
+	// MinCalls is the number of attempts in Window before any is rejected. 0 = 10.
+	MinCalls int
 
 	failing atomic.Bool // some attempt in the window was not accepted
 	refused atomic.Uint64
@@ -54,7 +61,7 @@ func (t *Throttle) Enter(context.Context) (gate.Pass, error) {
 	return gate.Pass{}, t.rejection()
 }
 
-// admit is Enter for a window with failures. These may be old enough by now to be dropped.
+// admit is Enter for a window with failures, which may be old enough by now to be dropped.
 func (t *Throttle) admit(now time.Duration) bool {
 	c := t.config()
 	t.mu.Lock()
@@ -79,7 +86,7 @@ func (t *Throttle) Leave(_ gate.Pass, o gate.Outcome) {
 	t.mu.Unlock()
 }
 
-// Refusal returns nil: which attempts are rejected is a matter of chance.
+// Refusal returns nil, because it is a matter of chance which attempts are rejected.
 func (t *Throttle) Refusal(time.Duration) error { return nil }
 
 // Snapshot returns the state of the limit now.
@@ -93,8 +100,8 @@ func (t *Throttle) Snapshot() Snapshot {
 	}
 }
 
-// Validate returns an error that names the first field that is negative, infinite, no number, or
-// too small.
+// Validate returns an error that names the first field that is negative, infinite, not a number, or
+// too small; or nil.
 func (t *Throttle) Validate() error {
 	switch {
 	case t.K != 0 && !(t.K >= 1 && finite(t.K)):

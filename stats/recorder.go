@@ -1,5 +1,5 @@
-// Package stats counts what policies do: calls, attempts, delays, the reasons for which calls
-// stopped and the kinds of failures. It receives events, and returns plain data or a report for
+// Package stats counts what policies do: calls, attempts, delays, the reasons why calls stopped,
+// and the kinds of failures. A Recorder receives events and returns plain data, or a report for
 // people:
 //
 //	var rec stats.Recorder
@@ -21,25 +21,26 @@ import (
 )
 
 const (
+	// With more shards, snapshots would take more locks; with fewer, goroutines would meet more often.
 	shards     = 8  // locks among which the goroutines spread
 	recentSize = 16 // failures remembered
 	maxGates   = 50 // that are counted by name, for each policy
 )
 
-// Recorder counts the calls of the policies whose Observe it is, per policy name and in all. The
-// zero Recorder is ready. Any number of policies and goroutines may share one; it must not be
-// copied after first use.
+// Recorder counts the calls of the policies whose Observe it is, for each policy name and in total.
+// The zero Recorder is ready to use. Any number of policies and goroutines may share one. It must
+// not be copied after first use.
 //
-// It needs little memory, however many calls there are: some hundred bytes per policy name, and
-// the last 16 failures, whose errors it keeps alive.
+// It needs little memory, however many calls there are: some hundred bytes for each policy name,
+// and the last 16 failures, whose errors it keeps reachable.
 type Recorder struct {
 	shards [shards]shard
 	free   sync.Pool     // of *shard, so that a processor comes back to the one it has in its cache
 	next   atomic.Uint32 // shard for an event that finds none free
 }
 
-// shard is a part of a Recorder. An event goes to any one of them, and a snapshot adds
-// them up, so that goroutines which finish together seldom meet at a lock.
+// shard is a part of a Recorder. An event goes to any one of them, and a snapshot adds them up. So
+// goroutines that finish at the same time rarely wait for the same lock.
 type shard struct {
 	mu       sync.Mutex // guards all below
 	policies map[string]*counts
@@ -48,15 +49,15 @@ type shard struct {
 	_        [64]byte  // no cache line serves two shards
 }
 
-// failure is a GaveUp event and its time, as events carry none.
+// failure is a GaveUp event and its time, since events have none.
 type failure struct {
 	at    time.Time
 	event rebound.Event
 }
 
-// Observe counts one event. It is made to be, or to be part of, [rebound.Policy.Observe]. It takes
-// well under a microsecond, does no I/O, and allocates nothing but for a policy, a reason or a
-// kind of fault that is new to it.
+// Observe counts one event. Use it as [rebound.Policy.Observe], or as a part of it. It takes well
+// under a microsecond and does no I/O. It allocates only for a policy, a reason or a kind of fault
+// that is new.
 func (r *Recorder) Observe(_ context.Context, e rebound.Event) {
 	var now time.Time
 	// The clock is read before the lock is taken, and for failures alone: successes need no time.
@@ -166,6 +167,8 @@ func (c *counts) add(e rebound.Event) {
 	case rebound.GaveUp:
 		c.failed++
 		c.stops[e.Reason]++
+		// A call may be rejected before its first attempt or after a failed one. Only the first kind put
+		// no load on the service.
 		if gate, ok := rejection.By(e); ok {
 			r := rejected{calls: 1}
 			if e.Attempt <= 0 {

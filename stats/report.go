@@ -17,10 +17,10 @@ import (
 	"github.com/rebound-go/rebound/internal/rejection"
 )
 
-// WriteReport writes what a person wants to read after a batch: the counts in all, how many
-// attempts the calls took, why calls stopped, what failed attempts met, and a line per policy if
-// there are several. What did not occur has no section. Names are quoted if a terminal would not
-// print them as they are. The error is that of w, which is written to once.
+// WriteReport writes a summary for people, for example after a batch: the totals, how many attempts
+// the calls took, why calls stopped, the kinds of failed attempts, and a line for each policy if
+// there are several. Sections without content are left out. A name is quoted if a terminal would
+// not print it as it is. WriteReport calls w.Write once and returns its error.
 func (r *Recorder) WriteReport(w io.Writer) error {
 	var b bytes.Buffer
 	s := r.Snapshot()
@@ -38,7 +38,7 @@ func (r *Recorder) WriteReport(w io.Writer) error {
 	return err
 }
 
-// writeTotals writes the counts, with a remark only where there is something to remark.
+// writeTotals writes the totals, with remarks where there is something to explain.
 func writeTotals(b *bytes.Buffer, s Summary) {
 	// Both shares come from one division, so that they add up.
 	share := percents(s.Succeeded, s.Failed)
@@ -51,6 +51,7 @@ func writeTotals(b *bytes.Buffer, s Summary) {
 		rows = append(rows, []string{"fallbacks", count(s.Fallbacks), "", fmt.Sprintf(
 			"%d answered, %d failed", s.Fallbacks-s.FallbacksFailed, s.FallbacksFailed)})
 	}
+	// Without a call that has ended there is nothing to divide by, although retries may be under way.
 	if s.Calls > 0 {
 		rows = append(rows, []string{"attempts", count(s.Attempts), "", attempts(s)})
 	}
@@ -65,8 +66,8 @@ func writeTotals(b *bytes.Buffer, s Summary) {
 	writeTable(b, "", rows)
 }
 
-// unattempted is the remark on the failed calls that made no attempt: what rejected them, and how
-// many ended for another reason, such as a context that had ended before.
+// unattempted is the remark on the failed calls without an attempt: what rejected them, and how
+// many ended for another reason, such as a context that had already ended.
 func unattempted(s Summary) string {
 	by, rest := make(map[string]int64), s.Unattempted
 	for _, r := range s.Rejections {
@@ -86,8 +87,8 @@ func unattempted(s Summary) string {
 	return strings.Join(parts, ", ")
 }
 
-// attempts is the remark on the attempts. The first number is the load for each call, as metrics
-// and simulations have it; calls that gates rejected make it low, so the second leaves them out.
+// attempts is the remark on the attempts. The first number is the load per call, as metrics and the
+// simulator report it. Calls that gates rejected lower it, so the second number leaves them out.
 func attempts(s Summary) string {
 	parts := []string{fmt.Sprintf("%.2f per call", s.PerCall)}
 	if s.Unattempted > 0 && s.Attempts > 0 {
@@ -103,8 +104,9 @@ func attempts(s Summary) string {
 	return strings.Join(parts, ", ")
 }
 
-// stopsInWords is the failed calls by reason, those rejected by what rejected them: "rejected"
-// leaves open whether the service fails or the program's own limit is too low.
+// stopsInWords is the failed calls by reason. Rejected calls are listed by the kind of gate,
+// because "rejected" alone leaves open whether the service fails or the program's own limit is too
+// low.
 func stopsInWords(s Summary) map[string]int64 {
 	stops := inWords(s.Stops, func(r rebound.Reason) string { return string(r) })
 	rejected := rejectedByKind(s)
@@ -116,7 +118,7 @@ func stopsInWords(s Summary) map[string]int64 {
 	return stops
 }
 
-// rejectedByKind is the failed calls by what rejected them, in words. Names are left out: there may
+// rejectedByKind is the rejected calls by the kind of gate. Names are left out, because there may
 // be one for each host.
 func rejectedByKind(s Summary) map[string]int64 {
 	rejected := make(map[string]int64)
@@ -126,7 +128,8 @@ func rejectedByKind(s Summary) map[string]int64 {
 	return rejected
 }
 
-// inWords is counts by the label of what they count: JSON has underscores, people read spaces.
+// inWords is counts by the label of what is counted, with spaces instead of the underscores of
+// JSON.
 func inWords[K comparable](counts map[K]int64, label func(K) string) map[string]int64 {
 	labeled := make(map[string]int64)
 	for k, n := range counts {
@@ -135,8 +138,8 @@ func inWords[K comparable](counts map[K]int64, label func(K) string) map[string]
 	return labeled
 }
 
-// writeDistribution writes how many calls took how many attempts: the mean alone hides the few that
-// took many.
+// writeDistribution writes how many calls took how many attempts. The mean alone hides the few
+// calls that took many.
 func writeDistribution(b *bytes.Buffer, distribution []Row) {
 	var calls []int64
 	for _, r := range distribution {
@@ -169,15 +172,15 @@ func writeShares(b *bytes.Buffer, title string, counts map[string]int64) {
 	writeTable(b, title, rows)
 }
 
-// byCount returns the labels, that of the largest count first. Equal counts are in the order of
-// their labels, so that the same counts make the same report.
+// byCount returns the labels, the one with the largest count first. Equal counts are in the order
+// of their labels, so that equal counts give equal reports.
 func byCount(counts map[string]int64) []string {
 	return slices.SortedFunc(maps.Keys(counts), func(x, y string) int {
 		return cmp.Or(cmp.Compare(counts[y], counts[x]), cmp.Compare(x, y))
 	})
 }
 
-// writePolicies compares policies. One alone is in the totals already.
+// writePolicies compares policies. A single policy is covered by the totals.
 func writePolicies(b *bytes.Buffer, policies []Summary) {
 	if len(policies) < 2 {
 		return

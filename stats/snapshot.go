@@ -12,72 +12,89 @@ import (
 	"github.com/rebound-go/rebound/internal/rejection"
 )
 
-// Snapshot is the state of a [Recorder] at one moment. It is plain data of the caller's own, and
-// marshals as JSON, with durations in nanoseconds.
+// Snapshot is the state of a [Recorder] at one moment. It is plain data that the caller may keep
+// and change. In JSON, durations are in nanoseconds.
 type Snapshot struct {
-	Total    Summary   `json:"total"`            // all policies together
-	Policies []Summary `json:"policies"`         // each by itself, by name
-	Recent   []Failure `json:"recent,omitempty"` // the last failed calls, 16 at most, newest first
+	// Total is the counts of all policies together.
+	Total Summary `json:"total"`
+
+	// Policies is the counts of each policy, sorted by name.
+	Policies []Summary `json:"policies"`
+
+	// Recent is the last failed calls, at most 16, the newest first.
+	Recent []Failure `json:"recent,omitempty"`
 }
 
-// Summary counts the calls of one policy, or of all. A call counts when it has ended; only Waits,
-// Delay and Faults include calls that are under way.
+// Summary counts the calls of one policy, or of all. A call counts when it has ended. Waits, Delay
+// and Faults also include calls that are under way.
 type Summary struct {
-	Policy    string `json:"policy"` // the policy's name; empty in Total and if it has none
-	Calls     int64  `json:"calls"`  // Succeeded and Failed together
-	Succeeded int64  `json:"succeeded"`
-	Failed    int64  `json:"failed"`
+	// Policy is the policy's name. It is empty in Total, and for a policy without a name.
+	Policy string `json:"policy"`
+
+	// Calls is Succeeded and Failed together.
+	Calls     int64 `json:"calls"`
+	Succeeded int64 `json:"succeeded"`
+	Failed    int64 `json:"failed"`
 
 	// Unattempted is how many of the failed calls made no attempt: a breaker or another gate
 	// rejected the first, or the context had ended already.
 	Unattempted int64 `json:"unattempted"`
 
-	// Fallbacks is how many of the failed calls had their fallback called, and FallbacksFailed in
-	// how many of these the fallback failed as well: see [rebound.DoElse].
+	// Fallbacks is how many of the failed calls called their fallback. FallbacksFailed is how many of
+	// these fallbacks failed as well: see [rebound.DoElse].
 	Fallbacks       int64 `json:"fallbacks"`
 	FallbacksFailed int64 `json:"fallbacks_failed"`
 
-	SuccessPercent float64 `json:"success_percent"` // of Calls; 0 without calls
+	// SuccessPercent is Succeeded in percent of Calls; 0 without calls.
+	SuccessPercent float64 `json:"success_percent"`
 
-	Attempts int64 `json:"attempts"` // made, the first of each call included
-	Retries  int64 `json:"retries"`  // made: Attempts without the first ones
+	// Attempts is the attempts made, including the first of each call. Retries leaves out the first
+	// ones.
+	Attempts int64 `json:"attempts"`
+	Retries  int64 `json:"retries"`
 
-	// PerCall is Attempts / Calls, the load on the service for each call; 0 without calls. It is
-	// below 1 if gates reject calls. PerAttempted leaves out the Unattempted.
+	// PerCall is Attempts / Calls, the load on the service for each call; 0 without calls. It is below
+	// 1 if gates reject calls. PerAttempted leaves out the Unattempted calls.
 	PerCall      float64 `json:"attempts_per_call"`
 	PerAttempted float64 `json:"attempts_per_attempted_call"`
 
-	// Waits is the number of retries decided on, and Delay the sum of the delays before them. Both
-	// are more than what took place if calls ended during a delay.
+	// Waits is the number of retries that were decided on, and Delay the sum of the delays before
+	// them. Both include delays that were cut short because the call ended.
 	Waits int64         `json:"waits"`
 	Delay time.Duration `json:"delay_ns"`
 
-	Elapsed time.Duration `json:"elapsed_ns"` // sum over the calls, delays included
-	Longest time.Duration `json:"longest_ns"` // of the calls
+	// Elapsed is the sum of the calls' times, delays included, and Longest the time of the longest.
+	Elapsed time.Duration `json:"elapsed_ns"`
+	Longest time.Duration `json:"longest_ns"`
 
-	// Distribution is the number of calls by their number of attempts: that of the Unattempted is 0.
-	// Rows without calls are left out.
+	// Distribution is the number of calls by their number of attempts, which is 0 for Unattempted
+	// calls. Rows without calls are left out.
 	Distribution []Row `json:"distribution,omitempty"`
 
-	Stops  map[rebound.Reason]int64 `json:"stops,omitempty"`  // failed calls by reason
-	Faults map[fault.Kind]int64     `json:"faults,omitempty"` // failed attempts by kind
+	// Stops is the number of failed calls by the reason for which they stopped.
+	Stops map[rebound.Reason]int64 `json:"stops,omitempty"`
 
-	// Rejections is the failed calls of the reason rejected by what rejected them, most calls
-	// first. Of each policy 50 gates are counted by name.
+	// Faults is the number of failed attempts by the kind of their failure.
+	Faults map[fault.Kind]int64 `json:"faults,omitempty"`
+
+	// Rejections is the failed calls with reason rejected, by the gate that rejected them, most calls
+	// first. Up to 50 gates of each policy are counted by name.
 	Rejections []Rejection `json:"rejections,omitempty"`
 }
 
 // Rejection is the calls that one gate ended.
 type Rejection struct {
-	Kind  string `json:"kind"` // "breaker", "rate", "throttle", "concurrency"; "gate" if custom
+	// Kind is "breaker", "rate", "throttle" or "concurrency"; "gate" for a custom one.
+	Kind  string `json:"kind"`
 	Name  string `json:"name,omitempty"`
 	Calls int64  `json:"calls"`
 
-	Unattempted int64 `json:"unattempted"` // of Calls, those that made no attempt
+	// Unattempted is the part of Calls that made no attempt.
+	Unattempted int64 `json:"unattempted"`
 }
 
 // RejectedBy returns the kind and the name of the gate that ended the call of a GaveUp event, as in
-// [Rejection]; ok is false if none did.
+// [Rejection]. ok is false if no gate did.
 func RejectedBy(e rebound.Event) (kind, name string, ok bool) {
 	gate, ok := rejection.By(e)
 	return gate.Kind, gate.Name, ok
@@ -85,10 +102,15 @@ func RejectedBy(e rebound.Event) (kind, name string, ok bool) {
 
 // Row is one line of a distribution of attempts per call.
 type Row struct {
-	Attempts int     `json:"attempts"`          // so many attempts; 0 = the first was rejected
-	OrMore   bool    `json:"or_more,omitempty"` // or more: true for the last possible row, of 10
-	Calls    int64   `json:"calls"`
-	Percent  float64 `json:"percent"` // of the calls in all rows
+	// Attempts is the number of attempts of these calls. 0 = the first was rejected.
+	Attempts int `json:"attempts"`
+
+	// OrMore is true for the last possible row, which holds the calls with 10 attempts or more.
+	OrMore bool  `json:"or_more,omitempty"`
+	Calls  int64 `json:"calls"`
+
+	// Percent is Calls in percent of the calls in all rows.
+	Percent float64 `json:"percent"`
 }
 
 // Failure is one call that failed.
@@ -97,12 +119,14 @@ type Failure struct {
 	Policy   string         `json:"policy"`
 	Attempts int            `json:"attempts"` // 0 = the first was rejected, or never due
 	Reason   rebound.Reason `json:"reason"`
-	Kind     fault.Kind     `json:"kind"` // of the last attempt's failure
-	Detail   string         `json:"detail,omitempty"`
-	Error    string         `json:"error"`
+
+	// Kind and Detail are those of the last attempt's failure.
+	Kind   fault.Kind `json:"kind"`
+	Detail string     `json:"detail,omitempty"`
+	Error  string     `json:"error"`
 }
 
-// Snapshot returns the counts of this moment. No event is seen in part or counted twice.
+// Snapshot returns the counts at this moment. It counts every event completely or not at all.
 func (r *Recorder) Snapshot() Snapshot {
 	policies, recent := r.collect()
 	// The total is made of the same copies as the policies, so that the two agree.
@@ -122,7 +146,7 @@ func (r *Recorder) Snapshot() Snapshot {
 	return s
 }
 
-// collect copies all that the shards hold, added up by policy. It copies under the locks and leaves
+// collect copies everything in the shards, added up by policy. It copies under the locks and leaves
 // all computing for later, so that events wait as little as possible.
 func (r *Recorder) collect() (map[string]*counts, []failure) {
 	policies := make(map[string]*counts)
@@ -167,7 +191,7 @@ func (c *counts) summary(name string) Summary {
 	return s
 }
 
-// rejections turns the counts by gate into a list: JSON has no keys of two parts.
+// rejections turns the counts by gate into a list, because JSON has no keys with two parts.
 func rejections(by map[rejection.Gate]rejected) (list []Rejection) {
 	for gate, r := range by {
 		list = append(list, Rejection{gate.Kind, gate.Name, r.calls, r.unattempted})
@@ -179,11 +203,11 @@ func rejections(by map[rejection.Gate]rejected) (list []Rejection) {
 	return list
 }
 
-// per is n divided by of, or 0 of nothing.
+// per is n divided by of, or 0 if of is 0. The 1 avoids NaN, which JSON cannot hold.
 func per(n, of int64) float64 { return float64(n) / float64(cmp.Or(of, 1)) }
 
-// plain turns the failure into text for a snapshot, not before, as most failures are replaced by
-// later ones first.
+// plain turns the failure into text. That is left for a snapshot, because most failures are
+// replaced by later ones first.
 func (f failure) plain() Failure {
 	p := Failure{
 		Time: f.at, Policy: f.event.Policy, Attempts: f.event.Attempt, Reason: f.event.Reason,

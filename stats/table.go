@@ -11,9 +11,9 @@ import (
 	"github.com/rebound-go/rebound/internal/printable"
 )
 
-// writeTable writes rows in columns, below a blank line if something stands above, and under a
-// title if there is one: the first column and a fourth that is the last (the remarks) flush left,
-// all others flush right. Without rows it writes nothing, not even the title.
+// writeTable writes rows in columns, with a title if there is one, after a blank line if something
+// stands above. The first column is flush left, and so is a fourth that is the last, which holds
+// the remarks. All others are flush right. Without rows it writes nothing, not even the title.
 func writeTable(b *bytes.Buffer, title string, rows [][]string) {
 	if len(rows) == 0 {
 		return
@@ -33,12 +33,12 @@ func writeTable(b *bytes.Buffer, title string, rows [][]string) {
 	}))
 }
 
-// count writes n without separators, so that scripts can read a report, too.
+// count writes n without separators, so that scripts can read a report too.
 func count(n int64) string { return strconv.FormatInt(n, 10) }
 
-// percents prints the share of each n in their sum with one decimal. The shares add up to 100.0 %,
-// because what rounding down leaves over goes to those that lost most by it; still, nothing that
-// occurred reads 0.0 %, and nothing that is not all reads 100.0 %.
+// percents prints the share of each n in their sum with one decimal. The shares add up to 100.0 %:
+// the tenths lost by rounding down go to the shares that lost most. Still, a share above zero never
+// reads 0.0 %, and one below the whole never reads 100.0 %.
 func percents(ns ...int64) []string {
 	occurred := 0
 	for _, n := range ns {
@@ -48,6 +48,7 @@ func percents(ns ...int64) []string {
 	for i, tenths := range apportion(ns, 1000) {
 		text := fmt.Sprintf("%d.%d%%", tenths/10, tenths%10)
 		switch {
+		// A rare failure is what a reader looks for, so it must not disappear in the rounding.
 		case tenths == 0 && ns[i] > 0:
 			text = "<0.1%"
 		case tenths == 1000 && occurred > 1:
@@ -58,10 +59,10 @@ func percents(ns ...int64) []string {
 	return texts
 }
 
-// apportion divides whole among the ns by the method of largest remainders. All shares are 0 if
-// all ns are.
+// apportion divides whole among the ns by the method of largest remainders. If all ns are 0, so are
+// the shares.
 func apportion(ns []int64, whole int) []int {
-	// A float, as the sum of counts near the largest would overflow.
+	// The sum is a float, because a sum of counts near the largest int64 would overflow.
 	var sum float64
 	for _, n := range ns {
 		sum += float64(n)
@@ -80,14 +81,14 @@ func apportion(ns []int64, whole int) []int {
 	}
 	// Stable, so that of equal remainders the same row always gets the extra tenth.
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(rests[b], rests[a]) })
-	// What is left is below the number of shares, as each was rounded down by less than 1.
+	// The rest is smaller than the number of shares, because each share lost less than 1.
 	for _, i := range order[:max(left, 0)] {
 		shares[i]++
 	}
 	return shares
 }
 
-// rounded keeps about three digits of d. More would be noise in a report, and makes columns hard to
+// rounded keeps about three digits of d. More digits would be noise, and make columns hard to
 // compare.
 func rounded(d time.Duration) time.Duration {
 	for unit := time.Duration(1); unit < time.Second; unit *= 10 {
