@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 
 	"github.com/rebound-go/rebound/internal/jsonscan"
 )
@@ -32,6 +33,12 @@ const (
 	maxBody       = 64 << 20 // bytes of a body that are read
 )
 
+// bodies has buffers for bodies. Each is needed for a moment, for each request.
+var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// keptBody is how large a buffer may be to be used again.
+const keptBody = 64 << 10 // bytes
+
 // ReadRequest reads the path of a request and a copy of its body, from GetBody. Without GetBody
 // only the path may show the model, and ContentLength stands for the body. It never reads req.Body,
 // and returns what it has found so far if GetBody fails.
@@ -47,7 +54,13 @@ func ReadRequest(req *http.Request) Request {
 		return q
 	}
 	defer body.Close()
-	var data bytes.Buffer
+	data := bodies.Get().(*bytes.Buffer)
+	defer func() {
+		if data.Cap() <= keptBody {
+			data.Reset()
+			bodies.Put(data)
+		}
+	}()
 	data.Grow(int(min(max(req.ContentLength, 0), maxBody)) + bytes.MinRead)
 	if _, err := data.ReadFrom(io.LimitReader(body, maxBody)); err != nil {
 		return q

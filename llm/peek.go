@@ -18,10 +18,13 @@ type peekedBody struct {
 
 // peek wraps the body of resp. A short body is read in one step.
 func peek(resp *http.Response) *peekedBody {
-	// A server may state any length, so the length decides only within these bounds.
-	const least, most = 512, 16 << 10
+	// A server may state any length, so the length decides only within this bound.
+	const usual, most = 512, 16 << 10
+	if resp.ContentLength < 0 {
+		return &peekedBody{ReadCloser: resp.Body, step: usual}
+	}
 	// One byte more than the length, so that the same Read sees the end of the body.
-	return &peekedBody{ReadCloser: resp.Body, step: int(min(max(resp.ContentLength+1, least), most))}
+	return &peekedBody{ReadCloser: resp.Body, step: int(min(resp.ContentLength+1, most))}
 }
 
 // Read returns what is held, then the rest.

@@ -18,13 +18,13 @@ func (f *batchFlags) watch(
 	c *cobra.Command, show func(batch.Live) func(),
 ) (stop func(), err error) {
 	w := &watch.Watch{GivenRequests: f.o.Requests > 0, GivenTokens: f.o.Tokens > 0}
-	f.o.Client = func(_ *llm.Quota, p *rebound.Policy) { w.Observe(p) }
 	f.o.Progress = func(live batch.Live) func() {
 		w.Begin(live)
 		return show(live)
 	}
 	closePage, closeMetrics := func() {}, func() {}
 	if f.debug != "" {
+		f.o.Client = func(_ *llm.Quota, p *rebound.Policy) { w.Observe(p) }
 		if closePage, err = serveSide(c, "debug", f.debug, "/", w.Page()); err != nil {
 			return nil, err
 		}

@@ -98,12 +98,12 @@ func (q *queue) feed(ctx context.Context) {
 	defer q.once.Do(func() { close(q.first) })
 	defer q.change(func() { q.fed = true })
 	n := q.b.survey.Table.Count()
-	skip := q.b.ended
+	var skip func(id string) bool
 	switch {
 	case n[store.Pending]+n[store.InDoubt] == 0:
 		return
-	case n[store.Done]+n[store.Failed] == 0:
-		skip = func(string) bool { return false }
+	case n[store.Done]+n[store.Failed] > 0:
+		skip = q.b.ended
 	}
 	pending := 0
 	err := q.b.in.ScanBut(skip, func(_ int, r rows.Row, err error) error {

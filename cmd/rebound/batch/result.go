@@ -17,7 +17,7 @@ import (
 
 // resultLine is a line of the results.
 func (b *batch) resultLine(j job, a answer, v verdict) []byte {
-	line := b.appendResponse(nil, j, a)
+	line := b.appendResponse(a.room, j, a)
 	return appendEnd(append(line, "null"...), j, v, "")
 }
 
@@ -31,7 +31,7 @@ func (b *batch) errorLine(j job, a answer, v verdict) []byte {
 	case j.attempts+v.attempts >= b.o.RowAttempts:
 		stopped = "exhausted"
 	}
-	line := append(b.appendResponse(nil, j, a), `{"code":`...)
+	line := append(b.appendResponse(a.room, j, a), `{"code":`...)
 	line = append(appendText(line, v.code), `,"message":`...)
 	return appendEnd(append(appendText(line, v.why), '}'), j, v, stopped)
 }

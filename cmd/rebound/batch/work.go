@@ -21,6 +21,7 @@ func (b *run) work(ctx context.Context, w *worker, j job) {
 		if err := b.store.Finish(v.line, v.fate == gaveUp); err != nil {
 			b.halt.fail(err)
 		}
+		w.reuse(v.line)
 		b.judge(b.tally.ended(v))
 		return
 	case putOff:

@@ -26,6 +26,7 @@ type worker struct {
 	policy *rebound.Policy      // of the first round of a row
 	call   atomic.Pointer[call] // under way; nil = none
 	buf    bytes.Buffer         // of the answer
+	line   []byte               // room for what becomes of it
 }
 
 type workerKey struct{}
@@ -93,7 +94,8 @@ type answer struct {
 	*call
 	resp *http.Response // its body was read and closed; nil = none
 	body []byte
-	err  error // nil = a good answer
+	room []byte // for its line
+	err  error  // nil = a good answer
 }
 
 // send makes one round of calls for a row.
@@ -101,7 +103,7 @@ func (w *worker) send(j job) answer {
 	b, req := w.b, new(http.Request)
 	*req = *w.blank
 	b.setHead(req, j.row)
-	a := answer{call: &call{b: b, row: j.row, req: req, before: j.lost,
+	a := answer{room: w.line[:0], call: &call{b: b, row: j.row, req: req, before: j.lost,
 		repeatable: b.o.InDoubt == "redo" || repeatable(req)}}
 	body, err := b.in.Files.Body(j.row)
 	if err == nil {
@@ -135,6 +137,13 @@ func (w *worker) send(j job) answer {
 		w.buf = bytes.Buffer{}
 	}
 	return a
+}
+
+// reuse keeps a line that was written, for the next one to take its room.
+func (w *worker) reuse(line []byte) {
+	if cap(line) <= keptBuffer {
+		w.line = line
+	}
 }
 
 // read reads the body of the response into buf, and the error of a response that is none.

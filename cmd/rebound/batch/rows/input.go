@@ -63,13 +63,11 @@ func open(name string, stdin io.Reader, spool string) (*os.File, error) {
 
 // Scan gives each row to fn, until fn returns an error. A line that is no row has an error instead.
 func (in *Input) Scan(fn func(line int, r Row, err error) error) error {
-	return in.ScanBut(none, fn)
+	return in.ScanBut(nil, fn)
 }
 
-func none(string) bool { return false }
-
 // ScanBut is Scan without the rows whose id skip accepts. Their lines are not parsed, where the id
-// comes first.
+// comes first. A nil skip accepts none.
 func (in *Input) ScanBut(
 	skip func(id string) bool, fn func(line int, r Row, err error) error,
 ) error {
@@ -112,8 +110,10 @@ func (in *Input) scan(
 		if len(bytes.TrimSpace(line)) == 0 {
 			continue
 		}
-		if id, ok := firstID(line); ok && skip(id) {
-			continue
+		if skip != nil {
+			if id, ok := firstID(line); ok && skip(id) {
+				continue
+			}
 		}
 		r, err := in.parse(line)
 		r.At, r.Line = l.At(), line
@@ -191,7 +191,7 @@ func (in *Input) Check(key store.Key) (s Survey, err error) {
 	}
 	s = Survey{Table: store.NewTable(in.Guess()), Hosts: map[string]int{}}
 	bad := &faults{name: in.Name}
-	err = in.scan(none, func(n int, r Row, err error) error {
+	err = in.scan(nil, func(n int, r Row, err error) error {
 		if err == nil {
 			err = in.Files.check(r)
 		}
