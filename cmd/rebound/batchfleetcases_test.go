@@ -24,9 +24,14 @@ import (
 // newFleetOf is a batch in a database, whose rows a handler serves.
 func newFleetOf(t *testing.T, rows int, serve http.HandlerFunc) *fleetTorture {
 	t.Helper()
+	return newFleetIn(t, database(t), rows, serve)
+}
+
+func newFleetIn(t *testing.T, db string, rows int, serve http.HandlerFunc) *fleetTorture {
+	t.Helper()
 	server := httptest.NewServer(serve)
 	t.Cleanup(server.Close)
-	x := &fleetTorture{&torture{t: t, dir: t.TempDir()}, database(t)}
+	x := &fleetTorture{&torture{t: t, dir: t.TempDir()}, db}
 	var in bytes.Buffer
 	for i := range rows {
 		fmt.Fprintf(&in, `{"custom_id":"r-%d","url":"/v1/chat/completions","body":{"model":"m",`+

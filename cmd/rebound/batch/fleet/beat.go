@@ -121,13 +121,11 @@ func (s *session) exchange(ctx context.Context) error {
 	return nil
 }
 
-// takeOver frees what workers hold that are gone. After a restart of the server it waits, because
-// no worker could beat meanwhile.
+// takeOver frees what workers hold that are gone.
 func (s *session) takeOver(ctx context.Context) error {
 	return pgx.BeginFunc(ctx, s.db.pool, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, `DELETE FROM rebound.worker WHERE batch = $1
-			AND greatest(seen, pg_postmaster_start_time()) < now() - $2::interval`, s.batch.name,
-			s.lease); err != nil {
+		if _, err := tx.Exec(ctx, "DELETE FROM rebound.worker WHERE batch = $1 AND "+isGone,
+			s.batch.name); err != nil {
 			return err
 		}
 		if _, err := tx.Exec(ctx, `UPDATE rebound.row r SET holder = NULL WHERE batch = $1
@@ -152,8 +150,8 @@ func (s *session) stopAll(why string) {
 }
 
 // leave takes the worker out of the database, and frees what it could not give back.
-func (s *session) leave() {
-	ctx, cancel := context.WithTimeout(context.Background(), lastWrites)
+func (s *session) leave(d time.Duration) {
+	ctx, cancel := context.WithTimeout(context.Background(), d)
 	defer cancel()
 	_, err := s.db.pool.Exec(ctx, "DELETE FROM rebound.worker WHERE id = $1", s.id)
 	if err == nil {

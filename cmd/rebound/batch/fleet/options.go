@@ -30,8 +30,10 @@ const (
 	longestBeat = time.Second
 )
 
-// lastWrites is how long rows that were cut off may take to be stored.
-const lastWrites = 3 * time.Second
+const (
+	lastWrites = time.Second            // that rows which were cut off may take to be stored
+	lastLook   = 300 * time.Millisecond // for what else asks the database in the end
+)
 
 // sessionConns is how many connections a session has to take, mark and end rows.
 const sessionConns = 6

@@ -8,6 +8,8 @@ import (
 
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+
+	"github.com/rebound-go/rebound/internal/clock"
 )
 
 // run works until no row is left, the process stops, or the session is lost.
@@ -16,6 +18,8 @@ func (s *session) run(feeding, calls context.Context) error {
 	defer cut()
 	s.feeding, s.calls = feeding, calls
 	_, _ = s.round(feeding) // what the other workers know holds from the first row on
+	jobs, stopJobs := context.WithCancel(context.WithoutCancel(calls))
+	defer stopJobs()
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &worker{s: s})
 	client, err := river.NewClient(riverpgxv5.New(s.db.pool), &river.Config{
@@ -25,7 +29,7 @@ func (s *session) run(feeding, calls context.Context) error {
 		MaxAttempts: math.MaxInt16, JobTimeout: -1, RescueStuckJobsAfter: math.MaxInt64 / 4,
 	})
 	if err == nil {
-		err = client.Start(context.WithoutCancel(calls))
+		err = client.Start(jobs)
 	}
 	if err != nil {
 		s.db.Close()
@@ -35,34 +39,31 @@ func (s *session) run(feeding, calls context.Context) error {
 	if errors.Is(err, errLost) {
 		// Nothing of this session may be written any more: River would end jobs that others have.
 		cut()
+		stopJobs()
 		go s.db.Close()
-		end(0, client.StopAndCancel)
+		ctx, cancel := context.WithTimeout(context.Background(), lastWrites)
+		defer cancel()
+		_ = client.Stop(ctx)
 		return err
 	}
 	if code, why := s.shared.Stopped(); code == stopped {
 		s.stopAll(why)
 	}
-	ended := make(chan struct{})
-	go func() {
-		select {
-		case <-calls.Done(): // the rows that were cut off are stored meanwhile
-			end(lastWrites, client.StopAndCancel)
-		case <-ended:
-		}
-	}()
-	_ = client.Stop(context.Background())
-	close(ended)
-	s.leave()
+	over, give := context.WithCancel(context.Background())
+	defer give()
+	defer context.AfterFunc(calls, func() { // the rows that were cut off are stored meanwhile
+		_ = clock.Sleep(over, lastWrites)
+		stopJobs()
+		_ = clock.Sleep(over, lastLook)
+		give()
+	})()
+	_ = client.Stop(over)
+	if over.Err() != nil {
+		go s.db.Close() // it waits for queries
+		s.leave(lastLook)
+		return err
+	}
+	s.leave(lastWrites)
 	s.db.Close()
 	return err
-}
-
-// end calls an ending of River's after a time, and gives it as much.
-func end(after time.Duration, stop func(context.Context) error) {
-	ctx, cancel := context.WithTimeout(context.Background(), after)
-	defer cancel()
-	<-ctx.Done()
-	ctx, cancel = context.WithTimeout(context.Background(), lastWrites)
-	defer cancel()
-	_ = stop(ctx)
 }

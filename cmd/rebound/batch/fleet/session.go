@@ -64,9 +64,8 @@ func (s *session) enter(ctx context.Context, tx pgx.Tx) error {
 		return err
 	}
 	var others bool
-	if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM rebound.worker WHERE batch = $1
-		AND greatest(seen, pg_postmaster_start_time()) >= now() - $2::interval)`, s.batch.name, s.lease).
-		Scan(&others); err != nil {
+	if err := tx.QueryRow(ctx, "SELECT EXISTS (SELECT 1 FROM rebound.worker WHERE batch = $1 AND NOT "+
+		isGone+")", s.batch.name).Scan(&others); err != nil {
 		return err
 	}
 	if !others {
@@ -79,8 +78,8 @@ func (s *session) enter(ctx context.Context, tx pgx.Tx) error {
 			}
 		}
 	}
-	_, err := tx.Exec(ctx, "INSERT INTO rebound.worker (id, batch) VALUES ($1, $2)", s.id,
-		s.batch.name)
+	_, err := tx.Exec(ctx, "INSERT INTO rebound.worker (id, batch, lease) VALUES ($1, $2, $3)", s.id,
+		s.batch.name, s.lease)
 	return err
 }
 

@@ -9,6 +9,10 @@ const (
 	failed
 )
 
+// isGone is whether a worker was away for longer than its lease. No worker could beat before the
+// server was started.
+const isGone = "greatest(seen, pg_postmaster_start_time()) < now() - lease"
+
 // tables are made in the order in which they refer to each other. Amounts are in billionths of a
 // dollar.
 const tables = `
@@ -66,5 +70,6 @@ CREATE TABLE IF NOT EXISTS rebound.worker (
 	id    text PRIMARY KEY,
 	batch text NOT NULL REFERENCES rebound.batch ON DELETE CASCADE,
 	began timestamptz NOT NULL DEFAULT now(),
-	seen  timestamptz NOT NULL DEFAULT now()
+	seen  timestamptz NOT NULL DEFAULT now(),
+	lease interval NOT NULL -- until others take its rows
 );`

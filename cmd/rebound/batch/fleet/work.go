@@ -137,7 +137,7 @@ func (w *work) sessions(ctx context.Context, s *session, feeding, calls context.
 		}
 		w.o.Notice(fmt.Sprintf("this worker was away for %v or longer: others have its rows; going on",
 			w.o.Lease))
-		err = persist(feeding, func(context.Context) (err error) {
+		err = persist(feeding, func(ctx context.Context) (err error) {
 			s, err = w.newSession(ctx)
 			return err
 		})
@@ -173,16 +173,29 @@ func (w *work) report(
 	}
 	s = w.shared.Summary()
 	s.Seconds = time.Since(began).Round(time.Millisecond).Seconds()
+	wait := w.o.Grace
+	if code != 0 {
+		wait = lastLook
+	}
 	var c Counts
-	counted := persistFor(ctx, lastWrites, func(ctx context.Context) (err error) {
+	counted := persistFor(ctx, wait, func(ctx context.Context) (err error) {
 		c, err = db.counts(ctx, w.batch.name)
 		return err
 	})
-	if err := errors.Join(w.err, db.own(counted)); err != nil {
-		return s, own, err
+	switch {
+	case w.err != nil:
+		return s, own, w.err
+	case counted != nil && code == 0:
+		return s, own, db.own(counted)
+	case counted != nil: // that the worker was stopped is what its exit code says
+		w.o.Notice(db.own(counted).Error() + "; the counts are those of before")
+		c = *w.counts.Load()
 	}
 	c.into(&s)
 	switch {
+	case counted != nil:
+		s.Command = strings.Join(w.o.Command, " ")
+		return s, code, nil
 	case s.Pending+s.InDoubt > 0 && code != 0:
 		s.Command = strings.Join(w.o.Command, " ")
 		return s, code, nil

@@ -28,7 +28,8 @@ func (w *worker) Work(ctx context.Context, job *river.Job[rowArgs]) error {
 	defer s.ended()
 	var c *claim
 	err := persist(ctx, func(ctx context.Context) (err error) {
-		if c, err = s.claim(ctx, job.Args.Row); errors.Is(err, errEnded) || errors.Is(err, errHeld) {
+		if c, err = s.claim(ctx, job.Args.Row); errors.Is(err, errEnded) || errors.Is(err, errHeld) ||
+			err != nil && s.feeding.Err() != nil {
 			return rebound.Permanent(err)
 		}
 		return err
@@ -38,6 +39,8 @@ func (w *worker) Work(ctx context.Context, job *river.Job[rowArgs]) error {
 		return nil
 	case errors.Is(err, errHeld):
 		return river.JobSnooze(s.lease / 10)
+	case err != nil && s.feeding.Err() != nil:
+		return river.JobSnooze(0)
 	case err != nil:
 		return s.broken(ctx, err)
 	}
