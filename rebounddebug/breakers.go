@@ -12,19 +12,21 @@ import (
 	"github.com/rebound-go/rebound/internal/distinct"
 )
 
-// shown is how many breakers the page shows, and how many limits. A group may have one for each
-// customer; a page of thousands would be of no use.
+// shown is how many breakers, and how many limits, the page shows. A group may have one for each
+// customer, and a page with thousands of rows would be of no use.
 const shown = 100
 
 // breakersState is the breakers that are shown. Those that are not closed come first.
 type breakersState struct {
 	Breakers []breakerState `json:"breakers"`
-	Counts   map[string]int `json:"breaker_counts"`    // of all breakers, by state
-	LeftOut  map[string]int `json:"breakers_left_out"` // of these, those not in Breakers
+	// Counts is the number of all breakers by state.
+	Counts map[string]int `json:"breaker_counts"`
+	// LeftOut is the number of breakers by state that are not in Breakers.
+	LeftOut map[string]int `json:"breakers_left_out"`
 }
 
-// breakerState is a breaker and its recent past. The breaker itself is there to be controlled, and
-// not in the JSON.
+// breakerState is a breaker and its recent changes. The breaker itself is kept for control
+// requests, and is not in the JSON.
 type breakerState struct {
 	ID string `json:"id"`
 	breaker.Snapshot
@@ -33,7 +35,8 @@ type breakerState struct {
 	breaker Breaker
 }
 
-// rank orders breakers by what needs a look first. One that is forced closed protects nothing.
+// rank orders breakers by which needs attention first. A breaker that is forced closed protects
+// nothing.
 func (b breakerState) rank() int {
 	switch {
 	case b.State == breaker.Open:
@@ -46,16 +49,16 @@ func (b breakerState) rank() int {
 	return 3
 }
 
-// firstBreakers picks the breakers to show, and counts the rest. It sorts all.
+// firstBreakers selects the breakers to show, and counts the others. It sorts all.
 func (o *Options) firstBreakers(all []breakerState, most int) breakersState {
 	s := breakersState{
 		Breakers: []breakerState{}, Counts: map[string]int{}, LeftOut: map[string]int{},
 	}
-	// Stable: breakers that are well keep their places.
+	// The sort is stable, so that breakers without problems keep their places.
 	slices.SortStableFunc(all, func(a, b breakerState) int {
 		return cmp.Compare(a.rank(), b.rank())
 	})
-	// The counts are of all: nothing open may be left out without a trace.
+	// All breakers are counted, so that an open one is never left out without a trace.
 	for i, b := range all {
 		s.Counts[b.State.String()]++
 		if i >= most {
@@ -68,8 +71,7 @@ func (o *Options) firstBreakers(all []breakerState, most int) breakersState {
 	return s
 }
 
-// breakers returns all breakers there are, each once, with an id that only it has, in the order of
-// the options.
+// breakers returns every breaker once, each with a unique id, in the order of the options.
 func (o *Options) breakers() (states []breakerState) {
 	var ids uniqueNames
 	var seen distinct.Objects
@@ -100,9 +102,10 @@ func (o *Options) breakers() (states []breakerState) {
 	return states
 }
 
-// breakersOf returns the breakers around a policy's attempts: one may be its Breaker, and any gate
-// may be one.
+// breakersOf returns the breakers around a policy's attempts: its Breaker, and those among its
+// gates.
 func breakersOf(p *rebound.Policy) (found []Breaker) {
+	// The policy's breaker comes first, because the page names it as the policy's.
 	if p.Breaker != nil {
 		found = append(found, p.Breaker)
 	}
@@ -114,13 +117,13 @@ func breakersOf(p *rebound.Policy) (found []Breaker) {
 	return found
 }
 
-// namedBreaker is a breaker and its state, which is read once, as it may change.
+// namedBreaker is a breaker and its state. The state is read only once, because it may change.
 type namedBreaker struct {
 	b Breaker
 	s breaker.Snapshot
 }
 
-// byName returns a group's breakers by name, as a group has no order of its own.
+// byName returns a group's breakers sorted by name, because a group has no order.
 func byName(group iter.Seq[Breaker]) (all []namedBreaker) {
 	for b := range group {
 		all = append(all, namedBreaker{b, b.Snapshot()})
@@ -129,14 +132,16 @@ func byName(group iter.Seq[Breaker]) (all []namedBreaker) {
 	return all
 }
 
-// uniqueNames makes ids of names. Names need not be unique, but an order must reach the breaker
-// that was meant. The value is the number that was tried last for a name: thousands may share one.
+// uniqueNames makes unique ids from names. Names need not be unique, but a control request must
+// reach the right breaker. The value is the number that was tried last for a name, because
+// thousands of breakers may have the same name.
 type uniqueNames map[string]int
 
 func (u *uniqueNames) of(name string) string {
 	if *u == nil {
 		*u = make(uniqueNames)
 	}
+	// The first breaker keeps the plain name, so that its id stays when others appear.
 	id, n := name, max((*u)[name], 1)
 	for (*u)[id] > 0 {
 		n++
@@ -146,7 +151,8 @@ func (u *uniqueNames) of(name string) string {
 	return id
 }
 
-// finite is x, or 0 for what JSON cannot hold. One number must not cost the whole page.
+// finite returns x, or 0 if JSON cannot hold it. One such number would otherwise fail the whole
+// page.
 func finite(x float64) float64 {
 	if math.IsNaN(x) || math.IsInf(x, 0) {
 		return 0

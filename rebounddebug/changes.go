@@ -13,15 +13,16 @@ const (
 	keptNames   = 500 // breakers
 )
 
-// Changes remembers the recent changes of breakers: the last 64 of each of the last 500 that had
-// any, by name. The zero Changes is ready and may be shared by all breakers of a program; it must
-// not be copied after first use.
+// Changes keeps the recent changes of breakers, by name: the last 64 changes of each of the last
+// 500 breakers that had any. The zero Changes is ready to use. All breakers of a program may share
+// it. It must not be copied after first use.
 type Changes struct {
-	mu     sync.Mutex // guards byName
+	// mu guards byName. Breakers call OnChange from the goroutines of their callers.
+	mu     sync.Mutex
 	byName map[string][]change
 }
 
-// change is a [breaker.Change] as the page has it.
+// change is a [breaker.Change] in the form that the page uses.
 type change struct {
 	At     time.Time     `json:"at"`
 	From   breaker.State `json:"from"`
@@ -30,7 +31,7 @@ type change struct {
 	Why    string        `json:"why,omitempty"`
 }
 
-// OnChange is made to be, or to be called by, [breaker.Breaker.OnChange].
+// OnChange records a change. Use it as [breaker.Breaker.OnChange], or call it from there.
 func (c *Changes) OnChange(b breaker.Change) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -42,14 +43,14 @@ func (c *Changes) OnChange(b breaker.Change) {
 		c.forgetOne()
 	}
 	if len(kept) >= keptChanges {
-		// A copy: slicing off the front would keep the array growing, and its old changes alive.
+		// A copy, because cutting the front off the slice would keep the old changes in memory.
 		kept = slices.Clone(kept[1:])
 	}
 	c.byName[b.Name] = append(kept, change{b.At, b.From, b.To, b.Forced, b.Why})
 }
 
-// forgetOne drops the breaker that has been quiet for longest. The caller holds c.mu. It looks at
-// all of them, which happens only when a new name comes to a full table.
+// forgetOne drops the breaker whose last change is the oldest. The caller holds c.mu. It looks at
+// all breakers, but only when a new name meets a full table.
 func (c *Changes) forgetOne() {
 	var quiet string
 	var since time.Time
@@ -61,7 +62,7 @@ func (c *Changes) forgetOne() {
 	delete(c.byName, quiet)
 }
 
-// of returns what is known of a breaker, oldest first.
+// of returns the recorded changes of a breaker, oldest first.
 func (c *Changes) of(s breaker.Snapshot) []change {
 	if c != nil {
 		c.mu.Lock()
@@ -70,9 +71,10 @@ func (c *Changes) of(s breaker.Snapshot) []change {
 			return slices.Clone(kept)
 		}
 	}
+	// A breaker that has never changed has no history. The JSON has an empty list, not null.
 	if s.Since.IsZero() {
 		return []change{}
 	}
-	// The snapshot has the last change itself, if not what the state was before.
+	// The snapshot holds the last change, but not the state before it.
 	return []change{{At: s.Since, To: s.State, Forced: s.Forced, Why: s.Why}}
 }

@@ -9,10 +9,11 @@ import (
 	"strings"
 )
 
-// maxForm is in bytes. An order has two short fields; more is an attempt to fill the memory.
+// maxForm is the largest accepted form, in bytes. A request has two short fields; anything longer
+// is an attempt to fill the memory.
 const maxForm = 4 << 10
 
-// orders are what may be done to a breaker, by the value of the form's field "set".
+// orders are the actions on a breaker, by the value of the form field "set".
 var orders = map[string]func(Breaker){
 	"open":      Breaker.ForceOpen,
 	"closed":    Breaker.ForceClose,
@@ -20,10 +21,10 @@ var orders = map[string]func(Breaker){
 	"reset":     Breaker.Reset,
 }
 
-// sameOrigin refuses what a browser sends on behalf of another site.
+// sameOrigin rejects requests that a browser sends on behalf of another site.
 var sameOrigin = http.NewCrossOriginProtection()
 
-// control carries out an order: the form fields are breaker, an id, and set.
+// control carries out an action on a breaker. The form fields are breaker, an id, and set.
 func (p *page) control(w http.ResponseWriter, r *http.Request) {
 	if status, problem := p.mayControl(r); problem != "" {
 		if status == http.StatusUnauthorized {
@@ -51,16 +52,16 @@ func (p *page) control(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, b.Snapshot())
 }
 
-// mayControl says what is wrong with a request, if anything.
+// mayControl returns the status and the text with which a control request is rejected, or "".
 func (p *page) mayControl(r *http.Request) (status int, problem string) {
-	// This comes first: another site's script must not find out whether control is on.
+	// This check comes first, so that a script of another site cannot find out whether control is on.
 	if err := sameOrigin.Check(r); err != nil {
 		return http.StatusForbidden, err.Error()
 	}
 	if p.ControlToken == "" {
 		return http.StatusForbidden, "manual control is off: the program has set no ControlToken"
 	}
-	// The scheme's case does not matter: RFC 9110, section 11.1.
+	// The case of the scheme does not matter (RFC 9110, section 11.1).
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Bearer") || !equal(token, p.ControlToken) {
 		return http.StatusUnauthorized, "this takes the program's control token"
@@ -68,17 +69,19 @@ func (p *page) mayControl(r *http.Request) (status int, problem string) {
 	return 0, ""
 }
 
-// equal takes the same time whatever the difference is, also in length. Hashes have one length,
-// which ConstantTimeCompare needs.
+// equal takes the same time whatever the strings are, so that the time reveals nothing about the
+// token. ConstantTimeCompare needs equal lengths, which hashes have.
 func equal(a, b string) bool {
 	x, y := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
 	return subtle.ConstantTimeCompare(x[:], y[:]) == 1
 }
 
-// breaker returns the one with an id, shown or not, or nil. It looks through them anew, as groups
-// gain and lose breakers while the page is open.
+// breaker returns the breaker with that id, shown or not, or nil. It lists the breakers anew,
+// because groups gain and lose breakers while the page is open.
 func (p *page) breaker(id string) Breaker {
 	all := p.breakers()
+	// An id may move to another breaker between two looks if names repeat; names should be unique
+	// where control matters.
 	i := slices.IndexFunc(all, func(b breakerState) bool { return b.ID == id })
 	if i < 0 {
 		return nil

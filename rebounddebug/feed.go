@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// feed computes what all watchers are sent: once in each tick, by the first of them that asks.
+// feed computes what all watchers get: once in each tick, by the first watcher that asks.
 type feed struct {
 	options *Options
 	every   time.Duration // a tick
@@ -20,9 +20,10 @@ type feed struct {
 	body []byte // of last, without the time, which always differs
 }
 
-// look is the state of one tick.
+// look is the state at one tick, as an event that is ready to send.
 type look struct {
-	version int64 // one more with every change; 0 = none yet
+	// version grows by one with every change. 0 = there was no look yet.
+	version int64
 	event   []byte
 }
 
@@ -30,7 +31,7 @@ type look struct {
 func (f *feed) look() look {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	// Watchers wake at the beginning of a tick together, so what they share is fresh.
+	// All watchers wake at the start of a tick, so the state that they share is fresh.
 	if tick := 1 + int64(time.Since(f.began)/f.every); tick != f.tick {
 		f.tick = tick
 		f.update()
@@ -38,18 +39,22 @@ func (f *feed) look() look {
 	return f.last
 }
 
-// update looks at everything. The caller holds f.mu.
+// update computes the state. The caller holds f.mu. If nothing has changed, the version stays, so
+// that watchers send nothing.
 func (f *feed) update() {
 	now := time.Now()
-	// Marshaled once: the time is added to the text.
+	// The state is marshaled once, without the time, which is added to the text.
 	body, err := json.Marshal(f.options.state(shown))
 	if err != nil {
 		// The text is a JSON string as well.
 		body, _ = json.Marshal(err.Error())
 	}
+	// Levels of budgets and remaining cooldowns change with time alone, so a busy page changes every
+	// tick.
 	if bytes.Equal(body, f.body) {
 		return
 	}
+	// A failure to marshal is an event, too, so that the page shows it instead of an old state.
 	f.body = body
 	f.last = look{version: f.last.version + 1}
 	if err != nil {
@@ -61,7 +66,7 @@ func (f *feed) update() {
 	f.last.event = fmt.Appendf(nil, "event: state\ndata: {\"time\":%s,%s\n\n", stamp, body[1:])
 }
 
-// untilNext is the time until the next tick begins.
+// untilNext is the time until the next tick.
 func (f *feed) untilNext() time.Duration {
 	return f.every - time.Since(f.began)%f.every
 }

@@ -16,13 +16,13 @@ type limitsState struct {
 	Hedges        []hedgeState `json:"hedges"`
 }
 
-// limitState is a limit and an id that only it has, by which the page finds its row again.
+// limitState is a limit with a unique id, by which the page finds its row again.
 type limitState struct {
 	ID string `json:"id"`
 	limit.Snapshot
 }
 
-// hedgeState is the same of a hedge.
+// hedgeState is a hedge with a unique id.
 type hedgeState struct {
 	ID string `json:"id"`
 	hedge.Snapshot
@@ -35,13 +35,15 @@ func (l limitState) holds() bool {
 		return true
 	case l.Kind == "throttle":
 		return l.Limit < 1
+	// A debt: attempts are rejected or wait until it is paid.
 	case l.Kind == "rate":
 		return l.Level < 0
 	}
+	// All permits are taken.
 	return l.Level <= 0 && l.InFlight > 0
 }
 
-// limits picks the limits to show, and counts the rest.
+// limits selects the limits to show, and counts the others.
 func (o *Options) limits(most int) limitsState {
 	all := o.allLimits()
 	slices.SortStableFunc(all, func(a, b limitState) int {
@@ -61,7 +63,7 @@ func (o *Options) limits(most int) limitsState {
 	return s
 }
 
-// before is the place of what comes first.
+// before is the sort key of an item that comes first, or of one that does not.
 func before(first bool) int {
 	if first {
 		return 0
@@ -69,12 +71,12 @@ func before(first bool) int {
 	return 1
 }
 
-// allLimits returns the limits among the policies' gates, and those of the options, each once.
+// allLimits returns the limits among the policies' gates and those of the options, each once.
 func (o *Options) allLimits() (all []limitState) {
 	var ids uniqueNames
 	var seen distinct.Objects
 	add := func(s limit.Snapshot, owner string) {
-		// A custom limit may have no bound.
+		// A custom limit may report infinity.
 		s.Limit, s.Level = finite(s.Limit), finite(s.Level)
 		all = append(all, limitState{ids.of(cmp.Or(s.Name, owner, "(unnamed)")), s})
 	}
@@ -91,7 +93,7 @@ func (o *Options) allLimits() (all []limitState) {
 		}
 	}
 	for _, group := range o.LimitGroups {
-		// A group has no order of its own, and rows that jump cannot be read.
+		// A group has no order, and rows that change places cannot be read.
 		members := slices.SortedFunc(group, func(a, b limit.Snapshot) int {
 			return cmp.Compare(a.Name, b.Name)
 		})

@@ -1,5 +1,5 @@
-// Package rebounddebug serves a live page that shows what policies and breakers are doing, in the
-// spirit of net/http/pprof and expvar:
+// Package rebounddebug serves a live page that shows what policies, breakers and limits are doing,
+// in the spirit of net/http/pprof and expvar:
 //
 //	var recorder stats.Recorder
 //	var changes rebounddebug.Changes
@@ -10,14 +10,14 @@
 //		Policies: []*rebound.Policy{ocr}, Recorder: &recorder, Changes: &changes,
 //	}))
 //
-// A browser gets a page that updates itself. All of it is in the binary, and a strict
-// Content-Security-Policy allows no request to another host. Programs get JSON at the same
-// address, if they send "Accept: application/json" or add ?format=json.
+// A browser gets a page that updates itself. The whole page is in the binary, and a strict
+// Content-Security-Policy allows no request to another host. Programs get JSON at the same address
+// if they send "Accept: application/json" or add ?format=json.
 //
-// The page shows names, counts and error texts. Serve it where only those who may read them can
-// reach it, such as a port of its own on localhost. It answers requests for localhost, for an IP
-// address and for the names in [Options.Hosts], and no others, so that no other site can read it
-// through a name that points here. It is read-only unless [Options.ControlToken] is set.
+// The page shows names, counts and error texts. Serve it where only people who may read them can
+// reach it, such as on a port of its own on localhost. It answers only requests for localhost, for
+// an IP address, and for the names in [Options.Hosts], so that no other site can read it through a
+// name that points to this machine. It is read-only unless [Options.ControlToken] is set.
 package rebounddebug
 
 import (
@@ -37,12 +37,13 @@ type page struct {
 	feed    feed
 }
 
-// Handler returns the handler of the page and of all that belongs to it. Register it for an
-// address that ends in a slash, whichever one that is.
+// Handler returns the handler of the page and of everything that belongs to it. Register it for any
+// path that ends in a slash.
 //
-// A browser that looks at the page holds a connection, which [http.Server.Shutdown] would wait
-// for; [http.Server.Close] does not.
+// A browser that shows the page holds a connection open. [http.Server.Shutdown] waits for that
+// connection; [http.Server.Close] does not.
 func Handler(o Options) http.Handler {
+	// Copies, because the caller may go on to change its slices.
 	o.Policies, o.Breakers = slices.Clone(o.Policies), slices.Clone(o.Breakers)
 	p := &page{Options: o}
 	p.feed = feed{options: &p.Options, every: defaultEvery, began: time.Now()}
@@ -56,10 +57,11 @@ func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			"Options.Hosts", r.Host), http.StatusMisdirectedRequest)
 		return
 	}
-	// Only the last element counts, so the page works below any address, and behind proxies that
-	// change the beginning.
+	// Only the last element of the path counts. So the page works below any path, and behind proxies
+	// that change the beginning of the path.
 	name := r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]
 	switch {
+	// Control requests go to the page's own address, and everything else is only read.
 	case r.Method == http.MethodPost && name == "":
 		p.control(w, r)
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
@@ -76,9 +78,9 @@ func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// secure says that everything the page uses comes from where it came from itself, that no script
-// is in it, and that no other site may show it or read it. A site whose name points here is the
-// same site to a browser: that is for known to find out.
+// secure allows the page to load only what this handler serves, allows no script inside the page,
+// and forbids other sites to show or read it. To a browser, a site whose name points to this
+// machine is the same site; known rejects its requests.
 func secure(h http.Header) {
 	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; "+
 		"img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "+
@@ -90,13 +92,13 @@ func secure(h http.Header) {
 	h.Set("Cache-Control", "no-store")
 }
 
-// dated is a state and the moment it was true at, by this machine's clock.
+// dated is a state with its time, on this machine's clock.
 type dated struct {
 	Time time.Time `json:"time"`
 	state
 }
 
-// serveJSON has what the page shows, or, with ?all, every breaker and limit.
+// serveJSON sends what the page shows or, with ?all, every breaker and limit.
 func (p *page) serveJSON(w http.ResponseWriter, r *http.Request) {
 	most := shown
 	if r.URL.Query().Has("all") {

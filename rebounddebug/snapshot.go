@@ -11,9 +11,10 @@ import (
 	"github.com/rebound-go/rebound/stats"
 )
 
+// shownDelays is how many delays of a schedule the page shows. Later delays differ little.
 const shownDelays = 6
 
-// state is all that the page shows, as JSON: durations are nanoseconds.
+// state is everything that the page shows, as JSON. Durations are in nanoseconds.
 type state struct {
 	Title    string          `json:"title"`
 	Control  bool            `json:"control"` // there is a token
@@ -30,26 +31,36 @@ type policyState struct {
 	Config *config `json:"config,omitempty"`
 }
 
-// config is what a policy's fields mean, with the defaults in place of zeros.
+// config is the meaning of a policy's fields, with defaults in place of zeros.
 type config struct {
-	Attempts       int             `json:"attempts"` // -1 = unlimited
-	AttemptTimeout time.Duration   `json:"attempt_timeout_ns"`
-	MaxElapsed     time.Duration   `json:"max_elapsed_ns"`
-	Schedule       []time.Duration `json:"schedule_ns"` // the first delays, without jitter
-	NonIdempotent  bool            `json:"non_idempotent"`
-	Budget         budgetState     `json:"budget"`
-	Breaker        string          `json:"breaker,omitempty"` // its id
+	// Attempts is the largest number of attempts. -1 = unlimited.
+	Attempts int `json:"attempts"`
+
+	AttemptTimeout time.Duration `json:"attempt_timeout_ns"`
+	MaxElapsed     time.Duration `json:"max_elapsed_ns"`
+
+	// Schedule is the first delays, without jitter.
+	Schedule []time.Duration `json:"schedule_ns"`
+
+	NonIdempotent bool        `json:"non_idempotent"`
+	Budget        budgetState `json:"budget"`
+
+	// Breaker is the id of the policy's breaker.
+	Breaker string `json:"breaker,omitempty"`
 }
 
-// budgetState is the state of a retry budget. The kind shows whether other policies may share the
-// budget: one that is a policy's own serves that policy alone.
+// budgetState is the state of a retry budget. Kind shows whether other policies may share the
+// budget: a budget of kind "own" serves only this policy.
 type budgetState struct {
-	Kind     string   `json:"kind"`            // "set", "own" or "unlimited"
-	Level    *float64 `json:"level,omitempty"` // tokens, unless unlimited
+	// Kind is "set", "own" or "unlimited".
+	Kind string `json:"kind"`
+
+	// Level is the number of tokens left. Nil = unlimited; a pointer, since 0 is a level.
+	Level    *float64 `json:"level,omitempty"`
 	Capacity float64  `json:"capacity,omitempty"`
 }
 
-// state looks at everything. Of breakers and of limits it has the first most.
+// state collects everything. It includes at most the given number of breakers, and of limits.
 func (o *Options) state(most int) state {
 	breakers := o.breakers()
 	s := state{
@@ -67,7 +78,7 @@ func (o *Options) state(most int) state {
 	known := map[string]int{} // index in s.Policies, by name
 	for _, policy := range o.Policies {
 		policy = orZero(policy)
-		// Counts are kept by name: policies that share one would show the same counts twice.
+		// Counts are kept by name, so two policies with the same name would show the same counts twice.
 		if _, again := known[policy.Name]; again {
 			continue
 		}
@@ -82,6 +93,7 @@ func (o *Options) state(most int) state {
 	counts := o.Recorder.Snapshot()
 	s.Total = counts.Total
 	for _, c := range counts.Policies {
+		// Policies that only the Recorder has seen come after those of the options.
 		if i, ok := known[c.Policy]; ok {
 			s.Policies[i].Summary = c
 		} else {
@@ -92,12 +104,13 @@ func (o *Options) state(most int) state {
 	return s
 }
 
-// describe reads what is in force: the fields of p, or the defaults in their place.
+// describe returns the configuration in effect: the fields of p, or the defaults in their place.
 func describe(p *rebound.Policy, ids map[Breaker]string) *config {
 	c := &config{
 		Attempts: p.MaxAttempts(), AttemptTimeout: p.AttemptTimeout,
 		MaxElapsed: p.MaxElapsed, NonIdempotent: p.NonIdempotent, Budget: describeBudget(p),
 	}
+	// There is no delay after the last attempt.
 	delays := c.Attempts - 1
 	if c.Attempts < 0 {
 		delays = shownDelays
@@ -109,8 +122,8 @@ func describe(p *rebound.Policy, ids map[Breaker]string) *config {
 	return c
 }
 
-// describeBudget reads the budget in force, which the fields of p do not show: a policy without a
-// Budget has one of its own.
+// describeBudget returns the state of the budget in effect. The fields of p do not show it, because
+// a policy without a Budget has one of its own.
 func describeBudget(p *rebound.Policy) budgetState {
 	b := p.RetryBudget()
 	if b == nil || math.IsInf(b.Capacity, 1) {
@@ -123,9 +136,9 @@ func describeBudget(p *rebound.Policy) budgetState {
 	return budgetState{Kind: kind, Level: &level, Capacity: b.Size()}
 }
 
-// writeJSON indents, as people read it with curl.
+// writeJSON indents the JSON, because people read it with curl.
 func writeJSON(w http.ResponseWriter, v any) {
-	// The whole text first: once a part is sent, the status cannot be an error any more.
+	// The whole text comes first: once a part is sent, the status can no longer report an error.
 	text, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)

@@ -6,16 +6,17 @@ import (
 )
 
 const (
+	// Each watcher holds a connection and a goroutine.
 	maxClients   = 16
 	defaultEvery = time.Second
 	heartbeat    = 15 * time.Second // within the minute that proxies wait, as a rule
 	writeTimeout = 10 * time.Second // for a client that does not read
 )
 
-// stream sends the state as server-sent events: at once, whenever it has changed, and now and then
-// a heartbeat in between, so that either side finds out if the other is gone.
+// stream sends the state as server-sent events: at once, and whenever it has changed. In between it
+// sends a heartbeat from time to time, so that both sides notice if the other is gone.
 func (p *page) stream(w http.ResponseWriter, r *http.Request) {
-	// Each watcher costs a connection, so their number is bounded.
+	// Each watcher holds a connection, so their number is bounded.
 	defer p.clients.Add(-1)
 	if p.clients.Add(1) > maxClients {
 		w.Header().Set("Retry-After", "30")
@@ -24,6 +25,7 @@ func (p *page) stream(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("X-Accel-Buffering", "no") // or nginx would collect events
+	// A HEAD request wants the headers only, and would otherwise never end.
 	if r.Method == http.MethodHead {
 		return
 	}
@@ -33,6 +35,7 @@ func (p *page) stream(w http.ResponseWriter, r *http.Request) {
 	for {
 		now := p.feed.look()
 		event := now.event
+		// Nothing has changed. A page that is not looked at costs one heartbeat in 15 s.
 		if now.version == last.version {
 			event = nil
 			if time.Since(sent) >= heartbeat {
@@ -53,13 +56,14 @@ func (p *page) stream(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// send writes an event, for which it has a time of its own, whatever the server's timeout is.
+// send writes an event. The event has a time limit of its own, whatever the server's timeout is.
 func send(client *http.ResponseController, w http.ResponseWriter, event []byte) error {
 	_ = client.SetWriteDeadline(time.Now().Add(writeTimeout)) // some writers have none
 	if _, err := w.Write(event); err != nil {
 		return err
 	}
 	err := client.Flush()
+	// No limit between events: the server's own WriteTimeout would end a stream that is meant to last.
 	_ = client.SetWriteDeadline(time.Time{})
 	return err
 }

@@ -8,10 +8,10 @@ import (
 	"github.com/rebound-go/rebound/hedge"
 )
 
-// OnHedge is made to be [hedge.Hedge.Observe]. It writes a line for each hedge that begins, that
-// wins or loses, at level Debug, and one for each that is denied, at Info. How the first attempt
-// of a hedged call ended is left out: the line of its hedge says it. Lines are limited per hedge
-// as those of policies are.
+// OnHedge logs the events of a hedge. Use it as [hedge.Hedge.Observe]. It writes a line for each
+// hedge that starts, wins or loses, at level Debug, and for each hedge that is denied, at Info. The
+// end of the first attempt is left out, because the line of the hedge implies it. The number of
+// lines is limited for each hedge, as for policies.
 func (l *Logger) OnHedge(ctx context.Context, e hedge.Event) {
 	if e.Leg == 1 {
 		return

@@ -8,9 +8,10 @@ import (
 	"github.com/rebound-go/rebound/limit"
 )
 
-// OnLimit is made to be [limit.Adaptive.OnChange]. It writes a line for each change, at level
-// Debug: a limit changes once a second at most, so no line is dropped.
+// OnLimit logs a change of a limit, at level Debug. Use it as [limit.Adaptive.OnChange]. A limit
+// changes at most once a second, so no line is dropped.
 func (l *Logger) OnLimit(c limit.Change) {
+	// OnChange of a limit has no context of a call: any attempt may have completed the window.
 	h, ctx := l.handler(), context.Background()
 	if !h.Enabled(ctx, slog.LevelDebug) {
 		return

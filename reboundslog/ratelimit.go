@@ -10,14 +10,15 @@ import (
 	"github.com/rebound-go/rebound/hedge"
 )
 
-// maxAccounts bounds what is remembered. Policies beyond it, which there are only if names are made
-// up for single calls, share one account.
+// maxAccounts bounds the memory of a meter. Further policies, which exist only if names are made up
+// for single calls, share one account.
 const maxAccounts = 1000
 
-// The account that is shared has a name which says so.
+// others is the name of the shared account. The parentheses set it apart from the names of
+// policies.
 const others = "(others)"
 
-// meter counts lines by policy or hedge, and by message, each in periods of its own.
+// meter counts lines by policy or hedge, and by message. Each of these has a period of its own.
 type meter struct {
 	mu       sync.Mutex // guards all below
 	accounts map[account]*period
@@ -30,7 +31,7 @@ type account struct {
 	kind  string // of the event
 }
 
-// message is that of the lines which the account counts.
+// message is the message of the lines that the account counts.
 func (a account) message() string {
 	if a.hedge {
 		return "rebound: hedge " + a.kind
@@ -38,7 +39,7 @@ func (a account) message() string {
 	return messages[rebound.EventKind(a.kind)]
 }
 
-// level is that of the events which the account counts, as far as it is the same for all.
+// level is the level of the events that the account counts, as far as they all have the same.
 func (a account) level(l *Logger) slog.Level {
 	switch {
 	case !a.hedge:
@@ -49,8 +50,8 @@ func (a account) level(l *Logger) slog.Level {
 	return slog.LevelDebug
 }
 
-// period is an account's current one. It begins with a line; a timer is started only by the first
-// line dropped in it, and ends it.
+// period is the current period of an account. It begins with a line. The first line that is dropped
+// starts a timer, which ends the period; without dropped lines no timer is needed.
 type period struct {
 	began   time.Time
 	lines   int
@@ -67,7 +68,9 @@ func (m *meter) admit(l *Logger, a account) bool {
 	now := time.Now()
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	// The account may be the shared one, so it replaces the one that was asked for.
 	a, p := m.account(a)
+	// While a timer runs, the timer alone ends the period, since it has to report what was dropped.
 	if p.timer == nil && now.Sub(p.began) >= l.every() {
 		p.began, p.lines = now, 0
 	}
@@ -82,7 +85,7 @@ func (m *meter) admit(l *Logger, a account) bool {
 	return false
 }
 
-// account finds or opens an account. The caller holds m.mu.
+// account returns an account and its period, and opens it if there is none. The caller holds m.mu.
 func (m *meter) account(a account) (account, *period) {
 	if p := m.accounts[a]; p != nil {
 		return a, p
@@ -101,7 +104,8 @@ func (m *meter) account(a account) (account, *period) {
 	return a, p
 }
 
-// end ends an account's period, and logs how many lines were dropped in it.
+// end ends an account's period, and logs how many lines were dropped in it. It logs without the
+// lock, because a handler may be slow, or may itself use a policy that is logged here.
 func (m *meter) end(l *Logger, a account, p *period) {
 	m.mu.Lock()
 	n := p.dropped
@@ -111,13 +115,16 @@ func (m *meter) end(l *Logger, a account, p *period) {
 		p.timer = nil
 	}
 	m.mu.Unlock()
+	// A timer that fires just as Flush runs finds nothing left to report.
 	if n > 0 {
 		l.logDropped(a, n)
 	}
 }
 
+// flush ends all periods with dropped lines.
 func (m *meter) flush(l *Logger) {
 	m.mu.Lock()
+	// end takes the lock itself, so the periods are collected first.
 	open := make(map[account]*period)
 	for a, p := range m.accounts {
 		if p.dropped > 0 {
@@ -130,7 +137,7 @@ func (m *meter) flush(l *Logger) {
 	}
 }
 
-// logDropped writes the line about lines dropped, at the level that such events have.
+// logDropped writes the line about dropped lines, at the level that those lines have.
 func (l *Logger) logDropped(a account, n int) {
 	ctx, h := context.Background(), l.handler()
 	level := a.level(l)

@@ -1,21 +1,24 @@
-// Package reboundslog writes what policies do into a log: one line for each retry, one for each
-// call that was given up, one for its fallback if there is one, one for each change of a breaker's
-// state or of an adaptive limit, and one for each hedge. Calls that succeed leave no line, and an
-// outage does not flood the log: beyond some lines per policy and period, lines are counted instead
-// of written, and the count is.
+// Package reboundslog logs what policies do. It writes one line for each retry, for each call that
+// failed, for each fallback, for each change of a breaker's state or of an adaptive limit, and for
+// each hedge. Calls that succeed write no line. An outage does not flood the log: beyond some lines
+// per policy and period, lines are counted, and only their number is written.
 //
 //	var log reboundslog.Logger // writes to slog.Default()
 //	policy := &rebound.Policy{Name: "ocr", Observe: log.Observe}
 //	policy.Breaker = &breaker.Breaker{Name: "ocr", OnChange: log.OnChange}
 //
-// The keys are stable. A retry has policy, attempt, kind, detail (if there is one), delay, elapsed
-// and error. A call given up has reason in place of delay; error is that of its last attempt, if
-// there was one, and cause what ended the call from outside, if something did: a breaker, the
-// budget, the context. If a gate rejected the call, gate is its kind and name, such as "breaker
-// ocr". A fallback has policy, attempt, reason, elapsed and, if it failed, error. A change has
-// breaker, from, to, forced and shadow (if it is), why and detail. A hedge has hedge, leg, reason
-// (if it was denied) and elapsed. A limit has limit, from and to. A count has policy or hedge,
-// message, dropped and period.
+// The keys are stable:
+//
+//   - A retry has policy, attempt, kind, detail (if there is one), delay, elapsed and error.
+//   - A failed call has the same keys, but reason instead of delay. Its error is that of the last
+//     attempt, if there was one. Its cause is what ended the call from outside, such as a breaker,
+//     the budget or the context. If a gate rejected the call, gate is its kind and name, such as
+//     "breaker ocr".
+//   - A fallback has policy, attempt, reason, elapsed and, if it failed, error.
+//   - A breaker's change has breaker, from, to, forced and shadow (if true), why and detail.
+//   - A hedge has hedge, leg, reason (if it was denied) and elapsed.
+//   - A limit's change has limit, from and to.
+//   - A number of dropped lines has policy or hedge, message, dropped and period.
 package reboundslog
 
 import (
@@ -29,13 +32,15 @@ import (
 	"github.com/rebound-go/rebound/internal/rejection"
 )
 
-// The messages of the lines that are no events.
+// The messages of lines that do not report an event. Messages are fixed texts, so that a log can
+// be searched for them.
 const (
 	changed = "rebound: breaker changed"
 	dropped = "rebound: lines dropped"
 )
 
-// messages are those of the events that are logged.
+// messages are the messages of the events that are logged. Succeeded is missing: most calls
+// succeed.
 var messages = map[rebound.EventKind]string{
 	rebound.Retrying: "rebound: retrying",
 	rebound.GaveUp:   "rebound: gave up",
@@ -47,29 +52,29 @@ const (
 	defaultEvery = 10 * time.Second
 )
 
-// Logger turns events and changes into lines. The zero Logger is ready. It is made to be shared by
-// policies and goroutines; it must not be copied, nor its fields changed, once it is in use.
+// Logger turns events and changes into log lines. The zero Logger is ready to use. Policies and
+// goroutines may share it. It must not be copied, nor its fields changed, once in use.
 type Logger struct {
-	// To is where the lines go. Nil means slog.Default(), asked for at every line.
+	// To is the logger that gets the lines. Nil = slog.Default(), looked up for every line.
 	To *slog.Logger
 
-	// Level says at which level an event is logged. Nil means Level, the function.
+	// Level returns the level at which an event is logged. Nil = the function Level.
 	Level func(rebound.Event) slog.Level
 
-	// Lines is how many lines each policy may write in a period of Every: so many about retries,
-	// and as many about calls given up. Further ones are counted, and the count is written when
-	// the period ends. 0 means 10; a negative number means no limit.
+	// Lines is the number of lines that each policy may write in a period of Every. It applies to
+	// lines about retries and to lines about failed calls separately. Further lines are counted, and
+	// their number is written when the period ends. 0 = 10; negative = no limit.
 	Lines int
 
-	// Every is the length of that period, which begins with a line. 0 means 10 s.
+	// Every is the length of that period, which begins with a line. 0 = 10 s.
 	Every time.Duration
 
 	meter meter
 }
 
-// Level is how loud an event is unless a [Logger] says otherwise: Info for a retry, for a call that
-// its caller canceled, and for a fallback that answered; Warn for any other call given up, and for
-// a fallback that failed; Error if that is because the policy, or its use, is wrong.
+// Level returns the default level of an event: Info for a retry, for a call that its caller
+// canceled, and for a fallback that succeeded; Warn for any other failed call, and for a fallback
+// that failed; Error if the policy, or its use, is invalid.
 func Level(e rebound.Event) slog.Level {
 	switch {
 	case e.Kind == rebound.FellBack && e.Err != nil:
@@ -82,9 +87,8 @@ func Level(e rebound.Event) slog.Level {
 	return slog.LevelWarn
 }
 
-// Observe is made to be, or to be part of, [rebound.Policy.Observe]. It hands ctx, which is the
-// caller's, on to the handler. An event that is not logged, as all successes are not, costs no
-// allocation.
+// Observe logs an event. Use it as [rebound.Policy.Observe], or as a part of it. The handler gets
+// ctx, the caller's context. An event that is not logged, such as any success, costs no allocation.
 func (l *Logger) Observe(ctx context.Context, e rebound.Event) {
 	message, logged := messages[e.Kind]
 	if !logged {
@@ -104,6 +108,7 @@ func (l *Logger) Observe(ctx context.Context, e rebound.Event) {
 		_ = h.Handle(ctx, r)
 		return
 	}
+	// A call whose first attempt was rejected has no failure of an attempt, and so no kind.
 	if e.Attempt > 0 {
 		r.AddAttrs(slog.String("kind", e.Fault.Kind.String()))
 	}
@@ -121,8 +126,8 @@ func (l *Logger) Observe(ctx context.Context, e rebound.Event) {
 	_ = h.Handle(ctx, r)
 }
 
-// OnChange is made to be [breaker.Breaker.OnChange]. A breaker that opens is worth a Warn, all else
-// is Info. Changes are few, and never dropped.
+// OnChange logs a change of a breaker. Use it as [breaker.Breaker.OnChange]. The level is Warn if
+// the breaker opens, and Info otherwise. Changes are rare, so no line is dropped.
 func (l *Logger) OnChange(c breaker.Change) {
 	ctx, h, level := context.Background(), l.handler(), slog.LevelInfo
 	if c.To == breaker.Open {
@@ -131,9 +136,11 @@ func (l *Logger) OnChange(c breaker.Change) {
 	if !h.Enabled(ctx, level) {
 		return
 	}
+	// The record has the time of the change. OnChange may be called later, after other changes.
 	r := slog.NewRecord(c.At, level, changed, 0)
 	r.AddAttrs(slog.String("breaker", c.Name),
 		slog.String("from", c.From.String()), slog.String("to", c.To.String()))
+	// Keys that are rarely true are left out, to keep the usual line short.
 	if c.Forced {
 		r.AddAttrs(slog.Bool("forced", true))
 	}
@@ -145,12 +152,12 @@ func (l *Logger) OnChange(c breaker.Change) {
 	_ = h.Handle(ctx, r)
 }
 
-// Flush writes the counts of lines dropped so far without waiting for the period to end: for the
-// end of a program.
+// Flush writes the numbers of lines dropped so far, without waiting for the period to end. Call it
+// before the program exits.
 func (l *Logger) Flush() { l.meter.flush(l) }
 
-// failure is what an error holds beside what has a key of its own: of a call given up, the last
-// attempt's error, and as cause what ended the call from outside.
+// failure is what a call's error holds apart from what has a key of its own: the last attempt's
+// error, and as cause what ended the call from outside.
 func failure(err error) []slog.Attr {
 	e, ok := err.(*rebound.Error)
 	switch {
@@ -164,7 +171,7 @@ func failure(err error) []slog.Attr {
 	return []slog.Attr{slog.Any("error", e.Err), slog.Any("cause", e.Cause)}
 }
 
-// detail is the fact that decided, in so far as there is one.
+// detail is the fact that decided the classification, if there is one.
 func detail(f fault.Fault) []slog.Attr {
 	if f.Detail == "" {
 		return nil
@@ -172,7 +179,7 @@ func detail(f fault.Fault) []slog.Attr {
 	return []slog.Attr{slog.String("detail", f.Detail)}
 }
 
-// handler is asked for at every line, as a program may set slog's default later.
+// handler is looked up for every line, because a program may set slog's default later.
 func (l *Logger) handler() slog.Handler {
 	if l.To == nil {
 		return slog.Default().Handler()

@@ -1,13 +1,13 @@
 // Package daemon runs servers as child processes, for tests and examples. A server has a temporary
-// folder and a free port. It ends with this process, even if that is killed. A test gets one by
-// [Require]:
+// folder and a free port. It ends with this process, even if this process is killed. A test starts
+// one with [Require]:
 //
 //	server := daemon.Require(t, daemon.Postgres)
 //	pool, err := pgxpool.New(t.Context(), server.URL())
 //
-// [Daemon.Kill] and [Daemon.Run] are a crash and a restart. Another server needs a function like
-// [Postgres]: it calls [New], sets Argv and Ready, makes the files by [Daemon.SetUp], and calls
-// Run. A [Proxy] stands for a bad network.
+// [Daemon.Kill] is a crash, and [Daemon.Run] after it a restart. To support another server, write a
+// function like [Postgres]: call [New], set Argv and Ready, make the server's files with
+// [Daemon.SetUp], and call Run. A [Proxy] takes the place of a bad network.
 package daemon
 
 import (
@@ -25,13 +25,15 @@ import (
 	"time"
 )
 
-// Daemon is a server that may be killed and started again.
-//
-// One goroutine uses a Daemon at a time.
+// Daemon is a server that may be killed and started again. It must be used by one goroutine at a
+// time.
 type Daemon struct {
-	Dir   string // its data, and its socket, in a folder of its own
-	Port  int
-	Argv  []string
+	// Dir is a folder of the server's own, for its data and its socket.
+	Dir  string // its data, and its socket, in a folder of its own
+	Port int
+	Argv []string
+	// Ready returns nil once the server answers. That the port is open is not enough: many servers
+	// accept connections before they can serve them.
 	Ready func() error // returns nil once the server answers
 
 	owner *user.User // of the folder and the processes; nil = the user of this process
@@ -39,8 +41,8 @@ type Daemon struct {
 	out   *os.File
 }
 
-// New makes the folder of a server and finds a port. As root, the server runs as the first of the
-// users that is there: the servers refuse to run as root.
+// New makes the folder of a server and finds a free port. If this process is root, the server runs
+// as the first of the users that exists, because such servers refuse to run as root.
 func New(users ...string) (*Daemon, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -60,7 +62,7 @@ func New(users ...string) (*Daemon, error) {
 	return d, err
 }
 
-// chown gives the folder to the first of the users that is there.
+// chown gives the folder to the first of the users that exists.
 func (d *Daemon) chown(users []string) error {
 	for _, name := range users {
 		u, err := user.Lookup(name)
@@ -75,9 +77,9 @@ func (d *Daemon) chown(users []string) error {
 	return fmt.Errorf("none of the users %q exists, and root must not run the server", users)
 }
 
-// Program finds a program by its name or by a pattern of paths: Debian keeps those of PostgreSQL
-// outside of PATH, in a folder for each version. Of several it takes the last, which is the newest.
-// The error is exec.ErrNotFound.
+// Program finds a program by its name or by a pattern of paths. Debian keeps the programs of
+// PostgreSQL outside PATH, in a folder for each version; Program takes the last one, which is the
+// newest. If there is none, the error wraps exec.ErrNotFound.
 func Program(names ...string) (string, error) {
 	for _, name := range names {
 		if found, _ := filepath.Glob(name); len(found) > 0 {
@@ -90,8 +92,8 @@ func Program(names ...string) (string, error) {
 	return "", fmt.Errorf("none of %q is installed: %w", names, exec.ErrNotFound)
 }
 
-// command is a child of the server's user. Its messages are in English, whatever the system's
-// language is, so that a test can look for one.
+// command is a child process that runs as the server's user. Its messages are in English, whatever
+// the system's language, so that tests can look for them.
 func (d *Daemon) command(argv ...string) *exec.Cmd {
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Dir = d.Dir
@@ -100,8 +102,8 @@ func (d *Daemon) command(argv ...string) *exec.Cmd {
 	return cmd
 }
 
-// SetUp runs a program to its end, as the server's user, such as the one that makes the server's
-// files. The error has what the program printed.
+// SetUp runs a program to its end as the server's user, for example the one that makes the server's
+// files. The error includes the program's output.
 func (d *Daemon) SetUp(argv ...string) error {
 	out, err := d.command(argv...).CombinedOutput()
 	if err != nil {
@@ -111,8 +113,8 @@ func (d *Daemon) SetUp(argv ...string) error {
 }
 
 // Run starts the server and waits until it answers. A process that ends at once is started again: a
-// server that was killed leaves a lock, which the next one may find too early. Run returns an
-// error, with the server's log, after 30 s.
+// server that was killed leaves a lock, which its successor may still find. After 30 s, Run returns
+// an error with the server's log.
 func (d *Daemon) Run() error {
 	deadline := time.Now().Add(30 * time.Second)
 	for {
@@ -132,8 +134,8 @@ func (d *Daemon) Run() error {
 	}
 }
 
-// spawn starts a process whose output goes to the file log in the folder. The file is opened once,
-// so that the output of a process that was killed stays in it. The channel is closed when the
+// spawn starts a process whose output goes to the file log in the folder. The file is opened only
+// once, so that it keeps the output of a process that was killed. The channel is closed when the
 // process has ended.
 func (d *Daemon) spawn() (<-chan struct{}, error) {
 	if d.out == nil {
@@ -189,8 +191,8 @@ func (d *Daemon) watch(pid int) (stop func(), err error) {
 	}, nil
 }
 
-// answers waits until the server is ready. It returns false if the process ends before, since its
-// port may be another process's by now.
+// answers waits until the server is ready. It returns false if the process ends first, because
+// another process may then use its port.
 func (d *Daemon) answers(gone <-chan struct{}, deadline time.Time) bool {
 	for time.Now().Before(deadline) {
 		if d.Ready() == nil {
@@ -205,19 +207,19 @@ func (d *Daemon) answers(gone <-chan struct{}, deadline time.Time) bool {
 	return false
 }
 
-// Kill kills the server and all of its processes as a crash would, and waits for their end. The
-// folder stays: Run starts the server again, with what it had stored.
+// Kill kills the server and all its processes, as a crash would, and waits for their end. The
+// folder stays, so Run can start the server again with its data.
 func (d *Daemon) Kill() {
 	if d.cmd != nil {
 		kill(d.cmd.Process)
 	}
 }
 
-// Signal sends a signal to the server's process, such as SIGSTOP: its connections stay then, and
-// nothing is answered.
+// Signal sends a signal to the server's process. After SIGSTOP, for example, its connections stay
+// open but nothing is answered.
 func (d *Daemon) Signal(s os.Signal) error { return d.cmd.Process.Signal(s) }
 
-// Remove kills the server and removes its folder. The Daemon cannot be used any more.
+// Remove kills the server and removes its folder. The Daemon cannot be used after that.
 func (d *Daemon) Remove() error {
 	d.Kill()
 	if d.out != nil {
@@ -226,16 +228,16 @@ func (d *Daemon) Remove() error {
 	return os.RemoveAll(d.Dir)
 }
 
-// pause waits for other processes, which no bubble of a test holds.
+// pause waits for other processes. In a synctest bubble a sleep would return at once, without
+// waiting for them.
 func pause(d time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), d)
 	defer cancel()
 	<-ctx.Done()
 }
 
-// Require returns a server that start has started, and removes it at the end of the test. Where the
-// server is not installed it skips the test. In CI, where scripts/test installs it, that is a
-// failure.
+// Require returns a server that start has started, and removes it at the end of the test. If the
+// server is not installed, the test is skipped, or fails in CI, where scripts/test installs it.
 func Require(t testing.TB, start func() (*Daemon, error)) *Daemon {
 	t.Helper()
 	d, err := start()

@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// Postgres starts a PostgreSQL server. Its user postgres needs no password over TCP, and it listens
-// on the loopback interface alone. The server does not synchronise its files: what it has stored
-// survives a process that is killed, and no power failure. It rejects more than 60 connections.
-// The error is exec.ErrNotFound where the server is not installed.
+// Postgres starts a PostgreSQL server on the loopback interface. Its user postgres needs no
+// password over TCP. The server does not sync its files: its data survives a process that is
+// killed, but not a power failure. It rejects more than 60 connections. If the server is not
+// installed, the error wraps exec.ErrNotFound.
 func Postgres() (*Daemon, error) {
 	const installed = "/usr/lib/postgresql/*/bin/"
 	initdb, err := Program(installed+"initdb", "initdb")
@@ -44,7 +44,7 @@ func Postgres() (*Daemon, error) {
 	return d, nil
 }
 
-// PostgresURL is the URL of a PostgreSQL server at an address.
+// PostgresURL is the URL of a PostgreSQL server at an address, for example that of a [Proxy].
 func PostgresURL(addr string) string {
 	return "postgres://postgres@" + addr + "/postgres?sslmode=disable"
 }
@@ -55,9 +55,9 @@ func (d *Daemon) URL() string { return PostgresURL(d.Addr()) }
 // Addr is the server's address.
 func (d *Daemon) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(d.Port)) }
 
-// postgresAnswers opens a session, by the protocol's first message: its length, its version 3.0,
-// and names with values. A server that starts or stops answers it with an error, and so it is not
-// enough that the port is open. It needs no driver, which only nested modules have.
+// postgresAnswers opens a session with the first message of the protocol: its length, version 3.0,
+// and parameters. An open port is not enough, because a server that starts or stops answers this
+// message with an error. No driver is needed, since only the nested modules have one.
 func (d *Daemon) postgresAnswers() error {
 	conn, err := net.DialTimeout("tcp", d.Addr(), time.Second)
 	if err != nil {

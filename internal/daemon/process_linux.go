@@ -11,8 +11,7 @@ import (
 	"time"
 )
 
-// attributes are those of a child of root, which runs as the owner of its folder. The ids of a user
-// on Linux are numbers.
+// attributes makes a child of root run as the owner of its folder.
 func attributes(owner *user.User) *syscall.SysProcAttr {
 	if owner == nil {
 		return nil
@@ -24,8 +23,8 @@ func attributes(owner *user.User) *syscall.SysProcAttr {
 	}
 }
 
-// kill kills a process and its children, and waits until none of them is there: a server started
-// again in the same folder would find their shared memory in use.
+// kill kills a process and its children, and waits until all of them are gone. Otherwise a server
+// started again in the same folder would find their shared memory in use.
 func kill(p *os.Process) {
 	_ = syscall.Kill(p.Pid, syscall.SIGSTOP) // it must not begin another process meanwhile
 	family := append(children(p.Pid), p.Pid)
@@ -42,8 +41,8 @@ func kill(p *os.Process) {
 	}
 }
 
-// children are the processes whose parent is pid. The name of a process, the second field of its
-// stat, is in parentheses and may have spaces.
+// children are the processes whose parent is pid. The second field of a process's stat is its name,
+// in parentheses, and may contain spaces.
 func children(pid int) (all []int) {
 	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
 	for _, stat := range stats {

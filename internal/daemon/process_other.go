@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// attributes sets nothing: the server runs as the user of this process.
+// attributes sets nothing, so the server runs as the user of this process.
 func attributes(*user.User) *syscall.SysProcAttr { return nil }
 
-// kill kills the process alone. PostgreSQL's children end when they find that it is gone.
+// kill kills only the process itself. PostgreSQL's children end when they notice that it is gone.
 func kill(p *os.Process) { _ = p.Kill() }

@@ -8,7 +8,7 @@ import (
 )
 
 // Proxy forwards TCP connections to a server, over a network that may be slow, hang or break. A
-// test gets one by [NewProxy]:
+// test starts one with [NewProxy]:
 //
 //	proxy := daemon.NewProxy(t, server.Addr())
 //	client := dial(proxy.Addr)
@@ -24,8 +24,8 @@ type Proxy struct {
 	conns map[net.Conn]bool
 }
 
-// NewProxy starts a proxy to an address, where no server need be yet: each connection is made when
-// a client makes one. The proxy ends with the test.
+// NewProxy starts a proxy to an address. The server need not run yet: the proxy connects to it
+// whenever a client connects. The proxy ends with the test.
 func NewProxy(t testing.TB, to string) *Proxy {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -57,15 +57,15 @@ func NewProxy(t testing.TB, to string) *Proxy {
 	return p
 }
 
-// Delay keeps everything that is sent from now on, in either direction, for a time.
+// Delay delays everything that is sent from now on by d, in both directions.
 func (p *Proxy) Delay(d time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.delay = d
 }
 
-// Freeze lets no byte pass until Thaw. The connections stay, and neither side can see that they
-// hang: so does a network that loses every packet.
+// Freeze stops all bytes until Thaw. The connections stay open, and neither side can see that they
+// hang, as with a network that loses every packet.
 func (p *Proxy) Freeze() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -74,7 +74,7 @@ func (p *Proxy) Freeze() {
 	}
 }
 
-// Thaw ends what Freeze began. What was held is sent. Without a Freeze before, it does nothing.
+// Thaw ends a Freeze and sends what was held back. Without a Freeze it does nothing.
 func (p *Proxy) Thaw() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -84,7 +84,7 @@ func (p *Proxy) Thaw() {
 	}
 }
 
-// Cut ends all connections, without an answer to what was sent. New ones are accepted.
+// Cut closes all connections, without an answer to what was sent. New ones are accepted.
 func (p *Proxy) Cut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -94,7 +94,8 @@ func (p *Proxy) Cut() {
 	clear(p.conns)
 }
 
-// keep notes connections for Cut. One that has ended stays noted: closing it again does no harm.
+// keep records connections for Cut. A connection that has ended stays recorded; closing it again
+// does no harm.
 func (p *Proxy) keep(conns ...net.Conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -104,7 +105,7 @@ func (p *Proxy) keep(conns ...net.Conn) {
 }
 
 // forward copies one direction of a connection until either side ends it. It reads the delay for
-// each packet, so that a change holds for connections that are there.
+// each packet, so that a change also applies to open connections.
 func (p *Proxy) forward(to, from net.Conn) {
 	defer func() { _, _ = to.Close(), from.Close() }()
 	buf := make([]byte, 1<<16)

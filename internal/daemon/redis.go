@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// Redis starts a Redis server with further arguments. It listens on the loopback interface alone,
-// needs no password, and stores nothing unless the arguments say so. It is ready when it answers,
-// which may be with an error: it may be loading what it had stored. The error is exec.ErrNotFound
-// where the server is not installed.
+// Redis starts a Redis server on the loopback interface, with further arguments. It needs no
+// password, and stores nothing unless the arguments say so. It counts as ready when it answers,
+// even with an error, since it may be loading its data. If the server is not installed, the error
+// wraps exec.ErrNotFound.
 func Redis(args ...string) (*Daemon, error) {
 	program, err := Program("redis-server")
 	if err != nil {
@@ -29,8 +29,8 @@ func Redis(args ...string) (*Daemon, error) {
 	return d, nil
 }
 
-// redisAnswers sends a command in the protocol's form for people, and takes any answer. It needs no
-// client, which only nested modules have.
+// redisAnswers sends a command in the protocol's plain text form, and accepts any answer. No client
+// is needed, since only the nested modules have one.
 func (d *Daemon) redisAnswers() error {
 	conn, err := net.DialTimeout("tcp", d.Addr(), time.Second)
 	if err != nil {

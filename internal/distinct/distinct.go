@@ -1,14 +1,14 @@
-// Package distinct distinguishes objects by identity: a breaker or a limit may be given in several
-// places and is shown once.
+// Package distinct distinguishes objects by identity. A breaker or a limit may be listed in several
+// places, but is shown once.
 package distinct
 
 import "reflect"
 
-// Objects are those that were added.
+// Objects are the objects that were added.
 type Objects map[any]bool
 
-// Add reports whether an object is there and new. One of a type that cannot be a map's key is
-// always new: using it as one would panic.
+// Add reports whether an object is not nil and new. An object whose type cannot be the key of a map
+// is always new, because using it as a key would panic.
 func (o *Objects) Add(object any) bool {
 	v := reflect.ValueOf(object)
 	switch {

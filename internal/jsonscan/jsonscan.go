@@ -1,8 +1,8 @@
 // Package jsonscan finds values in JSON without decoding the others.
 //
-// It accepts what encoding/json accepts, strings that are no UTF-8 included, in a third of the
-// time. A batch reads each of its rows and answers several times: there the difference is most of
-// what a row costs beside its request. What is given to a function is a part of the text, and not a
+// It accepts exactly what encoding/json accepts, even strings that are not UTF-8, in a third of the
+// time. A batch reads each of its rows and answers several times, and there the difference is most
+// of what a row costs apart from its request. A function gets a part of the text itself, not a
 // copy.
 package jsonscan
 
@@ -13,15 +13,15 @@ import (
 	"unicode/utf8"
 )
 
-// Valid reports whether text is one value in JSON, which may have blanks around it. An empty text
-// is none.
+// Valid reports whether text is one JSON value, with or without white space around it. An empty
+// text is not.
 func Valid(text []byte) bool {
 	end := skip(text, 0, 0)
 	return end >= 0 && blanks(text, end) == len(text)
 }
 
-// First returns the first value in text, without blanks around it, and what is behind it: other
-// values, if text is lines of JSON. ok is false if text begins with none.
+// First returns the first value in text, without white space around it, and everything after it:
+// more values if text is JSON lines. ok is false if text does not begin with a value.
 func First(text []byte) (value, rest []byte, ok bool) {
 	from := blanks(text, 0)
 	end := skip(text, from, 0)
@@ -31,9 +31,9 @@ func First(text []byte) (value, rest []byte, ok bool) {
 	return text[from:end], text[end:], true
 }
 
-// Fields gives each field of an object to fn: its name, decoded, and its value, without blanks
-// around it. It returns false if text is not one object; fn then has got the fields before the
-// fault.
+// Fields calls fn with each field of an object: its name, decoded, and its value, without white
+// space around it. It returns false if text is not one object. fn has then been called for the
+// fields before the error.
 func Fields(text []byte, fn func(name, value []byte)) bool { return members(text, '{', fn) }
 
 // Elements is Fields for an array, whose elements have no names.
@@ -41,7 +41,7 @@ func Elements(text []byte, fn func(value []byte)) bool {
 	return members(text, '[', func(_, value []byte) { fn(value) })
 }
 
-// members is Fields or Elements, as open has it.
+// members is Fields or Elements, depending on open. It checks that nothing but white space follows.
 func members(text []byte, open byte, fn func(name, value []byte)) bool {
 	i := blanks(text, 0)
 	if i == len(text) || text[i] != open {
@@ -51,8 +51,8 @@ func members(text []byte, open byte, fn func(name, value []byte)) bool {
 	return end >= 0 && blanks(text, end) == len(text)
 }
 
-// Text decodes a value that is a string. ok is false if it is none. A string without escapes, as
-// most are, is just copied. The value must be valid, as one that Fields has given is.
+// Text decodes a value that is a string. ok is false if it is not one. A string without escapes,
+// which most are, is only copied. The value must be valid, as the values from Fields are.
 func Text(value []byte) (text string, ok bool) {
 	if len(value) < 2 || value[0] != '"' {
 		return "", false
@@ -65,15 +65,18 @@ func Text(value []byte) (text string, ok bool) {
 	return text, err == nil
 }
 
-// maxDepth keeps a text of a million brackets from filling the stack. It is how many values may be
-// in each other, as in encoding/json.
+// maxDepth keeps a text of a million brackets from exhausting the stack. It is the depth of nesting
+// that encoding/json allows.
 const maxDepth = 10000
 
 // The functions below return where what they read ends, or -1 if it is not what they read. None of
 // them looks at what is behind: the caller does, which knows what may be there.
 
-// skip reads the value at i, and blanks before it. Depth is how many objects and arrays it is in.
-// The first byte decides what kind of value it is.
+// skip reads the value at i, after white space. depth is the number of objects and arrays around
+// it. The first byte decides what kind of value it is.
+//
+// This and the functions below return the index at which the value ends, or -1 if it is invalid.
+// They do not look at what follows: only the caller knows what may be there.
 func skip(text []byte, i, depth int) int {
 	i = blanks(text, i)
 	if i == len(text) {
@@ -91,10 +94,11 @@ func skip(text []byte, i, depth int) int {
 	case 'n':
 		return skipWord(text, i, "null")
 	}
+	// Or something that begins no value, which skipNumber rejects.
 	return skipNumber(text, i) // or something that begins no value
 }
 
-// skipMembers reads the object or the array at i, and gives its members to fn, which may be nil.
+// skipMembers reads the object or array at i, and calls fn with its members, unless fn is nil.
 func skipMembers(text []byte, i, depth int, fn func(name, value []byte)) int {
 	if depth == maxDepth {
 		return -1
@@ -111,7 +115,7 @@ func skipMembers(text []byte, i, depth int, fn func(name, value []byte)) int {
 				return -1
 			}
 		}
-		// The value is checked before fn gets it, so that fn may decode it without a check.
+		// The value is checked before fn gets it, so that fn can decode it without checks.
 		from := blanks(text, i)
 		if i = skip(text, from, depth+1); i < 0 {
 			return -1
@@ -132,7 +136,7 @@ func skipMembers(text []byte, i, depth int, fn func(name, value []byte)) int {
 	}
 }
 
-// skipName reads a field's name and the colon. The name is decoded, since {"a": 1} may be written
+// skipName reads a field's name and the colon. The name is decoded, because {"a": 1} may be written
 // as {"\u0061": 1}.
 func skipName(text []byte, i int) (name []byte, end int) {
 	i = blanks(text, i)
@@ -142,7 +146,7 @@ func skipName(text []byte, i int) (name []byte, end int) {
 	if end = skipString(text, i); end < 0 {
 		return nil, -1
 	}
-	// Nearly all names have no escapes.
+	// Almost no names have escapes.
 	name = text[i+1 : end-1]
 	if bytes.IndexByte(name, '\\') >= 0 {
 		decoded, _ := Text(text[i:end])
@@ -154,11 +158,11 @@ func skipName(text []byte, i int) (name []byte, end int) {
 	return name, end + 1
 }
 
-// skipString reads the string whose first quote is at i, mostly eight bytes at a time. Most of what
-// rows and answers hold is in strings.
+// skipString reads the string whose first quote is at i, mostly eight bytes at a time. Most of the
+// text in rows and answers is inside strings.
 func skipString(text []byte, i int) int {
 	for i++; i < len(text); i++ {
-		// A loop over bytes alone takes three times as long.
+		// A loop over single bytes takes three times as long.
 		for i+8 <= len(text) && plain(binary.LittleEndian.Uint64(text[i:])) {
 			i += 8
 		}
@@ -180,14 +184,15 @@ func skipString(text []byte, i int) int {
 }
 
 // plain reports whether none of the eight bytes in w is a quote, a backslash or a control
-// character. A byte that is one may make those above it look like one, which changes nothing.
+// character. The subtraction may borrow from the byte above a match. That may make the byte above
+// look like a match too, which does not change the result.
 func plain(w uint64) bool {
 	const each, top = 0x0101010101010101, 0x8080808080808080
 	quote, slash := w^each*'"', w^each*'\\'
 	return ((w-each*' ')&^w|(quote-each)&^quote|(slash-each)&^slash)&top == 0
 }
 
-// skipEscape reads what is behind a backslash, and returns the place of its last byte.
+// skipEscape reads what follows a backslash, and returns the index of its last byte.
 func skipEscape(text []byte, i int) int {
 	if i == len(text) {
 		return -1
@@ -196,8 +201,7 @@ func skipEscape(text []byte, i int) int {
 	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
 		return i
 	case 'u':
-		// Half of a pair of surrogates is no error in encoding/json, which decodes
-		// it to U+FFFD.
+		// Half of a surrogate pair is not an error in encoding/json, which decodes it to U+FFFD.
 		for n := 1; n <= 4; n++ {
 			if i+n >= len(text) || !isHex(text[i+n]) {
 				return -1
@@ -208,20 +212,21 @@ func skipEscape(text []byte, i int) int {
 	return -1
 }
 
-// isHex reports whether c is one of the four digits behind \u, of either case.
+// isHex reports whether c is a hexadecimal digit, in either case.
 func isHex(c byte) bool {
 	return isDigit(c) || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
 }
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
-// skipNumber reads the number at i: digits, and perhaps a fraction and an exponent. It is asked
-// last, so that what begins no value at all ends here.
+// skipNumber reads the number at i: digits, with an optional fraction and exponent. It is tried
+// last, so it also rejects what begins no value at all.
 func skipNumber(text []byte, i int) int {
 	if text[i] == '-' {
 		i++
 	}
 	from := i
+	// JSON has no leading zeros.
 	if i < len(text) && text[i] == '0' {
 		i++ // no digit follows
 	} else if i = digits(text, i); i == from {
@@ -245,7 +250,7 @@ func skipNumber(text []byte, i int) int {
 	return i
 }
 
-// digits returns the end of the digits at i, which is i if there are none.
+// digits returns the end of the digits at i, or i if there are none.
 func digits(text []byte, i int) int {
 	for i < len(text) && isDigit(text[i]) {
 		i++
@@ -261,7 +266,8 @@ func skipWord(text []byte, i int, word string) int {
 	return i + len(word)
 }
 
-// blanks returns the end of the blanks at i. JSON has four of them, fewer than unicode.IsSpace.
+// blanks returns the end of the white space at i. JSON has four white space characters, fewer than
+// unicode.IsSpace accepts.
 func blanks(text []byte, i int) int {
 	for i < len(text) && (text[i] == ' ' || text[i] == '\n' || text[i] == '\t' || text[i] == '\r') {
 		i++

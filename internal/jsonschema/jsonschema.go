@@ -1,5 +1,5 @@
-// Package jsonschema describes the files that package strictjson reads by a JSON Schema, for tests
-// that keep a committed schema in step with the types that it describes.
+// Package jsonschema generates a JSON Schema for the files that package strictjson reads. Tests use
+// it to keep a committed schema in step with the types that it describes.
 package jsonschema
 
 import (
@@ -16,33 +16,33 @@ import (
 	"github.com/rebound-go/rebound/internal/strictjson"
 )
 
-// Duration is what the schema says of a duration.
+// Duration is the schema of a duration: the texts that strictjson.ParseDuration accepts.
 var Duration = map[string]any{
 	"type": "string", "pattern": `^\+?(0|(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+)$`,
 	"examples": []string{"500ms", "2s", "1m30s"},
 }
 
-// Describer describes types.
+// Describer describes types. The zero Describer knows only their kinds.
 type Describer struct {
-	// Types says what the schema has of types that a file writes in a way of their own. Of a struct it
-	// is added to what its fields give, unless it has properties.
+	// Types holds the schema of types that have a form of their own in files. For a struct it is added
+	// to the schema of the fields, unless it has properties.
 	Types map[reflect.Type]map[string]any
 
-	// Fields says what the schema has of single fields besides, by type and field.
+	// Fields holds additions to the schema of single fields, by type and field.
 	Fields map[string]map[string]any
 
 	// Docs describes fields, by type and field. See [Comments].
 	Docs map[string]string
 }
 
-// Write returns the schema of a file that has the fields of typ, as indented JSON. more is what the
-// schema says besides, such as its title.
+// Write returns the schema of a file that has the fields of typ, as indented JSON. more is added at
+// the top level, such as a title.
 func (d *Describer) Write(typ reflect.Type, more map[string]any) ([]byte, error) {
-	// The draft that editors know best.
+	// 2020-12 is the draft that editors support best.
 	s := d.schema(typ)
 	s["$schema"] = "https://json-schema.org/draft/2020-12/schema"
 	maps.Copy(s, more)
-	// Patterns have & and <, which are for people to read here.
+	// Patterns contain & and <, which must stay readable.
 	var out bytes.Buffer
 	enc := json.NewEncoder(&out)
 	enc.SetEscapeHTML(false)
@@ -51,13 +51,13 @@ func (d *Describer) Write(typ reflect.Type, more map[string]any) ([]byte, error)
 	return out.Bytes(), err
 }
 
-// schema describes a type by its kind, unless Types has it. Each caller gets a map of its own, to
+// schema describes a type by its kind, unless it is in Types. Each caller gets a map of its own, to
 // which it adds a description.
 func (d *Describer) schema(typ reflect.Type) map[string]any {
 	if s, ok := d.Types[typ]; ok && (typ.Kind() != reflect.Struct || s["properties"] != nil) {
 		return maps.Clone(s)
 	}
-	// Otherwise a number of nanoseconds.
+	// By its kind a Duration would be a number of nanoseconds.
 	if typ == reflect.TypeFor[time.Duration]() {
 		return maps.Clone(Duration)
 	}
@@ -80,7 +80,7 @@ func (d *Describer) schema(typ reflect.Type) map[string]any {
 	case reflect.Float64:
 		return map[string]any{"type": "number", "minimum": 0}
 	}
-	// An unknown field is most often a typing error.
+	// An unknown field is usually a typing error, so none is allowed.
 	object := map[string]any{
 		"type": "object", "properties": d.properties(typ), "additionalProperties": false,
 	}
@@ -88,15 +88,15 @@ func (d *Describer) schema(typ reflect.Type) map[string]any {
 	return object
 }
 
-// properties are the fields of a struct, those of embedded ones included. An outer field hides one
-// of the same name inside, as in package strictjson.
+// properties are the fields of a struct, including those of embedded structs. An outer field hides
+// an inner one of the same name, as in package strictjson.
 func (d *Describer) properties(typ reflect.Type) map[string]any {
 	all := map[string]any{}
 	for i := range typ.NumField() {
 		f := typ.Field(i)
 		name, inner := strictjson.FieldName(f)
 		if inner {
-			// An outer field that comes later overwrites one from here.
+			// An outer field that comes later overwrites a property from here.
 			for name, property := range d.properties(f.Type) {
 				if _, hidden := all[name]; !hidden {
 					all[name] = property
@@ -106,7 +106,7 @@ func (d *Describer) properties(typ reflect.Type) map[string]any {
 		if name == "" {
 			continue
 		}
-		// The name of the type that has the field, which for one that is embedded is the inner one.
+		// The type that has the field; for an embedded field that is the inner type.
 		key := typ.Name() + "." + f.Name
 		property := d.schema(f.Type)
 		maps.Copy(property, d.Fields[key])
@@ -116,8 +116,8 @@ func (d *Describer) properties(typ reflect.Type) map[string]any {
 	return all
 }
 
-// Comments reads what Go files say of the fields of their types, above them or behind them, without
-// the names of the fields.
+// Comments returns the comments on the fields of the types in Go files, above or behind the fields.
+// The names of the fields are left out, because a schema shows them anyway.
 func Comments(files ...string) (map[string]string, error) {
 	docs := map[string]string{}
 	for _, name := range files {
@@ -130,7 +130,7 @@ func Comments(files ...string) (map[string]string, error) {
 			if !ok {
 				return true
 			}
-			// Structs inside of structs have no name to find their fields by.
+			// Structs inside structs have no name by which to find their fields.
 			if s, ok := spec.Type.(*ast.StructType); ok {
 				for _, field := range s.Fields.List {
 					for _, id := range field.Names {
@@ -145,7 +145,7 @@ func Comments(files ...string) (map[string]string, error) {
 	return docs, nil
 }
 
-// sentence is a comment that does not begin with "Name is", but with what it says.
+// sentence is a comment without "Name is" or "Name" at its start.
 func sentence(name, doc string) string {
 	doc = strings.Join(strings.Fields(doc), " ")
 	for _, verb := range []string{name + " is ", name + " ", ""} {

@@ -2,9 +2,9 @@ package printable
 
 import "strings"
 
-// Columns returns rows as lines whose cells stand below each other, two spaces apart. A cell is on
-// the left of its column, or on the right where right reports that for the column's index. Rows may
-// be shorter than others.
+// Columns formats rows as lines whose cells are aligned in columns, two spaces apart. A cell is
+// flush left in its column, or flush right if right returns true for the column's index. Rows may
+// have different lengths.
 func Columns(rows [][]string, right func(column int) bool) string {
 	var widths []int
 	for _, row := range rows {
@@ -12,11 +12,12 @@ func Columns(rows [][]string, right func(column int) bool) string {
 			if i == len(widths) {
 				widths = append(widths, 0)
 			}
-			// Not bytes: East Asian characters take two columns, and combining ones none.
+			// The width is not the number of bytes: East Asian characters take two columns, combining ones
+			// none.
 			widths[i] = max(widths[i], Width(cell))
 		}
 	}
-	// Trailing spaces are cut: some editors and tests of documents remove them.
+	// Trailing spaces are cut, because some editors and tests of documents remove them.
 	var all strings.Builder
 	for _, row := range rows {
 		var line strings.Builder

@@ -1,5 +1,5 @@
-// Package printable writes text of unknown origin to terminals: names of policies are hosts or
-// tenants at times.
+// Package printable prepares text of unknown origin for terminals: the name of a policy may come
+// from a host or a tenant.
 package printable
 
 import (
@@ -9,9 +9,9 @@ import (
 	"unicode/utf8"
 )
 
-// Name returns name, in quotes and with escapes if it holds anything that a terminal would obey
-// instead of print: control characters, marks of direction, bytes that are no text. Space at its
-// ends is quoted as well, since it cannot be seen.
+// Name returns name. If name holds anything that a terminal would act on instead of printing it,
+// Name returns it in quotes and with escapes: control characters, marks of direction, bytes that
+// are not text. Space at either end is quoted as well, because it is invisible.
 func Name(name string) string {
 	plain := utf8.ValidString(name) && strings.TrimSpace(name) == name
 	if plain && !strings.ContainsFunc(name, hidden) {
@@ -20,11 +20,12 @@ func Name(name string) string {
 	return strconv.Quote(name)
 }
 
-// hidden is everything but letters, marks, digits, signs and the plain space.
+// hidden reports whether a terminal may act on r: everything but letters, marks, digits, signs and
+// the plain space.
 func hidden(r rune) bool { return !unicode.IsPrint(r) }
 
-// wide are the characters that take two columns: most of East Asia's, and pictures. It is UAX #11
-// in blocks.
+// wide are the characters that take two columns: most of East Asia's, and emoji. It is Unicode's
+// UAX #11 in coarse blocks. A mistake only shifts a column by one.
 var wide = &unicode.RangeTable{
 	R16: []unicode.Range16{
 		{Lo: 0x1100, Hi: 0x115f, Stride: 1}, {Lo: 0x2e80, Hi: 0x303e, Stride: 1},
@@ -44,6 +45,7 @@ func Width(text string) int {
 	columns := 0
 	for _, r := range text {
 		switch {
+		// Marks combine with the character before them, so they take no column.
 		case unicode.In(r, unicode.Mn, unicode.Me):
 		case unicode.Is(wide, r):
 			columns += 2

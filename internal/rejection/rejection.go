@@ -1,4 +1,5 @@
-// Package rejection names what rejected a call, for counts, metrics and log lines.
+// Package rejection identifies the gate that rejected a call, for counts, metrics and log lines.
+// They all use it, so that the same rejection has the same name everywhere.
 package rejection
 
 import (
@@ -10,15 +11,16 @@ import (
 	"github.com/rebound-go/rebound/limit"
 )
 
-// Gate is what rejected an attempt.
+// Gate is the gate that rejected an attempt.
 type Gate struct {
-	// Kind is "breaker", "rate", "throttle", "concurrency" (an adaptive limit is one as well), or
-	// "gate" for a custom gate.
+	// Kind is "breaker", "rate", "throttle", "concurrency" (for adaptive limits as well), or "gate"
+	// for a custom gate.
 	Kind string
 	Name string
 }
 
-// String returns the kind and the name.
+// String returns the kind and, if there is one, the name: "breaker ocr". Log lines hold this text,
+// so it must not change.
 func (g Gate) String() string {
 	if g.Name == "" {
 		return g.Kind
@@ -31,7 +33,7 @@ func By(e rebound.Event) (Gate, bool) {
 	if e.Kind != rebound.GaveUp || e.Reason != rebound.Rejected {
 		return Gate{}, false
 	}
-	// The cause of a rejected call is the gate's own error, which may wrap that of a gate inside.
+	// The cause of a rejected call is the gate's own error, which may wrap the error of a gate inside.
 	var cause error
 	if call, ok := e.Err.(*rebound.Error); ok {
 		cause = call.Cause
@@ -45,7 +47,7 @@ func By(e rebound.Event) (Gate, bool) {
 	return Gate{Kind: "gate"}, true
 }
 
-// limitKind reads the kind off the sentinel, since an error of a limit holds no more.
+// limitKind derives the kind from the sentinel, because the error of a limit holds nothing else.
 func limitKind(e *limit.Error) string {
 	switch {
 	case errors.Is(e, limit.ErrRate):
@@ -56,11 +58,11 @@ func limitKind(e *limit.Error) string {
 	return "concurrency"
 }
 
-// phrases are the kinds as people read them behind "rejected by".
+// phrases are the kinds as they read after "rejected by".
 var phrases = map[string]string{
 	"breaker": "the breaker", "rate": "the rate limit", "throttle": "the throttle",
 	"concurrency": "the concurrency limit", "gate": "a gate",
 }
 
-// Phrase returns a kind as it reads behind "rejected by", such as "the breaker".
+// Phrase returns a kind as it reads after "rejected by", such as "the breaker".
 func Phrase(kind string) string { return phrases[kind] }

@@ -1,4 +1,5 @@
-// Package retryclass holds the classes of failures that presets and policy files name.
+// Package retryclass holds the classes of failures that presets and policy files refer to by name.
+// The two share it, so that a name means the same in both.
 package retryclass
 
 import (
@@ -12,8 +13,8 @@ import (
 	"github.com/rebound-go/rebound/internal/errtree"
 )
 
-// Any returns a Policy.RetryIf that accepts what is in one of the classes, but never an answer, a
-// permanent failure or a cancellation.
+// Any returns a Policy.RetryIf that accepts failures in one of the classes. It never accepts an
+// answer, a permanent failure or a cancellation, whatever the classes say.
 func Any(classes ...func(fault.Fault) bool) func(fault.Fault) bool {
 	return func(f fault.Fault) bool {
 		switch f.Kind {
@@ -35,11 +36,13 @@ func Timeout(f fault.Fault) bool { return fault.IsTimeout(f.Err) }
 // Connection is what [fault.IsConnection] reports.
 func Connection(f fault.Fault) bool { return fault.IsConnection(f.Err) }
 
-// Server is what a server, or a classifier of the user's, says will pass: every failure of these
-// kinds but those of the operating system's input and output.
+// Server is the class of failures that a server, or a classifier of the user's, has described as
+// passing: all failures of these kinds, except those of the operating system's input and output.
 func Server(f fault.Fault) bool {
 	switch f.Kind {
 	case fault.Transient, fault.RateLimited, fault.Overloaded:
+		// An I/O error counts here only if its kind is not the one that [fault.Of] returns, since then a
+		// classifier of the user's has chosen the kind.
 		return !IO(f) || fault.Of(f.Err).Kind != f.Kind
 	}
 	return false
@@ -50,9 +53,9 @@ func Kind(k fault.Kind) func(fault.Fault) bool {
 	return func(f fault.Fault) bool { return f.Kind == k }
 }
 
-// IO is a failure of input or output that may pass: one of the operating system, of a file, a
-// network or a pipe, but none that [fault.Of] returns as Permanent or Canceled, such as a file that
-// does not exist.
+// IO is the class of passing failures of input or output: those of the operating system, of a file,
+// a network or a pipe. Failures that [fault.Of] returns as Permanent or Canceled are not in it,
+// such as a file that does not exist.
 func IO(f fault.Fault) bool {
 	found := errtree.Find(f.Err, isIO)
 	if found == nil {
