@@ -158,7 +158,7 @@ func (r *Rate) takeLocal(ctx context.Context, n float64) error {
 // warm takes what Redis has admitted from the share of this process, as far as there is any.
 func (r *Rate) warm(n float64) {
 	if r.Local != nil {
-		r.Local.Learn(max(r.Local.Snapshot().Level-n, 0), 0)
+		r.Local.Learn(r.Local.Snapshot().Level-n, 0)
 	}
 }
 

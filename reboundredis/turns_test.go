@@ -88,6 +88,91 @@ func TestTakeOfPooledTurns(t *testing.T) {
 	}
 }
 
+// What a process knows of the others after answers at some instants.
+func TestRoom(t *testing.T) {
+	now := time.Now()
+	b := booking{n: 1, cost: time.Second, depth: 3 * time.Second}
+	at := func(s float64) time.Time { return now.Add(time.Duration(s * float64(time.Second))) }
+	answers := func(s *turns, waits ...float64) {
+		for i, w := range waits {
+			s.learn(b, 1, answer{wait: time.Duration(w * float64(time.Second))},
+				at(float64(i)/10), at(float64(i)/10+.05))
+		}
+	}
+	for _, row := range []struct {
+		name  string
+		waits []float64 // of rejections, a tenth of a second apart; each takes half of that
+		pool  float64   // when a turn in the pool begins; 0 = none
+		after float64
+		want  float64
+	}{
+		{"no answer", nil, 0, 0, 0},
+		{"a rejection", []float64{5}, 0, 0.05, 4.95},
+		{"as it nears", []float64{5}, 0, 1, 4},
+		{"an old answer", []float64{5}, 0, 1.06, 0},
+		{"room in the bucket", []float64{-2}, 0, 0.05, 0},
+		{"a later turn is newer", []float64{5, 9}, 0, 0.2, 8.9},
+		{"an earlier turn is older", []float64{9, 5}, 0, 0.2, 8.8},
+		{"but after a deletion", []float64{9, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5}, 0, 1.3, 4.9},
+		{"a turn in the pool", []float64{5}, 2, 0.05, 1.95},
+		{"a later turn in the pool", []float64{5}, 7, 0.05, 4.95},
+	} {
+		var s turns
+		answers(&s, row.waits...)
+		if row.pool > 0 {
+			s.give(turn{at: at(row.pool), last: at(row.pool + 1), n: 1})
+			s.give(turn{at: at(row.pool / 2), last: at(row.pool + 1), n: 2})
+		}
+		got := s.room(b, at(row.after)).Seconds()
+		if math.Abs(got-row.want) > .001 {
+			t.Errorf("%s: room after %v s, want %v", row.name, got, row.want)
+		}
+		if free := len(s.free); row.pool == 0 && free > 0 {
+			t.Errorf("%s: rejections have left %d turns", row.name, free)
+		}
+	}
+	// An answer that was slow may be of its beginning.
+	var s turns
+	s.learn(b, 1, answer{wait: 5 * time.Second}, now, at(2))
+	if got := s.room(b, at(2)); got != 3*time.Second {
+		t.Errorf("after an answer that took 2s: room in %v, want 3s", got)
+	}
+	first := s.learn(b, 1, answer{booked: true, wait: 6 * time.Second}, now, at(2))
+	if !first.at.Equal(at(8)) { // and of its end
+		t.Errorf("the turn begins in %v, want 8s", first.at.Sub(now))
+	}
+	first = s.learn(b, 1, answer{booked: true, wait: -2 * time.Second}, now, at(2))
+	if !first.at.Equal(at(2)) {
+		t.Errorf("the turn of a full bucket begins at %v, want 2s", first.at.Sub(now))
+	}
+}
+
+// A lease is no longer than 10 ms, nor than 100 turns, and doubles while it is used up.
+func TestLeaseGrows(t *testing.T) {
+	for _, row := range []struct {
+		cost, gap time.Duration
+		want      []int
+	}{
+		{time.Microsecond, ms, []int{1, 2, 4, 8, 16, 32, 64, 100, 100}},
+		{0, ms, []int{1, 2, 4, 8, 16, 32, 64, 100, 100}},
+		{ms, ms, []int{1, 2, 4, 8, 10, 10}},
+		{ms, 10 * ms, []int{1, 2, 4, 8, 10}},
+		{ms, 11 * ms, []int{1, 1, 1}},
+		{time.Minute, ms, []int{1, 1, 1}},
+	} {
+		var s turns
+		var got []int
+		now := time.Now()
+		for range row.want {
+			got = append(got, s.count(booking{n: 1, cost: row.cost, leases: true}, now))
+			now = now.Add(row.gap)
+		}
+		if !slices.Equal(got, row.want) {
+			t.Errorf("%v each %v: %v, want %v", row.cost, row.gap, got, row.want)
+		}
+	}
+}
+
 // The time in µs is right on average, whatever the rate.
 func TestMicros(t *testing.T) {
 	for _, ns := range []float64{1, 400, 1000, 1428.57, 333333.333, 0} {
