@@ -3,8 +3,12 @@ package engines
 import (
 	"context"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"net"
 	"path/filepath"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,9 +23,8 @@ import (
 type asynqPolicy struct{ *rebound.Policy }
 
 func (p asynqPolicy) decide(ctx context.Context, retries int, err error) rebound.Decision {
-	return p.Decide(rebound.State{
-		Attempt: retries + 1, U: rand.Float64(), Durable: true,
-	}, p.Fault(ctx, err))
+	s := rebound.State{Attempt: retries + 1, U: rand.Float64(), Durable: true}
+	return p.Decide(s, p.Fault(ctx, err))
 }
 
 // Middleware archives what the policy does not retry.
@@ -57,7 +60,7 @@ type asynqRun struct {
 
 func runAsynq(
 	t *testing.T, d *daemon.Daemon, p *rebound.Policy,
-	work func(ctx context.Context, n int) error,
+	work func(ctx context.Context, n int) error, opts ...asynq.Option,
 ) *asynqRun {
 	t.Helper()
 	opt := asynq.RedisClientOpt{Addr: d.Addr()}
@@ -81,8 +84,8 @@ func runAsynq(
 	t.Cleanup(s.Shutdown)
 	r := &asynqRun{d, t, asynq.NewClient(opt), asynq.NewInspector(opt)}
 	t.Cleanup(func() { _ = r.client.Close(); _ = r.inspector.Close() })
-	_, err := r.client.Enqueue(asynq.NewTask("receipt", nil), asynq.TaskID("1"),
-		asynq.Queue(queue), asynq.MaxRetry(25), asynq.Retention(time.Hour))
+	_, err := r.client.Enqueue(asynq.NewTask("receipt", nil, opts...), asynq.TaskID("1"),
+		asynq.Queue(queue), asynq.MaxRetry(p.MaxAttempts()-1), asynq.Retention(time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,26 +140,74 @@ func TestAsynq(t *testing.T) {
 			}
 		})
 	}
-	t.Run("server killed in the middle", func(t *testing.T) {
-		kill := daemon.Require(t, startRedis)
-		in, back := make(chan struct{}), make(chan struct{})
-		ran := 0
-		r := runAsynq(t, kill, p, func(context.Context, int) error {
-			if ran++; ran == 1 {
-				close(in)
-				<-back
-				return errReset
+	// Neither reaches the middleware. Asynq's own count ends both.
+	for name, opt := range map[string]asynq.Option{
+		"panic": asynq.Timeout(time.Hour), "timeout": asynq.Timeout(time.Second),
+	} {
+		t.Run(name, func(t *testing.T) {
+			two := &rebound.Policy{Attempts: 2, Backoff: backoff.Constant(10 * time.Millisecond)}
+			var ran atomic.Int64
+			r := runAsynq(t, d, two, func(ctx context.Context, _ int) error {
+				if ran.Add(1); name == "panic" {
+					panic("bug")
+				}
+				<-ctx.Done()
+				<-time.After(100 * time.Millisecond) // the handler is late
+				return nil
+			}, opt)
+			if info := r.end(); info.State != asynq.TaskStateArchived || ran.Load() != 2 {
+				t.Errorf("%v after %d attempts: %q", info.State, ran.Load(), info.LastErr)
 			}
-			return nil
 		})
-		<-in
-		kill.Kill()
-		if err := kill.Run(); err != nil {
-			t.Fatal(err)
+	}
+}
+
+// Redis is killed while a task runs, and comes back.
+func TestAsynqRedisGone(t *testing.T) {
+	p := &rebound.Policy{Attempts: 3, Backoff: backoff.Constant(10 * time.Millisecond)}
+	d := daemon.Require(t, startRedis)
+	in, back := make(chan struct{}), make(chan struct{})
+	var ran atomic.Int64
+	r := runAsynq(t, d, p, func(context.Context, int) error {
+		if ran.Add(1) == 1 {
+			close(in)
+			<-back
+			return errReset
 		}
-		close(back)
-		if info := r.end(); info.State != asynq.TaskStateCompleted || ran != 2 {
-			t.Errorf("%v after %d attempts: %q", info.State, ran, info.LastErr)
-		}
+		return nil
 	})
+	<-in
+	d.Kill()
+	if err := d.Run(); err != nil {
+		t.Fatal(err)
+	}
+	close(back)
+	if info := r.end(); info.State != asynq.TaskStateCompleted || ran.Load() != 2 {
+		t.Errorf("%v after %d attempts: %q", info.State, ran.Load(), info.LastErr)
+	}
+}
+
+// A wrong password is an error of Ping, and not of Start.
+func TestAsynqWrongPassword(t *testing.T) {
+	d := daemon.Require(t, startRedis)
+	conn, err := net.Dial("tcp", d.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	answer := make([]byte, 5)
+	if _, err := io.WriteString(conn, "CONFIG SET requirepass right\r\n"); err != nil {
+		t.Fatal(err)
+	} else if _, err := io.ReadFull(conn, answer); err != nil || string(answer) != "+OK\r\n" {
+		t.Fatalf("%q, %v", answer, err)
+	}
+	s := asynq.NewServer(asynq.RedisClientOpt{Addr: d.Addr(), Password: "wrong"},
+		asynq.Config{LogLevel: asynq.FatalLevel})
+	if err := s.Ping(); err == nil || !strings.Contains(err.Error(), "WRONGPASS") {
+		t.Errorf("Ping: %v", err)
+	}
+	if err := s.Start(asynq.NewServeMux()); err != nil {
+		t.Errorf("Start has an error now, which the page can say: %v", err)
+	}
+	s.Shutdown()
 }

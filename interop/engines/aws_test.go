@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -12,62 +11,35 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/backoff"
 	"github.com/rebound-go/rebound/budget"
-	"github.com/rebound-go/rebound/fault"
 )
 
-// awsRetryer is a policy as the Retryer of one client. MaxElapsed and Breaker have no effect.
-type awsRetryer struct{ *rebound.Policy }
-
-var _ aws.RetryerV2 = awsRetryer{}
-
-func (r awsRetryer) decide(ctx context.Context, n int, err error) rebound.Decision {
-	s := rebound.State{Attempt: n, U: rand.Float64()}
-	if deadline, ok := ctx.Deadline(); ok {
-		s.Left = max(time.Until(deadline), 1)
+// underPolicy is an API option of an AWS client, whose calls are then made under p. It goes with
+// the Retryer aws.NopRetryer.
+func underPolicy(p *rebound.Policy) func(*middleware.Stack) error {
+	call := middleware.FinalizeMiddlewareFunc("rebound", func(
+		ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler,
+	) (out middleware.FinalizeOutput, md middleware.Metadata, failed error) {
+		_, err := rebound.Do(ctx, p, func(ctx context.Context) (struct{}, error) {
+			if r, ok := in.Request.(*smithyhttp.Request); ok && failed != nil {
+				if err := r.RewindStream(); err != nil { // a body that can be read once
+					return struct{}{}, rebound.Permanent(errors.Join(failed, err))
+				}
+			}
+			out, md, failed = next.HandleFinalize(ctx, in)
+			return struct{}{}, failed
+		})
+		return out, md, err
+	})
+	return func(stack *middleware.Stack) error {
+		return stack.Finalize.Insert(call, "Retry", middleware.Before)
 	}
-	return r.Decide(s, r.Fault(ctx, err))
 }
-
-func (r awsRetryer) MaxAttempts() int { return max(r.Policy.MaxAttempts(), 0) } // 0 = no limit
-
-func (r awsRetryer) IsErrorRetryable(err error) bool {
-	d := r.decide(context.Background(), 1, err)
-	return d.Retry || d.Reason == rebound.Exhausted // the SDK counts
-}
-
-// GetRetryToken joins its error to that of the API.
-func (r awsRetryer) GetRetryToken(ctx context.Context, err error) (func(error) error, error) {
-	d := r.decide(ctx, 1, err)
-	b := r.RetryBudget()
-	switch {
-	case d.Reason != "" && d.Reason != rebound.Exhausted:
-		return nil, d.Reason // the delay would pass the context's deadline
-	case b == nil || r.Fault(ctx, err).Kind == fault.RateLimited:
-		return released, nil
-	}
-	return released, b.Take()
-}
-
-func (r awsRetryer) RetryDelay(n int, err error) (time.Duration, error) {
-	return r.decide(context.Background(), n, err).Delay, nil
-}
-
-func (r awsRetryer) GetAttemptToken(context.Context) (func(error) error, error) {
-	return func(err error) error {
-		if b := r.RetryBudget(); err == nil && b != nil {
-			b.Success()
-		}
-		return nil
-	}, nil
-}
-
-func (r awsRetryer) GetInitialToken() func(error) error { return released }
-
-func released(error) error { return nil }
 
 // answer is what a server of SQS answers.
 type answer struct {
@@ -102,7 +74,8 @@ func serveSQS(t *testing.T, p *rebound.Policy, answers ...answer) (*sqs.Client, 
 	srv.Config.ErrorLog = nil
 	t.Cleanup(srv.Close)
 	return sqs.New(sqs.Options{
-		Region: "eu-central-1", BaseEndpoint: aws.String(srv.URL), Retryer: awsRetryer{p},
+		Region: "eu-central-1", BaseEndpoint: aws.String(srv.URL), Retryer: aws.NopRetryer{},
+		APIOptions: []func(*middleware.Stack) error{underPolicy(p)},
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 			return aws.Credentials{AccessKeyID: "a", SecretAccessKey: "b"}, nil
 		}),
@@ -127,19 +100,24 @@ func TestAWS(t *testing.T) {
 		"throttled":       {t.Context(), &rebound.Policy{Backoff: fast}, []answer{throttled}, 2, nil},
 		"connection ends": {t.Context(), &rebound.Policy{Backoff: fast}, []answer{{}}, 2, nil},
 		"permanent": {t.Context(), &rebound.Policy{Backoff: fast},
-			[]answer{{400, "InvalidAddress", ""}}, 1, errAny},
+			[]answer{{400, "InvalidAddress", ""}}, 1, rebound.NotRetryable},
 		"exhausted": {t.Context(), &rebound.Policy{Backoff: fast},
-			[]answer{unavailable, unavailable, unavailable}, 3, errAny},
+			[]answer{unavailable, unavailable, unavailable}, 3, rebound.Exhausted},
 		"one attempt": {t.Context(), &rebound.Policy{Attempts: 1, Backoff: fast},
-			[]answer{unavailable}, 1, errAny},
+			[]answer{unavailable}, 1, rebound.Exhausted},
 		"unlimited": {t.Context(), &rebound.Policy{Attempts: rebound.Unlimited, Backoff: fast},
 			[]answer{unavailable, unavailable, unavailable, unavailable}, 5, nil},
 		"out of budget": {t.Context(), &rebound.Policy{Backoff: fast, Budget: spent(t)},
 			[]answer{unavailable}, 1, budget.ErrEmpty},
 		"past the deadline": {short, &rebound.Policy{Backoff: backoff.Constant(time.Minute)},
 			[]answer{unavailable}, 1, rebound.PastDeadline},
+		"wrong credentials": {t.Context(), &rebound.Policy{Backoff: fast},
+			[]answer{{403, "InvalidClientTokenId", ""}}, 1, rebound.NotRetryable},
+		"too long in all": {t.Context(),
+			&rebound.Policy{Backoff: backoff.Constant(time.Minute), MaxElapsed: time.Second},
+			[]answer{unavailable}, 1, rebound.PastElapsed},
 		"Retry-After too long": {t.Context(), &rebound.Policy{Backoff: fast},
-			[]answer{{503, "ServiceUnavailable", "3600"}}, 1, errAny},
+			[]answer{{503, "ServiceUnavailable", "3600"}}, 1, rebound.WaitTooLong},
 	} {
 		t.Run(name, func(t *testing.T) {
 			client, calls := serveSQS(t, test.policy, test.answers...)
@@ -148,15 +126,12 @@ func TestAWS(t *testing.T) {
 				t.Errorf("%d calls: %v", *calls, err)
 			}
 			var api interface{ ErrorCode() string }
-			if test.finds != nil && (!errors.As(err, &api) ||
-				test.finds != errAny && !errors.Is(err, test.finds)) {
+			if test.finds != nil && (!errors.As(err, &api) || !errors.Is(err, test.finds)) {
 				t.Errorf("the error of the API, and %v: %v", test.finds, err)
 			}
 		})
 	}
 }
-
-var errAny = errors.New("any")
 
 // A call of another client has attempts and a budget of its own.
 func TestAWSBudget(t *testing.T) {

@@ -1,15 +1,22 @@
 package engines
 
 import (
+	"context"
 	"errors"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	watermillapi "github.com/ThreeDotsLabs/watermill"
 	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
+	"github.com/ThreeDotsLabs/watermill/pubsub/gochannel"
 
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/backoff"
+	"github.com/rebound-go/rebound/budget"
 )
 
 // watermill is a policy as Watermill's middleware. It holds the message during its delays.
@@ -70,5 +77,66 @@ func TestWatermill(t *testing.T) {
 	})(message.NewMessage("1", nil))
 	if !errors.Is(err, rebound.Exhausted) {
 		t.Errorf("%v", err)
+	}
+}
+
+// Two things may follow the last attempt: a Nack, with which the message comes again at once, or
+// another topic.
+func TestWatermillNack(t *testing.T) {
+	for _, poison := range []bool{false, true} {
+		logger := watermillapi.NopLogger{}
+		broker := gochannel.NewGoChannel(gochannel.Config{}, logger)
+		router, err := message.NewRouter(message.RouterConfig{}, logger)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if poison {
+			queue, err := middleware.PoisonQueue(broker, "dead")
+			if err != nil {
+				t.Fatal(err)
+			}
+			router.AddMiddleware(queue)
+		}
+		p := &rebound.Policy{Attempts: 2, Backoff: backoff.Constant(0), Budget: budget.Unlimited}
+		router.AddMiddleware(watermill(p))
+		var calls atomic.Int64
+		again := make(chan struct{}, 100)
+		router.AddNoPublisherHandler("work", "jobs", broker, func(*message.Message) error {
+			if calls.Add(1) == 5 { // the third delivery
+				again <- struct{}{}
+				return nil
+			}
+			return errReset
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		dead, err := broker.Subscribe(ctx, "dead")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan error)
+		go func() { ended <- router.Run(ctx) }()
+		<-router.Running()
+		if err := broker.Publish("jobs", message.NewMessage("1", []byte("paper"))); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case m := <-dead:
+			reason := m.Metadata.Get(middleware.ReasonForPoisonedKey)
+			if !poison || calls.Load() != 2 || !strings.Contains(reason, "exhausted") {
+				t.Errorf("a dead letter after %d calls: %q", calls.Load(), reason)
+			}
+			m.Ack()
+		case <-again:
+			if poison {
+				t.Error("the message came again")
+			}
+		case <-ctx.Done():
+			t.Errorf("poison %t: nothing after %d calls", poison, calls.Load())
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
 	}
 }

@@ -1,6 +1,8 @@
 package engines
 
 import (
+	"math/rand/v2"
+	"sync"
 	"testing"
 	"time"
 
@@ -14,22 +16,47 @@ import (
 // limiter is a policy as the rate limiter of a work queue, for controllers. The queue has no last
 // attempt and sees no error: it is given the number of failures in a row.
 type limiter[T comparable] struct {
-	workqueue.TypedRateLimiter[T] // counts
-	policy                        *rebound.Policy
+	policy *rebound.Policy
+	mu     sync.Mutex
+	failed map[T]rebound.State
 }
 
-func newLimiter[T comparable](p *rebound.Policy) limiter[T] {
+func newLimiter[T comparable](p *rebound.Policy) workqueue.TypedRateLimiter[T] {
+	p = endless(p)
+	p.RetryIf = nil // it has no error to look at
+	return &limiter[T]{policy: p, failed: map[T]rebound.State{}}
+}
+
+// endless is p for a queue, which makes attempts until one succeeds.
+func endless(p *rebound.Policy) *rebound.Policy {
 	p = p.Clone()
 	p.Attempts, p.NonIdempotent, p.MaxElapsed = rebound.Unlimited, false, 0
-	return limiter[T]{workqueue.NewTypedItemExponentialFailureRateLimiter[T](0, 0), p}
+	return p
 }
 
-// When implements workqueue.TypedRateLimiter.
-func (l limiter[T]) When(item T) time.Duration {
-	_ = l.TypedRateLimiter.When(item)
-	n := l.NumRequeues(item)
-	return l.policy.Decide(rebound.State{Attempt: n, Durable: true},
-		fault.Fault{Kind: fault.Transient}).Delay
+// When returns the delay after a failure.
+func (l *limiter[T]) When(item T) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.failed[item]
+	s.Attempt, s.U, s.Durable = s.Attempt+1, rand.Float64(), true
+	s.Prev = l.policy.Decide(s, fault.Fault{Kind: fault.Transient}).Delay
+	l.failed[item] = s
+	return s.Prev
+}
+
+// Forget ends the failures of an item.
+func (l *limiter[T]) Forget(item T) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.failed, item)
+}
+
+// NumRequeues returns the number of failures in a row.
+func (l *limiter[T]) NumRequeues(item T) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.failed[item].Attempt
 }
 
 func TestWorkqueue(t *testing.T) {
@@ -47,6 +74,22 @@ func TestWorkqueue(t *testing.T) {
 	l.Forget("a")
 	if d := l.When("a"); d != time.Second || l.NumRequeues("a") != 1 {
 		t.Errorf("%v after the first failure since a success", d)
+	}
+}
+
+// A policy with jitter has delays, and one with a RetryIf or few attempts, too.
+func TestWorkqueueJitter(t *testing.T) {
+	p := &rebound.Policy{Attempts: 1, MaxElapsed: time.Second, NonIdempotent: true,
+		RetryIf: func(fault.Fault) bool { return false }}
+	l := newLimiter[int](p)
+	seen := map[time.Duration]bool{}
+	for item := range 100 {
+		for range 20 {
+			seen[l.When(item)] = true
+		}
+	}
+	if len(seen) < 1900 {
+		t.Errorf("of 2000 delays %d are different", len(seen))
 	}
 }
 
