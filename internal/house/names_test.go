@@ -20,8 +20,8 @@ var manyNames = map[string]struct {
 	"fault":                   {32, "limiters read the headers that Retry-After is read from"},
 	"limit":                   {41, "each of four kinds has five methods, of a gate and a Snapshot"},
 	"policyfile":              {31, "each kind of limit has its own fields in a file"},
-	"cmd/rebound/batch":       {38, "package fleet sends its rows by the same rounds"},
-	"cmd/rebound/batch/store": {35, "a row's state is one of four constants; dry runs"},
+	"cmd/rebound/batch":       {37, "package fleet sends its rows by the same rounds"},
+	"cmd/rebound/batch/store": {33, "a row's state is one of four constants; dry runs"},
 	"internal/circuit":        {60, "package breaker works on the parts of a Word without a lock"},
 }
 

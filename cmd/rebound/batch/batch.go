@@ -7,13 +7,12 @@ package batch
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"os"
 	"runtime/debug"
-	"sync"
 	"time"
 
 	"github.com/rebound-go/rebound/cmd/rebound/batch/money"
+	"github.com/rebound-go/rebound/cmd/rebound/batch/request"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/rows"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/secrets"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/store"
@@ -32,13 +31,13 @@ type batch struct {
 	before store.Recovered
 	prices money.Prices
 	purse  money.Purse
-	halt   halt
+
+	requests request.Maker
+
+	halt halt
 
 	closed  bool
 	pending int // rows before this run
-
-	headers    sync.Once
-	bare, json http.Header // see header
 
 	feeding context.Context // ends when no more rows are to be sent
 
@@ -54,6 +53,7 @@ func (b *batch) open() (err error) {
 	if b.key, err = b.store.Key(); err != nil {
 		return err
 	}
+	b.requests.Header, b.requests.IdempotencyAs, b.requests.Key = b.o.Header, b.o.IdempotencyAs, b.key
 	if err := b.openInput(); err != nil {
 		return err
 	}

@@ -26,7 +26,8 @@ type call struct {
 	before     money.Amount // that earlier attempts may have cost
 
 	place    atomic.Int32
-	attempts int           // begun
+	attempts int // begun
+	began    time.Time
 	since    time.Time     // when it began to wait
 	limited  time.Duration // waited for a turn
 	backoff  time.Duration // waited before retries

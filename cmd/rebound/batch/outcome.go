@@ -12,6 +12,7 @@ import (
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/breaker"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/money"
+	"github.com/rebound-go/rebound/cmd/rebound/batch/queue"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/secrets"
 	"github.com/rebound-go/rebound/fault"
 	"github.com/rebound-go/rebound/llm"
@@ -19,8 +20,8 @@ import (
 )
 
 // outcome decides what becomes of a row after a round.
-func (b *batch) outcome(ctx context.Context, j job, a answer) verdict {
-	v := verdict{attempts: a.attempts, seconds: time.Since(j.began).Seconds(),
+func (b *batch) outcome(ctx context.Context, j queue.Job, a answer) verdict {
+	v := verdict{attempts: a.attempts, seconds: time.Since(a.began).Seconds(),
 		limited: a.limited, backoff: a.backoff}
 	v.sent, v.cost = a.place.Load() == sent, a.before+a.lost
 	if a.answered {
@@ -30,24 +31,24 @@ func (b *batch) outcome(ctx context.Context, j job, a answer) verdict {
 		v.cost += cost
 	}
 	if a.err == nil {
-		v.line = b.resultLine(j, a, v)
+		v.line = b.line(j, a, v)
 		return v
 	}
 	v.code, v.why = b.describe(a)
 	v.fate, v.wait = b.fate(ctx, j, a)
 	if v.fate != gaveUp {
-		v.doubt = j.doubt || a.maybe
+		v.doubt = j.Doubt || a.maybe
 		return v
 	}
 	if a.maybe && !a.repeatable && !permanent(a.err) {
 		v.code = codeInDoubt
 	}
-	v.line = b.errorLine(j, a, v)
+	v.line = b.line(j, a, v)
 	return v
 }
 
 // fate is what becomes of a row whose round has failed, and how long other rows are kept back.
-func (b *batch) fate(ctx context.Context, j job, a answer) (fate, time.Duration) {
+func (b *batch) fate(ctx context.Context, j queue.Job, a answer) (fate, time.Duration) {
 	_, spoilt := a.err.(unreadable)
 	switch {
 	case spoilt:
@@ -60,7 +61,7 @@ func (b *batch) fate(ctx context.Context, j job, a answer) (fate, time.Duration)
 		return cutOff, 0
 	case errors.Is(a.err, rebound.Rejected), a.attempts == 0:
 		return putOff, waitOf(a.err)
-	case permanent(a.err), a.maybe && !a.repeatable, j.attempts+a.attempts >= b.o.RowAttempts:
+	case permanent(a.err), a.maybe && !a.repeatable, j.Attempts+a.attempts >= b.o.RowAttempts:
 		return gaveUp, 0
 	}
 	return putOff, 0
@@ -118,7 +119,7 @@ func (b *batch) secretsOf(a answer) secrets.Set {
 // waitOf is how long a rejection lasts: the cooldown of a breaker.
 func waitOf(err error) time.Duration {
 	if open := (*breaker.OpenError)(nil); errors.As(err, &open) {
-		return max(open.Remaining(), firstPause)
+		return max(open.Remaining(), queue.FirstPause)
 	}
 	return 0
 }

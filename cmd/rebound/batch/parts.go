@@ -1,9 +1,11 @@
 package batch
 
+import "github.com/rebound-go/rebound/cmd/rebound/batch/queue"
+
 // run is one run of a batch.
 type run struct {
 	*batch
 	sender *sender
-	queue  *queue
+	queue  *queue.Queue
 	tally  *tally
 }

@@ -15,7 +15,7 @@ func (b *run) Progress() Progress {
 	defer t.mu.Unlock()
 	p := Progress{
 		Rows: t.rows, Ended: t.done + t.failed - unwritten, Done: t.done, Failed: t.failed,
-		InDoubt: t.doubt, InFlight: t.inFlight, Deferred: b.queue.putOffNow(),
+		InDoubt: t.doubt, InFlight: t.inFlight, Deferred: b.queue.Deferred(),
 		Spent: b.purse.Total().USD(), Tokens: [2]float64{t.input, t.output},
 	}
 	if took := time.Since(b.began).Seconds(); took > 0 {

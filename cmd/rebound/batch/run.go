@@ -7,6 +7,9 @@ import (
 	"time"
 
 	"github.com/rebound-go/rebound/cmd/rebound/batch/money"
+	"github.com/rebound-go/rebound/cmd/rebound/batch/ordered"
+	"github.com/rebound-go/rebound/cmd/rebound/batch/queue"
+	"github.com/rebound-go/rebound/cmd/rebound/batch/results"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/secrets"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/store"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/tee"
@@ -48,7 +51,7 @@ func (b *run) takeUp() error {
 	if !b.o.RetryFailed && !b.o.RetryInDoubt {
 		return nil
 	}
-	again := func(e store.Ending) bool {
+	again := func(e results.Ending) bool {
 		if e.Stopped == stoppedInDoubt {
 			return b.o.RetryInDoubt
 		}
@@ -65,7 +68,7 @@ func (b *run) takeUp() error {
 // prepare makes what sending needs.
 func (b *run) prepare() {
 	b.sender = newSender(b.batch)
-	b.queue = newQueue(b.batch, b.hold)
+	b.queue = queue.New(b.again)
 	b.tally.probe, b.pending = b.o.Probe > 0, b.survey.Table.Count()[store.Pending]
 	b.mark = func(_ context.Context, key store.Row, cost money.Amount) error {
 		err := b.store.Start(key, cost)
@@ -104,16 +107,16 @@ func (b *run) sendRows(ctx context.Context) {
 		defer b.o.Progress(b)()
 	}
 	var workers sync.WaitGroup
-	workers.Go(func() { b.queue.feed(feed) })
+	workers.Go(func() { b.feed(feed) })
 	for i := range min(b.o.MaxInFlight, max(b.survey.Table.Len(), 1)) {
 		if i == firstWorkers {
-			b.queue.awaitFirst(feed)
+			b.queue.AwaitFirst(feed)
 		}
 		workers.Go(func() {
 			w, stop := b.sender.newWorker(calls)
 			defer stop()
 			for {
-				j, ok := b.queue.next(feed)
+				j, ok := b.queue.Next(feed)
 				if !ok {
 					return
 				}
@@ -164,7 +167,8 @@ func (b *run) finish() error {
 		return err
 	}
 	if b.o.Ordered != "" && b.exitCode() <= exitFailed {
-		return b.writeOrdered()
+		all := ordered.Batch{Input: b.in, Table: b.survey.Table, Key: b.key, Path: b.o.Output}
+		return all.Write(b.o.Ordered)
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/rebound-go/rebound/cmd/rebound/batch/money"
+	"github.com/rebound-go/rebound/cmd/rebound/batch/queue"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/rows"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/secrets"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/store"
@@ -22,6 +23,7 @@ func NewShared(o Options, key store.Key, mark Mark, pace Pacer) (*Shared, error)
 	o.Requests, o.Tokens = 0, 0 // those of the process are learned
 	b := &batch{o: o, began: time.Now(), secrets: secrets.Set{}.With(o.Secret...), key: key,
 		mark: mark, pace: pace}
+	b.requests.Header, b.requests.IdempotencyAs, b.requests.Key = o.Header, o.IdempotencyAs, key
 	b.in = &rows.Input{Where: targets(o)}
 	var err error
 	if b.in.Files, err = rows.OpenAttachments(o.Files); err != nil {
@@ -68,23 +70,12 @@ func (s *Shared) Parse(line []byte) (rows.Row, error) { return s.r.in.Parse(line
 
 // Bound returns an error if the cost of a row has no bound.
 func (s *Shared) Bound(r rows.Row) error {
-	req := s.r.head(r)
-	setBody(req, r.Body)
-	_, err := s.r.prices.Most(req)
+	_, err := s.r.prices.Most(s.r.requests.Of(r, r.Body))
 	return err
 }
 
 // Redo reports whether a row in doubt is sent again.
 func (s *Shared) Redo(r rows.Row) bool { return s.r.redo(r) }
-
-// Job is a row to be sent, and what is known of it.
-type Job struct {
-	Row      rows.Row
-	Attempts int          // of earlier rounds
-	Again    bool         // it is in doubt: a process that is gone has sent it
-	Doubt    bool         // the server may have acted on it
-	Lost     money.Amount // that it may have cost before
-}
 
 // Round is what came of a row.
 type Round struct {
@@ -104,9 +95,9 @@ type Round struct {
 }
 
 // Round sends a row. It stops the process if the account is at fault or the budget is used up.
-func (s *Shared) Round(ctx context.Context, one Job) Round {
-	j := job{row: one.Row, attempts: min(one.Attempts, s.r.o.RowAttempts-1), again: one.Again,
-		doubt: one.Doubt, lost: one.Lost, began: time.Now()}
+func (s *Shared) Round(ctx context.Context, one queue.Job) Round {
+	j := one
+	j.Attempts = min(one.Attempts, s.r.o.RowAttempts-1)
 	s.r.tally.begin(j)
 	w, stop := s.r.sender.newWorker(ctx)
 	defer stop()
@@ -115,7 +106,7 @@ func (s *Shared) Round(ctx context.Context, one Job) Round {
 	a.settlePace(v.usage)
 	s.r.tally.end(j, v)
 	out := Round{Ended: v.fate == succeeded || v.fate == gaveUp, Failed: v.fate == gaveUp,
-		Line: v.line, Code: v.code, Why: v.why, Again: j.again && v.attempts == 0,
+		Line: v.line, Code: v.code, Why: v.why, Again: j.Again && v.attempts == 0,
 		Doubt: v.doubt, Attempts: one.Attempts + v.attempts, Cost: v.cost, v: v}
 	switch v.fate {
 	case putOff:
@@ -129,14 +120,13 @@ func (s *Shared) Round(ctx context.Context, one Job) Round {
 
 // pauseAfter is the pause of a row that was put off: twice as long with each round.
 func pauseAfter(attempts int) time.Duration {
-	return min(firstPause<<min(attempts/3, 10), longestPause)
+	return min(queue.FirstPause<<min(attempts/3, 10), queue.LongestPause)
 }
 
 // Hold returns the outcome of a row in doubt that is not sent again.
-func (s *Shared) Hold(one Job) Round {
-	j := job{row: one.Row, doubt: true}
-	v := s.r.heldBack(j.row, one.Lost)
-	s.r.tally.heldBack(j.row, v)
+func (s *Shared) Hold(one queue.Job) Round {
+	v := s.r.heldBack(one.Row, one.Lost)
+	s.r.tally.heldBack(one.Row, v)
 	return Round{Ended: true, Failed: true, Line: v.line, Code: v.code, Why: v.why,
 		Attempts: one.Attempts, Cost: one.Lost, v: v}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/rebound-go/rebound/cmd/rebound/batch/estimate"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/money"
+	"github.com/rebound-go/rebound/cmd/rebound/batch/queue"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/rows"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/store"
 )
@@ -46,14 +47,14 @@ func newTally(table *store.Table) *tally {
 		doubt: n[store.InDoubt], reasons: map[string]*Reason{}}
 }
 
-func (t *tally) begin(j job) {
+func (t *tally) begin(j queue.Job) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.inFlight++
 }
 
 // end counts a round.
-func (t *tally) end(j job, v verdict) {
+func (t *tally) end(j queue.Job, v verdict) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.inFlight--
@@ -62,10 +63,10 @@ func (t *tally) end(j job, v verdict) {
 	t.output += v.usage.Output
 	t.limited += v.limited
 	t.backoff += v.backoff
-	if j.again && v.attempts > 0 {
+	if j.Again && v.attempts > 0 {
 		t.repeated++
 	}
-	if j.doubt {
+	if j.Doubt {
 		t.doubt--
 	}
 	if v.doubt {
@@ -81,7 +82,7 @@ func (t *tally) end(j job, v verdict) {
 			})
 		}
 	case gaveUp:
-		t.fail(j.row.ID, v)
+		t.fail(j.Row.ID, v)
 	case putOff:
 		t.deferred += min(v.attempts, 1)
 	}

@@ -4,20 +4,8 @@ import (
 	"time"
 
 	"github.com/rebound-go/rebound/cmd/rebound/batch/money"
-	"github.com/rebound-go/rebound/cmd/rebound/batch/rows"
 	"github.com/rebound-go/rebound/llm"
 )
-
-// job is a row to be sent.
-type job struct {
-	row      rows.Row
-	attempts int           // made in earlier rounds of this run
-	pause    time.Duration // before this round
-	again    bool          // an earlier run has sent it, and this one has not yet
-	doubt    bool          // the journal has it as sent, and the server may have acted
-	lost     money.Amount  // that earlier attempts may have cost
-	began    time.Time     // of this round
-}
 
 // fate is what becomes of a row after a round.
 type fate int

@@ -3,17 +3,16 @@ package batch
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/rebound-go/rebound/cmd/rebound/batch/money"
+	"github.com/rebound-go/rebound/cmd/rebound/batch/queue"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/rows"
 )
 
 // work sends a row and does with it what its outcome asks for.
-func (b *run) work(ctx context.Context, w *worker, j job) {
-	defer b.queue.ended()
+func (b *run) work(ctx context.Context, w *worker, j queue.Job) {
+	defer b.queue.Ended()
 	b.tally.begin(j)
-	j.began = time.Now()
 	v := b.outcome(ctx, j, w.send(j))
 	b.tally.end(j, v)
 	switch v.fate {
@@ -25,8 +24,10 @@ func (b *run) work(ctx context.Context, w *worker, j job) {
 		b.judge(b.tally.ended(v))
 		return
 	case putOff:
-		b.queue.putOff(j, v)
-		b.queue.hold(v.wait)
+		j.Attempts, j.Lost = j.Attempts+v.attempts, v.cost
+		j.Again, j.Doubt = j.Again && v.attempts == 0, v.doubt
+		b.queue.PutOff(j)
+		b.queue.Hold(v.wait)
 	case returned:
 		b.halt.stop(exitStopped, "a fault of the account: "+v.why)
 	case unsent:
@@ -35,7 +36,7 @@ func (b *run) work(ctx context.Context, w *worker, j job) {
 		}
 	}
 	if v.sent && !v.doubt {
-		b.store.GiveBack(j.row.Key)
+		b.store.GiveBack(j.Row.Key)
 	}
 }
 
@@ -53,7 +54,7 @@ func (b *batch) heldBack(r rows.Row, lost money.Amount) verdict {
 	v := verdict{fate: gaveUp, code: codeInDoubt, why: "an earlier run sent this row and ended " +
 		"before its result was there: it may have been carried out"}
 	v.cost = lost
-	v.line = b.errorLine(job{row: r}, answer{}, v)
+	v.line = b.line(queue.Job{Row: r}, answer{}, v)
 	return v
 }
 

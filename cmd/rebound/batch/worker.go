@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/cmd/rebound/batch/queue"
+	"github.com/rebound-go/rebound/cmd/rebound/batch/request"
 	"github.com/rebound-go/rebound/gate"
 	"github.com/rebound-go/rebound/reboundhttp"
 )
@@ -99,15 +101,16 @@ type answer struct {
 }
 
 // send makes one round of calls for a row.
-func (w *worker) send(j job) answer {
+func (w *worker) send(j queue.Job) answer {
 	b, req := w.b, new(http.Request)
 	*req = *w.blank
-	b.setHead(req, j.row)
-	a := answer{room: w.line[:0], call: &call{b: b, row: j.row, req: req, before: j.lost,
-		repeatable: b.o.InDoubt == "redo" || repeatable(req)}}
-	body, err := b.in.Files.Body(j.row)
+	b.requests.SetHead(req, j.Row)
+	a := answer{room: w.line[:0], call: &call{b: b, row: j.Row, req: req, before: j.Lost,
+		began:      time.Now(),
+		repeatable: b.o.InDoubt == "redo" || request.Repeatable(req)}}
+	body, err := b.in.Files.Body(j.Row)
 	if err == nil {
-		setBody(req, body)
+		request.SetBody(req, body)
 		if a.most, err = b.prices.Most(req); b.o.Budget == 0 {
 			err = nil
 		}
@@ -127,8 +130,8 @@ func (w *worker) send(j job) answer {
 	}
 	defer w.bodies.Release(weight)
 	a.since = time.Now()
-	if j.attempts > 0 {
-		left := w.limited(b.o.RowAttempts - j.attempts)
+	if j.Attempts > 0 {
+		left := w.limited(b.o.RowAttempts - j.Attempts)
 		req = req.WithContext(reboundhttp.WithPolicy(w.ctx, left))
 	}
 	a.resp, a.err = w.client.RoundTrip(req)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/cmd/rebound/batch"
+	"github.com/rebound-go/rebound/cmd/rebound/batch/queue"
 	"github.com/rebound-go/rebound/fault"
 )
 
@@ -82,7 +83,7 @@ func (s *session) send(c *claim) (out batch.Round, held bool, err error) {
 		return out, false, err
 	}
 	r.Key.ID = uint64(c.id)
-	j := batch.Job{Row: r, Attempts: c.attempts, Doubt: c.state != pending, Lost: c.reserved}
+	j := queue.Job{Row: r, Attempts: c.attempts, Doubt: c.state != pending, Lost: c.reserved}
 	if c.state == sent {
 		if !s.shared.Redo(r) {
 			return s.shared.Hold(j), true, nil

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/rebound-go/rebound/cmd/rebound/batch/results"
 )
 
 // crashModel is what must hold of a batch, whatever the disk does.
@@ -60,7 +62,7 @@ func (m *crashModel) life(retry bool) (err error) {
 	}
 	m.doubt += table.Count()[InDoubt]
 	if retry {
-		_, err := s.Retry(table, key, before.Generation+1, func(e Ending) bool {
+		_, err := s.Retry(table, key, before.Generation+1, func(e results.Ending) bool {
 			return e.Stopped == "" && m.chance(70)
 		})
 		if err != nil {
@@ -125,11 +127,11 @@ func (m *crashModel) check() {
 	found := map[string]int{}
 	for _, name := range []string{"out", "out.errors"} {
 		for line := range bytes.Lines(m.d.names[name].data) {
-			o, err := outcomeOf(bytes.TrimSuffix(line, []byte("\n")))
+			o, err := results.Read(bytes.TrimSuffix(line, []byte("\n")))
 			if err != nil {
 				m.t.Fatalf("%s: %v\n%s", name, err, m.files())
 			}
-			found[o.id]++
+			found[o.ID]++
 		}
 	}
 	repeated := 0

@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"github.com/rebound-go/rebound/cmd/rebound/batch/money"
+	"github.com/rebound-go/rebound/cmd/rebound/batch/results"
 )
 
 // Recovered is what earlier runs have left.
@@ -81,7 +82,7 @@ func (r *recovery) replay() error {
 		file  file
 		state State
 	}{{r.s.results, Done}, {r.s.errors, Failed}} {
-		err := replay(f.file, results, !r.s.fresh, func(line []byte) error {
+		err := replay(f.file, resultLines, !r.s.fresh, func(line []byte) error {
 			return r.result(line, f.state)
 		})
 		if err != nil {
@@ -145,21 +146,21 @@ func (r *recovery) mark(line []byte) error {
 // result takes in a line of the results or the errors. An error that a provider's batch API has
 // left among its results, such as that a row has expired, is none: the row is sent.
 func (r *recovery) result(line []byte, state State) error {
-	o, err := outcomeOf(line)
+	o, err := results.Read(line)
 	if err != nil {
 		return err
 	}
-	r.Spent += o.end.cost()
-	i, known := r.t.Find(r.key.Hash(o.id))
+	r.Spent += o.End.Amount()
+	i, known := r.t.Find(r.key.Hash(o.ID))
 	switch {
 	case !known:
 		r.Foreign++
 		return nil
-	case state == Done && !o.good:
+	case state == Done && !o.Good:
 		return nil
 	}
 	if before := r.t.State(i); before == Done || before == Failed {
-		return fmt.Errorf("a second line of %q", o.id)
+		return fmt.Errorf("a second line of %q", o.ID)
 	}
 	r.t.Set(i, state)
 	return nil

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/rebound-go/rebound/cmd/rebound/batch/lines"
+	"github.com/rebound-go/rebound/cmd/rebound/batch/results"
 )
 
 // A kind is what replay knows of the lines of a file.
@@ -20,8 +21,8 @@ type kind struct {
 
 var (
 	// A mark that is not whole was not waited for to its end: its row was not sent.
-	marks   = kind{tornMark, func([]byte) bool { return false }}
-	results = kind{tornResult, json.Valid}
+	marks       = kind{tornMark, func([]byte) bool { return false }}
+	resultLines = kind{results.Torn, json.Valid}
 )
 
 // replay gives each line of a file to fn, without its newline, and leaves the offset at the end. A
@@ -78,25 +79,4 @@ func tornMark(line []byte) bool {
 	text := string(bytes.TrimRight(line, "\x00"))
 	return len(text) < maxMark && strings.ContainsRune("BSRG", rune(text[0])) &&
 		strings.Trim(text[1:], " -0123456789abcdef") == ""
-}
-
-// tornResult accepts the beginning of a line of the results or the errors, and zeros behind it: as
-// much as there is of what every line of ours has.
-func tornResult(line []byte) bool {
-	line = bytes.TrimRight(line, "\x00")
-	rest, ok := afterPrefix(line, idPrefix)
-	for len(rest) > 0 && rest[0] != '"' { // the custom_id
-		if rest[0] == '\\' {
-			rest = rest[1:]
-		}
-		rest = rest[min(1, len(rest)):]
-	}
-	_, named := afterPrefix(rest, namePrefix)
-	return ok && named
-}
-
-// afterPrefix reports whether a text begins with prefix, or is its beginning.
-func afterPrefix(text []byte, prefix string) (rest []byte, ok bool) {
-	n := min(len(prefix), len(text))
-	return text[n:], string(text[:n]) == prefix[:n]
 }

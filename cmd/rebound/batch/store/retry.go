@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"github.com/rebound-go/rebound/cmd/rebound/batch/money"
+	"github.com/rebound-go/rebound/cmd/rebound/batch/results"
 )
 
 // A new generation takes up rows of the errors again. What happens in turn, so that a crash between
@@ -20,7 +21,9 @@ import (
 
 // Retry begins a new generation. Of the errors those whose line again accepts are taken up. It
 // returns how many these are; with none there is no new generation.
-func (s *Store) Retry(t *Table, key Key, generation int, again func(Ending) bool) (int, error) {
+func (s *Store) Retry(
+	t *Table, key Key, generation int, again func(results.Ending) bool,
+) (int, error) {
 	old, next := s.generationFiles(generation)
 	taken, cost, err := s.divide(next, t, key, again)
 	if err != nil || taken == 0 {
@@ -40,32 +43,32 @@ func (s *Store) Retry(t *Table, key Key, generation int, again func(Ending) bool
 }
 
 // Foresee sets the states in t as Retry would, and changes no file.
-func (s *Store) Foresee(t *Table, key Key, again func(Ending) bool) error {
+func (s *Store) Foresee(t *Table, key Key, again func(results.Ending) bool) error {
 	return s.failed(s.eachError(t, key, again, func([]byte, *Row, money.Amount) error { return nil }))
 }
 
 // eachError gives fn each line of the errors. A row that again accepts is pending from then on, and
 // fn gets it and what it has cost.
 func (s *Store) eachError(
-	t *Table, key Key, again func(Ending) bool, fn func([]byte, *Row, money.Amount) error,
+	t *Table, key Key, again func(results.Ending) bool, fn func([]byte, *Row, money.Amount) error,
 ) error {
-	return replay(s.errors, results, true, func(line []byte) error {
-		o, err := outcomeOf(line)
+	return replay(s.errors, resultLines, true, func(line []byte) error {
+		o, err := results.Read(line)
 		if err != nil {
 			return err
 		}
-		i, known := t.Find(key.Hash(o.id))
-		if !known || !again(o.end) {
+		i, known := t.Find(key.Hash(o.ID))
+		if !known || !again(o.End) {
 			return fn(line, nil, 0)
 		}
 		t.Set(i, Pending)
-		return fn(line, &Row{ID: t.ids[i]}, o.end.cost())
+		return fn(line, &Row{ID: t.ids[i]}, o.End.Amount())
 	})
 }
 
 // divide is the first step.
 func (s *Store) divide(
-	next string, t *Table, key Key, again func(Ending) bool,
+	next string, t *Table, key Key, again func(results.Ending) bool,
 ) (taken int, cost money.Amount, err error) {
 	kept, err := s.disk.open(next)
 	if err != nil {

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/rebound-go/rebound/cmd/rebound/batch/results"
 )
 
 // opened is a store on a disk, with so many rows, that has begun.
@@ -184,13 +186,13 @@ func TestRetry(t *testing.T) {
 		`"rebound":{"cost":3,"stopped":"in doubt"}}`
 	d.names["out.errors"] = &simNode{data: []byte(lineB + "\n" + held + "\n")}
 	for generation, test := range []struct {
-		again  func(Ending) bool
+		again  func(results.Ending) bool
 		taken  int
 		states string
 	}{
-		{func(Ending) bool { return false }, 0, "DFF"},
-		{func(e Ending) bool { return e.Stopped == "in doubt" }, 1, "DFp"},
-		{func(e Ending) bool { return true }, 1, "Dpp"},
+		{func(results.Ending) bool { return false }, 0, "DFF"},
+		{func(e results.Ending) bool { return e.Stopped == "in doubt" }, 1, "DFp"},
+		{func(e results.Ending) bool { return true }, 1, "Dpp"},
 	} {
 		s, err := openOn(d, "out", true)
 		if err != nil {

@@ -9,6 +9,8 @@ import (
 	"hash/crc32"
 	"math/bits"
 	"slices"
+
+	"github.com/rebound-go/rebound/cmd/rebound/batch/results"
 )
 
 // State is what is known about a row of the input.
@@ -172,7 +174,7 @@ func (k Key) Name(id string) string {
 	for i, h := 0, k.Hash(id); i < len(sum); i++ {
 		sum[i] = byte(h >> (56 - 8*i))
 	}
-	return "rebound-" + hex.EncodeToString(k[:4]) + hex.EncodeToString(sum[:])
+	return results.NamePrefix + hex.EncodeToString(k[:4]) + hex.EncodeToString(sum[:])
 }
 
 // Digest is what a row's line is compared by, to report that it has changed.

@@ -1,4 +1,4 @@
-package store
+package results
 
 import (
 	"bytes"
@@ -11,13 +11,16 @@ import (
 	"github.com/rebound-go/rebound/internal/jsonscan"
 )
 
-// A line of ours begins with these, around the custom_id. Only such a line is read by its beginning
-// and its end alone.
+// A line of ours begins with the first two, around the custom_id. Only such a line is read by its
+// beginning and its end alone.
 const (
 	idPrefix   = `{"custom_id":"`
-	namePrefix = `","id":"rebound-`
+	namePrefix = `","id":"` + NamePrefix
 	endPrefix  = `"rebound":{`
 )
+
+// NamePrefix is what the name of each row begins with.
+const NamePrefix = "rebound-"
 
 // Ending is what a line's last field holds: {…,"rebound":{…}}.
 type Ending struct {
@@ -25,23 +28,19 @@ type Ending struct {
 	Stopped string  `json:"stopped"`
 }
 
-func (e Ending) cost() money.Amount { return money.Dollars(e.Cost) }
+// Amount is the Cost.
+func (e Ending) Amount() money.Amount { return money.Dollars(e.Cost) }
 
-// outcome is what recovery needs of a line.
-type outcome struct {
-	id   string
-	good bool   // there is a response, and no error
-	end  Ending // zero if the line is none of ours
+// Outcome is what recovery needs of a line.
+type Outcome struct {
+	ID   string
+	Good bool   // there is a response, and no error
+	End  Ending // zero if the line is none of ours
 }
 
-// IDOf returns the custom_id of a line. It comes first in ours; in those that a provider's batch
-// API has left, it is anywhere.
-func IDOf(line []byte) (id string, err error) {
-	o, err := outcomeOf(line)
-	return o.id, err
-}
-
-func outcomeOf(line []byte) (o outcome, err error) {
+// Read reads a line without its newline. The custom_id comes first in ours; in those that a
+// provider's batch API has left, it is anywhere.
+func Read(line []byte) (o Outcome, err error) {
 	if bytes.IndexByte(line, 0) >= 0 {
 		return o, errors.New("there are zero bytes in this line")
 	}
@@ -49,8 +48,8 @@ func outcomeOf(line []byte) (o outcome, err error) {
 		end := bytes.IndexByte(rest, '"')
 		if end >= 0 && bytes.IndexByte(rest[:end], '\\') < 0 &&
 			bytes.HasPrefix(rest[end:], []byte(namePrefix)) {
-			o.end, err = endingOf(line)
-			o.id, o.good = string(rest[:end]), true
+			o.End, err = endingOf(line)
+			o.ID, o.Good = string(rest[:end]), true
 			return o, err
 		}
 	}
@@ -87,7 +86,7 @@ func decode[T any](value []byte, err *error) (v T) {
 }
 
 // provided reads a line that a provider's batch API has left, in any order of its fields.
-func provided(line []byte) (o outcome, err error) {
+func provided(line []byte) (o Outcome, err error) {
 	var r struct {
 		ID       *string `json:"custom_id"`
 		Key      *string `json:"key"` // of Google
@@ -113,8 +112,29 @@ func provided(line []byte) (o outcome, err error) {
 	case r.Response == nil && r.Result == nil && !fails:
 		return o, errors.New("this is no line of results: it has neither a response nor an error")
 	}
-	o = outcome{id: *r.ID, end: r.Rebound}
-	o.good = !fails && (r.Response == nil || r.Response.Status < 300) &&
+	o = Outcome{ID: *r.ID, End: r.Rebound}
+	o.Good = !fails && (r.Response == nil || r.Response.Status < 300) &&
 		(r.Result == nil || r.Result.Type == "succeeded")
 	return o, nil
+}
+
+// Torn reports whether a text may be the beginning of a line of ours, with zeros behind it: it has
+// as much as there is of what each of them has.
+func Torn(line []byte) bool {
+	line = bytes.TrimRight(line, "\x00")
+	rest, ok := afterPrefix(line, idPrefix)
+	for len(rest) > 0 && rest[0] != '"' { // the custom_id
+		if rest[0] == '\\' {
+			rest = rest[1:]
+		}
+		rest = rest[min(1, len(rest)):]
+	}
+	_, named := afterPrefix(rest, namePrefix)
+	return ok && named
+}
+
+// afterPrefix reports whether a text begins with prefix, or is its beginning.
+func afterPrefix(text []byte, prefix string) (rest []byte, ok bool) {
+	n := min(len(prefix), len(text))
+	return text[n:], string(text[:n]) == prefix[:n]
 }

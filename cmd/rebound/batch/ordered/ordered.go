@@ -1,4 +1,5 @@
-package batch
+// Package ordered copies the lines of a batch in the order of its input.
+package ordered
 
 import (
 	"bufio"
@@ -8,17 +9,26 @@ import (
 	"path/filepath"
 
 	"github.com/rebound-go/rebound/cmd/rebound/batch/lines"
+	"github.com/rebound-go/rebound/cmd/rebound/batch/results"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/rows"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/store"
 )
 
-// writeOrdered writes the lines of the results and the errors in the order of the input. It keeps
-// the place of each line, and no line itself.
-func (b *batch) writeOrdered() error {
-	places := make([]int64, b.survey.Table.Len()) // offset + 1; negative in the errors
+// Batch is a batch whose rows have ended.
+type Batch struct {
+	Input *rows.Input
+	Table *store.Table // of its rows
+	Key   store.Key
+	Path  string // of the results; the errors are beside it
+}
+
+// Write writes the lines of the results and the errors to a file, in the order of the input. It
+// keeps the place of each line, and no line itself.
+func (b Batch) Write(path string) error {
+	places := make([]int64, b.Table.Len()) // offset + 1; negative in the errors
 	files := [2]*os.File{}
-	for i, path := range []string{b.o.Output, b.o.Output + ".errors"} {
-		f, err := os.Open(path)
+	for i, name := range []string{b.Path, b.Path + ".errors"} {
+		f, err := os.Open(name)
 		if err != nil {
 			return err
 		}
@@ -29,14 +39,14 @@ func (b *batch) writeOrdered() error {
 			return err
 		}
 	}
-	temp, err := os.CreateTemp(filepath.Dir(b.o.Ordered), filepath.Base(b.o.Ordered)+".*")
+	temp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
 	if err != nil {
 		return err
 	}
 	defer os.Remove(temp.Name())
 	out, result := bufio.NewWriterSize(temp, 1<<20), lines.NewShort(nil, lines.MaxResult)
-	err = b.in.Scan(func(_ int, r rows.Row, err error) error {
-		i, known := b.survey.Table.Find(b.key.Hash(r.ID))
+	err = b.Input.Scan(func(_ int, r rows.Row, err error) error {
+		i, known := b.Table.Find(b.Key.Hash(r.ID))
 		if err != nil || !known || places[i] == 0 {
 			return err
 		}
@@ -56,11 +66,11 @@ func (b *batch) writeOrdered() error {
 	if err != nil {
 		return err
 	}
-	return os.Rename(temp.Name(), b.o.Ordered)
+	return os.Rename(temp.Name(), path)
 }
 
 // eachLine gives the offset of each line of the results, and its row in the table.
-func (b *batch) eachLine(f io.Reader, fn func(at int64, row int)) error {
+func (b Batch) eachLine(f io.Reader, fn func(at int64, row int)) error {
 	l := lines.New(f, lines.MaxResult)
 	for {
 		line, err := l.Read()
@@ -70,11 +80,11 @@ func (b *batch) eachLine(f io.Reader, fn func(at int64, row int)) error {
 		if err != nil {
 			return err
 		}
-		id, err := store.IDOf(line[:len(line)-1])
+		o, err := results.Read(line[:len(line)-1])
 		if err != nil {
 			return err
 		}
-		if i, known := b.survey.Table.Find(b.key.Hash(id)); known {
+		if i, known := b.Table.Find(b.Key.Hash(o.ID)); known {
 			fn(l.At(), i)
 		}
 	}
