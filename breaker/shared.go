@@ -72,7 +72,7 @@ func (c *shared) refusal() *OpenError { return c.log.Load().refusal.Load() }
 func (c *shared) enterLocked(o owner, now time.Duration) (gate.Pass, error) {
 	s, ok := c.begin(o, now)
 	// The breaker has closed in the meantime and was forgotten, so the call is admitted.
-	if !ok { // closed meanwhile, and forgotten
+	if !ok {
 		return o.cfg.Pass(s.Word, now), nil
 	}
 	before := s.Word

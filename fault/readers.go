@@ -12,7 +12,7 @@ type shape struct {
 	described bool
 	// Marks such as rebound.Permanent are Describers that a person has set, so they outrank the
 	// others.
-	marked  bool // a Describer made by hand: see rebound.Permanent
+	marked  bool
 	pointer bool
 	wraps   uint8
 	readers []reader

@@ -59,7 +59,7 @@ func sqlite(number int) finding {
 	case 5, 6, 9, 15, 17: // busy, locked, interrupted, a lost race for locks, the schema has changed
 		f = locked
 	// A failing disk or a damaged file. The write may have been done in part.
-	case 10, 11: // a disk that fails, a file that is damaged
+	case 10, 11:
 		f = broken
 	}
 	f.detail = "sqlite " + strconv.Itoa(number)

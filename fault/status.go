@@ -88,7 +88,7 @@ func Response(code int, header map[string][]string, now time.Time) Fault {
 			f.Kind = Transient
 		}
 	// GitHub answers 403, too, when its primary or secondary limit is reached.
-	case 403: // GitHub's primary and secondary limits
+	case 403:
 		if _, ok, _ := requested(header, now); ok || spent(header, now) {
 			f.Kind = RateLimited
 		}

@@ -73,7 +73,7 @@ type Hedge struct {
 	delay atomic.Int64                  // what the state said last
 
 	// mu guards the fields below it.
-	mu     sync.Mutex // guards what follows
+	mu     sync.Mutex
 	state  hedging.State
 	counts counts
 }

@@ -55,7 +55,7 @@ type Adaptive struct {
 	// with much to do. If many such programs start at the same time, they overload the service.
 	SlowStart bool
 	// OnChange is called after each change of the limit, once at a time and in order. Nil = none.
-	OnChange func(Change) // is called after a change of the limit, one at a time; nil = none
+	OnChange func(Change)
 
 	permits permits
 	limit   atomic.Int32  // of law; 0 = the initial one
@@ -66,7 +66,7 @@ type Adaptive struct {
 
 	// mu guards the fields below it. The fields above are copies for the common path, which takes no
 	// lock.
-	mu        sync.Mutex // guards what follows
+	mu        sync.Mutex
 	law       adaptive.Limit
 	reported  int  // the limit that OnChange has got; 0 = the initial one
 	reporting bool // some goroutine is in OnChange

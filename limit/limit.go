@@ -57,8 +57,9 @@ type Error struct {
 	is     error // ErrFull, ErrRate or ErrShed
 	kind   fault.Kind
 	detail string
-	// The time changes while the Error does not, so it is computed whenever the error is classified.
-	room func() time.Duration // until there is room, asked anew each time; nil: unknown
+	// room returns the time until there is room, or is nil if that is unknown. The time changes while
+	// the Error does not, so room is called whenever the error is classified.
+	room func() time.Duration
 }
 
 func (e *Error) Error() string {

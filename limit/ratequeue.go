@@ -116,7 +116,7 @@ func (r *Rate) join(ctx context.Context, b gcra.Bucket, cost time.Duration) (*wa
 	r.awake()
 	// The word may change although the caller holds the lock: attempts that need not wait take no
 	// lock.
-	for { // those who need not wait change the word without the lock
+	for {
 		old, now := r.tat.Load(), clock.Now()
 		next, turn := b.Take(gcra.Tat(old), now, cost)
 		last := r.last(ctx, now)

@@ -85,7 +85,7 @@ func IsAccount(err error) bool {
 			return true
 		// A code that names a fault of the request outranks the status: too long, rejected content, an
 		// unknown model.
-		default: // too long, rejected, of an unknown model: a fault of the request
+		default:
 			return false
 		}
 	}
@@ -186,7 +186,7 @@ func (r report) limited(best, f fault.Fault, h http.Header) fault.Fault {
 		header = http.Header{"Retry-After": {seconds}}
 	// The response states a delay that is invalid. It must still keep a delay in the text from being
 	// used.
-	case statesDelay(h): // an invalid one
+	case statesDelay(h):
 		header = http.Header{"Retry-After": {"none"}}
 	}
 	g := fault.Of(&limitError{http.StatusTooManyRequests, header, r.text, r.details})

@@ -194,7 +194,7 @@ func IsEnd(e Event) bool {
 	}
 	if !mentions(e.Data, `finishReason`, `blockReason`) && !mentions(e.Data, ends...) {
 		// Decoding the JSON of every event would cost far more than this search.
-		return false // without the cost of reading JSON
+		return false
 	}
 	c, _ := e.read()
 	if slices.Contains(ends, c.Type) {

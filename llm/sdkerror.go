@@ -45,12 +45,12 @@ func answerIn(err error) (answer, bool) {
 	}
 	// OpenAI's and Anthropic's generated SDKs keep the raw body beside the response, which they have
 	// read to its end.
-	if e, ok := err.(interface{ RawJSON() string }); ok { // *openai.Error, *anthropic.Error
+	if e, ok := err.(interface{ RawJSON() string }); ok {
 		resp, _ := field(v, "Response").(*http.Response)
 		return answer{resp: resp, report: ofResponse(resp, []byte(e.RawJSON()))}, true
 	}
 	// ssestream.StreamError of the same SDKs: an error event inside a stream.
-	if data, ok := field(indirect(v, "Event"), "Data").([]byte); ok { // *ssestream.StreamError
+	if data, ok := field(indirect(v, "Event"), "Data").([]byte); ok {
 		return answer{report: parse(data)}, true
 	}
 	return google(v)

@@ -70,7 +70,7 @@ func shapeOf(resp *http.Response, body *peekedBody, inPieces bool) (answerShape,
 	case encoding != "" && encoding != "identity":
 		return shapeOpaque, nil
 	// JSON lines arrive over minutes, as events do.
-	case slices.Contains(lineTypes, kind): // they come over minutes, as events do
+	case slices.Contains(lineTypes, kind):
 		return shapePieces, nil
 	case !isJSON && !isEvents && !slices.Contains(vagueTypes, kind):
 		return shapeOpaque, nil
@@ -85,7 +85,7 @@ func shapeOf(resp *http.Response, body *peekedBody, inPieces bool) (answerShape,
 	case len(start) == 0 && (isJSON || kind == ""):
 		return shapeOpaque, errBlank
 	// An empty text may be right, such as the transcript of a silence.
-	case len(start) == 0: // the transcript of a silence, for one
+	case len(start) == 0:
 		return shapeOpaque, nil
 	case inPieces && !isEvents:
 		return shapePieces, nil
@@ -95,7 +95,7 @@ func shapeOf(resp *http.Response, body *peekedBody, inPieces bool) (answerShape,
 	case isEvents:
 		return shapeEvents, nil
 	// The page of a proxy, a login or a captive portal.
-	case kind == "text/html": // of a proxy, a login, a captive portal
+	case kind == "text/html":
 		return shapeOpaque, errPage
 	case !isJSON:
 		return shapeOpaque, nil

@@ -117,7 +117,7 @@ func (s *parser) rest() Event {
 func (s *parser) field(line []byte) {
 	if s.tooLong() {
 		// A lost event is still reported, with nil Data: it may have been output, or the end mark.
-		s.data = true // if it was none, there is one more event that is lost
+		s.data = true
 		return
 	}
 	name, value, _ := bytes.Cut(line, []byte(":"))

@@ -92,7 +92,7 @@ func (rt *roundTrip) send(ctx context.Context) (*http.Response, error) {
 	req, lim, err := rt.request(ctx)
 	if err != nil {
 		// The response of the attempt before stays the last one, and is returned to the caller.
-		return nil, err // and the response of the attempt before is the last there is
+		return nil, err
 	}
 	rt.discard()
 	resp, err := rt.t.base().RoundTrip(req)

@@ -155,7 +155,7 @@ func (g *leg) attempt(ctx context.Context) (resp *http.Response, err error) {
 	}()
 	resp, err = g.send(ctx)
 	// Another leg has answered, or the call has ended. The response must not leak its connection.
-	if !stop() { // lost, or the call has ended
+	if !stop() {
 		if resp != nil {
 			closeResponse(resp)
 			return nil, ctx.Err()

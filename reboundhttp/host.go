@@ -96,7 +96,7 @@ func (s *hosts) add(h *host) *host {
 		s.forget()
 		// If most hosts have used their budget, a pass drops few of them. The next pass comes only when
 		// there are twice as many.
-		s.limit = min(2*s.count, maxHosts) // if most are in debt, let some time pass
+		s.limit = min(2*s.count, maxHosts)
 	}
 	return h
 }

@@ -45,7 +45,7 @@ func isReadOnly(err error) bool {
 	case "sqlstate 25006", "mysql 1792", "mysql 1836", "mysql 3100", "mssql 3906", "oracle 16000":
 		return true
 	// The server runs with some option, and most options have nothing to do with writing.
-	case "mysql 1290": // the server runs with an option, of which most have nothing to do with this
+	case "mysql 1290":
 		text := textOf(err)
 		return strings.Contains(text, "read-only") || strings.Contains(text, "read_only")
 	}

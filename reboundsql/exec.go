@@ -67,7 +67,7 @@ func (s *statement[T]) call(ctx context.Context, p *rebound.Policy, o *Options) 
 func (s *statement[T]) begin(ctx context.Context) (*statementTx[T], error) {
 	if s.writes {
 		// Otherwise each stale connection of the pool would leave the outcome unknown.
-		s.lost(maybeIdle) // or each connection that went stale would be a doubt
+		s.lost(maybeIdle)
 	}
 	conn, err := s.conn(ctx)
 	return &statementTx[T]{statement: s, conn: conn}, err

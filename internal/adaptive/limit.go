@@ -1,9 +1,9 @@
 // Package adaptive is the bare form of an adaptive concurrency limit: the law that turns samples of
-// attempts into a limit, without a clock or a lock. A limit.Adaptive keeps one [Limit] under a
-// mutex; the simulator keeps one for each of its processes, in a time of its own.
+// attempts into a limit, without a clock or a lock. A limit.Adaptive keeps one [Limit] behind a
+// mutex. The simulator keeps one for each of its processes, in virtual time.
 //
-// The law is Gradient2 of Netflix's concurrency-limits, or AIMD on a latency if there is a target.
-// Both run once per window instead of once per attempt, and both obey an explicit overload.
+// The law is Gradient2 of Netflix's concurrency-limits, or, with a target latency, AIMD. Both run
+// once per window instead of once per attempt, and both react to an explicit overload.
 package adaptive
 
 import "time"
@@ -23,10 +23,12 @@ const (
 	leastDrop  = 0.5 // the lowest gradient
 	longWindow = 600 // windows of the long-term latency
 	warmup     = 10  // windows whose plain mean begins the long-term latency
-	recovery   = 0.95
+	// recovery is the factor, in each window, of a long-term latency that is more than twice the
+	// present one, so that a server that has become faster soon counts as such.
+	recovery = 0.95
 )
 
-// Config is what limits of one kind have in common. Each 0 means its default.
+// Config is what limits of one kind share. Each 0 means its default.
 type Config struct {
 	Initial int // brought between Min and Max
 	Min     int
@@ -42,6 +44,7 @@ func (c *Config) Bounds() (low, high int) {
 	return orDefault(c.Min, DefaultMin), orDefault(c.Max, DefaultMax)
 }
 
+// within is a limit brought between Min and Max.
 func (c *Config) within(limit float64) float64 {
 	low, high := c.Bounds()
 	return min(max(limit, float64(low)), float64(high))
@@ -60,8 +63,8 @@ type Limit struct {
 // Now returns the limit: how many attempts may be under way.
 func (l *Limit) Now(c *Config) int { return int(l.value(c)) }
 
-// Add adds a sample at the time now. It reports whether that completed a window, after which the
-// limit may differ.
+// Add adds a sample at now. It returns true if that completed a window; then the limit may have
+// changed.
 func (l *Limit) Add(c *Config, now time.Duration, s Sample) bool {
 	w, complete := l.Window.Add(now, s)
 	if complete {
@@ -70,6 +73,7 @@ func (l *Limit) Add(c *Config, now time.Duration, s Sample) bool {
 	return complete
 }
 
+// value is the limit with its fraction, which would otherwise be lost in each window.
 func (l *Limit) value(c *Config) float64 {
 	if l.limit > 0 {
 		return l.limit
@@ -77,8 +81,8 @@ func (l *Limit) value(c *Config) float64 {
 	return c.within(float64(orDefault(c.Initial, DefaultInitial)))
 }
 
-// update is the law: a window in, a limit out. Only a limit that was in use grows: the latency of a
-// few attempts does not show that the server can take many.
+// update is the law: it turns a window into a limit. Only a limit that was in use grows, because
+// the latency of a few attempts does not show that the server can take many.
 func (l *Limit) update(c *Config, w Summary) {
 	limit := l.value(c)
 	used := 2*float64(w.Peak) > limit
@@ -104,9 +108,9 @@ func (l *Limit) update(c *Config, w Summary) {
 	l.limit = c.within(next)
 }
 
-// slowStart doubles the limit, or takes the last doubling back and ends. A limit that is not in use
-// stays, as later. So does one in a single slow window, which may have many causes: after the slow
-// start the way up takes minutes.
+// slowStart doubles the limit, or takes back the last doubling and ends. A limit that is not in use
+// stays, and so does one in a single slow window, which may have many causes. Ending too early
+// would be costly: after the slow start, growing takes minutes.
 func (l *Limit) slowStart(c *Config, w Summary, used bool) float64 {
 	limit, normal := l.value(c), float64(c.Target)
 	if c.Target == 0 {
@@ -126,8 +130,8 @@ func (l *Limit) slowStart(c *Config, w Summary, used bool) float64 {
 	return limit
 }
 
-// learn takes a window's latency into the long-term one and returns that. When the server has
-// become faster, the old latency is forgotten sooner, lest the limit grows without bound.
+// learn adds a window's latency to the long-term one and returns that. When the server has become
+// faster, the old latency is forgotten sooner. Otherwise the limit would grow without bound.
 func (l *Limit) learn(latency time.Duration) float64 {
 	if latency == 0 {
 		return l.long
@@ -145,21 +149,21 @@ func (l *Limit) learn(latency time.Duration) float64 {
 }
 
 // gradient2 moves a limit toward limit·gradient + queue. The gradient is the long-term latency,
-// with a tolerance, over the present one.
+// with a tolerance, divided by the present one.
 //
 // The long-term latency follows the present one within minutes, so that a server that has become
-// slower for good is used to the full. The price is that a queue that lasts for minutes is taken
-// for normal, and grows; drops end that growth.
+// slower for good is used fully. The price: a queue that lasts for minutes counts as normal and
+// grows, until drops end that growth.
 //
-// The conversions keep platforms from fusing products with sums: a simulation has one result
-// everywhere.
+// The conversions keep platforms from fusing products and sums, so that a simulation has the same
+// result everywhere.
 func gradient2(limit, long, latency float64) float64 {
 	gradient := max(leastDrop, min(1, tolerance*long/latency))
 	next := float64(limit*gradient) + queue
 	return float64(limit*(1-smoothing)) + float64(next*smoothing)
 }
 
-// orDefault takes what is invalid for unset, too.
+// orDefault also replaces invalid values.
 func orDefault(v, unset int) int {
 	if v > 0 {
 		return v

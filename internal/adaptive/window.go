@@ -13,7 +13,7 @@ const (
 	dropShare    = 0.05 // of a window's samples may be drops without an overload
 )
 
-// Verdict is what the end of an attempt says about the server's load.
+// Verdict is what the end of an attempt shows about the server's load.
 type Verdict uint8
 
 // The verdicts. An attempt that is Ignored is no sample.
@@ -23,8 +23,8 @@ const (
 	Dropped                // rate limited, overloaded or timed out
 )
 
-// Judge returns the verdict on an outcome. A failure that proves no overload is Ignored: it may be
-// fast or slow for reasons of its own.
+// Judge returns the verdict on an outcome. A failure that proves no overload is Ignored: its time
+// has causes of its own.
 func Judge(o gate.Outcome) Verdict {
 	switch {
 	case o.Result == gate.OK:
@@ -36,11 +36,12 @@ func Judge(o gate.Outcome) Verdict {
 	case fault.None:
 		return Served
 	case fault.RateLimited, fault.Overloaded:
-		// A rejection by a limit or a breaker of our own says nothing about the server.
+		// A rejection by a limit or a breaker on this side shows nothing about the server.
 		if o.Fault.Sent == fault.NotSent {
 			return Ignored
 		}
 		return Dropped
+	// A timeout is how an overloaded server most often shows itself.
 	case fault.Transient, fault.Unknown:
 		if o.Fault.Err != nil && fault.IsTimeout(o.Fault.Err) {
 			return Dropped
@@ -78,12 +79,12 @@ type Window struct {
 	after  bool // there was an overload: cut is set
 }
 
-// Add adds a sample. It returns a summary and true if the window is complete. The next sample then
-// begins another window, so that a pause belongs to none.
+// Add adds a sample. It returns a summary and true if the window is complete. The next sample
+// begins another window, so a pause belongs to none.
 //
-// However many attempts of a window are dropped, it reports one overload. Drops that began before
-// the last overload are kept apart: they met the limit of that time, and a limit that is cut for
-// them again falls with the number of its attempts instead of the load.
+// A window reports at most one overload, however many of its attempts are dropped. Drops that began
+// before the last overload are counted separately, because they met the limit of that time. If they
+// cut the limit again, it would fall with the number of its attempts instead of the load.
 func (w *Window) Add(now time.Duration, s Sample) (Summary, bool) {
 	if s.Verdict == Ignored {
 		return Summary{}, false
@@ -95,6 +96,7 @@ func (w *Window) Add(now time.Duration, s Sample) (Summary, bool) {
 	case s.Verdict == Served:
 		w.served++
 		w.sum += s.Latency
+	// The attempt began before the last cut.
 	case w.after && now-s.Latency < w.cut:
 		w.late++
 	default:
@@ -109,15 +111,15 @@ func (w *Window) Add(now time.Duration, s Sample) (Summary, bool) {
 
 func (w *Window) samples() int { return w.served + w.drops + w.late }
 
-// Merge adds attempts that were served while the window was open, or a moment before: so many, with
-// that sum of latencies. It neither begins nor completes a window.
+// Merge adds that many attempts with that sum of latencies, which were served while the window was
+// open or shortly before. It neither begins nor completes a window.
 func (w *Window) Merge(served int, sum time.Duration) {
 	w.served += served
 	w.sum += sum
 }
 
-// Open returns when the window is complete, if it holds enough samples then, and the most attempts
-// in flight so far. Both are 0 if it has not begun.
+// Open returns when the window is complete, provided that it then holds enough samples, and the
+// largest number of attempts in flight so far. Both are 0 if it has not begun.
 func (w *Window) Open() (end time.Duration, peak int) {
 	if !w.open {
 		return 0, 0
@@ -136,6 +138,7 @@ func (w *Window) close(now time.Duration) Summary {
 	if w.served > 0 {
 		s.Latency = max(w.sum/time.Duration(w.served), 1)
 	}
+	// The time of the last overload is all that the next window needs of this one.
 	next := Window{cut: w.cut, after: w.after}
 	if s.Overloaded {
 		next.cut, next.after = now, true

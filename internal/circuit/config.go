@@ -8,9 +8,9 @@ import (
 	"github.com/rebound-go/rebound/gate"
 )
 
-// Config is what breakers of one kind have in common: the fields of a breaker.Breaker, with their
-// defaults in place and without those that are invalid. Each Breaker that counts calls has one:
-// the small types make it 80 bytes large.
+// Config is what breakers of one kind share: the fields of a breaker.Breaker, with defaults in
+// place of zero and invalid values. Each Breaker that counts calls has one; the small types keep it
+// at 80 bytes.
 type Config struct {
 	Failures       int32         // in a row that open; 0 = none do
 	Probes         int16         // up to MaxProbes
@@ -27,14 +27,14 @@ type Config struct {
 	Counts         func(fault.Fault) bool // nil = transient, overloaded and unknown failures
 }
 
-// ConfigOf returns the Config of a *breaker.Breaker. Package breaker sets it: the simulator needs
-// the defaults of the real one, and this package cannot import it.
+// ConfigOf returns the Config of a *breaker.Breaker. Package breaker sets it, because the simulator
+// needs the real defaults and this package cannot import breaker.
 var ConfigOf func(breaker any) *Config
 
-// MaxProbes is the most probes at a time that a Word can count.
+// MaxProbes is the largest number of concurrent probes that a Word can count.
 const MaxProbes = ProbeMask
 
-// MaxCalls is the most calls that a window can hold. It takes 2 bits for each.
+// MaxCalls is the largest number of calls that a window can hold. Each takes 2 bits.
 const MaxCalls = 1_000_000
 
 // Windowed reports whether every call is counted, not only failures in a row.
@@ -43,14 +43,14 @@ func (c *Config) Windowed() bool { return c.Rate > 0 || c.SlowRate > 0 }
 // Timed reports whether calls must be timed.
 func (c *Config) Timed() bool { return c.SlowRate > 0 }
 
-// cooldown is the length of the one that follows earlier ones without a closing in between. The
+// cooldown is the length of a cooldown that follows earlier ones without a closing in between. The
 // number u in [0, 1) draws the jitter.
 func (c *Config) cooldown(earlier uint8, u float64) time.Duration {
 	d := max(c.Cooldown, min(doubled(c.Cooldown, int(earlier)), c.MaxCooldown))
 	return later(d, time.Duration(float64(d)*c.CooldownJitter*u))
 }
 
-// lease is how long probes may take after that many times of giving them up.
+// lease is how long probes may take after overdue probes were given up that many times.
 func (c *Config) lease(expired int) time.Duration { return doubled(c.Cooldown, expired) }
 
 // doubled is d doubled n times, without overflow.
@@ -69,7 +69,7 @@ func later(t, d time.Duration) time.Duration {
 	return t + d
 }
 
-// Pass is given out at now by a breaker in state w.
+// Pass is the pass of a call that a breaker in state w admits at now.
 func (c *Config) Pass(w Word, now time.Duration) gate.Pass {
 	p := gate.Pass{A: uint64(w.Gen())}
 	if c.Timed() {
@@ -78,8 +78,8 @@ func (c *Config) Pass(w Word, now time.Duration) gate.Pass {
 	return p
 }
 
-// ShadowPass is given out by a shadow in state w that would reject: its result is ignored, as it
-// is of an earlier generation.
+// ShadowPass is the pass of a call that a shadow in state w would reject. It has an earlier
+// generation, so its result is ignored.
 func ShadowPass(w Word) gate.Pass { return gate.Pass{A: uint64(w.Gen() - 1)} }
 
 // Slow reports whether a call admitted with p was slow.
@@ -87,7 +87,7 @@ func (c *Config) Slow(p gate.Pass, now time.Duration) bool {
 	return c.Timed() && now-time.Duration(p.B) >= c.SlowAfter
 }
 
-// Verdict is what a result means for the health of the service.
+// Verdict is what a result shows about the health of the service.
 type Verdict uint8
 
 // The verdicts. A result that is Neither shows nothing about the service.
@@ -97,17 +97,19 @@ const (
 	Bad
 )
 
-// Judge sorts a result as breaker.Breaker.Counts describes.
+// Judge classifies a result as breaker.Breaker.Counts describes.
 func (c *Config) Judge(o gate.Outcome) Verdict {
 	switch {
 	case o.Result == gate.OK:
 		return Good
 	case o.Result == gate.Skipped:
 		return Neither
+	// Counts is not called for a panic: there is no fault that it could look at.
 	case o.Fault == (fault.Fault{}): // a panic
 		return Bad
 	case o.Fault.Kind == fault.None:
 		return Good
+	// Counts comes before the kinds below, so that it may count even a rate limit as a failure.
 	case c.Counts != nil && c.Counts(o.Fault):
 		return Bad
 	}

@@ -1,13 +1,13 @@
 package circuit
 
-// last holds the marks of the last calls, 2 bits for each.
+// last holds the marks of the last calls, 2 bits for each, in a ring.
 type last struct {
 	marks []uint64
 	size  int // calls that there is room for
 	next  int // where the next call goes: the oldest one's place, if there is no other
 }
 
-// marks of a call that counts: 0 if it was good and fast.
+// marks are the two bits of a call that counts. They are 0 if the call was good and fast.
 type marks uint64
 
 const (
@@ -17,6 +17,7 @@ const (
 	perWord          = 64 / markBits
 )
 
+// marksOf turns a result into its marks.
 func marksOf(r Result) (m marks) {
 	if r.Verdict == Bad {
 		m |= markFailed
@@ -30,14 +31,18 @@ func marksOf(r Result) (m marks) {
 func (m marks) failed() uint32 { return uint32(m & markFailed) }
 func (m marks) slow() uint32   { return uint32(m & markSlow / markSlow) }
 
+// newLast allocates all words at once: a window of calls fills up, and never grows after that.
 func newLast(size int) *last {
 	return &last{marks: make([]uint64, (size+perWord-1)/perWord), size: size}
 }
 
-// replace puts a call in the place of the oldest one, whose marks it returns, 0 if there was room.
+// replace puts a call in the place of the oldest one and returns the marks of that one, or 0 if
+// there was room.
 func (l *last) replace(m marks) (old marks) {
 	word, shift := &l.marks[l.next/perWord], l.next%perWord*markBits
 	old = marks(*word>>shift) & (markFailed | markSlow)
+	// One addition sets the new bits and clears the old ones. Both fit into their two bits, so nothing
+	// is carried.
 	*word += uint64(m)<<shift - uint64(old)<<shift
 	if l.next++; l.next == l.size {
 		l.next = 0

@@ -1,6 +1,6 @@
 // Package circuit is the bare form of a circuit breaker: its state machine without a clock, a lock,
-// a random number or a callback. A breaker.Breaker is one Machine behind a mutex; the simulator
-// drives one for each of its processes, in a time of its own.
+// a random number or a callback. A breaker.Breaker is one Machine behind a mutex. The simulator
+// drives one for each of its processes, in virtual time.
 package circuit
 
 import (
@@ -11,28 +11,27 @@ import (
 
 // Machine is the state of a breaker and nothing else. The zero Machine is closed. It is 32 bytes
 // large, and holds another 96 once it has counted a call for a Rate (144 for a SlowRate). A window
-// of calls takes another 56, and 2 bits for each call. A copy of a Machine that has a window shares
-// it.
+// of calls takes another 56, and 2 bits for each call. A copy of a Machine shares its window.
 //
 // Its methods take the configuration, which any number of Machines may share, and now, the time
-// since an arbitrary fixed start. They are not safe for use by several goroutines.
+// since an arbitrary fixed start. They are not safe for concurrent use.
 type Machine struct {
 	Word Word
-	// At is, when closed: the time of the last result that counted for anything; open: the end
-	// of the cooldown; half-open: the time at which the last probe began.
+	// At is, in the closed state, the time of the last result that counted; in the open state, the end
+	// of the cooldown; in the half-open state, the time at which the last probe began.
 	At  time.Duration
 	Win *Window // nil until the first call is counted
 	Trial
 }
 
-// Trial is what a Machine counts beside its Word from the first opening until it closes.
+// Trial is what a Machine counts beside its Word, from the first opening until it closes.
 type Trial struct {
 	FailedProbes uint16 // half-open: those that failed
 	Cooldowns    uint8  // begun since it was closed last, without those of Trip; at most 63
 }
 
-// Enter asks for admission at now; false = rejected. A shadow admits a call that it would reject,
-// with a ShadowPass.
+// Enter requests admission at now. It returns false if the call is rejected. A shadow admits a call
+// that it would reject, with a ShadowPass.
 func (s *Machine) Enter(cfg *Config, now time.Duration) (gate.Pass, bool) {
 	switch {
 	case s.Admit(cfg, now):
@@ -44,7 +43,7 @@ func (s *Machine) Enter(cfg *Config, now time.Duration) (gate.Pass, bool) {
 }
 
 // Leave reports how an admitted call ended. The number u in [0, 1) draws the jitter of a cooldown,
-// if one begins and has any. Leave returns why the state changed, "" if it did not.
+// if one begins. Leave returns the reason for a change of state, or "".
 func (s *Machine) Leave(
 	cfg *Config, now time.Duration, p gate.Pass, o gate.Outcome, u float64,
 ) (why string) {
@@ -54,7 +53,7 @@ func (s *Machine) Leave(
 	return s.Record(cfg, now, Result{p, cfg.Judge(o), cfg.Slow(p, now), u})
 }
 
-// State is the phase at now: an open breaker whose cooldown is over is half-open.
+// State is the state at now. An open breaker whose cooldown is over is half-open.
 func (s *Machine) State(now time.Duration) State {
 	if st := s.Word.State(); st != Open || s.Word.Forced() || now < s.At {
 		return st
@@ -62,11 +61,10 @@ func (s *Machine) State(now time.Duration) State {
 	return HalfOpen
 }
 
-// Trip opens the breaker at now for d, forced or not. The time is not a cooldown that MaxCooldown
-// makes longer.
+// Trip opens the breaker at now for d, forced or not. MaxCooldown does not lengthen that time.
 func (s *Machine) Trip(now, d time.Duration) { s.Turn(Open, later(now, max(d, 0))) }
 
-// Remaining is what is left of the cooldown at now; 0 if the breaker is not open, or forced.
+// Remaining is the rest of the cooldown at now, or 0 if the breaker is not open, or forced.
 func (s *Machine) Remaining(now time.Duration) time.Duration {
 	if s.Word.State() != Open || s.Word.Forced() {
 		return 0
@@ -74,7 +72,7 @@ func (s *Machine) Remaining(now time.Duration) time.Duration {
 	return max(s.At-now, 0)
 }
 
-// Why the state changed.
+// Why the state changed. The texts appear in errors, logs and snapshots.
 const (
 	WhyStreak  = "failures in a row"
 	WhyRate    = "failure rate"
@@ -86,7 +84,7 @@ const (
 	WhyAsked   = "asked for"
 )
 
-// Result is an outcome as the state machine needs it.
+// Result is an outcome in the form that the state machine needs.
 type Result struct {
 	Pass    gate.Pass
 	Verdict Verdict
@@ -108,12 +106,14 @@ func (s *Machine) Admit(cfg *Config, now time.Duration) bool {
 	return s.probe(cfg, now)
 }
 
-// probe lets a call through a half-open breaker, if there is room or the last one is overdue.
+// probe admits a call to a half-open breaker, if there is room for a probe or the last one is
+// overdue.
 func (s *Machine) probe(cfg *Config, now time.Duration) bool {
 	if s.Word.Probing() >= int(cfg.Probes) {
 		if now < later(s.At, cfg.lease(s.Word.expired())) {
 			return false
 		}
+		// The results of the overdue probes will be stale, so they cannot decide any more.
 		s.Word = s.Word.gaveUp()
 	}
 	s.Word++
@@ -121,8 +121,11 @@ func (s *Machine) probe(cfg *Config, now time.Duration) bool {
 	return true
 }
 
-// Record is Leave for a result that was judged. It returns why the state changed, or "".
+// Record is Leave for a result with its verdict. It returns the reason for a change of state, or
+// "".
 func (s *Machine) Record(cfg *Config, now time.Duration, r Result) (why string) {
+	// The call was admitted before the last change of state, so its result is about a past that is
+	// over.
 	if s.Word.Stale(r.Pass.A) {
 		return ""
 	}
@@ -137,7 +140,7 @@ func (s *Machine) Record(cfg *Config, now time.Duration, r Result) (why string) 
 	return why
 }
 
-// count counts a result of a closed breaker and returns why it must open, if it must.
+// count counts a result in the closed state. It returns the reason if the breaker must open, or "".
 func (s *Machine) count(cfg *Config, now time.Duration, r Result) (why string) {
 	if r.Verdict == Neither {
 		return ""
@@ -151,13 +154,14 @@ func (s *Machine) count(cfg *Config, now time.Duration, r Result) (why string) {
 	if cfg.Windowed() {
 		s.window(cfg, now).add(now, cfg, r)
 	}
+	// A forced breaker keeps counting, for snapshots, but nothing opens it.
 	if s.Word.Forced() {
 		return ""
 	}
 	return s.trips(cfg)
 }
 
-// window returns the window, made on first use.
+// window returns the window, and makes it at the first use.
 func (s *Machine) window(cfg *Config, now time.Duration) *Window {
 	if s.Win == nil {
 		s.Win = newWindow(cfg, now)
@@ -165,6 +169,8 @@ func (s *Machine) window(cfg *Config, now time.Duration) *Window {
 	return s.Win
 }
 
+// trips returns why the breaker opens, or "". Failures in a row come first: they are the cheapest
+// to check, and the plainest to explain.
 func (s *Machine) trips(cfg *Config) (why string) {
 	if n := int(cfg.Failures); n > 0 && s.Word.Failures() >= n {
 		return WhyStreak
@@ -183,8 +189,8 @@ func (s *Machine) trips(cfg *Config) (why string) {
 	return ""
 }
 
-// probed counts the result of a probe. Probes results decide by the Rate; without one, the first
-// failure opens.
+// probed counts the result of a probe. With a Rate, the first Probes results decide. Without one,
+// the first failure opens the breaker.
 func (s *Machine) probed(cfg *Config, now time.Duration, r Result) (why string) {
 	s.Word = s.Word.Ended()
 	switch {
@@ -197,6 +203,7 @@ func (s *Machine) probed(cfg *Config, now time.Duration, r Result) (why string) 
 	}
 	failed, ended := uint64(s.FailedProbes), int(s.FailedProbes)+s.Word.Passed()
 	switch {
+	// Not enough results yet. Without a Rate the first failure decides.
 	case ended < int(cfg.Probes) && (failed == 0 || cfg.Rate > 0):
 		return ""
 	case failed == 0 || share(failed, uint64(ended)) < cfg.Rate:
@@ -213,7 +220,8 @@ func (s *Machine) probed(cfg *Config, now time.Duration, r Result) (why string) 
 	return WhySlowly
 }
 
-// open begins a cooldown. The failures in a row that opened a closed breaker stay, for snapshots.
+// open begins a cooldown. The failures in a row that opened the breaker stay in the Word, for
+// snapshots.
 func (s *Machine) open(cfg *Config, now time.Duration, u float64) {
 	n := s.Word.Failures()
 	s.Turn(Open, later(now, cfg.cooldown(s.Cooldowns, u)))
@@ -221,11 +229,11 @@ func (s *Machine) open(cfg *Config, now time.Duration, u float64) {
 	s.Cooldowns = min(s.Cooldowns+1, maxCooldowns)
 }
 
-// maxCooldowns doublings make any duration overflow.
+// maxCooldowns is the number of doublings that makes any duration overflow.
 const maxCooldowns = 63
 
-// Turn begins a generation in state to. A closed one begins with clean counts; another one leaves
-// the window to age, for snapshots.
+// Turn begins a generation in state to. A closed one begins with all counts at zero. Any other
+// keeps the window, which then ages, for snapshots.
 func (s *Machine) Turn(to State, at time.Duration) {
 	s.Word, s.At, s.FailedProbes = s.Word.next(to), at, 0
 	if to != Closed {

@@ -8,10 +8,9 @@ import (
 // Buckets are the parts of a window.
 const Buckets = 10
 
-// Window counts the calls of the last ten widths, the newest bucket first. Buckets are laid from
-// the first call after a quiet time, not from a clock that runs anyway: the same calls give the
-// same counts. A window of so many calls has only one bucket, which its oldest call leaves when
-// another one comes.
+// Window counts the calls of the last ten widths, the newest bucket first. Buckets start at the
+// first call after a quiet time, not at fixed times of the clock, so the same calls always give the
+// same counts. A window of calls has only one bucket: when a call comes, the oldest one leaves it.
 type Window struct {
 	Head atomic.Int64 // when the newest bucket began; read by the lock-free way, too
 	ring [Buckets]bucket
@@ -20,12 +19,13 @@ type Window struct {
 
 type bucket struct{ calls, failed uint32 }
 
-// more is what only some windows need.
+// more is what only some windows need. It is separate to keep the usual window small.
 type more struct {
 	slow [Buckets]uint32
 	last *last // nil if the window is a time
 }
 
+// newWindow returns a window whose first bucket begins at now, with only the parts that cfg needs.
 func newWindow(cfg *Config, now time.Duration) *Window {
 	w := new(Window)
 	w.Head.Store(int64(now))
@@ -38,7 +38,7 @@ func newWindow(cfg *Config, now time.Duration) *Window {
 	return w
 }
 
-// lastCalls is nil if the window is a time.
+// lastCalls returns the marks of a window of calls, or nil if the window is a time.
 func (w *Window) lastCalls() *last {
 	if w.more == nil {
 		return nil
@@ -46,7 +46,7 @@ func (w *Window) lastCalls() *last {
 	return w.more.last
 }
 
-// add counts a result in the bucket of now, or in the newest one if now lies before it.
+// add counts a result in the bucket of now, or in the newest one if now is before it.
 func (w *Window) add(now time.Duration, cfg *Config, r Result) {
 	if l := w.lastCalls(); l != nil {
 		w.push(l, marksOf(r))
@@ -62,7 +62,7 @@ func (w *Window) add(now time.Duration, cfg *Config, r Result) {
 	}
 }
 
-// push adds a call to a window of calls, in the place of the oldest one if it is full.
+// push adds a call to a window of calls. If the window is full, the call replaces the oldest one.
 func (w *Window) push(l *last, m marks) {
 	b, old := &w.ring[0], l.replace(m)
 	b.calls = min(b.calls+1, uint32(l.size))
@@ -70,8 +70,8 @@ func (w *Window) push(l *last, m marks) {
 	w.more.slow[0] += m.slow() - old.slow()
 }
 
-// Grow adds n good and fast calls, less than 1<<31 of them, to the newest bucket. If that would
-// overflow, it is halved first, which keeps its rates.
+// Grow adds n good and fast calls, fewer than 1<<31, to the newest bucket. If the count would
+// overflow, the bucket is halved first, which keeps its rates.
 func (w *Window) Grow(n uint32) {
 	if l := w.lastCalls(); l != nil {
 		for range min(n, uint32(l.size)) {
@@ -89,8 +89,7 @@ func (w *Window) Grow(n uint32) {
 	b.calls += n
 }
 
-// Age moves the window on to now: what has become too old is forgotten. Calls of a window of calls
-// do not age.
+// Age advances the window to now and drops what is too old. A window of calls does not age.
 func (w *Window) Age(now, width time.Duration) {
 	head := time.Duration(w.Head.Load())
 	if w.lastCalls() != nil || now-head < width {
@@ -102,6 +101,7 @@ func (w *Window) Age(now, width time.Duration) {
 		return
 	}
 	w.Head.Store(int64(head + n*width))
+	// Buckets move as a whole, which is rare: at most ten times in a window.
 	copy(w.ring[n:], w.ring[:])
 	clear(w.ring[:n])
 	if w.more != nil {
@@ -110,7 +110,7 @@ func (w *Window) Age(now, width time.Duration) {
 	}
 }
 
-// clear forgets everything; the next bucket begins at now.
+// clear drops everything. The next bucket begins at now.
 func (w *Window) clear(now time.Duration) {
 	w.Head.Store(int64(now))
 	w.ring = [Buckets]bucket{}
@@ -123,14 +123,14 @@ func (w *Window) clear(now time.Duration) {
 	}
 }
 
-// Totals of a window.
+// Totals are the counts of a whole window.
 type Totals struct{ Calls, Failed, Slow uint64 }
 
 // Rate is n's share of the calls.
 func (t Totals) Rate(n uint64) float64 { return share(n, t.Calls) }
 
-// share is n/of. A quotient of two integers is rounded to the float that its decimal notation is
-// read as, so that 7 of 100 do reach 0.07, as 0.07·100 would not.
+// share is n/of. The quotient of two integers is rounded to the float that its decimal notation
+// denotes, so 7 of 100 do reach 0.07. A comparison with 0.07·100 would fail.
 func share(n, of uint64) float64 {
 	if of == 0 {
 		return 0

@@ -29,14 +29,18 @@ import (
 // time.
 type Daemon struct {
 	// Dir is a folder of the server's own, for its data and its socket.
-	Dir  string // its data, and its socket, in a folder of its own
+	Dir string
+
 	Port int
+	// Argv is the command line. It is set before Run.
 	Argv []string
+
 	// Ready returns nil once the server answers. That the port is open is not enough: many servers
 	// accept connections before they can serve them.
-	Ready func() error // returns nil once the server answers
+	Ready func() error
 
-	owner *user.User // of the folder and the processes; nil = the user of this process
+	// owner is the user of the folder and the processes; nil = the user of this process.
+	owner *user.User
 	cmd   *exec.Cmd
 	out   *os.File
 }
@@ -44,6 +48,7 @@ type Daemon struct {
 // New makes the folder of a server and finds a free port. If this process is root, the server runs
 // as the first of the users that exists, because such servers refuse to run as root.
 func New(users ...string) (*Daemon, error) {
+	// Port 0 makes the system choose a free port.
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
@@ -62,7 +67,8 @@ func New(users ...string) (*Daemon, error) {
 	return d, err
 }
 
-// chown gives the folder to the first of the users that exists.
+// chown gives the folder to the first of the users that exists. Only root can do so, and only root
+// has to.
 func (d *Daemon) chown(users []string) error {
 	for _, name := range users {
 		u, err := user.Lookup(name)
@@ -70,6 +76,7 @@ func (d *Daemon) chown(users []string) error {
 			continue
 		}
 		d.owner = u
+		// User looks ids up as texts, which are numbers on Unix.
 		uid, _ := strconv.Atoi(u.Uid)
 		gid, _ := strconv.Atoi(u.Gid)
 		return os.Chown(d.Dir, uid, gid)
@@ -81,6 +88,7 @@ func (d *Daemon) chown(users []string) error {
 // PostgreSQL outside PATH, in a folder for each version; Program takes the last one, which is the
 // newest. If there is none, the error wraps exec.ErrNotFound.
 func Program(names ...string) (string, error) {
+	// Patterns and names may be mixed: a path is tried before a search in PATH.
 	for _, name := range names {
 		if found, _ := filepath.Glob(name); len(found) > 0 {
 			return found[len(found)-1], nil
@@ -127,6 +135,7 @@ func (d *Daemon) Run() error {
 		}
 		d.Kill()
 		if time.Now().After(deadline) {
+			// The log is the only place where a server says why it does not start.
 			log, _ := os.ReadFile(d.out.Name())
 			return fmt.Errorf("%s does not answer:\n%s", d.Argv[0], log)
 		}
@@ -154,6 +163,7 @@ func (d *Daemon) spawn() (<-chan struct{}, error) {
 	stop, err := d.watch(cmd.Process.Pid)
 	gone := make(chan struct{})
 	go func() {
+		// Wait also releases the process's entry, which kill waits for.
 		_ = cmd.Wait()
 		stop()
 		close(gone)
@@ -164,13 +174,13 @@ func (d *Daemon) spawn() (<-chan struct{}, error) {
 	return gone, err
 }
 
-// watch has a shell kill a process, and remove the folder, when this process ends: the pipe to the
-// shell is closed then. The shell ignores the signals with which a terminal ends both, as the
-// server may. It waits before it removes the folder, since the server's children may write there
-// until they find that the server is gone.
+// watch makes a shell kill the process and remove the folder when this process ends, because the
+// pipe to the shell is closed then. The shell ignores the signals with which a terminal ends both,
+// as the server may. It waits before it removes the folder, since the server's children may write
+// there until they notice that the server is gone.
 //
-// Linux has Pdeathsig for this. It kills a child when the thread that started the child ends, which
-// may be earlier. Without a shell nothing is watched.
+// On Linux there is Pdeathsig, but it kills a child when the thread that started the child ends,
+// which may be earlier. Without a shell nothing is watched.
 func (d *Daemon) watch(pid int) (stop func(), err error) {
 	const script = `trap "" HUP INT TERM; read -r _; kill -9 "$1"; sleep 1; rm -rf "$2"`
 	shell := exec.Command("sh", "-c", script, "sh", strconv.Itoa(pid), d.Dir)
@@ -198,6 +208,7 @@ func (d *Daemon) answers(gone <-chan struct{}, deadline time.Time) bool {
 		if d.Ready() == nil {
 			return true
 		}
+		// 20 ms is short beside the start of any server.
 		select {
 		case <-gone:
 			return false
@@ -241,6 +252,7 @@ func pause(d time.Duration) {
 func Require(t testing.TB, start func() (*Daemon, error)) *Daemon {
 	t.Helper()
 	d, err := start()
+	// A skipped test in CI would go unnoticed. A test that is skipped in CI would go unnoticed.
 	if errors.Is(err, exec.ErrNotFound) && os.Getenv("CI") != "true" {
 		t.Skip(err, "; scripts/test installs it")
 	}

@@ -14,6 +14,7 @@ import (
 // killed, but not a power failure. It rejects more than 60 connections. If the server is not
 // installed, the error wraps exec.ErrNotFound.
 func Postgres() (*Daemon, error) {
+	// Debian's postgresql-common does not link these programs into PATH.
 	const installed = "/usr/lib/postgresql/*/bin/"
 	initdb, err := Program(installed+"initdb", "initdb")
 	if err != nil {
@@ -32,6 +33,7 @@ func Postgres() (*Daemon, error) {
 		"-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "deadlock_timeout=100ms",
 		"-c", "max_connections=60", "-c", "shared_buffers=16MB"}
 	d.Ready = d.postgresAnswers
+	// -N skips the sync to disk, which takes most of the time of initdb.
 	err = d.SetUp(initdb, "-D", data, "-U", "postgres", "-A", "trust", "-N", "-E", "UTF8",
 		"--no-locale")
 	if err == nil {
@@ -52,7 +54,7 @@ func PostgresURL(addr string) string {
 // URL is the URL of a PostgreSQL server.
 func (d *Daemon) URL() string { return PostgresURL(d.Addr()) }
 
-// Addr is the server's address.
+// Addr is the server's address, for clients and for a [Proxy].
 func (d *Daemon) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(d.Port)) }
 
 // postgresAnswers opens a session with the first message of the protocol: its length, version 3.0,
@@ -71,6 +73,7 @@ func (d *Daemon) postgresAnswers() error {
 	if _, err := conn.Write(hello); err != nil {
 		return err
 	}
+	// The first byte of each message is its type: R for authentication, E for an error.
 	var kind [1]byte
 	if _, err := conn.Read(kind[:]); err != nil {
 		return err

@@ -16,6 +16,7 @@ func attributes(owner *user.User) *syscall.SysProcAttr {
 	if owner == nil {
 		return nil
 	}
+	// On Linux the ids of users are numbers.
 	uid, _ := strconv.ParseUint(owner.Uid, 10, 32)
 	gid, _ := strconv.ParseUint(owner.Gid, 10, 32)
 	return &syscall.SysProcAttr{
@@ -24,7 +25,8 @@ func attributes(owner *user.User) *syscall.SysProcAttr {
 }
 
 // kill kills a process and its children, and waits until all of them are gone. Otherwise a server
-// started again in the same folder would find their shared memory in use.
+// started again in the same folder would find their shared memory in use. It cannot use a process
+// group: PostgreSQL's children make groups of their own.
 func kill(p *os.Process) {
 	_ = syscall.Kill(p.Pid, syscall.SIGSTOP) // it must not begin another process meanwhile
 	family := append(children(p.Pid), p.Pid)
@@ -32,6 +34,7 @@ func kill(p *os.Process) {
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
 	for _, pid := range family {
+		// A killed process of another parent is gone only when that parent has waited for it.
 		for range 500 {
 			if errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
 				break

@@ -33,6 +33,7 @@ func NewProxy(t testing.TB, to string) *Proxy {
 		t.Fatal(err)
 	}
 	p := &Proxy{Addr: l.Addr().String(), conns: map[net.Conn]bool{}}
+	// Thaw comes before Cut: a forward that waits for it could not end otherwise.
 	t.Cleanup(func() {
 		_ = l.Close()
 		p.Thaw()
@@ -108,6 +109,7 @@ func (p *Proxy) keep(conns ...net.Conn) {
 // each packet, so that a change also applies to open connections.
 func (p *Proxy) forward(to, from net.Conn) {
 	defer func() { _, _ = to.Close(), from.Close() }()
+	// A packet is what one Read returns, so a large answer is delayed piece by piece.
 	buf := make([]byte, 1<<16)
 	for {
 		n, err := from.Read(buf)

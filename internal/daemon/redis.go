@@ -19,6 +19,7 @@ func Redis(args ...string) (*Daemon, error) {
 	if err != nil {
 		return nil, err
 	}
+	// The defaults come first, since the last of repeated arguments counts.
 	d.Argv = append([]string{program, "--port", strconv.Itoa(d.Port), "--bind", "127.0.0.1",
 		"--dir", d.Dir, "--save", "", "--appendonly", "no", "--daemonize", "no"}, args...)
 	d.Ready = d.redisAnswers
@@ -37,6 +38,7 @@ func (d *Daemon) redisAnswers() error {
 		return err
 	}
 	defer func() { _ = conn.Close() }()
+	// A server that accepts the connection but does not answer must not hang the test.
 	_ = conn.SetDeadline(time.Now().Add(time.Second))
 	if _, err := conn.Write([]byte("PING\r\n")); err != nil {
 		return err

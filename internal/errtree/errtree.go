@@ -1,30 +1,29 @@
-// Package errtree searches trees of errors of any origin: with cycles, with typed nil pointers,
-// with methods that panic.
+// Package errtree searches error trees of any origin, which may have cycles, typed nil pointers,
+// and methods that panic.
 package errtree
 
 import "reflect"
 
-// maxNodes bounds a search: an error's tree may have cycles.
+// maxNodes bounds a search, because an error's tree may have cycles.
 const maxNodes = 1000
 
-// Find returns the first error of err's tree, depth first, that is accepts, or nil. Unlike
-// errors.As it passes over nil pointers, and abandons what lies behind an Unwrap method that
-// panics. It allocates nothing if is captures nothing.
+// Find returns the first error in err's tree, depth first, for which is returns true, or nil.
+// Unlike errors.As it skips nil pointers, and whatever is behind an Unwrap method that panics. It
+// allocates nothing if is captures nothing.
 func Find(err error, is func(error) bool) error { return Outside(err, is, nil) }
 
-// Outside is [Find] that passes over what an error that stop accepts wraps.
+// Outside is [Find] that does not look inside errors for which stop returns true.
 func Outside(err error, is, stop func(error) bool) error {
 	left := maxNodes
 	return find(err, is, stop, &left)
 }
 
 func find(err error, is, stop func(error) bool, left *int) (found error) {
-	// A custom error may panic in Unwrap; that must not take the program down while it handles a
-	// failure.
+	// A custom error may panic in Unwrap. That must not end the program while it handles a failure.
 	defer func() { _ = recover() }()
 	for err != nil && *left > 0 {
 		*left--
-		// A typed nil pointer is an error that is not nil, and most of its methods panic.
+		// A typed nil pointer is an error that is not nil, and most of its methods would panic.
 		if v := reflect.ValueOf(err); v.Kind() == reflect.Pointer && v.IsNil() {
 			return nil
 		}
@@ -34,6 +33,7 @@ func find(err error, is, stop func(error) bool, left *int) (found error) {
 		if stop != nil && stop(err) {
 			return nil
 		}
+		// An error that wraps a single other one needs no recursion, so a long chain takes no stack.
 		switch e := err.(type) {
 		case interface{ Unwrap() error }:
 			err = e.Unwrap()

@@ -61,6 +61,7 @@ func Text(value []byte) (text string, ok bool) {
 	if bytes.IndexByte(inner, '\\') < 0 && utf8.Valid(inner) {
 		return string(inner), true
 	}
+	// encoding/json also replaces bytes that are not UTF-8, so the result is the same as its own.
 	err := json.Unmarshal(value, &text)
 	return text, err == nil
 }
@@ -95,7 +96,7 @@ func skip(text []byte, i, depth int) int {
 		return skipWord(text, i, "null")
 	}
 	// Or something that begins no value, which skipNumber rejects.
-	return skipNumber(text, i) // or something that begins no value
+	return skipNumber(text, i)
 }
 
 // skipMembers reads the object or array at i, and calls fn with its members, unless fn is nil.
@@ -103,7 +104,8 @@ func skipMembers(text []byte, i, depth int, fn func(name, value []byte)) int {
 	if depth == maxDepth {
 		return -1
 	}
-	named, closing := text[i] == '{', text[i]+2 // in ASCII
+	// In ASCII each closing bracket is two after its opening one.
+	named, closing := text[i] == '{', text[i]+2
 	i = blanks(text, i+1)
 	if i < len(text) && text[i] == closing {
 		return i + 1
@@ -172,6 +174,7 @@ func skipString(text []byte, i int) int {
 		switch c := text[i]; {
 		case c == '"':
 			return i + 1
+		// Control characters must be escaped in JSON.
 		case c < ' ':
 			return -1
 		case c == '\\':

@@ -62,7 +62,8 @@ func (d *Describer) schema(typ reflect.Type) map[string]any {
 		return maps.Clone(Duration)
 	}
 	switch typ.Kind() {
-	// A field that is left out is nil.
+	// A field that is left out is nil. A pointer marks a field that may be left out; its schema is
+	// that of the value.
 	case reflect.Pointer:
 		return d.schema(typ.Elem())
 	case reflect.Slice:
@@ -75,6 +76,7 @@ func (d *Describer) schema(typ reflect.Type) map[string]any {
 		return map[string]any{"type": "string"}
 	case reflect.Bool:
 		return map[string]any{"type": "boolean"}
+	// No setting is negative, and a zero means the default.
 	case reflect.Int, reflect.Int64, reflect.Uint64:
 		return map[string]any{"type": "integer", "minimum": 0}
 	case reflect.Float64:
@@ -110,6 +112,7 @@ func (d *Describer) properties(typ reflect.Type) map[string]any {
 		key := typ.Name() + "." + f.Name
 		property := d.schema(f.Type)
 		maps.Copy(property, d.Fields[key])
+		// Editors show the description beside the field.
 		property["description"] = d.Docs[key]
 		all[name] = property
 	}
@@ -125,6 +128,7 @@ func Comments(files ...string) (map[string]string, error) {
 		if err != nil {
 			return nil, err
 		}
+		// Only type declarations hold fields; nothing is type-checked, so the files need not compile.
 		ast.Inspect(f, func(n ast.Node) bool {
 			spec, ok := n.(*ast.TypeSpec)
 			if !ok {
@@ -148,6 +152,7 @@ func Comments(files ...string) (map[string]string, error) {
 // sentence is a comment without "Name is" or "Name" at its start.
 func sentence(name, doc string) string {
 	doc = strings.Join(strings.Fields(doc), " ")
+	// The longer form comes first, or "is" would remain.
 	for _, verb := range []string{name + " is ", name + " ", ""} {
 		if rest, ok := strings.CutPrefix(doc, verb); ok && rest != "" {
 			return strings.ToUpper(rest[:1]) + rest[1:]

@@ -1,5 +1,5 @@
 // Package mark holds the errors that a person has classified by hand. Package rebound makes them
-// (Permanent, Transient, RetryAfter); whatever classifies errors respects them.
+// with Permanent, Transient and RetryAfter. Everything that classifies errors respects them.
 package mark
 
 import (
@@ -19,12 +19,15 @@ type mark struct {
 func (m *mark) Error() string { return m.err.Error() }
 func (m *mark) Unwrap() error { return m.err }
 
-// DescribeFault takes the kind and the delay from the mark, and the rest from the marked error.
+// DescribeFault takes the kind and the delay from the mark, and everything else from the marked
+// error.
 func (m *mark) DescribeFault() fault.Fault { return m.over(fault.Of(m.err)) }
 
-// Marked is how package fault distinguishes a mark from other Describers, which it outranks.
+// Marked distinguishes a mark from other Describers, which it outranks, for package fault.
 func (m *mark) Marked() {}
 
+// over is f with the mark's kind. It is not Final, because the person who marked the error decides
+// about retries. Without a delay of its own, a mark keeps the delay of a mark inside.
 func (m *mark) over(f fault.Fault) fault.Fault {
 	f.Kind, f.Final = m.kind, false
 	if m.after > 0 {
@@ -35,9 +38,9 @@ func (m *mark) over(f fault.Fault) fault.Fault {
 	return f
 }
 
-// New returns err classified by hand: whatever classifiers and predicates return for it, its kind
-// is k, and the server asked for a delay of after. 0 or less = for none. The error's text and chain
-// stay as they are. New of a nil error is nil.
+// New returns err classified by hand: its kind is k, whatever classifiers and predicates return for
+// it, and the server asked for a delay of after. An after of 0 or less stands for no delay. The
+// error's text and chain stay as they are. New of a nil error is nil.
 func New(err error, k fault.Kind, after time.Duration) error {
 	if err == nil {
 		return nil
@@ -45,14 +48,15 @@ func New(err error, k fault.Kind, after time.Duration) error {
 	return &mark{err: err, kind: k, after: max(after, 0)}
 }
 
-// On reports whether a mark decides about err: whether [New] was applied to it, or to an error that
-// it wraps, and no other [fault.Describer] stands around that mark.
+// On reports whether a mark decides about err: whether [New] was applied to err, or to an error
+// that it wraps without another [fault.Describer] around that mark.
 func On(err error) bool {
 	return errtree.Outside(err, isMark, isDescriber) != nil
 }
 
-// Settle returns f, a classifier's opinion of err, with the facts that outrank any classifier: a
-// mark decides the kind, and an error that a layer below already retried to the end is Final.
+// Settle returns f, the result of a classifier for err, corrected by the facts that outrank any
+// classifier: a mark decides the kind, and an error that a layer below has already retried is
+// Final.
 func Settle(f fault.Fault, err error) fault.Fault {
 	if f.Err == nil {
 		f.Err = err
@@ -68,8 +72,8 @@ func Settle(f fault.Fault, err error) fault.Fault {
 	return f
 }
 
-// described returns the Describer that decides about err: the first mark that no other stands
-// around, or else the outermost one, or nil.
+// described returns the Describer that decides about err: the first mark without another Describer
+// around it, or else the outermost Describer, or nil.
 func described(err error) error {
 	if m := errtree.Outside(err, isMark, isDescriber); m != nil {
 		return m

@@ -1,7 +1,7 @@
-// Package shed is the bare form of a client-side throttle: how many of the last calls the server
-// has accepted, and the share of the next ones that is rejected on the client's side. A
-// limit.Throttle keeps one [Window] under a mutex; the simulator keeps one for each of its
-// processes, in a time of its own.
+// Package shed is the bare form of a client-side throttle: it counts how many recent calls the
+// server has accepted, and computes the share of the next calls that the client rejects. A
+// limit.Throttle keeps one [Window] behind a mutex. The simulator keeps one for each of its
+// processes, in virtual time.
 //
 // The formula is from "Handling Overload" in Site Reliability Engineering (Beyer et al., 2016).
 package shed
@@ -21,18 +21,18 @@ const (
 	DefaultMinCalls = 10
 )
 
-// Tenths is the number of parts of a window: a call counts for at least nine of them, and for less
+// Tenths is the number of parts of a window. A call counts for at least nine of them, and for less
 // than ten.
 const Tenths = 10
 
-// Config is what throttles of one kind have in common. Each 0 means its default.
+// Config is what throttles of one kind share. Each 0 means its default.
 type Config struct {
 	K        float64       // calls for each accepted one before any is rejected
 	Window   time.Duration // of the counts
 	MinCalls int           // in the window before any is rejected
 }
 
-// Window counts the calls of a time that goes along. The zero Window is empty.
+// Window counts the calls of a sliding time. The zero Window is empty.
 type Window struct {
 	tenths [Tenths]counts
 	sum    counts
@@ -41,9 +41,9 @@ type Window struct {
 
 type counts struct{ calls, accepted uint64 }
 
-// Judge returns what an outcome counts as. The server accepted a call if it answered, even with a
-// permanent error. A call that was canceled or skipped does not count, and neither does one that
-// the client's side rejected: the server was not asked.
+// Judge returns what an outcome counts as. The server has accepted a call if it answered, even with
+// a permanent error. A call that was canceled or skipped does not count, nor does one that was
+// rejected on the client's side, because the server never saw it.
 func Judge(o gate.Outcome) (accepted, counted bool) {
 	switch {
 	case o.Result == gate.OK:
@@ -61,8 +61,8 @@ func Judge(o gate.Outcome) (accepted, counted bool) {
 	return false, o.Fault.Kind != fault.Canceled
 }
 
-// Share returns the share of the calls that is rejected at the time now:
-// max(0, (calls − K·accepted) / (calls + 1)).
+// Share returns the share of the calls that is rejected at now: max(0, (calls − K·accepted) /
+// (calls + 1)).
 func (w *Window) Share(c *Config, now time.Duration) float64 {
 	w.age(c, now)
 	if w.sum.calls < uint64(c.minCalls()) {
@@ -72,9 +72,9 @@ func (w *Window) Share(c *Config, now time.Duration) float64 {
 	return max(0, (calls-float64(c.k()*float64(w.sum.accepted)))/(calls+1))
 }
 
-// Enter admits or rejects a call, where u in [0, 1) is the draw. A rejected call counts at once:
-// the share stays high only as long as calls come. One that is admitted counts when it ends, as its
-// way out is not known before.
+// Enter admits or rejects a call; u in [0, 1) is a random number. A rejected call counts at once,
+// so that the share stays high only while calls arrive. An admitted call counts when it ends,
+// because its outcome is not known before.
 func (w *Window) Enter(c *Config, now time.Duration, u float64) bool {
 	if u >= w.Share(c, now) {
 		return true
@@ -89,10 +89,11 @@ func (w *Window) Leave(c *Config, now time.Duration, accepted bool) {
 	w.count(accepted)
 }
 
-// Clean reports whether all calls that were counted have been accepted. As long as it is so, no
-// time that passes can make the share more than 0.
+// Clean reports whether all counted calls were accepted. While that is so, the share stays 0
+// whatever time passes.
 func (w *Window) Clean() bool { return w.sum.calls == w.sum.accepted }
 
+// count keeps the sum beside the tenths, so that Share need not add them up for every call.
 func (w *Window) count(accepted bool) {
 	t := &w.tenths[w.newest%Tenths]
 	t.calls++
@@ -103,8 +104,8 @@ func (w *Window) count(accepted bool) {
 	}
 }
 
-// age drops the tenths that are too old at the time now. A now that is older than the newest tenth,
-// from a goroutine that was overtaken, changes nothing.
+// age drops the tenths that are too old at now. A now before the newest tenth, from a goroutine
+// that was overtaken, changes nothing.
 func (w *Window) age(c *Config, now time.Duration) {
 	tenth := int64(now / c.tenth())
 	if tenth-w.newest >= Tenths {
@@ -134,7 +135,7 @@ func (c *Config) minCalls() int {
 	return DefaultMinCalls
 }
 
-// tenth is the length of one, at least a nanosecond.
+// tenth is the length of a tenth, at least a nanosecond.
 func (c *Config) tenth() time.Duration {
 	if c.Window > 0 {
 		return max(c.Window/Tenths, 1)

@@ -9,19 +9,20 @@ import (
 	"strings"
 )
 
-// step is one part of a path: a name, and the indexes of items in lists.
+// step is one part of a path: a name, followed by the indexes of items in lists.
 var step = regexp.MustCompile(`^([^\[\]]+)((?:\[\d+\])*)$`)
 
 // Set decodes text, which is JSON or a text without its quotes, into the field at path of what v
-// points to, such as server.windows[0].to. Fields on the way that are nil are made. An error says
-// which part of the path there is none of, or what is wrong with the text.
+// points to, for example server.windows[0].to. Nil pointers on the way are replaced. An error names
+// the part of the path that does not exist, or what is wrong with the text.
 func Set(v any, path, text string) error {
+	// A text that fails half way, such as a list with one bad item, leaves the field changed.
 	field, err := at(reflect.ValueOf(v).Elem(), path)
 	if err != nil {
 		return err
 	}
-	// What is JSON is taken for that: a number, true, a list. A word is a text, and needs no quotes.
-	// An attempt count is both, 5 or "unlimited".
+	// JSON is read as JSON: a number, true, a list. A plain word is read as a text, and needs no
+	// quotes. Some fields accept both: a number of attempts is 5 or "unlimited".
 	_, plain := Decode(path, []byte(text), field.Addr().Interface())
 	if plain == nil {
 		return nil
@@ -30,12 +31,13 @@ func Set(v any, path, text string) error {
 	if quoted == nil {
 		return nil
 	}
-	// The error of the text as it is, if it is JSON. Otherwise it was meant as a word.
+	// If the text is JSON, the error of reading it as JSON is returned. Otherwise it was meant as a
+	// word.
 	err = plain
 	if !json.Valid([]byte(text)) {
 		err = quoted
 	}
-	// There is no file and no line: path is the place, and e.Field is one inside it.
+	// There is no file and no line. path is the place, and e.Field is a place inside it.
 	if e, ok := err.(*Error); ok {
 		err = e.Err
 		if e.Field != "" {
@@ -45,11 +47,11 @@ func Set(v any, path, text string) error {
 	return fmt.Errorf("%s: %w", path, err)
 }
 
-// Names returns the fields of what v points to, by the names that files have for them.
+// Names returns the names that files use for the fields of what v points to.
 func Names(v any) []string { return sortedKeys(structFields(reflect.ValueOf(v).Elem())) }
 
-// at finds the value at path inside v. The paths are those of errors, so that what an error names
-// can be set.
+// at finds the value at path inside v. The paths are those of errors, so a field that an error
+// names can be set under the same path.
 func at(v reflect.Value, path string) (reflect.Value, error) {
 	done := ""
 	for part := range strings.SplitSeq(path, ".") {
@@ -57,14 +59,14 @@ func at(v reflect.Value, path string) (reflect.Value, error) {
 		if m == nil {
 			return v, fmt.Errorf("%s: %q is no part of a path: want a name, such as workers", path, part)
 		}
-		// A field that the file leaves out, such as the backoff of a policy, begins with its zeros.
+		// A field that the file leaves out, such as the backoff of a policy, starts as a zero value.
 		for v.Kind() == reflect.Pointer {
 			if v.IsNil() {
 				v.Set(reflect.New(v.Type().Elem()))
 			}
 			v = v.Elem()
 		}
-		// Such as server.workers.count.
+		// For example server.workers.count, where workers is a number.
 		if v.Kind() != reflect.Struct {
 			return v, fmt.Errorf("%s: %s has no fields", path, done)
 		}
@@ -75,11 +77,12 @@ func at(v reflect.Value, path string) (reflect.Value, error) {
 			return v, fmt.Errorf("%s: there is no such field: %s", done, Hint(m[1], sortedKeys(fields)))
 		}
 		v = f.value
-		// The items exist already: what a new one would have besides is not known.
+		// Only existing items can be set: a new item would need values for its other fields.
 		for index := range strings.SplitSeq(strings.Trim(m[2], "[]"), "][") {
 			if index == "" {
 				continue // no list
 			}
+			// The pattern allows digits only, but their number may be too large for an int.
 			i, err := strconv.Atoi(index)
 			if err != nil || v.Kind() != reflect.Slice || i >= v.Len() {
 				return v, fmt.Errorf("%s has no item [%s]", done, index)

@@ -1,4 +1,4 @@
-// Package strictjson decodes JSON for configuration: unknown and repeated fields are errors, and
+// Package strictjson decodes JSON for configuration. Unknown and repeated fields are errors, and
 // every error names the file, the line and the field.
 package strictjson
 
@@ -15,17 +15,20 @@ import (
 	"time"
 )
 
-// Decode reads one JSON value into what v points to. file is what errors, each of them an [*Error],
-// call the source.
+// Decode reads one JSON value into what v points to. file is the name of the source in errors, each
+// of which is an [*Error].
 //
-// Fields have the name in their json tag, or else their Go name in snake case: MaxElapsed is
-// max_elapsed. Those of an embedded struct count as the outer one's own, unless that has a field of
-// the same name. A time.Duration is written as "500ms". A type with UnmarshalText gets the text of
-// a string or a number. No other method for decoding is looked for, and null is nowhere a value.
+// A field has the name in its json tag, or else its Go name in snake case: MaxElapsed is
+// max_elapsed. The fields of an embedded struct count as those of the outer struct, unless that has
+// a field of the same name. A time.Duration is written as "500ms". A type with UnmarshalText gets
+// the text of a string or a number. Other methods for decoding are not used, and null is never a
+// value.
 //
-// A tag zero:"10" marks a field whose zero means a default, here 10: in a file an explicit zero, an
-// empty text or an empty list is an error. zero:"100ms,unless kind=constant" makes an exception.
+// A tag zero:"10" marks a field whose zero value means a default, here 10. In a file, an explicit
+// zero, an empty text or an empty list is then an error. zero:"100ms,unless kind=constant" makes an
+// exception.
 func Decode(file string, data []byte, v any) (*Fields, error) {
+	// A mistake of the program and not of the file, so it is no *Error.
 	target := reflect.ValueOf(v)
 	if target.Kind() != reflect.Pointer || target.IsNil() {
 		return nil, fmt.Errorf("strictjson: cannot decode into a %T: want a pointer", v)
@@ -37,13 +40,13 @@ func Decode(file string, data []byte, v any) (*Fields, error) {
 		json:   json.NewDecoder(bytes.NewReader(data)),
 		data:   data,
 	}
-	// A number keeps its digits, so that no type loses precision on the way.
+	// A number keeps its digits, so that no type loses precision.
 	d.json.UseNumber()
 	d.file = file
 	if err := d.value("", target.Elem()); err != nil {
 		return nil, err
 	}
-	// A second value would be ignored silently, as after a brace too many.
+	// Otherwise a second value, for example after one brace too many, would be ignored.
 	end := int(d.json.InputOffset())
 	if rest := bytes.TrimLeft(data[end:], " \t\r\n"); len(rest) > 0 {
 		return nil, &Error{File: file, Line: d.line(len(data) - len(rest)),
@@ -52,29 +55,31 @@ func Decode(file string, data []byte, v any) (*Fields, error) {
 	return &d.Fields, nil
 }
 
-// decoder reads token by token, since encoding/json's Unmarshal reports no lines, and accepts
-// repeated and unknown fields and any case.
+// decoder reads token by token. Unmarshal of encoding/json reports no lines, and accepts repeated
+// fields, unknown fields and any case.
 type decoder struct {
 	Fields
 	json *json.Decoder
 	data []byte
 
-	counted  int // offset up to which lines were counted
-	newlines int // before it
+	// line counts on from here: offset up to which lines were counted, and the newlines before it.
+	counted  int
+	newlines int
 }
 
-// next returns the offset of the next token. The json.Decoder's offset is that of the end of the
-// last token, before spaces and separators.
+// next returns the offset of the next token. The json.Decoder reports the end of the last token,
+// which is before white space and separators.
 func (d *decoder) next() int {
 	at := int(d.json.InputOffset())
+	// A colon or a comma belongs to no token of the json.Decoder.
 	for at < len(d.data) && strings.IndexByte(" \t\r\n,:", d.data[at]) >= 0 {
 		at++
 	}
 	return at
 }
 
-// line returns the line of an offset, which is not before that of the last call. Counting goes on
-// from there, so that a long file is counted once.
+// line returns the line of an offset, which must not be before that of the last call. It counts on
+// from there, so that a long file is counted only once.
 func (d *decoder) line(offset int) int {
 	offset = min(offset, len(d.data))
 	d.newlines += bytes.Count(d.data[d.counted:offset], []byte("\n"))
@@ -82,12 +87,12 @@ func (d *decoder) line(offset int) int {
 	return 1 + d.newlines
 }
 
-// fail is an error about a field, which stands in the given line.
+// fail is an error about the field at path, which is in the given line.
 func (d *decoder) fail(path string, line int, format string, args ...any) error {
 	return &Error{File: d.file, Line: line, Field: path, Err: fmt.Errorf(format, args...)}
 }
 
-// token returns the next one and its line.
+// token returns the next token and its line.
 func (d *decoder) token(path string) (json.Token, int, error) {
 	line := d.line(d.next())
 	t, err := d.json.Token()
@@ -95,7 +100,7 @@ func (d *decoder) token(path string) (json.Token, int, error) {
 	switch {
 	case errors.As(err, &syntax): // its Offset counts from some earlier token
 		return nil, 0, d.fail(path, line, "this is no JSON: %w", err)
-	// The end of the file is where something is missing, not the last token.
+	// Something is missing at the end of the file, not at the last token.
 	case err == io.EOF, errors.Is(err, io.ErrUnexpectedEOF):
 		return nil, 0, d.fail(path, d.line(len(d.data)), "the file ends too early")
 	case err != nil:
@@ -104,31 +109,33 @@ func (d *decoder) token(path string) (json.Token, int, error) {
 	return t, line, nil
 }
 
-// value reads the next value into v, and keeps its line for errors that validation finds later.
+// value reads the next value into v. It records the line for errors that validation finds later.
 func (d *decoder) value(path string, v reflect.Value) error {
 	t, line, err := d.token(path)
 	if err != nil {
 		return err
 	}
+	// The first line of a value is where a reader looks for it.
 	d.lines[path] = line
 	return d.assign(path, line, t, v)
 }
 
-// assign stores the value that begins with the token t.
+// assign stores the value that begins with the token t. It may need further tokens, for lists and
+// objects.
 func (d *decoder) assign(path string, line int, t json.Token, v reflect.Value) error {
-	// Pointers distinguish a field that is there from one that is not.
+	// A pointer distinguishes a field that the file has from one that it leaves out.
 	if v.Kind() == reflect.Pointer {
 		v.Set(reflect.New(v.Type().Elem()))
 		return d.assign(path, line, t, v.Elem())
 	}
-	// Before the kinds, as a type's own text form outranks what it is made of.
+	// This comes before the kinds, because a type's own text form outranks its kind.
 	if text, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
 		if err := d.text(path, line, t, text); err != nil {
 			return err
 		}
 		return d.unquoted(path, line, t, v)
 	}
-	// Nanoseconds, as encoding/json writes them, are not for people.
+	// encoding/json would read a number of nanoseconds, which is no form for people.
 	if v.Type() == reflect.TypeFor[time.Duration]() {
 		return d.text(path, line, t, (*duration)(v.Addr().Interface().(*time.Duration)))
 	}
@@ -147,7 +154,8 @@ func (d *decoder) assign(path string, line int, t json.Token, v reflect.Value) e
 	return d.scalar(path, line, t, v)
 }
 
-// text gives a value its text. A number counts as one: an attempt count may be 5 or "unlimited".
+// text gives a value its text. A number counts as a text, since a number of attempts may be 5 or
+// "unlimited".
 func (d *decoder) text(path string, line int, t json.Token, to encoding.TextUnmarshaler) error {
 	var text string
 	switch t := t.(type) {
@@ -158,15 +166,17 @@ func (d *decoder) text(path string, line int, t json.Token, to encoding.TextUnma
 	default:
 		return d.fail(path, line, "want a text, got %s", shown(t))
 	}
+	// The value's own error says what is wrong; fail adds where.
 	if err := to.UnmarshalText([]byte(text)); err != nil {
 		return d.fail(path, line, "%w", err)
 	}
 	return nil
 }
 
-// unquoted refuses a number in quotes for a type of numbers.
+// unquoted rejects a number in quotes for a type of numbers.
 func (d *decoder) unquoted(path string, line int, t json.Token, v reflect.Value) error {
 	text, quoted := t.(string)
+	// Such a number would be read, but written back without quotes.
 	_, err := strconv.ParseFloat(text, 64) // of other forms than JSON's, too: +5, 05
 	if !quoted || !v.CanInt() || err != nil {
 		return nil
@@ -174,7 +184,7 @@ func (d *decoder) unquoted(path string, line int, t json.Token, v reflect.Value)
 	return d.fail(path, line, "want %s without quotes", text)
 }
 
-// scalar stores a string, a number or a boolean by way of package json, which checks the ranges.
+// scalar stores a string, a number or a boolean through encoding/json, which checks the ranges.
 func (d *decoder) scalar(path string, line int, t json.Token, v reflect.Value) error {
 	var want string
 	switch v.Kind() {
@@ -187,22 +197,22 @@ func (d *decoder) scalar(path string, line int, t json.Token, v reflect.Value) e
 	default:
 		want = "a whole number in its range"
 	}
-	// Written once more, and read into the kind that is wanted: ranges and fractions are checked
-	// there.
+	// The token is written again and read into the right kind. That checks ranges and fractions.
 	literal, err := json.Marshal(t)
 	_, delim := t.(json.Delim)
+	// null would leave the field as it is, and so look like a default.
 	if t == nil || delim || err != nil || json.Unmarshal(literal, v.Addr().Interface()) != nil {
 		return d.fail(path, line, "want %s, got %s", want, shown(t))
 	}
 	return nil
 }
 
-// list reads a list into a slice. Paths of items have their index, from 0.
+// list reads a list into a slice. The path of an item contains its index, from 0.
 func (d *decoder) list(path string, line int, t json.Token, v reflect.Value) error {
 	if t != json.Delim('[') {
 		return d.fail(path, line, "want a list, got %s", shown(t))
 	}
-	// A list replaces what was there, and does not add to it.
+	// A list replaces the previous one and does not extend it.
 	v.SetLen(0)
 	for i := 0; d.json.More(); i++ {
 		item := reflect.New(v.Type().Elem()).Elem()
@@ -216,7 +226,7 @@ func (d *decoder) list(path string, line int, t json.Token, v reflect.Value) err
 	return err
 }
 
-// mapping reads an object whose keys are the file's own, such as names of policies.
+// mapping reads an object whose keys the file chooses, such as the names of policies.
 func (d *decoder) mapping(path string, line int, t json.Token, v reflect.Value) error {
 	v.Set(reflect.MakeMap(v.Type()))
 	return d.entries(path, line, t, func(key string, _ int) error {
@@ -228,8 +238,8 @@ func (d *decoder) mapping(path string, line int, t json.Token, v reflect.Value) 
 	})
 }
 
-// object reads an object whose keys are the fields of a struct. An unknown one is most often a
-// typing error, hence the hint.
+// object reads an object whose keys are the fields of a struct. An unknown key is usually a typing
+// error, so the error contains a hint.
 func (d *decoder) object(
 	path string, line int, t json.Token, fields map[string]field,
 ) error {
@@ -243,8 +253,8 @@ func (d *decoder) object(
 	})
 }
 
-// entries calls each with the keys of an object, none of which may come twice, and their lines. A
-// repeated key would hide the first value: which of the two was meant?
+// entries calls each with the keys of an object and their lines. A key that is there twice is an
+// error, because one value would hide the other.
 func (d *decoder) entries(
 	path string, line int, t json.Token, each func(string, int) error,
 ) error {
@@ -271,7 +281,7 @@ func (d *decoder) entries(
 	return err
 }
 
-// shown is a token as people see it. A null says that a field is left out by not being there.
+// shown is a token for people. null does not mean "default": for that, the field is left out.
 func shown(t json.Token) string {
 	switch t := t.(type) {
 	case nil:

@@ -11,7 +11,7 @@ import (
 	"unicode"
 )
 
-// Error is what is wrong with a file, and where. Its text reads
+// Error is what is wrong with a file, and where. Its text has this form:
 //
 //	policies.json:7: policies.ocr.backoff.bse: there is no such field: did you mean "base"?
 type Error struct {
@@ -20,7 +20,8 @@ type Error struct {
 	Field string // path of the field, such as policies.ocr.backoff.base; empty = the whole file
 	Err   error  // what is wrong, and what would be right
 
-	from string // what the text begins with if the field is from no file
+	// from is the start of the text if the field is not from a file.
+	from string
 	text string // that of Err without the field, if it names that; empty = all of it
 }
 
@@ -42,10 +43,10 @@ func (e *Error) Error() string {
 	return where + text
 }
 
-// Unwrap returns Err, so that callers find what the value itself says is wrong.
+// Unwrap returns Err, so that errors.Is and errors.As find the value's own error.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Fields holds where the fields of a decoded file come from.
+// Fields records where the fields of a decoded file come from.
 type Fields struct {
 	file  string
 	lines map[string]int // by path
@@ -53,10 +54,10 @@ type Fields struct {
 	given []given        // after the file was read
 }
 
-// given is a field that was set elsewhere, such as by a flag.
+// given is a field that was set outside the file, for example by a flag.
 type given struct{ path, source string }
 
-// FieldsOf returns the fields of what v points to, for a value that is from no file.
+// FieldsOf returns the fields of what v points to, for a value that does not come from a file.
 func FieldsOf(v any) *Fields {
 	return &Fields{lines: map[string]int{}, kind: reflect.TypeOf(v)}
 }
@@ -68,14 +69,15 @@ func (f *Fields) Clone() *Fields {
 	return &c
 }
 
-// Elsewhere returns the fields of a value that is not in the file of f. What was set since counts.
+// Elsewhere returns the fields of a value that is not in the file of f. Fields that were set since
+// are kept.
 func (f *Fields) Elsewhere() *Fields { return &Fields{kind: f.kind, given: f.given} }
 
-// Give records that the field at path was set elsewhere since, by source, such as
-// "--set server.workers". Errors about the field name source in the place of the file and the line.
+// Give records that source has set the field at path since, for example "--set server.workers".
+// Errors about the field then name source instead of the file and the line.
 func (f *Fields) Give(path, source string) { f.given = append(f.given, given{path, source}) }
 
-// Given returns what has set the field at path since the file was read; empty = nothing.
+// Given returns the source that has set the field at path since the file was read, or "".
 func (f *Fields) Given(path string) string {
 	for _, g := range f.given {
 		if g.path == path {
@@ -85,13 +87,13 @@ func (f *Fields) Given(path string) string {
 	return ""
 }
 
-// Inherit places errors about fields that the file leaves out at the field at path, which says
-// where their values are from.
+// Inherit places errors about fields that the file leaves out at the field at path, from which
+// their values come.
 func (f *Fields) Inherit(path string) { f.lines[""] = f.lines[path] }
 
-// goField is how errors of Go packages begin that are about a field: "sim: Scenario.Rate is". Some
-// packages add a name to theirs, or a type: "breaker payments: SlowAfter is", "limit.Rate pages: N
-// is". Its groups are the type, the names of the fields, and what follows them.
+// goField matches the start of errors of Go packages about a field, such as "sim: Scenario.Rate
+// is". Some packages add a name or a type: "breaker payments: SlowAfter is", "limit.Rate pages: N
+// is". The groups are the type, the names of the fields, and what follows them.
 var goField = regexp.MustCompile(`^(?:[a-z]+(?:\.([A-Z]\w*))?(?: \S+)?: )?` +
 	`([A-Z]\w*(?:\[\d+\])?(?:\.[A-Z]\w*(?:\[\d+\])?)*)(: | is )`)
 
@@ -99,15 +101,16 @@ var goField = regexp.MustCompile(`^(?:[a-z]+(?:\.([A-Z]\w*))?(?: \S+)?: )?` +
 func (f *Fields) Has(path string) bool { return f.lines[path] != 0 }
 
 // Blame turns err, an error about the value at path, into an [*Error] with a line. If its text
-// begins by naming a field as Go does ("Policy.Backoff: backoff: Exponential.Base is 5m"), it is
-// placed at that field. Fields are named as the file does ("backoff.base is 5m"). Nil stays nil.
+// begins with a Go field ("Policy.Backoff: backoff: Exponential.Base is 5m"), it is placed at that
+// field, with the name that the file uses ("backoff.base is 5m"). Blame of nil is nil.
 func (f *Fields) Blame(path string, err error) error {
 	if err == nil {
 		return nil
 	}
-	// Err stays what it was, for errors.Is; only what is printed changes.
+	// Err stays as it is, for errors.Is. Only the printed text changes.
 	e := &Error{Err: err, text: err.Error()}
-	// One package hands on what another one says of a field of its own: each of them leads deeper.
+	// A package may wrap the error of another one about a field of that one. Each leads one level
+	// deeper.
 	for !strings.HasPrefix(e.text, "is ") {
 		m := goField.FindStringSubmatch(e.text)
 		if m == nil {
@@ -130,11 +133,11 @@ func (f *Fields) Blame(path string, err error) error {
 	return e
 }
 
-// place records where the field of e is from. For one that is not set it is where the closest field
-// around it is from.
+// place records where the field of e comes from. A field that is not set comes from where the
+// closest field around it does.
 func (f *Fields) place(e *Error) {
 	for place := e.Field; ; {
-		// The last one counts, and one inside of the field at place, too.
+		// The last setting counts, and so does one inside the field at place.
 		for _, g := range slices.Backward(f.given) {
 			if rest, ok := strings.CutPrefix(g.path, place); ok &&
 				(place == "" || rest == "" || rest[0] == '.' || rest[0] == '[') {
@@ -154,18 +157,19 @@ func (f *Fields) place(e *Error) {
 	}
 }
 
-// quotedOrName is a part of a text that is in quotes, or a name. Retry-After is no name of Go.
+// quotedOrName is a part of a text in quotes, or a name. Retry-After is not a Go name.
 var quotedOrName = regexp.MustCompile(`"(?:[^"\\]|\\.)*"|` +
 	`[\w-]+(?:\[\d+\])?(?:\.[A-Z]\w*(?:\[\d+\])?)*`)
 
-// translate returns a text with the names of fields as the file has them, such as max_elapsed for
-// MaxElapsed.
+// translate returns a text in which fields have the names that the file uses, such as max_elapsed
+// for MaxElapsed.
 func (f *Fields) translate(text string) string {
 	known := map[string]bool{}
 	collect(known, map[reflect.Type]bool{}, f.kind)
 	return quotedOrName.ReplaceAllStringFunc(text, func(part string) string {
 		var names []string
 		for name := range strings.SplitSeq(part, ".") {
+			// A part with one unknown name stays as it is: it may be any word of the text.
 			field, _, _ := strings.Cut(name, "[")
 			if name[0] < 'A' || name[0] > 'Z' || !known[snake(field)] {
 				return part
@@ -176,8 +180,8 @@ func (f *Fields) translate(text string) string {
 	})
 }
 
-// deeper returns the path of a field that Go names, inside the value at path. The first name may be
-// that of a type, which no file has.
+// deeper returns the path of a Go field inside the value at path. The first name may be that of a
+// type, which no file has.
 func (f *Fields) deeper(path string, names []string) string {
 	for i, name := range names {
 		if child := join(path, snake(name)); i > 0 || f.lines[child] != 0 {
@@ -195,8 +199,9 @@ func join(path, name string) string {
 	return path + "." + name
 }
 
-// short is a text that may come from a file of anything, cut for a message of one line.
+// short cuts a text, which may be long, for a message of one line.
 func short(text string) string {
+	// 80 characters fit a line of a terminal together with the place.
 	const most = 80
 	if r := []rune(text); len(r) > most {
 		return string(r[:most]) + "…"
@@ -204,8 +209,8 @@ func short(text string) string {
 	return text
 }
 
-// Key is the part of a path that stands for the key of a map: in quotes if it could be taken for
-// several parts.
+// Key is the part of a path that stands for the key of a map. It is in quotes if it could be taken
+// for several parts.
 func Key(name string) string {
 	if name == "" || strings.ContainsAny(name, `.[]"`) || unprintable(name) {
 		return strconv.Quote(name)
@@ -213,7 +218,7 @@ func Key(name string) string {
 	return name
 }
 
-// snake is a Go name as files write it: MaxElapsed is max_elapsed.
+// snake is a Go name in the form that files use: MaxElapsed is max_elapsed.
 func snake(name string) string {
 	var b strings.Builder
 	for i, r := range name {
@@ -225,6 +230,8 @@ func snake(name string) string {
 	return b.String()
 }
 
+// unprintable reports whether a name has characters that an error in a terminal must not print as
+// they are.
 func unprintable(name string) bool {
 	return strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) })
 }

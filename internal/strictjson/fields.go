@@ -10,15 +10,18 @@ import (
 // field is a field of a struct that a file may set.
 type field struct {
 	value reflect.Value
-	zero  string // the tag of that name
+	// zero is the tag of that name: what a zero value stands for.
+	zero string
 }
 
 // structFields returns the fields of a struct by their names in a file.
 func structFields(v reflect.Value) map[string]field {
+	// The values are addressable, so that decoding into them changes the struct.
 	fields := map[string]field{}
 	var inner []reflect.Value
 	for i := range v.NumField() {
 		f := v.Type().Field(i)
+		// A field may be neither: one that is not exported is left out.
 		name, embedded := FieldName(f)
 		if embedded {
 			inner = append(inner, v.Field(i))
@@ -27,7 +30,7 @@ func structFields(v reflect.Value) map[string]field {
 			fields[name] = field{v.Field(i), f.Tag.Get("zero")}
 		}
 	}
-	// After the outer fields, which shadow those of the same name inside.
+	// Embedded structs come last, because outer fields hide inner ones of the same name.
 	for _, in := range inner {
 		for name, f := range structFields(in) {
 			if _, shadowed := fields[name]; !shadowed {
@@ -38,8 +41,8 @@ func structFields(v reflect.Value) map[string]field {
 	return fields
 }
 
-// collect adds the names of all fields that a value of type t may have, at any depth. seen are the
-// types that it was called with.
+// collect adds the names of all fields that a value of type t may have, at any depth. seen holds
+// the types that it was called with.
 func collect(names map[string]bool, seen map[reflect.Type]bool, t reflect.Type) {
 	if seen[t] {
 		return // a type may have itself as a field
@@ -58,12 +61,13 @@ func collect(names map[string]bool, seen map[reflect.Type]bool, t reflect.Type) 
 	}
 }
 
-// FieldName returns the name that files have for a field of a struct; empty = it cannot be set. The
-// fields of one that is embedded are set as the outer struct's own.
+// FieldName returns the name that files use for a field of a struct, or "" if it cannot be set. For
+// an embedded struct it returns true: its fields are set as the outer struct's own.
 func FieldName(f reflect.StructField) (name string, embedded bool) {
-	// The tags are those of encoding/json, as the same structs are written by it.
+	// The tags are those of encoding/json, because the same structs are also written with it.
 	name, _, _ = strings.Cut(f.Tag.Get("json"), ",")
 	switch {
+	// An embedded struct with a name of its own is a field like any other, as in encoding/json.
 	case f.Anonymous && name == "" && f.Type.Kind() == reflect.Struct:
 		return "", true
 	// What encoding/json does not write cannot be set either.
@@ -75,26 +79,27 @@ func FieldName(f reflect.StructField) (name string, embedded bool) {
 	return name, false
 }
 
-// sortedKeys keeps errors the same from run to run.
+// sortedKeys sorts, so that the first of several errors is always the same.
 func sortedKeys(fields map[string]field) []string { return slices.Sorted(maps.Keys(fields)) }
 
-// explicitZeros refuses what would mean a default: see Decode. Who writes a zero means none, and
-// would get the default instead.
+// explicitZeros rejects values that would mean a default: see Decode. Someone who writes a zero
+// means none, and would get the default instead.
 func (d *decoder) explicitZeros(path string, fields map[string]field) error {
 	for _, name := range sortedKeys(fields) {
 		f, child := fields[name], join(path, name)
-		// Without a line the field is not in the file: nothing was written that could be wrong.
+		// Without a line the field is not in the file.
 		line := d.lines[child]
 		empty := f.value.IsZero() || f.value.Kind() == reflect.Slice && f.value.Len() == 0
 		if line == 0 || !empty || f.zero == "" {
 			continue
 		}
 		byDefault, exception, _ := strings.Cut(f.zero, ",unless ")
-		// Such as a base of 0: a constant delay of nothing makes sense.
+		// For example, a base of 0 is valid for a constant delay.
 		sibling, value, _ := strings.Cut(exception, "=")
 		if other, ok := fields[sibling]; ok && other.value.String() == value {
 			continue
 		}
+		// The error names the form that the file has, so that the reader finds it.
 		what := "zero"
 		switch f.value.Kind() {
 		case reflect.Slice:

@@ -6,24 +6,25 @@ import (
 	"strings"
 )
 
-// Hint names the known name that was meant by name, or lists all of them. A guess is worth more
-// than a list, if it is likely.
+// Hint suggests the known name that name was meant to be, or lists all of them. A likely guess is
+// more helpful than a list.
 func Hint(name string, known []string) string {
-	// One guess: a list of guesses is a list.
+	// Only one guess: several would be a list again.
 	if near := nearest(name, known); near != "" {
 		return fmt.Sprintf("did you mean %q?", near)
 	}
 	return "want one of " + strings.Join(known, ", ")
 }
 
-// nearest returns the known name that a typing error may have turned into name, or that begins like
+// nearest returns the known name that may have become name by a typing error, or that begins like
 // it, or "".
 func nearest(name string, known []string) (best string) {
+	// The first of several equally near names is taken; known is sorted.
 	least := math.MaxInt
 	for _, k := range known {
-		// A third of the letters may be wrong: beyond that, guesses mislead.
+		// A third of the letters may be wrong. Beyond that, guesses mislead.
 		d, typos := distance(name, k), max(len(name), len(k))/3
-		// An abbreviation, or a name that goes on for too long.
+		// An abbreviation, or a name with something added.
 		alike := len(name) >= 5 && strings.HasPrefix(k, name[:5]) ||
 			len(k) >= 3 && strings.HasPrefix(name, k)
 		if d < least && (alike || d <= max(typos, 1)) {
@@ -34,14 +35,15 @@ func nearest(name string, known []string) (best string) {
 }
 
 // distance is the number of letters to insert, delete, replace or swap with the next one
-// (restricted Damerau–Levenshtein). Case, and how words are joined, cost nothing. Names are short,
-// so the whole table is kept.
+// (restricted Damerau–Levenshtein distance). Case and word separators cost nothing. Names are
+// short, so the whole table is kept.
 func distance(a, b string) int {
+	// max-elapsed and maxElapsed are the same word in another style.
 	plain := strings.NewReplacer("-", "", "_", "", " ", "")
 	a, b = strings.ToLower(plain.Replace(a)), strings.ToLower(plain.Replace(b))
 	rows := make([][]int, len(a)+1)
 	for i := range rows {
-		// From a word to nothing: one deletion for each letter.
+		// From a word to nothing it takes one deletion for each letter.
 		rows[i] = make([]int, len(b)+1)
 		rows[i][0] = i
 	}
@@ -50,13 +52,13 @@ func distance(a, b string) int {
 	}
 	for i := 1; i <= len(a); i++ {
 		for j := 1; j <= len(b); j++ {
-			// The last step was an insertion, a deletion, or a replacement, which is free for equal letters.
+			// The last step was an insertion, a deletion or a replacement, which is free for equal letters.
 			cost := 1
 			if a[i-1] == b[j-1] {
 				cost = 0
 			}
 			d := min(rows[i-1][j]+1, rows[i][j-1]+1, rows[i-1][j-1]+cost)
-			// Or two letters in the wrong order.
+			// Or two adjacent letters were swapped.
 			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
 				d = min(d, rows[i-2][j-2]+1)
 			}
