@@ -9,6 +9,7 @@ import (
 // Until then it is the caller's context, which saves a quick call two allocations.
 type legContext struct {
 	context.Context // of the caller
+	call            holder
 
 	// mu guards the fields below it: legs and the code that they call may use the context at once.
 	mu     sync.Mutex
@@ -65,8 +66,11 @@ func (c *legContext) Err() error {
 // Value returns values of the caller's context. Package context uses a value to find a context of
 // its own above, so once there is one, Value asks that.
 func (c *legContext) Value(key any) any {
-	if key == (legKey{}) {
+	switch key {
+	case legKey{}:
 		return 1
+	case callKey{}:
+		return c.call
 	}
 	if c.looked() {
 		return c.look().Value(key)
@@ -81,12 +85,24 @@ type hedgeContext struct {
 }
 
 // legKey is the key under which a context holds the number of its leg.
-type legKey struct{}
+type (
+	legKey  struct{}
+	callKey struct{}
+)
+
+// holder is a call for Hold and Resume.
+type holder interface {
+	hold()
+	resume()
+}
 
 // Value returns the leg's number for its key.
 func (c *hedgeContext) Value(key any) any {
-	if key == (legKey{}) {
+	switch key {
+	case legKey{}:
 		return c.leg
+	case callKey{}: // only the first leg's waiting holds hedges back
+		return nil
 	}
 	return c.legContext.Value(key)
 }
@@ -99,4 +115,21 @@ func Leg(ctx context.Context) int {
 		return n
 	}
 	return 1
+}
+
+// Hold says that the first attempt, to which [Do] gave ctx, waits in a queue of the client, such as
+// a gate. No hedge begins before [Resume], as it would only join the queue. A hedge's own waiting
+// has no effect, nor has a ctx without a hedge around it.
+func Hold(ctx context.Context) {
+	if c, ok := ctx.Value(callKey{}).(holder); ok {
+		c.hold()
+	}
+}
+
+// Resume says that the attempt has left the queue. The delay begins now, and so does the time that
+// is measured.
+func Resume(ctx context.Context) {
+	if c, ok := ctx.Value(callKey{}).(holder); ok {
+		c.resume()
+	}
 }

@@ -3,6 +3,7 @@ package hedge
 import (
 	"context"
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -114,4 +115,116 @@ func TestLegContextIsKnown(t *testing.T) {
 	if n := runtime.NumGoroutine(); n > before+10 {
 		t.Errorf("%d goroutines for 100 contexts", n-before)
 	}
+}
+
+// While the first attempt waits in a queue no hedge begins, and that time is not measured.
+func TestHold(t *testing.T) {
+	for _, row := range []struct {
+		name          string
+		h             *Hedge
+		queue, takes  time.Duration // of the first attempt
+		at, delay     time.Duration
+		begun, hedges int
+	}{
+		{"quick", &Hedge{After: 100 * ms}, 500 * ms, 90 * ms, 590 * ms, 100 * ms, 1, 0},
+		{"slow", &Hedge{After: 100 * ms}, 500 * ms, time.Hour, 610 * ms, 100 * ms, 2, 1},
+		{"no queue", &Hedge{After: 100 * ms}, 0, time.Hour, 110 * ms, 100 * ms, 2, 1},
+		{"measured", measured(t, 90*ms), 500 * ms, 50 * ms, 550 * ms, 100 * ms, 1, 0},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var begun atomic.Int32
+				start := time.Now()
+				_, err := Do(t.Context(), row.h, func(ctx context.Context) (int, error) {
+					wait := 10 * ms
+					Hold(ctx)
+					if begun.Add(1) == 1 {
+						time.Sleep(row.queue)
+						wait = row.takes
+					}
+					Resume(ctx)
+					select {
+					case <-time.After(wait):
+						return 0, nil
+					case <-ctx.Done():
+						return 0, ctx.Err()
+					}
+				}, nil)
+				s := row.h.Snapshot()
+				if err != nil || time.Since(start) != row.at || int(begun.Load()) != row.begun ||
+					int(s.Hedges) != row.hedges || s.Delay.Round(20*ms) != row.delay {
+					t.Errorf("%v after %v by %d attempts, %+v", err, time.Since(start), begun.Load(), s)
+				}
+			})
+		})
+	}
+}
+
+// A queue is not taken for a slow service even before the delay is known.
+func TestHoldOfTheFirstCalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &Hedge{}
+		for range 20 {
+			_, _ = Do(t.Context(), h, func(ctx context.Context) (int, error) {
+				Hold(ctx)
+				time.Sleep(time.Second)
+				Resume(ctx)
+				time.Sleep(10 * ms)
+				return 0, nil
+			}, nil)
+		}
+		if d := h.Snapshot().Delay; d < 10*ms || d > 12*ms {
+			t.Errorf("a delay of %v, want that of answers of 10 ms", d)
+		}
+	})
+}
+
+// An attempt that ends in the queue, by a rejection or a panic, ends the call. Hold and Resume do
+// nothing elsewhere.
+func TestHoldEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		Hold(t.Context())
+		Resume(t.Context())
+		h := &Hedge{After: ms}
+		if _, err := Do(t.Context(), h, func(ctx context.Context) (int, error) {
+			Hold(ctx)
+			return 0, errOne
+		}, nil); err != errOne {
+			t.Error(err)
+		}
+		defer func() {
+			if recover() != "boom" {
+				t.Error("the panic was lost")
+			}
+		}()
+		_, _ = Do(t.Context(), h, func(ctx context.Context) (int, error) {
+			Hold(ctx)
+			time.Sleep(time.Second)
+			panic("boom")
+		}, nil)
+	})
+}
+
+// A hedge that waits in a queue holds no further hedge back, and one hedge around another is not
+// its call.
+func TestHoldIsOfTheFirstAttempt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &Hedge{After: 100 * ms, Max: 2}
+		var begun atomic.Int32
+		start := time.Now()
+		v, err := Do(t.Context(), h, func(ctx context.Context) (int32, error) {
+			n := begun.Add(1)
+			if n > 1 {
+				Hold(ctx)
+			}
+			if n == 3 {
+				return n, nil
+			}
+			<-ctx.Done()
+			return 0, ctx.Err()
+		}, nil)
+		if v != 3 || err != nil || time.Since(start) != 200*ms {
+			t.Errorf("%d, %v after %v; want 3 after 200 ms", v, err, time.Since(start))
+		}
+	})
 }

@@ -38,28 +38,9 @@ func Do[T any](
 		var zero T
 		return zero, rebound.Permanent(err)
 	}
-	delay := h.begin()
-	start := h.clock()
-	// Without a delay there is no hedge, so the call needs no state of its own.
-	if delay == 0 {
-		v, err := fn(ctx)
-		if err == nil || h.answered(err) {
-			h.success(h.elapsed(start), false)
-		} else {
-			h.failure()
-		}
-		return v, err
-	}
-	c := &call[T]{h: h, fn: fn, discard: discard, start: start, delay: delay}
-	c.ctx.Context = ctx
+	c := &call[T]{h: h, fn: fn, discard: discard, delay: h.begin(), start: h.clock()}
+	c.ctx.Context, c.ctx.call = ctx, c
 	return c.run()
-}
-
-// answered reports whether the error of the only attempt is an answer.
-func (h *Hedge) answered(err error) bool {
-	f := fault.Of(err)
-	h.meet(f)
-	return f.Kind == fault.None
 }
 
 // call is one call that may be hedged. Its legs are its attempts, numbered from 1.
@@ -69,15 +50,17 @@ type call[T any] struct {
 	fn      func(context.Context) (T, error)
 	discard func(T)
 	start   time.Duration
-	delay   time.Duration
+	delay   time.Duration // 0 = no hedge
 
 	others sync.WaitGroup // hedges under way, and the timer while it runs
 	mu     sync.Mutex     // guards what follows, while there are others
 	timer  *time.Timer
 	closed bool // no further hedge begins
+	held   bool // the timer is stopped until resume
 	began  int  // legs
 	ended  int
 	winner int           // the leg; 0 = none yet
+	sent   time.Duration // when resume was called; 0 = never
 	took   time.Duration // until it answered
 	v      T             // of the winner, else of the first leg
 	err    error
@@ -89,10 +72,12 @@ type call[T any] struct {
 // run makes the first leg, and returns when all legs have ended.
 func (c *call[T]) run() (T, error) {
 	c.began = 1
-	c.others.Add(1)
-	c.mu.Lock() // the timer may fire before it is stored
-	c.timer = time.AfterFunc(c.delay, c.hedge)
-	c.mu.Unlock()
+	if c.delay > 0 {
+		c.others.Add(1)
+		c.mu.Lock() // the timer may fire before it is stored
+		c.timer = time.AfterFunc(c.delay, c.hedge)
+		c.mu.Unlock()
+	}
 	returned := false
 	defer c.abandon(&returned)
 	v, err := c.fn(&c.ctx)
@@ -143,11 +128,32 @@ func (c *call[T]) discardWinner() {
 // close keeps further hedges from starting. The caller holds c.mu. If Stop returns false, the
 // timer's function is running and counts itself out of others.
 func (c *call[T]) close() {
-	if !c.closed {
-		c.closed = true
-		if c.timer.Stop() {
-			c.others.Done()
-		}
+	if c.closed {
+		return
+	}
+	c.closed = true
+	if c.timer != nil && (c.timer.Stop() || c.held) {
+		c.others.Done()
+	}
+}
+
+// hold stops the timer of the first hedge.
+func (c *call[T]) hold() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.timer != nil && !c.closed && c.began == 1 && c.timer.Stop() {
+		c.held = true
+	}
+}
+
+// resume ends hold.
+func (c *call[T]) resume() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sent = c.h.clock()
+	if c.held && !c.closed {
+		c.held = false
+		c.timer.Reset(c.delay)
 	}
 }
 
@@ -201,8 +207,8 @@ func (c *call[T]) end(leg int, v T, err error) {
 		f := fault.Of(err)
 		answer, last = f.Kind == fault.None, c.h.meet(f)
 	}
-	took := c.h.elapsed(c.start)
 	c.mu.Lock()
+	took := c.h.elapsed(max(c.start, c.sent))
 	c.ended++
 	won := answer && c.winner == 0
 	if won {

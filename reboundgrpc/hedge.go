@@ -2,7 +2,6 @@ package reboundgrpc
 
 import (
 	"context"
-	"errors"
 	"reflect"
 	"sync"
 	"time"
@@ -27,9 +26,10 @@ type legs struct {
 	state rebound.State            // of the call
 	since time.Time                // of state
 
-	mu    sync.Mutex // guards what follows, and u.attempts
+	// mu guards the number of legs and u.attempts. The first leg is on the caller's goroutine, and
+	// each hedge has one of its own.
+	mu    sync.Mutex
 	begun int
-	sent  int // legs that the gates have admitted
 }
 
 // leg is one of them. The first has the reply and the options of the caller, the others their own.
@@ -40,10 +40,6 @@ type leg struct {
 	admitted bool     // by the gates
 	reason   rebound.Reason
 }
-
-// errWaiting is the error of a hedge beside a call that waits in a gate. It would be a second one
-// in the queue, and make that longer.
-var errWaiting = rebound.Permanent(errors.New("reboundgrpc: the first attempt waits in a gate"))
 
 // hedged makes the next attempt of l's call, hedged. The last error, if not nil, ends the call.
 func (u *unary) hedged(ctx context.Context, l *rebound.Loop) (failed, stop error) {
@@ -68,15 +64,21 @@ func (u *unary) hedged(ctx context.Context, l *rebound.Loop) (failed, stop error
 
 // attempt makes one leg.
 func (s *legs) attempt(ctx context.Context) (*leg, error) {
-	g := s.begin(hedge.Leg(ctx))
-	if g == nil {
-		return &leg{reason: rebound.Rejected}, errWaiting
+	g := s.begin()
+	// A hedge would only join the queue of a gate, and that queue says nothing about the server.
+	queued := s.u.policy != nil && len(s.u.policy.Gates) > 0
+	if queued {
+		hedge.Hold(ctx)
 	}
 	// Each leg has a loop of its own, since a Loop is for one goroutine. It makes one attempt.
 	state := s.state
 	state.Elapsed += time.Since(s.since)
 	l := rebound.Resume(ctx, s.u.policy, state)
 	_, err := rebound.Try(&l, func(ctx context.Context) (struct{}, error) {
+		if queued {
+			hedge.Resume(ctx)
+		}
+		// From here on the server may have got the call.
 		g.admitted = true
 		var w wire
 		return struct{}{}, w.invoke(withPrevious(ctx, s.admit()), s.u, g.reply, g.opts)
@@ -87,19 +89,15 @@ func (s *legs) attempt(ctx context.Context) (*leg, error) {
 	return g, err
 }
 
-// begin returns the next leg, or nil if it would be a hedge beside an attempt that is still in a
-// gate. A hedge may come here before the leg that is number 1.
-func (s *legs) begin(number int) *leg {
+// begin returns the next leg. A hedge may come here before the leg that is number 1.
+func (s *legs) begin() *leg {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.begun++
-	switch {
 	// The first needs no copies, and most calls have no other.
-	case s.begun == 1:
+	if s.begun == 1 {
 		resetOutputs(s.u.opts)
 		return &leg{reply: s.u.reply, opts: s.u.opts}
-	case number > 1 && s.sent == 0:
-		return nil
 	}
 	g := &leg{reply: s.newReply()}
 	g.opts, g.outputs = ownOutputs(s.u.opts)
@@ -110,7 +108,6 @@ func (s *legs) begin(number int) *leg {
 func (s *legs) admit() (before int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.sent++
 	s.u.attempts++
 	return s.u.attempts - 1
 }

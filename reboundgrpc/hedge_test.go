@@ -172,40 +172,28 @@ func TestHedgeRejected(t *testing.T) {
 	}
 }
 
-// A hedge does not join the queue of a gate in which the first attempt still waits.
+// slowGate admits after 300 ms.
+type slowGate struct{ entered atomic.Int32 }
+
+func (g *slowGate) Enter(context.Context) (gate.Pass, error) {
+	g.entered.Add(1)
+	<-time.After(300 * time.Millisecond)
+	return gate.Pass{}, nil
+}
+
+func (g *slowGate) Leave(gate.Pass, gate.Outcome) {}
+
+// A call that waits in a gate is not hedged, and is not taken for slow.
 func TestHedgeDoesNotQueue(t *testing.T) {
-	one := &limit.Concurrency{Max: 1, Queue: 5, Wait: time.Minute}
-	pass, err := one.Enter(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := failing(0, nil)
+	s, g := failing(0, nil), new(slowGate)
 	addr, _ := serve(t, s)
-	h := &hedge.Hedge{After: time.Millisecond}
-	lost := make(chan hedge.EventKind, 9)
-	h.Observe = func(_ context.Context, e hedge.Event) {
-		if e.Leg == 2 {
-			lost <- e.Kind
-		}
+	h := &hedge.Hedge{After: 100 * time.Millisecond}
+	conn := dialClient(t, addr, hedged(&rebound.Policy{Gates: []gate.Gate{g}}, h))
+	if _, err := call(t.Context(), conn); err != nil {
+		t.Error(err)
 	}
-	conn := dialClient(t, addr, hedged(&rebound.Policy{Gates: []gate.Gate{one}}, h))
-	done := make(chan error)
-	go func() {
-		_, err := call(t.Context(), conn)
-		done <- err
-	}()
-	if k := <-lost; k != hedge.Started {
-		t.Errorf("the hedge began with %v", k)
-	}
-	if k := <-lost; k != hedge.Lost {
-		t.Errorf("the hedge ended with %v", k)
-	}
-	if w := one.Snapshot().Waiting; w > 1 {
-		t.Errorf("%d attempts wait", w)
-	}
-	one.Leave(pass, gate.Outcome{Result: gate.OK})
-	if err := <-done; err != nil || s.calls.Load() != 1 {
-		t.Errorf("%d calls, %v", s.calls.Load(), err)
+	if g.entered.Load() != 1 || s.calls.Load() != 1 || h.Snapshot().Hedges != 0 {
+		t.Errorf("%d in the gate, %d calls, %+v", g.entered.Load(), s.calls.Load(), h.Snapshot())
 	}
 }
 

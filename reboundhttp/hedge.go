@@ -2,7 +2,6 @@ package reboundhttp
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net/http"
 	"sync"
@@ -20,14 +19,10 @@ type legs struct {
 	since time.Time     // of state
 
 	// mu guards the fields below it: the legs run in goroutines of their own.
-	mu    sync.Mutex
-	rt    roundTrip // what they have in common
-	begun int
-	sent  []*leg
+	mu   sync.Mutex
+	rt   roundTrip // what they have in common
+	sent []*leg
 }
-
-// errWaiting is the error of a hedge while the first request still waits in a gate.
-var errWaiting = rebound.Permanent(errors.New("reboundhttp: the first request waits in a gate"))
 
 // leg is one attempt. The context of its request ends when another leg has answered, or else when
 // the body of its response is closed.
@@ -85,14 +80,19 @@ func (s *legs) run() (out ending, err error) {
 // attempt makes one leg. If its failure shows that the server is short of room, hedging ends for
 // the rest of the call, retries included. hedge.Do ends it for this attempt in the same case.
 func (s *legs) attempt(ctx context.Context) (e ending, err error) {
-	if s.waiting(hedge.Leg(ctx)) {
-		return ending{reason: rebound.Rejected}, errWaiting
+	// A hedge would only join the queue of a gate, and that queue says nothing about the server.
+	queued := len(s.rt.plan.policy.Gates) > 0
+	if queued {
+		hedge.Hold(ctx)
 	}
 	state := s.state
 	state.Elapsed += time.Since(s.since)
 	// Each leg has a Loop of its own, because a Loop serves one goroutine.
 	l := rebound.Resume(ctx, s.rt.plan.policy, state)
 	e.resp, err = rebound.Try(&l, func(ctx context.Context) (*http.Response, error) {
+		if queued {
+			hedge.Resume(ctx)
+		}
 		e.leg = s.admit()
 		return e.leg.attempt(ctx)
 	})
@@ -109,15 +109,6 @@ func (s *legs) attempt(ctx context.Context) (e ending, err error) {
 		s.rt.noHedge = true
 	}
 	return e, err
-}
-
-// waiting reports whether a leg is a hedge while the request is still waiting in a gate. The hedge
-// would only make the queue longer.
-func (s *legs) waiting(leg int) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.begun++
-	return leg > 1 && s.begun > 1 && len(s.sent) == 0
 }
 
 // admit returns a leg to be sent. The first leg inherits the response of the attempt before, to

@@ -18,6 +18,7 @@ import (
 	"github.com/rebound-go/rebound/fault"
 	"github.com/rebound-go/rebound/gate"
 	"github.com/rebound-go/rebound/hedge"
+	"github.com/rebound-go/rebound/limit"
 )
 
 const ms = time.Millisecond
@@ -389,6 +390,56 @@ func TestWaitingRequestsAreNotHedged(t *testing.T) {
 			t.Errorf("%d requests, %d in the gate, %+v", base.count(), g.entered.Load(), call)
 		}
 	})
+}
+
+// A hedge is due when the first request has been out for the delay. The time in a gate does not
+// count.
+func TestHedgeOfARequestThatHasWaited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		base := play(hangs, after(20*ms, status(200)))
+		p := &rebound.Policy{Gates: []gate.Gate{new(slowGate)}}
+		h := after100(1)
+		start := time.Now()
+		tr := &Transport{Base: base, Policy: p, Hedge: h}
+		resp, err := tr.RoundTrip(request(t, "GET", ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		read(t, resp)
+		// 200 ms in the gate, 100 ms until the hedge, 200 ms in the gate, 20 ms.
+		if call := CallOf(resp); !call.HedgeWon || time.Since(start) != 520*ms {
+			t.Errorf("%+v after %v, want the hedge's response after 520 ms", call, time.Since(start))
+		}
+		if s := h.Snapshot(); s.Hedges != 1 {
+			t.Errorf("%+v, want 1 hedge", s)
+		}
+	})
+}
+
+// A queue in front of a service does not make the service slow: the measured delay is that of the
+// requests, and the budget pays for no hedges of those in the queue.
+func TestHedgesAndAQueue(t *testing.T) {
+	for _, h := range []*hedge.Hedge{{}, after100(1)} {
+		synctest.Test(t, func(t *testing.T) {
+			p := &rebound.Policy{Gates: []gate.Gate{&limit.Rate{N: 10, Wait: time.Hour}}}
+			tr := &Transport{Base: play(after(50*ms, status(200))), Policy: p, Hedge: h}
+			var wg sync.WaitGroup
+			for range 200 {
+				wg.Go(func() {
+					resp, err := tr.RoundTrip(request(t, "GET", ""))
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					read(t, resp)
+				})
+			}
+			wg.Wait()
+			if s := h.Snapshot(); s.Hedges+s.Denied > 0 || s.Delay < 50*ms || s.Delay > 100*ms {
+				t.Errorf("%+v, want no hedges, and the delay of a service that takes 50 ms", s)
+			}
+		})
+	}
 }
 
 // A hedge around a client has nothing to do with the hedges of its Transport.
