@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -305,6 +307,9 @@ type replied string
 func (e replied) Error() string { return string(e) }
 func (replied) RedisError()     {}
 
+// alert is how a connection reports an alert of TLS.
+func alert(text string) error { return &net.OpError{Op: "remote error", Err: errors.New(text)} }
+
 func TestOutcome(t *testing.T) {
 	var ring redis.UniversalClient = redis.NewRing(&redis.RingOptions{})
 	defer func() { _ = ring.Close() }()
@@ -333,6 +338,12 @@ func TestOutcome(t *testing.T) {
 		{context.Canceled, false, nil, true, gate.Skipped},
 		{redis.ErrClosed, false, nil, false, gate.OK},
 		{&scriptError{"OK"}, false, nil, false, gate.OK},
+		{alert("tls: handshake failure"), false, nil, false, gate.OK},
+		{alert("tls: internal error"), false, nil, true, gate.Failed}, // may pass
+		{&net.OpError{Op: "read", Err: errors.New("broken pipe")}, true, nil, true, gate.Failed},
+		{&net.DNSError{Err: "no such host", IsNotFound: true}, true, nil, true, gate.Failed},
+		{&net.OpError{Op: "dial", Net: "unix", Err: os.ErrNotExist}, true, nil, true, gate.Failed},
+		{&net.AddrError{Err: "invalid port"}, true, nil, false, gate.OK},
 	} {
 		gone := unavailable(row.client, row.err)
 		if got := outcome(row.err, gone, row.early); gone != row.gone || got.Result != row.want {

@@ -25,6 +25,10 @@ import (
 const childOf = "REBOUNDREDIS_CHILD_OF"
 
 func TestMain(m *testing.M) {
+	if addr := os.Getenv(killedOf); addr != "" {
+		killed(addr)
+		return
+	}
 	if addr := os.Getenv(childOf); addr != "" {
 		child(addr)
 		return
@@ -366,4 +370,60 @@ func TestLeases(t *testing.T) {
 	if scripts > most/2 {
 		t.Errorf("%d attempts ran %d scripts", most, scripts)
 	}
+}
+
+// killedOf is as childOf, for a process that is killed.
+const killedOf = "REBOUNDREDIS_KILLED_OF"
+
+// killed leases turns of one limit, and waits for three of another.
+func killed(addr string) {
+	client := redis.NewClient(&redis.Options{
+		Addr: addr, MaxRetries: -1, ContextTimeoutEnabled: true,
+	})
+	leases := closing(&reboundredis.Rate{Client: client, Key: "leased", N: 20_000, Wait: time.Minute})
+	waits := closing(&reboundredis.Rate{
+		Client: client, Key: "k", N: 1, Per: time.Minute, Wait: time.Hour,
+	})
+	for range 4 {
+		go func() { _ = take(waits) }()
+		go func() {
+			for take(leases) == nil {
+				continue
+			}
+		}()
+	}
+	for waits.Snapshot().Waiting < 3 {
+		<-time.After(time.Millisecond)
+	}
+	fmt.Println("waits")
+	select {}
+}
+
+// A process that is killed loses the turns that it holds, and no others.
+func TestKilledProcess(t *testing.T) {
+	s := start(t)
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), killedOf+"="+s.Addr())
+	out, _ := cmd.StdoutPipe()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
+	if err != nil {
+		t.Fatalf("%q, %v", line, err)
+	}
+	v, _ := s.client().Get(t.Context(), "leased").Result()
+	var tat, last int64
+	if _, err := fmt.Sscanf(v, "%d %d", &tat, &last); err == nil &&
+		time.Duration(tat-last)*time.Microsecond > 11*time.Millisecond {
+		t.Errorf("the turns of %d µs were leased, want at most 10 ms", tat-last)
+	}
+	if d := s.debt(); d > 4*time.Minute || d < 4*time.Minute-soon {
+		t.Errorf("the debt is %v, want that of four attempts", d)
+	}
+	other := slow(s, time.Hour)
+	wait(t, other).leave(t)
+	await(t, "the turn to be back", func() bool { return s.debt() <= 4*time.Minute })
 }

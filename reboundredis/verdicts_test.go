@@ -14,6 +14,7 @@ import (
 	"github.com/rebound-go/rebound/breaker"
 	"github.com/rebound-go/rebound/fault"
 	"github.com/rebound-go/rebound/gate"
+	"github.com/rebound-go/rebound/internal/daemon"
 	"github.com/rebound-go/rebound/reboundredis"
 )
 
@@ -272,4 +273,55 @@ func TestOnError(t *testing.T) {
 		!strings.Contains(err.Error(), "NOPERM") {
 		t.Errorf("got %v", err)
 	}
+}
+
+// An opening reaches the fleet of its Key at once, and no other. What another version of a program
+// sends is ignored.
+func TestFleetsDoNotMix(t *testing.T) {
+	s := start(t)
+	keyed := func(key string, db int) *member {
+		return join(t, s, func(m *member) {
+			m.verdicts.Key = key
+			m.verdicts.Client = s.client(func(o *redis.Options) { o.DB = db })
+		})
+	}
+	sender, same := join(t, s), join(t, s)
+	others := map[string]*member{"a longer key": keyed("ocr2", 0), "a shorter key": keyed("oc", 0),
+		"another prefix": keyed("b:ocr", 0), "the key of the opening": keyed("ocr:open", 0),
+		"another database": keyed("ocr", 1)}
+	s.subscribed(3)
+	for key, value := range map[string]string{
+		"ocr:open": "opened2 X", "ocr2:open": "", "oc:open": "{\"open\":1}", "b:ocr:open": "Opened X",
+	} {
+		s.do("SET", key, value, "PX", "60000")
+		s.do("PUBLISH", strings.TrimSuffix(key, ":open"), "opened X")
+	}
+	begun := time.Now()
+	sender.fail(t)
+	await(t, "the breaker of the same fleet to open", isOpen(same))
+	t.Logf("an opening took %v", time.Since(begun))
+	last := join(t, s) // has looked after the others were sent to
+	await(t, "one that starts to be open", isOpen(last))
+	for name, m := range others {
+		if got := m.history(); got != "" {
+			t.Errorf("%s: a breaker changed to: %s", name, got)
+		}
+	}
+}
+
+// A connection that dies without a word is found out, and an opening that was lost is looked for.
+func TestDeadSubscription(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	proxy := daemon.NewProxy(t, s.Addr())
+	first := join(t, s)
+	second := join(t, s, func(m *member) {
+		m.verdicts.Client = s.client(func(o *redis.Options) {
+			o.Addr, o.ReadTimeout = proxy.Addr, time.Second
+		})
+	})
+	s.subscribed(2)
+	proxy.Lose()
+	first.fail(t)
+	await(t, "the second breaker to open", isOpen(second))
 }

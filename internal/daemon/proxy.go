@@ -20,8 +20,8 @@ type Proxy struct {
 
 	mu    sync.Mutex // guards all below
 	delay time.Duration
-	thaw  chan struct{} // is closed when bytes may pass; nil = they may
-	conns map[net.Conn]bool
+	thaw  chan struct{}     // is closed when bytes may pass; nil = they may
+	conns map[net.Conn]bool // true: what it sends is lost
 }
 
 // NewProxy starts a proxy to an address. The server need not run yet: the proxy connects to it
@@ -85,6 +85,16 @@ func (p *Proxy) Thaw() {
 	}
 }
 
+// Lose drops, for good, what is sent on the connections that are open now, in both directions.
+// Neither side can see that. New connections work.
+func (p *Proxy) Lose() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for c := range p.conns {
+		p.conns[c] = true
+	}
+}
+
 // Cut closes all connections, without an answer to what was sent. New ones are accepted.
 func (p *Proxy) Cut() {
 	p.mu.Lock()
@@ -101,7 +111,7 @@ func (p *Proxy) keep(conns ...net.Conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, c := range conns {
-		p.conns[c] = true
+		p.conns[c] = false
 	}
 }
 
@@ -117,8 +127,11 @@ func (p *Proxy) forward(to, from net.Conn) {
 			return
 		}
 		p.mu.Lock()
-		delay, thaw := p.delay, p.thaw
+		delay, thaw, lost := p.delay, p.thaw, p.conns[from]
 		p.mu.Unlock()
+		if lost {
+			continue
+		}
 		if delay > 0 {
 			pause(delay)
 		}

@@ -65,6 +65,13 @@ func TestProxy(t *testing.T) {
 	if err := ask(long); err != nil || time.Since(begun) < 60*time.Millisecond {
 		t.Errorf("%v after %v, want an answer after a delay each way", err, time.Since(begun))
 	}
+	p.Lose()
+	if err := ask(50 * time.Millisecond); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("lost: %v", err)
+	}
+	if c = dial(); ask(long) != nil {
+		t.Error("no answer to a connection after Lose")
+	}
 	p.Cut()
 	if err := ask(long); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("cut: %v", err)
