@@ -15,24 +15,25 @@ import (
 	"github.com/rebound-go/rebound/fault"
 )
 
-// The names are those of gRFC A6. They are part of gRPC's protocol.
+// The names are those of gRFC A6, "Client Retry Design", and part of gRPC's protocol.
 const (
 	pushbackKey = "grpc-retry-pushback-ms"
 	previousKey = "grpc-previous-rpc-attempts"
 )
 
-// pushback is what a server's trailer asks for. The zero pushback is none.
+// pushback is what a server's trailer asks for. The zero pushback asks for nothing.
 type pushback struct {
 	asked bool
 	stop  bool          // no retry
 	delay time.Duration // until the retry, if not stop
 }
 
-// maxPushback keeps a delay in milliseconds a time.Duration. Policies reject far shorter ones.
+// maxPushback is a bound in milliseconds that keeps the delay within a time.Duration. Policies
+// reject far shorter delays.
 const maxPushback = 1 << 40
 
-// pushbackOf reads a trailer. As gRFC A6 has it, what is not one whole number of 0 or more is a
-// request to stop.
+// pushbackOf reads a trailer. By gRFC A6, anything but a single whole number of 0 or more means
+// that the client must not retry.
 func pushbackOf(trailer metadata.MD) pushback {
 	values := trailer[pushbackKey]
 	if len(values) == 0 {
@@ -48,7 +49,7 @@ func pushbackOf(trailer metadata.MD) pushback {
 	return p
 }
 
-// attemptError adds to the error of an attempt what the interceptor found out about the attempt.
+// attemptError adds what the interceptor knows of an attempt to the attempt's error.
 type attemptError struct {
 	err      error
 	pushback pushback
@@ -58,12 +59,14 @@ type attemptError struct {
 func (e *attemptError) Error() string { return e.err.Error() }
 func (e *attemptError) Unwrap() error { return e.err }
 
-// DescribeFault returns fault.Of of the error with the interceptor's additions.
+// DescribeFault returns fault.Of the error, with the interceptor's additions.
 func (e *attemptError) DescribeFault() fault.Fault { return e.apply(fault.Of(e.err)) }
 
-// apply adds to f. A server that asks for a delay has no room, and one that asks to stop has
-// spoken for all layers above.
+// apply adds the interceptor's facts to f. A server that asks for a delay is overloaded. One that
+// asks not to retry decides for all layers above, too.
 func (e *attemptError) apply(f fault.Fault) fault.Fault {
+	// Only the interceptor can know this: gRPC's status is the same as that of a connection that
+	// broke.
 	if e.unsent {
 		f.Sent = fault.NotSent
 	}
@@ -81,8 +84,8 @@ func (e *attemptError) apply(f fault.Fault) fault.Fault {
 	return f
 }
 
-// failure leaves most errors as they are: they need no wrapper, which others would have to unwrap.
-// It returns the error of an attempt with what is known about the attempt.
+// failure returns the error of an attempt with what is known of the attempt. Without anything to
+// add it returns err itself, which callers may compare or unwrap.
 func failure(err error, trailer metadata.MD, unsent bool) error {
 	push := pushbackOf(trailer)
 	if !push.asked && !unsent {
@@ -91,8 +94,8 @@ func failure(err error, trailer metadata.MD, unsent bool) error {
 	return &attemptError{err: err, pushback: push, unsent: unsent}
 }
 
-// derive returns p, or, if p has a Classify, a policy like it whose Classify knows attemptErrors.
-// Without one fault.Of reads them. Both draw on the same budget.
+// derive returns p, or, if p has a Classify, a copy whose Classify understands attemptErrors.
+// Without a Classify, fault.Of reads them. The copy draws on p's budget.
 func derive(p *rebound.Policy) *rebound.Policy {
 	if p == nil || p.Classify == nil {
 		return p
@@ -106,17 +109,18 @@ func derive(p *rebound.Policy) *rebound.Policy {
 		}
 		return f
 	}
+	// Nil means that p has none; a copy without one would get a budget of its own.
 	if d.Budget = p.RetryBudget(); d.Budget == nil {
 		d.Budget = budget.Unlimited
 	}
 	return d
 }
 
-// retry follows an attempt of l that failed with err: it returns nil when the next attempt is due,
-// or else the error of the call. The delay that a server asks for replaces the policy's own, also
-// where that is longer. Jitter lengthens the delay by up to a quarter.
+// retry follows an attempt of l that failed with err. It returns nil when the next attempt is due,
+// or the error of the call. The server's pushback replaces the policy's delay, even if that is
+// longer. Jitter lengthens the pushback by up to a quarter.
 func retry(l *rebound.Loop, err error) error {
-	// The fault that Decide sees has the delay, so that MaxRetryAfter bounds pushback, too.
+	// The fault includes the delay, so MaxRetryAfter bounds pushback too.
 	d := l.Decide(err)
 	delay := d.Delay
 	e, ok := err.(*attemptError)
@@ -125,6 +129,7 @@ func retry(l *rebound.Loop, err error) error {
 		delay = e.pushback.delay
 		delay += time.Duration(rand.Float64() * float64(delay) / 4)
 	}
+	// The policy's own delay was too long, but the pushback may be short enough.
 	late := d.Reason == rebound.PastDeadline || d.Reason == rebound.PastElapsed
 	if d.Retry || pushed && late { // Retry compares the delay to what is left
 		return l.Retry(delay)
@@ -132,7 +137,7 @@ func retry(l *rebound.Loop, err error) error {
 	return l.Stop(d.Reason, nil)
 }
 
-// withPrevious returns ctx with the number of attempts before this one in the call's metadata.
+// withPrevious returns ctx with the number of earlier attempts in the call's metadata.
 func withPrevious(ctx context.Context, n int) context.Context {
 	if n == 0 {
 		return ctx
@@ -141,13 +146,13 @@ func withPrevious(ctx context.Context, n int) context.Context {
 	if md == nil {
 		md = metadata.MD{}
 	}
-	// Set, because a proxy may have copied the metadata of the call that it serves.
+	// Set, not Append, because a proxy may have copied the metadata of the call that it serves.
 	md.Set(previousKey, strconv.Itoa(n))
 	return metadata.NewOutgoingContext(ctx, md)
 }
 
-// splitOnFinish takes the callbacks out of opts: gRPC would call them after every attempt, and
-// they are for the call.
+// splitOnFinish separates the callbacks from opts. gRPC would call them after every attempt, but
+// they are meant for the whole call.
 func splitOnFinish(opts []grpc.CallOption) (rest []grpc.CallOption, callbacks []func(error)) {
 	for i, o := range opts {
 		f, ok := o.(grpc.OnFinishCallOption)
@@ -161,6 +166,7 @@ func splitOnFinish(opts []grpc.CallOption) (rest []grpc.CallOption, callbacks []
 			callbacks = append(callbacks, f.OnFinish)
 		}
 	}
+	// The usual case. The capacity is cut, so that an append does not write to the caller's array.
 	if callbacks == nil {
 		return opts[:len(opts):len(opts)], nil
 	}

@@ -11,33 +11,34 @@ import (
 	"github.com/rebound-go/rebound/hedge"
 )
 
-// Client holds the interceptors of a client, and how they treat its calls. The zero Client is
-// ready. Once in use it must not be copied, nor its fields changed. One Client may serve several
-// connections.
+// Client holds the interceptors of a client, and the policies for its calls. The zero Client is
+// ready to use. Once in use it must not be copied, nor its fields changed. One Client may serve
+// several connections.
 type Client struct {
-	// Policy is how failures are handled. Nil = the zero policy.
+	// Policy describes how failures are handled. Nil = the zero policy.
 	Policy *rebound.Policy
 
-	// PolicyFor returns the policy of a method, such as "/orders.Orders/Create". It is called once
-	// per call, and must return the same policy every time. If it is nil, or returns nil, Policy
-	// counts.
+	// PolicyFor returns the policy of a method, such as "/orders.Orders/Create". It is called once for
+	// each call, and must return the same policy for a method every time. If it is nil or returns nil,
+	// Policy applies.
 	PolicyFor func(method string) *rebound.Policy
 
-	// HedgeFor returns the hedge of a unary method, or nil: a second attempt begins beside one that
-	// has not answered in time, and the first answer wins. The losers are canceled. Calls by a
-	// policy that is NonIdempotent are never hedged. Attempts of one call share its request, which
-	// interceptors must not change. Nil = none.
+	// HedgeFor returns the hedge of a unary method, or nil. With a hedge, a second attempt starts when
+	// the first has not answered in time. The first answer is returned and the other attempts are
+	// canceled. Calls under a NonIdempotent policy are never hedged. The attempts of a call share its
+	// request, which interceptors must not change. Nil = none.
 	HedgeFor func(method string) *hedge.Hedge
 
+	// plans grows to the number of policies, which are few: one for each method at most.
 	plans sync.Map // from *rebound.Policy to *plan
 }
 
-// Unary is the grpc.UnaryClientInterceptor of c. Its errors hold a [rebound.Error] and the status
-// of the last attempt, for package status. A rejection by a breaker or a limit has the code
-// RESOURCE_EXHAUSTED or UNAVAILABLE, and the end of the caller's context that of the context.
+// Unary is the grpc.UnaryClientInterceptor of c. Its errors hold a [rebound.Error] and, for package
+// status, the status of the last attempt. A rejection by a breaker or a limit has the code
+// RESOURCE_EXHAUSTED or UNAVAILABLE. The end of the caller's context has the code of the context.
 //
 // Each attempt has a context of its own, with the deadline of the policy's AttemptTimeout. Options
-// such as grpc.Header describe the last attempt; a grpc.OnFinish is called once per call.
+// such as grpc.Header describe the last attempt. A grpc.OnFinish is called once per call.
 func (c *Client) Unary(
 	ctx context.Context, method string, req, reply any, cc *grpc.ClientConn,
 	invoke grpc.UnaryInvoker, opts ...grpc.CallOption,
@@ -54,7 +55,7 @@ func (c *Client) Unary(
 			p = pl.around()
 		}
 	}
-	// After the whole call, and not after each attempt, as gRPC would.
+	// The callbacks come after the whole call, and not after each attempt as in gRPC.
 	err := u.call(ctx, p)
 	for _, f := range onFinish {
 		f(err)
@@ -64,13 +65,13 @@ func (c *Client) Unary(
 
 // Stream is the grpc.StreamClientInterceptor of c. Its errors are like those of [Client.Unary].
 //
-// A server stream is repeated, request included, until the caller has seen something of it: its
-// first message, its end, or its header by Header. What fails later is the caller's. The attempt
-// ends there, too: for the policy's gates and breaker, for AttemptTimeout and MaxElapsed. The
-// stream goes on under the caller's context. As gRPC asks for, the caller reads the stream to its
-// end or cancels that context.
+// A server stream is repeated, request included, until the caller has got something from it: its
+// first message, its end, or its header through Header. Later failures are returned to the caller.
+// For the policy's gates, breaker, AttemptTimeout and MaxElapsed, the attempt ends at that point
+// too. The stream continues under the caller's context. As gRPC requires, the caller must read the
+// stream to its end or cancel that context.
 //
-// Streams on which the client sends are retried while gRPC cannot open them, and never after.
+// Streams on which the client sends are retried only while gRPC cannot open them.
 func (c *Client) Stream(
 	ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string,
 	streamer grpc.Streamer, opts ...grpc.CallOption,
@@ -81,8 +82,8 @@ func (c *Client) Stream(
 	if desc.ClientStreams {
 		return o.openOnly(p)
 	}
-	// Opened here and not by the first RecvMsg: a caller may count on the server's being at work once
-	// NewStream has returned.
+	// The stream is opened here and not by the first RecvMsg, because a caller may rely on the server
+	// being at work once NewStream has returned.
 	s := &serverStream{opener: o, policy: p}
 	s.loop = newPausable(s.run)
 	if _, err := s.advance(opened, nil); err != nil {
@@ -92,10 +93,11 @@ func (c *Client) Stream(
 }
 
 // DialOptions returns the options that make a connection use c: its interceptors, and
-// grpc.WithDisableRetry, so that calls are not retried twice over. A mark on each call lets the
-// interceptors know that. Without it, a unary call never counts as certainly not sent.
+// grpc.WithDisableRetry, so that attempts do not multiply. The options also mark each call, which
+// shows the interceptors that gRPC's own retry is off. Without the mark, a unary call never counts
+// as certainly not sent.
 //
-// Interceptors of options before these run once per call, those of options after these once per
+// Interceptors in options before these run once per call, those in options after these once per
 // attempt.
 func (c *Client) DialOptions() []grpc.DialOption {
 	return []grpc.DialOption{
@@ -106,8 +108,8 @@ func (c *Client) DialOptions() []grpc.DialOption {
 	}
 }
 
-// Validate returns an error that names the first invalid field and a valid value. Policies of
-// PolicyFor are not known here.
+// Validate returns an error that names the first invalid field and its valid values, or nil. It
+// cannot validate the policies of PolicyFor.
 func (c *Client) Validate() error {
 	if err := c.Policy.Validate(); err != nil {
 		return fmt.Errorf("reboundgrpc: Client.Policy: %w", err)
@@ -117,13 +119,14 @@ func (c *Client) Validate() error {
 
 type policyKey struct{}
 
-// WithPolicy returns a context whose calls go by p (nil = the zero policy) instead of that of the
-// [Client]. Calls that other calls make with this context do, too.
+// WithPolicy returns a context whose calls use p instead of the policy of the [Client]. A nil p is
+// the zero policy. The context applies to all calls made with it, including those that a handler
+// passes it to.
 func WithPolicy(ctx context.Context, p *rebound.Policy) context.Context {
 	return context.WithValue(ctx, policyKey{}, p)
 }
 
-// plan is what is made of a policy for its calls.
+// plan is what a policy becomes for its calls. It is made once for each policy.
 type plan struct {
 	policy *rebound.Policy        // that knows attemptErrors
 	around func() *rebound.Policy // of the loop around the legs of a hedged attempt
@@ -131,7 +134,7 @@ type plan struct {
 
 // plan returns the plan for the calls of a method.
 func (c *Client) plan(ctx context.Context, method string) *plan {
-	// Not kept, as a program may make such a policy for each call.
+	// Such a plan is not kept, because a program may make a policy for each call.
 	if p, ok := ctx.Value(policyKey{}).(*rebound.Policy); ok {
 		return newPlan(p)
 	}
@@ -141,7 +144,7 @@ func (c *Client) plan(ctx context.Context, method string) *plan {
 			p = of
 		}
 	}
-	// Kept, because a policy with a Classify is cloned, and the clone validates itself once.
+	// A plan is kept, because a policy with a Classify is cloned and the clone has to validate itself.
 	kept, ok := c.plans.Load(p)
 	if !ok {
 		kept, _ = c.plans.LoadOrStore(p, newPlan(p))

@@ -18,8 +18,8 @@ import (
 	"github.com/rebound-go/rebound/hedge"
 )
 
-// legs are what an attempt of the policy becomes if it is hedged: attempts at the same time. Each
-// passes the policy's gates by itself, and has the timeout of an attempt.
+// legs are the concurrent attempts that a hedged attempt of the policy consists of. Each passes the
+// policy's gates by itself, and has the timeout of an attempt.
 type legs struct {
 	u     *unary
 	kind  protoreflect.MessageType // of the reply; nil if it is another codec's
@@ -32,7 +32,8 @@ type legs struct {
 	begun int
 }
 
-// leg is one of them. The first has the reply and the options of the caller, the others their own.
+// leg is one of these attempts. The first uses the reply and the options of the caller, the others
+// have their own.
 type leg struct {
 	reply    any
 	opts     []grpc.CallOption
@@ -41,10 +42,11 @@ type leg struct {
 	reason   rebound.Reason
 }
 
-// hedged makes the next attempt of l's call, hedged. The last error, if not nil, ends the call.
+// hedged makes the next attempt of l's call, hedged. If the last error is not nil, it ends the
+// call.
 func (u *unary) hedged(ctx context.Context, l *rebound.Loop) (failed, stop error) {
 	s := &legs{u: u, state: l.State(), since: time.Now()}
-	// Before a leg writes to the reply: to look at a message is to read it.
+	// The type is read before a leg writes to the reply: examining a message reads it.
 	if m, ok := u.reply.(proto.Message); ok {
 		s.kind = m.ProtoReflect().Type()
 	}
@@ -70,7 +72,7 @@ func (s *legs) attempt(ctx context.Context) (*leg, error) {
 	if queued {
 		hedge.Hold(ctx)
 	}
-	// Each leg has a loop of its own, since a Loop is for one goroutine. It makes one attempt.
+	// Each leg has a Loop of its own, because a Loop serves one goroutine. It makes one attempt.
 	state := s.state
 	state.Elapsed += time.Since(s.since)
 	l := rebound.Resume(ctx, s.u.policy, state)
@@ -89,12 +91,12 @@ func (s *legs) attempt(ctx context.Context) (*leg, error) {
 	return g, err
 }
 
-// begin returns the next leg. A hedge may come here before the leg that is number 1.
+// begin returns the next leg. A hedge may get here before leg number 1.
 func (s *legs) begin() *leg {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.begun++
-	// The first needs no copies, and most calls have no other.
+	// The first leg needs no copies, and most calls have no other.
 	if s.begun == 1 {
 		resetOutputs(s.u.opts)
 		return &leg{reply: s.u.reply, opts: s.u.opts}
@@ -112,15 +114,17 @@ func (s *legs) admit() (before int) {
 	return s.u.attempts - 1
 }
 
-// deliver gives the caller what the leg has received. The other legs are over.
+// deliver copies what the leg has received to the caller. The other legs have ended.
 func (g *leg) deliver(reply any) {
+	// The first leg has written to the caller's reply and outputs itself.
 	if g.reply == reply {
 		return
 	}
 	for _, copyOutput := range g.outputs {
 		copyOutput()
 	}
-	// A message must not be copied by assignment: it has internal state.
+	// A message must not be copied by assignment: it has internal state. A message holds internal
+	// state, so it must not be copied by assignment.
 	if m, ok := reply.(proto.Message); ok {
 		proto.Reset(m)
 		proto.Merge(m, g.reply.(proto.Message))
@@ -140,12 +144,14 @@ func (s *legs) newReply() any {
 
 // hedgeable reports whether legs can have replies of their own.
 func hedgeable(reply any) bool {
+	// A reply that is no pointer belongs to a codec of the caller's, and cannot be made anew.
 	v := reflect.ValueOf(reply)
 	return v.Kind() == reflect.Pointer && !v.IsNil()
 }
 
-// ownOutputs returns opts with outputs of their own, since legs would write to those of the caller
-// at the same time, and what copies them to the caller.
+// ownOutputs returns opts with outputs of their own, because legs would write to the caller's
+// outputs at the same time. It also returns the functions that copy them to the caller. Other
+// options only configure the call, so all legs may share them.
 func ownOutputs(opts []grpc.CallOption) (own []grpc.CallOption, copies []func()) {
 	own = make([]grpc.CallOption, len(opts), len(opts)+2)
 	for i, o := range opts {
@@ -172,6 +178,7 @@ func ownOutputs(opts []grpc.CallOption) (own []grpc.CallOption, copies []func())
 // them.
 func outside(p *rebound.Policy) *rebound.Policy {
 	out := p.Clone()
+	// The legs have the timeout, so the loop around them must not add a second one.
 	out.AttemptTimeout = 0
 	out.Breaker = nil
 	out.Gates = []gate.Gate{foresight{p}}
@@ -181,14 +188,14 @@ func outside(p *rebound.Policy) *rebound.Policy {
 	return out
 }
 
-// foresight admits everything, as the legs pass the gates of the policy. Before a delay it returns
-// what these foresee.
+// foresight is a gate that admits everything, because the legs pass the policy's gates themselves.
+// Before a delay it returns the rejection that those gates foresee.
 type foresight struct{ policy *rebound.Policy }
 
 func (foresight) Enter(context.Context) (gate.Pass, error) { return gate.Pass{}, nil }
 func (foresight) Leave(gate.Pass, gate.Outcome)            {}
 
-// Validate is part of the validation of the policy that has this gate.
+// Validate validates p as a part of the policy that has this gate.
 func (f foresight) Validate() error { return f.policy.Validate() }
 
 // Refusal returns the error with which a gate would reject an attempt after a delay of d.
@@ -196,7 +203,7 @@ func (f foresight) Refusal(d time.Duration) error {
 	if f.policy == nil {
 		return nil
 	}
-	// The breaker first, as in a Loop without hedges.
+	// The breaker comes first, as in a Loop without hedges.
 	gates := f.policy.Gates
 	if b := f.policy.Breaker; b != nil {
 		gates = append([]gate.Gate{b}, gates...)

@@ -14,7 +14,7 @@ import (
 	"github.com/rebound-go/rebound"
 )
 
-// opener opens the streams of one call.
+// opener opens the streams of one call, one after another.
 type opener struct {
 	ctx      context.Context // of the caller
 	desc     *grpc.StreamDesc
@@ -26,7 +26,7 @@ type opener struct {
 	attempts int
 }
 
-// openOnly retries until there is a stream, which is then the caller's.
+// openOnly retries until there is a stream, which then belongs to the caller.
 func (o *opener) openOnly(p *rebound.Policy) (grpc.ClientStream, error) {
 	a, err := rebound.Do(o.ctx, p, o.open)
 	if err != nil {
@@ -34,6 +34,7 @@ func (o *opener) openOnly(p *rebound.Policy) (grpc.ClientStream, error) {
 		o.finished(err)
 		return nil, err
 	}
+	// The stream is returned only after the attempt has left the policy's gates.
 	a.commit()
 	return a.stream, nil
 }
@@ -45,23 +46,30 @@ func (o *opener) finished(err error) {
 	}
 }
 
-// streamAttempt is a stream with a context of its own, because an attempt's context ends with the
-// attempt, and the stream does not.
+// streamAttempt is a stream with a context of its own: an attempt's context ends with the attempt,
+// but the stream may live on.
 type streamAttempt struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	stream grpc.ClientStream
 	call   *opener
 
-	trailer   metadata.MD // of a stream that has failed
-	mu        sync.Mutex  // guards what follows
-	ended     int         // how often gRPC ended a stream with the attempt's options
-	err       error       // for which it did
-	committed bool        // the stream is the caller's
+	// trailer is that of a stream that has failed.
+	trailer metadata.MD
+
+	// mu guards the fields below it: gRPC calls end on a goroutine of its own.
+	mu sync.Mutex
+
+	// ended is how often gRPC has ended a stream with the attempt's options, and err its error.
+	ended int
+	err   error
+
+	// committed means that the stream is the caller's.
+	committed bool
 }
 
-// open opens a stream within ctx. The stream's own context is that of the caller, and ends with the
-// stream.
+// open opens a stream within ctx. The stream's own context is derived from the caller's, and ends
+// with the stream.
 func (o *opener) open(ctx context.Context) (*streamAttempt, error) {
 	a := &streamAttempt{call: o}
 	a.ctx, a.cancel = context.WithCancelCause(o.ctx)
@@ -71,7 +79,7 @@ func (o *opener) open(ctx context.Context) (*streamAttempt, error) {
 			a.cancel(nil)
 		}
 	}()
-	// The deadline of ctx is not the stream's: the server would end the stream with it.
+	// The deadline of ctx must not be the stream's: the server would end the stream at that time.
 	own := withPrevious(a.ctx, o.attempts)
 	o.attempts++
 	resetOutputs(o.opts)
@@ -81,7 +89,7 @@ func (o *opener) open(ctx context.Context) (*streamAttempt, error) {
 		return err
 	})
 	done = err == nil
-	// The count shows that gRPC itself has failed, not an interceptor inside.
+	// The count shows that gRPC itself has failed, and not an interceptor inside.
 	if err != nil && a.stream == nil {
 		a.mu.Lock()
 		defer a.mu.Unlock()
@@ -90,12 +98,12 @@ func (o *opener) open(ctx context.Context) (*streamAttempt, error) {
 	return a, err
 }
 
-// within runs step, and ends the attempt if ctx ends meanwhile.
+// within runs step, and ends the attempt if ctx ends in the meantime.
 func (a *streamAttempt) within(ctx context.Context, step func() error) error {
 	stop := context.AfterFunc(ctx, func() { a.cancel(context.Cause(ctx)) })
 	err := step()
-	// The context may have ended together with the step, which is then of no use: the stream is
-	// canceled. Nor is its trailer, which gRPC may be writing.
+	// The context has ended together with the step, so the stream is canceled and its result is of no
+	// use. The trailer is not read either, because gRPC may still be writing it.
 	if !stop() && err == nil {
 		a.drain()
 		return status.FromContextError(ctx.Err()).Err()
@@ -104,7 +112,7 @@ func (a *streamAttempt) within(ctx context.Context, step func() error) error {
 }
 
 // drain waits until gRPC has ended a stream whose context has ended. Until then gRPC may write to
-// the outputs of call options, which are the next attempt's, or the caller's.
+// the outputs of call options, which the next attempt or the caller uses.
 func (a *streamAttempt) drain() {
 	if a.stream == nil {
 		return
@@ -114,11 +122,12 @@ func (a *streamAttempt) drain() {
 	}
 }
 
-// failure returns err with what is known about the attempt.
+// failure returns err with what is known of the attempt.
 func (a *streamAttempt) failure(ctx context.Context, err error) error {
 	if err == nil || err == io.EOF {
 		return err
 	}
+	// The attempt was canceled by its own timeout, not by the caller.
 	if status.Code(err) == codes.Canceled && ctx.Err() != nil && a.call.ctx.Err() == nil {
 		err = status.FromContextError(ctx.Err()).Err() // what has canceled it is a timeout
 	}
@@ -128,7 +137,7 @@ func (a *streamAttempt) failure(ctx context.Context, err error) error {
 	return failure(err, a.trailer, false)
 }
 
-// end is what gRPC calls when the stream is over.
+// end is the function that gRPC calls when the stream is over.
 func (a *streamAttempt) end(err error) {
 	a.mu.Lock()
 	a.ended++
@@ -136,12 +145,13 @@ func (a *streamAttempt) end(err error) {
 	committed := a.committed
 	a.mu.Unlock()
 	a.cancel(nil)
+	// Until then the end is that of an attempt, and the call may go on.
 	if committed {
 		a.call.finished(err)
 	}
 }
 
-// commit makes the stream the caller's. Of several calls the first counts.
+// commit makes the stream the caller's. Only the first of several calls counts.
 func (a *streamAttempt) commit() {
 	a.mu.Lock()
 	over, err := a.ended > 0 && !a.committed, a.err
@@ -152,7 +162,7 @@ func (a *streamAttempt) commit() {
 	}
 }
 
-// errLeft is the error of an attempt whose call has ended.
+// errLeft is the error of an attempt whose call has ended: the caller's context, or the connection.
 func errLeft(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return status.FromContextError(err).Err()

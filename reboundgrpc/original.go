@@ -2,16 +2,16 @@ package reboundgrpc
 
 import "reflect"
 
-// original is a message before its first attempt. An attempt may decode a reply and fail all the
-// same, since the status comes after the reply. Codecs such as JSON's or vtprotobuf's would merge
-// the reply of the next attempt into that one.
+// original is a message before its first attempt. An attempt may decode a reply and still fail,
+// because the status comes after the reply. Some codecs, such as JSON's or vtprotobuf's, would
+// merge the reply of the next attempt into the old one.
 type original struct {
 	message any           // nil = none
 	saved   reflect.Value // if the message has no Reset
 }
 
-// originalOf saves nothing of a message that has a Reset, as those of Protobuf have. Other messages
-// may have been prepared by the caller, such as with a place for a field.
+// originalOf saves nothing of a message with a Reset method, which those of Protobuf have. The
+// caller may have prepared another message, for example with memory for a field.
 func originalOf(message any) original {
 	v := reflect.ValueOf(message)
 	if v.Kind() != reflect.Pointer || v.IsNil() {
@@ -27,6 +27,7 @@ func originalOf(message any) original {
 
 // restore prepares the message for the next attempt.
 func (o original) restore() {
+	// Reset also clears the unknown fields of a Protobuf message.
 	if m, ok := o.message.(interface{ Reset() }); ok {
 		m.Reset()
 	} else if o.message != nil {

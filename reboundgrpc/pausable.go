@@ -2,9 +2,9 @@ package reboundgrpc
 
 import "runtime"
 
-// pausable is a function that pauses and goes on later, for another caller. It runs while a caller
-// waits in resume, and at no other time. iter.Pull is the same, but it ends the program if one of
-// the callers is locked to its thread.
+// pausable is a function that pauses and continues later, for another caller. It runs only while a
+// caller waits in resume. iter.Pull does the same, but ends the program if one of the callers is
+// locked to its thread.
 type pausable struct {
 	turn   chan bool     // to the function: go on, or leave
 	back   chan struct{} // from the function: it has paused, or is over
@@ -13,7 +13,7 @@ type pausable struct {
 	panic  any
 }
 
-// newPausable returns f, not yet begun. The result of f's parameter pause is false if f should
+// newPausable returns f, not yet started. If pause, the parameter of f, returns false, f should
 // return.
 func newPausable(f func(pause func() bool)) *pausable {
 	p := &pausable{turn: make(chan bool), back: make(chan struct{})}
@@ -22,6 +22,7 @@ func newPausable(f func(pause func() bool)) *pausable {
 }
 
 func (p *pausable) run(f func(pause func() bool)) {
+	// A panic must reach the goroutine of the caller, where a recover may wait for it.
 	returned := false
 	defer func() {
 		if !returned {
@@ -30,6 +31,7 @@ func (p *pausable) run(f func(pause func() bool)) {
 		p.over = true
 		p.back <- struct{}{}
 	}()
+	// A function that is left before its first turn never begins.
 	if <-p.turn {
 		f(func() bool {
 			p.back <- struct{}{}
@@ -39,14 +41,15 @@ func (p *pausable) run(f func(pause func() bool)) {
 	returned = true
 }
 
-// resume lets the function go on, and returns when it has paused or returned. The panic or
-// Goexit of the function becomes that of the caller. A function that is over stays so. One
-// goroutine may call resume at a time.
+// resume lets the function continue, and returns when it has paused or returned. A panic or Goexit
+// of the function continues in the caller. A function that is over stays over. Only one goroutine
+// may call resume at a time.
 func (p *pausable) resume(on bool) {
 	if p.over {
 		return
 	}
-	// Unbuffered channels: either side waits while the other runs.
+	// The channels are unbuffered, so each side waits while the other runs. No lock is needed for what
+	// they share.
 	p.turn <- on
 	<-p.back
 	switch {

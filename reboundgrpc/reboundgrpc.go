@@ -1,4 +1,4 @@
-// Package reboundgrpc makes the calls of a gRPC client dependable, and bounds those of a server.
+// Package reboundgrpc makes the calls of a gRPC client dependable, and limits those of a server.
 //
 //	conn, err := grpc.NewClient(target, append(reboundgrpc.DialOptions(policy), credentials)...)
 //
@@ -7,8 +7,9 @@
 // grpc-previous-rpc-attempts. The policy's budget, breaker and gates are shared with the rest of
 // the program. [UnaryServer] and [StreamServer] put a gate before a server's handlers.
 //
-// gRPC retries by itself, too, where a service config asks for it. Both together multiply, so
-// [DialOptions] switches that off. [ServiceConfig] is for programs that prefer gRPC's own retry.
+// gRPC also retries by itself, where a service config asks for it. The attempts of both would
+// multiply, so [DialOptions] turns that off. [ServiceConfig] is for programs that prefer gRPC's own
+// retry.
 package reboundgrpc
 
 import (
@@ -17,11 +18,11 @@ import (
 	"github.com/rebound-go/rebound"
 )
 
-// Unary returns the interceptor of a [Client] with p (nil = the zero policy) for unary calls.
+// Unary returns the interceptor of a [Client] with p for unary calls. A nil p is the zero policy.
 func Unary(p *rebound.Policy) grpc.UnaryClientInterceptor { return (&Client{Policy: p}).Unary }
 
-// Stream returns the interceptor of a [Client] with p (nil = the zero policy) for streams.
+// Stream returns the interceptor of a [Client] with p for streams. A nil p is the zero policy.
 func Stream(p *rebound.Policy) grpc.StreamClientInterceptor { return (&Client{Policy: p}).Stream }
 
-// DialOptions returns the dial options of a [Client] with p (nil = the zero policy).
+// DialOptions returns the dial options of a [Client] with p. A nil p is the zero policy.
 func DialOptions(p *rebound.Policy) []grpc.DialOption { return (&Client{Policy: p}).DialOptions() }

@@ -18,19 +18,19 @@ import (
 )
 
 // UnaryServer returns the interceptor of a server that handles each unary call inside g, such as a
-// limit of package limit. A call may wait in the gate as long as its client does.
+// limit of package limit. A call may wait in the gate until its client gives up.
 //
 // A call that the gate rejects ends with the code RESOURCE_EXHAUSTED if the rejection is
-// RateLimited, and with UNAVAILABLE otherwise, such as by a limit that is full. If the rejection
-// has an After, the client gets it as the trailer grpc-retry-pushback-ms, rounded up, and in a
-// google.rpc.RetryInfo. The handler is not called.
+// RateLimited, and with UNAVAILABLE otherwise, such as from a concurrency limit that is full. If
+// the rejection has an After, the client gets it, rounded up to a millisecond, in the trailer
+// grpc-retry-pushback-ms and in a google.rpc.RetryInfo. The handler is not called.
 //
-// The gate learns the outcome of every other call. An error is a failure with the kind that
-// fault.Of has for it, except that codes about the request, such as NOT_FOUND, are successes. A
-// panic is a failure of unknown kind, and a call whose client is gone is Canceled.
+// The gate gets the outcome of every call that it admits. An error is a failure of the kind that
+// fault.Of returns, but codes about the request, such as NOT_FOUND, count as successes. A panic is
+// a failure of unknown kind. A call whose client has disconnected is Canceled.
 //
-// For a limit for each tenant, call the interceptor with the gate of its key in an interceptor: it
-// holds no state of its own.
+// The interceptor keeps no state. For a limit per tenant, call UnaryServer inside an interceptor,
+// with the gate of the tenant.
 func UnaryServer(g gate.Gate) grpc.UnaryServerInterceptor {
 	return func(
 		ctx context.Context, req any, _ *grpc.UnaryServerInfo, handle grpc.UnaryHandler,
@@ -44,8 +44,7 @@ func UnaryServer(g gate.Gate) grpc.UnaryServerInterceptor {
 	}
 }
 
-// StreamServer is [UnaryServer] for streams. A stream is inside the gate from its beginning to its
-// end.
+// StreamServer is [UnaryServer] for streams. A stream is inside the gate from its start to its end.
 func StreamServer(g gate.Gate) grpc.StreamServerInterceptor {
 	return func(
 		srv any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handle grpc.StreamHandler,
@@ -55,11 +54,11 @@ func StreamServer(g gate.Gate) grpc.StreamServerInterceptor {
 	}
 }
 
-// inside handles one call inside g.
+// inside handles one call inside g. StreamServer and UnaryServer share it.
 func inside(
 	ctx context.Context, g gate.Gate, setTrailer func(metadata.MD), handle func() error,
 ) error {
-	// The context ends with the client's deadline, and when the client is gone.
+	// The context ends at the client's deadline, and when the client disconnects.
 	pass, err := g.Enter(ctx)
 	if err != nil {
 		return reject(ctx, err, setTrailer)
@@ -72,14 +71,15 @@ func inside(
 	return err
 }
 
-// reject returns the status of a call that a gate has rejected. The rejection's text stays here, as
-// it is for the people who run the server.
+// reject returns the status of a call that a gate has rejected. The error's text is not sent,
+// because it is meant for the people who run the server.
 func reject(ctx context.Context, rejection error, setTrailer func(metadata.MD)) error {
 	if ctx.Err() != nil { // the client has gone while the gate waited
 		return status.FromContextError(ctx.Err()).Err()
 	}
 	f := fault.Of(rejection)
 	st := status.New(codeOfRejection(f), "rejected by the server's limit")
+	// Without a time there is nothing to ask for, and the client's policy decides.
 	if f.After <= 0 {
 		return st.Err()
 	}
@@ -88,7 +88,8 @@ func reject(ctx context.Context, rejection error, setTrailer func(metadata.MD)) 
 		ms++
 	}
 	setTrailer(metadata.Pairs(pushbackKey, strconv.FormatInt(ms, 10)))
-	// The detail also proves to a client that no reply of its own is behind RESOURCE_EXHAUSTED.
+	// The detail also proves to a client that a server rejected the call. Clients make
+	// RESOURCE_EXHAUSTED themselves for messages that are too large.
 	info := &errdetails.RetryInfo{
 		RetryDelay: durationpb.New(time.Duration(ms) * time.Millisecond),
 	}
@@ -116,8 +117,7 @@ func outcomeOf(ctx context.Context, err error) gate.Outcome {
 	return gate.Outcome{Fault: f}
 }
 
-// aboutRequest reports whether a server that is well answers with the code: it is to codes what 4xx
-// is to the statuses of HTTP.
+// aboutRequest reports whether a healthy server sends the code, as HTTP servers send a 4xx.
 func aboutRequest(c codes.Code) bool {
 	switch c {
 	case codes.InvalidArgument, codes.NotFound, codes.AlreadyExists, codes.PermissionDenied,

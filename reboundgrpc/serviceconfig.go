@@ -18,13 +18,15 @@ import (
 )
 
 const (
+	// The bounds of gRFC A6. A larger value would be cut without an error.
 	maxNativeAttempts = 5    // gRPC takes more as 5
 	maxNativeTokens   = 1000 // of retryThrottling
 
 	defaultDeposit = 0.1 // of budget.Budget
 )
 
-// serviceConfig is the JSON of grpc.WithDefaultServiceConfig, as far as a policy is about it.
+// serviceConfig is the part of the JSON for grpc.WithDefaultServiceConfig that a policy can
+// express.
 type serviceConfig struct {
 	MethodConfig    []methodConfig `json:"methodConfig"`
 	RetryThrottling *throttling    `json:"retryThrottling,omitempty"`
@@ -49,16 +51,17 @@ type throttling struct {
 	TokenRatio float64 `json:"tokenRatio"`
 }
 
-// ServiceConfig returns p (nil = the zero policy) as a service config, for programs that prefer
-// gRPC's own retry: pass it to grpc.WithDefaultServiceConfig, on a connection without the
-// interceptors of this package. The config is for all methods. MaxElapsed becomes the timeout, and
-// the budget becomes retryThrottling. The codes are those that p retries, judged by the code alone.
+// ServiceConfig returns p as a service config, for programs that prefer gRPC's own retry. A nil p
+// is the zero policy. Pass the result to grpc.WithDefaultServiceConfig, on a connection without the
+// interceptors of this package. The config applies to all methods. MaxElapsed becomes the timeout,
+// and the budget becomes retryThrottling. The codes are those that p retries, judged by the code
+// alone.
 //
 // It returns an error for what gRPC cannot do: more than 5 attempts, a backoff that is neither
 // constant nor exponential, and the fields AttemptTimeout, MaxRetryAfter, Throttled, Breaker, Gates
-// and Observe. Some of p it leaves out. The jitter is ±20 %, whatever p has. There is one backoff
-// for all codes. The budget is that of a connection and has no Refill. Neither RetryInfo nor the
-// deadline shortens or ends the delays.
+// and Observe. Some differences remain. The jitter is ±20 %, whatever p has. All codes have the
+// same backoff. The budget belongs to a connection and has no Refill. Delays ignore RetryInfo and
+// the deadline.
 func ServiceConfig(p *rebound.Policy) (string, error) {
 	if p == nil {
 		p = &rebound.Policy{}
@@ -66,15 +69,17 @@ func ServiceConfig(p *rebound.Policy) (string, error) {
 	if err := p.Validate(); err != nil {
 		return "", fmt.Errorf("reboundgrpc: ServiceConfig: %w", err)
 	}
+	// An error is better than a config that does less than the policy.
 	if err := inexpressible(p); err != nil {
 		return "", err
 	}
-	// One config for all methods: a program with several policies puts theirs together.
+	// There is one config for all methods. A program with several policies can combine their configs.
 	m := methodConfig{Name: make([]struct{}, 1)}
 	if p.MaxElapsed > 0 {
 		m.Timeout = seconds(p.MaxElapsed)
 	}
 	config := serviceConfig{}
+	// A retry policy without codes is an error in gRPC, so it is left out.
 	if retried := retriedCodes(p); len(retried) > 0 {
 		r, err := nativeBackoff(p.Backoff)
 		if err != nil {
@@ -91,8 +96,8 @@ func ServiceConfig(p *rebound.Policy) (string, error) {
 	return string(text), err
 }
 
-// inexpressible returns an error that names the first field of p that a service config has no place
-// for.
+// inexpressible returns an error that names the first field of p that a service config cannot
+// express.
 func inexpressible(p *rebound.Policy) error {
 	if n := p.MaxAttempts(); n == rebound.Unlimited || n > maxNativeAttempts {
 		return cannot("Attempts", "at most %d attempts", maxNativeAttempts)
@@ -115,7 +120,7 @@ func inexpressible(p *rebound.Policy) error {
 	return nil
 }
 
-// cannot is the error for a field that gRPC's own retry cannot do.
+// cannot is the error for a field that gRPC's own retry does not support.
 func cannot(field, want string, args ...any) error {
 	return fmt.Errorf("reboundgrpc: ServiceConfig: gRPC's own retry cannot do Policy.%s: want %s",
 		field, fmt.Sprintf(want, args...))
@@ -123,6 +128,7 @@ func cannot(field, want string, args ...any) error {
 
 // retriedCodes are the names of the codes that p retries.
 func retriedCodes(p *rebound.Policy) (names []string) {
+	// Asking the policy itself keeps the codes in step with its Classify and RetryIf.
 	for c := codes.Canceled; c <= codes.Unauthenticated; c++ {
 		f := p.Fault(context.Background(), status.Error(c, ""))
 		d := p.Decide(rebound.State{Attempt: 1, U: -1}, f)
@@ -135,6 +141,7 @@ func retriedCodes(p *rebound.Policy) (names []string) {
 
 // nameOf is a code's name in service configs, such as DEADLINE_EXCEEDED.
 func nameOf(c codes.Code) string {
+	// The proto spells it with two l, Go with one.
 	if c == codes.Canceled {
 		return "CANCELLED"
 	}
@@ -148,12 +155,13 @@ func nameOf(c codes.Code) string {
 	return strings.ToUpper(b.String())
 }
 
-// nativeBackoff returns the delays of b before jitter.
+// nativeBackoff returns the delays of b, which gRPC's jitter then changes.
 func nativeBackoff(b backoff.Backoff) (*retryPolicy, error) {
 	r := &retryPolicy{BackoffMultiplier: 1}
 	switch b := b.(type) {
 	case nil:
 		return nativeBackoff(backoff.Exponential{})
+	// gRPC requires a delay of more than 0.
 	case backoff.Constant:
 		// gRPC has no retry policy without a delay.
 		if b == 0 {
@@ -162,6 +170,7 @@ func nativeBackoff(b backoff.Backoff) (*retryPolicy, error) {
 		r.InitialBackoff = seconds(time.Duration(b))
 		r.MaxBackoff = r.InitialBackoff
 		return r, nil
+	// gRPC's jitter may shorten any delay, so a Min cannot hold.
 	case backoff.Exponential:
 		// gRPC's jitter may go below any delay.
 		if b.Min > 0 {
@@ -176,15 +185,15 @@ func nativeBackoff(b backoff.Backoff) (*retryPolicy, error) {
 	return nil, cannot("Backoff", "a backoff.Exponential or a backoff.Constant")
 }
 
-// growth is the default Factor of package backoff, which is no business of this one. Max must not
-// shorten the delay that it is read from.
+// growth is the default Factor of package backoff, which is defined only there. Max is set so that
+// it does not shorten the delay from which the factor is computed.
 func growth(base time.Duration) float64 {
 	b := backoff.Exponential{Base: base, Max: math.MaxInt64}
 	return float64(b.Delay(2, 0, -1)) / float64(b.Delay(1, 0, -1))
 }
 
 // nativeBudget returns p's budget. gRPC retries while more than half of its tokens are left, and
-// each failure costs one.
+// each failure costs a token.
 func nativeBudget(p *rebound.Policy) (*throttling, error) {
 	b := p.Budget
 	switch {
@@ -193,7 +202,7 @@ func nativeBudget(p *rebound.Policy) (*throttling, error) {
 	case b == nil:
 		b = &budget.Budget{}
 	}
-	// Half of the tokens are never spent, so twice as many are as many retries.
+	// Half of the tokens are never spent, so twice as many tokens allow as many retries.
 	t := &throttling{MaxTokens: 2 * b.Size(), TokenRatio: b.Deposit}
 	if t.TokenRatio == 0 {
 		t.TokenRatio = defaultDeposit
@@ -210,8 +219,9 @@ func nativeBudget(p *rebound.Policy) (*throttling, error) {
 	return t, nil
 }
 
-// seconds is d in the JSON of protocol buffers.
+// seconds is d in the JSON form of google.protobuf.Duration.
 func seconds(d time.Duration) string {
+	// The form allows up to nine decimals; trailing zeros are cut for readers.
 	text := fmt.Sprintf("%d.%09d", d/time.Second, d%time.Second)
 	return strings.TrimSuffix(strings.TrimRight(text, "0"), ".") + "s"
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/rebound-go/rebound/fault"
 )
 
-// statusError gives a call's error a code where the last attempt's error has none, or another one:
-// the call was rejected, or its caller's context ended.
+// statusError gives a call's error a code, where the last attempt's error has none or a different
+// one: the call was rejected, or the caller's context ended.
 type statusError struct {
 	err  error
 	code codes.Code
@@ -22,31 +22,33 @@ type statusError struct {
 func (e *statusError) Error() string { return e.err.Error() }
 func (e *statusError) Unwrap() error { return e.err }
 
-// GRPCStatus is how package status reads errors.
+// GRPCStatus is the method through which package status reads errors.
 func (e *statusError) GRPCStatus() *status.Status { return status.New(e.code, e.Error()) }
 
 // callError returns the error of a call that ended under ctx, with a code.
 func callError(ctx context.Context, err error) error {
 	var e *rebound.Error
+	// An error without a call, such as that of NewStream for a wrong method, has a code already.
 	if !errors.As(err, &e) {
 		return err
 	}
 	switch {
 	case e.Reason == rebound.Canceled:
 		return &statusError{err, codeOfEnd(ctx)}
-	// The last attempt has the code.
+	// The error of the last attempt has a code.
 	case e.Err != nil:
 		return err
 	case e.Reason == rebound.PastElapsed:
 		return &statusError{err, codes.DeadlineExceeded}
-	// The program is wrong, not the service.
+	// The program is at fault, not the service.
 	case e.Reason == rebound.Invalid:
 		return &statusError{err, codes.Internal}
 	}
 	return &statusError{err, codeOfRejection(fault.Of(e.Cause))}
 }
 
-// codeOfEnd is the code for the end of ctx. Its timer may not have noticed its deadline yet.
+// codeOfEnd is the code for the end of ctx. The deadline is compared with the clock too, because
+// the context's timer may fire late.
 func codeOfEnd(ctx context.Context) codes.Code {
 	deadline, ok := ctx.Deadline()
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) ||
@@ -56,7 +58,7 @@ func codeOfEnd(ctx context.Context) codes.Code {
 	return codes.Canceled
 }
 
-// codeOfRejection is the code for a gate's rejection, of a client's gate or a server's.
+// codeOfRejection is the code for a rejection by a gate, on the client's or the server's side.
 func codeOfRejection(f fault.Fault) codes.Code {
 	if f.Kind == fault.RateLimited {
 		return codes.ResourceExhausted

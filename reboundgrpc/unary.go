@@ -12,7 +12,7 @@ import (
 	"github.com/rebound-go/rebound/hedge"
 )
 
-// unary is one call.
+// unary is one call. It is used by one goroutine, except for the legs of a hedged attempt.
 type unary struct {
 	policy     *rebound.Policy
 	hedge      *hedge.Hedge // nil = none
@@ -25,8 +25,9 @@ type unary struct {
 	attempts   int
 }
 
+// call makes the call. It uses a Loop and not rebound.Do, because pushback replaces the delay that
+// the policy decides on.
 func (u *unary) call(ctx context.Context, p *rebound.Policy) error {
-	// A Loop and not rebound.Do, because pushback replaces the delay that the policy decides on.
 	l := rebound.Begin(ctx, p)
 	u.original = originalOf(u.reply)
 	for {
@@ -43,6 +44,7 @@ func (u *unary) call(ctx context.Context, p *rebound.Policy) error {
 		if stop := retry(&l, err); stop != nil {
 			return callError(ctx, stop)
 		}
+		// A codec may merge into the reply, so what the failed attempt has decoded is removed.
 		u.original.restore()
 	}
 }
@@ -50,7 +52,7 @@ func (u *unary) call(ctx context.Context, p *rebound.Policy) error {
 func (u *unary) attempt(ctx context.Context) (struct{}, error) {
 	ctx = withPrevious(ctx, u.attempts)
 	u.attempts++
-	// An attempt that opens no stream would leave those of the one before.
+	// An attempt for which no stream is opened would leave the outputs of the attempt before.
 	resetOutputs(u.opts)
 	var w wire
 	return struct{}{}, w.invoke(ctx, u, u.reply, u.opts)
@@ -62,14 +64,14 @@ type wire struct {
 	ended   int // how often gRPC ended an attempt with these options
 }
 
-// noStream is what a trailer is before gRPC sets it, which it does if there was a stream. No server
+// noStream is the trailer before gRPC sets it, which happens only if there was a stream. No server
 // can send this key.
 var noStream = metadata.MD{"": nil}
 
 func (w *wire) invoke(
 	ctx context.Context, u *unary, reply any, opts []grpc.CallOption,
 ) error {
-	// Both options are after the caller's. Of several options for a trailer, gRPC sets all.
+	// Both options come after the caller's. gRPC sets the trailers of all options.
 	w.trailer = noStream
 	err := u.invoke(ctx, u.method, u.req, reply, u.cc,
 		append(opts[:len(opts):len(opts)], grpc.Trailer(&w.trailer),
@@ -77,22 +79,24 @@ func (w *wire) invoke(
 	if err == nil {
 		return nil
 	}
+	// An attempt that was never sent has no stream, so gRPC has not set the trailer.
 	_, untouched := w.trailer[""]
-	// Other interceptors may have made calls of their own.
+	// Other interceptors may have made calls of their own with these options. The count reveals that.
 	return failure(err, w.trailer, untouched && w.ended == 1 && u.disabled())
 }
 
-// disabled reports whether gRPC's own retry is off. Else it may have opened a stream for an attempt
-// before the last one.
+// disabled reports whether gRPC's own retry is off. Otherwise gRPC may have opened a stream for an
+// attempt before the last one.
 func (u *unary) disabled() bool {
+	// DialOptions puts the mark into the default call options, so it is among those of every call.
 	return slices.ContainsFunc(u.opts, func(o grpc.CallOption) bool {
 		_, ok := o.(retryDisabled)
 		return ok
 	})
 }
 
-// retryDisabled is an option of all calls of connections on which gRPC's own retry is off. The
-// options of a connection cannot be read.
+// retryDisabled is an option of all calls on connections on which gRPC's own retry is off. It
+// serves as a mark, because the options of a connection cannot be read.
 type retryDisabled struct{ grpc.EmptyCallOption }
 
 // resetOutputs clears what options have received from an earlier attempt.

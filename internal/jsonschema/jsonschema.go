@@ -105,6 +105,7 @@ func (d *Describer) properties(typ reflect.Type) map[string]any {
 				}
 			}
 		}
+		// A field without a name cannot be set, so the schema leaves it out.
 		if name == "" {
 			continue
 		}

@@ -1,4 +1,5 @@
-// Example serves the health service of gRPC behind a limit, and calls it under a policy.
+// Example serves the health service of gRPC behind a limit, and calls it under a policy. It uses a
+// free port and ends by itself, so it can be run anywhere.
 package main
 
 import (
@@ -27,15 +28,15 @@ func main() {
 	}
 }
 
-// run begins a server and calls it.
+// run starts a server and calls it.
 func run(out io.Writer) error {
-	// Any free port.
+	// Any free port. Port 0 is any free port, so that two runs do not meet.
 	listener, err := net.Listen("tcp", "localhost:0")
 	if err != nil {
 		return err
 	}
-	// The server takes 10 calls a second, 2 of them at once. It rejects the others, and asks their
-	// clients to come back when it has room.
+	// The server takes 10 calls a second, 2 of them at once. It rejects all others, and asks their
+	// clients to return when it has room.
 	rate := &limit.Rate{Name: "health", N: 10, Per: time.Second, Burst: 2}
 	server := grpc.NewServer(
 		grpc.ChainUnaryInterceptor(reboundgrpc.UnaryServer(rate)),
@@ -43,7 +44,8 @@ func run(out io.Writer) error {
 	)
 	healthpb.RegisterHealthServer(server, health.NewServer())
 	go func() { _ = server.Serve(listener) }()
-	defer server.Stop() // which ends the streams
+	// Stop ends the stream, which never ends by itself.
+	defer server.Stop()
 
 	// The client's policy. Each attempt has 2 s, and the call 10 s. While the breaker is open, calls
 	// fail at once.
@@ -60,14 +62,15 @@ func run(out io.Writer) error {
 			}
 		},
 	}
-	// DialOptions installs the interceptors, and switches off gRPC's own retry.
+	// DialOptions installs the interceptors and turns off gRPC's own retry.
 	conn, err := grpc.NewClient(listener.Addr().String(), append(reboundgrpc.DialOptions(policy),
 		grpc.WithTransportCredentials(insecure.NewCredentials()))...)
 	if err != nil {
 		return err
 	}
+	// Closing the connection ends the calls on it.
 	defer func() { _ = conn.Close() }()
-	// Generated clients use the connection as ever.
+	// Generated clients use the connection as usual.
 	return call(out, healthpb.NewHealthClient(conn))
 }
 
@@ -76,8 +79,8 @@ func call(out io.Writer, client healthpb.HealthClient) error {
 	// The deadline bounds all calls. No delay is begun that would pass it.
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel() // which ends the stream
-	// The third call is rejected at first. The policy repeats it after the delay that the server
-	// has asked for.
+	// The third call is rejected at first. The policy retries it after the delay that the server asks
+	// for.
 	for range 3 {
 		reply, err := client.Check(ctx, &healthpb.HealthCheckRequest{})
 		if err != nil {
@@ -90,7 +93,8 @@ func call(out io.Writer, client healthpb.HealthClient) error {
 	if err != nil {
 		return err
 	}
-	// Recv returns the first message of the first attempt that has one.
+	// Recv returns the first message of the first attempt that has one. Nothing more is read: the
+	// context ends the stream.
 	first, err := stream.Recv()
 	if err != nil {
 		return err
