@@ -105,9 +105,8 @@ func (a *Adaptive) Leave(p gate.Pass, o gate.Outcome) {
 	if o.Result != gate.OK || !a.addQuickly(now, latency, p.B) {
 		moved = a.add(now, latency, p.B, o)
 	}
-	// A higher limit has room for those that came to the queue since.
-	if a.permits.drop() || moved {
-		a.permits.grant(a.most())
+	if a.permits.drop() {
+		a.permits.grant(a.most()) // as many as the new limit has room for
 	}
 	// The last step, as OnChange may panic.
 	for moved && a.reportOne() {

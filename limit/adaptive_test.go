@@ -161,6 +161,19 @@ func TestAdaptiveRejects(t *testing.T) {
 	}
 }
 
+// An ended context takes no permit, though one is free (gkit#134), and is no rejection.
+func TestAdaptiveEndedContextTakesNoPermit(t *testing.T) {
+	l, cause := &limit.Adaptive{}, errors.New("enough")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(cause)
+	if _, err := l.Enter(ctx); err != cause {
+		t.Errorf("%v, want the context's cause", err)
+	}
+	if s := l.Snapshot(); s.InFlight != 0 || s.Refused != 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
 // Those that wait get the permits that a higher limit brings, in their order.
 func TestAdaptiveQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -423,6 +436,9 @@ func TestAdaptiveFollowsTheBareLaw(t *testing.T) {
 					o = timedOut
 				}
 				inside = slices.Delete(inside, i, i+1)
+				if r.IntN(300) == 0 {
+					p.A -= uint64(30 * time.Hour)
+				}
 				law.Add(c, clock.Now(), adaptive.Sample{
 					Latency: clock.Now() - time.Duration(p.A), InFlight: int(p.B),
 					Verdict: adaptive.Judge(o),

@@ -149,8 +149,6 @@ func (p *permits) wait(
 func (p *permits) join(limit func() int, queue int) (at *place, taken bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	// Not before the lock: the grant that a higher limit is followed by might be over by then, and
-	// the attempt would wait although there is a permit.
 	most := limit()
 	for {
 		p.grantLocked(most) // a permit that was given back a moment ago
@@ -164,7 +162,10 @@ func (p *permits) join(limit func() int, queue int) (at *place, taken bool) {
 		case w/oneWaiting >= uint64(min(queue, math.MaxInt32)):
 			return nil, false
 		case p.word.CompareAndSwap(w, w+oneWaiting):
-			return p.add(), false
+			at = p.add()
+			// The limit may have grown meanwhile, when the queue had no place to grant a permit to.
+			p.grantLocked(limit())
+			return at, false
 		}
 	}
 }

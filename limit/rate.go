@@ -115,7 +115,7 @@ func (r *Rate) Learn(remaining float64, reset time.Duration) {
 	r.awake()
 	now := clock.Now()
 	if !(r.N > 0) {
-		until := now + min(max(reset, 0), gcra.Most)
+		until := now + min(reset, gcra.Most)
 		if a := r.known.Load(); a == nil || a.until <= now {
 			r.known.Store(&allowance{left: remaining, until: until})
 		} else if remaining <= a.left {

@@ -59,6 +59,14 @@ func learn(left float64, reset time.Duration) func(*limit.Rate) taken {
 	return func(r *limit.Rate) taken { r.Learn(left, reset); return yes(0) }
 }
 
+// later has a step take place after d, whatever happens meanwhile.
+func later(d time.Duration, do func(*limit.Rate) taken) func(*limit.Rate) taken {
+	return func(r *limit.Rate) taken {
+		time.AfterFunc(d, func() { do(r) })
+		return yes(0)
+	}
+}
+
 func yes(after time.Duration) taken { return taken{true, after} }
 
 var no = taken{}
@@ -68,6 +76,10 @@ var rateTimelines = []struct {
 	rate  *limit.Rate
 	steps []rateStep
 }{
+	{"gives up when the turn moves", &limit.Rate{N: 10, Wait: time.Second}, []rateStep{
+		{0, n(1), yes(0)}, {0, later(50*ms, learn(0, time.Minute)), yes(0)},
+		{0, n(1), taken{false, time.Second}},
+	}},
 	{"smooth", &limit.Rate{N: 10}, []rateStep{
 		{0, n(1), yes(0)}, {0, n(1), no}, {99 * ms, n(1), no}, {100 * ms, n(1), yes(0)},
 		{150 * ms, n(1), no}, {10 * time.Second, n(1), yes(0)}, {0, n(1), no},
@@ -113,6 +125,20 @@ var rateTimelines = []struct {
 		{0, n(1), yes(0)}, {0, n(1), no}, {999 * ms, n(1), no}, {time.Second, n(1e9), yes(0)},
 		{0, learn(5, time.Second), yes(0)}, {0, debit(4), yes(0)}, {0, n(2), no},
 		{0, n(1), yes(0)}, {0, debit(1), yes(0)},
+		// A report at the very reset is that of the next period.
+		{2 * time.Second, learn(5, time.Second), yes(0)}, {0, n(6), no}, {0, n(5), yes(0)},
+	}},
+	{"waits as long as it takes", &limit.Rate{N: 0.001, Wait: math.MaxInt64}, []rateStep{
+		{0, n(1), yes(0)}, {0, n(1), yes(1000 * time.Second)},
+	}},
+	{"learns, waits as long as it takes", &limit.Rate{Wait: math.MaxInt64}, []rateStep{
+		{0, learn(0, time.Hour), yes(0)}, {0, n(1), yes(time.Hour)},
+	}},
+	{"fast", &limit.Rate{N: 1e12, Burst: math.MaxInt, Wait: math.MaxInt64}, []rateStep{
+		{0, n(1), yes(0)}, {0, n(1e15), yes(0)}, {0, n(1), yes(0)},
+	}},
+	{"short period", &limit.Rate{N: 1, Per: 1, Wait: math.MaxInt64}, []rateStep{
+		{0, n(1), yes(0)}, {0, n(1), yes(1)}, {0, n(5), yes(1)}, {0, n(1), yes(5)},
 	}},
 	{"learns alone, never raises", &limit.Rate{}, []rateStep{
 		{0, learn(0, time.Second), yes(0)}, {0, learn(0, 0), yes(0)}, {0, n(1), no},
@@ -249,6 +275,11 @@ func TestRateRejection(t *testing.T) {
 		if f := fault.Of(known.Take(t.Context(), 1)); f.After != time.Second ||
 			known.Refusal(999*ms) == nil || known.Refusal(time.Second) != nil {
 			t.Errorf("got %+v, want a second", f)
+		}
+		one := &limit.Rate{}
+		one.Learn(1, time.Second)
+		if err := one.Refusal(0); err != nil {
+			t.Errorf("%v with a token left", err)
 		}
 		time.Sleep(time.Second)
 		if f := fault.Of(err); f.After != 0 || known.Refusal(0) != nil {

@@ -88,7 +88,7 @@ func (p *pacer) wake(id uint32, now time.Duration) (entry, time.Duration) {
 // answers come in another order than their attempts.
 func (p *pacer) learn(now time.Duration, remaining float64, reset time.Duration) {
 	if p.cost == 0 {
-		until := now + max(reset, 0)
+		until := now + reset
 		if !p.known || p.reset <= now {
 			p.known, p.left, p.reset = true, remaining, until
 		} else if remaining <= p.left {
