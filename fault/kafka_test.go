@@ -42,3 +42,17 @@ func TestKafka(t *testing.T) {
 		}
 	}
 }
+
+// slow wraps an error, and has no more to add than that it took too long.
+type slow struct{ error }
+
+func (slow) Timeout() bool   { return true }
+func (s slow) Unwrap() error { return s.error }
+
+// A broker's code outranks a timeout around it.
+func TestKafkaRank(t *testing.T) {
+	err := slow{&kafkaError{"TOPIC_AUTHORIZATION_FAILED", 29, false}}
+	if f := fault.Of(err); f.Kind != fault.Permanent || f.Detail == "" {
+		t.Errorf("%v, %q", f.Kind, f.Detail)
+	}
+}

@@ -117,6 +117,8 @@ func (a *streamAttempt) drain() {
 	if a.stream == nil {
 		return
 	}
+	// The type of the messages is not known here, and a codec may panic at another one.
+	defer func() { _ = recover() }()
 	for a.stream.RecvMsg(new(emptypb.Empty)) == nil {
 		continue
 	}

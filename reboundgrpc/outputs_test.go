@@ -154,6 +154,40 @@ func TestOutputsOfTimedOutStream(t *testing.T) {
 	}
 }
 
+// Messages that came before the timeout are dropped, whatever their codec is.
+func TestMessagesOfTimedOutStream(t *testing.T) {
+	addr, _ := serve(t, failing(0, nil), grpc.ForceServerCodec(plainCodec{}),
+		grpc.UnknownServiceHandler(func(_ any, st grpc.ServerStream) error {
+			for range 3 {
+				m := "a"
+				_ = st.SendMsg(&m)
+			}
+			<-st.Context().Done()
+			return nil
+		}))
+	p := quick(8)
+	p.AttemptTimeout, p.Budget = 3*time.Millisecond, budget.Unlimited
+	conn := dial(t, addr, p, grpc.WithDefaultCallOptions(grpc.ForceCodec(plainCodec{})),
+		grpc.WithChainStreamInterceptor(func(
+			ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string,
+			streamer grpc.Streamer, opts ...grpc.CallOption,
+		) (grpc.ClientStream, error) {
+			st, err := streamer(ctx, desc, cc, method, opts...)
+			return lateSend{st, ctx}, err
+		}))
+	ready(t, conn)
+	for range 5 {
+		st, err := conn.NewStream(t.Context(), streamDesc, "/plain.Plain/Read")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ask := "ask"
+		if err := st.SendMsg(&ask); !errors.Is(err, rebound.Exhausted) {
+			t.Fatal(err)
+		}
+	}
+}
+
 // tokens are per-call credentials whose first uses fail.
 type tokens struct {
 	err  error

@@ -6,16 +6,19 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/backoff"
+	"github.com/rebound-go/rebound/breaker"
 	"github.com/rebound-go/rebound/budget"
 )
 
@@ -51,13 +54,19 @@ type answer struct {
 func serveSQS(t *testing.T, p *rebound.Policy, answers ...answer) (*sqs.Client, *int) {
 	t.Helper()
 	calls := new(int)
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		*calls++
+		if body, err := io.ReadAll(r.Body); err != nil || string(body) != "{}" {
+			t.Errorf("attempt %d has the body %q, %v", *calls, body, err)
+		}
 		a := answer{status: 200}
 		if *calls <= len(answers) {
 			a = answers[*calls-1]
 		}
 		w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+		if a.code == "RequestTimeTooSkewed" {
+			w.Header().Set("Date", time.Now().Add(time.Hour).UTC().Format(http.TimeFormat))
+		}
 		if a.after != "" {
 			w.Header().Set("Retry-After", a.after)
 		}
@@ -113,6 +122,8 @@ func TestAWS(t *testing.T) {
 			[]answer{unavailable}, 1, rebound.PastDeadline},
 		"wrong credentials": {t.Context(), &rebound.Policy{Backoff: fast},
 			[]answer{{403, "InvalidClientTokenId", ""}}, 1, rebound.NotRetryable},
+		"wrong clock": {t.Context(), &rebound.Policy{Backoff: fast},
+			[]answer{{403, "RequestTimeTooSkewed", ""}}, 2, nil},
 		"too long in all": {t.Context(),
 			&rebound.Policy{Backoff: backoff.Constant(time.Minute), MaxElapsed: time.Second},
 			[]answer{unavailable}, 1, rebound.PastElapsed},
@@ -130,6 +141,43 @@ func TestAWS(t *testing.T) {
 				t.Errorf("the error of the API, and %v: %v", test.finds, err)
 			}
 		})
+	}
+}
+
+// A body that can be read once is sent once. The error of the API is not lost.
+func TestAWSBody(t *testing.T) {
+	client, calls := serveSQS(t, &rebound.Policy{}, answer{503, "ServiceUnavailable", ""})
+	once := middleware.SerializeMiddlewareFunc("once", func(
+		ctx context.Context, in middleware.SerializeInput, next middleware.SerializeHandler,
+	) (middleware.SerializeOutput, middleware.Metadata, error) {
+		r, err := in.Request.(*smithyhttp.Request).SetStream(io.MultiReader(strings.NewReader("{}")))
+		if err != nil {
+			t.Error(err)
+		}
+		in.Request = r
+		return next.HandleSerialize(ctx, in)
+	})
+	_, err := client.ListQueues(t.Context(), &sqs.ListQueuesInput{}, func(o *sqs.Options) {
+		o.APIOptions = append(o.APIOptions, v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware,
+			func(s *middleware.Stack) error { return s.Serialize.Add(once, middleware.After) })
+	})
+	var api interface{ ErrorCode() string }
+	if *calls != 1 || !errors.Is(err, rebound.NotRetryable) || !errors.As(err, &api) ||
+		!strings.Contains(err.Error(), "not seekable") {
+		t.Errorf("%d calls: %v", *calls, err)
+	}
+}
+
+// The rest of the policy works, too.
+func TestAWSBreaker(t *testing.T) {
+	open := &breaker.Breaker{}
+	open.ForceOpen()
+	events := 0
+	client, calls := serveSQS(t, &rebound.Policy{Breaker: open,
+		Observe: func(context.Context, rebound.Event) { events++ }})
+	_, err := client.ListQueues(t.Context(), &sqs.ListQueuesInput{})
+	if *calls != 0 || events != 1 || !errors.Is(err, breaker.ErrOpen) {
+		t.Errorf("%d calls, %d events: %v", *calls, events, err)
 	}
 }
 
