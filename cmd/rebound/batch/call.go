@@ -19,6 +19,7 @@ import (
 // call is one round of a row: the attempts of the policy.
 type call struct {
 	b          *batch
+	places     chan struct{} // of the sender
 	row        rows.Row
 	req        *http.Request
 	repeatable bool
@@ -61,11 +62,36 @@ func (c *call) enter(ctx context.Context) error {
 		return err
 	}
 	c.limited += max(time.Since(c.since), 0)
-	if err := c.mark(ctx); err != nil {
+	err := c.mark(ctx)
+	if err == nil {
+		err = c.takePlace(ctx)
+	}
+	if err != nil {
 		c.b.purse.Settle(c.most, 0)
 		return err
 	}
 	c.attempts++
+	return nil
+}
+
+// takePlace waits for a place among the requests under way. A row that has none yet when the batch
+// stops is not sent.
+func (c *call) takePlace(ctx context.Context) error {
+	select {
+	case c.places <- struct{}{}:
+	default:
+		began := time.Now()
+		select {
+		case c.places <- struct{}{}:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		c.limited += time.Since(began)
+	}
+	if c.b.halt.account.Load() || c.attempts == 0 && c.b.feeding.Err() != nil {
+		<-c.places
+		return ErrStopping
+	}
 	return nil
 }
 
@@ -95,9 +121,10 @@ func (c *call) observe(e rebound.Event) {
 	}
 }
 
-// leave books an attempt that has failed. An error of the server's costs nothing; an attempt whose
-// outcome is unknown may have cost all of it.
+// leave frees the place of an attempt, and books one that has failed. An error of the server's
+// costs nothing; an attempt whose outcome is unknown may have cost all of it.
 func (c *call) leave(o gate.Outcome) {
+	defer func() { <-c.places }() // once it is known whether the account is at fault
 	switch o.Result {
 	case gate.OK:
 		c.answered = true

@@ -15,7 +15,7 @@ func (b *run) Progress() Progress {
 	defer t.mu.Unlock()
 	p := Progress{
 		Rows: t.rows, Ended: t.done + t.failed - unwritten, Done: t.done, Failed: t.failed,
-		InDoubt: t.doubt, InFlight: t.inFlight, Deferred: b.queue.Deferred(),
+		InDoubt: t.doubt, InFlight: len(b.sender.places), Deferred: b.queue.Deferred(),
 		Spent: b.purse.Total().USD(), Tokens: [2]float64{t.input, t.output},
 	}
 	if took := time.Since(b.began).Seconds(); took > 0 {
@@ -38,7 +38,9 @@ func (b *run) Limits() (all []limit.Snapshot) {
 	for s := range b.sender.quota.Snapshots() {
 		all = append(all, s)
 	}
-	return append(all, b.sender.flight.Snapshot())
+	flight := b.sender.flight.Snapshot()
+	flight.Limit = min(flight.Limit, float64(b.o.MaxInFlight)) // without the places of marks
+	return append(all, flight)
 }
 
 // summary is where the batch stands, in full.

@@ -108,7 +108,7 @@ func (b *run) sendRows(ctx context.Context) {
 	}
 	var workers sync.WaitGroup
 	workers.Go(func() { b.feed(feed) })
-	for i := range min(b.o.MaxInFlight, max(b.survey.Table.Len(), 1)) {
+	for i := range min(b.o.workers(), max(b.survey.Table.Len(), 1)) {
 		if i == firstWorkers {
 			b.queue.AwaitFirst(feed)
 		}

@@ -98,7 +98,6 @@ type Round struct {
 func (s *Shared) Round(ctx context.Context, one queue.Job) Round {
 	j := one
 	j.Attempts = min(one.Attempts, s.r.o.RowAttempts-1)
-	s.r.tally.begin(j)
 	w, stop := s.r.sender.newWorker(ctx)
 	defer stop()
 	a := w.send(j)
@@ -145,7 +144,7 @@ func (s *Shared) Progress() Progress {
 	t := s.r.tally
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	p := Progress{InFlight: t.inFlight, Tokens: [2]float64{t.input, t.output}}
+	p := Progress{InFlight: len(s.r.sender.places), Tokens: [2]float64{t.input, t.output}}
 	if took := time.Since(s.r.began).Seconds(); took > 0 {
 		p.PerSecond = float64(t.ends) / took
 	}

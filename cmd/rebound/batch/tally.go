@@ -26,7 +26,6 @@ type tally struct {
 	repeated int
 	deferred int
 	attempts int64
-	inFlight int
 	input    float64 // tokens
 	output   float64
 	limited  time.Duration
@@ -47,17 +46,10 @@ func newTally(table *store.Table) *tally {
 		doubt: n[store.InDoubt], reasons: map[string]*Reason{}}
 }
 
-func (t *tally) begin(j queue.Job) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.inFlight++
-}
-
 // end counts a round.
 func (t *tally) end(j queue.Job, v verdict) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.inFlight--
 	t.attempts += int64(v.attempts)
 	t.input += v.usage.Input
 	t.output += v.usage.Output

@@ -12,7 +12,6 @@ import (
 // work sends a row and does with it what its outcome asks for.
 func (b *run) work(ctx context.Context, w *worker, j queue.Job) {
 	defer b.queue.Ended()
-	b.tally.begin(j)
 	v := b.outcome(ctx, j, w.send(j))
 	b.tally.end(j, v)
 	switch v.fate {

@@ -105,8 +105,8 @@ func (w *worker) send(j queue.Job) answer {
 	b, req := w.b, new(http.Request)
 	*req = *w.blank
 	b.requests.SetHead(req, j.Row)
-	a := answer{room: w.line[:0], call: &call{b: b, row: j.Row, req: req, before: j.Lost,
-		began:      time.Now(),
+	a := answer{room: w.line[:0], call: &call{b: b, places: w.places, row: j.Row, req: req,
+		before: j.Lost, began: time.Now(),
 		repeatable: b.o.InDoubt == "redo" || request.Repeatable(req)}}
 	body, err := b.in.Files.Body(j.Row)
 	if err == nil {

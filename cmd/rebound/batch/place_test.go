@@ -1,0 +1,81 @@
+package batch
+
+import (
+	"bytes"
+	"net/http"
+	"os"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// Rows are marked as sent while all places are taken, so that a place is not empty for a sync. No
+// more than the places are sent at a time, and what has none when the batch stops is pending.
+func TestRowsAreMarkedEarly(t *testing.T) {
+	for _, tt := range []struct{ places, marked int }{{1, 1}, {7, 7}, {8, 9}, {16, 18}} {
+		var under, most atomic.Int64
+		release := make(chan struct{})
+		b := newBench(t, func(w http.ResponseWriter, _ *http.Request, id string, _ int) {
+			if id != "r1" { // whose answer opens all places
+				most.Store(max(most.Load(), under.Add(1)))
+				<-release
+				under.Add(-1)
+			}
+			ok(w)
+		})
+		signals := make(chan Signal, 1)
+		b.o.Crash, b.o.MaxInFlight, b.o.Signals = false, tt.places, signals
+		b.rows(100, generation, "")
+		go func() {
+			for b.marks() < 1+tt.marked || int(under.Load()) < tt.places {
+				<-time.After(time.Millisecond)
+			}
+			<-time.After(20 * time.Millisecond) // for one too many
+			signals <- Signal{"interrupt", 2}
+			<-time.After(20 * time.Millisecond)
+			close(release)
+		}()
+		counts(t, b.run(130), 1+tt.places, 0, 99-tt.places, 0)
+		if n := int(most.Load()); n != tt.places || b.total() != 1+n || b.marks() != 1+tt.marked {
+			t.Errorf("%d places: %d requests at a time, %d in all, %d marks; want %d, %d, %d", tt.places,
+				n, b.total(), b.marks(), tt.places, 1+tt.places, 1+tt.marked)
+		}
+		b.o.DryRun, b.o.Signals = true, nil
+		counts(t, b.run(exitAll), 1+tt.places, 0, 99-tt.places, 0)
+	}
+}
+
+// What is marked early is not sent after an answer has shown a fault of the account.
+func TestEarlyRowsOfABadAccount(t *testing.T) {
+	for range 5 {
+		var under atomic.Int64
+		release := make(chan struct{})
+		b := newBench(t, func(w http.ResponseWriter, _ *http.Request, id string, _ int) {
+			if id == "r1" {
+				ok(w)
+				return
+			}
+			under.Add(1)
+			<-release
+			fails(w, 401, "invalid_api_key", "wrong key")
+		})
+		b.o.Crash, b.o.MaxInFlight = false, 16
+		b.rows(100, generation, "")
+		go func() {
+			for b.marks() < 1+18 || under.Load() < 16 {
+				<-time.After(time.Millisecond)
+			}
+			close(release)
+		}()
+		counts(t, b.run(exitStopped), 1, 0, 99, 0)
+		if b.total() != 1+16 {
+			t.Errorf("%d calls, want 17", b.total())
+		}
+	}
+}
+
+// marks is how many rows the journal has as sent.
+func (b *bench) marks() int {
+	data, _ := os.ReadFile(b.o.Output + ".journal")
+	return bytes.Count(data, []byte("\nS "))
+}
