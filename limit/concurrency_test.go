@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"strings"
 	"testing"
@@ -285,6 +286,20 @@ func TestConcurrencyQueueIsNotFullYet(t *testing.T) {
 			t.Errorf("%+v: want 1 waiting, 1 in flight", s)
 		}
 	})
+}
+
+// A queue that is invalid holds no attempt, as Refusal reports.
+func TestConcurrencyOfAnInvalidQueue(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	for _, g := range []gate.Gate{
+		&limit.Concurrency{Max: 1, Queue: -1}, &limit.Adaptive{Max: 1, Queue: math.MinInt},
+	} {
+		_, _ = g.Enter(ctx)
+		if _, err := g.Enter(ctx); !errors.Is(err, limit.ErrFull) {
+			t.Errorf("%T: %v, want a rejection", g, err)
+		}
+	}
 }
 
 func TestConcurrencyValidate(t *testing.T) {

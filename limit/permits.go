@@ -159,7 +159,7 @@ func (p *permits) join(limit func() int, queue int) (at *place, taken bool) {
 		switch {
 		case w%oneWaiting < uint64(most):
 			continue
-		case w/oneWaiting >= uint64(min(queue, math.MaxInt32)):
+		case w/oneWaiting >= uint64(min(max(queue, 0), math.MaxInt32)):
 			return nil, false
 		case p.word.CompareAndSwap(w, w+oneWaiting):
 			at = p.add()

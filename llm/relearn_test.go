@@ -68,3 +68,39 @@ func TestQuotaOfALimitThatChanges(t *testing.T) {
 		})
 	}
 }
+
+// What each attempt of a call is charged: nothing for what the provider has certainly not done, the
+// estimate for what it may have done, and the usage where it is reported.
+func TestQuotaChargesAttempts(t *testing.T) {
+	busy := func(status int) reply { return failing(status, message("busy"), "Retry-After", "1") }
+	for _, row := range []struct {
+		name    string
+		replies []reply
+		want    float64 // tokens
+	}{
+		{"used", []reply{used(500)}, 500},
+		{"429, then used", []reply{busy(429), used(500)}, 500},
+		{"500, then used", []reply{busy(500), used(500)}, 1500},
+		{"no usage", []reply{answer(`{"choices": []}`)}, 1000},
+		{"usage of 0", []reply{used(0)}, 1000},
+		{"negative usage", []reply{used(-5000)}, 1000},
+		{"400", []reply{failing(400, message("no such field"))}, 0},
+		{"cached", []reply{answer(`{"usage": {"input_tokens": 100, "output_tokens": 200,
+			"cache_read_input_tokens": 5000, "cache_creation_input_tokens": 50}}`)}, 350},
+		{"stream without usage", []reply{stream(role, hello, done)}, 1000},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				q := &llm.Quota{Tokens: 1e4} // 167 a second
+				p := newPaced(q, row.replies...)
+				p.times(t, 1, chatPath, thousand)
+				for s := range q.Snapshots() {
+					taken := 1e4 - s.Level
+					if s.Limit > 0 && (taken > row.want || taken < max(row.want-220, 0)) {
+						t.Errorf("%v tokens are taken, want %v", taken, row.want)
+					}
+				}
+			})
+		})
+	}
+}

@@ -497,6 +497,51 @@ func TestLostLegsOpenNoBreaker(t *testing.T) {
 	})
 }
 
+// A half-open breaker admits its probes alone: a hedge takes none of them twice, and a probe that
+// lost is given back.
+func TestHedgesOfProbes(t *testing.T) {
+	for _, row := range []struct {
+		name   string
+		probes int
+		steps  []step // after the failure that opens the breaker
+		sent   int
+		won    bool
+	}{
+		{"one probe, no hedge", 1, []step{after(150*ms, status(200))}, 2, false},
+		{"two probes, the first answers", 2, []step{after(150*ms, status(200)), hangs}, 3, false},
+		{"two probes, the hedge answers", 2, []step{hangs, after(10*ms, status(200))}, 3, true},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g := &breaker.Group[string]{Template: breaker.Breaker{
+					Failures: 1, Cooldown: time.Second, Probes: row.probes,
+				}}
+				base := play(append([]step{status(500)}, row.steps...)...)
+				p := &rebound.Policy{Attempts: 1}
+				tr := &Transport{Base: base, Policy: p, Hedge: after100(1), Breakers: g}
+				for range 2 {
+					resp, err := tr.RoundTrip(request(t, "GET", ""))
+					if err != nil {
+						t.Fatal(err)
+					}
+					read(t, resp)
+					if won := CallOf(resp).HedgeWon; resp.StatusCode == 200 && won != row.won {
+						t.Errorf("%+v", CallOf(resp))
+					}
+					time.Sleep(2 * time.Second)
+				}
+				b := g.For("example.test")
+				s := b.Snapshot()
+				judged := s.State == breaker.Closed || row.probes == 2 && s.Succeeded == 1
+				if base.count() != row.sent || !judged || s.Probing != 0 {
+					t.Errorf("%d requests, %+v; want %d, and one probe that succeeded", base.count(), s,
+						row.sent)
+				}
+			})
+		})
+	}
+}
+
 // Each leg has the timeouts of an attempt, and the call has one MaxElapsed.
 func TestTimeoutsOfLegs(t *testing.T) {
 	for _, row := range []struct {

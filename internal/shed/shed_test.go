@@ -166,3 +166,22 @@ func TestJudge(t *testing.T) {
 		}
 	}
 }
+
+// A clock that was read before the lock was taken runs backwards (cadence PR#6030). The call counts
+// as one of now.
+func TestLateCall(t *testing.T) {
+	c := &Config{Window: 100, MinCalls: 1}
+	var w Window
+	w.Leave(c, 95, true)
+	w.Leave(c, 41, false)
+	w.Leave(c, -500, false)
+	if got, want := w.Share(c, 30), 1./4; got != want {
+		t.Errorf("a share of %v, want %v", got, want)
+	}
+	if got := w.Share(c, 189); got != 1./4 {
+		t.Errorf("a share of %v at the end of the window", got)
+	}
+	if got := w.Share(c, 190); got != 0 {
+		t.Errorf("a share of %v after the window", got)
+	}
+}
