@@ -9,8 +9,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rebound-go/rebound/cmd/rebound/batch"
+	"github.com/rebound-go/rebound/cmd/rebound/batch/fleet"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/money"
-	"github.com/rebound-go/rebound/cmd/rebound/batch/secrets"
 )
 
 // batchFlags are the flags of `rebound batch` as they are written.
@@ -28,6 +28,7 @@ type batchFlags struct {
 	key         string
 	debug       string
 	metrics     string
+	db          string // URL of the database; empty = none
 }
 
 // register adds the flags of files, and those of calls.
@@ -137,11 +138,7 @@ func (f *batchFlags) calls(c *cobra.Command) (err error) {
 	if err := f.checkKey(); err != nil {
 		return err
 	}
-	o.Command = shellWords(os.Args)
-	hidden := secrets.Set{}.With(o.Secret...)
-	for i, word := range o.Command {
-		o.Command[i] = string(hidden.Redact([]byte(word)))
-	}
+	o.Command = shellWords(hide(os.Args, append(fleet.Passwords(f.db), o.Secret...)))
 	return f.bounds()
 }
 

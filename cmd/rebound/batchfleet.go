@@ -9,13 +9,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rebound-go/rebound/cmd/rebound/batch/fleet"
-	"github.com/rebound-go/rebound/cmd/rebound/batch/secrets"
 )
 
 // fleetFlags are the flags of the subcommands that work with a database.
 type fleetFlags struct {
 	batchFlags
-	db   string
 	name string
 	json bool
 
@@ -165,7 +163,11 @@ func newBatchWork() *cobra.Command {
 		if f.lease < time.Second {
 			return fmt.Errorf("--lease %v: want a second or more", f.lease)
 		}
-		f.hideDatabase()
+		if f.o.Report != "" {
+			if err := writable(f.o.Report); err != nil {
+				return fmt.Errorf("--report %s: %w", f.o.Report, err)
+			}
+		}
 		defer f.signals()()
 		stopWatch, err := f.watch(c, showBatch(c.ErrOrStderr(), f.progress))
 		if err != nil {
@@ -185,14 +187,6 @@ func newBatchWork() *cobra.Command {
 	durationVar(c.Flags(), &f.lease, "lease", fleet.Lease, "how long a worker may be "+
 		"away until others take its rows")
 	return c
-}
-
-// hideDatabase takes the database's password out of the command that the report has.
-func (f *fleetFlags) hideDatabase() {
-	hidden := secrets.Set{}.With(fleet.Passwords(f.db)...)
-	for i, word := range f.o.Command {
-		f.o.Command[i] = string(hidden.Redact([]byte(word)))
-	}
 }
 
 func newBatchDump() *cobra.Command {

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rebound-go/rebound/cmd/rebound/batch/fleet"
 	"github.com/rebound-go/rebound/internal/daemon"
 )
 
@@ -183,12 +184,15 @@ func (x *fleetTorture) worker(killed *atomic.Int32, kills int) (more bool) {
 // The command in the report has no password, in neither form of --db.
 func TestFleetHidesThePassword(t *testing.T) {
 	for _, db := range []string{
-		"postgres://clerk:wr0ng-word@host/db", "host=host user=clerk password=wr0ng-word dbname=db",
+		"postgres://clerk:wr0ng-t0p@host/db", "host=host user=clerk password=wr0ng-t0p dbname=db",
+		"postgres://clerk:%2fwr0ng%2Fw@host/db", "postgres://clerk:wr0ng/w@rd@host/db",
+		"postgres://clerk@host/db?sslmode=disable&password=wr0ng%2dt0p&user=clerk",
+		"postgres://clerk@host/db?sslkey=k&sslpassword=wr0ng%2dt0p",
+		`user=clerk password = 'wr0ng \'t0p' host=host`, `user=clerk password=wr0ng\ t0p host=host`,
 	} {
-		f := fleetFlags{db: db}
-		f.o.Command = shellWords([]string{"rebound", "batch", "work", "--db", db, "--db=" + db})
-		f.hideDatabase()
-		if got := strings.Join(f.o.Command, " "); strings.Contains(got, "wr0ng") ||
+		words := hide([]string{"--db", db, "--db=" + db}, fleet.Passwords(db))
+		got := strings.Join(shellWords(words), " ")
+		if strings.Contains(got, "wr0ng") || strings.Contains(got, "t0p") ||
 			!strings.Contains(got, "clerk") {
 			t.Errorf("got %s, want it without the password", got)
 		}

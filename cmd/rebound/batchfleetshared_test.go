@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -12,11 +13,8 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
-
-	"github.com/rebound-go/rebound/internal/daemon"
 )
 
 // --first and --max-failures count the rows of all workers. A run that begins anew counts from 0.
@@ -189,60 +187,6 @@ func TestFleetLongIDs(t *testing.T) {
 	}
 }
 
-// Signals end a worker while the database is away: a second one at once, and one after the grace.
-func TestFleetSignalsWithoutDatabase(t *testing.T) {
-	t.Parallel()
-	server := daemon.Require(t, daemon.Postgres)
-	var calls atomic.Int64
-	over := make(chan struct{})
-	x := newFleetIn(t, newDatabase(t, server), 300, func(w http.ResponseWriter, r *http.Request) {
-		if n := calls.Add(1); n > 24 && n%3 == 0 {
-			<-over // others are answered, and cannot be stored
-		}
-		answer(w, 1, 1)
-	})
-	cases := []struct {
-		name  string
-		flags []string
-		send  []os.Signal
-		code  int
-	}{
-		{"Ctrl-C twice", nil, []os.Signal{os.Interrupt, os.Interrupt}, 130},
-		{"SIGTERM twice", nil, []os.Signal{syscall.SIGTERM, syscall.SIGTERM}, 143},
-		{"Ctrl-C once", []string{"--grace", "500ms"}, []os.Signal{os.Interrupt}, 130},
-		{"deadline", []string{"--grace", "500ms", "--deadline", "3s"}, nil, 124},
-	}
-	var workers []*exec.Cmd
-	for _, c := range cases {
-		w, _ := x.start(append(c.flags, "--first", "-1")...)
-		workers = append(workers, w)
-	}
-	for calls.Load() < 60 {
-		<-time.After(10 * time.Millisecond)
-	}
-	server.Kill()
-	<-time.After(time.Second)
-	began := time.Now()
-	var ends sync.WaitGroup
-	for i, c := range cases {
-		ends.Go(func() {
-			for _, s := range c.send {
-				_ = workers[i].Process.Signal(s)
-				<-time.After(100 * time.Millisecond)
-			}
-			err := workers[i].Wait()
-			took := time.Since(began)
-			t.Logf("%s: exit code %d after %v", c.name, exitOf(err), took.Round(time.Millisecond))
-			if exitOf(err) != c.code || took > 8*time.Second {
-				t.Errorf("%s: exit code %d after %v, want %d at once: %v", c.name, exitOf(err), took, c.code,
-					workers[i].Stderr)
-			}
-		})
-	}
-	ends.Wait()
-	close(over)
-}
-
 // Each worker has the lease of its own --lease. One with a short lease takes no rows of others that
 // are alive.
 func TestFleetLeases(t *testing.T) {
@@ -259,5 +203,74 @@ func TestFleetLeases(t *testing.T) {
 	}
 	if text := fmt.Sprint(one.Stderr); strings.Contains(text, "was away") {
 		t.Error(text)
+	}
+}
+
+// A dump replaces a dump, and no other file.
+func TestFleetDumpFiles(t *testing.T) {
+	t.Parallel()
+	x := newFleetOf(t, 3, func(w http.ResponseWriter, r *http.Request) { answer(w, 1, 1) })
+	x.must(0, "dump", "-o", x.path("out"))
+	x.fleetOf(1, 0)
+	x.must(0, "dump", "-o", x.path("out"))
+	x.must(0, "dump", "-o", x.path("out"))
+	if n := len(x.lines("out")); n != 3+1 {
+		t.Errorf("%d results, want 3", n-1)
+	}
+	in, _ := os.ReadFile(x.path("in.jsonl"))
+	x.write("mine.errors", []byte("notes"))
+	x.write("input.errors", in)
+	for _, path := range []string{x.path("in.jsonl"), x.path("mine"), x.path("input"), x.dir,
+		os.DevNull, "/dev/stdout"} {
+		if _, err := x.must(125, "dump", "-o", path); !strings.Contains(err, "want a") {
+			t.Errorf("%s: %s", path, err)
+		}
+	}
+	if now, _ := os.ReadFile(x.path("in.jsonl")); !bytes.Equal(now, in) {
+		t.Error("the input was changed")
+	}
+	if info, err := os.Stat(os.DevNull); err != nil || info.Mode().IsRegular() {
+		t.Errorf("%s is %v, %v", os.DevNull, info.Mode(), err)
+	}
+}
+
+// A database without a batch says what to do.
+func TestFleetEmptyDatabase(t *testing.T) {
+	t.Parallel()
+	x := &fleetTorture{&torture{t: t, dir: t.TempDir()}, database(t)}
+	for _, args := range [][]string{{"status"}, {"work", "--base", "http://127.0.0.1:1"},
+		{"dump", "-o", x.path("out")}, {"status", "--batch", "a"}} {
+		if _, err := x.must(125, args...); !strings.Contains(err, "the database has no batch") {
+			t.Error(err)
+		}
+	}
+	if _, err := x.must(125, "work", "--report", x.path("no/report")); !strings.Contains(err,
+		"--report") {
+		t.Error(err)
+	}
+}
+
+// An answer that is too large for the database is an error of its row, and stops no worker.
+func TestFleetLargeAnswer(t *testing.T) {
+	t.Parallel()
+	megabytes := map[string]int{"row 1\"": 300, "row 2\"": 20}
+	x := newFleetOf(t, 4, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		for row, n := range megabytes {
+			if bytes.Contains(body, []byte(row)) {
+				for range n {
+					_, _ = w.Write(make([]byte, 1<<20/6)) // as JSON, a zero byte has six
+				}
+				return
+			}
+		}
+		answer(w, 1, 1)
+	})
+	x.fleetOf(1, 1, "-j", "1")
+	x.must(0, "dump", "-o", x.path("out"))
+	errs, err := os.ReadFile(x.path("out.errors"))
+	if err != nil || !bytes.Contains(errs, []byte(`"code":"response_too_large"`)) ||
+		bytes.Count(errs, []byte("\n")) != 1 {
+		t.Errorf("%v, %.300s", err, errs)
 	}
 }

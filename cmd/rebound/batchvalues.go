@@ -91,6 +91,15 @@ func expandHeader(value string) (expanded string, used []string, err error) {
 	return expanded, used, err
 }
 
+// hide takes values out of arguments.
+func hide(args, values []string) (clean []string) {
+	hidden := secrets.Set{}.With(values...)
+	for _, a := range args {
+		clean = append(clean, string(hidden.Redact([]byte(a))))
+	}
+	return clean
+}
+
 // shellWords quotes arguments for a shell where they need it.
 func shellWords(args []string) (words []string) {
 	for _, a := range args {

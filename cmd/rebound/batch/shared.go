@@ -94,6 +94,9 @@ type Round struct {
 	v verdict
 }
 
+// longestLine is how long a line may be. PostgreSQL takes values of half a gigabyte and no more.
+const longestLine = 256 << 20
+
 // Round sends a row. It stops the process if the account is at fault or the budget is used up.
 func (s *Shared) Round(ctx context.Context, one queue.Job) Round {
 	j := one
@@ -103,6 +106,12 @@ func (s *Shared) Round(ctx context.Context, one queue.Job) Round {
 	a := w.send(j)
 	v := s.r.outcome(ctx, j, a)
 	a.settlePace(v.usage)
+	if len(v.line) > longestLine {
+		v.fate, v.code = gaveUp, "response_too_large"
+		v.why = fmt.Sprintf("the line has %d MB, and the database stores at most %d", len(v.line)>>20,
+			longestLine>>20)
+		v.line = s.r.errorLine(j, answer{call: a.call}, v)
+	}
 	s.r.tally.end(j, v)
 	out := Round{Ended: v.fate == succeeded || v.fate == gaveUp, Failed: v.fate == gaveUp,
 		Line: v.line, Code: v.code, Why: v.why, Again: j.Again && v.attempts == 0,

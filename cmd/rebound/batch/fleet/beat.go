@@ -121,6 +121,15 @@ func (s *session) exchange(ctx context.Context) error {
 	return nil
 }
 
+// freeJobs frees the jobs of workers that are gone, and those that no worker has: the answer to the
+// one that has asked for them was lost.
+const freeJobs = `UPDATE rebound.river_job j SET state = 'available', scheduled_at = now()
+	WHERE queue = $1 AND state = 'running' AND (
+		NOT EXISTS (SELECT 1 FROM rebound.worker w
+			WHERE w.id = j.attempted_by[array_length(j.attempted_by, 1)])
+		OR attempted_at < now() - $2::interval AND NOT EXISTS (SELECT 1 FROM rebound.row r
+			WHERE r.id = (j.args ->> 'row')::bigint AND holder IS NOT NULL))`
+
 // takeOver frees what workers hold that are gone.
 func (s *session) takeOver(ctx context.Context) error {
 	return pgx.BeginFunc(ctx, s.db.pool, func(tx pgx.Tx) error {
@@ -134,9 +143,7 @@ func (s *session) takeOver(ctx context.Context) error {
 			s.batch.name); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, `UPDATE rebound.river_job j SET state = 'available', scheduled_at = now()
-			WHERE queue = $1 AND state = 'running' AND NOT EXISTS (SELECT 1 FROM rebound.worker w
-				WHERE w.id = j.attempted_by[array_length(j.attempted_by, 1)])`, s.batch.name)
+		_, err := tx.Exec(ctx, freeJobs, s.batch.name, s.lease)
 		return err
 	})
 }

@@ -86,20 +86,35 @@ func Passwords(address string) (all []string) {
 	if config, err := pgxpool.ParseConfig(address); err == nil {
 		all = append(all, config.ConnConfig.Password)
 	}
-	if u, err := url.Parse(address); err == nil && u.User != nil {
-		if p, ok := u.User.Password(); ok {
-			all = append(all, p, url.QueryEscape(p), url.PathEscape(p))
+	for _, written := range passwordsIn.FindAllStringSubmatch(address, -1) {
+		for _, p := range written[1:] {
+			if plain, err := url.QueryUnescape(p); err == nil {
+				all = append(all, plain)
+			}
+			all = append(all, p)
 		}
 	}
 	return all
 }
 
-// Close closes the connections.
+// passwordsIn finds the passwords in a URL's user and query, and those of libpq's words.
+var passwordsIn = regexp.MustCompile(`^\w+://[^/?#]*?:(.*)@|` +
+	`(?i:password)\s*=\s*(?:'((?:[^'\\]|\\.)*)'|((?:\\.|[^\s'&\\])+))`)
+
+// Close closes the connections. It does not wait long for a server that is away.
 func (d *DB) Close() {
-	for _, p := range []*pgxpool.Pool{d.pool, d.quick} {
-		if p != nil {
-			p.Close()
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		for _, p := range []*pgxpool.Pool{d.pool, d.quick} {
+			if p != nil {
+				p.Close()
+			}
 		}
+	}()
+	select {
+	case <-closed:
+	case <-time.After(lastLook):
 	}
 }
 
@@ -157,19 +172,24 @@ type info struct {
 	stops int
 }
 
-// find returns the batch of a name. Without a name it is the only batch that there is.
-func (d *DB) find(ctx context.Context, name string) (info, error) {
+// named returns the batches of a name, or all of them.
+func (d *DB) named(ctx context.Context, name string) ([]info, error) {
 	rows, err := d.pool.Query(ctx, `SELECT name, key, hosts, stops FROM rebound.batch
 		WHERE $1 IN ('', name) ORDER BY loaded`, name)
 	if err != nil {
-		return info{}, d.own(err)
+		return nil, err
 	}
-	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (b info, err error) {
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (b info, err error) {
 		var key []byte
 		err = row.Scan(&b.name, &key, &b.hosts, &b.stops)
 		copy(b.key[:], key)
 		return b, err
 	})
+}
+
+// find returns the batch of a name. Without a name it is the only batch that there is.
+func (d *DB) find(ctx context.Context, name string) (info, error) {
+	found, err := d.named(ctx, name)
 	if code := (*pgconn.PgError)(nil); errors.As(err, &code) &&
 		(code.Code == "42P01" || code.Code == "3F000") { // there are no tables
 		found, err = nil, nil

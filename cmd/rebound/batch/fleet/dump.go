@@ -2,27 +2,35 @@ package fleet
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/rebound-go/rebound/cmd/rebound/regular"
 )
 
 // Dump writes the results of a batch to a file and its errors to FILE.errors, as they are at one
 // moment. Either file is there as a whole, or as it was before.
 func (d *DB) Dump(ctx context.Context, name, file string) (s Status, err error) {
-	if _, err := os.Stat(file + ".journal"); err == nil {
-		return s, fmt.Errorf("%s.journal is there: another batch has its results in %s", file, file)
-	}
 	b, err := d.find(ctx, name)
 	if err != nil {
 		return s, err
 	}
 	var outs [2]*output
+	if _, err := os.Stat(file + ".journal"); err == nil && replaceable(file) == nil {
+		return s, fmt.Errorf("%s.journal is there: another batch has its results in %s", file, file)
+	}
 	for i, path := range []string{file, file + ".errors"} {
+		if err := replaceable(path); err != nil {
+			return s, err
+		}
 		if outs[i], err = create(path); err != nil {
 			return s, err
 		}
@@ -58,6 +66,7 @@ func (d *DB) Dump(ctx context.Context, name, file string) (s Status, err error) 
 // queries is a pool or a transaction.
 type queries interface {
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }
 
 // eachRow gives the rows of a query to fn, one at a time.
@@ -75,6 +84,27 @@ func eachRow(
 		}
 	}
 	return rows.Err()
+}
+
+// replaceable returns an error for a file that is there and has no results: a dump would destroy
+// it.
+func replaceable(path string) error {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	f, err := regular.Open(path)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }()
+	line, err := bufio.NewReader(f).ReadSlice('\n')
+	if len(line) == 0 && err == io.EOF || bytes.Contains(line, []byte(`,"id":"rebound-`)) {
+		return nil
+	}
+	if err != nil && err != io.EOF && err != bufio.ErrBufferFull {
+		return err
+	}
+	return fmt.Errorf("%s is there, and is no dump of results: want another file", path)
 }
 
 // output is a file that takes its name once it is whole.

@@ -117,7 +117,7 @@ func (s *session) finish(
 			return err
 		}
 		if tag.RowsAffected() == 0 {
-			return s.lostOrEnded(ctx, tx, c.id)
+			return s.lostOrStored(ctx, tx, c.id, done, failed)
 		}
 		_, err = river.JobCompleteTx[*riverpgxv5.Driver](ctx, tx, job)
 		if errors.Is(err, rivertype.ErrNotFound) { // it is no longer running: the row has ended anyway
@@ -127,19 +127,18 @@ func (s *session) finish(
 	})
 }
 
-// lostOrEnded returns nil if the row ended in a transaction whose commit was in doubt, since then
-// the first try has stored it. Otherwise the row is another worker's.
-func (s *session) lostOrEnded(ctx context.Context, tx pgx.Tx, id int64) error {
-	var alive bool
-	err := tx.QueryRow(ctx, `SELECT state >= 3 AND EXISTS (SELECT 1 FROM rebound.worker WHERE id = $2)
-		FROM rebound.row WHERE id = $1`, id, s.id).Scan(&alive)
-	switch {
-	case err != nil:
-		return err
-	case alive:
-		return nil
+// lostOrStored returns nil if the row is in one of the states because a first try has put it there,
+// whose answer was lost: while a worker is alive, no other one takes its rows. Otherwise the row is
+// another worker's.
+func (s *session) lostOrStored(ctx context.Context, db queries, id int64, states ...int) error {
+	var stored bool
+	err := db.QueryRow(ctx, `SELECT holder IS NULL AND state = ANY($3)
+		AND EXISTS (SELECT 1 FROM rebound.worker WHERE id = $2)
+		FROM rebound.row WHERE id = $1`, id, s.id, states).Scan(&stored)
+	if err == nil && !stored {
+		err = errLost
 	}
-	return errLost
+	return err
 }
 
 // release gives a row back that has not ended.
@@ -161,7 +160,7 @@ func (s *session) release(ctx context.Context, c *claim, out batch.Round) error 
 			reserved = $3::bigint, attempts = $6::integer FROM r
 		WHERE t.id = r.id`, c.id, s.id, int64(out.Cost), s.batch.name, state, out.Attempts)
 	if err == nil && tag.RowsAffected() == 0 {
-		return errLost
+		return s.lostOrStored(ctx, s.db.pool, c.id, pending, sent, putOff)
 	}
 	return err
 }

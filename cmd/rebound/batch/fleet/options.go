@@ -31,8 +31,8 @@ const (
 )
 
 const (
-	lastWrites = time.Second            // that rows which were cut off may take to be stored
-	lastLook   = 300 * time.Millisecond // for what else asks the database in the end
+	lastWrites = 750 * time.Millisecond // that rows which were cut off may take to be stored
+	lastLook   = 250 * time.Millisecond // for what else asks the database in the end
 )
 
 // sessionConns is how many connections a session has to take, mark and end rows.

@@ -6,6 +6,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
@@ -20,19 +21,13 @@ func (s *session) run(feeding, calls context.Context) error {
 	_, _ = s.round(feeding) // what the other workers know holds from the first row on
 	jobs, stopJobs := context.WithCancel(context.WithoutCancel(calls))
 	defer stopJobs()
-	workers := river.NewWorkers()
-	river.AddWorker(workers, &worker{s: s})
-	client, err := river.NewClient(riverpgxv5.New(s.db.pool), &river.Config{
-		ID: s.id, Schema: schema, Workers: workers, Logger: quiet(), PollOnly: true,
-		Queues:            map[string]river.QueueConfig{s.batch.name: {MaxWorkers: s.o.MaxInFlight}},
-		FetchPollInterval: 100 * time.Millisecond, FetchCooldown: 50 * time.Millisecond,
-		MaxAttempts: math.MaxInt16, JobTimeout: -1, RescueStuckJobsAfter: math.MaxInt64 / 4,
-	})
-	if err == nil {
-		err = client.Start(jobs)
-	}
+	client, err := s.startRiver(feeding, jobs)
 	if err != nil {
+		s.leave(lastLook)
 		s.db.Close()
+		if feeding.Err() != nil {
+			return nil
+		}
 		return s.db.own(err)
 	}
 	err = s.watch(feeding)
@@ -40,7 +35,7 @@ func (s *session) run(feeding, calls context.Context) error {
 		// Nothing of this session may be written any more: River would end jobs that others have.
 		cut()
 		stopJobs()
-		go s.db.Close()
+		s.db.Close()
 		ctx, cancel := context.WithTimeout(context.Background(), lastWrites)
 		defer cancel()
 		_ = client.Stop(ctx)
@@ -59,11 +54,29 @@ func (s *session) run(feeding, calls context.Context) error {
 	})()
 	_ = client.Stop(over)
 	if over.Err() != nil {
-		go s.db.Close() // it waits for queries
 		s.leave(lastLook)
-		return err
+	} else {
+		s.leave(lastWrites)
 	}
-	s.leave(lastWrites)
 	s.db.Close()
 	return err
+}
+
+// startRiver starts to work on the jobs, once the database answers.
+func (s *session) startRiver(feeding, jobs context.Context) (client *river.Client[pgx.Tx], err error) {
+	workers := river.NewWorkers()
+	river.AddWorker(workers, &worker{s: s})
+	err = persist(feeding, func(context.Context) error {
+		client, err = river.NewClient(riverpgxv5.New(s.db.pool), &river.Config{
+			ID: s.id, Schema: schema, Workers: workers, Logger: quiet(), PollOnly: true,
+			Queues:            map[string]river.QueueConfig{s.batch.name: {MaxWorkers: s.o.MaxInFlight}},
+			FetchPollInterval: 100 * time.Millisecond, FetchCooldown: 50 * time.Millisecond,
+			MaxAttempts: math.MaxInt16, JobTimeout: -1, RescueStuckJobsAfter: math.MaxInt64 / 4,
+		})
+		if err == nil {
+			err = client.Start(jobs)
+		}
+		return err
+	})
+	return client, err
 }

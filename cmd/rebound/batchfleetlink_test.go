@@ -1,0 +1,206 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rebound-go/rebound/internal/daemon"
+)
+
+// link is what is between workers and their database: it may fall silent, and may cut connections
+// behind what a client has sent.
+type link struct {
+	silent chan struct{} // closed: nothing passes any more, and nothing is closed
+	cut    func(sent []byte) bool
+}
+
+// newLink returns the URL of a database behind a link.
+func newLink(t *testing.T, db string, l *link) string {
+	t.Helper()
+	u, err := url.Parse(db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := u.Host
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go l.serve(client, server)
+		}
+	}()
+	u.Host = listener.Addr().String()
+	return u.String()
+}
+
+// serve connects a client.
+func (l *link) serve(client net.Conn, server string) {
+	conn, err := net.Dial("tcp", server)
+	if err != nil {
+		_ = client.Close()
+		return
+	}
+	closeBoth := sync.OnceFunc(func() {
+		_ = client.Close()
+		_ = conn.Close()
+	})
+	var over atomic.Bool // what the server answers is lost
+	pass := func(from, to net.Conn, sends bool) {
+		defer closeBoth()
+		buf := make([]byte, 1<<16)
+		for {
+			n, err := from.Read(buf)
+			select {
+			case <-l.silent:
+				_, _ = io.Copy(io.Discard, from)
+				return
+			default:
+			}
+			if sends && l.cut != nil && l.cut(buf[:n]) {
+				over.Store(true)
+			}
+			if !sends && over.Load() {
+				return
+			}
+			if _, err2 := to.Write(buf[:n]); err != nil || err2 != nil {
+				return
+			}
+		}
+	}
+	go pass(client, conn, true)
+	pass(conn, client, false)
+}
+
+// A connection that is cut behind a statement or a commit leaves it open whether it was executed.
+// No row is lost or doubled, and none is sent twice.
+func TestFleetCommitInDoubt(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		sent  string
+		every int64
+	}{"commits": {"commit\x00", 7}, "any": {"", 50}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cutSome(t, c.sent, c.every)
+		})
+	}
+}
+
+// cutSome cuts the connections of workers behind some of the messages that have a part.
+func cutSome(t *testing.T, part string, every int64) {
+	daemon.Require(shared{t}, postgres)
+	var commits, cuts atomic.Int64
+	var begun atomic.Bool
+	db := newLink(t, database(t), &link{silent: make(chan struct{}), cut: func(sent []byte) bool {
+		if !begun.Load() || !bytes.Contains(sent, []byte(part)) || commits.Add(1)%every != 0 {
+			return false
+		}
+		cuts.Add(1)
+		return true
+	}})
+	x := newFleetTorture(t, db, 400, "-j", "8", "--lease", "2s")
+	go func() {
+		<-x.called // the workers have begun
+		begun.Store(true)
+	}()
+	for _, stderr := range x.fleetOf(2, 1, "--rpm", "12000") {
+		if !strings.Contains(stderr, "400 rows: ") {
+			t.Error(stderr)
+		}
+	}
+	begun.Store(false)
+	repeated, _ := x.dumped()
+	s := x.status()
+	t.Logf("%d messages, %d cut: the status is %+v", commits.Load(), cuts.Load(), s)
+	if repeated > 0 || s.Repeated > 0 || cuts.Load() == 0 {
+		t.Errorf("%d effects were repeated, %d rows: want none", repeated, s.Repeated)
+	}
+}
+
+// Signals end a worker while the database is away, whether it refuses connections or is silent: a
+// second one at once, and one after the grace.
+func TestFleetSignalsWithoutDatabase(t *testing.T) {
+	t.Parallel()
+	t.Run("refuses", func(t *testing.T) {
+		t.Parallel()
+		server := daemon.Require(t, daemon.Postgres)
+		endWithout(t, newDatabase(t, server), server.Kill)
+	})
+	t.Run("silent", func(t *testing.T) {
+		t.Parallel()
+		l := &link{silent: make(chan struct{})}
+		endWithout(t, newLink(t, database(t), l), func() { close(l.silent) })
+	})
+}
+
+// endWithout ends workers of a database that goes away.
+func endWithout(t *testing.T, db string, away func()) {
+	var calls atomic.Int64
+	over := make(chan struct{})
+	x := newFleetIn(t, db, 300, func(w http.ResponseWriter, r *http.Request) {
+		if n := calls.Add(1); n > 24 && n%3 == 0 {
+			<-over // others are answered, and cannot be stored
+		}
+		answer(w, 1, 1)
+	})
+	cases := []struct {
+		name  string
+		flags []string
+		send  []os.Signal
+		code  int
+	}{
+		{"Ctrl-C twice", nil, []os.Signal{os.Interrupt, os.Interrupt}, 130},
+		{"SIGTERM twice", nil, []os.Signal{syscall.SIGTERM, syscall.SIGTERM}, 143},
+		{"Ctrl-C once", []string{"--grace", "500ms"}, []os.Signal{os.Interrupt}, 130},
+		{"deadline", []string{"--grace", "500ms", "--deadline", "3s"}, nil, 124},
+	}
+	var workers []*exec.Cmd
+	for _, c := range cases {
+		w, _ := x.start(append(c.flags, "--first", "-1")...)
+		workers = append(workers, w)
+	}
+	for calls.Load() < 60 {
+		<-time.After(10 * time.Millisecond)
+	}
+	away()
+	<-time.After(time.Second)
+	began := time.Now()
+	var ends sync.WaitGroup
+	for i, c := range cases {
+		ends.Go(func() {
+			for _, s := range c.send {
+				_ = workers[i].Process.Signal(s)
+				<-time.After(100 * time.Millisecond)
+			}
+			err := workers[i].Wait()
+			took := time.Since(began)
+			t.Logf("%s: exit code %d after %v", c.name, exitOf(err), took.Round(time.Millisecond))
+			if exitOf(err) != c.code || took > 8*time.Second {
+				t.Errorf("%s: exit code %d after %v, want %d at once: %v", c.name, exitOf(err), took, c.code,
+					workers[i].Stderr)
+			}
+		})
+	}
+	ends.Wait()
+	close(over)
+}
