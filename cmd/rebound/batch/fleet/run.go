@@ -63,7 +63,9 @@ func (s *session) run(feeding, calls context.Context) error {
 }
 
 // startRiver starts to work on the jobs, once the database answers.
-func (s *session) startRiver(feeding, jobs context.Context) (client *river.Client[pgx.Tx], err error) {
+func (s *session) startRiver(
+	feeding, jobs context.Context,
+) (client *river.Client[pgx.Tx], err error) {
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &worker{s: s})
 	err = persist(feeding, func(context.Context) error {

@@ -1,0 +1,116 @@
+package fleet
+
+import (
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rebound-go/rebound/internal/daemon"
+)
+
+// fakeClock is a clock of the database that the test moves: it comes before the server's own in the
+// search path.
+const fakeClock = `CREATE SCHEMA fake; CREATE TABLE fake.now (at timestamptz);
+	INSERT INTO fake.now VALUES ('2030-01-01');
+	CREATE FUNCTION fake.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE
+		AS 'SELECT at FROM fake.now';`
+
+// turns are how far from now the turns are that the workers can book, each in turn, until none is
+// near enough.
+func turns(t *testing.T, workers []*DB, c cost) (waits []time.Duration) {
+	t.Helper()
+	for i := 0; ; i++ {
+		rows, err := workers[i%len(workers)].quick.Query(t.Context(), takeTurn, "b", "m", c.request,
+			c.token, ahead)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, err := pgx.CollectRows(rows, pgx.RowTo[float64])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(found) == 0 {
+			return waits
+		}
+		waits = append(waits, time.Duration(found[0]*float64(time.Second)).Round(time.Millisecond))
+	}
+}
+
+// The turns of all workers together are as many as the limit has, neither more nor fewer.
+func TestTurns(t *testing.T) {
+	server := daemon.Require(t, daemon.Postgres)
+	plain, err := Open(t.Context(), server.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer plain.Close()
+	if err := plain.migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, sql := range []string{fakeClock,
+		"INSERT INTO rebound.batch (name, key) VALUES ('b', '')"} {
+		if _, err := plain.quick.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var workers []*DB
+	for range 3 {
+		db, err := Open(t.Context(), server.URL()+"&search_path=fake,pg_catalog")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		workers = append(workers, db)
+	}
+	move := func(d time.Duration) {
+		t.Helper()
+		if _, err := plain.quick.Exec(t.Context(), "UPDATE fake.now SET at = at + $1::interval",
+			d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		name string
+		cost cost
+		each time.Duration // between two turns
+	}{
+		{"requests", cost{request: 20 * time.Millisecond}, 20 * time.Millisecond},
+		{"tokens", cost{token: 50 * time.Millisecond}, 50 * time.Millisecond},
+		{"both", cost{request: 20 * time.Millisecond, token: 50 * time.Millisecond},
+			50 * time.Millisecond},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			move(time.Hour)
+			for round, span := range []time.Duration{ahead, time.Second, 300 * time.Millisecond} {
+				got := turns(t, workers, c.cost)
+				if want := int(span / c.each); len(got) != want {
+					t.Errorf("round %d: %d turns, want %d in %v", round, len(got), want, span)
+				}
+				for i, wait := range got {
+					if want := ahead - span + time.Duration(i)*c.each; wait != want {
+						t.Fatalf("round %d: turn %d is in %v, want %v", round, i, wait, want)
+					}
+				}
+				move([]time.Duration{time.Second, 300 * time.Millisecond, 0}[round])
+			}
+			move(time.Hour) // nobody saves turns up
+			if got := turns(t, workers, c.cost); len(got) != int(ahead/c.each) {
+				t.Errorf("after an hour: %d turns, want those of %v", len(got), ahead)
+			}
+		})
+	}
+	t.Run("rest", func(t *testing.T) {
+		move(time.Hour)
+		p := newPacer("b", rates{}, func() *DB { return workers[0] })
+		p.Pause("m", time.Minute)
+		if got := turns(t, workers, cost{}); len(got) > 0 {
+			t.Errorf("%d turns in the server's delay", len(got))
+		}
+		move(time.Minute - time.Second)
+		if got := turns(t, workers, cost{request: 100 * time.Millisecond}); len(got) != 10 ||
+			got[0] != time.Second {
+			t.Errorf("the turns are in %v, want 10, from 1s on", got)
+		}
+	})
+}
