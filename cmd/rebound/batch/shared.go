@@ -110,7 +110,7 @@ func (s *Shared) Round(ctx context.Context, one queue.Job) Round {
 		v.fate, v.code = gaveUp, "response_too_large"
 		v.why = fmt.Sprintf("the line has %d MB, and the database stores at most %d", len(v.line)>>20,
 			longestLine>>20)
-		v.line = s.r.errorLine(j, answer{call: a.call}, v)
+		v.line = s.r.line(j, answer{call: a.call}, v)
 	}
 	s.r.tally.end(j, v)
 	out := Round{Ended: v.fate == succeeded || v.fate == gaveUp, Failed: v.fate == gaveUp,
