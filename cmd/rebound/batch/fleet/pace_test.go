@@ -37,39 +37,41 @@ func turns(t *testing.T, workers []*DB, c cost) (waits []time.Duration) {
 	}
 }
 
-// The turns of all workers together are as many as the limit has, neither more nor fewer.
-func TestTurns(t *testing.T) {
+// clocked returns three workers whose database has a clock, and a function that moves it.
+func clocked(t *testing.T) (workers []*DB, move func(time.Duration)) {
 	server := daemon.Require(t, daemon.Postgres)
-	plain, err := Open(t.Context(), server.URL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer plain.Close()
-	if err := plain.migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	for _, sql := range []string{fakeClock,
-		"INSERT INTO rebound.batch (name, key) VALUES ('b', '')"} {
-		if _, err := plain.quick.Exec(t.Context(), sql); err != nil {
-			t.Fatal(err)
-		}
-	}
-	var workers []*DB
-	for range 3 {
-		db, err := Open(t.Context(), server.URL()+"&search_path=fake,pg_catalog")
+	connect := func(address string) *DB {
+		db, err := Open(t.Context(), address)
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer db.Close()
-		workers = append(workers, db)
+		t.Cleanup(db.Close)
+		return db
 	}
-	move := func(d time.Duration) {
+	plain := connect(server.URL())
+	if err := plain.migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	exec := func(sql string, args ...any) {
 		t.Helper()
-		if _, err := plain.quick.Exec(t.Context(), "UPDATE fake.now SET at = at + $1::interval",
-			d); err != nil {
+		if _, err := plain.quick.Exec(t.Context(), sql, args...); err != nil {
 			t.Fatal(err)
 		}
 	}
+	exec(fakeClock)
+	exec("INSERT INTO rebound.batch (name, key) VALUES ('b', '')")
+	for range 3 {
+		workers = append(workers, connect(server.URL()+"&search_path=fake,pg_catalog"))
+	}
+	return workers, func(d time.Duration) {
+		t.Helper()
+		exec("UPDATE fake.now SET at = at + $1::interval", d)
+	}
+}
+
+// The turns of all workers together are as many as the limit has, neither more nor fewer.
+func TestTurns(t *testing.T) {
+	workers, move := clocked(t)
 	for _, c := range []struct {
 		name string
 		cost cost

@@ -101,7 +101,7 @@ func (p *pacer) publish(ctx context.Context, limits []limit.Snapshot) error {
 		}
 		p.mu.Lock()
 		one := p.of(name)
-		one.published = n.or(one.published)
+		one.published, one.shared = n.or(one.published), n.or(one.shared)
 		p.mu.Unlock()
 	}
 	return nil

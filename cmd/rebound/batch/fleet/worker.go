@@ -109,9 +109,12 @@ func (s *session) begin(ctx context.Context) bool {
 	return false
 }
 
-// ended lets all rows be sent once one is through.
+// ended lets all rows be sent once one is through. What it has shown of the limits holds for them.
 func (s *session) ended() {
 	if s.through.CompareAndSwap(false, true) {
+		ctx, cancel := context.WithTimeout(s.feeding, lastWrites)
+		defer cancel()
+		_ = s.pace.publish(ctx, s.shared.Limits()) // watch tries again
 		close(s.first)
 	}
 }
