@@ -14,6 +14,7 @@ import (
 )
 
 const (
+	// The names are part of the package's contract: dashboards and alerts refer to them.
 	policyKey    = attribute.Key("rebound.policy")
 	outcomeKey   = attribute.Key("rebound.outcome")
 	reasonKey    = attribute.Key("rebound.reason")
@@ -30,17 +31,18 @@ const (
 	toKey        = attribute.Key("rebound.to")
 )
 
-// Names beyond the first maxNames are called other, which the semantic conventions use for all
-// remaining values.
+// A metric with a series for each tenant or host would overload the backend. Names after the first
+// maxNames are reported as other, which the semantic conventions reserve for remaining values.
 const (
 	maxNames = 200
 	other    = "_OTHER"
 )
 
-// options are attributes, ready to be recorded with: making them anew for every call would cost
+// options are attributes that are ready to be recorded with. Making them for every call would cost
 // more than recording.
 type options []metric.RecordOption
 
+// with makes the set once; recording with separate attributes would sort them every time.
 func with(attributes ...attribute.KeyValue) options {
 	return options{metric.WithAttributeSet(attribute.NewSet(attributes...))}
 }
@@ -55,14 +57,14 @@ type policySets struct {
 	retries                          sets[fault.Kind, options]
 }
 
-// failure is the key of a set of attributes for failed calls. There are few.
+// failure is the key of a set of attributes for failed calls. There are few different ones.
 type failure struct {
 	reason    rebound.Reason
 	errorType string
 }
 
-// newPolicySets makes the attributes of a policy once, so that an event allocates none. A failure's
-// are made when they are first needed: most reasons and kinds never occur.
+// newPolicySets makes the attributes of a policy once, so that an event allocates none. Those of
+// failures are made when they are first needed, because most reasons and kinds never occur.
 func newPolicySets(name string) *policySets {
 	p := policyKey.String(valid(name))
 	succeeded, failed := outcomeKey.String(outcome(true)), outcomeKey.String(outcome(false))
@@ -73,8 +75,8 @@ func newPolicySets(name string) *policySets {
 	}
 }
 
-// valid is a text that can be exported. One that is no UTF-8 would fail the whole scrape or upload,
-// and with it what other parts of the program report.
+// valid is a text that can be exported. A text that is not UTF-8 would fail the whole scrape or
+// upload, including the metrics of other parts of the program.
 func valid(text string) string { return strings.ToValidUTF8(text, "\uFFFD") }
 
 // outcome is the value of the attribute rebound.outcome.
@@ -85,8 +87,8 @@ func outcome(good bool) string {
 	return "failure"
 }
 
-// retrying returns the attributes of a retry after a failure of kind k, which is bounded: there are
-// as many sets as kinds.
+// retrying returns the attributes of a retry after a failure of kind k. There are as many sets as
+// kinds.
 func (p *policySets) retrying(k fault.Kind) options {
 	return *p.retries.of(k, func(k fault.Kind) *options {
 		o := with(p.policy, errorTypeKey.String(k.String()))
@@ -94,6 +96,8 @@ func (p *policySets) retrying(k fault.Kind) options {
 	})
 }
 
+// failed returns the attributes of a failed call. There are at most as many sets as pairs of a
+// reason and a kind.
 func (p *policySets) failed(e rebound.Event) options {
 	key := failure{e.Reason, errorType(e.Attempt, e.Fault, e.Reason)}
 	return *p.failures.of(key, func(f failure) *options {
@@ -103,8 +107,8 @@ func (p *policySets) failed(e rebound.Event) options {
 	})
 }
 
-// errorType is what ended a call: the kind of its last failure, or, if there was no attempt, or
-// what it met is no failure, the reason.
+// errorType is what ended a call: the kind of its last failure. It is the reason if there was no
+// attempt, or if the last attempt was not a failure.
 func errorType(attempts int, f fault.Fault, r rebound.Reason) string {
 	if attempts == 0 || f.Kind == fault.None {
 		return cmp.Or(string(r), other)
@@ -112,17 +116,19 @@ func errorType(attempts int, f fault.Fault, r rebound.Reason) string {
 	return f.Kind.String()
 }
 
-// sets holds what was made for each of the first keys; those beyond share what is made for the
-// zero key, or, if keys are names, for other. The zero sets is empty.
+// sets holds the value that was made for each of the first keys. Further keys share the value of
+// other if keys are names, or of the zero key otherwise. The zero sets is empty.
 type sets[K comparable, V any] struct {
 	known sync.Map // of K to *V
 	count atomic.Int32
 }
 
 func (s *sets[K, V]) of(key K, make func(K) *V) *V {
+	// The usual path takes no lock and makes nothing.
 	if v, ok := s.known.Load(key); ok {
 		return v.(*V)
 	}
+	// The count may pass maxNames by a few while goroutines race, which does no harm.
 	if s.count.Load() >= maxNames {
 		var spare K
 		if name, ok := any(&spare).(*string); ok {
@@ -139,15 +145,16 @@ func (s *sets[K, V]) of(key K, make func(K) *V) *V {
 	return v.(*V)
 }
 
-// known is what is known by name.
+// known holds the names that are reported.
 type known struct {
 	policies                        sets[string, policySets]
 	breakers, limits, hedges, gates names
 }
 
-// names are the names of breakers, or of limits, or of gates, that are reported.
+// names are the reported names of breakers, of limits, of hedges or of gates.
 type names struct{ sets[string, string] }
 
+// admit returns the name under which an object is reported.
 func (n *names) admit(name string) string {
 	return *n.of(name, func(name string) *string {
 		name = valid(name)

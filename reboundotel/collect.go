@@ -15,30 +15,33 @@ import (
 	"github.com/rebound-go/rebound/limit"
 )
 
-// Breaker is what [Telemetry.Watch] must know of a breaker: all of ours are such.
+// Breaker is a breaker that [Telemetry.Watch] can report, such as a [breaker.Breaker].
 type Breaker interface {
-	// Snapshot returns the state of this moment.
+	// Snapshot returns the state of the breaker.
 	Snapshot() breaker.Snapshot
 }
 
-// Limit is what [Telemetry.Watch] must know of a limit: all of package limit are such.
+// Limit is a limit that [Telemetry.Watch] can report. All limits of package limit are.
 type Limit interface {
-	// Snapshot returns the state of this moment.
+	// Snapshot returns the state of the limit.
 	Snapshot() limit.Snapshot
 }
 
+// watchedBudget is a budget with the name of a policy that draws on it. Budgets have no names.
 type watchedBudget struct {
 	policy string
 	budget *budget.Budget
 }
 
-// watched is what Watch was given.
+// watched is everything that Watch was called with.
 type watched struct {
-	mu            sync.Mutex // guards all below
-	registered    bool
-	seen          map[any]bool
-	budgets       []watchedBudget
-	breakers      []Breaker
+	// Watch may be called while the SDK collects.
+	mu         sync.Mutex // guards all below
+	registered bool
+	seen       map[any]bool
+	budgets    []watchedBudget
+	breakers   []Breaker
+	// Groups are kept as functions: their members change.
 	breakerGroups []iter.Seq[breaker.Snapshot]
 	limits        []Limit
 	limitGroups   []iter.Seq[limit.Snapshot]
@@ -47,8 +50,8 @@ type watched struct {
 	atBreakers    tally[breakerKind]
 }
 
-// gauges are what is read when metrics are collected. Some are counts: those that the objects have
-// counted already.
+// gauges are the instruments that are read when metrics are collected. Some of them are counters,
+// whose values the objects count themselves.
 type gauges struct {
 	level, capacity                 metric.Float64ObservableGauge
 	state                           metric.Int64ObservableGauge
@@ -60,8 +63,9 @@ type gauges struct {
 	hedgeCalls, hedges, won, denied metric.Int64ObservableCounter
 }
 
-// make makes them with a meter. What it returns holds every error of the SDK.
+// make makes the instruments with a meter. The error it returns holds every error of the SDK.
 func (g *gauges) make(m metric.Meter) error {
+	// The three helpers differ only in the type of the instrument.
 	var errs []error
 	number := func(name, unit, about string) metric.Float64ObservableGauge {
 		i, err := m.Float64ObservableGauge(name, metric.WithUnit(unit), metric.WithDescription(about))
@@ -98,12 +102,13 @@ func (g *gauges) make(m metric.Meter) error {
 	return errors.Join(errs...)
 }
 
+// all lists the instruments, which RegisterCallback has to know: it ignores values of any other.
 func (g *gauges) all() []metric.Observable {
 	return []metric.Observable{g.level, g.capacity, g.state, g.atBreakers, g.inFlight, g.waiting,
 		g.limitMax, g.limitLevel, g.atLimits, g.hedgeDelay, g.hedgeCalls, g.hedges, g.won, g.denied}
 }
 
-// observe reports everything. Names are those that k admits.
+// observe reports everything, under the names that k admits.
 func (w *watched) observe(o metric.Observer, g *gauges, k *known) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -113,14 +118,15 @@ func (w *watched) observe(o metric.Observer, g *gauges, k *known) {
 	w.observeHedges(o, g, k)
 }
 
-// observeBudgets reports, for each name, the lowest level, and the capacity of that budget. The
+// observeBudgets reports the lowest level for each name, and the capacity of the same budget. The
 // caller holds w.mu, as for the methods below.
 func (w *watched) observeBudgets(o metric.Observer, g *gauges, k *known) {
 	type budgetState struct{ level, capacity float64 }
 	lowest := map[attribute.KeyValue]budgetState{}
 	for _, b := range w.budgets {
 		name := k.policies.of(b.policy, newPolicySets).policy
-		// The capacity must be that of the same budget, or the share left would be of neither.
+		// The capacity belongs to the same budget. Otherwise the share that is left would be that of
+		// neither.
 		level := b.budget.Level()
 		if least, known := lowest[name]; !known || level < least.level {
 			lowest[name] = budgetState{level, b.budget.Size()}
@@ -132,7 +138,8 @@ func (w *watched) observeBudgets(o metric.Observer, g *gauges, k *known) {
 	}
 }
 
-// breakerKind is what distinguishes breakers in the metrics. A shadow is open without harm.
+// breakerKind is what distinguishes breakers in the metrics. A shadow that is open does no harm, so
+// alerts must be able to leave it out.
 type breakerKind struct {
 	name   string
 	shadow bool
@@ -146,11 +153,12 @@ func (b breakerKind) with(more ...attribute.KeyValue) metric.MeasurementOption {
 	return metric.WithAttributes(more...)
 }
 
-// observeBreakers reports every state, also those that no breaker is in: an alert must see the
-// number fall to 0.
+// observeBreakers reports every state, including those with no breaker: an alert must see the
+// number return to 0.
 func (w *watched) observeBreakers(o metric.Observer, g *gauges, k *known) {
 	counts := map[breakerKind]*[breaker.HalfOpen + 1]int64{}
-	rejected := map[breakerKind]uint64{} // by the breakers' own names
+	// Rejections are counted by the breakers' own names first: see observeLimits.
+	rejected := map[breakerKind]uint64{}
 	add := func(s breaker.Snapshot) {
 		rejected[breakerKind{s.Name, s.Shadow}] += s.Refused
 		key := breakerKind{k.breakers.admit(s.Name), s.Shadow}
@@ -180,14 +188,15 @@ func (w *watched) observeBreakers(o metric.Observer, g *gauges, k *known) {
 	}
 }
 
-// signed is n as the SDK counts.
+// signed is n in the SDK's type for counts.
 func signed(n uint64) int64 { return int64(min(n, math.MaxInt64)) }
 
 // limitKey is what distinguishes limits in the metrics.
 type limitKey struct{ kind, name string }
 
-// observeLimits reports the sum of the limits of each name. Counts of rejections are kept by the
-// limits' own names, as all those that are called _OTHER would look like one limit that is reset.
+// observeLimits reports the sum of the limits of each name. Rejections are counted under the
+// limits' own names first. All limits reported as _OTHER together would look like a single limit
+// whose count is reset.
 func (w *watched) observeLimits(o metric.Observer, g *gauges, k *known) {
 	sums := map[limitKey]limit.Snapshot{}
 	rejected := map[limitKey]uint64{} // by the limits' own names
@@ -226,8 +235,8 @@ func (w *watched) observeLimits(o metric.Observer, g *gauges, k *known) {
 	}
 }
 
-// together is two limits of one name as one: what they admit adds up, and the lower level counts.
-// Shares do not add up: of two throttles, the one that lets less pass counts.
+// together combines two limits of the same name. What they admit adds up, and the lower level
+// counts. Shares do not add up: of two throttles, the one that admits less counts.
 func together(a, b limit.Snapshot) limit.Snapshot {
 	b.InFlight += a.InFlight
 	b.Waiting += a.Waiting
@@ -240,7 +249,7 @@ func together(a, b limit.Snapshot) limit.Snapshot {
 	return b
 }
 
-// observeHedges adds up the hedges of each name. Of their delays the longest counts.
+// observeHedges adds up the hedges of each name. The longest of their delays counts.
 func (w *watched) observeHedges(o metric.Observer, g *gauges, k *known) {
 	sums := map[string]hedge.Snapshot{}
 	for _, h := range w.hedges {
@@ -266,26 +275,27 @@ func (w *watched) observeHedges(o metric.Observer, g *gauges, k *known) {
 	}
 }
 
-// tally makes counters that only rise of counts whose objects may be forgotten, and made anew, by
-// a group.
+// tally makes counters that only rise out of counts that may start anew: a group may forget an
+// object and make it again.
 type tally[K comparable] struct {
 	last   map[K]uint64
 	totals map[K]uint64
 }
 
-// count adds what now has more than the time before. It keeps the totals by the names that
-// metrics use.
+// count adds the increase since the last time. It keeps the totals under the names that metrics
+// use.
 func (t *tally[K]) count(now map[K]uint64, named func(K) K) {
 	if t.totals == nil {
 		t.totals = make(map[K]uint64)
 	}
 	for k, n := range now {
+		// A count below the last one is of an object that was made anew.
 		gain := n
 		if last := t.last[k]; n >= last {
 			gain = n - last
 		}
 		t.totals[named(k)] += gain
 	}
-	// What a group has forgotten is not in now: made anew, it begins at 0.
+	// An object that a group has forgotten is not in now. If it is made again, its count starts at 0.
 	t.last = now
 }

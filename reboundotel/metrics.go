@@ -14,15 +14,17 @@ import (
 	"github.com/rebound-go/rebound/stats"
 )
 
-// The boundaries are those that the semantic conventions advise for HTTP, and further ones for
-// calls that wait.
+// seconds are the bucket boundaries that the semantic conventions recommend for HTTP, with more for
+// calls that include delays.
 var seconds = []float64{
 	0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 30, 60, 120, 300,
 }
 
-// The lowest bucket is the calls without an attempt.
+// attempts are the bucket boundaries for attempts. The lowest bucket holds calls without an
+// attempt.
 var attempts = []float64{0, 1, 2, 3, 4, 5, 6, 8, 10, 20}
 
+// instruments are those that events are recorded with.
 type instruments struct {
 	duration, delay                    metric.Float64Histogram
 	attempts                           metric.Int64Histogram
@@ -58,14 +60,15 @@ func (i *instruments) make(m metric.Meter) error {
 	return errors.Join(errs[:]...)
 }
 
-// Observe is made to be, or to be part of, [rebound.Policy.Observe]. Beside the metrics it adds an
-// event for each retry to the span in ctx, if that is recorded.
+// Observe records an event. Use it as [rebound.Policy.Observe], or as a part of it. Apart from
+// metrics, it adds an event for each retry to the span in ctx, if that span is recorded.
 func (t *Telemetry) Observe(ctx context.Context, e rebound.Event) {
 	p := t.known.policies.of(e.Policy, newPolicySets)
 	switch e.Kind {
 	case rebound.Retrying:
 		t.instruments.delay.Record(ctx, e.Delay.Seconds(), p.retrying(e.Fault.Kind)...)
 		addEvent(ctx, e)
+		// A call inside another one has the outer call in its context, too. The name distinguishes them.
 		if c, ok := ctx.Value(callKey{}).(*call); ok && c.policy == e.Policy {
 			c.wait(ctx, t)
 		}
@@ -75,6 +78,8 @@ func (t *Telemetry) Observe(ctx context.Context, e rebound.Event) {
 	case rebound.GaveUp:
 		t.instruments.duration.Record(ctx, e.Elapsed.Seconds(), p.failed(e)...)
 		t.instruments.attempts.Record(ctx, int64(e.Attempt), p.failureAttempts...)
+		// The attributes are made anew: a gate's name may be one of many, and rejections end calls
+		// anyway.
 		if kind, name, ok := stats.RejectedBy(e); ok {
 			t.instruments.rejections.Add(ctx, 1, metric.WithAttributes(p.policy,
 				gateKindKey.String(kind), gateNameKey.String(t.known.gates.admit(name))))
@@ -86,7 +91,7 @@ func (t *Telemetry) Observe(ctx context.Context, e rebound.Event) {
 	}
 }
 
-// addEvent adds a retry to the call's span, or to whatever span the call is made in.
+// addEvent adds a retry to the span of the call, or to the span in which the call is made.
 func addEvent(ctx context.Context, e rebound.Event) {
 	span := trace.SpanFromContext(ctx)
 	if !span.IsRecording() {
@@ -116,7 +121,7 @@ func addFallback(ctx context.Context, e rebound.Event) {
 	span.AddEvent("rebound.fallback", trace.WithAttributes(attributes...))
 }
 
-// OnChange is made to be [breaker.Breaker.OnChange].
+// OnChange counts a change of a breaker. Use it as [breaker.Breaker.OnChange].
 func (t *Telemetry) OnChange(c breaker.Change) {
 	b := breakerKind{t.known.breakers.admit(c.Name), c.Shadow}
 	t.instruments.transitions.Add(context.Background(), 1,

@@ -51,15 +51,15 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// scope is the name of the tracer and the meter, and of the module.
+// scope is the name of the tracer and the meter. By convention it is the path of the module.
 const scope = "github.com/rebound-go/rebound/reboundotel"
 
-// schema is the version of the semantic conventions that error.type and http.request.resend_count
-// are from.
+// schema is the version of the semantic conventions that define error.type and
+// http.request.resend_count.
 const schema = "https://opentelemetry.io/schemas/1.37.0"
 
-// version is that of this module in the program, or empty in a program that was built without
-// modules.
+// version is the version of this module in the program. It is empty in a program that was built
+// without modules.
 func version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
@@ -76,25 +76,25 @@ func version() string {
 	return ""
 }
 
-// Options are what [New] takes. The zero Options is ready.
+// Options configures a [Telemetry]. The zero Options is ready to use.
 type Options struct {
-	// MeterProvider receives the metrics. Nil means the global one.
+	// MeterProvider provides the meter. Nil = the global provider.
 	MeterProvider metric.MeterProvider
 
-	// TracerProvider receives the spans. Nil means the global one.
+	// TracerProvider provides the tracer. Nil = the global provider.
 	TracerProvider trace.TracerProvider
 
-	// AttemptSpans adds a span for each attempt, as a child of the call's. The spans of what the
-	// attempt does are its children.
+	// AttemptSpans adds a span for each attempt, as a child of the call's span. The spans that the
+	// attempt starts are children of its span.
 	AttemptSpans bool
 
-	// ResendCount has the span of each attempt after the first carry http.request.resend_count,
-	// for policies around HTTP requests whose own client does not.
+	// ResendCount adds http.request.resend_count to the span of each attempt after the first. It is
+	// for policies around HTTP requests whose client does not set that attribute.
 	ResendCount bool
 }
 
-// Telemetry receives the events of policies and breakers. [New] makes one, for all policies and
-// breakers of a program.
+// Telemetry receives the events of policies and breakers. Make one with [New], for all policies and
+// breakers of a program. Goroutines may share it.
 type Telemetry struct {
 	options     Options
 	tracer      trace.Tracer
@@ -104,7 +104,7 @@ type Telemetry struct {
 	watched     watched
 }
 
-// New makes the instruments. An error is the SDK's.
+// New makes a Telemetry and its instruments. It returns any error of the SDK.
 func New(o Options) (*Telemetry, error) {
 	if o.MeterProvider == nil {
 		o.MeterProvider = otel.GetMeterProvider()

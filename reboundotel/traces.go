@@ -15,11 +15,12 @@ import (
 	"github.com/rebound-go/rebound/fault"
 )
 
-// Do is [rebound.Do] in a span. The context given to fn has the call's span, or, with
-// [Options.AttemptSpans], that of the attempt: what fn sends on is traced as its child.
+// Do is [rebound.Do] in a span. The context given to fn holds the call's span or, with
+// [Options.AttemptSpans], the attempt's span. So requests that fn makes with that context are
+// traced as its children.
 //
-// The policy's Observe should be, or have among its [rebound.Observers], t.Observe: the events of
-// retries on the span, and the metrics, come from there.
+// The policy's Observe should be t.Observe, or have it among its [rebound.Observers]: the metrics,
+// and the retry events on the span, come from there.
 func Do[T any](
 	ctx context.Context, t *Telemetry, p *rebound.Policy, fn func(context.Context) (T, error),
 ) (T, error) {
@@ -42,7 +43,7 @@ func Run(
 
 var errUnfinished = errors.New("the call did not return: a panic, or runtime.Goexit")
 
-// nameOf is what the span of a policy's calls is called.
+// nameOf is the name of the spans of a policy's calls.
 func nameOf(p *rebound.Policy) string {
 	if p == nil {
 		return "rebound"
@@ -50,19 +51,25 @@ func nameOf(p *rebound.Policy) string {
 	return cmp.Or(valid(p.Name), "rebound")
 }
 
-// callKey is the key of a call in its context.
+// callKey is the key under which a context holds its call.
 type callKey struct{}
 
-// call is what is known of a call under way.
+// call is the state of a call under way.
 type call struct {
-	policy   string
-	calls    []metric.AddOption
+	policy string
+
+	// calls are the attributes of counts of calls of this policy.
+	calls []metric.AddOption
+
+	// attempts is the number of attempts so far, for the names of their spans.
 	attempts atomic.Int64
-	waiting  atomic.Bool // in a delay
+
+	// waiting is true during a delay.
+	waiting atomic.Bool
 }
 
-// wait and resume count the call as waiting, and as waiting no more. No event has the end of a
-// delay: it is the next attempt, or the end of the call.
+// wait counts the call as waiting, and resume ends that. No event marks the end of a delay, which
+// is the start of the next attempt or the end of the call.
 func (c *call) wait(ctx context.Context, t *Telemetry) {
 	if c.waiting.CompareAndSwap(false, true) {
 		t.instruments.waiting.Add(ctx, 1, c.calls...)
@@ -75,9 +82,9 @@ func (c *call) resume(ctx context.Context, t *Telemetry) {
 	}
 }
 
-// Start begins the span of a call that is not made by [Do]: one by [rebound.DoElse], say, or a
-// loop. The call is made with the context returned, and when it is over, end is called with its
-// error, once.
+// Start begins the span of a call that is not made with [Do], such as one of [rebound.DoElse] or a
+// loop. Make the call with the context that is returned. When the call is over, call end once with
+// its error.
 func (t *Telemetry) Start(
 	ctx context.Context, p *rebound.Policy,
 ) (spanning context.Context, end func(error)) {
@@ -98,13 +105,15 @@ func (t *Telemetry) Start(
 	}
 }
 
-// finish says on a call's span how the call ended.
+// finish records on a call's span how the call ended.
 func finish(span trace.Span, err error) {
+	// A span without a status counts as a success.
 	if err == nil || !span.IsRecording() {
 		return
 	}
 	span.SetStatus(codes.Error, valid(err.Error()))
 	var e *rebound.Error
+	// The error of a loop of the caller's own, which has no reason.
 	if !errors.As(err, &e) {
 		span.SetAttributes(errorTypeKey.String(fault.Of(err).Kind.String()))
 		return
@@ -116,10 +125,9 @@ func finish(span trace.Span, err error) {
 	)
 }
 
-// Attempt returns fn, so wrapped that the end of a call's delay is counted and, with
-// [Options.AttemptSpans], each attempt has a span of its own within the call that its context
-// belongs to. Attempts are numbered within a call that [Telemetry.Start] has begun. It is part of
-// [Do].
+// Attempt wraps fn, so that the end of a delay is counted and, with [Options.AttemptSpans], each
+// attempt has a span of its own within the call's. Attempts are numbered if the call was begun with
+// [Telemetry.Start]. [Do] uses Attempt.
 func Attempt[T any](
 	t *Telemetry, fn func(context.Context) (T, error),
 ) func(context.Context) (T, error) {
@@ -132,7 +140,7 @@ func Attempt[T any](
 			return fn(ctx)
 		}
 		ctx, span := t.startAttempt(ctx, c)
-		// What stays if fn panics or ends its goroutine: the span must not look like a success.
+		// This stays if fn panics or ends its goroutine, so that the span does not look like a success.
 		err := errUnfinished
 		defer func() {
 			if err != nil && span.IsRecording() {
@@ -146,10 +154,13 @@ func Attempt[T any](
 	}
 }
 
+// startAttempt starts the span of an attempt, numbered if its call is known.
 func (t *Telemetry) startAttempt(ctx context.Context, c *call) (context.Context, trace.Span) {
 	var attributes []attribute.KeyValue
+	// Span names must have few values, so the number of the attempt is an attribute.
 	name := "attempt"
 	if c != nil {
+		// Hedges are attempts at the same time, hence the atomic.
 		n := int(c.attempts.Add(1))
 		attributes = append(attributes, policyKey.String(valid(c.policy)),
 			attribute.Int("rebound.attempt", n))

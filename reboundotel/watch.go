@@ -15,25 +15,25 @@ import (
 	"github.com/rebound-go/rebound/limit"
 )
 
-// Objects are what [Telemetry.Watch] reads. Every field may be empty.
+// Objects are what [Telemetry.Watch] reports. Every field may be empty.
 type Objects struct {
-	// Policies have budgets, breakers and limits, those among their gates included. A policy whose
-	// retries are unlimited has no budget.
+	// Policies are reported with their budgets, breakers and limits, including those among their
+	// gates. A policy without a limit on retries has no budget.
 	Policies []*rebound.Policy
 
-	// Breakers and Limits are reported beside those of the policies.
+	// Breakers and Limits are reported in addition to those of the policies.
 	Breakers []Breaker
 	Limits   []Limit
 
-	// BreakerGroups and LimitGroups are read anew each time: see [Values].
+	// BreakerGroups and LimitGroups are read each time that metrics are collected: see [Values].
 	BreakerGroups []iter.Seq[breaker.Snapshot]
 	LimitGroups   []iter.Seq[limit.Snapshot]
 
-	// Hedges are in no policy, so each has to be given.
+	// Hedges belong to no policy, so each has to be listed.
 	Hedges []*hedge.Hedge
 }
 
-// Values drops the keys of a group's All, for [Objects]:
+// Values yields the values of a group's All without their keys, for [Objects]:
 //
 //	BreakerGroups: []iter.Seq[breaker.Snapshot]{reboundotel.Values(group.All())},
 func Values[K, V any](all iter.Seq2[K, V]) iter.Seq[V] {
@@ -42,12 +42,13 @@ func Values[K, V any](all iter.Seq2[K, V]) iter.Seq[V] {
 	}
 }
 
-// Watch reports budgets, breakers, limits and hedges from now on. They are read whenever metrics
-// are collected. Watch may be called again, for further objects.
+// Watch reports budgets, breakers, limits and hedges from now on. They are read each time that
+// metrics are collected. Watch may be called again with more objects. It returns any error of the
+// SDK.
 //
-// Objects of one name, or of names that are called _OTHER, are reported together: their states,
-// attempts and capacities add up, and of their levels the lowest counts. An object that is given
-// twice is reported once.
+// Objects with the same name, or whose names are reported as _OTHER, are reported together. Their
+// states, attempts and capacities add up, and the lowest of their levels counts. An object that is
+// listed twice is reported once.
 func (t *Telemetry) Watch(o Objects) error {
 	t.watched.mu.Lock()
 	defer t.watched.mu.Unlock()
@@ -65,9 +66,11 @@ func (t *Telemetry) Watch(o Objects) error {
 			t.watched.hedges = append(t.watched.hedges, h)
 		}
 	}
+	// Groups cannot be compared, so one that is listed twice is reported twice.
 	t.watched.breakerGroups = slices.Concat(t.watched.breakerGroups, o.BreakerGroups)
 	t.watched.limitGroups = slices.Concat(t.watched.limitGroups, o.LimitGroups)
-	// One callback for all: of two that report one name the SDK would keep the second.
+	// There is one callback for everything: if two callbacks reported the same name, the SDK would
+	// keep only the second value.
 	if t.watched.registered {
 		return nil
 	}
@@ -86,10 +89,12 @@ func (t *Telemetry) Watch(o Objects) error {
 // addPolicy adds the budget, the breaker and the gates of p. The caller holds w.mu, as for the
 // methods below.
 func (w *watched) addPolicy(p *rebound.Policy) {
+	// The shared zero policy, which other packages of the program may use as well.
 	if p == nil {
 		return // the zero policy, which the program shares with packages it does not know
 	}
 	if b := p.RetryBudget(); b != nil && !math.IsInf(b.Capacity, 1) {
+		// Policies that share a budget are reported with the same level, each under its own name.
 		found := watchedBudget{p.Name, b}
 		if !slices.Contains(w.budgets, found) {
 			w.budgets = append(w.budgets, found)
@@ -108,22 +113,22 @@ func (w *watched) addPolicy(p *rebound.Policy) {
 	}
 }
 
-// addBreaker adds b unless it is watched: a policy's breaker may be given by itself as well.
+// addBreaker adds b unless it is watched already: a policy's breaker may also be listed by itself.
 func (w *watched) addBreaker(b Breaker) {
 	if w.isNew(b) {
 		w.breakers = append(w.breakers, b)
 	}
 }
 
-// addLimit adds l unless it is watched.
+// addLimit adds l unless it is watched already.
 func (w *watched) addLimit(l Limit) {
 	if w.isNew(l) {
 		w.limits = append(w.limits, l)
 	}
 }
 
-// isNew reports whether an object is neither nil nor watched already. One of a type that cannot be
-// a map's key is always new: using it as one would panic.
+// isNew reports whether an object is neither nil nor watched already. An object whose type cannot
+// be the key of a map is always new, because using it as a key would panic.
 func (w *watched) isNew(object any) bool {
 	v := reflect.ValueOf(object)
 	switch {

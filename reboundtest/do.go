@@ -1,11 +1,12 @@
-// Package reboundtest is for the tests of programs that use rebound:
+// Package reboundtest helps to test programs that use rebound:
 //
-//   - [Do] makes a call without sleeping, and returns its attempts and delays;
-//   - a [Scripted] function fails by a list;
-//   - a [Server] plays a list of answers and breakdowns on a real connection;
+//   - [Do] makes a call without sleeping, and returns its attempts and delays.
+//   - A [Scripted] function fails according to a list.
+//   - A [Server] plays a list of answers and failures on real connections.
 //   - [TestGate] checks that a type keeps the contract of [gate.Gate].
 //
-// A call that must really wait belongs in a bubble of testing/synctest, where time passes at once.
+// A call that really has to wait belongs in a bubble of testing/synctest, where waiting takes no
+// time.
 package reboundtest
 
 import (
@@ -17,28 +18,35 @@ import (
 
 // Trace is what a call did.
 type Trace[T any] struct {
-	Value    T               // what fn returned last
-	Attempts int             // how often fn was called
-	Delays   []time.Duration // the delays between attempts, one for each retry decided on
+	// Value is what fn returned last.
+	Value T
+
+	// Attempts is how often fn was called.
+	Attempts int
+
+	// Delays are the delays between attempts, one for each retry that was decided on.
+	Delays []time.Duration
 }
 
 // Do calls fn as [rebound.Do] does, under a context without a deadline. It records the delays and
-// does not sleep. The delays are without jitter, so the same failures make the same trace, to the
-// nanosecond. The error is the [*rebound.Error] that the real call would return.
+// does not sleep. The delays have no jitter, so the same failures always give the same trace, to
+// the nanosecond. The error is the [*rebound.Error] that the real call would return.
 //
-// All of p takes part: its gates, its breaker, its budget and its Observe see what they would see
-// of a real call. The clock, though, stands still between attempts. MaxElapsed and the elapsed
-// times that are reported count the waits, and for an attempt that ran into its timeout that time;
-// but no breaker cools down in a wait, and no budget refills. A test that empties the budget of a
-// policy that others share may use [rebound.Policy.Clone].
+// Everything in p takes part: its gates, breaker, budget and Observe work as in a real call. But
+// time stands still between attempts. MaxElapsed, and the elapsed times that are reported, include
+// the delays, and the timeout of an attempt that ran into it. But no breaker cools down during a
+// delay, and no budget refills. If other tests share the policy, use [rebound.Policy.Clone], so
+// that this test does not use up their budget.
 //
-// The time of an attempt's context is real. Outside of testing/synctest, an fn that hangs does so
-// for p.AttemptTimeout, or for good if there is none.
+// The time of an attempt's context is real. Outside testing/synctest, an fn that hangs does so for
+// p.AttemptTimeout, or for ever if there is none.
 func Do[T any](p *rebound.Policy, fn func(context.Context) (T, error)) (Trace[T], error) {
 	var trace Trace[T]
 	var elapsed time.Duration // by the clock that stands still
-	fields := p.Clone()       // of a nil policy, too
+	// timeout reads fields, which a nil policy does not have.
+	fields := p.Clone() // of a nil policy, too
 	l := rebound.Begin(context.Background(), p)
+	// A negative number stands for no jitter.
 	l.U = func() float64 { return -1 }
 	l.Elapsed = func() time.Duration { return elapsed }
 	l.Sleep = func(_ context.Context, d time.Duration) {
@@ -49,7 +57,7 @@ func Do[T any](p *rebound.Policy, fn func(context.Context) (T, error)) (Trace[T]
 		trace.Attempts++
 		v, err := fn(ctx)
 		trace.Value = v
-		// The attempt ran into its timeout, which the clock that stands still has not seen.
+		// The attempt ran into its timeout, which the clock that stands still does not show.
 		if ctx.Err() != nil {
 			elapsed += timeout(fields, elapsed)
 		}
@@ -71,7 +79,7 @@ func Do[T any](p *rebound.Policy, fn func(context.Context) (T, error)) (Trace[T]
 	}
 }
 
-// timeout is the time that an attempt by p has which begins after elapsed.
+// timeout is the time available to an attempt by p that begins after elapsed.
 func timeout(p *rebound.Policy, elapsed time.Duration) time.Duration {
 	switch left := p.MaxElapsed - elapsed; {
 	case p.MaxElapsed == 0:

@@ -9,20 +9,20 @@ import (
 	"github.com/rebound-go/rebound/gate"
 )
 
-// GateTraits is what to expect of a gate beyond what holds for all.
+// GateTraits describes what to expect of a gate beyond what holds for all gates.
 type GateTraits struct {
-	// Limit is how many attempts the gate lets in at the same time. 0 = this is not tested.
+	// Limit is how many attempts the gate admits at the same time. 0 = not tested.
 	Limit int
 
 	// Failures is how many failures in a row, of kind Transient, close the gate to all further
-	// attempts, as a breaker does. 0 = this is not tested.
+	// attempts, as with a breaker. 0 = not tested.
 	Failures int
 
-	// Cooldown is how long a gate that failures have closed stays so, before it lets an attempt in
-	// to see how things are. The tests really wait for it, some ten times. 0 = this is not tested.
+	// Cooldown is how long a gate that failures have closed stays closed before it admits a probe. The
+	// tests really wait for it, about ten times. 0 = not tested.
 	Cooldown time.Duration
 
-	// NoAllocs says that an attempt that succeeds must not cost the gate an allocation.
+	// NoAllocs requires that an attempt that succeeds costs no allocation in the gate.
 	NoAllocs bool
 }
 
@@ -104,7 +104,8 @@ func limits(t GateTraits) bool  { return t.Limit > 0 }
 func closes(t GateTraits) bool  { return t.Failures > 0 }
 func reopens(t GateTraits) bool { return closes(t) && t.Cooldown > 0 }
 
-// closesMany and reopensMany need room for so many attempts that one failure more closes the gate.
+// closesMany and reopensMany need a gate that admits one attempt more than the failures that close
+// it.
 func closesMany(t GateTraits) bool  { return closes(t) && (!limits(t) || t.Limit > t.Failures) }
 func reopensMany(t GateTraits) bool { return closesMany(t) && reopens(t) }
 
@@ -113,7 +114,8 @@ var (
 	success  = gate.Outcome{Result: gate.OK}
 	skipped  = gate.Outcome{Result: gate.Skipped}
 	panicked = gate.Outcome{}
-	failure  = failed(fault.Transient)
+	// A Transient failure is what a breaker counts.
+	failure = failed(fault.Transient)
 )
 
 func failed(k fault.Kind) gate.Outcome {
@@ -121,6 +123,7 @@ func failed(k fault.Kind) gate.Outcome {
 }
 
 const (
+	// Longer than any gate needs, even on a busy machine with the race detector.
 	promptly = 5 * time.Second        // longest time for what should happen at once
 	glance   = 100 * time.Millisecond // how long an Enter may take before it counts as waiting
 )
@@ -132,8 +135,8 @@ type gateTest struct {
 	traits GateTraits
 }
 
-// reporter is the part of testing.TB that checks need. The tests of these checks give them one that
-// records, to see them fail.
+// reporter is the part of testing.TB that checks need. The tests of the checks use one that
+// records, to verify that a faulty gate fails.
 type reporter interface {
 	Helper()
 	Errorf(format string, args ...any)
@@ -145,9 +148,9 @@ type entered struct {
 	err  error
 }
 
-// begin calls Enter, which may wait, and returns where its answer will be.
+// begin calls Enter, which may wait, and returns a channel for its result.
 func (g *gateTest) begin(ctx context.Context) <-chan entered {
-	// Room for the answer lets the goroutine end even if the check has given up.
+	// The buffer lets the goroutine end even if the check has given up.
 	answer := make(chan entered, 1)
 	go func() {
 		pass, err := g.gate.Enter(ctx)
@@ -156,7 +159,7 @@ func (g *gateTest) begin(ctx context.Context) <-chan entered {
 	return answer
 }
 
-// answer returns what Enter said.
+// answer returns the result of Enter.
 func (g *gateTest) answer(from <-chan entered, when string) entered {
 	g.Helper()
 	select {
@@ -168,7 +171,7 @@ func (g *gateTest) answer(from <-chan entered, when string) entered {
 	}
 }
 
-// enter is an Enter that must let the attempt in.
+// enter is an Enter that must admit the attempt.
 func (g *gateTest) enter(when string) gate.Pass {
 	g.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), promptly)
@@ -180,7 +183,7 @@ func (g *gateTest) enter(when string) gate.Pass {
 	return e.pass
 }
 
-// try is an Enter that may be refused, at once or, if it waits, soon.
+// try is an Enter that may reject the attempt, at once or, if it waits, soon.
 func (g *gateTest) try(when string) entered {
 	g.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), glance)
@@ -188,7 +191,7 @@ func (g *gateTest) try(when string) entered {
 	return g.answer(g.begin(ctx), when)
 }
 
-// refused is an Enter that must not let the attempt in.
+// refused is an Enter that must reject the attempt.
 func (g *gateTest) refused(when string) {
 	g.Helper()
 	e := g.try(when)
@@ -198,14 +201,15 @@ func (g *gateTest) refused(when string) {
 	g.sound(e.err)
 }
 
-// closed is an Enter of a gate that closed after since: it must not let the attempt in before the
-// cooldown is over, which on a busy machine it may be.
+// closed is an Enter of a gate that was closed after since. It must reject the attempt unless the
+// cooldown is over, which it may be on a busy machine.
 func (g *gateTest) closed(since time.Time, when string) {
 	g.Helper()
 	e := g.try(when)
 	switch {
 	case e.err != nil:
 		g.sound(e.err)
+	// Skipped changes nothing about the gate, so the check can go on.
 	case g.traits.Cooldown > 0 && time.Since(since) >= g.traits.Cooldown:
 		g.leave(e.pass, skipped)
 	default:
@@ -228,7 +232,7 @@ func (g *gateTest) leave(p gate.Pass, o gate.Outcome) {
 	}
 }
 
-// round is one whole attempt, which must be admitted.
+// round is a complete attempt, which must be admitted.
 func (g *gateTest) round(when string, o gate.Outcome) {
 	g.Helper()
 	g.leave(g.enter(when), o)

@@ -16,9 +16,11 @@ import (
 
 var errGateTest = errors.New("a test's failure")
 
-// sound checks that errors.Is finds a refusal.
+// sound checks that errors.Is finds a rejection. It fails for an error type that cannot be
+// compared.
 func (g *gateTest) sound(refusal error) {
 	g.Helper()
+	// errors.Is compares with ==, which is false for types that cannot be compared.
 	if !errors.Is(refusal, refusal) {
 		g.Errorf("a rejection of type %T does not match itself: it needs to be comparable, or a "+
 			"method Is", refusal)
@@ -28,12 +30,15 @@ func (g *gateTest) sound(refusal error) {
 	}
 }
 
+// inARow has attempts succeed one after the other.
 func (g *gateTest) inARow() {
 	for i := range 100 {
 		g.round(fmt.Sprintf("after %d successes", i), success)
 	}
 }
 
+// harmless has attempts end in ways that show nothing bad about the service. The gate must stay
+// open.
 func (g *gateTest) harmless() {
 	// 30 of each, which is more failures in a row than breakers usually take.
 	for _, o := range []gate.Outcome{
@@ -46,16 +51,17 @@ func (g *gateTest) harmless() {
 	}
 }
 
+// onePanic has one attempt panic. The gate must not lose what Enter took.
 func (g *gateTest) onePanic() {
 	g.round("of a fresh gate", panicked)
 	g.round("after one panic", success)
 }
 
+// endedContext enters with a context that has ended. Whatever Enter does, it must take nothing.
 func (g *gateTest) endedContext() {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	// More often than there are places: an Enter that keeps its place in spite of the error fills the
-	// gate.
+	// More often than there are permits: a gate that keeps one in spite of the error runs out.
 	for range max(3, g.traits.Limit+1) {
 		if e := g.answer(g.begin(ctx), "whose context had ended"); e.err == nil {
 			g.leave(e.pass, skipped)
@@ -64,7 +70,7 @@ func (g *gateTest) endedContext() {
 	g.fill("after some with an ended context")
 }
 
-// manyAtOnce has goroutines pass in and out, and counts those inside.
+// manyAtOnce has goroutines enter and leave, and counts those inside.
 func (g *gateTest) manyAtOnce() {
 	const workers, rounds = 8, 50
 	ctx, cancel := context.WithTimeout(context.Background(), promptly)
@@ -83,7 +89,7 @@ func (g *gateTest) manyAtOnce() {
 				for old := most.Load(); now > old && !most.CompareAndSwap(old, now); {
 					old = most.Load()
 				}
-				// Others get a chance to come in while this one is inside.
+				// Other goroutines get a chance to enter while this one is inside.
 				runtime.Gosched()
 				inside.Add(-1)
 				g.gate.Leave(pass, []gate.Outcome{success, skipped}[(w+i)%2])
@@ -106,7 +112,7 @@ func (g *gateTest) manyAtOnce() {
 	g.fill("after all have left")
 }
 
-// fill lets in as many attempts as may be inside, or one if traits.Limit is unknown.
+// fill admits as many attempts as may be inside, or one if traits.Limit is not known.
 func (g *gateTest) fill(when string) (passes []gate.Pass) {
 	g.Helper()
 	for i := range max(g.traits.Limit, 1) {
@@ -115,6 +121,7 @@ func (g *gateTest) fill(when string) (passes []gate.Pass) {
 	return passes
 }
 
+// empty lets these attempts leave with success.
 func (g *gateTest) empty(passes []gate.Pass) {
 	g.Helper()
 	for _, p := range passes {
@@ -122,6 +129,7 @@ func (g *gateTest) empty(passes []gate.Pass) {
 	}
 }
 
+// limit fills the gate several times, and checks that one attempt more is rejected.
 func (g *gateTest) limit() {
 	for range 3 {
 		passes := g.fill("of a gate that is empty")
@@ -132,9 +140,11 @@ func (g *gateTest) limit() {
 	}
 }
 
+// everyOutcomeFrees checks that a permit is returned however its attempt ends.
 func (g *gateTest) everyOutcomeFrees() {
 	outcomes := []gate.Outcome{success, skipped, failed(fault.RateLimited), failed(fault.Permanent)}
 	if g.traits.Failures != 1 {
+		// The success between the two keeps a breaker from closing.
 		outcomes = append(outcomes, failure, success, panicked)
 	}
 	passes := g.fill("of a fresh gate")
@@ -147,6 +157,7 @@ func (g *gateTest) everyOutcomeFrees() {
 	g.fill("after all have left")
 }
 
+// canceledInQueue cancels an attempt that waits. A gate without a queue rejects it instead.
 func (g *gateTest) canceledInQueue() {
 	passes := g.fill("of a fresh gate")
 	ctx, cancel := context.WithCancel(context.Background())
@@ -168,6 +179,7 @@ func (g *gateTest) canceledInQueue() {
 	g.fill("after one was canceled in the queue")
 }
 
+// freedInQueue frees a permit while an attempt waits, which must then get it.
 func (g *gateTest) freedInQueue() {
 	passes := g.fill("of a fresh gate")
 	queued := g.begin(context.Background())
@@ -195,7 +207,8 @@ func (g *gateTest) freedInQueue() {
 	g.fill("after all have left")
 }
 
-// allocations counts those of an attempt after the first ones, which may fill the gate's pools.
+// allocations counts the allocations of an attempt after the first ones, which may fill the gate's
+// pools.
 func (g *gateTest) allocations() {
 	ctx := context.Background()
 	got := testing.AllocsPerRun(100, func() {
@@ -208,7 +221,7 @@ func (g *gateTest) allocations() {
 	}
 }
 
-// describe returns how an attempt ended, in words.
+// describe is how an attempt ended, in words.
 func describe(o gate.Outcome) string {
 	switch {
 	case o.Result == gate.OK:

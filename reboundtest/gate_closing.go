@@ -7,7 +7,7 @@ import (
 	"github.com/rebound-go/rebound/gate"
 )
 
-// close closes the gate with failures that end like o, and returns the time before the last.
+// close closes the gate with failures that end like o, and returns the time before the last one.
 func (g *gateTest) close(o gate.Outcome) time.Time {
 	g.Helper()
 	var since time.Time
@@ -19,7 +19,7 @@ func (g *gateTest) close(o gate.Outcome) time.Time {
 	return since
 }
 
-// probe waits until the closed gate lets an attempt in. It asks again and again, as a gate need not
+// probe waits until the closed gate admits an attempt. It tries repeatedly, because a gate need not
 // reopen at an exact time.
 func (g *gateTest) probe(within time.Duration, when string) gate.Pass {
 	g.Helper()
@@ -57,9 +57,12 @@ func (g *gateTest) lateSuccess() {
 	g.closed(since, "after the success of an attempt that began before the gate closed")
 }
 
+// opensAgain checks that a probe is admitted after the cooldown, not much earlier, and that its
+// success opens the gate.
 func (g *gateTest) opensAgain() {
 	since := g.close(failure)
 	first := g.probe(g.afterCooldown(), "after the cooldown")
+	// Half of the cooldown leaves room for jitter.
 	if took := time.Since(since); took < g.traits.Cooldown/2 {
 		g.Errorf("admitted %v after it was closed, want that after a cooldown of %v",
 			took, g.traits.Cooldown)
@@ -79,7 +82,7 @@ func (g *gateTest) open() {
 	}
 }
 
-// lateFailures has attempts fail that began before the gate closed, when it is open again.
+// lateFailures has attempts that began before the gate closed fail after it has opened again.
 func (g *gateTest) lateFailures() {
 	var early []gate.Pass
 	for range g.traits.Failures {
@@ -93,6 +96,7 @@ func (g *gateTest) lateFailures() {
 	g.round("after failures of attempts that began before the gate last closed", success)
 }
 
+// failedProbe has a probe fail, which must start another cooldown.
 func (g *gateTest) failedProbe() {
 	g.close(failure)
 	probe, since := g.probe(g.afterCooldown(), "after the cooldown"), time.Now()
@@ -101,7 +105,7 @@ func (g *gateTest) failedProbe() {
 	g.leave(g.probe(g.afterCooldown(), "after the cooldown that followed a failed probe"), success)
 }
 
-// panickedProbe has a probe panic, which leaves a zero Outcome: the gate must not stay half-open.
+// panickedProbe has a probe panic, which leaves a zero Outcome. The gate must not stay half-open.
 func (g *gateTest) panickedProbe() {
 	g.close(failure)
 	probe, since := g.probe(g.afterCooldown(), "after the cooldown"), time.Now()
@@ -110,24 +114,24 @@ func (g *gateTest) panickedProbe() {
 	g.leave(g.probe(g.afterCooldown(), "after the cooldown that followed a panic"), success)
 }
 
-// skippedProbe has a later gate refuse the probe: nothing was learned, and the next attempt may be
-// the probe, without another cooldown.
+// skippedProbe has a later gate reject the probe. That shows nothing about the service, so the next
+// attempt may be the probe, without another cooldown.
 func (g *gateTest) skippedProbe() {
 	g.close(failure)
 	g.leave(g.probe(g.afterCooldown(), "after the cooldown"), skipped)
 	g.round("after a probe that was skipped", success)
 }
 
-// lostProbe has a probe never leave, as when its goroutine hangs: another probe must be admitted
-// after a while.
+// lostProbe has a probe that never leaves, as when its goroutine hangs. Another probe must be
+// admitted after a while.
 func (g *gateTest) lostProbe() {
 	g.close(failure)
 	g.probe(g.afterCooldown(), "after the cooldown")
 	g.leave(g.probe(10*g.afterCooldown(), "after a probe that never came back"), success)
 }
 
-// lateSuccessBesideProbe has an attempt from before the gate closed succeed while a probe is out:
-// it is the probe that decides.
+// lateSuccessBesideProbe has an attempt from before the gate closed succeed while a probe is under
+// way. Only the probe may decide.
 func (g *gateTest) lateSuccessBesideProbe() {
 	early := g.enter("of a fresh gate")
 	g.close(failure)

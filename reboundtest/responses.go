@@ -10,11 +10,11 @@ import (
 	"time"
 )
 
-// Step is how a [Server] meets one request. Any handler function will do; the request's context
-// ends when the client leaves.
+// Step is how a [Server] handles one request. Any handler function may be a Step. The request's
+// context ends when the client disconnects.
 type Step func(http.ResponseWriter, *http.Request)
 
-// Answer is a whole answer: a status, a body, and headers given as names and values in turn.
+// Answer is a complete response: a status, a body, and headers as alternating names and values.
 //
 //	Answer(429, "slow down", "Retry-After", "2")
 func Answer(status int, body string, header ...string) Step {
@@ -26,21 +26,20 @@ func Answer(status int, body string, header ...string) Step {
 	}
 }
 
-// CutBody is a 200 whose connection breaks in the middle of the body: the client gets the header
+// CutBody is a 200 whose connection breaks in the middle of the body. The client gets the header
 // and the given part of the body, and then io.ErrUnexpectedEOF.
 func CutBody(part string, header ...string) Step {
 	h := pairs(header)
 	return func(w http.ResponseWriter, _ *http.Request) {
 		maps.Copy(w.Header(), h)
 		io.WriteString(w, part)
-		// The part must be on its way before the connection breaks, or the client would get nothing of
-		// it.
+		// The part must be sent before the connection breaks, or the client would get none of it.
 		http.NewResponseController(w).Flush()
 		hangUp()
 	}
 }
 
-// Delay lets d pass before it goes on with step, unless the client leaves before.
+// Delay waits for d before it runs step, unless the client disconnects first.
 func Delay(d time.Duration, step Step) Step {
 	return func(w http.ResponseWriter, r *http.Request) {
 		select {
@@ -52,7 +51,7 @@ func Delay(d time.Duration, step Step) Step {
 	}
 }
 
-// Hang never answers: it waits until the client leaves.
+// Hang never answers. It waits until the client disconnects.
 func Hang() Step {
 	return func(_ http.ResponseWriter, r *http.Request) {
 		<-r.Context().Done()
@@ -68,6 +67,7 @@ func Drop() Step {
 // Reset breaks the connection without an answer: the client gets ECONNRESET.
 func Reset() Step {
 	return takeOver(func(conn net.Conn) {
+		// Without a linger the system discards what was not sent, and answers with a RST.
 		if tcp, ok := conn.(*net.TCPConn); ok {
 			tcp.SetLinger(0) // what makes Close a reset
 		}
@@ -79,7 +79,7 @@ func Garbage() Step {
 	return takeOver(func(conn net.Conn) { io.WriteString(conn, "SSH-2.0-not-HTTP\r\n") })
 }
 
-// takeOver does something to the connection itself, and closes it.
+// takeOver acts on the connection itself, and closes it.
 func takeOver(do func(net.Conn)) Step {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		conn, _, err := http.NewResponseController(w).Hijack()
@@ -91,9 +91,11 @@ func takeOver(do func(net.Conn)) Step {
 	}
 }
 
-// hangUp ends a handler, and its connection with it, without another word.
+// hangUp ends a handler and closes its connection, without a response and without a log line.
 func hangUp() { panic(http.ErrAbortHandler) }
 
+// pairs panics for an odd number of texts, because a test with such a typing error would test
+// nothing.
 func pairs(header []string) http.Header {
 	if len(header)%2 != 0 {
 		panic(fmt.Sprintf("reboundtest: headers are names and values in turn, not %q", header))

@@ -5,23 +5,24 @@ import (
 	"sync"
 )
 
-// Scripted is a function that fails by a list. Its first call returns the first error of the
-// script, the second call the second one, and so on; a nil error is a success. All calls after the
-// end go like the last one.
+// Scripted is a function that fails according to a list. Its first call returns the first error of
+// the list, its second call the second one, and so on. A nil error is a success. All calls after
+// the end of the list return the last error.
 //
-// The zero Scripted always succeeds. A Scripted may be shared by goroutines; it must not be copied.
+// The zero Scripted always succeeds. Goroutines may share a Scripted. It must not be copied.
 type Scripted struct {
 	errs []error
 
+	// The script itself never changes, so only the count needs the lock.
 	mu    sync.Mutex
 	calls int // guarded by mu
 }
 
-// Script returns a function that fails with the given errors in turn: Script(err, err, nil).
+// Script returns a function that returns the given errors in turn: Script(err, err, nil).
 func Script(errs ...error) *Scripted { return &Scripted{errs: errs} }
 
-// Run plays the next line of the script. It takes no notice of the context; as a method value it
-// fits [rebound.Run].
+// Run returns the next error of the script. It ignores the context. As a method value it can be
+// passed to [rebound.Run].
 func (s *Scripted) Run(context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -32,15 +33,15 @@ func (s *Scripted) Run(context.Context) error {
 	return s.errs[min(s.calls, len(s.errs))-1]
 }
 
-// Calls returns how often the script was called.
+// Calls returns how often Run was called.
 func (s *Scripted) Calls() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.calls
 }
 
-// Then makes of a script a function for [Do] or [rebound.Do], which returns v whenever the script
-// succeeds, and T's zero value beside its errors.
+// Then turns a script into a function for [Do] or [rebound.Do]. The function returns v whenever the
+// script succeeds, and T's zero value beside its errors.
 func Then[T any](s *Scripted, v T) func(context.Context) (T, error) {
 	return func(ctx context.Context) (T, error) {
 		if err := s.Run(ctx); err != nil {

@@ -12,14 +12,15 @@ import (
 	"time"
 )
 
-// Server is an HTTP/1.1 server on a loopback address that meets its first request with the first
-// of its steps, the second request with the second one, and so on; all requests after the end go
-// like the last one.
+// Server is an HTTP/1.1 server on a loopback address. It handles its first request with the first
+// of its steps, the second request with the second step, and so on. The last step handles all
+// further requests.
 //
-// Each request has a connection of its own. On one that is kept open, Go's transport by itself
-// repeats a request that gets no answer, and the script would be a step ahead of the test.
+// Each request has a connection of its own. On a connection that is kept open, Go's transport
+// repeats an unanswered request by itself, and the script would be one step ahead of the test.
 type Server struct {
-	URL string // such as http://127.0.0.1:40123, without a slash at the end
+	// URL is the server's base URL, such as http://127.0.0.1:40123, without a slash at the end.
+	URL string
 
 	steps []Step
 
@@ -27,17 +28,22 @@ type Server struct {
 	requests []Request // guarded by mu
 }
 
-// Request is a request that a [Server] got.
+// Request is a request that a [Server] has received.
 type Request struct {
-	Time   time.Time // when its header had arrived
+	// Time is when the header had arrived.
+	Time   time.Time
 	Method string
-	URL    string // as in the request line: path and query
+
+	// URL is the path and the query, as in the request line.
+	URL    string
 	Header http.Header
-	Body   []byte
+
+	// Body is as much of the body as the client has sent.
+	Body []byte
 }
 
-// NewServer starts a server that plays the given steps, or without any answers 200 to all, and
-// stops it when the test t is over. A hanging step is cut off then.
+// NewServer starts a server that plays the given steps. Without steps it answers every request with
+// 200. The server stops when the test t ends, even during a step that hangs.
 func NewServer(t testing.TB, steps ...Step) *Server {
 	t.Helper()
 	if len(steps) == 0 {
@@ -65,8 +71,8 @@ func (s *Server) Requests() []Request {
 	return append([]Request(nil), s.requests...)
 }
 
-// serve plays the next step. It reads the request's body first, so that a step notices when
-// the client leaves.
+// serve plays the next step. It reads the request's body first, so that a step notices when the
+// client disconnects.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	now := time.Now()
 	body, _ := io.ReadAll(r.Body) // a client that leaves in the middle has sent what it has sent
