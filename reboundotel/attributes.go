@@ -79,7 +79,8 @@ func newPolicySets(name string) *policySets {
 // upload, including the metrics of other parts of the program.
 func valid(text string) string { return strings.ToValidUTF8(text, "\uFFFD") }
 
-// outcome is the value of the attribute rebound.outcome.
+// outcome is the value of the attribute rebound.outcome. There are only two values, because the
+// reason is an attribute of its own.
 func outcome(good bool) string {
 	if good {
 		return "success"

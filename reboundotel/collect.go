@@ -35,13 +35,12 @@ type watchedBudget struct {
 
 // watched is everything that Watch was called with.
 type watched struct {
-	// Watch may be called while the SDK collects.
 	mu         sync.Mutex // guards all below
 	registered bool
 	seen       map[any]bool
 	budgets    []watchedBudget
 	breakers   []Breaker
-	// Groups are kept as functions: their members change.
+	// Groups are functions, because their members change.
 	breakerGroups []iter.Seq[breaker.Snapshot]
 	limits        []Limit
 	limitGroups   []iter.Seq[limit.Snapshot]
@@ -65,7 +64,6 @@ type gauges struct {
 
 // make makes the instruments with a meter. The error it returns holds every error of the SDK.
 func (g *gauges) make(m metric.Meter) error {
-	// The three helpers differ only in the type of the instrument.
 	var errs []error
 	number := func(name, unit, about string) metric.Float64ObservableGauge {
 		i, err := m.Float64ObservableGauge(name, metric.WithUnit(unit), metric.WithDescription(about))

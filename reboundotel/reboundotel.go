@@ -65,6 +65,7 @@ func version() string {
 	if !ok {
 		return ""
 	}
+	// In this module's own tests it is the main module.
 	if info.Main.Path == scope {
 		return info.Main.Version
 	}

@@ -9,8 +9,8 @@ import (
 	"github.com/rebound-go/rebound/gate"
 )
 
-// book asks Redis for turns, and returns the first. The context asked ends when ctx does, or
-// earlier because Redis does not answer.
+// book requests turns from Redis and returns the first. The context asked ends when ctx does, or
+// earlier if Redis does not answer.
 func (r *Rate) book(ctx, asked context.Context, b booking) (turn, error) {
 	pass, err := r.redis().Enter(asked)
 	if err != nil {
@@ -18,11 +18,13 @@ func (r *Rate) book(ctx, asked context.Context, b booking) (turn, error) {
 	}
 	o := gate.Outcome{} // of a panic in a Scripter
 	defer func() { r.redis().Leave(pass, o) }()
+	// The client may have no connection yet, so an attempt would wait for a handshake.
 	if r.connecting.Load() {
 		o.Result = gate.Skipped
 		return turn{}, errGone
 	}
 	begun := time.Now()
+	// Several turns, if this process leases in advance.
 	count := r.turns.count(b, begun)
 	a, err := r.store().book(asked, b, count, r.longest(ctx))
 	if err != nil {
@@ -44,8 +46,9 @@ func (r *Rate) book(ctx, asked context.Context, b booking) (turn, error) {
 	return first, nil
 }
 
-// connect makes the client connect, on no attempt's way: a handshake may take longer than Timeout,
-// again and again. No attempt asks Redis meanwhile, or it would need a connection of its own.
+// connect makes the client connect in the background, because a handshake may take longer than
+// Timeout every time. No attempt uses Redis in the meantime, since it would need a connection of
+// its own.
 func (r *Rate) connect() {
 	if !r.connecting.CompareAndSwap(false, true) {
 		return
@@ -58,8 +61,8 @@ func (r *Rate) connect() {
 	}()
 }
 
-// outcome is what the breaker around Redis learns from an error. An answer is one, whatever it
-// says. No answer within a time that was too short for one proves nothing.
+// outcome is what an error means for the breaker around Redis. Any answer of Redis is a success for
+// it. A missing answer proves nothing if there was too little time for one.
 func outcome(err error, gone, early bool) gate.Outcome {
 	switch {
 	case !gone:
@@ -70,7 +73,7 @@ func outcome(err error, gone, early bool) gate.Outcome {
 	return gate.Outcome{Fault: fault.Fault{Kind: fault.Transient, Detail: "redis", Err: err}}
 }
 
-// longest is the longest wait that is of use now. At the deadline a turn is of none.
+// longest is the longest wait that is useful now. A turn at the deadline itself is of no use.
 func (r *Rate) longest(ctx context.Context) time.Duration {
 	wait := r.Wait
 	if deadline, ok := ctx.Deadline(); ok {
@@ -79,7 +82,7 @@ func (r *Rate) longest(ctx context.Context) time.Duration {
 	return max(wait, 0)
 }
 
-// ended returns why Redis has not answered: the context has ended, or Redis is gone.
+// ended returns why there is no answer: the context has ended, or Redis is unavailable.
 func (r *Rate) ended(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -87,15 +90,16 @@ func (r *Rate) ended(ctx context.Context) error {
 	return errGone
 }
 
-// giveBack gives the turn of an attempt that was canceled to the next one of this process, or back
-// to Redis. It does not wait for Redis.
+// giveBack gives the turn of a canceled attempt to the next attempt of this process, or back to
+// Redis. It does not wait for Redis.
 func (r *Rate) giveBack(t turn) {
 	if r.turns.give(t) {
 		go r.returnTurns()
 	}
 }
 
-// returnTurns gives back to Redis what it takes, until no attempt gives more.
+// returnTurns gives turns back to Redis until no attempt gives back more. At most one goroutine
+// runs it.
 func (r *Rate) returnTurns() {
 	for {
 		all, ok := r.turns.offer(time.Now())
@@ -109,6 +113,8 @@ func (r *Rate) returnTurns() {
 			taken, err = r.store().giveBack(ctx, all)
 			cancel()
 			if err != nil {
+				// An error leaves open what Redis has done. A turn that both used would exceed the limit, so it
+				// is lost.
 				taken = len(all) // perhaps
 			}
 		}

@@ -9,11 +9,13 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// checkClient returns what a client of go-redis lacks. It has set what is 0 to its defaults.
+// checkClient returns what is wrong with the options of a go-redis client. go-redis has replaced
+// zeros by its defaults.
 func checkClient(c any) error {
 	if isNil(c) {
 		return errors.New("is nil: want a client of go-redis")
 	}
+	// An unknown client is taken as it is: nothing is known of its options.
 	retries, timeouts := 0, true
 	switch c := c.(type) {
 	case *redis.Client:
@@ -32,7 +34,8 @@ func checkClient(c any) error {
 	return nil
 }
 
-// follows reports whether a client goes where a cluster sends it. One that is not of go-redis may.
+// follows reports whether a client follows the redirections of a cluster. A client that is not from
+// go-redis may.
 func follows(c any) bool {
 	switch c.(type) {
 	case *redis.Client, *redis.Ring:
@@ -41,13 +44,14 @@ func follows(c any) bool {
 	return true
 }
 
-// isNil reports whether a client is nil, or a nil pointer.
+// isNil reports whether a client is nil, or a nil pointer in an interface, whose methods would
+// panic.
 func isNil(c any) bool {
 	v := reflect.ValueOf(c)
 	return !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil()
 }
 
-// printable is a key as errors show it: it may hold any bytes.
+// printable is a key in the form that errors show, because a key may hold any bytes.
 func printable(key string) string {
 	if quoted := strconv.Quote(key); quoted != `"`+key+`"` {
 		return quoted

@@ -16,9 +16,9 @@ const (
 	defaultTimeout = 50 * time.Millisecond
 	defaultBurst   = 1
 
-	// maxRate is what the grain of the script allows, which is 1 µs: a token in each.
+	// maxRate follows from the script's unit of time, 1 µs: at most one token in each.
 	maxRate = 1e6
-	// maxSpan bounds every wait and cost: 10 years. So the numbers of the script, which are floats,
+	// maxSpan, 10 years, bounds every wait and cost, so that the script's numbers, which are floats,
 	// stay exact.
 	maxSpan = 10 * 365 * 24 * time.Hour
 
@@ -29,9 +29,9 @@ const (
 )
 
 // Validate returns an error that names the first field that is missing, negative, out of range or
-// contradicts another. A Client of go-redis must have MaxRetries -1, as a retry may book a second
-// turn, and ContextTimeoutEnabled, without which Timeout is none. Options of another Client are not
-// checked.
+// contradicts another; or nil. A go-redis Client must have MaxRetries -1, because a retry may book
+// a second turn, and ContextTimeoutEnabled, without which Timeout has no effect. The options of
+// other Clients are not checked.
 func (r *Rate) Validate() error {
 	if err := checkClient(r.Client); err != nil {
 		return fmt.Errorf("%s: Client %w", r.title(), err)
@@ -58,7 +58,7 @@ func (r *Rate) Validate() error {
 	return r.validFallback()
 }
 
-// validFallback is the part of Validate for what decides while Redis is gone.
+// validFallback is the part of Validate about what decides while Redis is unavailable.
 func (r *Rate) validFallback() error {
 	switch {
 	case r.FailClosed && r.Local != nil:
@@ -87,9 +87,10 @@ func (r *Rate) wrong(field string, got any, want string) error {
 
 func (r *Rate) title() string { return "reboundredis.Rate " + r.name() }
 
-// ready returns the error of Validate, which is asked once.
+// ready returns the error of Validate, which is called only once.
 func (r *Rate) ready() error {
 	r.once.Do(func() {
+		// A single failure is enough: each attempt that finds Redis unavailable would wait for Timeout.
 		r.own = breaker.Breaker{
 			Name: r.name() + " in redis", Failures: 1, Cooldown: lookAgain, CooldownJitter: lookSoon,
 		}
@@ -110,10 +111,10 @@ func (r *Rate) redis() *breaker.Breaker {
 	return &r.own
 }
 
-// redisAfter returns the time until Redis is asked again.
+// redisAfter returns the time until Redis is tried again.
 func (r *Rate) redisAfter() time.Duration { return r.redis().Snapshot().Remaining }
 
-// name is how errors and snapshots call the limit. A key may hold any bytes.
+// name is the limit's name in errors and snapshots. A key may hold any bytes.
 func (r *Rate) name() string {
 	if r.Name != "" {
 		return r.Name
@@ -143,13 +144,13 @@ func (r *Rate) booking(n float64) booking {
 	}
 }
 
-// micros is a time in ns as whole µs. With a random u in [0, 1) it is right on average.
+// micros is a time in ns as whole µs. A random u in [0, 1) makes the result exact on average.
 func micros(ns, u float64) time.Duration {
 	us := min(ns, float64(maxSpan)) / float64(time.Microsecond)
 	return time.Duration(us+u) * time.Microsecond
 }
 
-// timeout is how long Redis may take for an attempt, which needs time for the fallback as well.
+// timeout is how long an attempt may wait for Redis. It leaves time for the fallback.
 func (r *Rate) timeout(ctx context.Context) time.Duration {
 	timeout := r.Timeout
 	if timeout == 0 {
@@ -161,7 +162,7 @@ func (r *Rate) timeout(ctx context.Context) time.Duration {
 	return timeout
 }
 
-// least is the time in which Redis must not have answered to be gone.
+// least is the time that Redis must have had before a missing answer counts against it.
 func (r *Rate) least() time.Duration { return r.timeout(context.Background()) / 5 }
 
 func finite(x float64) bool { return math.Abs(x) <= math.MaxFloat64 }

@@ -14,16 +14,16 @@ import (
 	"github.com/rebound-go/rebound/fault"
 )
 
-// ErrUnavailable matches, under [errors.Is], the rejections of a [Rate] with FailClosed while Redis
-// is gone.
+// ErrUnavailable is found by errors.Is in the rejections of a [Rate] with FailClosed while Redis is
+// unavailable.
 var ErrUnavailable = errors.New("redis is unavailable")
 
-// errGone means that the fallback decides.
+// errGone means that Redis is unavailable, so that the fallback decides.
 var errGone = errors.New("redis is gone")
 
-// Error is what a [Rate] or a [Verdicts] returns if Redis can decide nothing. Its Err is
-// [ErrUnavailable], or the error with which Redis rejected a command that it will reject always: a
-// wrong password, a permission, a key of another type, a script that it does not run.
+// Error is the error of a [Rate] or a [Verdicts] when Redis cannot be used. Its Err is
+// [ErrUnavailable], or the error with which Redis rejected a command that it will always reject: a
+// wrong password, a missing permission, a key of another type, or a script that it does not run.
 type Error struct {
 	Name string // of the limit or the verdicts, such as "rate ocr"
 	Err  error
@@ -37,7 +37,7 @@ func (e *Error) Error() string { return e.Name + ": redis: " + text(e.Err) }
 func (e *Error) Unwrap() error { return e.Err }
 
 // DescribeFault returns the error's classification for [fault.Of]: Transient while Redis is
-// unavailable, else Permanent. The attempt was never sent.
+// unavailable, otherwise Permanent. The attempt was never sent.
 func (e *Error) DescribeFault() fault.Fault {
 	f := fault.Fault{Kind: fault.Permanent, Sent: fault.NotSent, Detail: "redis", Err: e}
 	if e.after != nil {
@@ -46,14 +46,14 @@ func (e *Error) DescribeFault() fault.Fault {
 	return f
 }
 
-// text is the text of an error without the part that Redis adds for its authors.
+// text is the text of an error without the details that Redis adds for authors of scripts.
 func text(err error) string {
 	s, _, _ := strings.Cut(err.Error(), " script: ")
 	return s
 }
 
-// passing are the codes of Redis for what passes by itself, or by a failover: Redis is gone for
-// now.
+// passing are the error codes of Redis that pass by themselves or by a failover. Redis counts as
+// unavailable meanwhile.
 var passing = []string{
 	"BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MISCONF", "NOREPLICAS", "OOM", "READONLY",
 	"TRYAGAIN", "ERR max number of clients reached",
@@ -62,9 +62,11 @@ var passing = []string{
 
 const moved, ask = "MOVED", "ASK"
 
-// olderScript begins the errors of Redis 6 and older from within a script. The code follows there.
+// olderScript is the start of errors from within a script in Redis 6 and older. The code comes
+// later in the text.
 const olderScript = "ERR Error running script"
 
+// passes reports whether an answer of Redis has one of these codes.
 func passes(answer string) bool {
 	for _, code := range passing {
 		if strings.HasPrefix(answer, code+" ") || answer == code ||
@@ -75,8 +77,9 @@ func passes(answer string) bool {
 	return false
 }
 
-// unavailable reports whether an error of a client means that Redis is gone. Others are not to be
-// expected to pass: a client for one server that belongs to a cluster never finds the key.
+// unavailable reports whether an error of a client means that Redis is unavailable. Other errors
+// are not expected to pass: a client for a single server that belongs to a cluster, for example,
+// never finds the key.
 func unavailable(client any, err error) bool {
 	if answer, ok := errors.AsType[redis.Error](err); ok {
 		code, _, _ := strings.Cut(answer.Error(), " ")
@@ -85,8 +88,8 @@ func unavailable(client any, err error) bool {
 	return !lasting(err) && !errors.Is(err, redis.ErrClosed)
 }
 
-// lasting reports whether an error without an answer is that of a wrong configuration. A name that
-// is not found and a socket that is not there may be those of a server that starts.
+// lasting reports whether an error without an answer comes from a wrong configuration. A name that
+// is not found, or a missing socket, does not count: the server may be starting.
 func lasting(err error) bool {
 	if op, ok := errors.AsType[*net.OpError](err); ok && strings.HasSuffix(op.Op, " error") {
 		return fault.Of(err).Kind == fault.Permanent // an alert of TLS
@@ -102,11 +105,12 @@ func isType[E error](err error) bool {
 
 func isTimeout(err error) bool {
 	timeout, ok := errors.AsType[net.Error](err)
+	// A pool without a free connection means that Redis is slow.
 	return ok && timeout.Timeout() || errors.Is(err, context.DeadlineExceeded) ||
 		errors.Is(err, context.Canceled) || errors.Is(err, redis.ErrPoolTimeout)
 }
 
-// scriptError is an answer that our script does not give.
+// scriptError is an answer that the script of this package does not give.
 type scriptError struct{ reply any }
 
 func (e *scriptError) Error() string { return fmt.Sprintf("the script returned %v", e.reply) }

@@ -15,30 +15,29 @@ import (
 	"github.com/rebound-go/rebound/limit"
 )
 
-// Rate lets N attempts pass in each Per, of all processes whose Rates have the same Key. An attempt
-// that comes too early books its turn in Redis and waits for it, if that is within Wait and before
-// the context's deadline. Any other is rejected at once. The algorithm is that of [limit.Rate],
-// with the clock of Redis.
+// Rate admits N attempts in each Per, over all processes whose Rates have the same Key. An attempt
+// that comes too early books its turn in Redis and waits for it, if the turn is within Wait and
+// before the context's deadline. All others are rejected at once. The algorithm is that of
+// [limit.Rate], on the clock of Redis.
 //
-// An attempt costs one round trip. There is none in these cases:
+// An attempt costs one round trip, except in these cases:
 //
-//   - The limit is known to have no room. Redis is asked again after a second at the latest.
-//   - Redis is gone. One attempt has waited for Timeout to find that out, and one each second looks
-//     again. Local decides meanwhile.
+//   - The limit is known to have no room. Redis is asked again after at most a second.
+//   - Redis is unavailable. One attempt waits for Timeout to find that out, and one attempt each
+//     second tries again. Local decides meanwhile.
 //   - N is above 1000 per second, and this process takes a good part of it. It then leases turns in
 //     advance: as many as it uses, at most those of 10 ms, and at most 100.
 //
-// A leased turn that is not used within 10 ms is lost. An attempt whose context ends during its
-// wait gives its turn to the next attempt of this process, or back to Redis if none was booked
-// since.
+// A leased turn that is not used within 10 ms is lost. If an attempt's context ends while it waits,
+// its turn goes to the next attempt of this process, or back to Redis if none was booked since.
 //
-// Rates with the same Key should have the same N, Per and Burst. While they differ, as when a new
-// version of a program is rolled out, each counts by its own, and the fleet has at most the limit
-// of the highest. A limit that is raised holds at once, as the tokens that are taken count, not the
-// time that they would need under the old one.
+// Rates with the same Key should have the same N, Per and Burst. While they differ, for example
+// during the rollout of a new version, each process counts by its own fields, and the fleet has at
+// most the highest limit. A higher limit applies at once, because Redis stores the tokens taken,
+// not the time that they took under the old limit.
 //
-// A Rate may be shared by goroutines and by policies. It must not be copied, nor its fields
-// changed, once in use. Client, Key, N, and Local or FailClosed must be set.
+// Goroutines and policies may share a Rate. It must not be copied, nor its fields changed, once in
+// use. Client, Key, N, and Local or FailClosed must be set.
 type Rate struct {
 	Name   string         // in errors and snapshots; "" = Key
 	Client redis.Scripter // with MaxRetries -1 and ContextTimeoutEnabled; see Validate
@@ -48,22 +47,22 @@ type Rate struct {
 	Burst  int            // tokens of a full bucket; 0 = 1, which spaces attempts evenly
 	Wait   time.Duration  // longest wait for a turn; 0 = none
 
-	// Timeout is the longest wait for Redis. 0 = 50 ms. An attempt with less time than twice that
-	// until its deadline waits for half of its time.
+	// Timeout is the longest wait for Redis. If an attempt's deadline is less than twice that away,
+	// the attempt waits for half of its time. 0 = 50 ms.
 	Timeout time.Duration
 
-	// Local is this process's share of the limit, N / processes, which decides while Redis is gone.
-	// It takes what Redis admits into account, so that its bucket is not full when it takes over. It
-	// is for this Rate alone.
+	// Local is this process's share of the limit, N / processes, which decides while Redis is
+	// unavailable. What Redis admits is taken from Local too, so that its bucket is not full when it
+	// takes over. It must belong to this Rate alone.
 	Local *limit.Rate
 
-	// FailClosed rejects every attempt while Redis is gone, with an error that matches
-	// [ErrUnavailable]. It is for limits that protect from attackers. Local must be nil.
+	// FailClosed rejects every attempt while Redis is unavailable, with an error that matches
+	// [ErrUnavailable]. It is for limits that protect against attackers. Local must then be nil.
 	FailClosed bool
 
-	// Breaker stands around Redis. It is open while Redis is gone, so its OnChange and Snapshot
-	// show that. Nil = one that a single failure opens for a second. It is for this Rate, or for
-	// several with the same Redis.
+	// Breaker stands around Redis. It is open while Redis is unavailable, so its OnChange and Snapshot
+	// show that. It may be shared by Rates with the same Redis. Nil = one that a single failure opens
+	// for a second.
 	Breaker *breaker.Breaker
 
 	once    sync.Once
@@ -84,18 +83,19 @@ func (r *Rate) Enter(ctx context.Context) (gate.Pass, error) {
 	return gate.Pass{}, r.Take(ctx, 1)
 }
 
-// Leave does nothing. An attempt's token is not given back.
+// Leave does nothing: the token of an attempt is used, whatever its outcome.
 func (r *Rate) Leave(gate.Pass, gate.Outcome) {}
 
-// Take takes n tokens, such as the bytes of a request or the tokens of a prompt. It waits for its
-// turn. If n is more than Burst, the turn is when the bucket is full.
+// Take takes n tokens, such as the bytes of a request or the tokens of a prompt, and waits for its
+// turn. If n is more than Burst, its turn comes when the bucket is full.
 //
-// Take returns an error of these, and has then taken nothing:
+// Take returns one of these errors, and has then taken nothing:
 //
-//   - a [*limit.Error] at once if the turn is later than Wait or the context's deadline
-//   - the context's cause if the context ends first
-//   - an [*Error] if Redis rejects the limit's commands, or is gone and FailClosed is set
-//   - the error of Validate
+//   - a [*limit.Error], at once, if the turn is later than Wait allows or than the context's
+//     deadline
+//   - the context's cause, if the context ends first
+//   - an [*Error], if Redis rejects the limit's commands, or is unavailable and FailClosed is set
+//   - the error of Validate, or one about an n that is negative, infinite or not a number
 func (r *Rate) Take(ctx context.Context, n float64) error {
 	if err := r.ready(); err != nil {
 		return err
@@ -117,17 +117,21 @@ func (r *Rate) Take(ctx context.Context, n float64) error {
 	return r.await(ctx, t)
 }
 
-// turn returns the turn of an attempt, booked now or before. The error is errGone if Redis is.
+// turn returns a turn for an attempt, booked now or before. The error is errGone if Redis is
+// unavailable.
 func (r *Rate) turn(ctx context.Context, b booking) (turn, error) {
 	now, longest := time.Now(), r.longest(ctx)
 	if t, ok := r.turns.take(b, now, longest); ok {
 		return t, nil
 	}
+	// Known without a round trip, which matters most while the limit has no room.
 	if r.turns.room(b, now) > longest && r.redis().Refusal(0) == nil {
 		return turn{}, r.rejected()
 	}
 	asked, cancel := context.WithTimeout(ctx, r.timeout(ctx))
 	defer cancel()
+	// One attempt at a time books turns for all. The others wait for it, but not longer than for
+	// Redis.
 	if b.leases { // one attempt books turns for all
 		select {
 		case r.leasing <- struct{}{}:
@@ -142,7 +146,7 @@ func (r *Rate) turn(ctx context.Context, b booking) (turn, error) {
 	return r.book(ctx, asked, b)
 }
 
-// takeLocal takes from the share of this process.
+// takeLocal takes tokens from this process's own share.
 func (r *Rate) takeLocal(ctx context.Context, n float64) error {
 	if r.FailClosed {
 		r.refused.Add(1)
@@ -155,7 +159,7 @@ func (r *Rate) takeLocal(ctx context.Context, n float64) error {
 	return err
 }
 
-// warm takes what Redis has admitted from the share of this process, as far as there is any.
+// warm takes what Redis has admitted from this process's own share, as far as there is any.
 func (r *Rate) warm(n float64) {
 	if r.Local != nil {
 		r.Local.Learn(r.Local.Snapshot().Level-n, 0)
@@ -175,6 +179,7 @@ func (r *Rate) await(ctx context.Context, t turn) error {
 	return nil
 }
 
+// wait sleeps for d, or until ctx ends, and counts the attempt as waiting meanwhile.
 func (r *Rate) wait(ctx context.Context, d time.Duration) {
 	r.waiting.Add(1)
 	defer r.waiting.Add(-1)
@@ -186,8 +191,8 @@ func (r *Rate) wait(ctx context.Context, d time.Duration) {
 	}
 }
 
-// Refusal returns the error that Enter would return after a delay of d, as far as that is known
-// now, or else nil.
+// Refusal returns the error that Enter would return after a delay of d, as far as is known now, or
+// nil.
 func (r *Rate) Refusal(d time.Duration) error {
 	if err := r.ready(); err != nil {
 		return err
@@ -204,8 +209,8 @@ func (r *Rate) Refusal(d time.Duration) error {
 	return r.Local.Refusal(d)
 }
 
-// Snapshot returns the state of the limit now, as far as this process knows it from the last answer
-// of Redis. Waiting and Refused are those of this process.
+// Snapshot returns the state of the limit now, as far as this process knows it from Redis's last
+// answer. Waiting and Refused count this process's attempts.
 func (r *Rate) Snapshot() limit.Snapshot {
 	s := limit.Snapshot{Name: r.name(), Kind: "rate", Refused: r.refused.Load()}
 	if r.ready() != nil {
@@ -217,7 +222,7 @@ func (r *Rate) Snapshot() limit.Snapshot {
 	return s
 }
 
-// room returns the time until an attempt would find its turn, as far as it is known.
+// room returns the time until an attempt would get a turn, as far as is known.
 func (r *Rate) room() time.Duration { return r.turns.room(r.booking(1), time.Now()) }
 
 // rejected counts a rejection and returns its error.

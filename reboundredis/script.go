@@ -10,16 +10,17 @@ import (
 )
 
 // bookScript books turns by the generic cell rate algorithm, as limit.Rate does, in whole µs of the
-// server's clock. The key holds the theoretical arrival time, at which the bucket is full again,
-// the time of the last booking, and the time of a token in ns. If the clock has been set back
-// since, the debt stays what it was. If the limit was lower, the debt becomes that of as many
-// tokens of this one, as else a limit that is raised would have no effect until the old debt is
-// over.
+// server's clock. The key holds the theoretical arrival time, at which the bucket is full again;
+// the time of the last booking; and the time of a token in ns. If the clock has been set back
+// since, the debt stays as it was. If the limit has changed since, the debt becomes that of as many
+// tokens under the new limit, but never longer. Otherwise a higher limit would have no effect until
+// the old debt was paid.
 //
-// ARGV: the time that brings the tokens of one turn, the time that fills the bucket, how many
-// turns, the longest wait for the first, the time of a token. It returns 1 if they are booked, the
-// wait for the first, which is negative if the bucket holds more, and the arrival time. Numbers go
-// out as strings, as those of Lua lose what is behind the point and above 2^53.
+// ARGV: the time that brings the tokens of one turn, the time that fills the bucket, the number of
+// turns, the longest wait for the first, the time of a token. The script returns 1 if the turns are
+// booked, the wait for the first, which is negative if the bucket holds more, and the arrival time.
+// Numbers are returned as strings, because Redis cuts the fraction of Lua's numbers, which are
+// exact only up to 2^53.
 var bookScript = redis.NewScript(`
 local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
@@ -42,8 +43,9 @@ if wait <= limit then
 end
 return {booked, string.format('%.0f', wait), string.format('%.0f', tat)}`)
 
-// returnScript gives turns back, the last one first, for as long as none was booked after them.
-// ARGV: for each the arrival time that its booking left, and its cost. It returns how many it took.
+// returnScript gives turns back, the last one first, as long as none was booked after them. ARGV:
+// for each turn the arrival time after its booking, and its cost. It returns how many turns it has
+// taken back.
 var returnScript = redis.NewScript(`
 local held = redis.call('GET', KEYS[1])
 local at, rest = string.match(held or '', '^(%d+) (%d+ %d+)$')
@@ -67,7 +69,7 @@ type booking struct {
 	leases bool          // several such turns may be booked at once
 }
 
-// beyond is by how much the arrival time after a booking is later than its turn.
+// beyond is the time from a booked turn to the arrival time after its booking.
 func (b booking) beyond() time.Duration { return max(b.depth, b.cost) }
 
 // turn is a booked right to begin an attempt.
@@ -92,7 +94,7 @@ type store struct {
 	key    string
 }
 
-// book books so many turns, if the wait for the first is at most longest.
+// book books count turns, if the wait for the first is at most longest.
 func (s store) book(
 	ctx context.Context, b booking, count int, longest time.Duration,
 ) (answer, error) {
@@ -101,6 +103,7 @@ func (s store) book(
 	if err != nil {
 		return answer{}, err
 	}
+	// A client may return numbers as other types; any other answer is not of this script.
 	if reply, _ := v.([]any); len(reply) == 3 {
 		booked, ok := reply[0].(int64)
 		wait, waitErr := number(reply[1])
@@ -117,7 +120,7 @@ func number(v any) (int64, error) {
 	return strconv.ParseInt(s, 10, 64)
 }
 
-// giveBack gives turns back, and returns how many of the last ones Redis has taken.
+// giveBack gives turns back, and returns how many of the last ones Redis has taken back.
 func (s store) giveBack(ctx context.Context, all []turn) (taken int, err error) {
 	args := make([]any, 0, 2*len(all))
 	for _, t := range slices.Backward(all) {

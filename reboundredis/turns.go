@@ -7,19 +7,19 @@ import (
 )
 
 const (
-	// leaseSpan is the time for which turns are booked in advance, and for which they stay usable.
-	// So a fleet has at most the turns of 10 ms more than its limit.
+	// leaseSpan is the time for which turns are booked in advance, and during which they can be used.
+	// So a fleet uses at most the turns of 10 ms more than its limit.
 	leaseSpan = 10 * time.Millisecond
 	leaseRate = 1000 // turns per second, above which they are leased
 	maxLease  = 100  // turns at once: more do not make a round trip cheaper
 
-	// trusted is how long an answer is good for a rejection without another one. The fleet can only
-	// book more meanwhile, but the key may be deleted.
+	// trusted is how long an answer of Redis justifies rejections without another one. In the meantime
+	// the fleet can only book more turns, but the key may be deleted.
 	trusted = time.Second
 )
 
-// turns are what a process has booked and does not use yet, and what it knows of the others. The
-// turns were leased in advance, or are those of attempts that were canceled.
+// turns are what a process has booked and not used yet, and what it knows of the rest of the fleet.
+// The turns were leased in advance, or belonged to attempts that were canceled.
 type turns struct {
 	mu        sync.Mutex // guards all below
 	free      []turn     // in order
@@ -32,7 +32,7 @@ type turns struct {
 	asOf time.Time // of that answer
 }
 
-// take takes a turn that is booked already, if there is one within longest.
+// take takes a turn that is already booked, if there is one within longest.
 func (s *turns) take(b booking, now time.Time, longest time.Duration) (turn, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -41,6 +41,7 @@ func (s *turns) take(b booking, now time.Time, longest time.Duration) (turn, boo
 		switch {
 		case t.at.Sub(now) > longest:
 			return turn{}, false
+		// A turn fits only an attempt that needs as many tokens.
 		case t.n == b.n:
 			s.free = slices.Delete(s.free, i, i+1)
 			return t, true
@@ -49,7 +50,7 @@ func (s *turns) take(b booking, now time.Time, longest time.Duration) (turn, boo
 	return turn{}, false
 }
 
-// room returns the time until there is a turn, or 0 if that is unknown.
+// room returns the time until there is a turn, or 0 if that is not known.
 func (s *turns) room(b booking, now time.Time) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -74,7 +75,7 @@ func (s *turns) debt(now time.Time) time.Duration {
 	return max(s.tat.Sub(now), 0)
 }
 
-// expire drops the turns that are too old. The caller holds mu.
+// expire drops turns that are too old. The caller holds mu.
 func (s *turns) expire(now time.Time) {
 	s.free = slices.DeleteFunc(s.free, func(t turn) bool {
 		if !t.last.Before(now) {
@@ -85,8 +86,8 @@ func (s *turns) expire(now time.Time) {
 	})
 }
 
-// count returns how many turns to book. It is what this process needs in leaseSpan: twice as many
-// as before if those are in use already, fewer if some have expired.
+// count returns how many turns to book: what this process needs in leaseSpan. That is twice as many
+// as last time if those are used already, and fewer if some have expired.
 func (s *turns) count(b booking, now time.Time) int {
 	if !b.leases {
 		return 1
@@ -102,9 +103,9 @@ func (s *turns) count(b booking, now time.Time) int {
 	return s.lease
 }
 
-// learn notes the answer to a request for turns, and returns the first of those that are booked.
-// The answer is about some instant between begun and now. So no turn may be too early, and no
-// rejection without another answer too late.
+// learn records the answer to a request for turns, and returns the first turn that is booked. The
+// answer describes some moment between begun and now. So no turn must be too early, and no
+// rejection based on it too late.
 func (s *turns) learn(b booking, count int, a answer, begun, now time.Time) (first turn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -112,11 +113,12 @@ func (s *turns) learn(b booking, count int, a answer, begun, now time.Time) (fir
 		count = 0
 	}
 	tat := begun.Add(a.wait - b.cost + b.beyond() + time.Duration(count)*b.cost)
-	// Of two answers the later arrival time is the newer one, except after a deletion.
+	// Of two answers the one with the later arrival time is newer, unless the key was deleted.
 	if tat.After(s.tat) || now.Sub(s.asOf) > trusted {
 		s.tat, s.asOf = tat, now
 	}
 	for i := range count {
+		// The arrival time that Redis returns is that after the last turn.
 		behind := time.Duration(count-1-i) * b.cost
 		t := turn{
 			at: now.Add(max(a.wait+time.Duration(i)*b.cost, 0)),
@@ -135,14 +137,15 @@ func (s *turns) learn(b booking, count int, a answer, begun, now time.Time) (fir
 	return first
 }
 
-// insert adds a turn. The caller holds mu.
+// insert adds a turn in the order of time. The caller holds mu.
 func (s *turns) insert(t turn) {
 	byTime := func(a, b turn) int { return a.at.Compare(b.at) }
 	i, _ := slices.BinarySearchFunc(s.free, t, byTime)
 	s.free = slices.Insert(s.free, i, t)
 }
 
-// give adds the turn of an attempt that was canceled. True: it is not offered to Redis yet.
+// give adds the turn of a canceled attempt. It returns true if no goroutine is offering turns to
+// Redis.
 func (s *turns) give(t turn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -152,7 +155,8 @@ func (s *turns) give(t turn) bool {
 	return idle
 }
 
-// offer takes all turns out, to offer them to Redis. False: none was given since the last time.
+// offer takes all turns out, to offer them to Redis. It returns false if none was given since the
+// last offer.
 func (s *turns) offer(now time.Time) ([]turn, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -165,7 +169,7 @@ func (s *turns) offer(now time.Time) ([]turn, bool) {
 	return all, true
 }
 
-// keep adds those of the offered turns that Redis has not taken.
+// keep puts back those of the offered turns that Redis has not taken.
 func (s *turns) keep(kept []turn, taken int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

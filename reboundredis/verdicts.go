@@ -19,38 +19,38 @@ import (
 	"github.com/rebound-go/rebound/fault"
 )
 
-// Verdicts opens the circuit breakers of a fleet when that of one process opens. The others stay
-// open for what is left of its cooldown, more or less, and then each probes for itself. A process
-// that starts meanwhile begins with an open breaker.
+// Verdicts opens the circuit breakers of a fleet when the breaker of one process opens. The others
+// stay open for about the rest of its cooldown, and then each probes for itself. A process that
+// starts in the meantime begins with an open breaker.
 //
 //	verdicts := &reboundredis.Verdicts{Client: client, Key: "ocr"}
 //	b := &breaker.Breaker{Name: "ocr", OnChange: verdicts.OnChange}
 //	err := verdicts.Start(ctx, b)
 //	defer verdicts.Close()
 //
-// Nothing of it is on a call's way. While Redis is gone every breaker goes on by itself.
+// No call waits for Redis. While Redis is unavailable, every breaker works by itself.
 //
-// Only an opening of a closed breaker by its calls travels: not one by a failed probe, so that a
-// process with a trouble of its own does not keep the others from the service, and not one that a
-// method asked for. Nor can a process whose breaker opens again and again: a breaker is open at
-// most a quarter of the time because of others, and Max more. A breaker that is forced or a Shadow
-// neither sends nor obeys.
+// Only the opening of a closed breaker by its calls is sent. An opening after a failed probe is
+// not, so that a process with a problem of its own does not keep the others from the service. Nor
+// is an opening that a method asked for. A process whose breaker opens again and again cannot do so
+// either: because of others, a breaker is open at most a quarter of the time, and Max in addition.
+// A breaker that is forced, or a Shadow, neither sends nor follows.
 //
-// Every breaker needs a Verdicts of its own, with the same Key in all processes. Client, Key and a
-// call of Start are needed.
+// Every breaker needs a Verdicts of its own, with the same Key in all processes. Client and Key
+// must be set, and Start must be called.
 type Verdicts struct {
 	Client redis.UniversalClient
 	Key    string // the channel in Redis; the last opening is at Key + ":open"
 
-	// Jitter makes the breakers of others stay open for up to this share longer or shorter, so that
-	// the fleet does not probe in step. 0 = 0.1.
+	// Jitter lengthens or shortens the time that breakers stay open because of others, by up to this
+	// share, so that the fleet does not probe at the same time. 0 = 0.1.
 	Jitter float64
 
-	// Max is the longest time for which others are obeyed. 0 = 1 min.
+	// Max is the longest time that the breaker stays open because of one opening elsewhere. 0 = 1 min.
 	Max time.Duration
 
-	// OnError is called, on a goroutine of its own, when an opening could not be sent, or Redis
-	// rejects the subscription. Nil = nothing is called.
+	// OnError is called, on a goroutine of its own, when an opening could not be sent, or when Redis
+	// rejects the subscription. Nil = none.
 	OnError func(error)
 
 	work   sync.WaitGroup // the subscription, and what is being sent
@@ -78,7 +78,8 @@ const (
 	pause      = time.Second      // before the next subscription, on average
 )
 
-// Validate returns an error that names the first field that is missing, negative or out of range.
+// Validate returns an error that names the first field that is missing, negative or out of range;
+// or nil.
 func (v *Verdicts) Validate() error {
 	title := "reboundredis.Verdicts " + printable(v.Key)
 	switch {
@@ -94,11 +95,12 @@ func (v *Verdicts) Validate() error {
 	return nil
 }
 
-// Start obeys the last opening if it is not over, and those to come, until Close. It returns before
-// it has subscribed to them, and it subscribes again when Redis was gone.
+// Start follows the last opening if it is not over, and all further ones, until Close. It returns
+// before it has subscribed, and it subscribes again after Redis was unavailable.
 //
-// It returns the error of Validate, or that of a second Start, or an [*Error] with which Redis
-// rejected a command. It is no error that Redis is gone. The context is that of the first look.
+// It returns the error of Validate, the error of a second Start, or an [*Error] with which Redis
+// rejected a command. An unavailable Redis is not an error. ctx bounds the look at the last
+// opening.
 func (v *Verdicts) Start(ctx context.Context, b *breaker.Breaker) error {
 	if err := v.Validate(); err != nil {
 		return err
@@ -130,8 +132,8 @@ func (v *Verdicts) begin(b *breaker.Breaker) error {
 	return nil
 }
 
-// Close ends what Start began, and gives up what is being sent. It waits for Redis for as long as
-// the client's timeouts allow. A Verdicts cannot be started again.
+// Close ends what Start began, and gives up sending. It waits for Redis as long as the client's
+// timeouts allow. A Verdicts cannot be started again.
 func (v *Verdicts) Close() {
 	v.mu.Lock()
 	if v.stop != nil {
@@ -141,7 +143,7 @@ func (v *Verdicts) Close() {
 	v.work.Wait()
 }
 
-// OnChange is for the breaker's OnChange. It sends an opening without waiting for it. It does
+// OnChange sends an opening, without waiting for that. Use it as the breaker's OnChange. It does
 // nothing before Start and after Close.
 func (v *Verdicts) OnChange(c breaker.Change) {
 	if c.From != breaker.Closed || c.To != breaker.Open || c.Forced || c.Shadow || c.Why == why {
@@ -158,7 +160,7 @@ func (v *Verdicts) OnChange(c breaker.Change) {
 	v.work.Go(func() { v.report(v.send(v.ctx, name, until)) })
 }
 
-// send makes an opening known, unless it is over before.
+// send publishes an opening, unless it is over before.
 func (v *Verdicts) send(ctx context.Context, name string, until time.Time) error {
 	p := &rebound.Policy{
 		Name: "verdicts", AttemptTimeout: sending, MaxElapsed: sendingAll, Budget: budget.Unlimited,
@@ -171,7 +173,7 @@ func (v *Verdicts) send(ctx context.Context, name string, until time.Time) error
 		if left <= 0 {
 			return nil
 		}
-		// In this order, as who gets the message looks at the key.
+		// In this order, because processes that get the message then read the key.
 		if err := v.Client.Set(ctx, v.key(), mark+name, left).Err(); err != nil {
 			return err
 		}
@@ -179,7 +181,8 @@ func (v *Verdicts) send(ctx context.Context, name string, until time.Time) error
 	})
 }
 
-// subscribe looks at the key after each message, and at the beginning of each subscription.
+// subscribe reads the key after each message, and at the start of each subscription, so that no
+// opening is missed in between.
 func (v *Verdicts) subscribe(ctx context.Context) {
 	for ctx.Err() == nil {
 		if err := v.receive(ctx); !unavailable(v.Client, err) {
@@ -192,7 +195,7 @@ func (v *Verdicts) subscribe(ctx context.Context) {
 	}
 }
 
-// receive is one subscription. It returns why it ended.
+// receive runs one subscription, and returns why it ended.
 func (v *Verdicts) receive(ctx context.Context) error {
 	s := v.Client.Subscribe(ctx)
 	defer s.Close()
@@ -203,6 +206,7 @@ func (v *Verdicts) receive(ctx context.Context) error {
 	for tested := false; ; {
 		got, err := s.ReceiveTimeout(ctx, quiet)
 		switch {
+		// A quiet connection may be dead. A ping that is not answered in time shows that.
 		case err != nil && isTimeout(err) && !tested && ctx.Err() == nil:
 			tested = true
 			if err := s.Ping(ctx); err != nil {
@@ -221,8 +225,9 @@ func (v *Verdicts) receive(ctx context.Context) error {
 	}
 }
 
-// look obeys the last opening.
+// look follows the last opening, if there is one.
 func (v *Verdicts) look(ctx context.Context) error {
+	// One round trip for both, so that the rest of the time belongs to this opening.
 	var value *redis.StringCmd
 	var left *redis.DurationCmd
 	_, err := v.Client.Pipelined(ctx, func(p redis.Pipeliner) error {
@@ -238,10 +243,11 @@ func (v *Verdicts) look(ctx context.Context) error {
 	return err
 }
 
-// obey opens the breaker for what is left of an opening, if it is another one than the last.
+// obey opens the breaker for the rest of an opening, unless that was the last one already.
 func (v *Verdicts) obey(value string, left time.Duration) {
 	name, ours := strings.CutPrefix(value, mark)
 	v.mu.Lock()
+	// The message of an opening comes to its sender as well.
 	known := v.last == name
 	if ours {
 		v.last = name
@@ -252,14 +258,15 @@ func (v *Verdicts) obey(value string, left time.Duration) {
 		return
 	}
 	if left = v.allow(left); left > 0 {
+		// A random number to either side, since all processes get the message at once.
 		jitter := cmp.Or(v.Jitter, defaultJitter) * (2*random.Float64() - 1)
 		v.around.Trip(time.Duration((1 + jitter) * float64(left)))
 	}
 }
 
-// allow returns how much of an opening of another is obeyed: none, rather than less than half.
-// It is a bucket of Max, so that a process that opens again and again cannot keep the fleet from
-// the service for good. In an outage each breaker stays open by its own probes.
+// allow returns how much of an opening elsewhere is followed: none, rather than less than half. It
+// is a bucket of Max, so that a process that opens again and again cannot keep the fleet from the
+// service for good. In an outage each breaker stays open because of its own probes.
 func (v *Verdicts) allow(wanted time.Duration) time.Duration {
 	v.mu.Lock()
 	defer v.mu.Unlock()
