@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"io"
 	"net"
@@ -203,4 +204,43 @@ func endWithout(t *testing.T, db string, away func()) {
 	}
 	ends.Wait()
 	close(over)
+}
+
+// A full disk is reported. Rows wait until there is room, and nothing is lost.
+func TestFleetFullDisk(t *testing.T) {
+	t.Parallel()
+	x := newFleetOf(t, 20, func(w http.ResponseWriter, r *http.Request) { answer(w, 1, 1) })
+	sql := func(commands ...string) {
+		t.Helper()
+		server, err := postgres()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range commands {
+			if err := server.SetUp("psql", x.db, "-c", c); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	sql(`CREATE FUNCTION rebound.full_disk() RETURNS trigger LANGUAGE plpgsql AS
+		'BEGIN RAISE ''could not extend file: no space'' USING ERRCODE = ''53100''; END'`,
+		`CREATE TRIGGER full_disk BEFORE INSERT ON rebound.result FOR EACH ROW
+			EXECUTE FUNCTION rebound.full_disk()`)
+	reader, writer := io.Pipe()
+	c := command(t, x.args...)
+	c.Stderr = writer
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(reader)
+	lines.Scan()
+	if got := lines.Text(); !strings.Contains(got, "no space (SQLSTATE 53100); trying again") {
+		t.Errorf("got %q, want what is wrong with the database", got)
+	}
+	go func() { _, _ = io.Copy(io.Discard, reader) }()
+	sql("DROP TRIGGER full_disk ON rebound.result")
+	x.ends(0, c)
+	if s := x.status(); s.Done != 20 || s.Repeated > 0 {
+		t.Errorf("the status is %+v: want all rows done, none sent twice", s)
+	}
 }

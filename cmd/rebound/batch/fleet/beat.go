@@ -26,7 +26,7 @@ func (s *session) watch(feeding context.Context) error {
 		case !left:
 			return nil
 		default:
-			s.away = false
+			s.away.Store(false)
 		}
 		select {
 		case <-feeding.Done():
@@ -58,10 +58,26 @@ func (s *session) miss(err error) {
 		s.shared.Stop(own, s.db.own(err).Error())
 		return
 	}
-	if !s.away {
+	if !s.away.Swap(true) {
 		s.o.Notice(s.db.own(err).Error() + "; waiting for it")
 	}
-	s.away = true
+}
+
+// persist is persist for rows. It reports from time to time what keeps them from being stored while
+// the database answers, such as a full disk.
+func (s *session) persist(ctx context.Context, fn func(context.Context) error) error {
+	began := time.Now()
+	return persist(ctx, func(ctx context.Context) error {
+		err := fn(ctx)
+		if err == nil || isPermanent(err) || s.away.Load() || time.Since(began) < reportAfter {
+			return err
+		}
+		last, now := s.reported.Load(), time.Now().UnixNano()
+		if now-last > int64(reportEvery) && s.reported.CompareAndSwap(last, now) {
+			s.o.Notice(s.db.own(err).Error() + "; trying again")
+		}
+		return err
+	})
 }
 
 // beat records that this worker is alive, takes the rows of workers that are not, and looks whether

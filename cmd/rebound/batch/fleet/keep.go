@@ -64,7 +64,7 @@ func (s *session) mark(ctx context.Context, c *claim, cost money.Amount) error {
 	}
 	for {
 		var held, running, marked, spent bool
-		err := persist(ctx, func(ctx context.Context) error {
+		err := s.persist(ctx, func(ctx context.Context) error {
 			return s.db.pool.QueryRow(ctx, markRow, c.id, s.id, s.batch.name, s.batch.stops, int64(cost),
 				int64(limit), repeats).Scan(&held, &running, &marked, &spent)
 		})

@@ -38,4 +38,10 @@ const (
 // sessionConns is how many connections a session has to take, mark and end rows.
 const sessionConns = 6
 
+// Failures to store rows are reported.
+const (
+	reportAfter = 2 * time.Second
+	reportEvery = time.Minute
+)
+
 const budgetPause = 100 * time.Millisecond

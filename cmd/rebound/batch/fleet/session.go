@@ -33,9 +33,10 @@ type session struct {
 	through atomic.Bool
 	early   chan struct{} // has a place for each row that is sent before
 
-	// watch has these.
-	beaten, looked time.Time
-	away           bool // the database does not answer
+	away     atomic.Bool  // the database does not answer
+	reported atomic.Int64 // when a failure to store rows was reported, in Unix nanoseconds
+
+	beaten, looked time.Time // of watch
 }
 
 // newSession enters a worker in the database.

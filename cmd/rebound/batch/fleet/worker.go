@@ -28,7 +28,7 @@ func (w *worker) Work(ctx context.Context, job *river.Job[rowArgs]) error {
 	}
 	defer s.ended()
 	var c *claim
-	err := persist(ctx, func(ctx context.Context) (err error) {
+	err := s.persist(ctx, func(ctx context.Context) (err error) {
 		if c, err = s.claim(ctx, job.Args.Row); errors.Is(err, errEnded) || errors.Is(err, errHeld) ||
 			err != nil && s.feeding.Err() != nil {
 			return rebound.Permanent(err)
@@ -50,7 +50,7 @@ func (w *worker) Work(ctx context.Context, job *river.Job[rowArgs]) error {
 		s.shared.Stop(own, err.Error())
 		out = c.unsent()
 	}
-	err = persist(ctx, func(ctx context.Context) (err error) {
+	err = s.persist(ctx, func(ctx context.Context) (err error) {
 		if out.Ended {
 			err = s.finish(ctx, job, c, out)
 		} else {
