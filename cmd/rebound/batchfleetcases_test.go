@@ -226,7 +226,11 @@ func TestFleetLimit(t *testing.T) {
 		mu.Unlock()
 		answer(w, 1, 1)
 	})
-	x.fleetOf(3, 0, "--rpm", fmt.Sprint(perSecond*60))
+	for _, stderr := range x.fleetOf(3, 0, "--rpm", fmt.Sprint(perSecond*60)) {
+		if !strings.Contains(stderr, fmt.Sprintf("limit: m requests: %d a minute", perSecond*60)) {
+			t.Errorf("%s: want the limit", stderr)
+		}
+	}
 	first, last := times[rows/10], times[rows-1]
 	got := float64(rows-1-rows/10) / last.Sub(first).Seconds()
 	t.Logf("%.1f requests a second, limit %d", got, perSecond)

@@ -115,7 +115,11 @@ func TestFleetLearnsLimit(t *testing.T) {
 		w.Header().Set("X-Ratelimit-Reset-Requests", "50ms")
 		answer(w, 1, 1)
 	})
-	x.fleetOf(3, 0)
+	for _, stderr := range x.fleetOf(3, 0) {
+		if !strings.Contains(stderr, fmt.Sprintf("limit: m requests: %d a minute", perSecond*60)) {
+			t.Errorf("%s: want the limit", stderr)
+		}
+	}
 	const early = 30 // before the limit is known to all of them
 	got := float64(rows-1-early) / times[rows-1].Sub(times[0]).Seconds()
 	t.Logf("%.1f requests a second, limit %d", got, perSecond)

@@ -75,8 +75,11 @@ func (s Summary) Write(w io.Writer) error {
 	if s.Foreign > 0 {
 		line("not in the input: %d results", s.Foreign)
 	}
-	line("attempts: %d in %v, %d rows put off", s.Attempts,
-		time.Duration(s.Seconds*float64(time.Second)).Round(time.Second), s.Deferred)
+	took := ""
+	if s.Seconds > 0 { // a status has none
+		took = fmt.Sprint(" in ", time.Duration(s.Seconds*float64(time.Second)).Round(time.Second))
+	}
+	line("attempts: %d%s, %d rows put off", s.Attempts, took, s.Deferred)
 	if s.Waited.Limit+s.Waited.Backoff >= 1 {
 		line("waited, all rows together: %.0f s for limits, %.0f s before retries", s.Waited.Limit,
 			s.Waited.Backoff)

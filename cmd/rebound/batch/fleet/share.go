@@ -2,6 +2,8 @@ package fleet
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -128,4 +130,31 @@ func (p *pacer) takeUp(name string, learned rates, rest time.Duration) {
 	if until := time.Now().Add(rest); rest > 0 && until.Sub(one.until) > clockError {
 		one.until = until
 	}
+}
+
+// limits returns the limits of a process, and those of all workers in place of those that it has
+// learned by itself.
+func (p *pacer) limits(own []limit.Snapshot) (all []limit.Snapshot) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, l := range own {
+		if l.Kind != "rate" {
+			all = append(all, l)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.paces)) {
+		n := p.given.or(p.paces[name].shared)
+		for _, l := range []limit.Snapshot{
+			{Name: name + " requests", Kind: "rate", Limit: n.requests / 60},
+			{Name: name + " tokens", Kind: "rate", Limit: n.tokens / 60},
+		} {
+			if i := slices.IndexFunc(own, func(o limit.Snapshot) bool { return o.Name == l.Name }); i >= 0 {
+				l.Level, l.Waiting, l.Refused = own[i].Level, own[i].Waiting, own[i].Refused
+			}
+			if l.Limit > 0 {
+				all = append(all, l)
+			}
+		}
+	}
+	return all
 }

@@ -172,6 +172,7 @@ func (w *work) report(
 		w.err = errors.New(why)
 	}
 	s = w.shared.Summary()
+	s.Limits = w.Limits()
 	s.Seconds = time.Since(began).Round(time.Millisecond).Seconds()
 	wait := w.o.Grace
 	if code != 0 {
@@ -230,5 +231,5 @@ func (w *work) Progress() batch.Progress {
 	return p
 }
 
-// Limits are those in force in this process.
-func (w *work) Limits() []limit.Snapshot { return w.shared.Limits() }
+// Limits are those in force: those of all workers, and those of this process.
+func (w *work) Limits() []limit.Snapshot { return w.pace.limits(w.shared.Limits()) }
