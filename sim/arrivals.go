@@ -3,7 +3,7 @@ package sim
 import "time"
 
 // arrivals are the calls of an open loop: a Poisson process whose rate may change. Each arrival is
-// drawn when the one before it is taken, so that a hundred million calls need the memory of one.
+// drawn when the one before it is taken, so a hundred million calls need the memory of one.
 type arrivals struct {
 	next    time.Duration // the next one
 	random  random
@@ -13,7 +13,7 @@ type arrivals struct {
 	made    uint64
 }
 
-// newArrivals returns the arrivals of c's calls; the first of them is next.
+// newArrivals returns the arrivals of c's calls, with the first one drawn.
 func newArrivals(seed uint64, c *Clients) arrivals {
 	// No call has the number 1<<63, so arrivals and calls share no random numbers.
 	a := arrivals{random: newRandom(seed, 1<<63), profile: c.Profile}
@@ -33,9 +33,9 @@ func (a *arrivals) advance() uint64 {
 	return a.made - 1
 }
 
-// find draws, between two points of the profile, from a process at the higher of their rates, and
-// keeps each arrival with the probability that the rate at its time asks for (Lewis and Shedler,
-// 1979).
+// find draws the next arrival. Between two points of the profile it draws from a process at the
+// higher of their rates. It keeps each arrival with a probability of the rate at that time, divided
+// by the higher rate (thinning: Lewis and Shedler, 1979).
 func (a *arrivals) find() {
 	for {
 		to := Rate{At: longest, PerSecond: a.from.PerSecond}
@@ -46,6 +46,7 @@ func (a *arrivals) find() {
 		a.now += float64(a.random.exp()*1e9) / peak
 		at := nanos(a.now)
 		switch {
+		// An arrival of the faster process, kept if the draw says so.
 		case peak > 0 && at < to.At:
 			if a.random.chance(rate(a.from, to, at) / peak) {
 				a.next = at
@@ -63,21 +64,23 @@ func (a *arrivals) find() {
 	}
 }
 
-// rate is the rate at a time between two points. The points of a step have the same time; no time
-// is between them, so nothing divides by 0.
+// rate is the rate at a time between two points. The two points of a step have the same time. No
+// arrival lies between them, so nothing divides by 0.
 func rate(from, to Rate, at time.Duration) float64 {
 	part := float64(at-from.At) / float64(to.At-from.At)
 	return from.PerSecond + float64(part*(to.PerSecond-from.PerSecond))
 }
 
-// expected is the mean number of arrivals until end. Validation bounds it, lest a run of too many
-// calls begins. Between two points the rate is a straight line, and the area below it a trapezoid.
+// expected is the mean number of arrivals until end. Validation bounds it, so that no run of too
+// many calls begins. Between two points the rate is a straight line, and the area below it a
+// trapezoid.
 func expected(c *Clients, end time.Duration) float64 {
 	if len(c.Profile) == 0 {
 		return c.Rate * end.Seconds()
 	}
 	sum, from := 0.0, Rate{PerSecond: c.Profile[0].PerSecond}
 	for _, to := range c.Profile {
+		// The run ends within this part of the profile.
 		if to.At >= end {
 			to = Rate{At: end, PerSecond: rate(from, to, end)}
 		}

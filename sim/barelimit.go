@@ -6,10 +6,8 @@ import (
 	"github.com/rebound-go/rebound/limit"
 )
 
-// The simulator only reads gates. What it plays with is made anew for each process, as a program
-// that runs in ten processes has ten limits.
-
-// newLimits returns the limits of p for each process, or nil if it has none.
+// newLimits returns the limits of p for each process, or nil if p has none. The simulator only
+// reads gates: each process gets limits of its own, as ten real processes have ten.
 func newLimits(p *rebound.Policy, processes int) [][]clientLimit {
 	if len(p.Gates) == 0 {
 		return nil
@@ -23,10 +21,9 @@ func newLimits(p *rebound.Policy, processes int) [][]clientLimit {
 	return limits
 }
 
-// bareLimit is the bare form of a gate; nil if it has none. Only the fields are read, and a
-// snapshot where they have defaults: a number that stands for zero belongs to package limit alone.
-// A gate of another type is a user's own. Its code needs a clock and goroutines, and here it would
-// be called at times that do not pass.
+// bareLimit is the bare form of a gate, or nil if it has none. It reads the fields, and a snapshot
+// where a field may be zero, because only package limit defines the defaults. A gate of any other
+// type cannot be simulated: its code needs a clock and goroutines, and no real time passes here.
 func bareLimit(g gate.Gate) clientLimit {
 	switch g := g.(type) {
 	case *limit.Concurrency:

@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// calendar holds the events to come, one for each entity: a time and the entity's number. Time is
-// cut into buckets, for the whole run: few enough for their ends to stay in the processor's cache.
-// A bucket is sorted when its time comes; what is added to it from then on goes into a heap beside
-// it. An event is one word, its time within the bucket above its entity: so equal times are always
-// in the entities' order.
+// calendar holds the events to come: a time and an entity's number each. The time of the run is
+// divided into buckets, few enough for their heads to stay in the processor's cache. A bucket is
+// sorted when its time comes; events added to it after that go into a heap beside it. An event is
+// one word, with its time within the bucket above its entity, so events at the same time are in the
+// order of their entities.
 type calendar struct {
 	end    time.Duration // nothing is kept from here on
 	shift  int           // a bucket is 1<<shift ns wide
@@ -26,7 +26,7 @@ type calendar struct {
 	groups []uint32 // their places
 }
 
-// chunk is a part of a bucket. All but the newest are full.
+// chunk is a part of a bucket. All chunks but the newest are full.
 type chunk struct {
 	events [chunkSize]uint64
 	next   uint32
@@ -37,6 +37,7 @@ const (
 	chunkSize = 1<<chunkBits - 1
 )
 
+// newCalendar returns an empty calendar for a run that ends at end.
 func newCalendar(end time.Duration) calendar {
 	// A run of up to nine hours has at most 8,191 buckets, whose heads fill 32 KB. A longer one has
 	// more, as a bucket is at most 2³² ns wide: an event has 32 bits for its time in the bucket.
@@ -48,12 +49,14 @@ func newCalendar(end time.Duration) calendar {
 	}
 }
 
-// push adds an event. Those at the end of the run or later are dropped, as nothing would read them.
+// push adds an event. Events at the end of the run or later are dropped, because nothing would read
+// them.
 func (c *calendar) push(at time.Duration, id uint32) {
 	if at >= c.end {
 		return
 	}
 	b := int(at >> c.shift)
+	// A bucket is at most 2³² ns wide, so the time within it fits the upper half.
 	event := uint64(at)&(1<<c.shift-1)<<32 | uint64(id)
 	// The bucket under way is sorted already.
 	if b == c.now {
@@ -70,10 +73,11 @@ func (c *calendar) push(at time.Duration, id uint32) {
 	c.heads[b] = head + 1
 }
 
-// grow returns an empty chunk to stand before chunk next. Chunks of past buckets come first, so the
-// calendar grows with the events pending at once, not with all of them.
+// grow returns an empty chunk to stand before chunk next. Chunks of past buckets are used first, so
+// the calendar grows with the number of pending events, not with the number of all events.
 func (c *calendar) grow(next uint32) uint32 {
 	i := c.free
+	// No chunk is free, so the calendar grows by one.
 	if i == 0 {
 		i = uint32(len(c.chunks))
 		c.chunks = append(c.chunks, chunk{next: next})
@@ -84,10 +88,11 @@ func (c *calendar) grow(next uint32) uint32 {
 	return i
 }
 
-// pop removes the first event, unless that comes at limit or later. It never looks at buckets
-// after the one that limit is in: events may still be pushed into those.
+// pop removes the first event, unless its time is limit or later. It never looks at buckets after
+// the one that holds limit, because events may still be added to those.
 func (c *calendar) pop(limit time.Duration) (at time.Duration, id uint32, ok bool) {
 	for c.done == len(c.sorted) && len(c.late) == 0 {
+		// There is no event before limit. The bucket of limit stays closed, since it may still get some.
 		if c.now >= int(min(limit, c.end-1)>>c.shift) {
 			return 0, 0, false
 		}
@@ -117,11 +122,12 @@ func (c *calendar) pop(limit time.Duration) (at time.Duration, id uint32, ok boo
 	return at, uint32(event), true
 }
 
-// open sorts the events of the bucket that is now under way, and frees its chunks.
+// open sorts the events of the bucket whose time has come, and frees its chunks.
 func (c *calendar) open() {
 	c.bucket = c.bucket[:0]
 	head := c.heads[c.now]
 	c.heads[c.now] = 0
+	// The newest chunk comes first, and is the only one that may not be full.
 	for i, n := head>>chunkBits, head&chunkSize; i != 0; n = chunkSize {
 		ch := &c.chunks[i]
 		c.bucket = append(c.bucket, ch.events[:n]...)
@@ -130,9 +136,8 @@ func (c *calendar) open() {
 	c.sort()
 }
 
-// sort fills sorted from bucket. It first puts the events into groups of a few, by time. A counting
-// sort by the highest bits of the time does most of the work in two passes; only the few events
-// that share a group are compared.
+// sort fills sorted from bucket. A counting sort by the highest bits of the time does most of the
+// work in two passes. Only the few events that share a group are compared.
 func (c *calendar) sort() {
 	n := len(c.bucket)
 	c.sorted, c.done = slices.Grow(c.sorted[:0], n)[:n], 0
@@ -163,12 +168,12 @@ func (c *calendar) sort() {
 	}
 }
 
-// minHeap has its smallest number first; each node has four children, which are neighbors in
-// memory. Four children make it half as deep as two would, and a node's children share a cache
-// line. Both push and pop move a hole instead of swapping, which halves the writes.
+// minHeap is a heap with its smallest number first. Each node has four children. That makes it half
+// as deep as with two, and a node's children share a cache line. push and pop move a hole instead
+// of swapping, which halves the writes.
 type minHeap []uint64
 
-// push adds a number: larger ones move down on its way up.
+// push adds a number. Larger numbers on its way up move down.
 func (h *minHeap) push(v uint64) {
 	*h = append(*h, v)
 	s := *h
@@ -187,6 +192,7 @@ func (h *minHeap) push(v uint64) {
 // pop removes the smallest number.
 func (h *minHeap) pop() {
 	s := *h
+	// The last number fills the hole that the smallest leaves, and moves down to its place.
 	v := s[len(s)-1]
 	s = s[:len(s)-1]
 	*h = s

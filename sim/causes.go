@@ -9,7 +9,7 @@ import (
 	"github.com/rebound-go/rebound/fault"
 )
 
-// A cause says how an attempt ended.
+// cause is how an attempt ended. It is a number, because every entity holds one.
 type cause uint16
 
 const (
@@ -24,7 +24,7 @@ const (
 	throttled       // status 429 by the first window, and the next cause is status 503 by it
 )
 
-// windowCauses are what each window has: its own throttled, and the cause after it.
+// windowCauses is the number of causes of each window: its throttled, and the one after it.
 const windowCauses = 2
 
 // throttles reports whether a cause is a status 429.
@@ -32,7 +32,8 @@ func (c cause) throttles() bool {
 	return c == limited || c >= throttled && (c-throttled)%windowCauses == 0
 }
 
-// causeErrors are the causes as errors, such as a client of a real server would get.
+// causeErrors are the causes as errors, with the texts and types that a client of a real server
+// gets: the Classify and RetryIf of a policy may look at them.
 func causeErrors(s *Server) []error {
 	// The texts and types are such as real clients get, since a policy's Classify and RetryIf may look
 	// at them.
@@ -47,9 +48,11 @@ func causeErrors(s *Server) []error {
 		conflict: answer{fault.Fault{Kind: fault.Transient, Sent: fault.NotDone, Detail: "conflict"}},
 		limited:  status(429, asked),
 	}
+	// The clients of such a server have only their own backoff.
 	if s.Limit.NoRetryAfter {
 		errs[limited] = status(429, 0)
 	}
+	// Each window has answers of its own, because their Retry-After delays differ.
 	for i := range s.Windows {
 		after := s.Windows[i].RetryAfter
 		errs = append(errs, status(429, after), status(503, after))
@@ -57,11 +60,11 @@ func causeErrors(s *Server) []error {
 	return errs
 }
 
-// asked stands for a delay that each answer has one of its own of.
+// asked stands for a delay that differs from answer to answer.
 const asked = time.Nanosecond
 
-// status is an answer of that HTTP status, which means what a client of HTTP makes of it. It asks
-// for a delay if after is not 0. No header has the delay, since headers have whole seconds.
+// status is an answer with that HTTP status, and means what an HTTP client makes of it. It asks for
+// a delay if after is not 0. The delay is not in a header, because headers hold whole seconds.
 func status(code int, after time.Duration) error {
 	f := fault.Status(code)
 	f.After = after
@@ -73,6 +76,7 @@ type answer struct{ fault fault.Fault }
 
 func (a answer) Error() string { return a.fault.Detail }
 
+// DescribeFault makes the policy's classifier see the same facts as behind a real client.
 func (a answer) DescribeFault() fault.Fault {
 	f := a.fault
 	f.Err = a

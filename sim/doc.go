@@ -1,16 +1,16 @@
 // Package sim runs retry policies, budgets and breakers against a failing service, in virtual time,
-// for one client or a million.
+// with one client or a million.
 //
 // A [Scenario] describes the clients, the server and what goes wrong. [Run] plays it once for each
 // policy and returns what happened, as sums and as a time series. [Builtin] returns scenarios that
 // are ready to use.
 //
-// The policies are the ones that you ship: Decide of [rebound.Policy] makes every decision, and
+// The policies are the ones that you ship. Decide of [rebound.Policy] makes every decision, and
 // every budget, breaker and limit is the state machine of the real one. The simulator adds the
 // clock, the random numbers and the model of clients and server. It only reads policies: each
 // simulated process has a budget, a breaker and limits of its own. Observe and OnChange are not
-// called. Gates may be the limits of package limit. Any other gate is an error, because it has no
-// form for virtual time.
+// called. Gates may be the limits of package limit. Any other gate is an error, because it cannot
+// run in virtual time.
 //
-// A run depends on nothing but its scenario: one seed, one result, on every platform.
+// A run depends only on its scenario: the same seed gives the same result on every platform.
 package sim

@@ -10,7 +10,7 @@ import (
 )
 
 // entity is a client in a closed loop, or a call in an open one. It has at most one event to come,
-// and fills a cache line.
+// and fills one cache line.
 type entity struct {
 	random random
 	top    frame  // of the first layer
@@ -20,7 +20,7 @@ type entity struct {
 	next   action
 }
 
-// place is where an entity is among the limits of a policy, or in the queue of a layer.
+// place is where an entity waits: among the limits of a policy, or in the queue of a layer.
 type place struct {
 	level  uint8
 	gate   uint8         // the next one to enter
@@ -28,11 +28,11 @@ type place struct {
 	wakeAt time.Duration // when it does
 }
 
-// timer marks the number of an entity in an event that is a wake, beside which the entity may have
-// an event of its own. A wake whose time is no longer that of the place is over.
+// timer marks an entity's number in an event that is a wake. The entity may have an event of its
+// own beside it. A wake whose time is no longer that of the place is ignored.
 const timer = 1 << 31
 
-// An action is what an entity does when its event comes.
+// action is what an entity does when its event comes.
 type action uint8
 
 const (
@@ -47,7 +47,7 @@ const (
 	doLeg                   // end a leg of a hedged attempt, or begin one
 )
 
-// engine plays a scenario with one policy.
+// engine plays a scenario with one policy. One goroutine runs it, so nothing is locked.
 type engine struct {
 	*Scenario
 	tally    tally
@@ -82,6 +82,8 @@ type engine struct {
 	err      error
 }
 
+// newEngine prepares everything that does not change during the run, so that an event allocates
+// nothing.
 func newEngine(s *Scenario, p *rebound.Policy) *engine {
 	x := &engine{
 		Scenario: s,
@@ -90,9 +92,9 @@ func newEngine(s *Scenario, p *rebound.Policy) *engine {
 		server:   newServer(s.Server, s.Duration),
 		think:    s.Clients.Think.ready(),
 	}
-	// Errors and what they mean are the same for all attempts, so they are made once.
+	// The errors and their meaning are the same for all attempts, so they are made once.
 	errs := causeErrors(&s.Server)
-	// Only the lowest layer calls the server, and has to do with its replicas.
+	// Only the lowest layer calls the server, so only that one distinguishes replicas.
 	hosts := func(level int) int {
 		if level < len(s.Layers) || s.Server.Route == "" || s.Server.Route == Balanced {
 			return 1
@@ -105,6 +107,7 @@ func newEngine(s *Scenario, p *rebound.Policy) *engine {
 		if q == nil {
 			q = p
 		}
+		// Clients.Timeout is the first layer's alone: a layer below ends with the attempt above it.
 		below := newLayer(q, l.Processes, hosts(i+1), 0, errs)
 		below.mute, below.workers, below.service = l.Mute, newWorkers(&l), l.Service.ready()
 		below.busy = below.workers != nil || below.service.shape != ""
@@ -116,14 +119,16 @@ func newEngine(s *Scenario, p *rebound.Policy) *engine {
 	for i := range x.layers {
 		x.measure(x.layers[i].gates)
 	}
-	// The end of such an attempt needs no event, as no other client depends on its place in the order.
+	// The end of such an attempt needs no event, because its order among the events of others does not
+	// matter.
 	x.eager = x.independent()
+	// The entities of an open loop are made when calls arrive.
 	if s.Clients.Count == 0 {
 		x.arrivals = newArrivals(s.Seed, &s.Clients)
 		return x
 	}
 	x.arrivals.next = never
-	// The exact capacity: growing a slice of a million clients would hold them twice for a moment.
+	// The exact capacity: growing a slice of a million clients would hold two copies for a moment.
 	x.entities = make([]entity, 0, s.Clients.Count)
 	for range s.Clients.Count {
 		x.enroll()
@@ -131,19 +136,20 @@ func newEngine(s *Scenario, p *rebound.Policy) *engine {
 	return x
 }
 
-// independent reports whether nothing that an attempt's end changes is seen by any other client:
-// then it need not be an event.
+// independent reports whether no other client can observe the end of an attempt. Then it need not
+// be an event.
 func (x *engine) independent() bool {
 	top := &x.layers[0]
 	if x.hedger != nil {
 		return false // an answer that comes in time keeps a hedge from beginning
 	}
+	// A budget that several clients share, a breaker and a limit all show others how an attempt ended.
 	return len(x.layers) == 1 && x.gates == 0 && top.breaker == nil && x.server.hop.shape == "" &&
 		(top.budget == nil || x.Clients.Count > 0 && top.processes == x.Clients.Count)
 }
 
-// enroll adds a client of the closed loop. Its random numbers follow from its own number alone, so
-// that every policy meets the same clients.
+// enroll adds a client of the closed loop. Its random numbers depend only on its own number, so
+// every policy meets the same clients.
 func (x *engine) enroll() {
 	id := x.extend()
 	e := &x.entities[id]
@@ -155,9 +161,11 @@ func (x *engine) enroll() {
 	}
 }
 
-// extend adds an entity, and what entities have beside themselves.
+// extend adds an entity and everything that is stored beside it. Slices that a scenario does not
+// need stay empty: a million clients would make each of them large.
 func (x *engine) extend() uint32 {
 	x.entities = append(x.entities, entity{})
+	// The first layer's frame is in the entity itself, since every entity has it.
 	x.frames = append(x.frames, make([]frame, len(x.layers)-1)...)
 	if x.gates > 0 || x.queues {
 		x.places = append(x.places, place{})
@@ -177,8 +185,9 @@ func (x *engine) extend() uint32 {
 	return uint32(len(x.entities) - 1)
 }
 
-// later sets the one event that an entity may have to come. It has none when this is called.
+// later sets the next event of an entity, which must have none.
 func (x *engine) later(id uint32, at time.Duration, next action) {
+	// One event for each entity keeps the calendar small.
 	x.entities[id].next = next
 	x.calendar.push(at, id)
 }
@@ -191,9 +200,10 @@ func (x *engine) frame(id uint32, level int) *frame {
 	return &x.frames[int(id)*(len(x.layers)-1)+level-1]
 }
 
-// contextEnd is when the context of that call ends.
+// contextEnd is when the context of that call ends: with the attempt of the layer above.
 func (x *engine) contextEnd(id uint32, level int) time.Duration {
 	switch {
+	// The context of a call is that of the attempt around it.
 	case level > 0:
 		return x.frame(id, level-1).expires
 	case x.Clients.Deadline > 0:
@@ -202,12 +212,13 @@ func (x *engine) contextEnd(id uint32, level int) time.Duration {
 	return never
 }
 
-// measure makes room for the limits of a layer, and counts those that adapt: a look at a million of
-// them for each bin would cost more than the run.
+// measure counts the limits of a layer, and sums up those that adapt. Looking at a million of them
+// for each bin would cost more than the run.
 func (x *engine) measure(processes [][]clientLimit) {
 	for _, gates := range processes {
 		x.gates = max(x.gates, len(gates))
 		for _, g := range gates {
+			// Only adaptive limits report a level: the mean of fixed ones never changes.
 			if most, _ := g.level(); most > 0 {
 				x.limits += float64(most)
 				x.adaptive++
@@ -216,7 +227,7 @@ func (x *engine) measure(processes [][]clientLimit) {
 	}
 }
 
-// count bounds the run.
+// count counts an attempt, and ends the run with an error if there are too many.
 func (x *engine) count(now time.Duration) {
 	// The error ends the run after the event under way.
 	if x.attempts++; x.attempts > x.MaxAttempts {

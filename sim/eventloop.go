@@ -10,8 +10,8 @@ import (
 // run plays the scenario to its end, or to the first error.
 func (x *engine) run() error {
 	for x.err == nil {
-		// An arrival has no entity before it comes, so it is not in the calendar. It goes before events
-		// of the same instant.
+		// An arrival has no entity before it comes, so it is not in the calendar. It comes before events
+		// at the same time.
 		now, id, ok := x.calendar.pop(x.arrivals.next)
 		switch {
 		case ok:
@@ -32,8 +32,8 @@ func (x *engine) run() error {
 	return x.err
 }
 
-// touch reads all entities of a bucket that was just opened: in one go, their cache misses
-// overlap, which saves a million clients two fifths of their time.
+// touch reads all entities of a bucket that was just opened. When they are read in one go, their
+// cache misses overlap. That saves two fifths of the time with a million clients.
 func (x *engine) touch() {
 	sum := uint32(0)
 	for _, event := range x.calendar.sorted {
@@ -42,8 +42,8 @@ func (x *engine) touch() {
 	x.touched = sum
 }
 
-// do is an entity's event. A transaction on the row takes four messages: to the row and back to
-// read it, to the row and back to write.
+// do handles an entity's event. A transaction on the row takes four messages: to the row and back
+// to read it, and to the row and back to write it.
 func (x *engine) do(id uint32, now time.Duration) {
 	if id&timer != 0 {
 		x.wake(id&^timer, now)
@@ -69,12 +69,12 @@ func (x *engine) do(id uint32, now time.Duration) {
 		x.leg(id, now)
 	case doRead:
 		x.seen[id] = x.server.version
-		// The answer's way back and the write's way there: nothing happens in between.
+		// The answer's way back and the write's way there. Nothing happens in between.
 		hops := x.server.hop.draw(&e.random) + x.server.hop.draw(&e.random)
 		x.later(id, now+hops, doWrite)
 	case doWrite:
 		e.cause = served
-		// Another client has written since this one read: the optimistic transaction fails.
+		// Another client has written since this one read, so the optimistic transaction fails.
 		if x.seen[id] != x.server.version {
 			e.cause = conflict
 		} else {
@@ -85,26 +85,27 @@ func (x *engine) do(id uint32, now time.Duration) {
 }
 
 // join begins a call of the open loop. Entities whose calls are over are used again, so memory
-// grows with the calls under way.
+// grows only with the calls under way.
 func (x *engine) join(now time.Duration) {
 	var id uint32
 	switch n := len(x.idle); {
 	case n > 0:
 		id = x.idle[n-1]
 		x.idle = x.idle[:n-1]
+	// Calls begin faster than they end, and the run would need more memory than it may use.
 	case len(x.entities) == maxClients:
 		x.err = x.crowded(now)
 		return
 	default:
 		id = x.extend()
 	}
-	// The arrival's number picks the random numbers, not the entity's: which entity is idle depends on
-	// the policy, and all policies must meet the same calls.
+	// The arrival's number selects the random numbers, not the entity's. Which entity is free depends
+	// on the policy, but all policies must meet the same calls.
 	x.entities[id] = entity{random: newRandom(x.Seed, x.arrivals.advance())}
 	x.begin(id, now)
 }
 
-// tick moves the clock.
+// tick moves the clock forward.
 func (x *engine) tick(now time.Duration) {
 	if now != x.clock {
 		if now >= x.due {
@@ -112,15 +113,15 @@ func (x *engine) tick(now time.Duration) {
 		}
 		x.clock, x.standing = now, 0
 	}
-	// Where nothing takes time, calls follow each other in one instant for ever. Only a count can end
-	// that; a real scenario has a few events of each entity at one time.
+	// If nothing takes time, calls follow each other at the same moment for ever. Only a count can
+	// detect that. A realistic scenario has a few events of each entity at one time.
 	if x.standing++; x.standing > 1000*len(x.entities)+1_000_000 {
 		x.err = x.standsStill(now)
 	}
 }
 
-// crowded is the error of calls that begin faster than they end. In a profile there is no single
-// rate to name.
+// crowded is the error of calls that begin faster than they end. A profile has no single rate to
+// name.
 func (x *engine) crowded(now time.Duration) error {
 	var got any = x.Clients.Rate
 	if len(x.Clients.Profile) > 0 {
@@ -130,13 +131,13 @@ func (x *engine) crowded(now time.Duration) error {
 		"%d calls are under way at %v", maxClients, now))
 }
 
-// standsStill is the error of calls or attempts that follow each other in no time. The field that
-// it names is the most likely one to be missing: a closed loop without a pause, such as one whose
-// connections are refused at once, or a policy without an end and without delays.
+// standsStill is the error of calls or attempts that follow each other in no time. It names the
+// field that is most likely to be missing: the pause of a closed loop whose connections are refused
+// at once, or the delays of a policy without an end.
 func (x *engine) standsStill(now time.Duration) error {
 	const other = "or a longer Server.Service or Server.RoundTrip"
 	still := fmt.Sprintf("the clock stands still at %v", now)
-	// The attempts of one call alone are too few to get here, unless a policy has no end.
+	// The attempts of one call are too few to get here, unless a policy has no end.
 	most := x.Policies[x.policy].Attempts
 	endless := most == rebound.Unlimited || most > 1000
 	if x.Clients.Count > 0 && x.Clients.Think == (Dist{}) && !endless {
@@ -154,17 +155,18 @@ func (x *engine) sample(now time.Duration) {
 		if x.due = end; end > now {
 			return
 		}
-		// A bin ends before its end: what begins at that instant is the next bin's.
+		// A bin ends just before its end time. What begins at that time belongs to the next bin.
 		b.Queue = x.server.queued(end - 1)
 		b.Open = x.open()
 		b.LayerQueue = x.queueing
+		// The mean over all processes: each has a limit of its own.
 		b.Waiting, b.Limit = x.waiting, x.limits/float64(max(x.adaptive, 1))
 		x.tally.done++
 	}
 }
 
-// open is the share of the breakers that are open or half-open. Layers keep their counts up to
-// date, as looking at a million breakers for each bin would cost more than the run.
+// open is the share of the breakers that are open or half-open. Layers keep the count, because
+// looking at a million breakers for each bin would cost more than the run.
 func (x *engine) open() float64 {
 	var n, all int
 	for i := range x.layers {

@@ -7,16 +7,17 @@ import (
 	"github.com/rebound-go/rebound/gate"
 )
 
-// The limits of a policy stand around its attempts as in the engine: each is entered in order, and
-// all are left in reverse. What differs is how an attempt waits in a queue. A goroutine blocks in
-// Enter; an entity stops at its place, and goes on there when an event says so. There are two such
-// events. A wake comes at a time that the limit has named: a turn of a rate, or the end of a wait.
-// A permit that another attempt gives back makes an event at once.
+// enter enters the limits of a layer, beginning with the one at the entity's place. It returns
+// false if the attempt waits in a queue or was rejected.
 //
-// An attempt's own timeout begins when it has passed all limits. The time of its call goes on.
-
-// enter enters the limits of a layer, from the one on that the entity's place holds. It returns
-// false if the attempt waits in a queue, or was rejected.
+// A policy's limits stand around its attempts as in the real engine: they are entered in order and
+// left in reverse order. Only waiting differs. A goroutine blocks in Enter; an entity stops at its
+// place, until an event lets it continue. There are two such events. A wake comes at a time that
+// the limit has named: the turn of a rate, or the end of a wait. A permit that another attempt
+// returns makes an event at once.
+//
+// An attempt's own timeout begins when it has passed all limits. The time of its call includes the
+// waits.
 func (x *engine) enter(id uint32, level int, now time.Duration) bool {
 	gates := x.gatesOf(id, level)
 	if gates == nil {
@@ -36,6 +37,7 @@ func (x *engine) enter(id uint32, level int, now time.Duration) bool {
 			x.wakeLater(id, due)
 			return false
 		}
+		// The pass is kept for leave, which may come much later.
 		*x.passOf(id, level, int(at.gate)) = g.pass(now)
 		at.gate++
 	}
@@ -57,9 +59,9 @@ func (x *engine) last(id uint32, level int) time.Duration {
 	return end
 }
 
-// wake is the event of a wake. One that is admitted goes on as an event of its own. An entity may
-// have left the queue, or its turn may have moved: the calendar keeps the event all the same, and
-// its time shows that it is over.
+// wake handles a wake. An entity that is admitted continues in an event of its own. An entity may
+// have left the queue, or its turn may have moved. The calendar still holds the event, and its time
+// shows that it is outdated.
 func (x *engine) wake(id uint32, now time.Duration) {
 	at := &x.places[id]
 	if !at.waits || at.wakeAt != now {
@@ -82,11 +84,12 @@ func (x *engine) wake(id uint32, now time.Duration) {
 		x.waiting--
 		x.turnAway(id, level, now)
 	}
+	// Others in the queue may have a different turn now.
 	x.retime(g)
 }
 
-// turnAway ends the call of an attempt that the gate of its place rejected, or whose time was up
-// before it had passed all gates.
+// turnAway ends the call of an attempt that the gate at its place has rejected, or whose time was
+// up before it had passed all gates.
 func (x *engine) turnAway(id uint32, level int, now time.Duration) {
 	at := &x.places[id]
 	n := int(at.gate)
@@ -98,6 +101,7 @@ func (x *engine) turnAway(id uint32, level int, now time.Duration) {
 		x.reject(id, level, now, rebound.Canceled, nil)
 		return
 	}
+	// The policy of the layer above classifies the rejection like any other error.
 	refusal := answer{x.gatesOf(id, level)[n].rejection(now)}
 	x.reject(id, level, now, rebound.Rejected, refusal)
 }

@@ -10,17 +10,15 @@ import (
 	"github.com/rebound-go/rebound/internal/hedging"
 )
 
-// The defaults of a hedge.Hedge.
+// The defaults of a hedge.Hedge, which exports none. The differential test compares the two.
 const (
 	defaultHedges = 1    // of an attempt
 	hedgeDeposit  = 0.05 // of a budget of its own, for each success
 )
 
-// A hedge.Hedge decides by a state of package hedging, and by a budget. The simulator does the
-// same with a state for each process, as a program that runs in ten processes has ten. Times are
-// those of the run, and nothing here makes an event: the engine does, in race.go.
-
-// hedger is the hedge of a scenario: its settings, and the state of each process.
+// hedger is the hedge of a scenario: its settings, and the state of each process. Like a
+// hedge.Hedge it decides by a state of package hedging and by a budget. Times are those of the run.
+// Nothing here makes an event; the engine does, in race.go.
 type hedger struct {
 	config    hedging.Config
 	most      int           // hedges of an attempt
@@ -32,13 +30,14 @@ type hedger struct {
 	faults    []fault.Fault // what each cause means
 }
 
-// hedgeState is what one process remembers.
+// hedgeState is the state of the hedge in one process.
 type hedgeState struct {
 	hedging.State
 	tokens bucket.Bucket
 }
 
-// race is an attempt that may be hedged.
+// race is an attempt that may be hedged. It is used again for the next attempt of its entity, legs
+// included.
 type race struct {
 	start time.Duration
 	delay time.Duration // until a hedge, and each further one
@@ -56,7 +55,7 @@ type leg struct {
 	quota quota
 }
 
-// newHedger returns the state of a scenario's hedge, nil if it has none.
+// newHedger returns the hedge of a scenario, or nil if it has none.
 func newHedger(s *Scenario, p *rebound.Policy, errs []error) *hedger {
 	h := s.Hedge
 	if h == nil {
@@ -71,6 +70,7 @@ func newHedger(s *Scenario, p *rebound.Policy, errs []error) *hedger {
 		processes: make([]hedgeState, s.Clients.Processes),
 		faults:    make([]fault.Fault, len(errs)),
 	}
+	// The simulator has a budget for each process, so a shared one must be recognised by its address.
 	if b := h.Budget; b != nil {
 		x.shared = b == p.RetryBudget()
 		x.budget = bucket.Config{Capacity: b.Capacity, Deposit: b.Deposit, Refill: b.Refill}
@@ -81,7 +81,7 @@ func newHedger(s *Scenario, p *rebound.Policy, errs []error) *hedger {
 	return x
 }
 
-// success is what a process learns from an attempt that was answered.
+// success records an attempt that was answered after took.
 func (x *hedger) success(h *hedgeState, took time.Duration) {
 	h.End()
 	if x.deposits {
@@ -92,11 +92,11 @@ func (x *hedger) success(h *hedgeState, took time.Duration) {
 	}
 }
 
-// meet is what a process learns from the failure of a leg. It reports whether that ends hedging
-// for the attempt.
+// meet records the failure of a leg. It reports whether the failure ends hedging of the attempt.
 func (x *hedger) meet(h *hedgeState, now time.Duration, l *leg) (ends bool) {
 	f := &x.faults[l.cause]
 	after := f.After
+	// The delay is the leg's own, since every answer of a limit has a different one.
 	if after == asked {
 		after = l.after
 	}
@@ -107,7 +107,7 @@ func (x *hedger) meet(h *hedgeState, now time.Duration, l *leg) (ends bool) {
 	return f.Kind == fault.Permanent
 }
 
-// first is the leg that ends next. Of two at once it is the one that began first.
+// first is the leg that ends next. Of two at the same time it is the one that began first.
 func (r *race) first() int {
 	next := -1
 	for i := range r.legs {
@@ -118,7 +118,7 @@ func (r *race) first() int {
 	return next
 }
 
-// won is when the first success of the legs under way will come; never, if all will fail.
+// won is when the first success of the legs under way will come, or never if all will fail.
 func (r *race) won() time.Duration {
 	end := never
 	for i := range r.legs {

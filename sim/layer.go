@@ -24,7 +24,7 @@ type frame struct {
 	process uint32 // times the layer's hosts, plus the host that the attempt goes to
 }
 
-// layer is a service that calls the next one through a policy; the first layer is the clients.
+// layer is a service that calls the next one under a policy. The first layer is the clients.
 type layer struct {
 	p         *rebound.Policy
 	processes int
@@ -50,13 +50,16 @@ type layer struct {
 	errs   []error       // each cause as an error
 }
 
+// newLayer prepares a layer. It asks the policy's classifier about every cause once, because a
+// classifier may be slow and each cause always has the same error.
 func newLayer(p *rebound.Policy, processes, hosts int, timeout time.Duration, errs []error) layer {
 	l := layer{p: p, processes: processes, hosts: hosts, timeout: timeout, errs: errs}
+	// The policy's timeout replaces the clients' own.
 	if p.AttemptTimeout > 0 {
 		l.timeout = p.AttemptTimeout
 	}
 	// Only the fields of the budget and the breaker are read. Each process has a state of its own, as
-	// in real processes, and the policy's own stays as it is.
+	// in real processes, and the policy's own state does not change.
 	if b := p.RetryBudget(); b != nil {
 		l.budget = &bucket.Config{Capacity: b.Capacity, Deposit: b.Deposit, Refill: b.Refill}
 		l.budgets = make([]bucket.Bucket, processes*hosts)
@@ -76,29 +79,31 @@ func newLayer(p *rebound.Policy, processes, hosts int, timeout time.Duration, er
 	if p.AttemptTimeout|p.MaxElapsed > 0 && l.faults[expired].Kind != fault.Canceled {
 		l.faults[expired].Kind = fault.Transient
 	}
-	// Within a context that has ended, the same error means that the caller has gone.
+	// In a context that has ended, the same error means that the caller has given up.
 	over, cancel := context.WithCancel(context.Background())
 	cancel()
 	l.ended = p.Fault(over, context.DeadlineExceeded)
 	return l
 }
 
-// admit picks the host of an attempt, and asks its breaker.
+// admit selects the host of an attempt, and asks its breaker.
 func (l *layer) admit(f *frame, now time.Duration, r *random) bool {
 	if l.hosts == 1 {
 		return l.enter(f, now)
 	}
 	first := f.process - f.process%uint32(l.hosts)
+	// A sticky call keeps the host of its first attempt.
 	if l.avoiding || f.attempt == 0 {
 		f.process = first + uint32(r.below(l.hosts))
 	}
 	if l.enter(f, now) {
 		return true
 	}
+	// The breaker of that host rejects the call, as in a Transport.
 	if !l.avoiding {
 		return false
 	}
-	// Other random ones, so that all that are well get the same load; and at last each of them.
+	// First random hosts, so that all healthy hosts get the same load, and then each of them.
 	for i := range 2 * l.hosts {
 		host := i % l.hosts
 		if i < l.hosts {
@@ -113,8 +118,9 @@ func (l *layer) admit(f *frame, now time.Duration, r *random) bool {
 }
 
 // enter asks the breaker of a call's process for an attempt. The states before and after keep the
-// count of open breakers right without a look at the others.
+// count of open breakers correct without a look at the others.
 func (l *layer) enter(f *frame, now time.Duration) (ok bool) {
+	// Most scenarios have none.
 	if l.breaker == nil {
 		return true
 	}
@@ -125,9 +131,10 @@ func (l *layer) enter(f *frame, now time.Duration) (ok bool) {
 	return ok
 }
 
-// leave gives it the end of the attempt.
+// leave reports the end of the attempt to the breaker.
 func (l *layer) leave(f *frame, now time.Duration, o gate.Outcome, r *random) {
-	// Breakers without jitter draw no number: adding a breaker must not change the other draws.
+	// A breaker without jitter draws no number, because adding such a breaker must not change other
+	// draws.
 	u := 0.0
 	if l.breaker.CooldownJitter > 0 {
 		u = r.float()
@@ -138,6 +145,7 @@ func (l *layer) leave(f *frame, now time.Duration, o gate.Outcome, r *random) {
 	l.changed(before, b.State(now))
 }
 
+// changed keeps the count of breakers that are not closed.
 func (l *layer) changed(before, after circuit.State) {
 	if before == circuit.Closed && after != circuit.Closed {
 		l.open++
@@ -147,7 +155,8 @@ func (l *layer) changed(before, after circuit.State) {
 	}
 }
 
-// take asks the budget of a process for a retry after f.
+// take charges the budget of a process for a retry after f. As in Policy, a retry after RateLimited
+// is free.
 func (l *layer) take(process uint32, now time.Duration, f *fault.Fault) bool {
 	if l.budget == nil || f.Kind == fault.RateLimited {
 		return true
@@ -157,22 +166,22 @@ func (l *layer) take(process uint32, now time.Duration, f *fault.Fault) bool {
 	return ok
 }
 
-// giveBack returns what take took for a retry that a breaker then refused.
+// giveBack returns the charge for a retry that a breaker or a limit then rejected.
 func (l *layer) giveBack(process uint32, f *fault.Fault) {
 	if l.budget != nil && f.Kind != fault.RateLimited {
 		l.budgets[process] = l.budgets[process].Return()
 	}
 }
 
-// refuses reports whether the breaker of a process or one of its limits will refuse an attempt in
-// so long a time, as Policy.Refusal does.
+// refuses reports whether the breaker of a process, or one of its limits, will reject an attempt
+// after that delay, as the Refusal methods do.
 func (l *layer) refuses(process uint32, now, in time.Duration) bool {
 	return l.breakersRefuse(process, now, in) ||
 		slices.ContainsFunc(l.limits(process), func(g clientLimit) bool { return g.refuses(now, in) })
 }
 
-// breakersRefuse is refuses for the breaker. Attempts that may go to another host are refused only
-// if each one refuses.
+// breakersRefuse is refuses for the breaker. If attempts may go to another host, every host's
+// breaker must reject.
 func (l *layer) breakersRefuse(process uint32, now, in time.Duration) bool {
 	if l.breaker == nil || l.breaker.Shadow {
 		return false
@@ -190,8 +199,8 @@ func (l *layer) breakersRefuse(process uint32, now, in time.Duration) bool {
 	return true
 }
 
-// limits are those of a process, whatever host it calls: Policy.Gates bound the calls of a policy,
-// and only a Transport has a breaker and a budget for each host.
+// limits are the limits of a process, whatever host it calls. Policy.Gates apply to all calls of a
+// policy; only a Transport has a breaker and a budget for each host.
 func (l *layer) limits(process uint32) []clientLimit {
 	if l.gates == nil {
 		return nil
@@ -199,7 +208,7 @@ func (l *layer) limits(process uint32) []clientLimit {
 	return l.gates[process/uint32(l.hosts)]
 }
 
-// openError is the refusal of its breaker.
+// openError is the rejection by the layer's breaker.
 func (l *layer) openError() error { return &breaker.OpenError{Name: l.name, State: breaker.Open} }
 
 // pay pays the deposit for a call that succeeded.
@@ -209,13 +218,14 @@ func (l *layer) pay(process uint32) {
 	}
 }
 
-// rise is what the failure of a call in the layer below means in this one: its last attempt, if
-// there was one, was caused by c and meant f there. A refusal is what rejected the next attempt.
+// rise is what the failure of a call in the layer below means in this layer. The call's last
+// attempt, if there was one, ended with c and meant f there. refusal is what rejected the next
+// attempt.
 func (l *layer) rise(
 	below *layer, call *frame, reason rebound.Reason, f *fault.Fault, c cause, refusal error,
 ) fault.Fault {
-	// Between two services only a status crosses the wire. A rejection comes back as 503; any other
-	// failure as the server's own answer, with no word of the attempts made.
+	// Between two services only a status is transmitted. A rejection becomes a 503, any other failure
+	// the server's own answer. Neither shows that attempts were made.
 	if below.mute {
 		if reason == rebound.Rejected {
 			c = shut
@@ -226,19 +236,21 @@ func (l *layer) rise(
 		}
 		return up
 	}
-	// Within one program the layer above gets the engine's own error, and finds in it that retries
-	// were made already.
+	// Within one program the layer above gets the engine's own error, which shows that there were
+	// retries.
 	e := &rebound.Error{
 		Attempts: int(call.attempt), Reason: reason, Fault: *f, Err: below.errs[c], Cause: refusal,
 	}
+	// No attempt was made, so there is no error of one.
 	if call.attempt == 0 {
 		e.Err = nil
 	}
 	return l.p.Fault(context.Background(), e)
 }
 
-// name is what a result calls the policy.
+// name is the name of a policy in a result.
 func name(p *rebound.Policy, i int) string {
+	// The number is the one that people count with, from 1.
 	if p != nil && p.Name != "" {
 		return p.Name
 	}

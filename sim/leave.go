@@ -6,8 +6,8 @@ import (
 	"github.com/rebound-go/rebound/gate"
 )
 
-// leave leaves the breaker of a layer, and its limits in reverse. That comes before the next
-// attempt of the call is decided, so that no permit is held during a delay.
+// leave leaves the breaker of a layer, and its limits in reverse order. This comes before the
+// call's next attempt is decided, so no permit is held during a delay.
 func (x *engine) leave(id uint32, level int, now time.Duration, o gate.Outcome) {
 	l := &x.layers[level]
 	if l.breaker != nil {
@@ -16,12 +16,13 @@ func (x *engine) leave(id uint32, level int, now time.Duration, o gate.Outcome) 
 	x.leaveGates(id, level, x.gates, now, o)
 }
 
-// leaveGates leaves the first n limits of a layer, or all it has. Those that get a permit by it
-// begin their attempts in events of their own.
+// leaveGates leaves the first n limits of a layer, or all that it has. Entities that get a permit
+// through this begin their attempts in events of their own.
 func (x *engine) leaveGates(id uint32, level, n int, now time.Duration, o gate.Outcome) {
 	gates := x.gatesOf(id, level)
 	for i := min(n, len(gates)) - 1; i >= 0; i-- {
 		g := gates[i]
+		// The sum of all limits is kept up to date by differences.
 		before, _ := g.level()
 		g.leave(now, *x.passOf(id, level, i), o)
 		after, _ := g.level()
@@ -32,8 +33,8 @@ func (x *engine) leaveGates(id uint32, level, n int, now time.Duration, o gate.O
 	}
 }
 
-// admit ends the wait of an entity. Its attempt goes on as an event, because the one that frees a
-// permit has to end its own first.
+// admit ends the wait of an entity. Its attempt continues as an event, because the attempt that
+// returns a permit has to end first.
 func (x *engine) admit(id uint32, g clientLimit, now time.Duration) {
 	at := &x.places[id]
 	*x.passOf(id, int(at.level), int(at.gate)) = g.pass(now)
@@ -44,7 +45,7 @@ func (x *engine) admit(id uint32, g clientLimit, now time.Duration) {
 	x.later(id, now, doAttempt)
 }
 
-// wakeLater sets the wake of an entity that waits. Any wake that it had is over.
+// wakeLater sets the wake of an entity that waits. An earlier wake of it is then outdated.
 func (x *engine) wakeLater(id uint32, at time.Duration) {
 	x.places[id].wakeAt = at
 	x.calendar.push(at, id|timer)
@@ -57,13 +58,14 @@ func (x *engine) retime(g clientLimit) {
 	}
 }
 
-// learn has the rates of the lowest layer learn what the server's answer states of its limit.
+// learn passes to the rates of the lowest layer what the server's answer states about its limit.
 func (x *engine) learn(id uint32, now time.Duration, c cause) {
 	e := &x.extras[id]
 	left, reset := float64(e.quota.requests), e.quota.reset
 	switch {
 	case c == limited && e.after > 0:
 		left, reset = 0, e.after
+	// Only answers that have passed the limit, or were rejected by it, state anything.
 	case c != served && c != failed && c != limited, left < 0:
 		return
 	}
@@ -80,13 +82,13 @@ func (x *engine) gatesOf(id uint32, level int) []clientLimit {
 	return x.layers[level].limits(x.frame(id, level).process)
 }
 
-// passOf is where the pass of a gate is kept. A scenario without limits has no room for passes, as
-// these would be larger than its clients.
+// passOf is where the pass of a gate is kept. A scenario without limits has no memory for passes,
+// which would be larger than its clients.
 func (x *engine) passOf(id uint32, level, i int) *gate.Pass {
 	return &x.passes[(int(id)*len(x.layers)+level)*x.gates+i]
 }
 
-// release frees the worker of a call that has ended in a layer. The next one in the queue gets it,
+// release frees the worker of a call that has ended in a layer. The next call in the queue gets it,
 // in an event of its own.
 func (x *engine) release(id uint32, level int, now time.Duration) {
 	if x.layers[level].workers == nil {
@@ -103,7 +105,7 @@ func (x *engine) release(id uint32, level int, now time.Duration) {
 	}
 }
 
-// workersOf are those of a call's process in a layer.
+// workersOf are the workers of a call's process in a layer.
 func (x *engine) workersOf(id uint32, level int) *permits {
 	l := &x.layers[level]
 	return l.workers[x.frame(id, level).process/uint32(l.hosts)]

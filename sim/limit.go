@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// Limit is a rate limit in front of a server: so many attempts, and so many tokens, in a time. An
-// attempt above it is answered at once with status 429, and asked to come back when there is room.
-// The zero Limit lets everything through.
+// Limit is a rate limit in front of a server: a number of attempts, and a number of tokens, in a
+// period. An attempt above the limit is answered at once with status 429 and, unless NoRetryAfter
+// is set, with the time until there is room. The zero Limit admits everything.
 type Limit struct {
-	// Requests is how many attempts are let through in each Per. 0 = any number.
+	// Requests is how many attempts are admitted in each Per. 0 = any number.
 	Requests int
 
 	// Tokens is how many tokens the attempts in each Per may use together. 0 = any number.
@@ -26,40 +26,41 @@ type Limit struct {
 	Per time.Duration
 
 	// Bucket refills both evenly, as a token bucket that holds what one Per allows. False = fixed
-	// windows: all is there again at Per, 2·Per, and so on.
+	// windows, in which everything is available again at Per, 2·Per, and so on.
 	Bucket bool
 
-	// CountRefused has the attempts that are refused count as well. A bucket goes into debt by them,
-	// up to what one Per allows.
+	// CountRefused also counts the attempts that are rejected. They put a bucket into debt, by at most
+	// what one Per allows.
 	CountRefused bool
 
 	// NoRetryAfter leaves the delay out of the answers. Otherwise they have a Retry-After: the time
 	// until there is room.
 	NoRetryAfter bool
 
-	// Headers has the answers state what is left, and when all is there again, as the RateLimit
-	// headers of many APIs do. A limit.Rate among the Gates of a policy learns from them.
+	// Headers makes answers state how much is left and when everything is available again, as the
+	// RateLimit headers of many APIs do. A limit.Rate among the Gates of a policy learns from them.
 	Headers bool
 
-	// Round is what that delay is rounded up to a multiple of: 1 s for servers that send the header
-	// in whole seconds. 0 = exact.
+	// Round rounds the Retry-After delay up to a multiple of this: 1 s for servers that send whole
+	// seconds. 0 = exact.
 	Round time.Duration
 }
 
-// quota is what a limit's answers say of it, as the headers RateLimit-Remaining and RateLimit-Reset
-// of many APIs do. It is of the moment at which the attempt arrived.
+// quota is what an answer states about the limit, at the moment when the attempt arrived. Many APIs
+// state it in the headers RateLimit-Remaining and RateLimit-Reset.
 type quota struct {
 	requests int64         // that are left; -1 = any number
 	tokens   int64         // that are left; -1 = any number
 	reset    time.Duration // until all is there again
 }
 
-// limiter is a Limit at work.
+// limiter is the state of a Limit.
 type limiter struct {
 	Limit
 	requests, tokens meter
 }
 
+// newLimiter has a meter each for attempts and for tokens, and both have to have room.
 func newLimiter(l Limit) limiter {
 	return limiter{l, newMeter(l, l.Requests), newMeter(l, l.Tokens)}
 }
@@ -67,7 +68,8 @@ func newLimiter(l Limit) limiter {
 // on reports whether there is a limit.
 func (l *Limit) on() bool { return l.Requests > 0 || l.Tokens > 0 }
 
-// admit lets an attempt of so many tokens through, or returns after which delay to come back.
+// admit admits an attempt of that many tokens, or returns the delay after which it should come
+// back.
 func (l *limiter) admit(now time.Duration, tokens int64) (after time.Duration, ok bool) {
 	after = l.wait(now, tokens)
 	ok = after == 0
@@ -88,12 +90,12 @@ func (l *limiter) admit(now time.Duration, tokens int64) (after time.Duration, o
 	return after, ok
 }
 
-// wait is how long an attempt of so many tokens has no room; 0 = it has.
+// wait is the time until an attempt of that many tokens has room, or 0.
 func (l *limiter) wait(now time.Duration, tokens int64) time.Duration {
 	return max(l.requests.wait(now, 1), l.tokens.wait(now, tokens))
 }
 
-// quota is what is left.
+// quota is what is left at now.
 func (l *limiter) quota(now time.Duration) quota {
 	return quota{
 		requests: l.requests.left(now), tokens: l.tokens.left(now),
@@ -112,9 +114,9 @@ func (l *Limit) cost(r *random) int64 {
 	return int64(l.Cost - l.CostSpread + r.below(2*l.CostSpread+1))
 }
 
-// meter counts one kind of thing. A bucket is a time, until which what was taken is paid for by the
-// refill: it is full if that is past, and empty if that is per ahead (GCRA). Whole nanoseconds make
-// it the same on every platform.
+// meter counts one kind of thing. A bucket is a time until which the refill has paid for what was
+// taken: it is full if that time is past, and empty if it is one per ahead (GCRA). Whole
+// nanoseconds give the same result on every platform.
 type meter struct {
 	most   int64 // in each per; 0 = any number
 	per    time.Duration
@@ -128,7 +130,7 @@ func newMeter(l Limit, most int) meter {
 	return meter{most: int64(most), per: l.Per, bucket: l.Bucket}
 }
 
-// wait is how long n more have no room; 0 = they have.
+// wait is the time until n more have room, or 0.
 func (m *meter) wait(now time.Duration, n int64) time.Duration {
 	switch {
 	case m.most == 0:
@@ -153,7 +155,7 @@ func (m *meter) take(now time.Duration, n int64) {
 	}
 }
 
-// left is how many have room; -1 = any number.
+// left is how many have room, or -1 for any number.
 func (m *meter) left(now time.Duration) int64 {
 	switch {
 	case m.most == 0:

@@ -8,7 +8,7 @@ import (
 	"github.com/rebound-go/rebound/gate"
 )
 
-// answer is the end of an attempt at the server.
+// answer handles the end of an attempt at the server.
 func (x *engine) answer(id uint32, now time.Duration, c cause) {
 	x.note(id, now, c)
 	if c == served {
@@ -26,8 +26,8 @@ func (x *engine) note(id uint32, now time.Duration, c cause) {
 	}
 }
 
-// succeed ends the call in all layers. No layer checks results, so a success below is one in all of
-// them.
+// succeed ends the call in all layers. No layer checks results, so a success below is a success in
+// all of them.
 func (x *engine) succeed(id uint32, now time.Duration) {
 	for level := range x.layers {
 		l, f := &x.layers[level], x.frame(id, level)
@@ -45,16 +45,17 @@ func (x *engine) succeed(id uint32, now time.Duration) {
 	x.over(id, now, true)
 }
 
-// fail is the failure of an attempt in a layer: another one will be made, or the call fails there,
-// and with it an attempt of the layer above. c is what became of the attempt at the server; risen
-// is what the layer below says that it means, nil if that is the server.
+// fail handles the failure of an attempt in a layer. Either another attempt will be made, or the
+// call fails there, and with it an attempt of the layer above. c is how the attempt at the server
+// ended. risen is what the layer below reports as its meaning, or nil if the layer below is the
+// server.
 func (x *engine) fail(id uint32, level int, now time.Duration, c cause, risen *fault.Fault) {
 	for ; ; level-- {
 		l, f := &x.layers[level], x.frame(id, level)
 		late := now >= x.contextEnd(id, level)
 		means := risen
 		switch {
-		// The call's own context has ended, whatever the answer was.
+		// The call's own context has ended, so the answer does not matter.
 		case late:
 			means = &l.ended
 		// The attempt's own timeout in this layer.
@@ -83,8 +84,8 @@ func (x *engine) fail(id uint32, level int, now time.Duration, c cause, risen *f
 	}
 }
 
-// limitedFault is what the answer of the server's limit to an entity means to a layer. Each answer
-// asks for a delay of its own.
+// limitedFault is what an answer of the server's limit means to a layer. Each answer asks for a
+// delay of its own.
 func (x *engine) limitedFault(l *layer, id uint32) *fault.Fault {
 	f := &l.faults[limited]
 	if f.After != asked {
@@ -95,8 +96,8 @@ func (x *engine) limitedFault(l *layer, id uint32) *fault.Fault {
 	return &x.limited
 }
 
-// judged is the outcome of a failure for the breaker and the limits. A deadline during an attempt
-// is a failure.
+// judged is a failure's outcome for the breaker and the limits. A deadline that ends during an
+// attempt counts as a failure of the service.
 func judged(means *fault.Fault, late bool) gate.Outcome {
 	o := gate.Outcome{Fault: *means}
 	if late && means.Kind == fault.Canceled {
@@ -105,8 +106,8 @@ func judged(means *fault.Fault, late bool) gate.Outcome {
 	return o
 }
 
-// reject ends the call of a layer in which an attempt was not admitted: for the refusal given, or
-// because the call's time was up in a queue.
+// reject ends the call of a layer in which an attempt was not admitted, because of the given
+// rejection or because the call's time was up in a queue.
 func (x *engine) reject(
 	id uint32, level int, now time.Duration, why rebound.Reason, refusal error,
 ) {
@@ -127,16 +128,17 @@ func (x *engine) reject(
 	x.fail(id, level-1, now, shut, &up)
 }
 
-// retry has the policy decide. It returns why the call ends, or "" if another attempt is due. The
-// questions are those of rebound.Loop, in its order: the policy, the breaker, the budget. The
-// differential test holds both to each other.
+// retry asks the policy. It returns why the call ends, or "" if another attempt is due. It asks the
+// same questions as rebound.Loop, in the same order: the policy, the breaker and the limits, the
+// budget. The differential test compares the two.
 func (x *engine) retry(id uint32, level int, now time.Duration, f *fault.Fault) rebound.Reason {
 	e, l, call := &x.entities[id], &x.layers[level], x.frame(id, level)
-	// A negative U asks for delays without jitter.
+	// A negative U stands for delays without jitter.
 	s := rebound.State{Attempt: int(call.attempt), Elapsed: now - call.start, Prev: call.prev, U: -1}
 	if !x.NoJitter {
 		s.U = e.random.float()
 	}
+	// Decide compares delays with the time that is left.
 	if end := x.contextEnd(id, level); end != never {
 		// A Left of 0 would mean that there is no deadline.
 		s.Left = max(end-now, 1)
@@ -148,6 +150,7 @@ func (x *engine) retry(id uint32, level int, now time.Duration, f *fault.Fault) 
 			l.pay(call.process) // an answer: the service is well
 		}
 		return d.Reason
+	// No delay begins before an attempt that would be rejected.
 	case l.guarded && l.refuses(call.process, now, d.Delay):
 		x.tally.at(now).Rejected++
 		return rebound.Rejected
@@ -157,7 +160,7 @@ func (x *engine) retry(id uint32, level int, now time.Duration, f *fault.Fault) 
 	}
 	call.prev = d.Delay
 	e.level = uint8(level)
-	// A subtraction, as the sum with a very long delay would overflow.
+	// A subtraction, because the sum with a very long delay would overflow.
 	if d.Delay < x.Duration-now {
 		x.later(id, now+d.Delay, doAttempt)
 	}
@@ -170,7 +173,9 @@ func (x *engine) over(id uint32, now time.Duration, ok bool) {
 	x.tally.callEnded(e.top.start, now, ok)
 	switch {
 	case x.Clients.Count == 0:
+		// The entity is free for another call of the open loop.
 		x.idle = append(x.idle, id)
+	// A client of a closed loop pauses and calls again, until it has made all its calls.
 	case x.Clients.Calls == 0 || int(e.made) < x.Clients.Calls:
 		x.later(id, now+x.think.draw(&e.random), doCall)
 	}

@@ -9,9 +9,9 @@ import (
 	"github.com/rebound-go/rebound/limit"
 )
 
-// permits is a limit.Concurrency, or with a law a limit.Adaptive. Package limit has one queue for
-// both, which needs locks; the rules are few enough to be written again, and the differential test
-// holds them to each other.
+// permits is a limit.Concurrency or, with a law, a limit.Adaptive. The queue of package limit needs
+// locks. Its rules are few, so they are written again here, and the differential test compares the
+// two.
 type permits struct {
 	most   int           // attempts at a time
 	queue  int           // the most that may wait
@@ -21,8 +21,8 @@ type permits struct {
 	line   line
 }
 
-// law lets a limit follow what attempts show. It returns the limit after each sample. Tests have
-// more laws than the one that limit.Adaptive is shipped with, to compare them.
+// law changes a limit according to what attempts show. add returns the limit after a sample. Tests
+// compare other laws with the one of limit.Adaptive.
 type law interface {
 	add(now time.Duration, s adaptive.Sample) (most int)
 }
@@ -38,6 +38,7 @@ func (f *follower) add(now time.Duration, s adaptive.Sample) int {
 	return f.limit.Now(f.config)
 }
 
+// newAdaptive reads the fields of an Adaptive, whose zeros package adaptive replaces by defaults.
 func newAdaptive(a *limit.Adaptive) *permits {
 	f := &follower{config: &adaptive.Config{
 		Initial: a.Initial, Min: a.Min, Max: a.Max, Target: a.Target,
@@ -45,13 +46,14 @@ func newAdaptive(a *limit.Adaptive) *permits {
 	return &permits{most: f.limit.Now(f.config), queue: a.Queue, wait: a.Wait, law: f}
 }
 
-// newWorkers returns what hands out the workers of each process of a layer; nil = any number. A
-// worker is a permit that a call keeps until it has ended, its retries and delays included.
+// newWorkers returns the workers of each process of a layer, or nil for any number. A worker is a
+// permit that a call keeps until it ends, retries and delays included.
 func newWorkers(l *Layer) []*permits {
 	if l.Workers == 0 {
 		return nil
 	}
 	queue := max(l.Queue, 0)
+	// Any number may wait, which is never more than there are entities.
 	if l.Queue == 0 {
 		queue = maxClients
 	}
@@ -62,8 +64,8 @@ func newWorkers(l *Layer) []*permits {
 	return all
 }
 
-// enter hands out a permit only if the queue is empty, even if one is free: a lower limit may have
-// grown again since.
+// enter takes a permit only if the queue is empty, even if one is free: the limit may have been
+// lower before, and those in the queue come first.
 func (p *permits) enter(id uint32, now, last time.Duration, _ *random) (entry, time.Duration) {
 	switch {
 	case p.inside < p.most && len(p.line) == 0:
@@ -77,14 +79,14 @@ func (p *permits) enter(id uint32, now, last time.Duration, _ *random) (entry, t
 	return queued, w.due()
 }
 
-// wake comes to those alone that have waited too long: a permit comes by next.
+// wake is called only for an entity that has waited too long. Permits are handed over by next.
 func (p *permits) wake(id uint32, now time.Duration) (entry, time.Duration) {
 	p.line.remove(id)
 	return rejected, now
 }
 
-// pass counts the attempts under way, this one included, as the law needs to see whether its limit
-// is in use.
+// pass holds the number of attempts under way, including this one. The law uses it to see whether
+// its limit is in use.
 func (p *permits) pass(now time.Duration) gate.Pass {
 	return gate.Pass{A: uint64(now), B: uint64(p.inside)}
 }
@@ -101,8 +103,8 @@ func (p *permits) leave(now time.Duration, pass gate.Pass, o gate.Outcome) {
 	}
 }
 
-// next hands a permit over to the first in the line, as limit does: one that comes later cannot
-// take it.
+// next hands a permit to the first in the line, as package limit does, so that a later attempt
+// cannot take it.
 func (p *permits) next() (uint32, bool) {
 	if len(p.line) == 0 || p.inside >= p.most {
 		return 0, false
@@ -114,11 +116,12 @@ func (p *permits) next() (uint32, bool) {
 
 func (p *permits) moved() line { return nil }
 
-// refuses cannot foresee when a permit will be free, so it answers for now alone.
+// refuses cannot foresee when a permit will be free, so it only answers for a delay of 0.
 func (p *permits) refuses(_, delay time.Duration) bool {
 	return delay == 0 && p.inside >= p.most && len(p.line) >= p.queue
 }
 
+// rejection has no delay, because it is unknown when a permit will be free.
 func (p *permits) rejection(time.Duration) fault.Fault {
 	return ours(fault.Overloaded, 0, "concurrency limit reached")
 }

@@ -13,7 +13,7 @@ import "time"
 // caller has given up, and it counts as nothing but an attempt. The end of the attempt's time is
 // the end of all legs that are still under way, each of which counts as timed out.
 
-// race begins an attempt, whose first leg ends at the time given.
+// race begins an attempt that may be hedged. Its first leg ends at the time given.
 func (x *engine) race(id uint32, now, at time.Duration, c cause) {
 	// The delay holds for the whole race, even if the measured one changes meanwhile.
 	r := &x.hedger.races[id]
@@ -39,7 +39,7 @@ func (x *engine) hedgeState(id uint32) *hedgeState {
 	return &x.hedger.processes[x.entities[id].top.process/uint32(x.layers[0].hosts)]
 }
 
-// nextLeg sets the next event of an attempt. After the end of the run there is none.
+// nextLeg sets the next event of an attempt, unless that is after the end of the run.
 func (x *engine) nextLeg(id uint32) {
 	r := &x.hedger.races[id]
 	if at := min(r.due, r.legs[r.first()].at); at < x.Duration {
@@ -47,8 +47,8 @@ func (x *engine) nextLeg(id uint32) {
 	}
 }
 
-// leg is the event of an attempt that may be hedged. It ends if a leg is answered, or if the last
-// one has failed, with the outcome of the first.
+// leg handles the event of an attempt that may be hedged. The attempt ends if a leg is answered. It
+// also ends if the last leg has failed, with the outcome of the first.
 func (x *engine) leg(id uint32, now time.Duration) {
 	h, r := x.hedgeState(id), &x.hedger.races[id]
 	i := r.first()
@@ -76,6 +76,7 @@ func (x *engine) leg(id uint32, now time.Duration) {
 	if x.hedger.meet(h, now, l) {
 		r.due = never
 	}
+	// The attempt is not over while a leg may still succeed.
 	if r.over < len(r.legs) {
 		x.nextLeg(id)
 		return
@@ -87,8 +88,8 @@ func (x *engine) leg(id uint32, now time.Duration) {
 	x.fail(id, 0, now, l.cause, nil)
 }
 
-// hedge begins the hedge that is due, if its process allows and can pay it. If not, no further one
-// is due.
+// hedge begins the hedge that is due, if its process allows it and can pay for it. Otherwise no
+// further hedge is due.
 func (x *engine) hedge(id uint32, now time.Duration) {
 	h, r := x.hedgeState(id), &x.hedger.races[id]
 	f := &x.entities[id].top
@@ -96,6 +97,7 @@ func (x *engine) hedge(id uint32, now time.Duration) {
 	if h.Hedge(now) != "" {
 		return
 	}
+	// Undo, because the state has counted the hedge already.
 	if !x.payHedge(h, f.process, now) {
 		h.Undo()
 		return
@@ -120,7 +122,7 @@ func (x *engine) payHedge(h *hedgeState, process uint32, now time.Duration) (ok 
 	return ok
 }
 
-// recall has the entity's extra be that of a leg's answer.
+// recall makes the entity's extra that of a leg's answer.
 func (x *engine) recall(id uint32, l *leg) {
 	if x.extras != nil {
 		x.extras[id].after, x.extras[id].quota = l.after, l.quota

@@ -7,20 +7,20 @@ import (
 )
 
 // random is a SplitMix64 generator (Steele, Lea and Flood, "Fast Splittable Pseudorandom Number
-// Generators", 2014). Every client has one of its own, so that what one does takes no numbers from
-// another, in whatever order the engine comes to them.
+// Generators", 2014). Every client has one of its own. So what one client does never changes the
+// numbers of another, in whatever order the engine handles them.
 type random uint64
 
 const golden = 0x9e3779b97f4a7c15
 
-// newRandom returns stream n of a seed. The seed is mixed first, so that seeds 1 and 2 do not give
+// newRandom returns stream n of a seed. The seed is mixed first. Otherwise seeds 1 and 2 would give
 // streams that are one number apart.
 func newRandom(seed, n uint64) random {
 	return random(mix(mix(seed) + golden*(n+1)))
 }
 
-// mix is the generator's output function (Stafford's variant 13 of MurmurHash3's finalizer): each
-// bit in changes about half of the bits out.
+// mix is the generator's output function (Stafford's variant 13 of MurmurHash3's finalizer). Each
+// bit of the input changes about half of the bits of the output.
 func mix(z uint64) uint64 {
 	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
 	z = (z ^ z>>27) * 0x94d049bb133111eb
@@ -36,8 +36,8 @@ func (r *random) next() uint64 {
 // makes it 1.
 func (r *random) float() float64 { return float64(r.next()>>11) * 0x1p-53 }
 
-// below returns an integer in [0, n). The upper half of a product needs no division; its bias is
-// below n/2⁶⁴.
+// below returns an integer in [0, n). Taking the upper half of a product needs no division. Its
+// bias is below n/2⁶⁴.
 func (r *random) below(n int) int {
 	hi, _ := bits.Mul64(r.next(), uint64(n))
 	return int(hi)
@@ -52,8 +52,8 @@ func (r *random) chance(p float64) bool {
 func (r *random) exp() float64 { return -ln(1 - r.float()) }
 
 // normal returns a number from the normal distribution with mean 0 and deviation 1, by the polar
-// method (Marsaglia and Bray, 1964). The method makes two numbers. The second is not kept, as that
-// would make every client 8 bytes larger.
+// method (Marsaglia and Bray, 1964). The method makes two numbers. The second is not kept, because
+// that would make every client 8 bytes larger.
 func (r *random) normal() float64 {
 	for {
 		x, y := 2*r.float()-1, 2*r.float()-1
@@ -64,10 +64,11 @@ func (r *random) normal() float64 {
 	}
 }
 
-// ln is the natural logarithm of a positive, normal number, to within 10⁻¹⁵. Unlike math.Log, which
-// some platforms have in assembly, it rounds the same way everywhere: explicit conversions keep
-// products and sums from being fused. For x = m·2ᵉ with m in [1, 2), and c near 1/m, ln x is
-// e·ln 2 − ln c + ln(1+r) with r = mc − 1: below 1/256, so that a few terms of its series do.
+// ln is the natural logarithm of a positive, normal number, to within 10⁻¹⁵. Some platforms
+// implement math.Log in assembly; ln rounds in the same way everywhere, because explicit
+// conversions keep products and sums from being fused. For x = m·2ᵉ with m in [1, 2), and c near
+// 1/m, ln x is e·ln 2 − ln c + ln(1+r) with r = mc − 1. As |r| is below 1/256, a few terms of the
+// series for ln(1+r) are enough.
 func ln(x float64) float64 {
 	u := math.Float64bits(x)
 	e := float64(int(u>>52) - 1023)
@@ -130,6 +131,7 @@ type dist struct {
 	mu, narrow float64 // parameters of the normal distribution behind a lognormal one
 }
 
+// ready computes once what every draw needs.
 func (d Dist) ready() dist {
 	if d.Mean == 0 && d.Spread == 0 {
 		return dist{}
@@ -150,6 +152,7 @@ func (d Dist) ready() dist {
 
 // draw returns a time in [0, longest], in whole nanoseconds.
 func (d *dist) draw(r *random) time.Duration {
+	// A switch costs less than a call through an interface, and this runs for every draw.
 	switch d.shape {
 	case Exponential:
 		return nanos(d.mean * r.exp())

@@ -10,8 +10,8 @@ import (
 	"github.com/rebound-go/rebound/limit"
 )
 
-// pacer is a limit.Rate. Its line is in the order of the turns, which are booked in tat: a later
-// attempt has a later turn, and an attempt that gives up passes its turn on to those behind.
+// pacer is a limit.Rate. Its line is in the order of the turns, which are booked in tat. So a later
+// attempt has a later turn, and an attempt that gives up passes its turn on to those behind it.
 type pacer struct {
 	noQueue // but for what follows
 	bucket  gcra.Bucket
@@ -26,6 +26,8 @@ type pacer struct {
 	again bool          // times in the line have changed
 }
 
+// newRate takes the limit per second from a snapshot, because package limit alone defines the
+// default Per.
 func newRate(l *limit.Rate) *pacer {
 	p := &pacer{wait: l.Wait}
 	if perSecond := l.Snapshot().Limit; perSecond > 0 {
@@ -35,8 +37,9 @@ func newRate(l *limit.Rate) *pacer {
 	return p
 }
 
-// enter books a turn, or takes nothing if that is too late to be of use.
+// enter books a turn, or takes nothing if the turn would be too late.
 func (p *pacer) enter(id uint32, now, last time.Duration, _ *random) (entry, time.Duration) {
+	// A turn after that would be of no use to the call.
 	last = min(last, now+min(p.wait, longest))
 	if p.cost == 0 {
 		return p.enterUnknown(id, now, last)
@@ -53,11 +56,12 @@ func (p *pacer) enter(id uint32, now, last time.Duration, _ *random) (entry, tim
 	return queued, turn
 }
 
-// enterUnknown takes from what the server's last answer left, if there was one whose time is not
-// over.
+// enterUnknown takes a token from what the server's last answer has left, unless its time is over.
+// Without such an answer every attempt is admitted.
 func (p *pacer) enterUnknown(id uint32, now, last time.Duration) (entry, time.Duration) {
 	switch {
 	case !p.known || p.reset <= now:
+		// The answer is out of date. What the server has now is not known.
 		p.known = false
 		return admitted, now
 	case p.left >= 1:
@@ -70,7 +74,7 @@ func (p *pacer) enterUnknown(id uint32, now, last time.Duration) (entry, time.Du
 	return queued, p.reset
 }
 
-// wake comes at a turn, or at the end of a wait whose turn was moved behind it.
+// wake is called at a turn, or at the end of a wait whose turn was moved behind it.
 func (p *pacer) wake(id uint32, now time.Duration) (entry, time.Duration) {
 	w, i := p.line.remove(id)
 	switch {
@@ -84,8 +88,8 @@ func (p *pacer) wake(id uint32, now time.Duration) (entry, time.Duration) {
 	return rejected, now
 }
 
-// learn lowers the level to what the server's answer states is left. It never raises the level, as
-// answers come in another order than their attempts.
+// learn lowers the level to what the server's answer states. It never raises the level, because
+// answers arrive in another order than attempts were made.
 func (p *pacer) learn(now time.Duration, remaining float64, reset time.Duration) {
 	if p.cost == 0 {
 		until := now + reset
@@ -96,6 +100,7 @@ func (p *pacer) learn(now time.Duration, remaining float64, reset time.Duration)
 		}
 		return
 	}
+	// tat includes the turns of the line, which the server has not counted yet.
 	booked := p.cost * time.Duration(len(p.line))
 	if later := p.bucket.Floor(now, remaining, reset) + booked - p.tat; later > 0 {
 		p.tat += later
@@ -103,7 +108,7 @@ func (p *pacer) learn(now time.Duration, remaining float64, reset time.Duration)
 	}
 }
 
-// shift moves the turns from the i-th waiter on.
+// shift moves the turns of the i-th waiter and of those behind it.
 func (p *pacer) shift(i int, by time.Duration) {
 	p.again = p.again || i < len(p.line)
 	for ; i < len(p.line); i++ {
@@ -111,6 +116,7 @@ func (p *pacer) shift(i int, by time.Duration) {
 	}
 }
 
+// moved returns the line once after each change, so that its wakes are set again.
 func (p *pacer) moved() line {
 	if !p.again {
 		return nil
@@ -122,6 +128,7 @@ func (p *pacer) moved() line {
 // leave gives nothing back: the server has counted the attempt.
 func (p *pacer) leave(time.Duration, gate.Pass, gate.Outcome) {}
 
+// refuses foresees only what is known now, as limit.Rate does: another attempt may take the turn.
 func (p *pacer) refuses(now, delay time.Duration) bool { return p.room(now)-delay > p.wait }
 
 func (p *pacer) level() (most, waiting int) { return 0, len(p.line) }
@@ -133,6 +140,7 @@ func (p *pacer) rejection(now time.Duration) fault.Fault {
 // room is the time until an attempt would find its token.
 func (p *pacer) room(now time.Duration) time.Duration {
 	if p.cost == 0 {
+		// There is no room before the reset, as far as the last answer shows.
 		if p.known && p.left < 1 {
 			return max(p.reset-now, 0)
 		}
@@ -142,19 +150,21 @@ func (p *pacer) room(now time.Duration) time.Duration {
 	return max(turn-now, 0)
 }
 
-// throttle is a limit.Throttle. It admits or rejects at once.
+// throttle is a limit.Throttle. It admits or rejects at once, so it has no queue.
 type throttle struct {
 	noQueue
 	config shed.Config
 	window shed.Window
 }
 
+// newThrottle reads the fields of a Throttle, whose zeros package shed replaces by defaults.
 func newThrottle(t *limit.Throttle) *throttle {
 	return &throttle{config: shed.Config{K: t.K, Window: t.Window, MinCalls: t.MinCalls}}
 }
 
 func (t *throttle) enter(_ uint32, now, _ time.Duration, r *random) (entry, time.Duration) {
-	// A draw only where it decides: a throttle that rejects nothing changes no other draw.
+	// A number is drawn only if it decides: a throttle that rejects nothing must not change any other
+	// draw.
 	if t.window.Share(&t.config, now) > 0 && !t.window.Enter(&t.config, now, r.float()) {
 		return rejected, now
 	}
@@ -167,7 +177,7 @@ func (t *throttle) leave(now time.Duration, _ gate.Pass, o gate.Outcome) {
 	}
 }
 
-// rejection has no delay after which there is room, as chance decides.
+// rejection has no delay after which there is room, because chance decides.
 func (t *throttle) rejection(time.Duration) fault.Fault {
 	return ours(fault.Overloaded, 0, "attempt shed")
 }

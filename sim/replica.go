@@ -12,6 +12,7 @@ type replica struct {
 	inside  minHeap  // when those in the server will leave it, if Crowding matters
 }
 
+// newReplica returns a server. Without a limit on workers it needs no calendar for them.
 func newReplica(workers, queue int, end time.Duration) replica {
 	q := replica{workers: workers, queue: queue}
 	if workers > 0 {
@@ -20,11 +21,14 @@ func newReplica(workers, queue int, end time.Duration) replica {
 	return q
 }
 
-// turn takes the worker that is free first, and returns when that is; false: the queue is full.
+// turn takes the worker that is free first, and returns when that is. It returns false if the queue
+// is full.
 func (q *replica) turn(now time.Duration) (time.Duration, bool) {
+	// Any number is served at once, so nothing waits.
 	if q.workers == 0 {
 		return now, true
 	}
+	// Workers that have become free since the last attempt.
 	for q.busy > 0 {
 		if _, _, ok := q.free.pop(now + 1); !ok {
 			break
@@ -37,10 +41,10 @@ func (q *replica) turn(now time.Duration) (time.Duration, bool) {
 	if q.queue != 0 && q.queued(now) >= max(q.queue, 0) {
 		return 0, false
 	}
-	// Attempts are served in order: this one begins when the next worker is free.
+	// Attempts are served in order, so this one begins when the next worker is free.
 	begin, _, ok := q.free.pop(never)
 	if !ok {
-		// No worker is free before the run ends, and events past the end are not kept.
+		// No worker is free before the end of the run, and later events are not kept.
 		begin = q.free.end
 	}
 	q.busy--
@@ -48,7 +52,7 @@ func (q *replica) turn(now time.Duration) (time.Duration, bool) {
 	return begin, true
 }
 
-// occupy keeps the worker that was taken until some time.
+// occupy keeps the worker that turn has taken until that time.
 func (q *replica) occupy(until time.Duration) {
 	if q.workers > 0 {
 		q.busy++
@@ -62,8 +66,8 @@ func (q *replica) queued(now time.Duration) int {
 	return q.waiting.n
 }
 
-// crowd is the number of attempts inside. The heap of those grows with every attempt, so it is kept
-// only where it matters.
+// crowd is the number of attempts in the server. Their heap grows with every attempt, so it is kept
+// only if Crowding is set.
 func (q *replica) crowd(now time.Duration) int {
 	for len(q.inside) > 0 && time.Duration(q.inside[0]) <= now {
 		q.inside.pop()
@@ -72,7 +76,8 @@ func (q *replica) crowd(now time.Duration) int {
 }
 
 // times is a queue of times that never decrease, in a ring. Attempts begin in the order in which
-// they wait, so no heap is needed. A power of 2 lets a mask do for the remainder.
+// they wait, so no heap is needed. The ring's length is a power of 2, so that a mask replaces the
+// remainder.
 type times struct {
 	ring     []time.Duration // its length is a power of 2
 	first, n int
@@ -80,6 +85,7 @@ type times struct {
 
 func (q *times) push(t time.Duration) {
 	if q.n == len(q.ring) {
+		// The ring is unrolled, so that its first element is at index 0 again.
 		bigger := make([]time.Duration, max(16, 2*q.n))
 		n := copy(bigger, q.ring[q.first:])
 		copy(bigger[n:], q.ring[:q.first])

@@ -2,90 +2,110 @@ package sim
 
 import "time"
 
-// Result is what [Run] found. It is plain data and marshals as JSON.
+// Result is the result of [Run]. It is plain data, and can be marshaled as JSON.
 type Result struct {
-	// Scenario as it was played, with its defaults in place.
+	// Scenario is the scenario as it was played, with defaults in place.
 	Scenario Scenario
 
-	// TroubleEnd is when the last window had ended. A window that lasts for the whole run is what is
-	// normal in it, and does not count. 0 = there was no window. The scenario's Duration = one
-	// lasted to the end of the run, so there is no time after the trouble to judge.
+	// TroubleEnd is when the last window ended. A window over the whole run is the normal state, and
+	// does not count. 0 = there was no window. If it equals the scenario's Duration, a window lasted
+	// to the end of the run, so there is no time after the trouble to judge.
 	TroubleEnd time.Duration
 
-	// Policies has one result for each of the scenario's policies.
+	// Policies holds one result for each of the scenario's policies, in their order.
 	Policies []PolicyResult
 }
 
 // PolicyResult is what happened under one policy.
 type PolicyResult struct {
-	// Policy is its name, or "policy 1", "policy 2", … for one without.
+	// Policy is the policy's name. Policies without a name are called "policy 1", "policy 2" and so
+	// on.
 	Policy string
 
 	// Counts of the whole run.
 	Counts
 
-	// Unfinished calls were under way when the run ended. They count as calls, and as nothing
-	// else.
+	// Unfinished is the number of calls that were under way when the run ended. They are part of Calls
+	// only.
 	Unfinished int64
 
 	// SuccessRate is the share of the calls that succeeded.
 	SuccessRate float64
 
-	// Amplification is the number of attempts that the server met for each call: its load.
+	// Amplification is the number of attempts that reached the server for each call: the load that
+	// retries make.
 	Amplification float64
 
-	// Peak is the highest rate of attempts, per second, in any one bin that begins at the result's
-	// TroubleEnd or later. 0 if the trouble did not end, or if there was none.
+	// Peak is the highest rate of attempts per second in any bin that begins at TroubleEnd or later. 0
+	// if the trouble did not end, or if there was none.
 	Peak float64
 
-	// Recovered says that the service came back after TroubleEnd, in Recovery: the time from there to
-	// the beginning of the first five seconds, of those with calls in them, of which each saw 95 % or
-	// more succeed, both of the calls that began in it and of those that ended.
+	// Recovered reports that the service recovered after TroubleEnd. Recovery is the time from there
+	// to the start of the first five good seconds, not counting seconds without calls. A second is
+	// good if 95 % or more of the calls that began in it succeed, and also of those that ended in it.
 	Recovered bool
 	Recovery  time.Duration
 
 	// End is when the last call ended.
 	End time.Duration
 
-	// Latency of the calls that succeeded, from their beginning, waits included.
+	// Latency is the times of the calls that succeeded, from their beginning, delays included.
 	Latency Histogram
 
 	// Bins are the time series: bin i begins at i times Scenario.Bin.
 	Bins []Bin
 }
 
-// Counts are numbers of calls and attempts. An attempt counts where it reaches the server; how it
-// ended counts where its caller gets the answer.
+// Counts are numbers of calls and attempts. An attempt counts in the bin in which it reaches the
+// server, its outcome in the bin in which the caller gets the answer.
 type Counts struct {
-	Calls  int64 // that began
-	OK     int64 // that succeeded
-	Failed int64 // that ended otherwise
+	// Calls is the number of calls that began, OK of those that succeeded, and Failed of those that
+	// failed.
+	Calls  int64
+	OK     int64
+	Failed int64
 
-	Attempts  int64 // that reached the server
-	Retries   int64 // of those, all but the first of each call and the hedges
-	Hedges    int64 // of those, the hedges
-	HedgesWon int64 // hedges that were answered first
-	TimedOut  int64 // attempts that were given up
-	Refused   int64 // attempts refused: no connection, or status 503
-	Throttled int64 // attempts answered with 429
-	Errors    int64 // attempts answered with an error, or that met a conflict
+	// Attempts is the number of attempts that reached the server.
+	Attempts int64
 
-	// Shed attempts never got through a layer: it had no worker and no place in its queue, or their
-	// caller gave up before the layer's own work was done.
+	// Retries is the part of Attempts without the first of each call and without hedges.
+	Retries int64
+
+	// Hedges is the part of Attempts that were hedges. HedgesWon is how many were answered first.
+	Hedges    int64
+	HedgesWon int64
+
+	// TimedOut is the number of attempts that their callers gave up.
+	TimedOut int64
+
+	// Refused is the number of attempts without a connection, or answered with status 503.
+	Refused int64
+
+	// Throttled is the number of attempts answered with status 429.
+	Throttled int64
+
+	// Errors is the number of attempts answered with another error, or that met a conflict.
+	Errors int64
+
+	// Shed is the number of attempts that never got through a layer: it had no worker and no room in
+	// its queue, or the caller gave up before the layer's own work was done.
 	Shed int64
 
-	Rejected int64 // attempts that a breaker or a limit kept from being made
-	Denied   int64 // retries that a budget refused
+	// Rejected is the number of attempts that a breaker or a limit rejected.
+	Rejected int64
+
+	// Denied is the number of retries for which a budget had no token.
+	Denied int64
 }
 
 // Bin is a step of the time series.
 type Bin struct {
 	Counts
 
-	// Served is how many of the calls that began in this bin have succeeded, whenever.
+	// Served is how many of the calls that began in this bin have succeeded at any time.
 	Served int64
 
-	// Queue is how many attempts waited in the server when the bin ended.
+	// Queue is how many attempts waited in the server at the end of the bin.
 	Queue int
 
 	// LayerQueue is how many attempts waited for a worker of a layer when the bin ended.
@@ -101,8 +121,8 @@ type Bin struct {
 	Limit float64
 }
 
-// tally collects a PolicyResult. It counts as things happen, since keeping every call for later
-// would take more memory than the clients.
+// tally collects a PolicyResult. It counts while things happen, because keeping every call would
+// take more memory than the clients.
 type tally struct {
 	bin     time.Duration // the width of one
 	bins    []Bin
@@ -113,9 +133,10 @@ type tally struct {
 	end     time.Duration // of the run
 }
 
-// second is what recovery is judged by.
+// second holds the counts by which recovery is judged.
 type second struct{ begun, served, ended, ok uint32 }
 
+// newTally has all bins from the start, since their number is known and bounded.
 func newTally(s *Scenario) tally {
 	return tally{
 		bin: s.Bin, end: s.Duration,
@@ -124,7 +145,7 @@ func newTally(s *Scenario) tally {
 	}
 }
 
-// current returns the first bin that has not ended, and its end; never, if all have.
+// current returns the first bin that has not ended, and its end; never, if all have ended.
 func (t *tally) current() (*Bin, time.Duration) {
 	if t.done == len(t.bins) {
 		return nil, never
@@ -132,15 +153,18 @@ func (t *tally) current() (*Bin, time.Duration) {
 	return &t.bins[t.done], min(time.Duration(t.done+1)*t.bin, t.end)
 }
 
+// at is the bin of a moment.
 func (t *tally) at(now time.Duration) *Bin { return &t.bins[now/t.bin] }
 
+// callBegan counts a call in the bin in which it begins.
 func (t *tally) callBegan(now time.Duration) {
 	t.at(now).Calls++
 	t.seconds[now/time.Second].begun++
 }
 
-// callEnded counts a call in the bin where it ends, and a success once more where it began: only
-// the second shows which callers were served, as in a long queue good answers are to old calls.
+// callEnded counts a call in the bin in which it ends, and a success also in the bin in which it
+// began. Only the second count shows which callers were served: in a long queue the good answers
+// are for old calls.
 func (t *tally) callEnded(began, now time.Duration, ok bool) {
 	b := t.at(now)
 	t.last = max(t.last, now)
@@ -156,6 +180,7 @@ func (t *tally) callEnded(began, now time.Duration, ok bool) {
 	t.latency[bucketOf(now-began)]++
 }
 
+// attempted counts an attempt at the server.
 func (t *tally) attempted(now time.Duration, retry bool) {
 	b := t.at(now)
 	b.Attempts++
@@ -164,12 +189,14 @@ func (t *tally) attempted(now time.Duration, retry bool) {
 	}
 }
 
+// hedged counts a hedge, which is an attempt but not a retry.
 func (t *tally) hedged(now time.Duration) {
 	b := t.at(now)
 	b.Attempts++
 	b.Hedges++
 }
 
+// answered counts how an attempt at the server ended.
 func (t *tally) answered(now time.Duration, c cause) {
 	b := t.at(now)
 	switch c {
@@ -227,9 +254,9 @@ func (c *Counts) add(d *Counts) {
 	c.Denied += d.Denied
 }
 
-// recovery finds the first five good seconds after trouble. Seconds without calls are passed over.
-// A second is good only by both counts: a service that serves old calls while new ones time out has
-// not come back, and neither has one that serves new calls while old ones fail.
+// recovery finds the first five good seconds after the trouble. Seconds without calls are skipped.
+// A second is good only by both counts. A service that serves old calls while new ones time out has
+// not recovered, and neither has one that serves new calls while old ones fail.
 func (t *tally) recovery(trouble time.Duration) (time.Duration, bool) {
 	first, good := 0, 0
 	for i := int((trouble + time.Second - 1) / time.Second); i < len(t.seconds); i++ {

@@ -8,17 +8,19 @@ import (
 	"github.com/rebound-go/rebound"
 )
 
-// Run plays s once for each of its policies. The error names an invalid field and the values that
-// are valid. A run that is too large, or whose clock stands still, is an error about a field, too.
-// Several goroutines may run the same scenario.
+// Run plays s once for each of its policies. It returns an error that names an invalid field and
+// its valid values. A run that is too large, or whose clock stands still, is an error about a field
+// as well. Goroutines may run the same scenario at the same time.
 func Run(s Scenario) (Result, error) {
 	s, err := s.complete()
 	if err != nil {
 		return Result{}, err
 	}
+	// The scenario is part of the result, so that a result can be understood and repeated by itself.
 	r := Result{Scenario: s, TroubleEnd: s.trouble()}
 	for i, p := range s.Policies {
 		x := newEngine(&s, p)
+		// Errors name the policy by its index.
 		x.policy = i
 		if err := x.run(); err != nil {
 			return Result{}, err
@@ -30,8 +32,8 @@ func Run(s Scenario) (Result, error) {
 	return r, nil
 }
 
-// complete returns a valid scenario with its defaults in place, which shares nothing with s but the
-// policies. Defaults come first, so that validation sees the scenario that would be played.
+// complete returns a valid scenario with defaults in place, which shares only the policies with s.
+// Defaults come first, so that validation sees the scenario that would be played.
 func (s Scenario) complete() (Scenario, error) {
 	if s.Duration == 0 {
 		s.Duration = defaultDuration
@@ -43,6 +45,7 @@ func (s Scenario) complete() (Scenario, error) {
 		s.MaxAttempts = defaultMaxAttempts
 	}
 	if s.Clients.Processes == 0 {
+		// A client is a process of its own, unless the scenario says otherwise.
 		s.Clients.Processes = max(s.Clients.Count, 1)
 	}
 	s.Server.Replicas = cmp.Or(s.Server.Replicas, 1)
@@ -56,20 +59,24 @@ func (s Scenario) complete() (Scenario, error) {
 		}
 	}
 	s.Policies = slices.Clone(s.Policies)
+	// A scenario without policies shows what the defaults do.
 	if len(s.Policies) == 0 {
 		s.Policies = []*rebound.Policy{nil}
 	}
 	for i, p := range s.Policies {
 		if p == nil {
+			// The name shows in the result that no policy was given.
 			s.Policies[i] = &rebound.Policy{Name: "zero policy"}
 		}
 	}
 	if err := s.validate(); err != nil {
 		return s, err
 	}
+	// Clones, because the caller may change the scenario while another goroutine still runs it.
 	s.Clients.Profile = slices.Clone(s.Clients.Profile)
 	s.Server.Windows = slices.Clone(s.Server.Windows)
 	for i := range s.Server.Windows {
+		// After validation, which must see whether To was set.
 		if w := &s.Server.Windows[i]; w.To == 0 {
 			w.To = s.Duration
 		}
@@ -77,8 +84,8 @@ func (s Scenario) complete() (Scenario, error) {
 	return s, nil
 }
 
-// trouble is when the last window has ended: 0 without windows, Duration if it lasts to the end of
-// the run. A window that lasts for the whole run is what is normal in it, and no trouble.
+// trouble is when the last window has ended: 0 without windows, and Duration if one lasts to the
+// end of the run. A window over the whole run is the normal state, and not trouble.
 func (s *Scenario) trouble() (last time.Duration) {
 	for i := range s.Server.Windows {
 		if w := &s.Server.Windows[i]; w.From > 0 || w.To < s.Duration {

@@ -7,14 +7,15 @@ import (
 	"github.com/rebound-go/rebound/hedge"
 )
 
-// Scenario is what a simulation plays: clients that call a server through policies, and what goes
-// wrong meanwhile. Zero fields mean their documented defaults, but there must be clients. All but
-// the policies and the hedge is plain data and marshals as JSON, times in nanoseconds.
+// Scenario is what a simulation plays: clients that call a server under policies, and what goes
+// wrong in the meantime. Zero fields mean their documented defaults, but there must be clients.
+// Except for the policies and the hedge it is plain data, and can be marshaled as JSON, with times
+// in nanoseconds.
 type Scenario struct {
-	// Name is for titles and tables.
+	// Name is the scenario's name in titles and tables.
 	Name string
 
-	// About is a sentence for lists.
+	// About is a sentence for lists of scenarios.
 	About string
 
 	// Seed determines every random number. All policies meet the same clients.
@@ -26,47 +27,48 @@ type Scenario struct {
 	// Bin is the width of one step of the time series. 0 = 1 s. A run has at most 100,000 bins.
 	Bin time.Duration
 
-	// Clients is who makes the calls.
+	// Clients make the calls.
 	Clients Clients
 
-	// Layers stand between the clients and the server, the nearest to the clients first: services
-	// that pass each attempt on as a call of their own. Empty: clients call the server.
+	// Layers are services between the clients and the server, the one nearest to the clients first.
+	// Each passes an attempt on as a call of its own. Empty = the clients call the server.
 	Layers []Layer
 
-	// Server is what answers them.
+	// Server answers the attempts.
 	Server Server
 
-	// Hedge, if it is set, hedges each attempt at the server, as a hedge.Do inside of the policies.
-	// Only its fields are read, and Observe is not called. Each process has a state of its own. It
-	// needs a scenario without Layers. Nil = no hedges.
+	// Hedge hedges each attempt at the server, like a hedge.Do inside the policies. Only its fields
+	// are read, and Observe is not called. Each process has a state of its own. A scenario with a
+	// Hedge cannot have Layers. Nil = no hedges.
 	Hedge *hedge.Hedge `json:"-"`
 
-	// NoJitter asks policies for waits without jitter, to show what it is good for.
+	// NoJitter makes policies use delays without jitter, to show what jitter is good for.
 	NoJitter bool
 
-	// PayPerCall has budgets paid the deposit when a call begins, and not when it succeeds, to
-	// show why ours are not.
+	// PayPerCall pays the deposit to budgets when a call begins instead of when it succeeds, to show
+	// why real budgets do not.
 	PayPerCall bool
 
-	// MaxAttempts ends a run that makes more attempts, with an error. 0 = 200 million.
+	// MaxAttempts is the largest number of attempts. A run with more ends with an error. 0 = 200
+	// million.
 	MaxAttempts int64
 
-	// Policies are compared: the scenario is played once for each. Empty, or nil in it: the
-	// zero policy. They are only read.
+	// Policies are compared: the scenario is played once for each. They are only read. Empty, or a nil
+	// element = the zero policy.
 	Policies []*rebound.Policy `json:"-"`
 }
 
-// Clients make calls, each as the policy says. In a closed loop there are Count of them, each with
-// one call at a time; in an open loop, calls come at Rate, whatever becomes of the ones before.
-// One of the two must be set.
+// Clients make calls, each under the policy. In a closed loop there are Count clients, each with
+// one call at a time. In an open loop calls arrive at Rate, whatever happens to earlier calls.
+// Exactly one of the two must be set.
 type Clients struct {
 	// Count is the number of clients in a closed loop, at most 10 million.
 	Count int
 
-	// Think is a client's pause before each call; a client in a closed loop only. Zero: none.
+	// Think is a client's pause before each call, in a closed loop only. Zero = none.
 	Think Dist
 
-	// Burst starts all clients with a call at time 0. Otherwise they begin with a pause.
+	// Burst makes all clients of a closed loop call at time 0. Otherwise they begin with a pause.
 	Burst bool
 
 	// Calls is how many calls a client in a closed loop makes. 0 = until the run ends.
@@ -76,37 +78,40 @@ type Clients struct {
 	// (a Poisson process).
 	Rate float64
 
-	// Profile lets that rate change: it runs straight from each point to the next, and stays at
-	// the last. Two points at one time are a step. If it is set, Rate must not be.
+	// Profile makes that rate change: it moves in a straight line from each point to the next, and
+	// stays at the last. Two points at the same time are a step. If Profile is set, Rate must not be.
 	Profile []Rate
 
-	// Poison is the share of the calls whose every attempt fails with status 500 once it is served,
-	// such as a request that crashes its handler. Other failures are independent of each other.
+	// Poison is the share of calls whose every attempt fails with status 500 once it is served, such
+	// as a request that crashes its handler. Other failures are independent of each other.
 	Poison float64
 
-	// Processes is how many processes the clients live in. Those in one share its budget and its
-	// breaker. 0 = one for each client in a closed loop, one for all calls in an open loop.
+	// Processes is the number of processes that the clients run in. The clients of a process share
+	// its budget and its breaker. 0 = one for each client in a closed loop, and one for all calls in
+	// an open loop.
 	Processes int
 
-	// Timeout is when clients give up an attempt, under a policy without AttemptTimeout.
-	// 0 = never.
+	// Timeout is when clients give up an attempt, under a policy without AttemptTimeout. 0 = never.
 	Timeout time.Duration
 
-	// Deadline is when a call ends at the latest, waits included, as its context would have it.
-	// 0 = none.
+	// Deadline is the longest time of a call, delays included, like a deadline of its context. 0 =
+	// none.
 	Deadline time.Duration
 }
 
 // Rate is a point of a [Clients] profile: calls per second at a time.
 type Rate struct {
-	At        time.Duration // from the beginning of the run
-	PerSecond float64       // the mean number of calls, 0 or more
+	// At is the time since the beginning of the run.
+	At time.Duration
+
+	// PerSecond is the mean number of calls per second, 0 or more.
+	PerSecond float64
 }
 
-// Layer is a service between clients and server. By default it takes no time of its own, and any
-// number of calls at once.
+// Layer is a service between clients and server. By default it takes no time of its own, and
+// handles any number of calls at once.
 type Layer struct {
-	// Policy meets the failures of the next layer. Nil = the policy that is being played.
+	// Policy handles the failures of the next layer. Nil = the policy that is being played.
 	Policy *rebound.Policy `json:"-"`
 
 	// Processes is how many processes the service has; each call goes to a random one. 0 = 1.
@@ -125,13 +130,13 @@ type Layer struct {
 	// gives up ends it. Zero: no time.
 	Service Dist
 
-	// Mute keeps from the layer above that failures were already retried here, as most protocols
-	// do between two services. Inside one program, errors carry that.
+	// Mute hides from the layer above that this layer has already retried a failure, as most protocols
+	// between services do. Inside one program, errors carry that information.
 	Mute bool
 }
 
-// Server answers attempts in the order in which they come. The zero Server answers all of them at
-// once and well.
+// Server answers attempts in the order in which they arrive. The zero Server answers all attempts
+// at once, and successfully.
 type Server struct {
 	// Replicas is how many servers there are, at most 1000, each with the workers and the queue below.
 	// 0 = 1.
@@ -154,63 +159,79 @@ type Server struct {
 	// 0 = any number, -1 = none.
 	Queue int
 
-	// RetryAfter is the delay that those answers ask for. 0 = none.
+	// RetryAfter is the Retry-After delay of the answers when the queue is full. 0 = none.
 	RetryAfter time.Duration
 
-	// DropExpired has workers skip attempts that their callers have given up. Otherwise they are
+	// DropExpired makes workers skip attempts that their callers have given up. Otherwise these are
 	// served like any other, which is what makes a retry storm last.
 	DropExpired bool
 
-	// Limit is how many attempts the server lets through in a time.
+	// Limit is the server's rate limit.
 	Limit Limit
 
 	// RoundTrip is the network's part of an attempt, there and back. 0 = none.
 	RoundTrip time.Duration
 
-	// Row, if it is set, replaces all of the above: each attempt is an optimistic transaction on
-	// one row that all clients share. It reads the row, then writes it, and fails if another
-	// write came between. Each of the four messages takes Row.
+	// Row, if set, replaces everything above. Each attempt is then an optimistic transaction on one
+	// row that all clients share. It reads the row, writes it, and fails if another write came in
+	// between. Each of the four messages takes Row.
 	Row Dist
 
-	// Windows are the times at which something is wrong. They may overlap.
+	// Windows are the periods in which something is wrong. They may overlap.
 	Windows []Window
 }
 
-// Route is how attempts get to the replicas of a [Server], and what breakers and budgets are for.
+// Route is how attempts reach the replicas of a [Server], and whether breakers and budgets are per
+// replica.
 type Route string
 
-// The routes that a [Server] may have.
+// Balanced replicas share an address. Each attempt goes to a random one, and a process has one
+// breaker and one budget for all of them.
 const (
-	// Balanced replicas share an address. Each attempt goes to a random one, and a process has one
-	// breaker and one budget for all of them.
 	Balanced Route = "balanced"
 	// Sticky calls pick a random replica, and all attempts of a call go to it. A process has a breaker
 	// and a budget for each replica, as reboundhttp.Transport has for each host.
 	Sticky Route = "sticky"
-	// Avoiding is like Sticky, but each attempt picks a replica whose breaker lets it through.
+	// Avoiding is like Sticky, but each attempt selects a replica whose breaker admits it.
 	Avoiding Route = "avoiding"
 )
 
-// Window is a time in which the server fails in the ways that are set; at least one must be. A
-// share is that part of the attempts, drawn at random: 1 is all of them.
+// Window is a period in which the server fails in the ways that are set; at least one must be set.
+// A share is the part of the attempts that is affected, drawn at random: 1 = all of them.
 type Window struct {
-	From time.Duration // the beginning
-	To   time.Duration // the end, itself excluded; 0 = that of the run
+	// From is the beginning of the window.
+	From time.Duration
 
-	// Ramp is how long the trouble takes to fade away from To on: shares and Slow go down in a
-	// straight line. 0 = it is over at once.
+	// To is the end of the window, which is no longer part of it. 0 = the end of the run.
+	To time.Duration
+
+	// Ramp is how long the trouble takes to fade after To. During that time the shares and Slow
+	// decrease in a straight line. 0 = it ends at once.
 	Ramp time.Duration
 
 	// Replicas is how many of the server's replicas it is about: the first ones. 0 = all.
 	Replicas int
 
-	Refuse      float64       // share refused: no connection
-	Throttle    float64       // share answered with status 429
-	Unavailable float64       // share answered with status 503
-	RetryAfter  time.Duration // the delay that both ask for; 0 = none
-	BlackHole   float64       // share never answered, and never served
-	Fail        float64       // share served, and then answered with an error: status 500
-	Slow        float64       // how many times longer serving takes, if begun now; 0 = 1
+	// Refuse is the share of attempts without a connection.
+	Refuse float64
+
+	// Throttle is the share of attempts that are answered with status 429.
+	Throttle float64
+
+	// Unavailable is the share of attempts that are answered with status 503.
+	Unavailable float64
+
+	// RetryAfter is the Retry-After delay of answers with status 429 or 503. 0 = none.
+	RetryAfter time.Duration
+
+	// BlackHole is the share of attempts that are never served and never answered.
+	BlackHole float64
+
+	// Fail is the share of attempts that are served and then answered with status 500.
+	Fail float64
+
+	// Slow is the factor by which serving takes longer if it begins in the window. 0 = 1.
+	Slow float64
 }
 
 // Dist is a distribution of times. The zero Dist is always 0.

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Builtin returns the scenario of that name, ready to be changed and run: give it Policies. The
-// error of an unknown name lists the known ones.
+// Builtin returns the scenario of that name. It may be changed, and needs Policies before it is
+// run. The error for an unknown name lists the known ones.
 func Builtin(name string) (Scenario, error) {
 	for _, s := range builtins() {
 		if s.Name == name {
@@ -18,7 +18,7 @@ func Builtin(name string) (Scenario, error) {
 		name, strings.Join(Builtins(), ", "))
 }
 
-// Builtins returns the names of the scenarios of [Builtin].
+// Builtins returns the names that [Builtin] accepts.
 func Builtins() []string {
 	var names []string
 	for _, s := range builtins() {
@@ -27,15 +27,15 @@ func Builtins() []string {
 	return names
 }
 
-// builtins returns the scenarios afresh, so that their owners may change them.
+// builtins makes the scenarios anew each time, so that callers may change them.
 func builtins() []Scenario {
 	return []Scenario{
 		blip(), outage(), brownout(), rateLimit(), metastable(), herd(), quota64(), replica5(), cascade(),
 	}
 }
 
-// office is a service with room for four times the calls it gets, for two minutes, and a window in
-// the second half minute in which something goes wrong.
+// office is a service with room for four times its calls. It runs for two minutes, and something
+// goes wrong in the second half minute. The recovery can be seen in the second minute.
 func office(name, about string, w Window) Scenario {
 	w.From, w.To = 30*time.Second, 60*time.Second
 	return Scenario{
@@ -54,28 +54,27 @@ func blip() Scenario {
 		Window{Fail: 0.01})
 }
 
-// outage shows what retries cost where they cannot help.
+// outage shows what retries cost when they cannot help.
 func outage() Scenario {
 	return office("outage", "the server refuses everything for 30 s: retries are of no use",
 		Window{Refuse: 1})
 }
 
-// brownout leaves room for 67 of the 100 calls per second, so the queue fills up and callers time
-// out.
+// brownout leaves room for 67 of the 100 calls per second, so the queue fills and callers time out.
 func brownout() Scenario {
 	return office("brownout", "the server is six times slower for 30 s, and fails every tenth attempt",
 		Window{Slow: 6, Fail: 0.1})
 }
 
-// rateLimit shows whether the Retry-After delay is kept, and how the callers spread when they come
-// back.
+// rateLimit shows whether the Retry-After delay is kept, and how the callers spread when they
+// return.
 func rateLimit() Scenario {
 	return office("rate-limit", "the server asks everybody to come back in 5 s, for 30 s",
 		Window{Throttle: 1, RetryAfter: 5 * time.Second})
 }
 
-// metastable is a server of 1000 attempts per second with an unbounded queue. Ten slow seconds fill
-// the queue with work for callers that have gone, and retries keep it full.
+// metastable is a server for 1000 attempts per second with an unbounded queue. Ten slow seconds
+// fill the queue with work for callers that have given up, and retries keep it full.
 func metastable() Scenario {
 	return Scenario{
 		Name: "metastable", Seed: 1, Duration: 3 * time.Minute,
@@ -88,7 +87,8 @@ func metastable() Scenario {
 	}
 }
 
-// herd is a server that is out for 30 s and then answers anything at once.
+// herd is a server that is unavailable for 30 s and then answers everything at once. The bins are
+// short, because the clients that return together do so within milliseconds.
 func herd() Scenario {
 	return Scenario{
 		Name: "herd", Seed: 1, Duration: time.Minute, Bin: 10 * time.Millisecond,
@@ -98,8 +98,8 @@ func herd() Scenario {
 	}
 }
 
-// quota64 is a batch job at an API that allows less than the job could use: about 1,900 requests in
-// a minute.
+// quota64 is a batch job with an API that allows less than the job could use, which is about 1,900
+// requests per minute.
 func quota64() Scenario {
 	return Scenario{
 		Name: "quota", Seed: 1, Duration: 5 * time.Minute,
@@ -114,7 +114,7 @@ func quota64() Scenario {
 	}
 }
 
-// replica5 has a failure that a retry escapes from, as it meets another replica.
+// replica5 has a failure that a retry avoids by reaching another replica.
 func replica5() Scenario {
 	s := office("replica", "one of five replicas fails everything for 30 s",
 		Window{Fail: 1, Replicas: 1})
@@ -122,8 +122,8 @@ func replica5() Scenario {
 	return s
 }
 
-// cascade has a service whose workers wait for the server: five of them are busy in normal times,
-// and all of them when the server is slow.
+// cascade has a service whose workers wait for the server. Normally five of them are busy; when the
+// server is slow, all of them are.
 func cascade() Scenario {
 	return Scenario{
 		Name: "cascade", Seed: 1, Duration: 2 * time.Minute,

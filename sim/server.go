@@ -2,7 +2,8 @@ package sim
 
 import "time"
 
-// extra is what an entity has in scenarios that need it.
+// extra is what an entity needs in some scenarios only. It is apart, so that a plain scenario with
+// a million clients stays small.
 type extra struct {
 	tokens   int64         // that each attempt of the call uses
 	poisoned bool          // every attempt of the call fails
@@ -10,8 +11,9 @@ type extra struct {
 	quota    quota         // as the last answer has it
 }
 
-// server computes the time and the kind of an answer when the attempt arrives. Workers take
-// attempts in order, so the next free one serves the next attempt, and no later event changes that.
+// server computes how and when an attempt is answered at the moment when it arrives. Workers take
+// attempts in order, so the next free worker serves the next attempt, and no later event changes
+// that.
 type server struct {
 	Server
 	service  dist
@@ -27,6 +29,8 @@ type server struct {
 	version uint32
 }
 
+// newServer divides the memory for waiting attempts among the replicas, so that a run has the same
+// bound for any number.
 func newServer(s Server, end time.Duration) server {
 	x := server{
 		Server:   s,
@@ -42,9 +46,9 @@ func newServer(s Server, end time.Duration) server {
 	return x
 }
 
-// arrive takes in an attempt at a replica, whose caller gives up at expires, and returns how and
-// when it will be answered; never, if it will not be. The whole RoundTrip is added to the answer:
-// an attempt arrives when it is sent.
+// arrive takes an attempt at a replica, whose caller gives up at expires. It returns how and when
+// the attempt will be answered; never, if it will not be. The whole RoundTrip is added to the
+// answer, so an attempt arrives when it is sent.
 func (s *server) arrive(
 	replica int, now, expires time.Duration, own *extra, r *random,
 ) (cause, time.Duration) {
@@ -62,7 +66,7 @@ func (s *server) arrive(
 	case c != served:
 		return c, now + s.RoundTrip
 	case s.Limit.on():
-		// An attempt that is refused here costs the server nothing.
+		// An attempt that is rejected here costs the server nothing.
 		var ok bool
 		own.after, ok = s.limiter.admit(now, own.tokens)
 		own.quota = s.limiter.quota(now)
@@ -75,10 +79,11 @@ func (s *server) arrive(
 	if !ok {
 		return full, now + s.RoundTrip
 	}
+	// Only a replica whose attempt waits can have a queue that is too long.
 	if begin > now {
 		s.overfull = s.overfull || q.waiting.n > s.most
 	}
-	// The worker finds that the caller has gone, and is free again at once.
+	// The worker finds that the caller has given up, and is free again at once.
 	if s.DropExpired && begin >= expires {
 		q.occupy(begin)
 		return expired, never
@@ -91,15 +96,17 @@ func (s *server) arrive(
 	return served, done + s.RoundTrip
 }
 
-// trouble draws what the windows do to an attempt: served = nothing that keeps it from being
-// served. One that fails takes a worker all the same.
+// trouble draws what the windows do to an attempt. served means that nothing keeps it from being
+// served. An attempt that fails uses a worker nevertheless.
 func (s *server) trouble(replica int, now time.Duration, r *random) (c cause, fails bool) {
-	// The first window that keeps it from being served decides, and in it the first of the ways.
+	// The first window that keeps the attempt from being served decides, and within it the first of
+	// the ways.
 	for _, i := range s.active {
 		w := &s.Windows[i]
 		if w.Replicas > 0 && replica >= w.Replicas {
 			continue
 		}
+		// Within the window its trouble has full strength; after To it fades.
 		k, own := 1.0, throttled+cause(i*windowCauses)
 		if now >= w.To {
 			k = w.strength(now)
@@ -111,7 +118,7 @@ func (s *server) trouble(replica int, now time.Duration, r *random) (c cause, fa
 			return own, false
 		case r.chance(w.Unavailable * k):
 			return own + 1, false
-		// It takes no worker, as it is never served.
+		// It is never served, so it uses no worker.
 		case r.chance(w.BlackHole * k):
 			return expired, false
 		}
@@ -120,8 +127,9 @@ func (s *server) trouble(replica int, now time.Duration, r *random) (c cause, fa
 	return served, fails
 }
 
-// work is how long an attempt takes that comes now and is begun later. A window slows what begins
-// in it, even if the attempt came before: a queue that was filled in time is served slowly, too.
+// work is the time to serve an attempt that arrives now and is begun later. A window slows down
+// what begins in it, even if the attempt arrived before: a queue that was filled before the window
+// is also served slowly.
 func (s *server) work(replica int, now, begin time.Duration, r *random) time.Duration {
 	d := s.service.draw(r)
 	for i := range s.Windows {
@@ -131,6 +139,7 @@ func (s *server) work(replica int, now, begin time.Duration, r *random) time.Dur
 			d = nanos(float64(d) * w.slowness(begin))
 		}
 	}
+	// The others slow this attempt down, and it slows down those that come while it is inside.
 	if s.Crowding > 0 {
 		q := &s.replicas[replica]
 		d = nanos(float64(d) * (1 + float64(s.Crowding*float64(q.crowd(now)))))
@@ -151,7 +160,7 @@ func (s *server) queued(now time.Duration) (n int) {
 // end is when the window's trouble has faded away.
 func (w *Window) end() time.Duration { return w.To + w.Ramp }
 
-// strength is how much of its trouble is left, from 1 down to 0.
+// strength is the part of the window's trouble that is left, from 1 down to 0.
 func (w *Window) strength(now time.Duration) float64 {
 	if now < w.To {
 		return 1
@@ -167,8 +176,8 @@ func (w *Window) slowness(now time.Duration) float64 {
 	return 1 + float64((w.Slow-1)*w.strength(now))
 }
 
-// look finds the windows that now lies in, and the end of that state. It runs at the edges of
-// windows alone: between them an attempt costs one comparison.
+// look finds the windows at now, and when that changes. It runs only at the edges of windows.
+// Between them an attempt costs one comparison.
 func (s *server) look(now time.Duration) {
 	s.active, s.until = s.active[:0], never
 	for i := range s.Windows {

@@ -15,7 +15,8 @@ const (
 	defaultPer         = time.Second // of a Limit
 	defaultCost        = 1           // of an attempt, in tokens
 
-	// Within these a run fits into a few gigabytes, and its times and counts into their types.
+	// Within these bounds a run fits into a few gigabytes, and its times and counts fit into their
+	// types.
 	maxDuration = 30 * 24 * time.Hour
 	maxBins     = 100_000
 	maxClients  = 10_000_000
@@ -29,19 +30,19 @@ const (
 	maxGates    = 100
 )
 
-// wrong is an error about a field. What is wanted names other fields by their path from Scenario
-// on, or by their name alone next to the field. A caller whose scenario is from a file replaces
-// these names by those of the file, so no other word may look like one.
+// wrong is an error about a field. The text about what is wanted names other fields by their path
+// from Scenario, or by their name if they are beside the field. A caller that reads scenarios from
+// files replaces these names by those of the file, so no other word may look like one.
 func wrong(field string, got any, want string) error {
 	return fmt.Errorf("sim: Scenario.%s is %v: want %s", field, got, want)
 }
 
-// long is an error about a list.
+// long is the error of a list that is too long.
 func long(field string, got, most int) error {
 	return wrong(field, fmt.Sprintf("%d long", got), fmt.Sprintf("at most %d", most))
 }
 
-// within refuses a time that is negative or too long.
+// within returns an error for a time that is negative or too long.
 func within(field string, d time.Duration) error {
 	if d < 0 || d > maxDuration {
 		return wrong(field, d, fmt.Sprintf("0 to %v", maxDuration))
@@ -49,7 +50,8 @@ func within(field string, d time.Duration) error {
 	return nil
 }
 
-// validate returns an error that names the first invalid field and the values that are valid.
+// validate returns an error that names the first invalid field and its valid values. The defaults
+// are in place by then, so a zero is invalid too where no default exists.
 func (s *Scenario) validate() error {
 	switch {
 	case s.Duration < 0 || s.Duration > maxDuration:
@@ -65,11 +67,13 @@ func (s *Scenario) validate() error {
 		return wrong("MaxAttempts", s.MaxAttempts, fmt.Sprintf("1 or more, or 0 for %d",
 			defaultMaxAttempts))
 	}
+	// The order decides which error is reported: first the fields by themselves, then combinations.
 	return cmp.Or(
 		s.Clients.validate(s.Duration), s.Server.validate(s.Duration), s.validateLayers(),
 		s.validatePolicies(), s.validateRow(), s.validateRoute(), s.validateHedge())
 }
 
+// validate also rejects fields that belong to the other kind of loop.
 func (c *Clients) validate(end time.Duration) error {
 	open := c.Rate != 0 || len(c.Profile) > 0
 	calls := expected(c, end)
@@ -89,7 +93,7 @@ func (c *Clients) validate(end time.Duration) error {
 		return wrong("Clients.Rate", c.Rate, "0, because Clients.Profile is set")
 	case c.Calls < 0:
 		return wrong("Clients.Calls", c.Calls, "1 or more, or 0 for no end")
-	// Each would be ignored, and the result would answer another question.
+	// Such a field would be ignored, and the result would answer a different question.
 	case c.Count == 0 && c.Calls > 0:
 		return wrong("Clients.Calls", c.Calls, "0, or a Clients.Count: "+openLoop)
 	case c.Count == 0 && c.Burst:
@@ -98,6 +102,7 @@ func (c *Clients) validate(end time.Duration) error {
 		return wrong("Clients.Think", c.Think.Mean, "0, or a Clients.Count: "+openLoop)
 	case !(c.Poison >= 0 && c.Poison <= 1):
 		return wrong("Clients.Poison", c.Poison, "a share of the calls, 0 to 1")
+	// More processes than clients would leave budgets without calls.
 	case c.Processes < 0 || c.Processes > max(c.Count, maxWorkers):
 		return wrong("Clients.Processes", c.Processes, fmt.Sprintf("1 to %d", maxWorkers))
 	case c.Count > 0 && c.Processes > c.Count:
@@ -108,7 +113,7 @@ func (c *Clients) validate(end time.Duration) error {
 		return err
 	}
 	if open && !(calls <= maxCalls) {
-		// A profile has many rates, so that what counts is the number of calls.
+		// A profile has many rates, so the error names the number of calls.
 		var got any = c.Rate
 		if len(c.Profile) > 0 {
 			got = fmt.Sprintf("for %.3g calls", calls)
@@ -119,10 +124,10 @@ func (c *Clients) validate(end time.Duration) error {
 		within("Clients.Deadline", c.Deadline), c.Think.validate("Clients.Think"))
 }
 
-// openLoop is what fields of a closed loop do not go together with.
+// openLoop is the reason why fields of a closed loop are invalid in an open one.
 const openLoop = "in an open loop, clients make one call"
 
-// loop is the field that decides how calls begin.
+// loop is the field that decides how calls begin, for errors about their number.
 func (c *Clients) loop() string {
 	switch {
 	case c.Count > 0:
@@ -133,8 +138,9 @@ func (c *Clients) loop() string {
 	return "Clients.Rate"
 }
 
+// validateProfile requires points in the order of time. Two points at the same time are a step.
 func (c *Clients) validateProfile() error {
-	// The length first, so that a mistake in a generated list is one error.
+	// The length comes first, so that a mistake in a generated list gives one error.
 	if len(c.Profile) > maxPoints {
 		return long("Clients.Profile", len(c.Profile), maxPoints)
 	}
@@ -154,6 +160,8 @@ func (c *Clients) validateProfile() error {
 	return nil
 }
 
+// validate rejects a spread that the shape would ignore, and parameters with which no such
+// distribution exists.
 func (d Dist) validate(field string) error {
 	spreads := false
 	switch d.Shape {
@@ -168,8 +176,10 @@ func (d Dist) validate(field string) error {
 	case d.Spread != 0 && !spreads:
 		return wrong(field+".Spread", d.Spread, fmt.Sprintf("0, or %q, %q or %q as %s.Shape",
 			Uniform, Normal, LogNormal, field))
+	// The logarithm of a mean of 0 does not exist.
 	case d.Spread > 0 && d.Mean == 0 && d.Shape == LogNormal:
 		return wrong(field+".Mean", d.Mean, "more than 0, because "+field+".Spread is set")
+	// Otherwise the distribution would include negative times.
 	case d.Shape == Uniform && d.Spread > d.Mean:
 		return wrong(field+".Spread", d.Spread,
 			fmt.Sprintf("at most %s.Mean, which is %v", field, d.Mean))
@@ -177,6 +187,8 @@ func (d Dist) validate(field string) error {
 	return cmp.Or(within(field+".Mean", d.Mean), within(field+".Spread", d.Spread))
 }
 
+// validateLayers validates each layer and its policy. Their number is bounded, since each
+// multiplies the attempts.
 func (s *Scenario) validateLayers() error {
 	if len(s.Layers) > maxLayers {
 		return long("Layers", len(s.Layers), maxLayers)
@@ -194,6 +206,7 @@ func (s *Scenario) validateLayers() error {
 	return nil
 }
 
+// validate rejects a queue without workers: nothing would ever wait in it.
 func (l *Layer) validate(field string) error {
 	switch {
 	case l.Workers < 0 || l.Workers > maxWorkers:
@@ -208,6 +221,7 @@ func (l *Layer) validate(field string) error {
 	return l.Service.validate(field + ".Service")
 }
 
+// validatePolicies validates the policies and finds those that cannot run in virtual time.
 func (s *Scenario) validatePolicies() error {
 	for i, p := range s.Policies {
 		if err := simulable(fmt.Sprintf("Policies[%d]", i), p); err != nil {
@@ -217,7 +231,7 @@ func (s *Scenario) validatePolicies() error {
 	return nil
 }
 
-// simulable refuses a policy that is not valid, or does what only a real call can do.
+// simulable returns an error for a policy that is invalid, or that needs a real call.
 func simulable(field string, p *rebound.Policy) error {
 	if err := p.Validate(); err != nil {
 		return fmt.Errorf("sim: Scenario.%s: %w", field, err)

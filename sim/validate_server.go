@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// validate finds fields that contradict each other, too: a queue without workers would be ignored,
-// and the result would answer another question.
+// validate also finds fields that contradict each other. A queue without workers, for example,
+// would be ignored, and the result would answer a different question.
 func (s *Server) validate(end time.Duration) error {
 	switch {
 	case s.Workers < 0 || s.Workers > maxWorkers:
@@ -28,7 +28,7 @@ func (s *Server) validate(end time.Duration) error {
 	case len(s.Windows) > maxWindows:
 		return long("Server.Windows", len(s.Windows), maxWindows)
 	}
-	// A word of a file, which no compiler has seen.
+	// A Route may come from a file, where no compiler has checked it.
 	switch s.Route {
 	case "", Balanced, Sticky, Avoiding:
 	default:
@@ -38,7 +38,7 @@ func (s *Server) validate(end time.Duration) error {
 	return s.validateWindows(end)
 }
 
-// validateRoute refuses a deposit that has no budget to go to yet: a call has no replica before its
+// validateRoute rejects a deposit before there is a budget for it: a call has no replica before its
 // first attempt.
 func (s *Scenario) validateRoute() error {
 	if s.PayPerCall && s.Server.Route != "" && s.Server.Route != Balanced {
@@ -47,8 +47,9 @@ func (s *Scenario) validateRoute() error {
 	return nil
 }
 
+// validateWindows validates the windows, and then the fields that only need a range.
 func (s *Server) validateWindows(end time.Duration) error {
-	// A window that hits more replicas than there are was meant for another server.
+	// A window for more replicas than there are was meant for another server.
 	for i := range s.Windows {
 		if n := s.Windows[i].Replicas; n < 0 || n > s.Replicas {
 			return wrong(fmt.Sprintf("Server.Windows[%d].Replicas", i), n,
@@ -63,8 +64,9 @@ func (s *Server) validateWindows(end time.Duration) error {
 		s.Service.validate("Server.Service"), s.Row.validate("Server.Row"))
 }
 
-// validate also refuses what could never be let through: clients would wait for it for ever.
+// validate also rejects limits that could never admit an attempt: clients would wait for ever.
 func (l *Limit) validate() error {
+	// The bound keeps the times in meter within their type.
 	const most = 1_000_000_000
 	for _, n := range []struct {
 		name  string
@@ -77,6 +79,7 @@ func (l *Limit) validate() error {
 		}
 	}
 	switch {
+	// The other fields mean nothing without a limit.
 	case !l.on() && *l != Limit{}:
 		return wrong("Server.Limit.Requests", 0,
 			"1 or more, or Server.Limit.Tokens: there is no limit otherwise")
@@ -87,6 +90,7 @@ func (l *Limit) validate() error {
 	case l.CostSpread > l.Cost:
 		return wrong("Server.Limit.CostSpread", l.CostSpread,
 			fmt.Sprintf("at most Server.Limit.Cost, which is %d", l.Cost))
+	// The most expensive attempt must fit into an empty window or a full bucket.
 	case l.Tokens > 0 && l.Cost+l.CostSpread > l.Tokens:
 		return wrong("Server.Limit.Tokens", l.Tokens,
 			fmt.Sprintf("%d or more, which is Server.Limit.Cost and Server.Limit.CostSpread together: "+
@@ -97,6 +101,7 @@ func (l *Limit) validate() error {
 	return cmp.Or(within("Server.Limit.Per", l.Per), within("Server.Limit.Round", l.Round))
 }
 
+// validate rejects a window without effect: its author has probably forgotten a field.
 func (w *Window) validate(field string, end time.Duration) error {
 	for _, share := range []struct {
 		name  string
@@ -105,6 +110,7 @@ func (w *Window) validate(field string, end time.Duration) error {
 		{"Refuse", w.Refuse}, {"Throttle", w.Throttle},
 		{"Unavailable", w.Unavailable}, {"BlackHole", w.BlackHole}, {"Fail", w.Fail},
 	} {
+		// Written this way, the condition also rejects NaN.
 		if !(share.value >= 0 && share.value <= 1) {
 			return wrong(field+"."+share.name, share.value, "a share of the attempts, 0 to 1")
 		}
@@ -119,6 +125,7 @@ func (w *Window) validate(field string, end time.Duration) error {
 	case !(w.Slow >= 0 && w.Slow <= 1e6):
 		return wrong(field+".Slow", w.Slow,
 			"how many times longer serving takes: up to 1000000, or 0 for 1")
+	// There is no time left in which the trouble could fade.
 	case w.Ramp > 0 && (w.To == 0 || w.To >= end):
 		return wrong(field+".Ramp", w.Ramp, "0, because the window lasts to the end of the run")
 	case w.RetryAfter > 0 && w.Throttle+w.Unavailable == 0:
@@ -131,8 +138,8 @@ func (w *Window) validate(field string, end time.Duration) error {
 	return cmp.Or(within(field+".RetryAfter", w.RetryAfter), within(field+".Ramp", w.Ramp))
 }
 
-// validateRow refuses what cannot go together with a row. The row's model counts messages alone: it
-// has no workers, and no attempt in it can end early.
+// validateRow rejects what a row excludes. The model of the row only counts messages: it has no
+// workers, and no attempt in it can end early.
 func (s *Scenario) validateRow() error {
 	if s.Server.Row == (Dist{}) {
 		return nil
@@ -152,6 +159,7 @@ func (s *Scenario) validateRow() error {
 			return wrong("Server.Row", t.Row.Mean, "0, because "+other.field+" is set")
 		}
 	}
+	// Each policy is checked, because the scenario is played with each of them.
 	for i, p := range s.Policies {
 		if p.AttemptTimeout != 0 {
 			return wrong(fmt.Sprintf("Policies[%d].AttemptTimeout", i), p.AttemptTimeout,
@@ -174,8 +182,8 @@ func (s *Scenario) validateRow() error {
 	return nil
 }
 
-// validateHedge refuses what a hedge cannot go together with. A worker decides when an attempt
-// arrives whether its caller will be there, and a hedge at another replica may come later.
+// validateHedge rejects what a hedge excludes. When an attempt arrives, a worker decides at once
+// whether its caller will still be there, but a hedge at another replica may be answered earlier.
 func (s *Scenario) validateHedge() error {
 	h := s.Hedge
 	if h == nil {
@@ -185,12 +193,14 @@ func (s *Scenario) validateHedge() error {
 		return fmt.Errorf("sim: Scenario.Hedge: %w", err)
 	}
 	switch {
+	// A hedge stands around attempts at the server, which only the lowest layer makes.
 	case len(s.Layers) > 0:
 		return wrong("Hedge", "set",
 			"none, because the scenario has Layers: the simulator does not do both")
 	case s.Server.DropExpired && s.Server.Replicas > 1:
 		return wrong("Server.DropExpired", true,
 			"false, or 1 as Server.Replicas, because Hedge is set")
+	// Each process has a histogram of its own, which is larger than a client.
 	case s.Clients.Processes > maxWorkers:
 		return wrong("Clients.Processes", s.Clients.Processes,
 			fmt.Sprintf("at most %d, because Hedge is set", maxWorkers))

@@ -2,12 +2,12 @@ package sim
 
 import "time"
 
-// door is the gate of a place that waits for a worker of the layer itself, behind all gates of the
-// layer above.
+// door is the gate number of a place that waits for a worker of the layer itself, after all gates
+// of the layer above.
 const door = 255
 
-// receive takes a call into a layer. It returns false if the call has to wait for a worker, or for
-// the work of the layer itself, or was rejected.
+// receive takes a call into a layer. It returns false if the call was rejected, or has to wait for
+// a worker or for the layer's own work.
 func (x *engine) receive(id uint32, level int, now time.Duration) bool {
 	if x.layers[level].workers == nil {
 		return x.work(id, level, now)
@@ -30,14 +30,14 @@ func (x *engine) receive(id uint32, level int, now time.Duration) bool {
 	return x.work(id, level, now)
 }
 
-// work is what a layer does before it calls the next one. It returns false if that takes time. A
-// call whose caller gives up meanwhile ends there, and its worker is free.
+// work is what a layer does before it calls the next one. It returns false if that takes time. If
+// the caller gives up meanwhile, the call ends there and its worker is free.
 func (x *engine) work(id uint32, level int, now time.Duration) bool {
 	e, end := &x.entities[id], x.contextEnd(id, level)
 	done := now + x.layers[level].service.draw(&e.random)
 	e.level = uint8(level)
 	switch {
-	// A turn may come in the very instant in which the caller gives up.
+	// A turn may come at the very moment at which the caller gives up.
 	case done >= end:
 		x.later(id, max(end, now), doGiveUp)
 	case done > now:
@@ -62,7 +62,7 @@ func (x *engine) giveUp(id uint32, level int, now time.Duration) {
 	x.fail(id, level-1, now, expired, nil)
 }
 
-// placeAt is where an entity waits; nil in a scenario in which none ever does.
+// placeAt is where an entity waits, or nil in a scenario in which none ever waits.
 func (x *engine) placeAt(id uint32) *place {
 	if x.places == nil {
 		return nil
