@@ -14,6 +14,7 @@ import (
 	"github.com/rebound-go/rebound/backoff"
 	"github.com/rebound-go/rebound/breaker"
 	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/gate"
 	"github.com/rebound-go/rebound/reboundtemporal"
 )
 
@@ -234,6 +235,59 @@ func TestRejected(t *testing.T) {
 	r = run(t, p, nil, func(context.Context, int) error { return nil })
 	if d := r.errs[0].(*temporal.ApplicationError).NextRetryDelay(); d < 50*time.Minute {
 		t.Errorf("delay %v, while the breaker is open for an hour", d)
+	}
+}
+
+// A rejected attempt counts for Temporal, so the policy's last one is the end where the server has no
+// limit of its own. Without a limit of the policy the server's holds.
+func TestRejectedAttemptsCount(t *testing.T) {
+	for _, row := range []struct {
+		attempts, server, want int
+	}{{2, 0, 2}, {3, 5, 3}, {1, 0, 1}, {5, 2, 2}, {rebound.Unlimited, 4, 4}} {
+		b := &breaker.Breaker{}
+		b.ForceOpen()
+		p := &rebound.Policy{Attempts: row.attempts, Breaker: b, Backoff: fixed}
+		rp := &temporal.RetryPolicy{MaximumAttempts: int32(row.server)}
+		r := run(t, p, rp, func(context.Context, int) error { return nil })
+		app := r.last(t)
+		if len(r.errs) != row.want || reasonIn(app) != rebound.Exhausted {
+			t.Errorf("%+v: %d attempts, then %q", row, len(r.errs), reasonIn(app))
+		}
+		if app.NonRetryable() != (row.want != row.server) {
+			t.Errorf("%+v: not retryable: %v", row, app.NonRetryable())
+		}
+		for i, err := range r.errs[:len(r.errs)-1] {
+			if app := err.(*temporal.ApplicationError); app.NonRetryable() ||
+				app.NextRetryDelay() <= 0 {
+				t.Errorf("%+v: attempt %d: %#v", row, i+1, app)
+			}
+		}
+	}
+}
+
+// queue is a gate in which attempts wait until their context ends.
+type queue struct{ enter func() }
+
+func (q queue) Enter(ctx context.Context) (gate.Pass, error) {
+	q.enter()
+	<-ctx.Done()
+	return gate.Pass{}, ctx.Err()
+}
+func (queue) Leave(gate.Pass, gate.Outcome) {}
+
+// An attempt that a gate holds until the worker stops has done nothing, so that Temporal makes it
+// again, also what must not happen twice.
+func TestWorkerStopsBeforeTheAttempt(t *testing.T) {
+	r := &result{recorder: recorder{policy: &temporal.RetryPolicy{MaximumAttempts: 9}}}
+	stops := errors.New("the worker stops")
+	p := &rebound.Policy{NonIdempotent: true, Backoff: fixed}
+	p.Gates = []gate.Gate{queue{func() {
+		r.end(stops)
+		p.Gates = nil // of the next attempt
+	}}}
+	r.run(t, p, func(context.Context, int) error { return nil })
+	if len(r.errs) != 2 || r.errs[0] != stops || r.calls != 1 || r.err != nil {
+		t.Errorf("%d calls, the worker reports %v, %v; want a second attempt", r.calls, r.errs, r.err)
 	}
 }
 
