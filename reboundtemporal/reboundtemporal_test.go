@@ -238,8 +238,8 @@ func TestRejected(t *testing.T) {
 	}
 }
 
-// A rejected attempt counts for Temporal, so the policy's last one is the end where the server has no
-// limit of its own. Without a limit of the policy the server's holds.
+// A rejected attempt counts for Temporal, so the policy's last one is the end where the server has
+// no limit of its own. Without a limit of the policy the server's holds.
 func TestRejectedAttemptsCount(t *testing.T) {
 	for _, row := range []struct {
 		attempts, server, want int
