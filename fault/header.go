@@ -27,6 +27,7 @@ func header(v reflect.Value) map[string][]string {
 	if v.CanConvert(headerType) {
 		return v.Convert(headerType).Interface().(map[string][]string)
 	}
+	// Only the headers that are read anywhere are asked for; an unknown type may be slow.
 	h := map[string][]string{}
 	if g, ok := v.Interface().(interface{ Get(string) string }); ok {
 		for _, name := range headerNames {

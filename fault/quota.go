@@ -24,6 +24,7 @@ func readLimit(f finding, text string, stated bool) finding {
 	}
 	// Limits are written with either separator: free-models-per-day, daily_limit.
 	plain := separators.Replace(strings.ToLower(text))
+	// A limit that the server expects to pass soon is not used up for long.
 	soon := f.after > 0 && f.after <= soonest
 	// A delay does not bring money back, even if the error states one.
 	if isZeroLimit(text) || containsAny(plain, moneyWords) || isLastingName(plain) && !soon {

@@ -25,6 +25,7 @@ func sqlState(state, text string) finding {
 	if !isSQLState(state) {
 		return finding{}
 	}
+	// A state that is not listed means that the statement is wrong, which no retry changes.
 	f := finding{rank: fact, kind: Permanent, sent: NotDone, detail: "sqlstate " + state}
 	switch state {
 	// From appendix A of PostgreSQL's documentation. All of these were rolled back, and the next

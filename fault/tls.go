@@ -18,7 +18,8 @@ func readTLS(t reflect.Type) reader {
 				strings.HasPrefix(text.text(err), "received record") {
 				return garbled
 			}
-			return misuse // the first record shows that TLS is not spoken there
+			// The peer does not speak TLS, so every further handshake would fail as well.
+			return misuse
 		}
 	}
 	return nil

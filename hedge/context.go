@@ -90,7 +90,8 @@ type (
 	callKey struct{}
 )
 
-// holder is a call for Hold and Resume.
+// holder is what Hold and Resume need of a call. A call has a type parameter, which they do not
+// know.
 type holder interface {
 	hold()
 	resume()
@@ -117,17 +118,17 @@ func Leg(ctx context.Context) int {
 	return 1
 }
 
-// Hold says that the first attempt, to which [Do] gave ctx, waits in a queue of the client, such as
-// a gate. No hedge begins before [Resume], as it would only join the queue. A hedge's own waiting
-// has no effect, nor has a ctx without a hedge around it.
+// Hold stops the delay of hedges while the first attempt, to which [Do] gave ctx, waits in a queue
+// on the client's side, such as a gate. A hedge that began before [Resume] would only join the same
+// queue. Hold has no effect in a hedge, or without a hedge around ctx.
 func Hold(ctx context.Context) {
 	if c, ok := ctx.Value(callKey{}).(holder); ok {
 		c.hold()
 	}
 }
 
-// Resume says that the attempt has left the queue. The delay begins now, and so does the time that
-// is measured.
+// Resume ends a [Hold]: the attempt has left the queue. The delay begins now, and so does the time
+// that is measured, because the time in a queue shows nothing about the service.
 func Resume(ctx context.Context) {
 	if c, ok := ctx.Value(callKey{}).(holder); ok {
 		c.resume()

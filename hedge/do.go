@@ -137,7 +137,8 @@ func (c *call[T]) close() {
 	}
 }
 
-// hold stops the timer of the first hedge.
+// hold stops the timer of the first hedge. The timer stays counted in others, so that resume can
+// start it again.
 func (c *call[T]) hold() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -146,7 +147,7 @@ func (c *call[T]) hold() {
 	}
 }
 
-// resume ends hold.
+// resume ends hold, and records when the attempt was really sent.
 func (c *call[T]) resume() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

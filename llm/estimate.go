@@ -33,10 +33,11 @@ const (
 	maxBody       = 64 << 20 // bytes of a body that are read
 )
 
-// bodies has buffers for bodies. Each is needed for a moment, for each request.
+// bodies is a pool of buffers for bodies. Each request needs one, for a moment.
 var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
-// keptBody is how large a buffer may be to be used again.
+// keptBody is the largest buffer that is used again, in bytes. A larger one would keep its memory
+// for requests that are mostly small.
 const keptBody = 64 << 10 // bytes
 
 // ReadRequest reads the path of a request and a copy of its body, from GetBody. Without GetBody

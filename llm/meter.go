@@ -51,6 +51,7 @@ const (
 func (q *Quota) meter(req *http.Request, model string) *meter {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	// The zero Quota is ready to use, so the map is made at the first request.
 	if q.meters == nil {
 		q.meters, q.seed = map[meterKey]*meter{}, maphash.MakeSeed()
 	}
@@ -149,7 +150,8 @@ func (m *meter) set(tokens bool, n float64) {
 	next := m.quota.rate(m.name+what, n, time.Minute, burst(n, share))
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	// What is used stays used. A limit that changes with each answer would else hold nothing back.
+	// What is used stays used. Otherwise a limit that changes with every answer would hold nothing
+	// back.
 	if old.N > 0 {
 		next.Debit(max(float64(old.Burst)-old.Snapshot().Level, 0))
 	}
@@ -159,7 +161,8 @@ func (m *meter) set(tokens bool, n float64) {
 	rate.CompareAndSwap(old, next)
 }
 
-// pause lets no request pass for so long.
+// pause lets no request pass for d. It is recorded beside the Rate, because a new limit would
+// otherwise end it.
 func (m *meter) pause(d time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -199,6 +202,7 @@ func (m *meter) learnRefusal(f fault.Fault) {
 func (m *meter) read(text string) {
 	for _, re := range refusals {
 		found := re.FindStringSubmatch(text)
+		// The texts are tried in turn, since each belongs to one provider or version.
 		if found == nil {
 			continue
 		}

@@ -20,6 +20,7 @@ type peekedBody struct {
 func peek(resp *http.Response) *peekedBody {
 	// A server may state any length, so the length decides only within this bound.
 	const usual, most = 512, 16 << 10
+	// A stream, or an answer that a proxy has re-encoded: its length is unknown.
 	if resp.ContentLength < 0 {
 		return &peekedBody{ReadCloser: resp.Body, step: usual}
 	}

@@ -68,6 +68,7 @@ func (r *reservation) settle() {
 	defer r.mu.Unlock()
 	if used := r.used.tokens(); used > 0 && !r.ended {
 		r.ended = true
+		// A negative difference gives tokens back.
 		r.tokenRate.Debit(used - r.tokens)
 		r.meter.answered(max(used-r.input, 0))
 	}

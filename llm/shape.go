@@ -104,6 +104,7 @@ func shapeOf(resp *http.Response, body *peekedBody, inPieces bool) (answerShape,
 	if start, err = body.start(len("event:")); err != nil {
 		return shapeOpaque, err
 	}
+	// The longest field name needs six bytes to be recognised.
 	if fieldName.Match(start) {
 		return shapeEvents, nil
 	}

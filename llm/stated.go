@@ -59,6 +59,7 @@ func least(a, b float64) float64 {
 // limits have a window, at whose reset everything is available again.
 func (m *meter) report(l fault.RateLimit) {
 	rate := &m.requests
+	// A name without "token" is one of requests, which some providers do not name at all.
 	if isTokens(l) {
 		rate = &m.tokens
 	}

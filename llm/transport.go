@@ -92,6 +92,7 @@ func NewClient(p *rebound.Policy) *http.Client {
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	t.once.Do(t.build)
 	if t.err != nil {
+		// A RoundTripper must close the body, even if it sends nothing.
 		if req.Body != nil {
 			_ = req.Body.Close()
 		}

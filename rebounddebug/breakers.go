@@ -43,6 +43,7 @@ func (b breakerState) rank() int {
 		return 0
 	case b.State == breaker.HalfOpen:
 		return 1
+	// No cooldown ends a forced state, so it must stay visible.
 	case b.Forced:
 		return 2
 	}

@@ -46,6 +46,7 @@ func (c *Changes) OnChange(b breaker.Change) {
 		// A copy, because cutting the front off the slice would keep the old changes in memory.
 		kept = slices.Clone(kept[1:])
 	}
+	// Breakers with the same name share a history, as they share a name in logs.
 	c.byName[b.Name] = append(kept, change{b.At, b.From, b.To, b.Forced, b.Why})
 }
 

@@ -31,6 +31,7 @@ type hedgeState struct {
 // holds reports whether a limit holds something back now.
 func (l limitState) holds() bool {
 	switch {
+	// Attempts wait, whatever the kind of the limit.
 	case l.Waiting > 0:
 		return true
 	case l.Kind == "throttle":

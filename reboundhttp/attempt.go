@@ -103,6 +103,7 @@ func (rt *roundTrip) send(ctx context.Context) (*http.Response, error) {
 	if err != nil && resp != nil {
 		closeResponse(resp)
 	}
+	// The connection is released with the limits, which may be as late as the Close of the body.
 	if lim != nil {
 		lim.release = rt.releaseConn()
 		resp, err = lim.settle(resp, err)
@@ -140,6 +141,7 @@ func (rt *roundTrip) releaseConn() func(timeout bool) {
 // is the context that MaxElapsed ends. Unlike the request's context it ends with the attempt,
 // before the body is read.
 func (rt *roundTrip) request(bound context.Context) (*http.Request, *limits, error) {
+	// The first attempt uses the body that the caller gave; further ones need a new reader.
 	body, again := rt.out.Body, (rt.n > 1 || rt.hedge) && hasBody(rt.out)
 	if again {
 		var err error

@@ -45,6 +45,7 @@ func (u *connUses) release(conn net.Conn, timeout bool) (shared bool) {
 	u.mu.Lock()
 	left := u.remove(conn)
 	u.mu.Unlock()
+	// Only a timeout makes a connection suspect. After any other failure net/http closes it by itself.
 	if conn == nil || !timeout {
 		return false
 	}

@@ -58,6 +58,7 @@ func (rt *roundTrip) hedged(l *rebound.Loop) (resp *http.Response, failed, stop 
 // run makes the legs, and records in s.rt what they did.
 func (s *legs) run() (out ending, err error) {
 	defer func() {
+		// Whatever the legs did belongs to the call: attempts, and connections that must be released.
 		for i, g := range s.sent {
 			s.rt.resent += g.resent
 			if i > 0 {
@@ -133,7 +134,8 @@ func (s *legs) admit() *leg {
 	return g
 }
 
-// attempt sends the leg's request. ctx ends when another leg has answered.
+// attempt sends the leg's request. ctx ends when another leg has answered, which must also end the
+// request.
 func (g *leg) attempt(ctx context.Context) (resp *http.Response, err error) {
 	// ctx ends with this call of hedge.Do, but the response's body needs a context that lives on.
 	stop := context.AfterFunc(ctx, func() { g.cancel(context.Cause(ctx)) })

@@ -53,6 +53,7 @@ func (t *timeouts) start(ctx, bound context.Context) *limits {
 	}
 	l := &limits{idle: t.idle}
 	l.Context, l.cancel = context.WithCancelCause(ctx)
+	// The end is kept as a time as well, for Deadline.
 	if d := t.attempt; d > 0 {
 		l.end = time.Now().Add(d)
 		l.late = &timeoutError{"the attempt's %v were up", d}

@@ -45,6 +45,7 @@ var errUnfinished = errors.New("the call did not return: a panic, or runtime.Goe
 
 // nameOf is the name of the spans of a policy's calls.
 func nameOf(p *rebound.Policy) string {
+	// The zero policy has no name of its own.
 	if p == nil {
 		return "rebound"
 	}

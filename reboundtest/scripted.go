@@ -27,6 +27,7 @@ func (s *Scripted) Run(context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.calls++
+	// The zero Scripted has no list.
 	if len(s.errs) == 0 {
 		return nil
 	}

@@ -81,6 +81,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	s.requests = append(s.requests, Request{
 		Time: now, Method: r.Method, URL: r.RequestURI, Header: r.Header.Clone(), Body: body,
 	})
+	// The last step serves all further requests.
 	step := s.steps[min(len(s.requests), len(s.steps))-1]
 	s.mu.Unlock()
 	step(w, r)

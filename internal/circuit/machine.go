@@ -109,6 +109,7 @@ func (s *Machine) Admit(cfg *Config, now time.Duration) bool {
 // probe admits a call to a half-open breaker, if there is room for a probe or the last one is
 // overdue.
 func (s *Machine) probe(cfg *Config, now time.Duration) bool {
+	// All probes are under way. Only if the last one is overdue may another one begin.
 	if s.Word.Probing() >= int(cfg.Probes) {
 		if now < later(s.At, cfg.lease(s.Word.expired())) {
 			return false

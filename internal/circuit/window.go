@@ -96,6 +96,7 @@ func (w *Window) Age(now, width time.Duration) {
 		return
 	}
 	n := (now - head) / width
+	// Everything in the window is too old.
 	if n >= Buckets {
 		w.clear(now)
 		return

@@ -9,6 +9,7 @@ func Columns(rows [][]string, right func(column int) bool) string {
 	var widths []int
 	for _, row := range rows {
 		for i, cell := range row {
+			// The first row that is this long adds the column.
 			if i == len(widths) {
 				widths = append(widths, 0)
 			}

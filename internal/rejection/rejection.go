@@ -44,6 +44,7 @@ func By(e rebound.Event) (Gate, bool) {
 	if full, ok := errtree.As[*limit.Error](cause); ok {
 		return Gate{limitKind(full), full.Name}, true
 	}
+	// A custom gate has no name that is known here.
 	return Gate{Kind: "gate"}, true
 }
 
