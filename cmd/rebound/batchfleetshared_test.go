@@ -278,3 +278,25 @@ func TestFleetLargeAnswer(t *testing.T) {
 		t.Errorf("%v, %.300s", err, errs)
 	}
 }
+
+// A run of workers counts the failures anew, and learns the limits anew.
+func TestFleetRunsCountAnew(t *testing.T) {
+	t.Parallel()
+	x := newFleetOf(t, 8, func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Limited") != "" {
+			w.Header().Set("X-Ratelimit-Limit-Requests", "6000")
+		}
+		http.Error(w, `{"error":{"code":"bad","message":"m"}}`, http.StatusBadRequest)
+	})
+	flags := []string{"--max-failures", "10", "-H", "Limited: yes"}
+	if out := x.fleetOf(1, 1, flags...)[0]; !strings.Contains(out, "limit: m requests: 6000") {
+		t.Error(out)
+	}
+	x.must(0, "load", x.path("in.jsonl"), "--retry", "failed")
+	if out := x.fleetOf(1, 1, flags[:2]...)[0]; strings.Contains(out, "limit: m requests") {
+		t.Errorf("%s: want no limit of the run before", out)
+	}
+	if s := x.status(); s.Failed != 8 {
+		t.Errorf("the status is %+v", s)
+	}
+}

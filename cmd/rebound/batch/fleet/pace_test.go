@@ -116,3 +116,26 @@ func TestTurns(t *testing.T) {
 		}
 	})
 }
+
+// A request takes no more than a minute's tokens, and none of a limit that is not known.
+func TestCosts(t *testing.T) {
+	p := newPacer("b", rates{requests: 60}, nil)
+	for _, c := range []struct {
+		learned rates
+		want    cost
+	}{
+		{rates{}, cost{0, time.Second, 0}},
+		{rates{requests: 600}, cost{0, time.Second, 0}}, // what was given holds
+		{rates{tokens: 6000}, cost{300, time.Second, 3 * time.Second}},
+		{rates{tokens: 100}, cost{100, time.Second, time.Minute}},
+	} {
+		p.takeUp("m", c.learned, 0)
+		if _, got, rest := p.look("m", 1, 300); got != c.want || rest > 0 {
+			t.Errorf("learned %+v: got %+v, %v, want %+v", c.learned, got, rest, c.want)
+		}
+	}
+	p.takeUp("m", rates{}, time.Minute)
+	if _, _, rest := p.look("m", 1, 1); rest < 50*time.Second {
+		t.Errorf("the server's delay is %v, want a minute", rest)
+	}
+}
