@@ -137,6 +137,9 @@ var rateTimelines = []struct {
 	{"fast", &limit.Rate{N: 1e12, Burst: math.MaxInt, Wait: math.MaxInt64}, []rateStep{
 		{0, n(1), yes(0)}, {0, n(1e15), yes(0)}, {0, n(1), yes(0)},
 	}},
+	{"faster than the clock", &limit.Rate{N: 1e12}, []rateStep{
+		{0, n(1), yes(0)}, {0, n(1), no}, {1, n(0.25), yes(0)}, {1, n(0.25), no}, {2, n(1), yes(0)},
+	}},
 	{"short period", &limit.Rate{N: 1, Per: 1, Wait: math.MaxInt64}, []rateStep{
 		{0, n(1), yes(0)}, {0, n(1), yes(1)}, {0, n(5), yes(1)}, {0, n(1), yes(5)},
 	}},

@@ -22,6 +22,7 @@ import (
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/backoff"
 	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/hedge"
 )
 
 // hasty is a server that drops a connection once it has read the second request on it, as one does
@@ -76,17 +77,19 @@ func TestHiddenResendsAreCounted(t *testing.T) {
 		method, key string
 		want        int // attempts of the second call
 		end         string
+		hedge       *hedge.Hedge
 	}{
-		{"GET", "", 2, "200"},
-		{"POST", "k", 2, "200"},
-		{"POST", "", 1, "not_idempotent"},
-		{"PUT", "", 2, "200"}, // not by net/http, but by us
+		{"GET", "", 2, "200", nil},
+		{"GET", "", 2, "200", &hedge.Hedge{After: time.Hour}},
+		{"POST", "k", 2, "200", nil},
+		{"POST", "", 1, "not_idempotent", nil},
+		{"PUT", "", 2, "200", nil}, // not by net/http, but by us
 	}
 	for _, tt := range tests {
 		srv := startHasty(t)
 		real := &http.Transport{}
 		base := roundTripper(func(r *http.Request) (*http.Response, error) { return real.RoundTrip(r) })
-		tr := &Transport{Base: base, Policy: quick()}
+		tr := &Transport{Base: base, Policy: quick(), Hedge: tt.hedge}
 		for call := range 2 {
 			req, err := http.NewRequest(tt.method, srv.url(), strings.NewReader("q"))
 			if err != nil {

@@ -93,6 +93,8 @@ func TestSlowStart(t *testing.T) {
 		}},
 		{"slow start to a target", Config{Target: 30 * ms, SlowStart: true}, []row{
 			{served(30*ms, 20), 40},
+			{served(99*ms, 9), 40}, // slow, but not by a queue
+			{served(99*ms, 9), 40},
 			{served(31*ms, 40), 40},
 			{served(31*ms, 40), 20},
 			{served(30*ms, 20), 21},
@@ -179,6 +181,20 @@ func TestCohortCountsOnce(t *testing.T) {
 	l.window10(t, c, now, Sample{timeout, 1000, Dropped})
 	if got := l.Now(c); got != 810 {
 		t.Errorf("limit %d after the next cohort, want 810", got)
+	}
+}
+
+// A drop that began at the very moment of a cut met the new limit.
+func TestDropThatBeganAtACut(t *testing.T) {
+	c := &Config{}
+	var l Limit
+	cut := l.window10(t, c, time.Hour, dropped(ms, 20))
+	for i := range 11 {
+		now := cut + time.Second + time.Duration(i)*windowLength/10
+		l.Add(c, now, dropped(now-cut, 20))
+	}
+	if got := l.value(c); math.Abs(got-16.2) > 0.001 {
+		t.Errorf("limit %v, want 16.2 after two cuts", got)
 	}
 }
 
