@@ -300,3 +300,30 @@ func TestFleetRunsCountAnew(t *testing.T) {
 		t.Errorf("the status is %+v", s)
 	}
 }
+
+// A user who may not create schemas works in one that an administrator has created. One who may not
+// create tables loads into those that are there.
+func TestFleetPrivileges(t *testing.T) {
+	t.Parallel()
+	x := newFleetOf(t, 3, func(w http.ResponseWriter, r *http.Request) { answer(w, 1, 1) })
+	server, err := postgres()
+	if err != nil {
+		t.Fatal(err)
+	}
+	admin := newDatabase(t, server)
+	sql := func(commands string) {
+		t.Helper()
+		if err := server.SetUp("psql", admin, "-c", commands); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sql("CREATE USER owner; CREATE USER clerk; CREATE SCHEMA rebound AUTHORIZATION owner")
+	x.db = strings.Replace(admin, "postgres@", "owner@", 1)
+	x.must(0, "load", x.path("in.jsonl"))
+	x.must(0, "work", "--base", x.args[5])
+	sql("GRANT USAGE ON SCHEMA rebound TO clerk; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES " +
+		"IN SCHEMA rebound TO clerk; GRANT USAGE ON ALL SEQUENCES IN SCHEMA rebound TO clerk")
+	x.db = strings.Replace(admin, "postgres@", "clerk@", 1)
+	x.must(0, "load", x.path("in.jsonl"), "--batch", "clerks")
+	x.must(0, "work", "--base", x.args[5], "--batch", "clerks")
+}

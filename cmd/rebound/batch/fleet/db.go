@@ -236,7 +236,7 @@ func NameOf(file string) string {
 	return name
 }
 
-// migrate makes the tables, or brings them to this version.
+// migrate makes the tables, and brings those of River to this version.
 func (d *DB) migrate(ctx context.Context) error {
 	conn, err := d.pool.Acquire(ctx)
 	if err != nil {
@@ -250,7 +250,7 @@ func (d *DB) migrate(ctx context.Context) error {
 	defer func() {
 		_, _ = conn.Exec(context.WithoutCancel(ctx), "SELECT pg_advisory_unlock(7234017283807667300)")
 	}()
-	if _, err := conn.Exec(ctx, "CREATE SCHEMA IF NOT EXISTS "+schema); err != nil {
+	if err := ensure(ctx, conn, "to_regnamespace('rebound')", "CREATE SCHEMA rebound"); err != nil {
 		return err
 	}
 	m, err := rivermigrate.New(riverpgxv5.New(d.pool), &rivermigrate.Config{
@@ -261,7 +261,16 @@ func (d *DB) migrate(ctx context.Context) error {
 	if _, err := m.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
 		return err
 	}
-	_, err = conn.Exec(ctx, tables)
+	return ensure(ctx, conn, "to_regclass('rebound.worker')", tables) // the last of them
+}
+
+// ensure creates what is not there. IF NOT EXISTS would need the right to create it.
+func ensure(ctx context.Context, conn *pgxpool.Conn, name, sql string) error {
+	var missing bool
+	err := conn.QueryRow(ctx, "SELECT "+name+" IS NULL").Scan(&missing)
+	if err == nil && missing {
+		_, err = conn.Exec(ctx, sql)
+	}
 	return err
 }
 

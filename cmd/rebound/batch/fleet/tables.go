@@ -16,7 +16,7 @@ const isGone = "greatest(seen, pg_postmaster_start_time()) < now() - lease"
 // tables are made in the order in which they refer to each other. Amounts are in billionths of a
 // dollar.
 const tables = `
-CREATE TABLE IF NOT EXISTS rebound.batch (
+CREATE TABLE rebound.batch (
 	name        text PRIMARY KEY,
 	key         bytea NOT NULL,
 	hosts       jsonb NOT NULL DEFAULT '{}',
@@ -34,7 +34,7 @@ CREATE TABLE IF NOT EXISTS rebound.batch (
 	spent       bigint NOT NULL DEFAULT 0, -- by rows that have ended
 	reserved    bigint NOT NULL DEFAULT 0  -- by the others: the sum of row.reserved
 );
-CREATE TABLE IF NOT EXISTS rebound.pace (
+CREATE TABLE rebound.pace (
 	batch       text NOT NULL REFERENCES rebound.batch ON DELETE CASCADE,
 	name        text NOT NULL, -- a model, or a host
 	requests    float8 NOT NULL DEFAULT 0, -- learned, per minute; 0 = unknown
@@ -44,7 +44,7 @@ CREATE TABLE IF NOT EXISTS rebound.pace (
 	rests_until timestamptz NOT NULL DEFAULT now(), -- as the server has asked for
 	PRIMARY KEY (batch, name)
 );
-CREATE TABLE IF NOT EXISTS rebound.row (
+CREATE TABLE rebound.row (
 	id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
 	batch     text NOT NULL REFERENCES rebound.batch ON DELETE CASCADE,
 	custom_id bytea NOT NULL, -- of any length, which an index could not have
@@ -56,17 +56,17 @@ CREATE TABLE IF NOT EXISTS rebound.row (
 	repeats   integer NOT NULL DEFAULT 0, -- after it was in doubt
 	reserved  bigint NOT NULL DEFAULT 0
 );
-CREATE UNIQUE INDEX IF NOT EXISTS row_id ON rebound.row (batch, sha256(custom_id));
-CREATE INDEX IF NOT EXISTS row_open ON rebound.row (batch) WHERE state < 3;
-CREATE INDEX IF NOT EXISTS row_held ON rebound.row (holder) WHERE holder IS NOT NULL;
-CREATE TABLE IF NOT EXISTS rebound.result (
+CREATE UNIQUE INDEX row_id ON rebound.row (batch, sha256(custom_id));
+CREATE INDEX row_open ON rebound.row (batch) WHERE state < 3;
+CREATE INDEX row_held ON rebound.row (holder) WHERE holder IS NOT NULL;
+CREATE TABLE rebound.result (
 	row    bigint PRIMARY KEY REFERENCES rebound.row ON DELETE CASCADE,
 	failed boolean NOT NULL,
 	code   text NOT NULL,
 	why    text NOT NULL,
 	line   bytea NOT NULL
 );
-CREATE TABLE IF NOT EXISTS rebound.worker (
+CREATE TABLE rebound.worker (
 	id    text PRIMARY KEY,
 	batch text NOT NULL REFERENCES rebound.batch ON DELETE CASCADE,
 	began timestamptz NOT NULL DEFAULT now(),
