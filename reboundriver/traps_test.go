@@ -3,6 +3,7 @@ package reboundriver_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -163,3 +164,54 @@ func TestJobCancelInTheMiddle(t *testing.T) {
 		t.Errorf("state %s after %d calls", job.State, calls.Load())
 	}
 }
+
+// Work's own decision is returned as it is, and is no retry of the policy. A success is an event.
+func TestOwnDecisionsRaiseNoRetry(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want []rebound.EventKind
+	}{
+		{river.JobCancel(errors.New("as is")), nil},
+		{river.JobSnooze(time.Hour), nil},
+		{nil, []rebound.EventKind{rebound.Succeeded}},
+		{errors.New("flaky"), []rebound.EventKind{rebound.Retrying}},
+	} {
+		var got []rebound.EventKind
+		p := &rebound.Policy{Observe: func(_ context.Context, e rebound.Event) {
+			got = append(got, e.Kind)
+		}}
+		err := (&reboundriver.Middleware{Policy: p}).Work(t.Context(), row(1, 25, 0),
+			func(context.Context) error { return c.err })
+		if err != c.err || !slices.Equal(got, c.want) {
+			t.Errorf("%v: got %v and the events %v, want %v", c.err, err, got, c.want)
+		}
+	}
+}
+
+// NextRetry is what the middleware has decided for this failure, once.
+func TestDecidedDelay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &rebound.Policy{Backoff: backoff.Constant(time.Minute),
+			Throttled: backoff.Constant(7 * time.Minute)}
+		job := row(1, 25, 0)
+		_ = (&reboundriver.Middleware{Policy: p}).Work(t.Context(), job,
+			func(context.Context) error { return overload{} })
+		next := func() time.Duration {
+			return time.Until((reboundriver.Policy{Policy: p}).NextRetry(job))
+		}
+		if d := next(); d != 7*time.Minute {
+			t.Errorf("the next attempt is in %v, want 7m", d)
+		}
+		if d := next(); d != time.Minute {
+			t.Errorf("after a failure that it has not seen: %v, want 1m", d)
+		}
+	})
+}
+
+// overload is the error of a server without room.
+type overload struct{}
+
+func (overload) Error() string { return "busy" }
+
+// DescribeFault returns the error's classification.
+func (overload) DescribeFault() fault.Fault { return fault.Fault{Kind: fault.Overloaded} }
