@@ -108,13 +108,14 @@ func TestGates(t *testing.T) {
 		{`"gates": [{"rate": {"n": 500, "per": "1m", "burst": 2, "wait": "1s", "name": "r"}},
 			{"throttle": {"k": 1.5, "window": "1m", "min_calls": 20}},
 			{"concurrency": {"max": 50, "queue": 100, "wait": "1s"}},
-			{"adaptive": {"initial": 5, "min": 2, "max": 9, "queue": 1, "wait": "2s", "target": "1s"}}]`,
+			{"adaptive": {"initial": 5, "min": 2, "max": 9, "queue": 1, "wait": "2s", "target": "1s",
+				"slow_start": true}}]`,
 			&rebound.Policy{Gates: []gate.Gate{
 				&limit.Rate{Name: "r", N: 500, Per: time.Minute, Burst: 2, Wait: time.Second},
 				&limit.Throttle{Name: "ocr", K: 1.5, Window: time.Minute, MinCalls: 20},
 				&limit.Concurrency{Name: "ocr", Max: 50, Queue: 100, Wait: time.Second},
 				&limit.Adaptive{Name: "ocr", Initial: 5, Min: 2, Max: 9, Queue: 1,
-					Wait: 2 * time.Second, Target: time.Second},
+					Wait: 2 * time.Second, Target: time.Second, SlowStart: true},
 			}}},
 		{`"gates": [{"concurrency": {}}, {"rate": {"n": 0.5}}]`,
 			&rebound.Policy{Gates: []gate.Gate{

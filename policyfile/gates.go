@@ -81,6 +81,9 @@ type Adaptive struct {
 
 	// Target is the mean latency to keep. Default: what the service needs normally.
 	Target Duration `json:"target,omitzero" zero:"what the service needs normally"`
+
+	// SlowStart doubles the limit in each window until it is too high. Default: no.
+	SlowStart bool `json:"slow_start,omitzero"`
 }
 
 // Throttle is a limit.Throttle.
@@ -119,7 +122,7 @@ func (g Gate) build(place, policy string) (gate.Gate, error) {
 		kinds = append(kinds, "adaptive")
 		made = &limit.Adaptive{Name: cmp.Or(a.Name, policy), Initial: a.Initial, Min: a.Min,
 			Max: a.Max, Queue: a.Queue, Wait: time.Duration(a.Wait),
-			Target: time.Duration(a.Target)}
+			Target: time.Duration(a.Target), SlowStart: a.SlowStart}
 	}
 	if t := g.Throttle; t != nil {
 		kinds = append(kinds, "throttle")

@@ -41,7 +41,7 @@ func (f *follower) add(now time.Duration, s adaptive.Sample) int {
 // newAdaptive reads the fields of an Adaptive, whose zeros package adaptive replaces by defaults.
 func newAdaptive(a *limit.Adaptive) *permits {
 	f := &follower{config: &adaptive.Config{
-		Initial: a.Initial, Min: a.Min, Max: a.Max, Target: a.Target,
+		Initial: a.Initial, Min: a.Min, Max: a.Max, Target: a.Target, SlowStart: a.SlowStart,
 	}}
 	return &permits{most: f.limit.Now(f.config), queue: a.Queue, wait: a.Wait, law: f}
 }
