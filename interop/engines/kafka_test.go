@@ -8,7 +8,9 @@ import (
 	"net"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -86,7 +88,8 @@ func startKafka(t *testing.T, partitions int32, records int, opts ...kfake.Opt) 
 	defer producer.Close()
 	for p := range partitions {
 		for n := range records {
-			r := &kgo.Record{Topic: "jobs", Partition: p, Value: []byte(strconv.Itoa(n))}
+			r := &kgo.Record{Topic: "jobs", Partition: p, Value: []byte(strconv.Itoa(n)),
+				Key: fmt.Appendf(nil, "key %d", n)}
 			if err := producer.ProduceSync(t.Context(), r).FirstErr(); err != nil {
 				t.Fatal(err)
 			}
@@ -140,7 +143,8 @@ func (b *broker) letters() (values []string) {
 	for int64(len(values)) < resp.Topics[0].Partitions[0].Offset {
 		for _, r := range cl.PollFetches(b.t.Context()).Records() {
 			header := r.Headers[len(r.Headers)-1]
-			values = append(values, fmt.Sprintf("%s, %s: %s", r.Value, header.Key, header.Value))
+			values = append(values,
+				fmt.Sprintf("%s: %s, %s: %s", r.Key, r.Value, header.Key, header.Value))
 		}
 	}
 	return values
@@ -231,13 +235,13 @@ func TestKafka(t *testing.T) {
 	for name, test := range map[string]struct {
 		err   error // of the first two attempts at record 0
 		calls int
-		dead  string
+		dead  bool
 	}{
-		"transient":   {errReset, 3, ""},
-		"permanent":   {rebound.Permanent(errReset), 1, "not retryable"},
-		"Retry-After": {rebound.RetryAfter(errReset, 5*time.Millisecond), 3, ""},
-		"too long":    {rebound.RetryAfter(errReset, time.Hour), 1, "wait too long"},
-		"broker":      {kerr.NotLeaderForPartition, 3, ""},
+		"transient":   {errReset, 3, false},
+		"permanent":   {rebound.Permanent(errReset), 1, true},
+		"Retry-After": {rebound.RetryAfter(errReset, 5*time.Millisecond), 3, false},
+		"too long":    {rebound.RetryAfter(errReset, time.Hour), 1, true},
+		"broker":      {kerr.NotLeaderForPartition, 3, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := startKafka(t, 1, 2)
@@ -255,7 +259,9 @@ func TestKafka(t *testing.T) {
 			if !errors.Is(err, context.Canceled) || calls != test.calls {
 				t.Errorf("%d calls: %v", calls, err)
 			}
-			if letters := b.letters(); (len(letters) == 1) != (test.dead != "") {
+			letters := strings.Join(b.letters(), "; ")
+			if test.dead && (!strings.HasPrefix(letters, "key 0: 0, error: ") ||
+				!strings.Contains(letters, errReset.Error())) || !test.dead && letters != "" {
 				t.Errorf("dead letters: %q", letters)
 			}
 		})
@@ -380,7 +386,7 @@ func TestKafkaRebalance(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	half, ended := make(chan struct{}), make(chan error, 2)
-	var by [2]int
+	var by [2]atomic.Int64
 	worker := func(i int) {
 		p := &rebound.Policy{Backoff: backoff.Constant(time.Millisecond), Budget: budget.Unlimited}
 		failed := map[string]bool{}
@@ -389,10 +395,14 @@ func TestKafkaRebalance(t *testing.T) {
 				failed[k] = true
 				return errReset
 			}
-			if by[i]++; i == 0 && by[0] == partitions*records/4 {
+			if n := by[i].Add(1); i == 0 && n == partitions*records/4 {
 				close(half)
+				<-time.After(time.Second)
+				if by[1].Load() > 0 {
+					t.Error("the second worker has got a partition while the first works")
+				}
 			}
-			<-time.After(10 * time.Millisecond) // so that the second has time to join
+			<-time.After(2 * time.Millisecond) // so that there is work left for the second
 			l.do(r)
 			return nil
 		}, append(b.reader(), kgo.HeartbeatInterval(20*time.Millisecond)))
@@ -407,8 +417,8 @@ func TestKafkaRebalance(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if by[1] == 0 || l.twice() != 0 {
-		t.Errorf("the workers did %v records, %d of them twice", by, l.twice())
+	if by[1].Load() == 0 || l.twice() != 0 {
+		t.Errorf("the second worker did %d records; %d were done twice", by[1].Load(), l.twice())
 	}
 }
 
