@@ -57,7 +57,7 @@ func (b *batch) open() (err error) {
 	if err := b.openInput(); err != nil {
 		return err
 	}
-	collectFor(b.in.Guess())
+	collectFor(b.in.Guess(), b.o.workers())
 	if b.survey, err = b.in.Check(b.key); err != nil {
 		return err
 	}
@@ -103,10 +103,11 @@ func (b *batch) close() {
 }
 
 // collectFor has the garbage collector let the heap grow by some megabytes, whatever the table of
-// so many rows takes. It would let it grow to twice as much.
-func collectFor(rows int) {
-	const growth, row, rest = 6 << 20, 13, 4 << 20 // bytes; rest is beside the table
+// so many rows takes, and the stacks and buffers of so many workers. It would let it grow to twice
+// as much.
+func collectFor(rows, workers int) {
+	const growth, row, worker, rest = 7 << 20, 13, 40 << 10, 2 << 20 // bytes
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(min(200, 100*growth/(rest+rows*row)))
+		debug.SetGCPercent(min(200, 100*growth/(rest+rows*row+workers*worker)))
 	}
 }

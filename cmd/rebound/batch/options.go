@@ -127,6 +127,18 @@ func (o *Options) defaults() {
 	}
 }
 
+// early is how many rows may be marked as sent while all places are taken, of each place: the sync
+// of a mark takes a part of the time that a request does. A crash leaves them in doubt.
+const early = 1.0 / 8
+
+// workers is how many rows have a place or wait for one at most.
+func (o Options) workers() int {
+	if o.Crash {
+		return o.MaxInFlight // the write of a mark takes no time to speak of
+	}
+	return o.MaxInFlight + int(float64(o.MaxInFlight)*early)
+}
+
 // Failures bounds the rows that fail: a number, or a share of the rows that have ended. Zero is no
 // bound.
 type Failures struct {
