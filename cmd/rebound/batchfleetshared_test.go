@@ -327,3 +327,33 @@ func TestFleetPrivileges(t *testing.T) {
 	x.must(0, "load", x.path("in.jsonl"), "--batch", "clerks")
 	x.must(0, "work", "--base", x.args[5], "--batch", "clerks")
 }
+
+// A worker begins and sends rows while a long load adds others.
+func TestFleetBesideLongLoad(t *testing.T) {
+	t.Parallel()
+	x := newFleetOf(t, 3, func(w http.ResponseWriter, r *http.Request) { answer(w, 1, 1) })
+	server, err := postgres()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var loaded atomic.Bool
+	var load sync.WaitGroup
+	load.Go(func() {
+		_ = server.SetUp("psql", x.db, "-c", `BEGIN; INSERT INTO rebound.row
+			(batch, custom_id, digest, line) VALUES ('in', 'new', 0, ''); SELECT pg_sleep(60)`)
+		loaded.Store(true)
+	})
+	const running = "FROM pg_stat_activity WHERE datname = current_database() " +
+		"AND wait_event = 'PgSleep'"
+	for server.SetUp("psql", x.db, "-c", "SELECT 1 / count(*) "+running) != nil {
+		<-time.After(10 * time.Millisecond)
+	}
+	x.fleetOf(1, 0)
+	if loaded.Load() {
+		t.Error("the worker has waited for the load")
+	}
+	if err := server.SetUp("psql", x.db, "-c", "SELECT pg_cancel_backend(pid) "+running); err != nil {
+		t.Error(err)
+	}
+	load.Wait()
+}

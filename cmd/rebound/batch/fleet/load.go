@@ -73,7 +73,7 @@ func Load(ctx context.Context, d *DB, name string, o batch.Options) (l Loaded, e
 	}
 	l = Loaded{Batch: name, Rows: survey.Table.Len()}
 	err = pgx.BeginFunc(ctx, d.pool, func(tx pgx.Tx) error {
-		return (&loading{Loaded: &l, tx: tx, in: in, o: o, key: key}).run(ctx, d)
+		return (&loading{Loaded: &l, tx: tx, in: in, o: o, key: key, hosts: map[string]int{}}).run(ctx, d)
 	})
 	if errors.Is(err, rows.ErrChanged) {
 		return l, err
@@ -88,6 +88,8 @@ type loading struct {
 	in  *rows.Input
 	o   batch.Options
 	key store.Key
+
+	hosts map[string]int // rows by their URLs' origins
 }
 
 func (l *loading) run(ctx context.Context, d *DB) error {
@@ -108,7 +110,13 @@ func (l *loading) run(ctx context.Context, d *DB) error {
 	if err := l.merge(ctx); err != nil {
 		return err
 	}
-	return l.jobs(ctx, d)
+	if err := l.jobs(ctx, d); err != nil {
+		return err
+	}
+	// It comes last, since workers wait for it until the load ends.
+	_, err = l.exec(ctx, "UPDATE rebound.batch SET hosts = hosts || $2 WHERE name = $1", l.Batch,
+		l.hosts)
+	return err
 }
 
 func (l *loading) exec(ctx context.Context, sql string, args ...any) (int, error) {
@@ -122,14 +130,13 @@ func (l *loading) copy(ctx context.Context) error {
 		digest bigint, line bytea) ON COMMIT DROP`); err != nil {
 		return err
 	}
-	hosts := map[string]int{}
 	var failure error
 	next, stop := iter.Pull(func(yield func([]any) bool) {
 		failure = l.in.Scan(func(n int, r rows.Row, err error) error {
 			if err != nil {
 				return errors.Join(rows.ErrChanged, err)
 			}
-			hosts[l.origin(r)]++
+			l.hosts[l.origin(r)]++
 			if !yield([]any{n, []byte(r.ID), int64(r.Key.Digest), r.Line}) {
 				return context.Canceled
 			}
@@ -148,10 +155,6 @@ func (l *loading) copy(ctx context.Context) error {
 		return err
 	}
 	_, err = l.exec(ctx, "ANALYZE incoming")
-	if err == nil {
-		_, err = l.exec(ctx, "UPDATE rebound.batch SET hosts = hosts || $2 WHERE name = $1", l.Batch,
-			hosts)
-	}
 	return err
 }
 

@@ -60,7 +60,7 @@ func newSession(ctx context.Context, address string, s *session) (*session, erro
 // enter enters the worker. The first one begins a run: what the one before has counted and learned
 // is over.
 func (s *session) enter(ctx context.Context, tx pgx.Tx) error {
-	if err := tx.QueryRow(ctx, "SELECT stops FROM rebound.batch WHERE name = $1 FOR UPDATE",
+	if err := tx.QueryRow(ctx, "SELECT stops FROM rebound.batch WHERE name = $1 FOR NO KEY UPDATE",
 		s.batch.name).Scan(&s.batch.stops); err != nil {
 		return err
 	}
