@@ -106,8 +106,8 @@ func isType[E error](err error) bool {
 func isTimeout(err error) bool {
 	timeout, ok := errors.AsType[net.Error](err)
 	// A pool without a free connection means that Redis is slow.
-	return ok && timeout.Timeout() || errors.Is(err, context.DeadlineExceeded) ||
-		errors.Is(err, context.Canceled) || errors.Is(err, redis.ErrPoolTimeout)
+	return ok && timeout.Timeout() || errors.Is(err, context.Canceled) ||
+		errors.Is(err, redis.ErrPoolTimeout)
 }
 
 // scriptError is an answer that the script of this package does not give.

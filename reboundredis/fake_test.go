@@ -2,6 +2,7 @@ package reboundredis
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -198,6 +199,19 @@ func TestOneAsksForAll(t *testing.T) {
 	})
 }
 
+// Turns of several tokens are not leased, whatever the rate.
+func TestLeasesAreOfOneToken(t *testing.T) {
+	r := &Rate{N: 1e6}
+	for n, want := range map[float64]bool{1: true, 0: false, 2: false, 0.5: false} {
+		if got := r.booking(n).leases; got != want {
+			t.Errorf("%v tokens: leased %v, want %v", n, got, want)
+		}
+	}
+	if r.N = leaseRate; r.booking(1).leases {
+		t.Error("leased at 1000 per second")
+	}
+}
+
 // While Redis is gone the local share decides, also where Redis has rejected just before.
 func TestLocalAfterRejection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -343,6 +357,8 @@ func TestOutcome(t *testing.T) {
 		{&net.OpError{Op: "read", Err: errors.New("broken pipe")}, true, nil, true, gate.Failed},
 		{&net.DNSError{Err: "no such host", IsNotFound: true}, true, nil, true, gate.Failed},
 		{&net.OpError{Op: "dial", Net: "unix", Err: os.ErrNotExist}, true, nil, true, gate.Failed},
+		{tls.RecordHeaderError{Msg: "first record does not look like a TLS handshake"}, true, nil,
+			false, gate.OK},
 		{&net.AddrError{Err: "invalid port"}, true, nil, false, gate.OK},
 	} {
 		gone := unavailable(row.client, row.err)
