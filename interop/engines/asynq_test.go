@@ -2,6 +2,7 @@ package engines
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -159,6 +160,28 @@ func TestAsynq(t *testing.T) {
 				t.Errorf("%v after %d attempts: %q", info.State, ran.Load(), info.LastErr)
 			}
 		})
+	}
+}
+
+// A long Retry-After delay and a worker that stops do not end a task.
+func TestAsynqGoesOn(t *testing.T) {
+	p := asynqPolicy{&rebound.Policy{}}
+	stopped, cancel := context.WithCancel(t.Context())
+	cancel()
+	long := rebound.RetryAfter(errReset, time.Hour)
+	for _, test := range []struct {
+		ctx context.Context
+		err error
+	}{{stopped, context.Canceled}, {t.Context(), long}} {
+		err := p.Middleware(asynq.HandlerFunc(func(context.Context, *asynq.Task) error {
+			return test.err
+		})).ProcessTask(test.ctx, asynq.NewTask("receipt", nil))
+		if !errors.Is(err, test.err) || errors.Is(err, asynq.SkipRetry) {
+			t.Errorf("%v: got %v", test.err, err)
+		}
+	}
+	if d := p.Delay(0, long, nil); d < time.Hour {
+		t.Errorf("the delay is %v", d)
 	}
 }
 

@@ -3,7 +3,9 @@ package engines
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/googleapis/gax-go/v2"
@@ -76,6 +78,24 @@ func TestGax(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Each delay passes once, and the end of the call is an event.
+func TestGaxDelays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var kinds []rebound.EventKind
+		p := &rebound.Policy{Backoff: backoff.Constant(time.Minute),
+			Observe: func(_ context.Context, e rebound.Event) { kinds = append(kinds, e.Kind) }}
+		start := time.Now()
+		err := gax.Invoke(t.Context(), func(context.Context, gax.CallSettings) error {
+			return errReset
+		}, withPolicy(t.Context(), p))
+		want := []rebound.EventKind{rebound.Retrying, rebound.Retrying, rebound.GaveUp}
+		if d := time.Since(start); !errors.Is(err, errReset) || d != 2*time.Minute ||
+			!slices.Equal(kinds, want) {
+			t.Errorf("%v after %v, events %v", err, d, kinds)
+		}
+	})
 }
 
 // spent is a budget without a token.
