@@ -54,6 +54,8 @@ type items struct {
 func (s *items) Reconcile(_ context.Context, item string) (reconcile.Result, error) {
 	s.at[item] = append(s.at[item], time.Now())
 	switch n := len(s.at[item]); {
+	case item == "permanent" && n == 1:
+		return reconcile.Result{}, errReset
 	case item == "permanent":
 		return reconcile.Result{}, rebound.Permanent(errReset)
 	case item == "periodic" && n == 1:
@@ -81,7 +83,7 @@ func TestController(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]int{"transient": 4, "permanent": 1, "Retry-After": 2, "periodic": 2, "ok": 1}
+	want := map[string]int{"transient": 4, "permanent": 2, "Retry-After": 2, "periodic": 2, "ok": 1}
 	err = c.Watch(source.TypedFunc[string](
 		func(_ context.Context, q workqueue.TypedRateLimitingInterface[string]) error {
 			for item := range want {
