@@ -11,30 +11,30 @@ import (
 
 const batchHelp = `Send the rows of a file to an API, each once, and keep what comes back.
 
-The input has a line for each row, as in OpenAI's batch files:
+The input has one line for each row, as in OpenAI's batch files:
   {"custom_id": "r-1", "method": "POST", "url": "/v1/chat/completions", "body": {…}}
-The whole input is checked before the first call. The results are in FILE, the errors in
-FILE.errors: exactly one line for each row. FILE.journal has the rows that were sent.
+The whole input is checked before the first call. Results are written to FILE and errors to
+FILE.errors, exactly one line for each row. FILE.journal records the rows that were sent.
 
-The same command again goes on, whatever has ended it. Rows that were sent and have no result are in
-doubt. They are sent again if that does no harm: by their method, with an Idempotency-Key, or when a
-model generates. Others become errors. --in-doubt changes that.
+Whatever ended the command, running it again continues. A row that was sent and has no result is in
+doubt. It is sent again if that does no harm: because of its method, because of an Idempotency-Key,
+or because it only asks a model to generate. Otherwise it becomes an error. --in-doubt changes that.
 
-FILE may be what a provider's batch API has left. Rows that have no success there are sent: those
-that have expired, and those that failed. Its file of errors may be FILE.errors; then --retry failed
-sends what is in it.
+FILE may also be the output of a provider's batch API. Rows without a success there are sent: those
+that expired and those that failed. The provider's file of errors may be FILE.errors; --retry failed
+then sends the rows in it.
 
-Failures that pass are retried by the policy; then the row is put off to the end. A fault of the
-account, such as a wrong key, stops the batch and costs no row. $NAME in --header is read from the
-environment. Nothing that is written has it.
+The policy retries transient failures; a row that still fails is tried again at the end. A fault of
+the account, such as a wrong key, stops the batch and costs no row. $NAME in --header is read from
+the environment and is never written to a file.
 
 Exit code:
-  0      each row has a result
-  1      each row has ended, and some are errors
-  75     stopped early: the same command goes on
-  124    --deadline is over: the same command goes on
+  0      every row has a result
+  1      every row has a result or an error
+  75     stopped early: the same command continues
+  124    --deadline is over: the same command continues
   125    rebound itself failed: a flag, the input, a file
-  128+n  ended by signal n: the same command goes on`
+  128+n  ended by signal n: the same command continues`
 
 func newBatch() *cobra.Command {
 	var f batchFlags

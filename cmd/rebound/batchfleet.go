@@ -22,30 +22,30 @@ type fleetFlags struct {
 
 const loadHelp = `Check a batch's input and add its rows to a database.
 
-The whole input is checked before anything is added, as by rebound batch. Rows that the batch has
-already stay as they are, so the same load again adds nothing. A row that has another content now
-gets it if it was not sent yet; the others are counted. load makes the tables, in the schema
-"rebound".
+The whole input is checked before anything is added, as by rebound batch. Rows that the batch
+already has are kept, so running the same load again adds nothing. If the content of a row has
+changed, it is updated unless the row was sent already; rows that could not be updated are
+counted. load creates the tables, in the schema "rebound".
 
-The name of the batch is that of the file. Without --base, rows may have urls without a host, and
-the workers say where they go.`
+The batch is named after the file. Without --base, rows may have URLs without a host; the workers'
+--base then applies.`
 
 const workHelp = `Send the rows of a batch in a database, on any number of machines.
 
-Each worker sends rows until none is left, in all of them together. --rpm, --tpm, --budget, --first
-and --max-failures hold for all workers together: give them the same. Without --rpm and --tpm the
-limits are learned from the server, and what one worker learns holds for all.
+The workers share the rows, and each runs until no row is left. --rpm, --tpm, --budget, --first and
+--max-failures apply to all workers together, so give every worker the same values. Without --rpm
+and --tpm, the limits are learned from the server, and what one worker learns applies to all.
 
 The rows of a worker that was killed are sent again within a minute, if --in-doubt allows it. They
 are counted as repeated. A fault of the account, such as a wrong key, stops all workers. $NAME in
---header and in --db is read from the environment. No header is in the database.
+--header and in --db is read from the environment. Headers are never written to the database.
 
-Exit code: as of rebound batch. The same command goes on.`
+The exit codes are those of rebound batch. The same command continues.`
 
 const dumpHelp = `Write the results of a batch in a database to FILE, and its errors to FILE.errors.
 
-The lines are those of rebound batch. They are the batch as it is at one moment, also while workers
-send rows.`
+The lines have the format of rebound batch. They show the batch at a single moment, even while
+workers send rows.`
 
 // newFleet returns the subcommands that work with a database.
 func newFleet() []*cobra.Command {

@@ -20,21 +20,22 @@ import (
 
 const proxyHelp = `Repeat the failed requests of programs in any language.
 
-A program sends its requests to the proxy in the place of the API: set its base URL to the address
-that is printed. With a command behind -- the proxy runs it with these variables, and ends with
-it: REBOUND_BASE_URL, OPENAI_BASE_URL, ANTHROPIC_BASE_URL, and NAME_BASE_URL for a route /name;
-REBOUND_SOCKET for a unix socket.
+A program sends its requests to the proxy instead of the API: set the program's base URL to the
+address that is printed. With a command after --, the proxy runs the command and ends with it. The
+command gets these variables: REBOUND_BASE_URL, OPENAI_BASE_URL, ANTHROPIC_BASE_URL, NAME_BASE_URL
+for a route /name, and REBOUND_SOCKET for a unix socket.
 
-Credentials pass through. Each has limits and a breaker of its own. Nothing that the proxy writes
-has one. It listens on a loopback address or a unix socket; any other address needs --token.
+Credentials pass through to the API. Each has its own limits and breaker. They are never written to
+logs or metrics. The proxy listens on a loopback address or a unix socket; any other address
+requires --token.
 
-Response headers: Rebound-Attempts, Rebound-Waited, Rebound-Stopped. A response that is not worth a
-retry of the client's own has X-Should-Retry: false.
+Responses have the headers Rebound-Attempts, Rebound-Waited and Rebound-Stopped. If another retry by
+the client is pointless, the response has X-Should-Retry: false.
 
 Exit code:
   0      drained after SIGINT or SIGTERM
   125    rebound itself failed: a flag, the address, or --drain was too short
-  or that of the command: 128 + n after signal n, 126 if it cannot be run, 127 if there is none`
+  or that of the command: 128 + n after signal n, 126 if it cannot be run, 127 if it does not exist`
 
 func newProxy() *cobra.Command {
 	var f proxyFlags

@@ -16,38 +16,40 @@ import (
 
 const runHelp = `Run a command until it works.
 
-The command is run as it is, without a shell, in a process group of its own. An attempt that fails,
-or whose time is up, leaves nothing running. SIGTERM, SIGINT, SIGHUP, SIGQUIT and SIGABRT reach the
-command and end the run, and rebound dies of the signal. A second one kills at once. SIGUSR1,
-SIGUSR2, SIGALRM, SIGWINCH, Ctrl-Z and the signals of real time are passed on.
+The command runs without a shell, in a process group of its own. After an attempt that fails or runs
+out of time, nothing of it is left running. SIGTERM, SIGINT, SIGHUP, SIGQUIT and SIGABRT are passed
+to the command and end the run, and rebound then dies of the same signal. A second such signal kills
+at once. SIGUSR1, SIGUSR2, SIGALRM, SIGWINCH, Ctrl-Z and the real-time signals are only passed on.
 
-Which failures are retried is decided by --on, --not-on and their twins for output. The policy's own
-list has no effect; the rest of the policy has. --on and --not-on take exit codes, ranges, signals
-that killed the command, and timeout: --on 75,100-110,SIGKILL,timeout. If there is any --on or
---on-output, one of them must fit; else all failures are retried but 126 and 127. A line of output
-that fits --on-output makes exit code 0 a failure. A start is retried if the system is short of
-processes, memory or files. A failure is final if the reader of stdout is gone.
+The flags --on, --not-on, --on-output and --not-on-output decide which failures are retried. They
+replace the policy's own list; the rest of the policy applies. --on and --not-on take exit codes,
+ranges, signals that killed the command, and timeout: --on 75,100-110,SIGKILL,timeout. If there is
+an --on or --on-output, one of them must match. Otherwise every failure except 126 and 127 is
+retried. If a line of output matches --on-output, exit code 0 is a failure, too. If the system is
+short of processes, memory or files, the start of the command is retried. If nothing reads stdout
+any more, a failure is final.
 
 With --delay-from the delay is read from a line of output: the first group of the expression that
-matched. A number is in seconds, or in the unit that is the group's name: (?P<ms>[0-9]+). Units
-(90s, 1m30s, 2 minutes) and dates are read as well. The retry comes up to a quarter later. A line
-that asks for more than --max-retry-after, or else the policy's (2m by default), ends the run.
+matched. A number is in seconds, or in the unit that the group is named after: (?P<ms>[0-9]+). Units
+(90s, 1m30s, 2 minutes) and dates are accepted as well. Jitter lengthens this delay by up to a
+quarter. A delay above --max-retry-after ends the run. Without the flag, the policy's maximum
+applies, which is 2m by default.
 
-With --wait-for the command is run once a service accepts a connection, or answers a GET with 2xx.
-That may take as long as --timeout, or else a minute.
+With --wait-for the command runs once a service accepts a connection, or answers a GET with 2xx.
+rebound waits for that as long as --timeout allows, or for a minute without it.
 
-Input belongs to the command: what it does not read stays there. Of a file every attempt reads the
-same, of a pipe a retry reads what is left. With --stdin replay rebound copies a pipe, and every
-attempt reads it from the beginning; up to 160 KB more than the command reads are taken from it. A
-terminal is read with --foreground only.
+Standard input belongs to the command: whatever it does not read stays there. Every attempt reads a
+file from the beginning. From a pipe, a retry reads what is left. With --stdin replay, rebound
+copies the pipe, and every attempt reads it from the beginning; up to 160 KB more than the command
+reads are taken from the pipe. A terminal is read only with --foreground.
 
-The environment has REBOUND_ATTEMPT (1, 2, 3, …), REBOUND_ATTEMPTS (how many at most, 0 = no limit)
-and, from the second attempt on, REBOUND_PREVIOUS_EXIT.
+The environment of the command has REBOUND_ATTEMPT (1, 2, 3, …), REBOUND_ATTEMPTS (the most, 0 = no
+limit) and, from the second attempt on, REBOUND_PREVIOUS_EXIT.
 
-Nothing is printed when the first attempt succeeds, and what is printed goes to stderr.
+Nothing is printed if the first attempt succeeds. Messages go to stderr.
 
-Exit code: that of the last attempt, or 1 if that exited with 0 but its output fits --on-output
-  124    the last attempt, or all of them, took too long, or a service was not ready
+Exit code: that of the last attempt, or 1 if that was 0 but its output matches --on-output
+  124    the last attempt or the whole run timed out, or a service was not ready
   125    rebound itself failed: a flag, a file, a copy of input or output
   126    the command cannot be run
   127    there is no such command, or its name is empty
