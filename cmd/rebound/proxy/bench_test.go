@@ -41,12 +41,14 @@ func compare(b *testing.B, servers []*server) {
 	}
 }
 
-// servers are an API, a bare httputil.ReverseProxy before it, and the proxy, in processes of their
-// own.
+// servers are an API and, each before it and in a process of its own: a forwarder of bytes, a bare
+// httputil.ReverseProxy, and the proxy.
 func servers(b *testing.B) []*server {
-	api := begin(b, "api", "")
-	return []*server{{child: api, name: "api"}, {child: begin(b, "bare", api.url), name: "bare"},
-		{child: begin(b, "proxy", api.url), name: "proxy"}}
+	all := []*server{{child: begin(b, "api", ""), name: "api"}}
+	for _, as := range []string{"bytes", "bare", "proxy"} {
+		all = append(all, &server{child: begin(b, as, all[0].url), name: as})
+	}
+	return all
 }
 
 // BenchmarkOverhead sends 2,000 requests a second to each of the servers, in turn for a tenth of a

@@ -42,6 +42,8 @@ func TestMain(m *testing.M) {
 	case "bare":
 		h = &httputil.ReverseProxy{Transport: newBase(), ErrorLog: silent, FlushInterval: -1,
 			Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }}
+	case "bytes":
+		forwardBytes(target.Host)
 	case "proxy":
 		serveProxy(target)
 	}
@@ -71,6 +73,29 @@ func serveProxy(target *url.URL) {
 	fmt.Println("http://" + l.Addr().String())
 	go reportOn(os.Stdin)
 	panic(p.Serve(context.Background(), l, time.Second))
+}
+
+// forwardBytes is the process of the least that a proxy can be. It passes bytes on unread, and so
+// measures what one more process on the way takes on this machine.
+func forwardBytes(target string) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println("http://" + l.Addr().String())
+	go reportOn(os.Stdin)
+	for {
+		client, err := l.Accept()
+		if err != nil {
+			panic(err)
+		}
+		server, err := net.Dial("tcp", target)
+		if err != nil {
+			panic(err)
+		}
+		go func() { _, _ = io.Copy(server, client) }()
+		go func() { _, _ = io.Copy(client, server) }()
+	}
 }
 
 // raiseFiles has a process open as many files as it may.
