@@ -37,9 +37,10 @@ func TestFleetJudges(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			var calls atomic.Int64
-			var all sync.WaitGroup // of the workers that have not begun
+			var waiting atomic.Pointer[sync.WaitGroup] // of the workers that have not begun
 			var begun sync.Map
 			x := newFleetOf(t, 600, func(w http.ResponseWriter, r *http.Request) {
+				all := waiting.Load()
 				if _, known := begun.LoadOrStore(r.Header.Get("Worker"), true); !known {
 					all.Done()
 				}
@@ -54,7 +55,9 @@ func TestFleetJudges(t *testing.T) {
 			for run := range 2 {
 				calls.Store(0)
 				begun.Clear()
+				var all sync.WaitGroup
 				all.Add(3)
+				waiting.Store(&all)
 				var workers []*exec.Cmd
 				for i := range 3 {
 					w, _ := x.start(append(flags, "-H", fmt.Sprint("Worker: ", i))...)
