@@ -49,8 +49,13 @@ func (c cluster) await() {
 	for _, s := range c {
 		s.await("the cluster to be complete", func() bool {
 			info := s.client().ClusterInfo(context.Background()).Val()
-			nodes := s.client().ClusterSlots(context.Background()).Val()
-			return len(nodes) >= 3 && len(info) > 16 && info[:16] == "cluster_state:ok"
+			serving := 0
+			for _, shard := range s.client().ClusterShards(context.Background()).Val() {
+				if len(shard.Slots) > 0 {
+					serving++
+				}
+			}
+			return serving == 3 && len(info) > 16 && info[:16] == "cluster_state:ok"
 		})
 	}
 }

@@ -156,7 +156,8 @@ func TestFleetRests(t *testing.T) {
 			return
 		}
 		w.Header().Set("Retry-After", "4")
-		http.Error(w, `{"error":{"code":"rate_limit_exceeded","message":"slow"}}`, 429)
+		http.Error(w, `{"error":{"code":"rate_limit_exceeded","message":"slow"}}`,
+			http.StatusTooManyRequests)
 	})
 	one, _ := x.start()
 	<-refused
