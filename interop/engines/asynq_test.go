@@ -20,7 +20,7 @@ import (
 	"github.com/rebound-go/rebound/internal/daemon"
 )
 
-// asynqPolicy is a policy as asynq's middleware and as its RetryDelayFunc. Both are needed.
+// asynqPolicy adapts a policy to asynq's middleware and its RetryDelayFunc. Both are needed.
 type asynqPolicy struct{ *rebound.Policy }
 
 func (p asynqPolicy) decide(ctx context.Context, retries int, err error) rebound.Decision {
@@ -41,7 +41,7 @@ func (p asynqPolicy) Middleware(next asynq.Handler) asynq.Handler {
 	})
 }
 
-// Delay is asynq's RetryDelayFunc. It gets the error itself. Asynq cuts the time to whole seconds.
+// Delay is asynq's RetryDelayFunc. It adds a second, because asynq truncates to whole seconds.
 func (p asynqPolicy) Delay(retries int, err error, _ *asynq.Task) time.Duration {
 	return p.decide(context.Background(), retries, err).Delay + time.Second
 }

@@ -22,8 +22,8 @@ import (
 	"github.com/rebound-go/rebound/budget"
 )
 
-// underPolicy is an API option of an AWS client, whose calls are then made under p. It goes with
-// the Retryer aws.NopRetryer.
+// underPolicy returns an API option for an AWS client, which then makes its calls under p. Use it
+// together with the Retryer aws.NopRetryer.
 func underPolicy(p *rebound.Policy) func(*middleware.Stack) error {
 	call := middleware.FinalizeMiddlewareFunc("rebound", func(
 		ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler,

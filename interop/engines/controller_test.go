@@ -15,7 +15,7 @@ import (
 	"github.com/rebound-go/rebound/backoff"
 )
 
-// reconciler is a Reconciler under a policy. It is the RateLimiter of the controller, too.
+// reconciler runs a Reconciler under a policy. It is also the controller's RateLimiter.
 type reconciler[T comparable] struct {
 	reconcile.TypedReconciler[T]
 	workqueue.TypedRateLimiter[T]
@@ -37,9 +37,9 @@ func (r reconciler[T]) Reconcile(ctx context.Context, item T) (reconcile.Result,
 	case err == nil || d.Reason == rebound.Canceled: // the controller stops
 		return result, err
 	case !d.Retry:
-		r.Forget(item) // which the controller does not
+		r.Forget(item) // the controller does not do this
 		return result, reconcile.TerminalError(err)
-	case f.After > 0: // the controller ignores it beside an error
+	case f.After > 0: // with an error, the controller ignores RequeueAfter
 		return reconcile.Result{RequeueAfter: d.Delay}, nil
 	}
 	return result, err

@@ -16,10 +16,10 @@ import (
 	"github.com/rebound-go/rebound/budget"
 )
 
-// gaxRetryer is one call's loop as gax's Retryer. Gax makes the attempts and the delays.
+// gaxRetryer adapts one call's loop to gax's Retryer. Gax makes the attempts and the delays.
 type gaxRetryer struct{ rebound.Loop }
 
-// withPolicy is a call option. The context must be that of the call.
+// withPolicy returns a call option. ctx must be the context of the call.
 func withPolicy(ctx context.Context, p *rebound.Policy) gax.CallOption {
 	return gax.WithRetry(func() gax.Retryer { // gax calls this once for each call
 		r := &gaxRetryer{rebound.Begin(ctx, p)}

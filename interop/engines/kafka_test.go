@@ -26,20 +26,20 @@ import (
 	"github.com/rebound-go/rebound/fault"
 )
 
-// consume works on records in the order of their partitions, until ctx ends or Kafka fails. A
-// record whose retries have ended goes to the topic dead. Only then its offset is committed. A
-// record whose offset is not comes again to the next call, here or elsewhere.
+// consume handles the records of each partition in order, until ctx ends or Kafka fails. If the
+// policy gives up on a record, the record goes to the topic dead before its offset is committed. A
+// record whose offset is not committed is read again by the next call, here or elsewhere.
 func consume(
 	ctx context.Context, p *rebound.Policy, dead string,
 	work func(context.Context, *kgo.Record) error, opts ...kgo.Opt,
 ) error {
-	// A client of its own: one that has failed is past records whose offset is not committed.
+	// Each call needs a new client, because a used one may be past records that are not committed.
 	cl, err := kgo.NewClient(append(opts, kgo.DisableAutoCommit(), kgo.BlockRebalanceOnPoll())...)
 	if err != nil {
 		return err
 	}
 	defer cl.CloseAllowingRebalance()
-	// A poll has no error for a broker that is gone, or a wrong password.
+	// A poll returns no error if the broker is gone or the password is wrong.
 	if err := cl.Ping(ctx); err != nil {
 		return err
 	}

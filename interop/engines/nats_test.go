@@ -27,9 +27,9 @@ type settler struct {
 	dead string // the subject, of another stream, for messages whose retries have ended
 }
 
-// settle ends a message. The error is the work's.
+// settle acknowledges, delays or terminates a message. err is the result of the work.
 func (s settler) settle(ctx context.Context, msg jetstream.Msg, err error) error {
-	if err == nil { // an Ack that is lost is another delivery, and a worker that stops is done
+	if err == nil { // Ack even if the worker stops; a lost Ack causes a redelivery
 		return msg.DoubleAck(context.WithoutCancel(ctx))
 	}
 	meta, invalid := msg.Metadata()

@@ -19,7 +19,7 @@ import (
 	"github.com/rebound-go/rebound/budget"
 )
 
-// watermill is a policy as Watermill's middleware. It holds the message during its delays.
+// watermill makes a Watermill middleware from a policy. Messages stay unacknowledged during delays.
 func watermill(p *rebound.Policy) message.HandlerMiddleware {
 	return func(h message.HandlerFunc) message.HandlerFunc {
 		return func(m *message.Message) (out []*message.Message, err error) {

@@ -13,8 +13,8 @@ import (
 	"github.com/rebound-go/rebound/fault"
 )
 
-// limiter is a policy as the rate limiter of a work queue, for controllers. The queue has no last
-// attempt and sees no error: it is given the number of failures in a row.
+// limiter adapts a policy to the rate limiter of a work queue. The queue has no last attempt, and
+// does not pass the error. So the limiter only counts each item's failures in a row.
 type limiter[T comparable] struct {
 	policy *rebound.Policy
 	mu     sync.Mutex
@@ -23,11 +23,11 @@ type limiter[T comparable] struct {
 
 func newLimiter[T comparable](p *rebound.Policy) workqueue.TypedRateLimiter[T] {
 	p = endless(p)
-	p.RetryIf = nil // it has no error to look at
+	p.RetryIf = nil // there is no error to look at
 	return &limiter[T]{policy: p, failed: map[T]rebound.State{}}
 }
 
-// endless is p for a queue, which makes attempts until one succeeds.
+// endless returns p without its limits, for a queue, which makes attempts until one succeeds.
 func endless(p *rebound.Policy) *rebound.Policy {
 	p = p.Clone()
 	p.Attempts, p.NonIdempotent, p.MaxElapsed = rebound.Unlimited, false, 0
@@ -45,7 +45,7 @@ func (l *limiter[T]) When(item T) time.Duration {
 	return s.Prev
 }
 
-// Forget ends the failures of an item.
+// Forget resets an item's count of failures.
 func (l *limiter[T]) Forget(item T) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
