@@ -237,7 +237,7 @@ type lateContext struct {
 
 func (c *lateContext) Deadline() (time.Time, bool) { return c.deadline, true }
 
-// Rule 8: an answer that comes late is an answer, and the caller's end is no timeout.
+// Rule 8: an answer that comes late is an answer, and the caller's end is not a timeout.
 func TestAnswerUnderAttemptTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, took := range []time.Duration{0, 2 * time.Second} {

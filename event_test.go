@@ -135,7 +135,7 @@ func TestCanceledWaitReturnsItsToken(t *testing.T) {
 	})
 }
 
-// An answer is no failure: it pays the deposit that a success pays.
+// An answer is not a failure: it pays the deposit that a success pays.
 func TestAnswerDeposits(t *testing.T) {
 	b := &budget.Budget{Refill: 1e-9}
 	b.Take()

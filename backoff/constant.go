@@ -6,7 +6,7 @@ import (
 )
 
 // Constant is the same delay, without jitter, after every attempt: Constant(time.Second) gives
-// 1s → 1s → 1s. Constant(0) is no delay at all.
+// 1s → 1s → 1s. Constant(0) adds no delay.
 type Constant time.Duration
 
 // Delay returns c, or 0 if c is negative.

@@ -23,7 +23,7 @@ type Jitter struct {
 	High float64 // largest multiple of the delay, such as 1.5
 }
 
-// None is no jitter: 1s stays 1s.
+// None adds no jitter: 1s stays 1s.
 func None() Jitter { return Jitter{1, 1} }
 
 // Full draws from zero to the whole delay: 1s becomes 0s to 1s. It had the least contention in the

@@ -66,7 +66,7 @@ type waiting struct{}
 func (waiting) Error() string             { return "wait" }
 func (waiting) RetryAfter() time.Duration { return time.Minute }
 
-// exitError has a Code that is no status.
+// exitError has a Code that is not a status.
 type exitError struct{ Code int }
 
 func (e exitError) Error() string { return "exit" }
@@ -83,7 +83,7 @@ func TestSDKs(t *testing.T) {
 	check(t, []row{
 		{"status by response", &openaiError{Response: respond(503)}, overloaded, maybe,
 			"status 503"},
-		{"a number is no code", &openaiError{StatusCode: 500, Code: "1113"}, transient, maybe,
+		{"a number is not a code", &openaiError{StatusCode: 500, Code: "1113"}, transient, maybe,
 			"status 500"},
 		{"status by field", &openaiError{StatusCode: 404}, permanent, notDone, "status 404"},
 		{"no status", &openaiError{}, unknown, maybe, ""},
@@ -109,7 +109,7 @@ func TestSDKs(t *testing.T) {
 		{"number in an interface", &anyCode{5, 429}, rateLimited, notDone, "status 429"},
 		{"genai", genaiError{Code: 503}, overloaded, maybe, "status 503"},
 		{"googleapi", &googleError{Code: 500}, transient, maybe, "status 500"},
-		{"a code that is no status", exitError{503}, unknown, maybe, ""},
+		{"a code that is not a status", exitError{503}, unknown, maybe, ""},
 		{"github", &githubError{Response: respond(404)}, permanent, notDone, ""},
 		{"told to retry", &openaiError{Response: respond(400, "X-Should-Retry", "true")},
 			transient, notDone, "status 400, x-should-retry"},

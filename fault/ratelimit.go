@@ -94,7 +94,7 @@ func (l *limits) header(name, value string) {
 		switch part {
 		case "limit", "remaining", "reset":
 			what = part
-		// The word belongs to Reset-After, and is no part of a limit's name.
+		// The word belongs to Reset-After, and is not part of a limit's name.
 		case "after":
 		default:
 			rest = append(rest, part)

@@ -42,7 +42,7 @@ func (p Policy) Build(name string) (*rebound.Policy, error) {
 	return made, nil
 }
 
-// build returns the strategy, nil for nil. field is the policy's, for the error.
+// build returns the strategy, or nil for nil. field is the name of the policy's field, for errors.
 func (b *Backoff) build(field string) (backoff.Backoff, error) {
 	if b == nil {
 		return nil, nil
@@ -79,11 +79,11 @@ func (b *Backoff) build(field string) (backoff.Backoff, error) {
 		}
 		return s, nil
 	}
-	return nil, fmt.Errorf("%s.Kind: %q is no kind of backoff: %s",
+	return nil, fmt.Errorf("%s.Kind: %q is not a kind of backoff: %s",
 		field, kind, strictjson.Hint(string(kind), kinds))
 }
 
-// extra refuses a field that is set but that a backoff of that kind does not have.
+// extra returns an error for a field that is set although the kind of backoff does not have it.
 func (b *Backoff) extra(kind Kind) error {
 	growing := []Kind{"linear", "exponential", "fibonacci", "decorrelated"}
 	for _, f := range []struct {
@@ -102,7 +102,7 @@ func (b *Backoff) extra(kind Kind) error {
 		{"Jitter", b.Jitter != "", []Kind{"linear", "exponential", "fibonacci", "steps"}},
 	} {
 		if f.set && !slices.Contains(f.kinds, kind) {
-			return fmt.Errorf("%s is set: the kind %s has none, leave it out", f.name, kind)
+			return fmt.Errorf("%s is set: the kind %s does not have it", f.name, kind)
 		}
 	}
 	return nil
@@ -148,11 +148,11 @@ var tests = map[Match]func(fault.Fault) bool{
 	"server": retryclass.Server, "io": retryclass.IO,
 }
 
-// matcher returns a predicate that accepts what fits any of the classes, nil for none.
+// matcher returns a predicate for failures in any of the classes, or nil for no classes.
 func matcher(field string, classes []Match) (func(fault.Fault) bool, error) {
 	for i, m := range classes {
 		if !slices.Contains(matches, string(m)) {
-			return nil, fmt.Errorf("%s[%d]: %q is no class of failures: %s",
+			return nil, fmt.Errorf("%s[%d]: %q is not a class of failures: %s",
 				field, i, string(m), strictjson.Hint(string(m), matches))
 		}
 	}

@@ -13,10 +13,10 @@
 //	  }
 //	}
 //
-// Parsing is strict: an unknown, repeated or invalid field is an error that has the file, the line,
-// the field and the values that are valid. So is a zero that would mean a default. An omitted field
-// means the same as the zero field of [rebound.Policy]. Set what only code can say (a classifier, a
-// gate of its own, an observer) on the policy before its first use.
+// Parsing is strict. An unknown, repeated or invalid field is an error that names the file, the
+// line, the field and the valid values. So is a zero that would mean a default. An omitted field
+// means the same as the zero field of [rebound.Policy]. A file cannot hold a classifier, a custom
+// gate or an observer: set them on the policy before its first use.
 //
 // The format is JSON. The command rebound reads the same fields from YAML as well.
 package policyfile
@@ -33,18 +33,18 @@ import (
 	"github.com/rebound-go/rebound/internal/strictjson"
 )
 
-// Error is an error in a file, and its place: its fields are File, Line (from 1), Field (a path
-// such as policies.ocr.backoff.base; empty = the whole file) and Err. Its text reads
+// Error is an error in a file. Its fields are File, Line (from 1), Field (a path such as
+// policies.ocr.backoff.base; empty = the whole file) and Err. Its text has this form:
 //
 //	policies.json:7: policies.ocr.backoff.bse: there is no such field: did you mean "base"?
 type Error = strictjson.Error
 
-// File is a file of policies. The zero File has none.
+// File is the content of a policy file. The zero File has no policies.
 type File struct {
-	// Schema is the address of the JSON Schema by which editors complete and check the file.
+	// Schema is the address of the JSON Schema, with which editors complete and check the file.
 	Schema string `json:"$schema,omitempty"`
 
-	// Policies by name. The name is the one that errors, events and logs show.
+	// Policies holds the policies by name. Errors, events and logs have this name.
 	Policies map[string]Policy `json:"policies"`
 }
 
@@ -57,8 +57,8 @@ func Load(path string) (*File, error) {
 	return Parse(path, data)
 }
 
-// Parse reads a file from data; name is what errors, each of them an [*Error], call the file. All
-// policies are checked, not only those that will be asked for.
+// Parse reads a file from data and checks all its policies. Every error is an [*Error], in which
+// name is the name of the file.
 func Parse(name string, data []byte) (*File, error) {
 	f := &File{}
 	fields, err := strictjson.Decode(name, data, f)
@@ -88,9 +88,9 @@ func Marshal(f *File) ([]byte, error) {
 // Names returns the names of the policies in the file, sorted.
 func (f *File) Names() []string { return slices.Sorted(maps.Keys(f.Policies)) }
 
-// Policy returns a fresh policy as the file describes the one of that name. In a file that holds
-// one policy alone, the name may be empty. Keep the policy and share it: its budget, its
-// breaker and its gates are in it, and limit nothing if each call has new ones.
+// Policy returns a new policy, made from the one of that name in the file. If the file has only
+// one, the name may be empty. Keep the policy and share it: it holds its budget, its breaker and
+// its gates, which limit nothing if each call has new ones.
 func (f *File) Policy(name string) (*rebound.Policy, error) {
 	if name == "" && len(f.Policies) == 1 {
 		name = f.Names()[0]

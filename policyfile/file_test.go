@@ -192,32 +192,33 @@ func TestMistakes(t *testing.T) {
 		{`"backof": {}`, `policies.ocr.backof: there is no such field: did you mean "backoff"?`},
 		{`"attempt-timeout": "1s"`, `did you mean "attempt_timeout"?`},
 		{`"colour": 1`, `policies.ocr.colour: there is no such field: want one of attempt_timeout,`},
-		{`"attempts": 0`, `policies.ocr.attempts: "0" attempts cannot be made: want 1 or more, or "un`},
-		{`"attempts": 1.5`, `"1.5" attempts cannot be made: want 1 or more`},
+		{`"attempts": 0`, `policies.ocr.attempts: "0" is not a number of attempts: want 1 or more, or`},
+		{`"attempts": 1.5`, `"1.5" is not a number of attempts: want 1 or more`},
 		{`"attempts": null`, `policies.ocr.attempts: want a text, got nothing: leave the field out`},
-		{`"attempts": 3, "attempts": 4`, `it is there twice, first in line 2: want one`},
+		{`"attempts": 3, "attempts": 4`, `it is set twice, first in line 2: want one`},
 		{`"attempts": "+5"`, `policies.ocr.attempts: want +5 without quotes`},
 		{`"attempts": "05"`, `policies.ocr.attempts: want 05 without quotes`},
-		{`"max_elapsed": 5`, `"5" is no duration: want a number and a unit, such as 500ms or 1m30s`},
-		{`"max_elapsed": "-5s"`, `"-5s" is no duration`},
+		{`"max_elapsed": 5`, `"5" is not a duration: want a number and a unit, such as 500ms or 1m30s`},
+		{`"max_elapsed": "-5s"`, `"-5s" is not a duration`},
 		{`"max_elapsed": ["5s"]`, `policies.ocr.max_elapsed: want a text, got a list`},
-		{`"backoff": {"kind": "exponental"}`, `policies.ocr.backoff.kind: "exponental" is no kind of ` +
-			`backoff: did you mean "exponential"?`},
+		{`"backoff": {"kind": "exponental"}`, `policies.ocr.backoff.kind: "exponental" is not a kind ` +
+			`of backoff: did you mean "exponential"?`},
 		{`"backoff": {"kind": "linear", "factor": 2}`,
-			`policies.ocr.backoff.factor is set: the kind linear has none`},
+			`policies.ocr.backoff.factor is set: the kind linear does not have it`},
 		{`"backoff": {"base": "2m", "max": "1m"}`, `policies.ocr.backoff.base is 2m0s, ` +
 			`above its max of 1m0s`},
-		{`"backoff": {"jitter": "some"}`, `policies.ocr.backoff.jitter: "some" is no jitter: want full`},
-		{`"backoff": {"jitter": "additive:-1"}`, `"additive:-1" is no jitter`},
+		{`"backoff": {"jitter": "some"}`,
+			`policies.ocr.backoff.jitter: "some" is not a jitter: want full`},
+		{`"backoff": {"jitter": "additive:-1"}`, `"additive:-1" is not a jitter`},
 		{`"backoff": {"jitter": ""}`, `policies.ocr.backoff.jitter: an empty text would mean the ` +
 			`default, which is full`},
 		{`"breaker": {"name": ""}`, `policies.ocr.breaker.name: an empty text would mean the ` +
 			`default, which is the policy's name`},
-		{`"backoff": {"jitter": "2..1"}`, `"2..1" is no jitter`},
+		{`"backoff": {"jitter": "2..1"}`, `"2..1" is not a jitter`},
 		{`"backoff": {"factor": "2"}`, `policies.ocr.backoff.factor: want a number, got "2"`},
 		{`"backoff": []`, `policies.ocr.backoff: want an object of fields, got a list`},
 		{`"retry": "io"`, `policies.ocr.retry: want a list, got "io"`},
-		{`"retry": ["timeout", "conection"]`, `policies.ocr.retry[1]: "conection" is no class of ` +
+		{`"retry": ["timeout", "conection"]`, `policies.ocr.retry[1]: "conection" is not a class of ` +
 			`failures: did you mean "connection"?`},
 		{`"non_idempotent": "yes"`, `want true or false, got "yes"`},
 		{`"budget": {"capacity": 0.5}`, `policies.ocr.budget.capacity is 0.5: want 1 or more`},
@@ -255,8 +256,8 @@ func TestMistakesInGates(t *testing.T) {
 		{`"gates": [{"rate": {"n": 1}, "concurrency": {}}]`,
 			`policies.ocr.gates[0] is concurrency and rate: want one in each element`},
 		{`"gates": [{"concurrency": {}}, {"rate": {}}]`,
-			`policies.ocr.gates[1].rate.n is 0: want the attempts that pass in each per`},
-		{`"gates": [{"rate": {"n": 0}}]`, `policies.ocr.gates[0].rate.n is 0: want the attempts`},
+			`policies.ocr.gates[1].rate.n is 0: want the number of attempts in each per`},
+		{`"gates": [{"rate": {"n": 0}}]`, `policies.ocr.gates[0].rate.n is 0: want the number of `},
 		{`"gates": [{"rates": {}}]`, `policies.ocr.gates[0].rates: there is no such field: did you ` +
 			`mean "rate"?`},
 		{`"gates": {"rate": {"n": 1}}`, `policies.ocr.gates: want a list, got an object`},
@@ -274,18 +275,18 @@ func TestMistakesInBackoffs(t *testing.T) {
 	for _, row := range []struct{ fields, want string }{
 		{`"backoff": {"min": "1m"}`, `policies.ocr.backoff.min is 1m0s, above its max of 30s`},
 		{`"backoff": {"kind": "constant", "min": "1s"}`,
-			`policies.ocr.backoff.min is set: the kind constant has none`},
+			`policies.ocr.backoff.min is set: the kind constant does not have it`},
 		{`"backoff": {"kind": "steps"}`, `policies.ocr.backoff.delays is empty: want at least one`},
 		{`"backoff": {"kind": "steps", "delays": []}`, `policies.ocr.backoff.delays: an empty list`},
 		{`"backoff": {"kind": "steps", "delays": ["1s", "soon"]}`,
-			`policies.ocr.backoff.delays[1]: "soon" is no duration`},
-		{`"backoff": {"kind": "steps", "delays": ["1s", 5]}`, `backoff.delays[1]: "5" is no duration`},
+			`policies.ocr.backoff.delays[1]: "soon" is not a duration`},
+		{`"backoff": {"kind": "steps", "delays": ["1s", 5]}`, `backoff.delays[1]: "5" is not a duration`},
 		{`"backoff": {"kind": "steps", "base": "1s", "delays": ["1s"]}`,
-			`policies.ocr.backoff.base is set: the kind steps has none`},
+			`policies.ocr.backoff.base is set: the kind steps does not have it`},
 		{`"backoff": {"kind": "steps", "max": "1s", "delays": ["1s"]}`,
-			`policies.ocr.backoff.max is set: the kind steps has none`},
+			`policies.ocr.backoff.max is set: the kind steps does not have it`},
 		{`"backoff": {"delays": ["1s"]}`,
-			`policies.ocr.backoff.delays is set: the kind exponential has none`},
+			`policies.ocr.backoff.delays is set: the kind exponential does not have it`},
 	} {
 		checkMistake(t, row.fields, row.want)
 	}
@@ -297,11 +298,11 @@ func TestNamesLikePaths(t *testing.T) {
 		{`{"a.max_retry_after": {}, "a": {}}`, "<nil>"},
 		{`{"a.retry": {}, "a": {"attempts": 2}}`, "<nil>"},
 		{"{\"a\": {},\n\"a.budget.capacity\": {\"attempts\": 0}}", `p.json:2: policies.` +
-			`"a.budget.capacity".attempts: "0" attempts cannot be made: want 1 or more, or "unlimited"`},
+			`"a.budget.capacity".attempts: "0" is not a number of attempts: want 1 or more, or "unlimited"`},
 		{"{\"a\":\n{\"budget\": {}},\n\"a.budget\": {\n\"budget\": {\"capacity\": 0.5}}}",
 			`p.json:4: policies."a.budget".budget.capacity is 0.5: want 1 or more, or 0 for 10`},
 		{`{"": {"attempts": 2}}`, `p.json:1: policies."": want a name`},
-		{`{"": {"attempts": 0}}`, `p.json:1: policies."".attempts: "0" attempts cannot be made: ` +
+		{`{"": {"attempts": 0}}`, `p.json:1: policies."".attempts: "0" is not a number of attempts: ` +
 			`want 1 or more, or "unlimited"`},
 	} {
 		_, err := policyfile.Parse("p.json", []byte(`{"policies": `+row.text+`}`))
@@ -316,9 +317,9 @@ func TestMistakesInTheWhole(t *testing.T) {
 		{``, `p.json:1: the file ends too early`},
 		{"{\n\"policies\": {}}", `p.json:2: policies: there are none: want at least one`},
 		{`{}`, `p.json:1: policies: there are none: want at least one`},
-		{`{"policies": {"a": {}}}` + "\n\n7", `p.json:3: there is something after the end`},
+		{`{"policies": {"a": {}}}` + "\n\n7", `p.json:3: there is more after the value`},
 		{"{\"policies\": {\n\"a\": {}", `p.json:2: policies: the file ends too early`},
-		{"{\"policies\": {\n\n\"a\": x", `p.json:3: policies.a: this is no JSON: invalid character 'x'`},
+		{"{\"policies\": {\n\n\"a\": x", `p.json:3: policies.a: this is not JSON: invalid character 'x'`},
 		{"[]", `p.json:1: want an object of fields, got a list`},
 		{`{"policy": {}}`, `p.json:1: policy: there is no such field: did you mean "policies"?`},
 	} {
@@ -389,11 +390,11 @@ func TestBuildChecks(t *testing.T) {
 		want   string
 	}{
 		{policyfile.Policy{Retry: []policyfile.Match{"io", "tiemout"}},
-			`Retry[1]: "tiemout" is no class of failures: did you mean "timeout"?`},
+			`Retry[1]: "tiemout" is not a class of failures: did you mean "timeout"?`},
 		{policyfile.Policy{Backoff: &policyfile.Backoff{Kind: "quadratic"}},
-			`Backoff.Kind: "quadratic" is no kind of backoff: want one of constant,`},
+			`Backoff.Kind: "quadratic" is not a kind of backoff: want one of constant,`},
 		{policyfile.Policy{Throttled: &policyfile.Backoff{Jitter: "most"}},
-			`Throttled.Jitter: "most" is no jitter`},
+			`Throttled.Jitter: "most" is not a jitter`},
 		{policyfile.Policy{Attempts: -2}, `rebound: Policy.Attempts is -2`},
 	} {
 		if _, err := row.policy.Build("x"); !strings.HasPrefix(fmt.Sprint(err), row.want) {

@@ -18,7 +18,7 @@ type Gate struct {
 	// Rate bounds the attempts in a period.
 	Rate *Rate `json:"rate,omitempty"`
 
-	// Adaptive bounds the attempts under way by what the latency allows.
+	// Adaptive bounds the attempts under way, by a limit that follows the latency.
 	Adaptive *Adaptive `json:"adaptive,omitempty"`
 
 	// Throttle rejects a share of the attempts while the service accepts few of them.
@@ -27,7 +27,7 @@ type Gate struct {
 
 // Concurrency is a limit.Concurrency.
 type Concurrency struct {
-	// Name is the one in errors and snapshots. Default: the policy's name.
+	// Name is the limit's name in errors and snapshots. Default: the policy's name.
 	Name string `json:"name,omitzero" zero:"the policy's name"`
 
 	// Max is the most attempts at a time. Default: 100.
@@ -36,35 +36,35 @@ type Concurrency struct {
 	// Queue is how many attempts may wait for a permit. Default: none.
 	Queue int `json:"queue,omitzero"`
 
-	// Wait is the longest wait of one attempt. Default: as long as the call may last.
-	Wait Duration `json:"wait,omitzero" zero:"as long as the call may last"`
+	// Wait is the longest time that an attempt stays in the queue. Default: as long as the call lasts.
+	Wait Duration `json:"wait,omitzero" zero:"as long as the call lasts"`
 }
 
 // Rate is a limit.Rate.
 type Rate struct {
-	// Name is the one in errors and snapshots. Default: the policy's name.
+	// Name is the limit's name in errors and snapshots. Default: the policy's name.
 	Name string `json:"name,omitzero" zero:"the policy's name"`
 
-	// N is the attempts that pass in each per. It has no default.
+	// N is the number of attempts admitted in each per. It has no default.
 	N float64 `json:"n,omitzero"`
 
 	// Per is the period of n. Default: 1s.
 	Per Duration `json:"per,omitzero" zero:"1s"`
 
-	// Burst is how many attempts may pass at once after a pause. Default: 1, which spaces attempts
-	// evenly.
+	// Burst is the number of attempts admitted at once after a pause. Default: 1, which spaces
+	// attempts evenly.
 	Burst int `json:"burst,omitzero" zero:"1"`
 
-	// Wait is the longest wait for a turn. Default: none.
+	// Wait is the longest time that an attempt waits for its turn. Default: none.
 	Wait Duration `json:"wait,omitzero"`
 }
 
 // Adaptive is a limit.Adaptive.
 type Adaptive struct {
-	// Name is the one in errors and snapshots. Default: the policy's name.
+	// Name is the limit's name in errors and snapshots. Default: the policy's name.
 	Name string `json:"name,omitzero" zero:"the policy's name"`
 
-	// Initial is the limit at the start. Default: 20, or what min and max leave of it.
+	// Initial is the limit at the start. Default: 20, or the nearest value between min and max.
 	Initial int `json:"initial,omitzero" zero:"20"`
 
 	// Min is the lowest limit. Default: 1.
@@ -76,25 +76,25 @@ type Adaptive struct {
 	// Queue is how many attempts may wait for a permit. Default: none.
 	Queue int `json:"queue,omitzero"`
 
-	// Wait is the longest wait of one attempt. Default: as long as the call may last.
-	Wait Duration `json:"wait,omitzero" zero:"as long as the call may last"`
+	// Wait is the longest time that an attempt stays in the queue. Default: as long as the call lasts.
+	Wait Duration `json:"wait,omitzero" zero:"as long as the call lasts"`
 
-	// Target is the mean latency to keep. Default: what the service needs normally.
-	Target Duration `json:"target,omitzero" zero:"what the service needs normally"`
+	// Target is the mean latency to keep. Default: the service's normal latency.
+	Target Duration `json:"target,omitzero" zero:"the service's normal latency"`
 
-	// SlowStart doubles the limit in each window until it is too high. Default: no.
+	// SlowStart doubles the limit in each window until it is too high. Default: false.
 	SlowStart bool `json:"slow_start,omitzero"`
 }
 
 // Throttle is a limit.Throttle.
 type Throttle struct {
-	// Name is the one in errors and snapshots. Default: the policy's name.
+	// Name is the limit's name in errors and snapshots. Default: the policy's name.
 	Name string `json:"name,omitzero" zero:"the policy's name"`
 
-	// K is the number of attempts for each accepted one before any is rejected. Default: 2.
+	// K is the number of attempts for each accepted one above which attempts are rejected. Default: 2.
 	K float64 `json:"k,omitzero" zero:"2"`
 
-	// Window is the time in which attempts count. Default: 2m.
+	// Window is the time over which attempts count. Default: 2m.
 	Window Duration `json:"window,omitzero" zero:"2m"`
 
 	// MinCalls is the number of attempts in window before any is rejected. Default: 10.
@@ -113,7 +113,7 @@ func (g Gate) build(place, policy string) (gate.Gate, error) {
 	if r := g.Rate; r != nil {
 		kinds = append(kinds, "rate")
 		if r.N == 0 {
-			return nil, fmt.Errorf("%s.Rate.N is 0: want the attempts that pass in each per", place)
+			return nil, fmt.Errorf("%s.Rate.N is 0: want the number of attempts in each per", place)
 		}
 		made = &limit.Rate{Name: cmp.Or(r.Name, policy), N: r.N, Per: time.Duration(r.Per),
 			Burst: r.Burst, Wait: time.Duration(r.Wait)}

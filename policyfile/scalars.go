@@ -12,13 +12,13 @@ import (
 	"github.com/rebound-go/rebound/internal/strictjson"
 )
 
-// Duration is a time, written as Go writes it: "500ms", "2s", "1m30s". It must not be negative.
+// Duration is a time.Duration as text: "500ms", "2s", "1m30s". It must not be negative.
 type Duration time.Duration
 
-// MarshalText writes it as time.Duration.String does.
+// MarshalText writes the text of time.Duration.String.
 func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
 
-// UnmarshalText reads it, and refuses a number without a unit.
+// UnmarshalText reads such a text. A number without a unit is an error.
 func (d *Duration) UnmarshalText(text []byte) error {
 	v, err := strictjson.ParseDuration(string(text))
 	*d = Duration(v)
@@ -46,17 +46,17 @@ func (a *Attempts) UnmarshalText(text []byte) error {
 	}
 	n, err := strconv.Atoi(string(text))
 	if err != nil || n < 1 {
-		return fmt.Errorf(`%q attempts cannot be made: want 1 or more, or "unlimited"`, text)
+		return fmt.Errorf(`%q is not a number of attempts: want 1 or more, or "unlimited"`, text)
 	}
 	*a = Attempts(n)
 	return nil
 }
 
-// Jitter is one of package backoff by name: "full", "equal", "none", "additive:0.5",
-// "proportional:0.5", or any range of multiples of the delay, such as "0.5..1.5".
+// Jitter is a [backoff.Jitter] as text: "full", "equal", "none", "additive:0.5",
+// "proportional:0.5", or a range of multiples of the delay, such as "0.5..1.5".
 type Jitter string
 
-// UnmarshalText refuses what is none of these.
+// UnmarshalText returns an error for any other text.
 func (j *Jitter) UnmarshalText(text []byte) error {
 	if _, err := Jitter(text).jitter(); err != nil {
 		return err
@@ -65,7 +65,7 @@ func (j *Jitter) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// jitter is the one that j names; "" is full.
+// jitter returns the jitter that j describes. "" is full.
 func (j Jitter) jitter() (backoff.Jitter, error) {
 	var made backoff.Jitter
 	var low, high float64
@@ -90,7 +90,7 @@ func (j Jitter) jitter() (backoff.Jitter, error) {
 		made = backoff.Jitter{Low: low, High: high}
 	}
 	if err != nil || err2 != nil || made.Validate() != nil || made == (backoff.Jitter{}) {
-		return made, fmt.Errorf("%q is no jitter: want full, equal, none, additive:0.5, "+
+		return made, fmt.Errorf("%q is not a jitter: want full, equal, none, additive:0.5, "+
 			"proportional:0.5 or a range such as 0.5..1.5", string(j))
 	}
 	return made, nil
@@ -102,26 +102,27 @@ type Kind string
 
 var kinds = []string{"constant", "linear", "exponential", "fibonacci", "decorrelated", "steps"}
 
-// UnmarshalText refuses other names.
+// UnmarshalText returns an error for any other name.
 func (k *Kind) UnmarshalText(text []byte) error { return word(k, text, "kind of backoff", kinds) }
 
-// Match is a class of failures: "timeout", "connection", "server" (what a server says will pass)
-// and "io", as the presets have them, or a kind: "unknown", "transient", "rate_limited" or
-// "overloaded". A permanent failure, an answer and the caller's cancellation fit none of them.
+// Match is a class of failures. "timeout", "connection", "io" and "server" are those of package
+// preset; "server" is a status or a code that stands for a transient failure. "unknown",
+// "transient", "rate_limited" and "overloaded" are kinds of package fault. No class contains
+// permanent failures, answers and the caller's cancellation.
 type Match string
 
 var matches = []string{
 	"timeout", "connection", "server", "io", "unknown", "transient", "rate_limited", "overloaded",
 }
 
-// UnmarshalText refuses other names.
+// UnmarshalText returns an error for any other name.
 func (m *Match) UnmarshalText(text []byte) error {
 	return word(m, text, "class of failures", matches)
 }
 
 func word[T ~string](to *T, text []byte, what string, known []string) error {
 	if !slices.Contains(known, string(text)) {
-		return fmt.Errorf("%q is no %s: %s", text, what, strictjson.Hint(string(text), known))
+		return fmt.Errorf("%q is not a %s: %s", text, what, strictjson.Hint(string(text), known))
 	}
 	*to = T(text)
 	return nil

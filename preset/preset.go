@@ -2,7 +2,7 @@
 //
 //	policy     attempts  delays, and 0 to 50 % jitter  retries
 //	Default        3     1s → 2s                       timeouts, connections, 5xx, 408, 425, 429
-//	Aggressive     5     500ms → 1s → 2s → 4s          those, and other I/O failures
+//	Aggressive     5     500ms → 1s → 2s → 4s          those, and other I/O errors
 //	RateLimit      5     2s → 6s → 18s → 54s           all but answers, permanent, canceled
 //	Conservative   2     2s                            timeouts
 //
@@ -22,8 +22,9 @@ import (
 	"github.com/rebound-go/rebound/internal/retryclass"
 )
 
-// Default is for calls that a person waits for: 3 attempts, 1s → 2s, after timeouts, connection
-// failures and what a server says will pass: a status of 5xx, 408, 425 or 429, a deadlock.
+// Default is for calls that a person waits for: 3 attempts, 1s → 2s. It retries timeouts,
+// connection failures, and transient failures of a server: a status of 5xx, 408, 425 or 429, or a
+// deadlock.
 func Default() *rebound.Policy {
 	return &rebound.Policy{
 		Name:     "default",
@@ -33,8 +34,8 @@ func Default() *rebound.Policy {
 	}
 }
 
-// Aggressive is for calls that should get through: 5 attempts, 500ms → 1s → 2s → 4s, after
-// the same failures and others of the operating system's input and output.
+// Aggressive is for calls that should get through: 5 attempts, 500ms → 1s → 2s → 4s. It retries the
+// same failures as Default, and other I/O errors of the operating system.
 func Aggressive() *rebound.Policy {
 	return &rebound.Policy{
 		Name:     "aggressive",
@@ -45,8 +46,9 @@ func Aggressive() *rebound.Policy {
 	}
 }
 
-// RateLimit is for services that count calls: 5 attempts, 2s → 6s → 18s → 54s, after every failure
-// but answers, permanent ones and cancellation, and no slower after one that says "slow down".
+// RateLimit is for services with rate limits: 5 attempts, 2s → 6s → 18s → 54s. It retries every
+// failure except answers, permanent failures and cancellation. The delays after a rate limit are
+// the same.
 func RateLimit() *rebound.Policy {
 	waits := growing(2*time.Second, 3, 2*time.Minute)
 	return &rebound.Policy{
@@ -57,8 +59,8 @@ func RateLimit() *rebound.Policy {
 	}
 }
 
-// Conservative is for calls that are expensive to repeat: 2 attempts, 2s apart, after timeouts
-// alone. Whether a call may be repeated at all is another question: see NonIdempotent.
+// Conservative is for calls that are expensive to repeat: 2 attempts, 2s apart. It retries only
+// timeouts. For calls that must not happen twice, set NonIdempotent as well.
 func Conservative() *rebound.Policy {
 	return &rebound.Policy{
 		Name:     "conservative",
@@ -68,7 +70,8 @@ func Conservative() *rebound.Policy {
 	}
 }
 
-// growing waits base, base·factor, base·factor², … up to longest, and up to half as long again.
+// growing returns the delays base, base·factor, base·factor², … up to longest. Jitter lengthens
+// each by up to half.
 func growing(base time.Duration, factor float64, longest time.Duration) backoff.Backoff {
 	return backoff.Exponential{
 		Base: base, Factor: factor, Max: longest, Jitter: backoff.Additive(0.5),

@@ -93,7 +93,7 @@ func TestHedgeWins(t *testing.T) {
 	if len(events) != 1 || events[0].Kind != rebound.Succeeded || events[0].Attempt != 1 {
 		t.Errorf("events %+v", events)
 	}
-	// The breaker saw two attempts, of which the canceled one is no failure.
+	// The breaker saw two attempts, of which the canceled one is not a failure.
 	if c := b.Snapshot(); c.Failures != 0 {
 		t.Errorf("the breaker counts %+v", c)
 	}

@@ -81,7 +81,7 @@ func halfBody() io.ReadCloser {
 	return io.NopCloser(io.MultiReader(strings.NewReader("half"), failing{errDisk}))
 }
 
-// TestBodyThatCannotBeRead is no failure of the server: the request is not made again.
+// TestBodyThatCannotBeRead is not a failure of the server: the request is not made again.
 func TestBodyThatCannotBeRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var whole atomic.Int32

@@ -174,7 +174,7 @@ func TestDashboardIsWhole(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !json.Valid(text) {
-		t.Error("grafana.json is no JSON")
+		t.Error("grafana.json is not JSON")
 	}
 	for line := range strings.Lines(scrape(t)) {
 		name, ok := strings.CutPrefix(line, "# TYPE ")

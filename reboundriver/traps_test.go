@@ -94,7 +94,7 @@ func (*answer) Error() string { return "no rows" }
 // DescribeFault returns the error's classification.
 func (*answer) DescribeFault() fault.Fault { return fault.Fault{Kind: fault.None} }
 
-// The end of a job's context: that of the client is no failure, that of the job's time is one.
+// The end of a job's context: that of the client is not a failure, that of the job's time is one.
 func TestEndOfTheContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var events []rebound.Event

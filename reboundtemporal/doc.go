@@ -15,10 +15,10 @@
 //		RetryPolicy:         reboundtemporal.RetryPolicy(policy),
 //	})
 //
-// Both are needed. [RetryPolicy] is what of a policy can be data. It holds for failures that no
-// worker sees: a timeout, a panic, a worker that was killed. [Interceptor] sees the error of each
-// activity, so that permanent failures, Retry-After delays, jitter, Throttled and every strategy of
-// backoff reach Temporal.
+// Both are needed. [RetryPolicy] is the part of a policy that Temporal can store. It applies to
+// failures without an error in a worker: a timeout, a panic, a worker that was killed.
+// [Interceptor] gets the error of each activity. It adds what Temporal cannot store: permanent
+// failures, Retry-After delays, jitter, Throttled and all strategies of backoff.
 //
 // An activity should not retry by itself, or with a policy of one attempt: retries in a process and
 // in the engine multiply, and a killed process forgets its own.

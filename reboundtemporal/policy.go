@@ -15,7 +15,7 @@ const (
 	shortest = time.Millisecond
 	// Room for a Retry-After delay in MaximumInterval.
 	roomy = 5 * time.Minute
-	// A policy without a last delay counts as one of so many.
+	// The number of delays that stands for an unlimited policy.
 	many = 256
 )
 
@@ -23,8 +23,8 @@ const (
 // activity may have done its work in each.
 var unseen = []string{"TemporalTimeout:StartToClose", "TemporalTimeout:Heartbeat", "PanicError"}
 
-// RetryPolicy returns what of a policy can be data, for workflow.ActivityOptions. Temporal grows a
-// delay by a factor alone, without jitter:
+// RetryPolicy returns the part of a policy that Temporal can store, for workflow.ActivityOptions.
+// Temporal multiplies each delay by a constant factor, without jitter:
 //
 //   - InitialInterval is the first delay, 1 ms or more.
 //   - BackoffCoefficient is the factor from the first delay to the second, 1 or more.
@@ -33,8 +33,8 @@ var unseen = []string{"TemporalTimeout:StartToClose", "TemporalTimeout:Heartbeat
 //   - MaximumAttempts is the policy's attempts, and 0 for [rebound.Unlimited].
 //   - NonRetryableErrorTypes has timeouts and panics if the policy is NonIdempotent.
 //
-// The zero policy, or nil, is 3 attempts from 100 ms on. An invalid policy has one attempt. It
-// reads no clock and draws no random number, so a workflow may call it.
+// The zero policy, or nil, makes 3 attempts, and its first delay is 100 ms. An invalid policy makes
+// one attempt. RetryPolicy reads no clock and draws no random number, so a workflow may call it.
 func RetryPolicy(p *rebound.Policy) *temporal.RetryPolicy {
 	r := &temporal.RetryPolicy{MaximumAttempts: 1}
 	if p == nil {
@@ -53,7 +53,7 @@ func RetryPolicy(p *rebound.Policy) *temporal.RetryPolicy {
 	return r
 }
 
-// longest is the longest delay that the policy may want.
+// longest returns the longest delay of the policy.
 func longest(p *rebound.Policy) time.Duration {
 	n := many
 	if limit := p.MaxAttempts(); limit > 0 {

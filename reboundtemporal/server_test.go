@@ -24,7 +24,7 @@ import (
 )
 
 // devserver starts the Temporal server that TEMPORAL_DEVSERVER names; CONTRIBUTING says how to
-// build it. It is no part of what scripts/test installs, so a test without it skips in CI too.
+// build it. It is not part of what scripts/test installs, so a test without it skips in CI too.
 func devserver(t *testing.T) (*daemon.Daemon, client.Client) {
 	t.Helper()
 	program := os.Getenv("TEMPORAL_DEVSERVER")

@@ -18,11 +18,11 @@ var badInput = []struct{ script, want string }{
 	{`rebound completion tcsh`, `there is no command "tcsh": want one of bash, fish, `},
 	{`rebound version 1`, `unknown command "1"`},
 	{`rebound policies agressive`, `did you mean "aggressive"?`},
-	{`rebound policies ''`, `"" is no policy and no file`},
-	{`rebound policies $'a\nb\e[31m\u202e'`, `"a\nb\x1b[31m\u202e" is no policy and no file`},
+	{`rebound policies ''`, `"" is neither a policy nor a file`},
+	{`rebound policies $'a\nb\e[31m\u202e'`, `"a\nb\x1b[31m\u202e" is neither a policy nor a file`},
 	{`mkdir d; rebound policies d`, `is a directory`},
 	{`: > e.yaml; rebound policies e.yaml`, `it is empty`},
-	{`printf '\x89PNG\r\n\x1a\n\0' > p.yaml; rebound policies p.yaml`, `it is no text`},
+	{`printf '\x89PNG\r\n\x1a\n\0' > p.yaml; rebound policies p.yaml`, `it is not text`},
 	{`printf '\xff\xfea\0' > u.yaml; rebound policies u.yaml`, `UTF-16`},
 	{`printf 'policies:\n  a: {}\n' > a.yaml; rebound policies a.yaml#`, `has no name after the #`},
 	{`printf 'policies:\n  a: {}\n' > a.yaml; rebound policies a.yaml#b`, `did you mean "a"?`},
@@ -98,7 +98,7 @@ func TestEmptyCommand(t *testing.T) {
 	}
 }
 
-// What is no file is an error at once, wherever a file is wanted.
+// What is not a file is an error at once, wherever a file is wanted.
 func TestNoFile(t *testing.T) {
 	t.Setenv("SOCKET", filepath.Join(t.TempDir(), "s"))
 	l, err := net.Listen("unix", os.Getenv("SOCKET"))

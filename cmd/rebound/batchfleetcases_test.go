@@ -281,7 +281,7 @@ func TestFleetAccount(t *testing.T) {
 		if n := calls.Add(1); n > 100 && !good.Load() {
 			refused.Add(1)
 			w.WriteHeader(http.StatusUnauthorized)
-			fmt.Fprintf(w, `{"error":{"code":"invalid_api_key","message":"%s is no key"}}`,
+			fmt.Fprintf(w, `{"error":{"code":"invalid_api_key","message":"%s is not a key"}}`,
 				r.Header.Get("Authorization"))
 			return
 		}

@@ -8,12 +8,12 @@ import (
 	"strings"
 )
 
-// ofPolicy is how errors of the simulator begin that are about a policy: the one that is played, or
-// that of a layer.
+// ofPolicy matches the start of the simulator's errors about a policy: the one that is simulated,
+// or that of a layer.
 var ofPolicy = regexp.MustCompile(`^sim: Scenario\.(?:Policies\[0\]|Layers\[(\d+)\]\.Policy)`)
 
 // blame places an error of the simulator in the scenario's file, or at the flag that has set the
-// field, and names fields as files and flags do. p is the policy that was played.
+// field. The error then names fields as files and flags do. p is the policy that was simulated.
 func (s study) blame(p named, err error) error {
 	m := ofPolicy.FindStringSubmatch(err.Error())
 	if m == nil {
@@ -35,7 +35,7 @@ func (s study) blamePolicy(p named, place string, err error) error {
 	if p.path != "" {
 		return s.fields.Blame(p.path, err)
 	}
-	// It is from elsewhere, such as a preset. What flags have set in it is known all the same.
+	// The policy is not from the file, for example a preset. Flags may have changed its fields.
 	err = fmt.Errorf("policy %s: %w", p.name, s.fields.Elsewhere().Blame("", err))
 	if place != "" {
 		return s.fields.Blame(place, err)

@@ -83,7 +83,7 @@ func (p *delayPattern) delay(now time.Time) (time.Duration, error) {
 	}
 	d, ok := found.read(now)
 	if !ok {
-		return 0, fmt.Errorf("--delay-from has found %.40q, which is no delay", found.text)
+		return 0, fmt.Errorf("--delay-from has found %.40q, which is not a delay", found.text)
 	}
 	return d, nil
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/rebound-go/rebound/fault"
 )
 
-// times is a random time: its bounds and its mean.
+// times describes a random time by its bounds and its mean.
 type times struct{ Least, Mean, Most time.Duration }
 
 func (t times) plus(u times) times {
@@ -25,7 +25,7 @@ func (t times) MarshalJSON() ([]byte, error) {
 	})
 }
 
-// sum adds, and stays at the longest duration there is.
+// sum adds without overflow: the result is at most the longest duration.
 func sum(a, b time.Duration) time.Duration {
 	if a > math.MaxInt64-b {
 		return math.MaxInt64
@@ -33,20 +33,20 @@ func sum(a, b time.Duration) time.Duration {
 	return a + b
 }
 
-// samples is how many evenly spread values stand for a wait's distribution.
+// samples is how many evenly spread values stand for the distribution of a delay.
 const samples = 256
 
-// waits computes the distribution of one wait after the other. A wait may depend on the one before
-// it, whose distribution is kept as its quantiles; so there is no randomness in it.
+// waits computes the distributions of the delays, one after the other. A delay may depend on the
+// one before, whose distribution is kept as quantiles. Nothing is drawn at random.
 type waits struct {
 	decide      func(n int, prev time.Duration, u float64) time.Duration
 	least, most time.Duration
 	prev        []time.Duration
-	last        times // what next returned last,
-	settled     bool  // and what it returns from now on
+	last        times // what next returned last
+	settled     bool  // next returns last from now on
 }
 
-// errAny is worth another attempt whatever a policy retries: a mark outranks predicates.
+// errAny is retried by every policy, because its mark outranks predicates.
 var errAny = rebound.Transient(errors.New("any failure"))
 
 func newWaits(p *rebound.Policy, kind fault.Kind) *waits {
@@ -61,14 +61,14 @@ func newWaits(p *rebound.Policy, kind fault.Kind) *waits {
 	}
 }
 
-// next is the wait after attempt n; it is called for n = 1, 2, 3 and so on.
+// next returns the delay after attempt n. It must be called for n = 1, 2, 3 and so on.
 func (w *waits) next(n int) times {
 	if w.settled {
 		return w.last
 	}
 	chained := w.chained(n)
 	if !chained {
-		w.prev = w.prev[:1] // any one does
+		w.prev = w.prev[:1] // the delay before makes no difference
 	}
 	least, most := w.decide(n, w.least, 0), w.decide(n, w.most, math.Nextafter(1, 0))
 	all := make([]time.Duration, 0, len(w.prev)*samples)
@@ -85,7 +85,7 @@ func (w *waits) next(n int) times {
 	for i := range quantiles {
 		quantiles[i] = all[(2*i+1)*len(all)/(2*samples)]
 	}
-	// A wait that follows from the one before alone is the same for ever once it is twice the same.
+	// A delay that depends only on the one before has settled once two in a row are the same.
 	w.settled = chained && n > 1 && least == w.least && most == w.most &&
 		slices.Equal(quantiles, w.prev)
 	w.least, w.most, w.prev = least, most, quantiles
@@ -97,7 +97,7 @@ func (w *waits) next(n int) times {
 	return w.last
 }
 
-// chained reports whether the wait after attempt n depends on the one before.
+// chained reports whether the delay after attempt n depends on the one before.
 func (w *waits) chained(n int) bool {
 	for i := range 3 {
 		u := float64(i) / 3

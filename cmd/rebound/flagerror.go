@@ -12,8 +12,8 @@ import (
 	"github.com/rebound-go/rebound/internal/strictjson"
 )
 
-// flagError is the error of package pflag in one line that begins with the flag, and names the one
-// that was meant.
+// flagError rewrites an error of package pflag as one line that begins with the flag. If another
+// flag was probably meant, the line names it.
 func flagError(c *cobra.Command, err error) error {
 	var invalid *pflag.InvalidValueError
 	var missing *pflag.ValueRequiredError
@@ -26,7 +26,7 @@ func flagError(c *cobra.Command, err error) error {
 	case errors.As(err, &unknown):
 		err = unknownFlag(c, unknown)
 	}
-	return errors.New(strings.ReplaceAll(err.Error(), "\n", `\n`)) // of what was typed
+	return errors.New(strings.ReplaceAll(err.Error(), "\n", `\n`)) // a value may have newlines
 }
 
 func invalidValue(s *pflag.FlagSet, e *pflag.InvalidValueError) error {
@@ -50,8 +50,8 @@ func invalidValue(s *pflag.FlagSet, e *pflag.InvalidValueError) error {
 	return fmt.Errorf("--%s: %w", f.Name, e.Unwrap())
 }
 
-// unknownFlag hints at the flag that was meant: one with a typing error, or one with a single dash,
-// which is read as a group of short flags.
+// unknownFlag names the flag that was probably meant: one with a typing error, or a long one with a
+// single dash, which pflag reads as a group of short flags.
 func unknownFlag(c *cobra.Command, e *pflag.NotExistError) error {
 	var known []string
 	group := upToEqual(e.GetSpecifiedShortnames())

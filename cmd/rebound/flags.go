@@ -35,19 +35,21 @@ func (f *policyFlags) register(c *cobra.Command) {
 	s := f.set
 	s.StringVarP(&f.ref, "policy", "p", "default", "policy: a name, or file.yaml#name")
 	s.VarP(&word{to: &f.attempts, kind: "number"}, "attempts", "n",
-		`attempts, the first included, or "unlimited"`)
+		`attempts, including the first, or "unlimited"`)
 	s.Var(&word{to: &f.kind, kind: "kind"}, "backoff",
 		"constant, linear, exponential, fibonacci, decorrelated or steps")
 	s.VarP(&duration{to: &f.delay, zero: true}, "delay", "d", "delay after the first attempt")
 	s.Var(&duration{to: &f.least}, "min-delay", "shortest delay")
 	s.Var(&duration{to: &f.longest}, "max-delay", "longest delay")
-	s.Var(&durations{to: &f.steps}, "steps", "the delays as a list: 1s,10s,1m; the last one repeats")
-	s.Var(growth{&f.factor}, "factor", "growth from one delay to the next (exponential)")
-	s.Var(&duration{to: &f.step}, "step", "growth from one delay to the next (linear)")
+	s.Var(&durations{to: &f.steps}, "steps", "list of delays: 1s,10s,1m; the last one repeats")
+	s.Var(growth{&f.factor}, "factor", "factor from one delay to the next (exponential)")
+	s.Var(&duration{to: &f.step}, "step", "time added from one delay to the next (linear)")
 	s.Var(&word{to: &f.jitter, kind: "jitter"}, "jitter",
 		"full, equal, none, additive:0.5, proportional:0.5 or 0.5..1.5")
-	s.VarP(&duration{to: &f.timeout, zero: true}, "timeout", "t", "time for all, delays included")
-	s.Var(&duration{to: &f.attemptTimeout, zero: true}, "attempt-timeout", "time for each attempt")
+	s.VarP(&duration{to: &f.timeout, zero: true}, "timeout", "t",
+		"time limit for all attempts and delays")
+	s.Var(&duration{to: &f.attemptTimeout, zero: true}, "attempt-timeout",
+		"time limit for each attempt")
 	f.showDefaults()
 	registerHabits(s)
 	complete(c, "policy", ownNames())
@@ -57,7 +59,7 @@ func (f *policyFlags) register(c *cobra.Command) {
 	complete(c, "jitter", []string{"full", "equal", "none", "additive:0.5", "proportional:0.5"})
 }
 
-// showDefaults has the help show what the policy is that no flag has changed.
+// showDefaults makes the help show the fields of the default policy.
 func (f *policyFlags) showDefaults() {
 	spec := own()[f.ref]
 	for flag, value := range map[string]any{
@@ -71,7 +73,7 @@ func (f *policyFlags) showDefaults() {
 	}
 }
 
-// complete has the shell offer the words for a flag, and files.
+// complete makes the shell complete a flag's value with the words, and with files.
 func complete(c *cobra.Command, flag string, words []string) {
 	offer := func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return words, cobra.ShellCompDirectiveDefault
@@ -95,7 +97,7 @@ func (f *policyFlags) choose() (named, error) {
 	}
 	if f.set.Changed("timeout") {
 		p.spec.MaxElapsed = f.timeout
-		if f.timeout > 0 { // an attempt gets no more than all of them
+		if f.timeout > 0 { // one attempt cannot last longer than all together
 			p.spec.AttemptTimeout = min(p.spec.AttemptTimeout, f.timeout)
 		}
 	}
@@ -109,8 +111,8 @@ func (f *policyFlags) choose() (named, error) {
 	return p, err
 }
 
-// inFlags is an error of a policy with the names of flags in the place of those of fields. Without
-// flags the policy is valid.
+// inFlags replaces the names of fields in an error of a policy by those of flags. Only a flag can
+// have made the policy invalid.
 func inFlags(text string) string {
 	text = fieldOfPolicy.ReplaceAllString(text, "")
 	for field, flag := range flagOf {
@@ -129,8 +131,8 @@ var flagOf = map[string]string{
 	"Min": "min-delay", "Delays": "steps",
 }
 
-// changeBackoff changes the delays. With another kind, only base, the shortest and longest delay
-// and the jitter stay what they were.
+// changeBackoff changes the delays. Another kind of backoff keeps only the base, the shortest and
+// longest delay and the jitter.
 func (f *policyFlags) changeBackoff(spec *policyfile.Policy) {
 	var b policyfile.Backoff
 	if spec.Backoff != nil {
@@ -169,8 +171,8 @@ func (f *policyFlags) changeBackoff(spec *policyfile.Policy) {
 	}
 }
 
-// changeBounds changes the shortest and longest delay. The bound that no flag has set gives way.
-// Max does not give way to Min: all delays would be the same.
+// changeBounds changes the shortest and longest delay. A bound that no flag has set is moved if it
+// contradicts one that a flag has set. Max is never moved for Min: all delays would be the same.
 func (f *policyFlags) changeBounds(b *policyfile.Backoff) {
 	b.Min = cmp.Or(f.least, b.Min)
 	b.Max = cmp.Or(f.longest, b.Max)

@@ -66,8 +66,8 @@ var badFlags = map[string]string{
 	"--report-to /":                        "--report-to: ",
 	"--quiet=x":                            "--quiet is ",
 	"--foreground=2":                       "--foreground is ",
-	"--policy nope":                        `"nope" is no policy`,
-	"-p x.yaml":                            `"x.yaml" is no policy`,
+	"--policy nope":                        `"nope" is neither a policy`,
+	"-p x.yaml":                            `"x.yaml" is neither a policy`,
 	"-policy zero":                         "did you mean --policy, ",
 	"-attempts 3":                          "did you mean --attempts, ",
 	"-timeout=5":                           "did you mean --timeout, ",
@@ -234,14 +234,14 @@ func TestDurations(t *testing.T) {
 // The other commands answer a bad flag as run does.
 func TestBadFlagsOfOthers(t *testing.T) {
 	for args, want := range map[string]string{
-		"batch --grace x":     `--grace: "x" is no duration`,
+		"batch --grace x":     `--grace: "x" is not a duration`,
 		"batch --grce 5":      "there is no flag --grce: did you mean --grace?",
 		"batch --rpm x":       `--rpm is "x": want a number`,
-		"batch --grace -1":    `--grace: "-1" is no duration`,
+		"batch --grace -1":    `--grace: "-1" is not a duration`,
 		"batch --first x":     `--first is "x": want a number`,
-		"batch --progress -1": `--progress: "-1" is no duration`,
+		"batch --progress -1": `--progress: "-1" is not a duration`,
 		"batch --tee=x":       `--tee is "x": want true or false`,
-		"proxy --drain -1":    `--drain: "-1" is no duration`,
+		"proxy --drain -1":    `--drain: "-1" is not a duration`,
 		"proxy --idle-timout": "there is no flag --idle-timout: did you mean --idle-timeout?",
 	} {
 		var out bytes.Buffer

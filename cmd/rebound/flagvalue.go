@@ -16,7 +16,7 @@ import (
 	"github.com/rebound-go/rebound/policyfile"
 )
 
-// word is a flag for a value that reads itself from a text.
+// word is a flag for a value with UnmarshalText.
 type word struct {
 	to   encoding.TextUnmarshaler
 	kind string
@@ -41,7 +41,7 @@ type duration struct {
 	zero bool // 0 is allowed
 }
 
-// seconds is a number that Go would read but for its unit.
+// seconds matches a duration without a unit.
 var seconds = regexp.MustCompile(`^\d*\.?\d*$`)
 
 func (d *duration) Set(text string) error {
@@ -50,7 +50,7 @@ func (d *duration) Set(text string) error {
 	case err != nil:
 		return err
 	case v == 0 && !d.zero:
-		return errors.New("it is 0: want more")
+		return errors.New("it is 0: want a longer time")
 	}
 	*d.to, d.text = policyfile.Duration(v), text
 	return nil
@@ -104,7 +104,7 @@ func parseDelay(text string) (time.Duration, error) {
 	}
 	d, err := time.ParseDuration(withUnit)
 	if err != nil || d < 0 {
-		return 0, fmt.Errorf("%q is no duration: want seconds, or a number and a unit such as "+
+		return 0, fmt.Errorf("%q is not a duration: want seconds, or a number and a unit such as "+
 			"500ms or 1m30s", text)
 	}
 	return d, nil
@@ -116,7 +116,7 @@ type growth struct{ to *float64 }
 func (g growth) Set(text string) error {
 	f, err := strconv.ParseFloat(text, 64)
 	if err != nil || !(f >= 1) || math.IsInf(f, 1) {
-		return fmt.Errorf("%q is no factor: want a number of 1 or more", text)
+		return fmt.Errorf("%q is not a factor: want a number of 1 or more", text)
 	}
 	*g.to = f
 	return nil
@@ -132,11 +132,11 @@ func (g growth) String() string {
 // Type is what the help calls the value.
 func (g growth) Type() string { return "number" }
 
-// habit is a flag of other programs, by the name of the flag that does this here. Setting it is an
-// error that says so.
+// habit is a flag that other programs have. Its value is the name of the flag that does the same
+// here, and setting it is an error that names that flag.
 type habit string
 
-// habits are the flags that other programs have, and what does the same here.
+// habits lists the flags of other programs.
 var habits = map[string]habit{
 	"retries": retries, "retry": retries, "max-retries": retries,
 	"tries": "attempts", "max-attempts": "attempts", "count": "attempts", "times": "attempts",
@@ -146,7 +146,7 @@ var habits = map[string]habit{
 	"deadline": "timeout", "try-timeout": "attempt-timeout",
 }
 
-// retries are attempts without the first.
+// retries counts attempts without the first.
 const retries habit = "retries"
 
 func (h habit) Set(value string) error {
@@ -165,7 +165,7 @@ func (h habit) String() string { return "" }
 // Type is what the help would call the value.
 func (h habit) Type() string { return "value" }
 
-// registerHabits adds the habits, which no help shows.
+// registerHabits adds the habits as hidden flags.
 func registerHabits(s *pflag.FlagSet) {
 	for name, h := range habits {
 		s.Var(h, name, "")
@@ -173,11 +173,11 @@ func registerHabits(s *pflag.FlagSet) {
 	}
 }
 
-// badRegexp is the error of an expression without the package's name for it.
+// badRegexp rewrites the error of package regexp in the form of the other errors.
 func badRegexp(err error) error {
 	var bad *syntax.Error
 	if errors.As(err, &bad) {
-		return fmt.Errorf("%q is no regular expression: %s", bad.Expr, bad.Code)
+		return fmt.Errorf("%q is not a regular expression: %s", bad.Expr, bad.Code)
 	}
 	return err
 }

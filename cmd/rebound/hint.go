@@ -13,8 +13,8 @@ import (
 	"github.com/rebound-go/rebound/cmd/rebound/process"
 )
 
-// startHint says what was meant by a command that cannot be started, or "". Most often it is a line
-// for a shell, which rebound does not run.
+// startHint returns what a command that cannot be started was probably meant to be, or "". Most
+// often it is a line for a shell, which rebound does not use.
 func startHint(args []string, res process.Result) string {
 	name := args[0]
 	switch {
@@ -37,7 +37,7 @@ func startHint(args []string, res process.Result) string {
 // assignment sets a variable in front of a command.
 var assignment = regexp.MustCompile(`^\w+=`)
 
-// shellHint is for a name that is in no folder of $PATH.
+// shellHint is startHint for a name that is not in $PATH.
 func shellHint(args []string) string {
 	name, line := args[0], args[0]
 	for _, arg := range args[1:] {
@@ -64,7 +64,7 @@ var keywords = []string{
 	"!", "[[", "case", "coproc", "for", "function", "if", "select", "time", "until", "while", "{",
 }
 
-// builtins are the commands that shells have, and that are no programs.
+// builtins lists commands of shells that are not programs.
 var builtins = []string{
 	".", "alias", "bg", "builtin", "cd", "declare", "eval", "exec", "exit", "export", "fg", "hash",
 	"history", "jobs", "let", "local", "popd", "pushd", "read", "return", "set", "shift", "shopt",
@@ -77,7 +77,7 @@ func exported(name string) bool {
 	return ok
 }
 
-// shellWord is text as one word of a shell.
+// shellWord quotes text as one word for a shell.
 func shellWord(text string) string {
 	if !strings.ContainsAny(text, " \t\n;&|<>()$`*'\"\\?[]#~=%!{}") && text != "" {
 		return text

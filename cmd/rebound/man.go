@@ -12,8 +12,8 @@ func newMan() *cobra.Command {
 	return &cobra.Command{
 		Use:   "man",
 		Short: "Print the manual page",
-		Long: "Print the manual page: the help of every command, as man reads it. To read it at once,\n" +
-			"or to install it:",
+		Long: "Print the manual page, which has the help of every command. The examples show how to\n" +
+			"read it and how to install it.",
 		Example: "  rebound man | man -l -\n" +
 			"  rebound man >/usr/local/share/man/man1/rebound.1",
 		Args:                  cobra.NoArgs,
@@ -27,8 +27,8 @@ func newMan() *cobra.Command {
 	}
 }
 
-// manual writes the page. It has the lines of the help as they are, without filling, so that there
-// is one text to keep.
+// manual writes the page. It repeats the help line by line, so that there is only one text to
+// maintain.
 func manual(b *strings.Builder, root *cobra.Command) {
 	fmt.Fprintf(b, ".TH REBOUND 1 \"\" %s\n", argument(root.Name()))
 	fmt.Fprintf(b, ".SH NAME\n%s \\- %s\n", root.Name(), roff(root.Short))
@@ -60,7 +60,7 @@ func manualOf(b *strings.Builder, c *cobra.Command) {
 	}
 }
 
-// asIs is text whose lines man leaves as they are.
+// asIs returns text in a block whose lines man does not join.
 func asIs(text string) string {
 	return ".nf\n" + roff(strings.TrimRight(text, "\n")) + "\n.fi\n"
 }
@@ -68,7 +68,7 @@ func asIs(text string) string {
 var literal = strings.NewReplacer(`\`, `\e`, "-", `\-`, "'", `\(aq`, "`", `\(ga`, "^", `\(ha`,
 	"~", `\(ti`, "…", `\[u2026]`)
 
-// roff is text with every character that roff would read as its own taken literally.
+// roff escapes the characters that have a meaning in roff.
 func roff(text string) string {
 	text = literal.Replace(text)
 	lines := strings.Split(text, "\n")
@@ -80,7 +80,7 @@ func roff(text string) string {
 	return strings.Join(lines, "\n")
 }
 
-// argument is text as one argument of a macro.
+// argument returns text as one argument of a macro.
 func argument(text string) string {
 	return `"` + strings.ReplaceAll(roff(text), `"`, `\(dq`) + `"`
 }

@@ -19,9 +19,9 @@ func newPlan() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "plan [policy]",
 		Short: "Print the delays of a policy",
-		Long: "Print when a policy makes its attempts: the delay before each, and the sum of all\n" +
-			"delays up to it, at least, on average and at most. The time that the attempts\n" +
-			"themselves take comes on top.",
+		Long: "Print the delay before each attempt of a policy, and the sum of all delays up to that\n" +
+			"attempt. Each has a least, a mean and a most, because jitter is random. The time that\n" +
+			"the attempts themselves take is not included.",
 		Example: "  rebound plan aggressive\n" +
 			"  rebound plan policies.yaml#ocr --json\n" +
 			"  rebound plan --backoff decorrelated --delay 1s --attempts 8",
@@ -54,8 +54,9 @@ func newPlan() *cobra.Command {
 		},
 	}
 	flags.register(c)
-	c.Flags().BoolVar(&throttled, "throttled", false, "the delays after a rate limit or an overload")
-	c.Flags().IntVar(&rows, "rows", 10, "attempts to show, at most")
+	c.Flags().BoolVar(&throttled, "throttled", false,
+		"print the delays after a rate limit or an overload")
+	c.Flags().IntVar(&rows, "rows", 10, "most attempts to print")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON, times in seconds")
 	return c
 }
@@ -63,7 +64,7 @@ func newPlan() *cobra.Command {
 // maxRows keeps a plan within seconds: its rows are computed before any is printed.
 const maxRows = 10_000
 
-// pickPolicy takes the policy from the argument, where it needs no flag.
+// pickPolicy reads the policy from the argument, which is a shorter form of --policy.
 func pickPolicy(c *cobra.Command, flags *policyFlags, args []string) error {
 	if len(args) == 0 {
 		return nil
@@ -81,20 +82,20 @@ type plan struct {
 	Policy   string    `json:"policy"`
 	Attempts int       `json:"attempts"` // allowed; -1 = unlimited
 	Rows     []planRow `json:"rows"`
-	Gates    []string  `json:"gates,omitempty"` // limits of the attempts, whose waits come on top
-	More     int       `json:"more,omitempty"`  // attempts that are allowed and have no row
-	Stops    string    `json:"stops,omitempty"` // why the last rows may be missing
+	Gates    []string  `json:"gates,omitempty"` // limits; the rows do not include time in them
+	More     int       `json:"more,omitempty"`  // further attempts that are allowed
+	Stops    string    `json:"stops,omitempty"` // why fewer attempts may be made
 }
 
 // planRow is one attempt.
 type planRow struct {
 	Attempt int   `json:"attempt"`
-	Wait    times `json:"wait"`  // before the attempt
-	Total   times `json:"total"` // of all waits up to it
+	Wait    times `json:"wait"`  // the delay before the attempt
+	Total   times `json:"total"` // all delays up to the attempt
 }
 
-// makePlan computes the first attempts, as many as rows, but none that could not be made before
-// MaxElapsed.
+// makePlan computes the first attempts, up to rows. It leaves out attempts that MaxElapsed rules
+// out.
 func makePlan(p *rebound.Policy, kind fault.Kind, rows int) plan {
 	limit := p.MaxAttempts()
 	made := plan{
@@ -111,12 +112,12 @@ func makePlan(p *rebound.Policy, kind fault.Kind, rows int) plan {
 		wait := w.next(n - 1)
 		total = total.plus(wait)
 		if most := p.MaxElapsed; most > 0 && total.Least >= most {
-			made.Stops = fmt.Sprintf("attempt %d would come after the %v that there are for all",
+			made.Stops = fmt.Sprintf("attempt %d would begin after the limit of %v for the call",
 				n, most)
 			made.More = 0
 			break
 		} else if most > 0 && total.Most >= most && made.Stops == "" {
-			made.Stops = fmt.Sprintf("from attempt %d on, only while the %v for all are not over",
+			made.Stops = fmt.Sprintf("attempt %d and later ones begin only within %v of the start",
 				n, most)
 		}
 		made.Rows = append(made.Rows, planRow{n, wait, total})

@@ -14,13 +14,13 @@ import (
 	"github.com/rebound-go/rebound/sim"
 )
 
-// played is what became of a variant: a result for each seed, of all policies.
+// played holds the results of a variant: one for each seed, with all policies.
 type played struct {
 	value string
 	runs  []sim.Result
 }
 
-// names are the policies of the study, as a table shows them.
+// names returns the policies of the study, as a table shows them.
 func (p *played) names() (all []string) {
 	for i := range p.runs[0].Policies {
 		all = append(all, shown(p.runs[0].Policies[i].Policy))
@@ -28,7 +28,7 @@ func (p *played) names() (all []string) {
 	return all
 }
 
-// of returns what became of one policy in each run.
+// of returns the result of one policy in each run.
 func (p *played) of(policy int) (all []sim.PolicyResult) {
 	for i := range p.runs {
 		all = append(all, p.runs[i].Policies[policy])
@@ -36,7 +36,8 @@ func (p *played) of(policy int) (all []sim.PolicyResult) {
 	return all
 }
 
-// play plays all variants, each with so many seeds, and shows how far it is if that takes long.
+// play simulates all variants, each with that number of seeds. It shows its progress if it takes
+// long.
 func play(ctx context.Context, all []variant, runs int, stderr io.Writer) ([]played, error) {
 	if ctx == nil {
 		ctx = context.Background()
@@ -70,7 +71,7 @@ func play(ctx context.Context, all []variant, runs int, stderr io.Writer) ([]pla
 	return results, context.Cause(ctx)
 }
 
-// run plays the study with one seed, one policy after the other.
+// run simulates the study with one seed, one policy after the other.
 func (s study) run(ctx context.Context, run int, p *progress) (all sim.Result, err error) {
 	for _, n := range s.policies {
 		if ctx.Err() != nil {
@@ -156,7 +157,7 @@ func mean(runs []sim.Result) sim.Result {
 	return r
 }
 
-// average sets the numbers of a struct to the means of those that the runs have.
+// average sets the numbers of a struct to the means over the runs.
 func average(to any, runs []sim.Result, of func(*sim.Result) any) {
 	var all []reflect.Value
 	for i := range runs {

@@ -18,10 +18,10 @@ func newPolicies() *cobra.Command {
 	var asJSON, schema bool
 	c := &cobra.Command{
 		Use:   "policies [file|name|file#name]...",
-		Short: "List policies, and check files of them",
-		Long: "List the zero policy and the presets, or the policies of files. A file that is wrong\n" +
-			"is an error that names the line, the field, and what would be right.\n\n" +
-			"With --json the policies are printed as a file, to start one of your own from.",
+		Short: "List policies, and check policy files",
+		Long: "List policies, and check policy files. Without arguments, the zero policy and the\n" +
+			"presets are listed. An error in a file names the line, the field and the valid values.\n\n" +
+			"With --json, the policies are printed as a policy file, which you can edit.",
 		Example: "  rebound policies\n" +
 			"  rebound policies policies.yaml\n" +
 			"  rebound policies aggressive --json > policies.json\n" +
@@ -49,8 +49,8 @@ func newPolicies() *cobra.Command {
 			return list(out, all)
 		},
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "print a file of them")
-	c.Flags().BoolVar(&schema, "schema", false, "print the JSON Schema of such files")
+	c.Flags().BoolVar(&asJSON, "json", false, "print a policy file")
+	c.Flags().BoolVar(&schema, "schema", false, "print the JSON Schema of policy files")
 	return c
 }
 
@@ -58,7 +58,7 @@ func writeFile(out io.Writer, all []named) error {
 	file := policyfile.File{Policies: map[string]policyfile.Policy{}}
 	for _, p := range all {
 		if _, twice := file.Policies[p.name]; twice {
-			return fmt.Errorf("there are two policies called %s: want one for a file", shown(p.name))
+			return fmt.Errorf("there are two policies called %s: a file can hold only one", shown(p.name))
 		}
 		file.Policies[p.name] = p.spec
 	}
@@ -100,7 +100,7 @@ func attempts(p *rebound.Policy) string {
 	return fmt.Sprint(p.Attempts)
 }
 
-// sketch shows the first few waits.
+// sketch shows the first few delays.
 func sketch(p *rebound.Policy) string {
 	const shown = 4
 	rows := makePlan(p, fault.Transient, shown+2).Rows[1:]

@@ -57,7 +57,7 @@ func readText(path string) ([]byte, error) {
 	case at >= 0:
 		return nil, &strictjson.Error{
 			File: shown(path), Line: 1 + bytes.Count(data[:at], []byte("\n")),
-			Err: fmt.Errorf("it is no text, as it has the byte 0x%02x: want YAML or JSON in UTF-8",
+			Err: fmt.Errorf("it is not text, as it has the byte 0x%02x: want YAML or JSON in UTF-8",
 				data[at]),
 		}
 	default:

@@ -11,13 +11,13 @@ import (
 	"github.com/rebound-go/rebound/cmd/rebound/process"
 )
 
-// report is what --report json prints.
+// report is the JSON that --report prints.
 type report struct {
 	Command   []string        `json:"command"`
 	Policy    string          `json:"policy"`
 	Succeeded bool            `json:"succeeded"`
 	Reason    rebound.Reason  `json:"reason,omitempty"` // why there was no further attempt
-	ExitCode  int             `json:"exit_code"`        // that rebound exits with
+	ExitCode  int             `json:"exit_code"`        // of rebound itself
 	Elapsed   float64         `json:"elapsed_seconds"`
 	Attempts  []attemptReport `json:"attempts"`
 }
@@ -43,7 +43,7 @@ func (r *report) add(n int, res process.Result, v verdict, why string) {
 	r.Succeeded = v == works
 }
 
-// wait notes the wait after the last attempt.
+// wait records the delay after the last attempt.
 func (r *report) wait(d time.Duration) { r.Attempts[len(r.Attempts)-1].Wait = d.Seconds() }
 
 // writeReport prints the report, if one is wanted.
@@ -65,7 +65,8 @@ func (j *job) writeReport(err error, code int, elapsed time.Duration) error {
 	return errors.Join(writeJSON(j.reportTo, r), j.reportTo.Close())
 }
 
-// reportWriter opens the file for the report before anything is run, or is stderr for none.
+// reportWriter opens the file for the report before anything is run. Without a path it returns
+// stderr.
 func reportWriter(path string, stderr io.Writer) (io.WriteCloser, error) {
 	if path == "" {
 		return leftOpen{stderr}, nil
@@ -77,7 +78,7 @@ func reportWriter(path string, stderr io.Writer) (io.WriteCloser, error) {
 	return f, nil
 }
 
-// leftOpen is a writer that others go on using.
+// leftOpen is a writer that its Close leaves open.
 type leftOpen struct{ io.Writer }
 
 func (leftOpen) Close() error { return nil }

@@ -22,7 +22,7 @@ const zero = "zero"
 type named struct {
 	name string
 	spec policyfile.Policy
-	path string // in the scenario's file; empty = it is from elsewhere
+	path string // the field in the scenario's file; empty = not from that file
 }
 
 func (n named) build() (*rebound.Policy, error) {
@@ -33,12 +33,12 @@ func (n named) build() (*rebound.Policy, error) {
 	return p, nil
 }
 
-// builtin are policies to compare others with in a simulation.
+// builtin holds policies to compare others with in a simulation.
 //
 //go:embed builtin.json
 var builtin []byte
 
-// own are the policies that need no file: the zero policy, the presets, and those to compare with.
+// own returns the built-in policies: the zero policy, the presets, and those in builtin.
 func own() map[string]policyfile.Policy {
 	all := policyfile.Presets().Policies
 	more, err := policyfile.Parse("builtin.json", builtin)
@@ -90,14 +90,14 @@ func cutName(ref string) (path, name string, one bool) {
 	return strings.Cut(ref, "#")
 }
 
-// unknown is the error of a name that is none of those, and no file. other is what it could be
-// beside them.
+// unknown returns the error of a name that is not in names, and is not a file. other describes the
+// values that would be valid as well.
 func unknown(ref, what string, names []string, other string) error {
 	hint := strictjson.Hint(ref, names)
 	if !strings.HasPrefix(hint, "did you") {
 		hint += ", " + other
 	}
-	return fmt.Errorf("%q is no %s and no file: %s", ref, what, hint)
+	return fmt.Errorf("%q is neither a %s nor a file: %s", ref, what, hint)
 }
 
 // findOne is find where there must be one.

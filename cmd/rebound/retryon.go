@@ -97,7 +97,7 @@ func (e *ends) Set(text string) error {
 		case ok:
 			e.spans = append(e.spans, [2]int{low, high})
 		default:
-			return fmt.Errorf("%q is no way to fail: want an exit code from 1 to 255, a range such "+
+			return fmt.Errorf("%q is not a way to fail: want an exit code from 1 to 255, a range such "+
 				"as 100-110, a signal such as SIGKILL, or timeout", word)
 		}
 	}

@@ -18,8 +18,8 @@ func newRoot(out io.Writer) *cobra.Command {
 		Short: "Retry policies: print, simulate, run commands under them",
 		Long: "rebound runs retry policies.\n\n" +
 			"A policy describes how failures are handled: the number of attempts, the delays, and\n" +
-			"when to stop. It has a name (zero, or one of the presets: see rebound policies), or it\n" +
-			"is in a file: policies.yaml#ocr.",
+			"when to stop. Built-in policies have a name, such as zero: see rebound policies. Your\n" +
+			"own policies are in files, such as policies.yaml#ocr.",
 		Version:               version(),
 		Args:                  cobra.ArbitraryArgs,
 		RunE:                  subcommand,
@@ -57,7 +57,7 @@ func newHelp() *cobra.Command {
 	}
 }
 
-// subcommand is what a command does that has others below it, without one or with the name of none.
+// subcommand runs a command that has subcommands, when none is given or the given one is unknown.
 func subcommand(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return c.Help()

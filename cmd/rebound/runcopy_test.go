@@ -28,7 +28,7 @@ func script(t *testing.T, text string) (int, string) {
 	return c.ProcessState.ExitCode(), string(out)
 }
 
-// A copy of ours that fails is no failure or success of the command: the run ends with 125 and the
+// If a copy fails, the command has neither failed nor succeeded: the run ends with 125 and the
 // reason.
 func TestFailedCopies(t *testing.T) {
 	for _, row := range []struct{ script, want string }{

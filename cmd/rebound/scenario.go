@@ -16,23 +16,23 @@ import (
 	"github.com/rebound-go/rebound/sim"
 )
 
-// scenarioFile is a scenario as a file has it: the fields of sim.Scenario in snake case, and
-// policies.
+// scenarioFile is the content of a scenario file: the fields of sim.Scenario in snake case, and
+// some more.
 type scenarioFile struct {
-	// Schema is the address of the JSON Schema by which editors complete and check the file.
+	// Schema is the address of the JSON Schema, with which editors complete and check the file.
 	Schema string `json:"$schema"`
 
-	// Like is a built-in scenario whose values hold where the file says nothing.
+	// Like is a built-in scenario, which has the values that the file leaves out.
 	Like string
 
-	// Policies by name, as in a file of policies.
+	// Policies holds policies by name, as in a policy file.
 	Policies map[string]policyfile.Policy
 
-	// Compare lists the policies to play, by their names here or as --policy has them. Empty = all
-	// of Policies.
+	// Compare lists the policies to compare: names in this file, or values of --policy. Empty = all of
+	// Policies.
 	Compare []string
 
-	// Layers are those of the scenario, each with the name of its policy.
+	// Layers lists the layers of the scenario, each with the name of its policy.
 	Layers []layerFile
 
 	// Hedge begins a second request when an attempt at the server takes too long. Without it there
@@ -47,14 +47,14 @@ type hedgeFile struct {
 	// After is the time without an answer after which a hedge begins. 0 = measured, by Percentile.
 	After time.Duration
 
-	// Percentile measures the delay: this share of the last successes came within it. 0 = 0.95.
+	// Percentile is the share of the last successes that came within the measured delay. 0 = 0.95.
 	Percentile float64
 
 	// Max is the largest number of hedges of an attempt. 0 = 1.
 	Max int
 }
 
-// hedge is what the simulator plays, nil if there is none.
+// hedge returns the hedge for the simulator, or nil if there is none.
 func (h *hedgeFile) hedge() *hedge.Hedge {
 	if h == nil {
 		return nil
@@ -64,14 +64,14 @@ func (h *hedgeFile) hedge() *hedge.Hedge {
 
 // layerFile is a layer.
 type layerFile struct {
-	// Policy is the name of the layer's policy, here or as --policy has it. Empty = the one that is
-	// played.
+	// Policy is the layer's policy: a name in this file, or a value of --policy. Empty = the policy
+	// that is simulated.
 	Policy string
 
 	sim.Layer
 }
 
-// study is a scenario and the policies to play it for.
+// study is a scenario, and the policies to simulate it under.
 type study struct {
 	scenario sim.Scenario
 	policies []named

@@ -2,8 +2,8 @@ package main
 
 import "github.com/rebound-go/rebound/sim"
 
-// settle lets go of what a scenario came with where it contradicts what was set over it: who sets
-// a number of clients wants no rate, and the other way round. set reports whether a field was set.
+// settle removes values of a scenario that contradict values set later. For example, a number of
+// clients replaces a rate, and a rate replaces a number. set reports whether a field was set later.
 func settle(c sim.Clients, set func(path string) bool) sim.Clients {
 	count, rate, profile := set("clients.count"), set("clients.rate"), set("clients.profile")
 	if count && !rate && !profile {
@@ -14,7 +14,7 @@ func settle(c sim.Clients, set func(path string) bool) sim.Clients {
 	}
 	if (rate || profile) && !count {
 		c.Count = 0
-		// What is set all the same is an error of the simulator.
+		// If one of these was set later, too, the simulator returns an error.
 		if !set("clients.calls") {
 			c.Calls = 0
 		}

@@ -14,23 +14,30 @@ import (
 	"github.com/rebound-go/rebound/sim"
 )
 
-const simHelp = `Play an outage in virtual time, with the very code that runs in your programs, once
-for each of several policies, and show them side by side.
+const simHelp = `Simulate an outage under several policies, and compare the results.
 
-A scenario is a built-in one, or a file of YAML or JSON that has the fields of sim.Scenario in snake
-case, and these: like, a built-in scenario to start from; hedge, when a second request is sent;
-policies, as in a file of policies; and compare, the names of those to play. Without a scenario, the
-built-in ones are listed.
+Time is virtual. The policies run the same code as in your programs.
 
-The columns of the table: calls that succeeded; attempts that the server met for each call; the
-highest rate of attempts in a step of time after the trouble was over; how long after that the
-service was well again; and how long the calls took that succeeded, waits included. --plot draws
-load, answers, retries, queue and breakers over time.
+The scenario is the name of a built-in one, or a YAML or JSON file. Without a scenario, the built-in
+ones are listed. A file has the fields of sim.Scenario in snake case, and these four:
+  like      a built-in scenario, for the values that the file leaves out
+  hedge     when to send a second request
+  policies  policies, as in a policy file
+  compare   the names of the policies to compare
 
---set and --sweep change fields as a file has them: of the scenario, such as server.workers or
-server.windows[0].to, or of all policies, such as attempts or backoff.base. --sweep plays several
-values, and --plot then draws what becomes of success, load and latency over them. --runs repeats
-everything with other random numbers: numbers are then means, with their range.`
+The columns of the table:
+  success        calls that succeeded
+  attempts/call  attempts that reached the server, for each call
+  peak           highest rate of attempts after the trouble ended
+  recovery       time from the end of the trouble until the service had recovered
+  p50, p99       time of the calls that succeeded, delays included
+
+--set changes a field of the scenario, such as server.workers or server.windows[0].to, or a field of
+all policies, such as attempts or backoff.base. --sweep runs several values of one field. --runs
+repeats every run with other random numbers, and the table has the means and the ranges.
+
+--plot draws load, answers, retries, queue and breakers over time. With --sweep, it draws success,
+load and latency for each value.`
 
 // simFlags are the flags of `rebound sim`.
 type simFlags struct {
@@ -50,7 +57,7 @@ func newSim() *cobra.Command {
 	var schema bool
 	c := &cobra.Command{
 		Use:   "sim [scenario]",
-		Short: "Play an outage under several policies, and compare them",
+		Short: "Simulate an outage under several policies, and compare them",
 		Long:  simHelp,
 		Example: "  rebound sim metastable\n" +
 			"  rebound sim outage --policy zero,policies.yaml --plot outage.svg\n" +
@@ -72,16 +79,16 @@ func newSim() *cobra.Command {
 	}
 	s := c.Flags()
 	s.StringSliceVarP(&flags.policies, "policy", "p", nil,
-		"policies to play: names, files, file.yaml#name")
-	s.StringArrayVar(&flags.plots, "plot", nil, "draw into this file: .svg, .png or .html")
-	s.Uint64Var(&flags.seed, "seed", 0, "another seed for all random numbers")
-	s.Var(&duration{to: &flags.duration}, "duration", "another length of the run")
+		"policies to compare: names, files, file.yaml#name")
+	s.StringArrayVar(&flags.plots, "plot", nil, "draw a chart in this file: .svg, .png or .html")
+	s.Uint64Var(&flags.seed, "seed", 0, "seed of the random numbers; default the scenario's")
+	s.Var(&duration{to: &flags.duration}, "duration", "length of the run; default the scenario's")
 	s.StringArrayVar(&flags.sets, "set", nil, "change a field: server.workers=5, attempts=4")
 	s.StringVar(&flags.sweep, "sweep", "",
-		"play several values of a field: attempts=1..5, backoff.base=100ms,1s, bin=1s..5s/2s")
-	s.IntVar(&flags.runs, "runs", 1, "repeat with so many seeds: means and ranges")
-	s.BoolVar(&flags.noJitter, "no-jitter", false, "play all policies without their jitter")
-	s.BoolVar(&flags.asJSON, "json", false, "print all that was counted, times in nanoseconds")
+		"run several values of a field: attempts=1..5, backoff.base=100ms,1s, bin=1s..5s/2s")
+	s.IntVar(&flags.runs, "runs", 1, "number of runs, each with another seed")
+	s.BoolVar(&flags.noJitter, "no-jitter", false, "run all policies without jitter")
+	s.BoolVar(&flags.asJSON, "json", false, "print all results as JSON, times in nanoseconds")
 	s.BoolVar(&schema, "schema", false, "print the JSON Schema of scenarios")
 	complete(c, "policy", ownNames())
 	return c
@@ -134,7 +141,7 @@ func (f *simFlags) run(c *cobra.Command, ref string) error {
 	} else {
 		err = writeTable(c.OutOrStdout(), field, all)
 	}
-	// The table is there, whatever becomes of the pictures.
+	// The table is printed even if a chart cannot be drawn.
 	for _, path := range f.plots {
 		if wrong := drawAll(path, field, all); wrong != nil {
 			err = errors.Join(err, ownError{wrong})
@@ -143,10 +150,10 @@ func (f *simFlags) run(c *cobra.Command, ref string) error {
 	return err
 }
 
-// maxRuns is how many seeds are played at most: their results are all kept.
+// maxRuns bounds the memory: the results of all runs are kept.
 const maxRuns = 1000
 
-// change does to the study what the flags say.
+// change applies the flags to the study.
 func (f *simFlags) change(c *cobra.Command, s *study) error {
 	if c.Flags().Changed("seed") {
 		s.scenario.Seed = f.seed
@@ -157,7 +164,7 @@ func (f *simFlags) change(c *cobra.Command, s *study) error {
 		s.fields.Give("duration", "--duration")
 		for _, w := range s.scenario.Server.Windows {
 			if w.From >= d {
-				return fmt.Errorf("--duration is %v: want more than %v, as there is trouble from then on",
+				return fmt.Errorf("--duration is %v: want more than %v, when the trouble begins",
 					d, w.From)
 			}
 		}
@@ -168,7 +175,7 @@ func (f *simFlags) change(c *cobra.Command, s *study) error {
 	}
 	refs := f.policies
 	if len(refs) == 0 && len(s.policies) == 0 {
-		refs = telling(s.scenario.Name)
+		refs = contrasting(s.scenario.Name)
 	} else if len(refs) > 0 {
 		s.policies = nil
 	}
@@ -182,8 +189,8 @@ func (f *simFlags) change(c *cobra.Command, s *study) error {
 	return s.set("--set", f.sets)
 }
 
-// telling are policies whose comparison shows what a scenario is about.
-func telling(scenario string) []string {
+// contrasting returns the policies whose comparison shows what a scenario is about.
+func contrasting(scenario string) []string {
 	if scenario == "herd" {
 		return []string{"patient", "patient-no-jitter"}
 	}

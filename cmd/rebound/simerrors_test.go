@@ -278,8 +278,8 @@ func TestErrorsOfFlags(t *testing.T) {
 			"its max of 500ms: want at most max"},
 		{file, "-p p.yaml --set backoff.max=500ms", "policy ocr: --set backoff.max: backoff.min is 1s, " +
 			"above its max of 500ms: want at most max"},
-		{file, "-p p.yaml --set attempts=0", `--set attempts: "0" attempts cannot be made: want 1 or ` +
-			`more, or "unlimited"`},
+		{file, "-p p.yaml --set attempts=0", `--set attempts: "0" is not a number of attempts: want 1 ` +
+			`or more, or "unlimited"`},
 		{file, "-p p.yaml --set max_elapsed=1s", "policy ocr: --set max_elapsed: attempt_timeout is " +
 			"2s, " +
 			"which is more than the 1s of max_elapsed: want at most that"},
@@ -293,7 +293,7 @@ func TestErrorsOfFlags(t *testing.T) {
 		{file, "--set server.row.mean=1s", "--set server.row.mean: server.row is 1s: " +
 			"want 0, because server.workers is set"},
 		{"like: outage\nseed: 1", "--duration 10s",
-			"--duration is 10s: want more than 30s, as there is trouble from then on"},
+			"--duration is 10s: want more than 30s, when the trouble begins"},
 		{"like: outage\nseed: 1", "--duration 600h", "--duration: bin is 1s: want 21.600000001s or " +
 			"more, a " +
 			"hundred thousandth of duration"},

@@ -9,8 +9,8 @@ import (
 	"github.com/rebound-go/rebound/sim"
 )
 
-// column is one of the table. value is false where there is nothing to measure: no calls have
-// no rate of success, and no successes no latency.
+// column is a column of the table. value returns false if there is nothing to measure, such as a
+// latency without successes.
 type column struct {
 	name  string
 	value func(p *sim.PolicyResult) (float64, bool)
@@ -36,7 +36,7 @@ var tableColumns = []column{
 	{"p99", quantile(0.99), func(v float64) string { return short(time.Duration(v)) }},
 }
 
-// recovery is the column in which a word may stand for the number that is missing.
+// recovery is the column in which a word may stand for a missing number.
 const recovery = "recovery"
 
 func quantile(q float64) func(p *sim.PolicyResult) (float64, bool) {
@@ -81,7 +81,7 @@ func writeTable(out io.Writer, field string, all []played) error {
 	return writeColumns(out, rows, true)
 }
 
-// cell is the mean of the runs, and their range if that shows.
+// cell returns the mean of the runs, and their range if its bounds look different.
 func (m *column) cell(r *sim.Result, runs []sim.PolicyResult) string {
 	var low, high, sum float64
 	n := 0
@@ -111,8 +111,8 @@ func (m *column) cell(r *sim.Result, runs []sim.PolicyResult) string {
 	return text
 }
 
-// missing is what stands for a number that there is none of. Where there is nothing to recover
-// from, or too few calls to see it, that is no failure to recover.
+// missing returns what stands for a missing number. A service has failed to recover only if there
+// was something to recover from, and enough calls to show a recovery.
 func (m *column) missing(r *sim.Result, p *sim.PolicyResult) string {
 	atEnd := r.TroubleEnd == r.Scenario.Duration
 	if m.name != recovery || r.TroubleEnd == 0 || p.Calls == 0 ||

@@ -7,8 +7,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// checkFlags rejects flags that would be ignored: an empty value, which is most often a variable
-// that is not set, and a flag that another one leaves without effect.
+// checkFlags rejects flags that would be ignored. One kind has an empty value, most often from a
+// variable that is not set. The other has no effect because of another flag.
 func checkFlags(c *cobra.Command, args []string) error {
 	var err error
 	c.Flags().Visit(func(f *pflag.Flag) {
@@ -20,7 +20,7 @@ func checkFlags(c *cobra.Command, args []string) error {
 		err = withoutEffect(c, args)
 	}
 	if err != nil {
-		return c.FlagErrorFunc()(c, err) // which knows the command's exit code
+		return c.FlagErrorFunc()(c, err) // sets the command's exit code
 	}
 	return nil
 }
@@ -38,10 +38,11 @@ func isEmpty(v pflag.Value) bool {
 	return len(list.GetSlice()) == 0 // one of --policy ''
 }
 
-// dependent is a flag that has no effect without another, or no effect beside it.
+// dependent is a flag that has no effect without another flag, or together with another one.
 type dependent struct{ flag, without, beside string }
 
-// dependents are those of each command. A dry run is no reason: it checks a command as it is.
+// dependents lists the dependent flags of each command. --dry-run is not a reason to reject a flag,
+// because it checks the command line of a real run.
 var dependents = map[string][]dependent{
 	"run":   {{flag: "max-retry-after", without: "delay-from"}},
 	"batch": {{flag: "probe", beside: "dry-run"}},

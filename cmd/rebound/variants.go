@@ -155,7 +155,7 @@ func sweepValues(text string) ([]string, error) {
 	if !ok {
 		values := strings.Split(text, ",")
 		if slices.Contains(values, "") || len(values) > maxValues {
-			return nil, fmt.Errorf("%q is no list of 1 to %d values: want 1,2,5 or 1..5", text, maxValues)
+			return nil, fmt.Errorf("%q is not a list of 1 to %d values: want 1,2,5 or 1..5", text, maxValues)
 		}
 		return values, nil
 	}
@@ -170,7 +170,7 @@ func sweepValues(text string) ([]string, error) {
 	from, to, by := ends[0], ends[1], ends[2]
 	n := math.Floor((to-from)/by + 1e-9)
 	if !(by > 0 && to >= from && n < maxValues) {
-		return nil, fmt.Errorf("%q is no range of 1 to %d values: want 1..5, or 100ms..1s/100ms",
+		return nil, fmt.Errorf("%q is not a range of 1 to %d values: want 1..5, or 100ms..1s/100ms",
 			text, maxValues)
 	}
 	var values []string
@@ -194,7 +194,7 @@ func numbersOf(texts ...string) (all []float64, isTime bool, err error) {
 			v, err, times = float64(d), nil, times+1
 		}
 		if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
-			return nil, false, fmt.Errorf("%q is no number and no duration", text)
+			return nil, false, fmt.Errorf("%q is neither a number nor a duration", text)
 		}
 		all = append(all, v)
 	}

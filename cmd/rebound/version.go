@@ -12,7 +12,7 @@ func newVersion() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
-		Long:  "Print the version, and the revision of the source, if the build has recorded it.",
+		Long:  "Print the version, and the revision of the source if the build recorded it.",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			_, err := fmt.Fprintln(c.OutOrStdout(), "rebound", version())
@@ -21,7 +21,7 @@ func newVersion() *cobra.Command {
 	}
 }
 
-// version is what the build has recorded of itself.
+// version returns the version that the build recorded.
 func version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
@@ -30,7 +30,7 @@ func version() string {
 	return versionOf(info) + fmt.Sprintf(", %s %s/%s", info.GoVersion, runtime.GOOS, runtime.GOARCH)
 }
 
-// versionOf is the version of the module, and the revision that it was built from.
+// versionOf returns the version of the module, and the revision that it was built from.
 func versionOf(info *debug.BuildInfo) string {
 	set := map[string]string{}
 	for _, s := range info.Settings {

@@ -30,7 +30,7 @@ func (s *services) Set(text string) error {
 		if _, _, err := net.SplitHostPort(text); err == nil && !strings.Contains(text, "/") {
 			hint = fmt.Sprintf("did you mean tcp://%s?", text)
 		}
-		return fmt.Errorf("%q is no service: %s", text, hint)
+		return fmt.Errorf("%q is not a service: %s", text, hint)
 	}
 	*s = append(*s, u)
 	return nil

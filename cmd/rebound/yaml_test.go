@@ -63,7 +63,7 @@ func FuzzYAMLToJSON(f *testing.F) {
 			return
 		}
 		if !json.Valid(got) {
-			t.Errorf("%q: got %q, which is no JSON", text, got)
+			t.Errorf("%q: got %q, which is not JSON", text, got)
 		}
 		if got, most := strings.Count(string(got), "\n"), strings.Count(text, "\n"); got > most {
 			t.Errorf("%q: got %d line ends, want at most %d", text, got, most)

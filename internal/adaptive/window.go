@@ -16,7 +16,7 @@ const (
 // Verdict is what the end of an attempt shows about the server's load.
 type Verdict uint8
 
-// The verdicts. An attempt that is Ignored is no sample.
+// The verdicts. An attempt that is Ignored is not a sample.
 const (
 	Ignored Verdict = iota // canceled, skipped, or failed for another reason
 	Served                 // an answer: its latency counts

@@ -1,6 +1,6 @@
-// Package bucket is the bare form of a retry budget: a token bucket in one word, without a clock
-// and without atomics. A budget.Budget keeps one of these words under compare-and-swap; the
-// simulator keeps one for each of its clients, in a time of its own.
+// Package bucket is the arithmetic of a retry budget: a token bucket whose state is one word.
+// Callers pass the time. A budget.Budget changes the word with compare-and-swap. The simulator
+// keeps one word for each client, in virtual time.
 package bucket
 
 import (
@@ -15,24 +15,25 @@ const (
 	DefaultRefill   = 0.1
 )
 
-// None, as a Deposit or a Refill, is none, where 0 is the default.
+// None is the value of a Deposit or a Refill that gives nothing back. 0 means the default.
 const None = math.SmallestNonzeroFloat64
 
-// Config is what buckets have in common. Each 0 means its default.
+// Config holds the constants of a bucket. A field of 0 means its default.
 type Config struct {
-	Capacity float64 // Tokens when full; +Inf = unlimited
-	Deposit  float64 // Tokens that a success gives back; None = none
-	Refill   float64 // Tokens given back per second; None = none
+	Capacity float64 // tokens when full; +Inf = unlimited
+	Deposit  float64 // tokens that a success gives back; None = none
+	Refill   float64 // tokens given back per second; None = none
 }
 
-// Bucket is all that a budget remembers, in one word: millionths of a token owed to the bucket in
-// the low 36 bits, and above them the time of the last retry, in ticks of 10 ms. Zero is full.
+// Bucket is the state of a budget in one word. The low 36 bits are the debt, in millionths of a
+// token. The bits above are the time up to which refills are counted, in ticks of 10 ms. Zero is
+// full.
 //
-// The time may begin anywhere; only differences count. The ticks wrap after 31 days: of a longer
-// pause, only the rest beyond them is refilled.
+// Only differences of times matter. The ticks wrap after 31 days: a longer pause counts as the
+// remainder beyond 31 days.
 type Bucket uint64
 
-// Token is a whole token, in the millionths that Pay takes.
+// Token is one token, in the unit of Pay.
 const Token = 1_000_000
 
 const (
@@ -45,9 +46,8 @@ const (
 	lateTicks = 1 << 12          // 41 s: see owedAt
 )
 
-// Take takes one token at the time now. If there is none, it returns b itself and false: a refusal
-// leaves no trace, so that time goes on refilling, and callers in a storm of refusals share the
-// word without writing to it.
+// Take takes one token at the time now. If there is none, it returns b unchanged and false. The
+// word is then not written, so many rejected callers at a time do not contend for it.
 func (b Bucket) Take(c Config, now time.Duration) (Bucket, bool) {
 	if c.Unlimited() {
 		return 0, true
@@ -59,8 +59,8 @@ func (b Bucket) Take(c Config, now time.Duration) (Bucket, bool) {
 	return Bucket(last<<owedBits | owed + Token), true
 }
 
-// Success gives back the deposit for one call that succeeded. It needs no time: what time gives
-// back commutes with it.
+// Success gives back the deposit for one call that succeeded. It needs no time, because deposits
+// and refills may be counted in any order.
 func (b Bucket) Success(c Config) Bucket { return b.Pay(c.Reward()) }
 
 // Return gives back a token whose retry did not happen.
@@ -75,11 +75,11 @@ func (b Bucket) Level(c Config, now time.Duration) float64 {
 	return float64(c.capacity()-min(owed, c.capacity())) / Token
 }
 
-// owedAt returns what b owes at the time now, and the tick up to which refills are counted.
+// owedAt returns the debt of b at the time now, and the tick up to which refills are counted.
 //
-// A caller that read the clock before the last one to change the word comes late: the tick stands
-// a little in its past, and nothing has been refilled since. Any other distance, even an impossible
-// one, is time passed, so that no clock can lock the bucket.
+// The word may have been changed by a caller that read the clock later. Then now is a little before
+// the tick in the word, and nothing is refilled. Any other distance, even an impossible one, counts
+// as time passed, so that no clock can lock the bucket.
 func (b Bucket) owedAt(c Config, now time.Duration) (owed, last uint64) {
 	at := uint64(now/tick) & tickMask
 	owed, last = uint64(b)&owedMask, uint64(b)>>owedBits
@@ -90,7 +90,7 @@ func (b Bucket) owedAt(c Config, now time.Duration) (owed, last uint64) {
 	if passed > tickMask-lateTicks {
 		return owed, last
 	}
-	// Converted, so that no platform fuses the product with the sum below.
+	// The conversion keeps platforms from fusing the product with the sum below.
 	back := float64(float64(passed) * float64(c.refill()*perTick))
 	if !(back < float64(owed)) {
 		return 0, at
@@ -98,8 +98,7 @@ func (b Bucket) owedAt(c Config, now time.Duration) (owed, last uint64) {
 	return owed - uint64(back+0.5), at
 }
 
-// Pay takes an amount, in millionths of a token, off the debt. A bucket without debt is zero again,
-// and needs no time.
+// Pay reduces the debt by amount, in millionths of a token. A bucket without debt is zero.
 func (b Bucket) Pay(amount uint64) Bucket {
 	if amount >= uint64(b)&owedMask {
 		return 0
@@ -107,13 +106,13 @@ func (b Bucket) Pay(amount uint64) Bucket {
 	return b - Bucket(amount)
 }
 
-// Reward is the deposit for one success, for Pay.
+// Reward returns the deposit for one success, in the unit of Pay.
 func (c Config) Reward() uint64 { return millionths(c.deposit()) }
 
 // Unlimited reports whether the capacity is infinite.
 func (c Config) Unlimited() bool { return c.Capacity > math.MaxFloat64 }
 
-// Defaults returns c with its defaults in place, and 0 for None.
+// Defaults returns c with defaults in place of 0, and 0 in place of None.
 func (c Config) Defaults() Config {
 	return Config{orDefault(c.Capacity, DefaultCapacity), c.deposit(), c.refill()}
 }
@@ -127,7 +126,7 @@ func millionths(tokens float64) uint64 {
 	return uint64(float64(min(tokens, mostOwed)*Token) + 0.5)
 }
 
-// orDefault takes what is invalid for unset, too.
+// orDefault returns the default for invalid values as well.
 func orDefault(v, unset float64) float64 {
 	if v > 0 {
 		return v

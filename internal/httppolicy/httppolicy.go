@@ -7,11 +7,11 @@ import (
 	"github.com/rebound-go/rebound"
 )
 
-// Key is what a context has the policy under, as a *rebound.Policy. Contexts of other types than
-// that of With may answer to it.
+// Key is the context key of the policy, whose value is a *rebound.Policy. A custom type of context
+// may return a value for it, too.
 type Key struct{}
 
-// With returns a context whose requests go by p.
+// With returns a context whose requests use p.
 func With(ctx context.Context, p *rebound.Policy) context.Context {
 	return context.WithValue(ctx, Key{}, p)
 }

@@ -9,20 +9,22 @@ import (
 	"strings"
 )
 
-// step is one part of a path: a name, followed by the indexes of items in lists.
+// step matches one part of a path: a name, and the indexes of items in lists.
 var step = regexp.MustCompile(`^([^\[\]]+)((?:\[\d+\])*)$`)
 
-// Set decodes text, which is JSON or a text without its quotes, into the field at path of what v
-// points to, for example server.windows[0].to. Nil pointers on the way are replaced. An error names
-// the part of the path that does not exist, or what is wrong with the text.
+// Set decodes text into the field at path inside the struct that v points to. A path is for example
+// server.windows[0].to. The text is JSON, or a string without its quotes. Nil pointers on the way
+// are replaced. An error names the part of the path that does not exist, or the mistake in the
+// text.
 func Set(v any, path, text string) error {
-	// A text that fails half way, such as a list with one bad item, leaves the field changed.
+	// If the text has a mistake in the middle, such as one bad item of a list, the field is changed
+	// all the same.
 	field, err := at(reflect.ValueOf(v).Elem(), path)
 	if err != nil {
 		return err
 	}
-	// JSON is read as JSON: a number, true, a list. A plain word is read as a text, and needs no
-	// quotes. Some fields accept both: a number of attempts is 5 or "unlimited".
+	// The text is tried as JSON first, and then as a string without quotes. Some fields accept both:
+	// a number of attempts is 5 or "unlimited".
 	_, plain := Decode(path, []byte(text), field.Addr().Interface())
 	if plain == nil {
 		return nil
@@ -31,13 +33,12 @@ func Set(v any, path, text string) error {
 	if quoted == nil {
 		return nil
 	}
-	// If the text is JSON, the error of reading it as JSON is returned. Otherwise it was meant as a
-	// word.
+	// The error is that of the form that was meant.
 	err = plain
 	if !json.Valid([]byte(text)) {
 		err = quoted
 	}
-	// There is no file and no line. path is the place, and e.Field is a place inside it.
+	// There is no file and no line to name. e.Field is relative to path.
 	if e, ok := err.(*Error); ok {
 		err = e.Err
 		if e.Field != "" {
@@ -47,19 +48,19 @@ func Set(v any, path, text string) error {
 	return fmt.Errorf("%s: %w", path, err)
 }
 
-// Names returns the names that files use for the fields of what v points to.
+// Names returns the names, in files, of the fields of the struct that v points to. They are sorted,
+// for hints and lists.
 func Names(v any) []string { return sortedKeys(structFields(reflect.ValueOf(v).Elem())) }
 
-// at finds the value at path inside v. The paths are those of errors, so a field that an error
-// names can be set under the same path.
+// at finds the value at path inside v. Errors name fields by the same paths.
 func at(v reflect.Value, path string) (reflect.Value, error) {
 	done := ""
 	for part := range strings.SplitSeq(path, ".") {
 		m := step.FindStringSubmatch(part)
 		if m == nil {
-			return v, fmt.Errorf("%s: %q is no part of a path: want a name, such as workers", path, part)
+			return v, fmt.Errorf("%s: %q is not part of a path: want a name, such as workers", path, part)
 		}
-		// A field that the file leaves out, such as the backoff of a policy, starts as a zero value.
+		// The file may have left out a field on the way, such as the backoff of a policy.
 		for v.Kind() == reflect.Pointer {
 			if v.IsNil() {
 				v.Set(reflect.New(v.Type().Elem()))

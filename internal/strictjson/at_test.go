@@ -1,6 +1,7 @@
 package strictjson_test
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"testing"
@@ -33,25 +34,23 @@ func TestSet(t *testing.T) {
 		{"workers", "99999999999999999999", "workers: want a whole number in its range, got " +
 			"99999999999999999999"},
 		{"workers", "1.5", "workers: want a whole number in its range, got 1.5"},
-		{"wait", "-5s", `wait: "-5s" is no duration: want a number and a unit, such as 500ms or 1m30s`},
+		{"wait", "-5s", `wait: "-5s" is not a duration: want a number and a unit, such as 500ms or ` +
+			`1m30s`},
 		{"wrkers", "5", `wrkers: there is no such field: did you mean "workers"?`},
 		{"policy.bakoff.base", "5s", `policy.bakoff: there is no such field: did you mean "backoff"?`},
 		{"windows[2].share", "5", "windows has no item [2]"},
 		{"workers[0]", "5", "workers has no item [0]"},
 		{"workers.x", "5", "workers.x: workers has no fields"},
-		{"windows[", "5", `windows[: "windows[" is no part of a path: want a name, such as workers`},
-		{"", "5", `: "" is no part of a path: want a name, such as workers`},
-		{"policy", `{"attempts": 0}`, `policy: attempts: "0" attempts cannot be made: want 1 or more, ` +
-			`or "unlimited"`},
+		{"windows[", "5", `windows[: "windows[" is not part of a path: want a name, such as workers`},
+		{"", "5", `: "" is not part of a path: want a name, such as workers`},
+		{"policy", `{"attempts": 0}`, `policy: attempts: "0" is not a number of attempts: want 1 or ` +
+			`more, or "unlimited"`},
 	} {
 		v := target{Windows: make([]struct{ Share float64 }, 2)}
 		err := strictjson.Set(&v, row.path, row.text)
 		got := fmt.Sprint(err)
 		if err == nil {
-			p := v.Policy
-			if p == nil {
-				p = &policyfile.Policy{}
-			}
+			p := cmp.Or(v.Policy, &policyfile.Policy{})
 			if p.Backoff == nil {
 				p.Backoff = &policyfile.Backoff{}
 			}

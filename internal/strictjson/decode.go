@@ -1,5 +1,8 @@
 // Package strictjson decodes JSON for configuration. Unknown and repeated fields are errors, and
 // every error names the file, the line and the field.
+//
+// It is stricter than encoding/json on purpose. A field with a typing error that is ignored would
+// leave a default in place, and the mistake would show only in an outage.
 package strictjson
 
 import (
@@ -15,20 +18,19 @@ import (
 	"time"
 )
 
-// Decode reads one JSON value into what v points to. file is the name of the source in errors, each
-// of which is an [*Error].
+// Decode reads one JSON value into the variable that v points to. Every error is an [*Error], in
+// which file is the name of the source.
 //
 // A field has the name in its json tag, or else its Go name in snake case: MaxElapsed is
 // max_elapsed. The fields of an embedded struct count as those of the outer struct, unless that has
-// a field of the same name. A time.Duration is written as "500ms". A type with UnmarshalText gets
-// the text of a string or a number. Other methods for decoding are not used, and null is never a
-// value.
+// a field of the same name. A time.Duration is written as "500ms". UnmarshalText of a type gets the
+// text of a string or a number. Other methods for decoding are not called. null is an error.
 //
 // A tag zero:"10" marks a field whose zero value means a default, here 10. In a file, an explicit
 // zero, an empty text or an empty list is then an error. zero:"100ms,unless kind=constant" makes an
 // exception.
 func Decode(file string, data []byte, v any) (*Fields, error) {
-	// A mistake of the program and not of the file, so it is no *Error.
+	// This mistake is in the program, not in the file, so it is not an *Error.
 	target := reflect.ValueOf(v)
 	if target.Kind() != reflect.Pointer || target.IsNil() {
 		return nil, fmt.Errorf("strictjson: cannot decode into a %T: want a pointer", v)
@@ -46,11 +48,11 @@ func Decode(file string, data []byte, v any) (*Fields, error) {
 	if err := d.value("", target.Elem()); err != nil {
 		return nil, err
 	}
-	// Otherwise a second value, for example after one brace too many, would be ignored.
+	// Without this check a second value, for example after one brace too many, would be ignored.
 	end := int(d.json.InputOffset())
 	if rest := bytes.TrimLeft(data[end:], " \t\r\n"); len(rest) > 0 {
 		return nil, &Error{File: file, Line: d.line(len(data) - len(rest)),
-			Err: errors.New("there is something after the end: want one value")}
+			Err: errors.New("there is more after the value: want one value")}
 	}
 	return &d.Fields, nil
 }
@@ -62,24 +64,24 @@ type decoder struct {
 	json *json.Decoder
 	data []byte
 
-	// line counts on from here: offset up to which lines were counted, and the newlines before it.
+	// For line: the offset up to which lines were counted, and the newlines before it.
 	counted  int
 	newlines int
 }
 
-// next returns the offset of the next token. The json.Decoder reports the end of the last token,
-// which is before white space and separators.
+// next returns the offset of the next token. The json.Decoder reports only where the last one
+// ended, which may be lines before.
 func (d *decoder) next() int {
 	at := int(d.json.InputOffset())
-	// A colon or a comma belongs to no token of the json.Decoder.
+	// Colons and commas are not tokens of the json.Decoder.
 	for at < len(d.data) && strings.IndexByte(" \t\r\n,:", d.data[at]) >= 0 {
 		at++
 	}
 	return at
 }
 
-// line returns the line of an offset, which must not be before that of the last call. It counts on
-// from there, so that a long file is counted only once.
+// line returns the line of an offset. Offsets must not decrease from call to call, so that a long
+// file is counted only once.
 func (d *decoder) line(offset int) int {
 	offset = min(offset, len(d.data))
 	d.newlines += bytes.Count(d.data[d.counted:offset], []byte("\n"))
@@ -87,7 +89,7 @@ func (d *decoder) line(offset int) int {
 	return 1 + d.newlines
 }
 
-// fail is an error about the field at path, which is in the given line.
+// fail returns an error about the field at path, which is in the given line.
 func (d *decoder) fail(path string, line int, format string, args ...any) error {
 	return &Error{File: d.file, Line: line, Field: path, Err: fmt.Errorf(format, args...)}
 }
@@ -98,8 +100,8 @@ func (d *decoder) token(path string) (json.Token, int, error) {
 	t, err := d.json.Token()
 	var syntax *json.SyntaxError
 	switch {
-	case errors.As(err, &syntax): // its Offset counts from some earlier token
-		return nil, 0, d.fail(path, line, "this is no JSON: %w", err)
+	case errors.As(err, &syntax): // its Offset is relative to an earlier token
+		return nil, 0, d.fail(path, line, "this is not JSON: %w", err)
 	// Something is missing at the end of the file, not at the last token.
 	case err == io.EOF, errors.Is(err, io.ErrUnexpectedEOF):
 		return nil, 0, d.fail(path, d.line(len(d.data)), "the file ends too early")
@@ -115,7 +117,7 @@ func (d *decoder) value(path string, v reflect.Value) error {
 	if err != nil {
 		return err
 	}
-	// The first line of a value is where a reader looks for it.
+	// Of a value of several lines, errors name the first.
 	d.lines[path] = line
 	return d.assign(path, line, t, v)
 }
@@ -123,7 +125,7 @@ func (d *decoder) value(path string, v reflect.Value) error {
 // assign stores the value that begins with the token t. It may need further tokens, for lists and
 // objects.
 func (d *decoder) assign(path string, line int, t json.Token, v reflect.Value) error {
-	// A pointer distinguishes a field that the file has from one that it leaves out.
+	// A pointer is nil only if the file leaves the field out.
 	if v.Kind() == reflect.Pointer {
 		v.Set(reflect.New(v.Type().Elem()))
 		return d.assign(path, line, t, v.Elem())
@@ -135,7 +137,7 @@ func (d *decoder) assign(path string, line int, t json.Token, v reflect.Value) e
 		}
 		return d.unquoted(path, line, t, v)
 	}
-	// encoding/json would read a number of nanoseconds, which is no form for people.
+	// encoding/json would read a number of nanoseconds.
 	if v.Type() == reflect.TypeFor[time.Duration]() {
 		return d.text(path, line, t, (*duration)(v.Addr().Interface().(*time.Duration)))
 	}
@@ -154,8 +156,7 @@ func (d *decoder) assign(path string, line int, t json.Token, v reflect.Value) e
 	return d.scalar(path, line, t, v)
 }
 
-// text gives a value its text. A number counts as a text, since a number of attempts may be 5 or
-// "unlimited".
+// text passes a string or a number to UnmarshalText: a number of attempts may be 5 or "unlimited".
 func (d *decoder) text(path string, line int, t json.Token, to encoding.TextUnmarshaler) error {
 	var text string
 	switch t := t.(type) {
@@ -176,7 +177,7 @@ func (d *decoder) text(path string, line int, t json.Token, to encoding.TextUnma
 // unquoted rejects a number in quotes for a type of numbers.
 func (d *decoder) unquoted(path string, line int, t json.Token, v reflect.Value) error {
 	text, quoted := t.(string)
-	// Such a number would be read, but written back without quotes.
+	// UnmarshalText would accept the number, but it would be written back without quotes.
 	_, err := strconv.ParseFloat(text, 64) // of other forms than JSON's, too: +5, 05
 	if !quoted || !v.CanInt() || err != nil {
 		return nil
@@ -197,10 +198,10 @@ func (d *decoder) scalar(path string, line int, t json.Token, v reflect.Value) e
 	default:
 		want = "a whole number in its range"
 	}
-	// The token is written again and read into the right kind. That checks ranges and fractions.
+	// encoding/json reads the token into the right kind, and checks ranges and fractions.
 	literal, err := json.Marshal(t)
 	_, delim := t.(json.Delim)
-	// null would leave the field as it is, and so look like a default.
+	// null would leave the field as it is, as if the file had left it out.
 	if t == nil || delim || err != nil || json.Unmarshal(literal, v.Addr().Interface()) != nil {
 		return d.fail(path, line, "want %s, got %s", want, shown(t))
 	}
@@ -226,7 +227,8 @@ func (d *decoder) list(path string, line int, t json.Token, v reflect.Value) err
 	return err
 }
 
-// mapping reads an object whose keys the file chooses, such as the names of policies.
+// mapping reads an object whose keys the file chooses, such as the names of policies. Any key is
+// valid here; the user of the map checks them.
 func (d *decoder) mapping(path string, line int, t json.Token, v reflect.Value) error {
 	v.Set(reflect.MakeMap(v.Type()))
 	return d.entries(path, line, t, func(key string, _ int) error {
@@ -269,7 +271,7 @@ func (d *decoder) entries(
 		}
 		key := t.(string) // the decoder lets no other token pass here
 		if first := seen[key]; first != 0 {
-			return d.fail(join(path, key), line, "it is there twice, first in line %d: want one",
+			return d.fail(join(path, key), line, "it is set twice, first in line %d: want one",
 				first)
 		}
 		seen[key] = line
@@ -281,7 +283,7 @@ func (d *decoder) entries(
 	return err
 }
 
-// shown is a token for people. null does not mean "default": for that, the field is left out.
+// shown returns a token as an error shows it. null is an error, because it does not mean a default.
 func shown(t json.Token) string {
 	switch t := t.(type) {
 	case nil:

@@ -11,18 +11,18 @@ import (
 	"unicode"
 )
 
-// Error is what is wrong with a file, and where. Its text has this form:
+// Error is a mistake in a file, and its place. Its text has this form:
 //
 //	policies.json:7: policies.ocr.backoff.bse: there is no such field: did you mean "base"?
 type Error struct {
-	File  string // the file's name; empty = the field is from no file
+	File  string // the file's name; empty = the value is not from a file
 	Line  int    // counted from 1
 	Field string // path of the field, such as policies.ocr.backoff.base; empty = the whole file
 	Err   error  // what is wrong, and what would be right
 
 	// from is the start of the text if the field is not from a file.
 	from string
-	text string // that of Err without the field, if it names that; empty = all of it
+	text string // the text of Err without the name of the field; empty = all of it
 }
 
 func (e *Error) Error() string {
@@ -50,34 +50,35 @@ func (e *Error) Unwrap() error { return e.Err }
 type Fields struct {
 	file  string
 	lines map[string]int // by path
-	kind  reflect.Type   // of the value that they are the fields of
-	given []given        // after the file was read
+	kind  reflect.Type   // of the decoded value
+	given []given        // set after the file was read
 }
 
 // given is a field that was set outside the file, for example by a flag.
 type given struct{ path, source string }
 
-// FieldsOf returns the fields of what v points to, for a value that does not come from a file.
+// FieldsOf returns the fields of a value that does not come from a file. v points to it.
 func FieldsOf(v any) *Fields {
 	return &Fields{lines: map[string]int{}, kind: reflect.TypeOf(v)}
 }
 
-// Clone returns a copy that shares nothing with f.
+// Clone returns a copy that shares nothing with f, so that each variant of a file can record its
+// own changes.
 func (f *Fields) Clone() *Fields {
 	c := *f
 	c.lines, c.given = maps.Clone(f.lines), slices.Clone(f.given)
 	return &c
 }
 
-// Elsewhere returns the fields of a value that is not in the file of f. Fields that were set since
-// are kept.
+// Elsewhere returns the fields of a value that is not in the file of f. It keeps what Give has
+// recorded.
 func (f *Fields) Elsewhere() *Fields { return &Fields{kind: f.kind, given: f.given} }
 
-// Give records that source has set the field at path since, for example "--set server.workers".
-// Errors about the field then name source instead of the file and the line.
+// Give records that source, for example "--set server.workers", has set the field at path after the
+// file was read. Errors about the field then name source instead of the file and the line.
 func (f *Fields) Give(path, source string) { f.given = append(f.given, given{path, source}) }
 
-// Given returns the source that has set the field at path since the file was read, or "".
+// Given returns the source that Give has recorded for the field at path, or "".
 func (f *Fields) Given(path string) string {
 	for _, g := range f.given {
 		if g.path == path {
@@ -87,8 +88,8 @@ func (f *Fields) Given(path string) string {
 	return ""
 }
 
-// Inherit places errors about fields that the file leaves out at the field at path, from which
-// their values come.
+// Inherit places errors about fields that the file leaves out at the field at path. That field is
+// where their values come from.
 func (f *Fields) Inherit(path string) { f.lines[""] = f.lines[path] }
 
 // goField matches the start of errors of Go packages about a field, such as "sim: Scenario.Rate
@@ -107,10 +108,9 @@ func (f *Fields) Blame(path string, err error) error {
 	if err == nil {
 		return nil
 	}
-	// Err stays as it is, for errors.Is. Only the printed text changes.
+	// Err stays as it is, for errors.Is. Only the printed text gets the names that the file uses.
 	e := &Error{Err: err, text: err.Error()}
-	// A package may wrap the error of another one about a field of that one. Each leads one level
-	// deeper.
+	// An error about a field may wrap an error about a field inside it, and so on.
 	for !strings.HasPrefix(e.text, "is ") {
 		m := goField.FindStringSubmatch(e.text)
 		if m == nil {
@@ -120,7 +120,7 @@ func (f *Fields) Blame(path string, err error) error {
 		e.text = e.text[len(m[0]):]
 		if m[3] == " is " {
 			e.text = "is " + e.text
-			// A single name is a field's, as no type is 0s or 5.
+			// A single name before " is " is that of a field: a type has no value.
 			if len(names) == 1 {
 				names = []string{m[1], names[0]}
 			}
@@ -133,11 +133,11 @@ func (f *Fields) Blame(path string, err error) error {
 	return e
 }
 
-// place records where the field of e comes from. A field that is not set comes from where the
-// closest field around it does.
+// place records where the field of e comes from. If the field is not set, that is the place of the
+// closest field around it.
 func (f *Fields) place(e *Error) {
 	for place := e.Field; ; {
-		// The last setting counts, and so does one inside the field at place.
+		// The last of several settings counts. One inside the field at place counts, too.
 		for _, g := range slices.Backward(f.given) {
 			if rest, ok := strings.CutPrefix(g.path, place); ok &&
 				(place == "" || rest == "" || rest[0] == '.' || rest[0] == '[') {
@@ -157,7 +157,7 @@ func (f *Fields) place(e *Error) {
 	}
 }
 
-// quotedOrName is a part of a text in quotes, or a name. Retry-After is not a Go name.
+// quotedOrName matches a quoted part of a text, or a name. The hyphen keeps Retry-After whole.
 var quotedOrName = regexp.MustCompile(`"(?:[^"\\]|\\.)*"|` +
 	`[\w-]+(?:\[\d+\])?(?:\.[A-Z]\w*(?:\[\d+\])?)*`)
 
@@ -181,7 +181,7 @@ func (f *Fields) translate(text string) string {
 }
 
 // deeper returns the path of a Go field inside the value at path. The first name may be that of a
-// type, which no file has.
+// type, which is not part of paths in files.
 func (f *Fields) deeper(path string, names []string) string {
 	for i, name := range names {
 		if child := join(path, snake(name)); i > 0 || f.lines[child] != 0 {
@@ -199,7 +199,7 @@ func join(path, name string) string {
 	return path + "." + name
 }
 
-// short cuts a text, which may be long, for a message of one line.
+// short cuts a long text, for a message of one line.
 func short(text string) string {
 	// 80 characters fit a line of a terminal together with the place.
 	const most = 80
@@ -209,8 +209,8 @@ func short(text string) string {
 	return text
 }
 
-// Key is the part of a path that stands for the key of a map. It is in quotes if it could be taken
-// for several parts.
+// Key returns the part of a path that stands for the key of a map. The key is quoted if it could be
+// read as several parts.
 func Key(name string) string {
 	if name == "" || strings.ContainsAny(name, `.[]"`) || unprintable(name) {
 		return strconv.Quote(name)
@@ -218,7 +218,7 @@ func Key(name string) string {
 	return name
 }
 
-// snake is a Go name in the form that files use: MaxElapsed is max_elapsed.
+// snake returns a Go name in the form that files use: MaxElapsed becomes max_elapsed.
 func snake(name string) string {
 	var b strings.Builder
 	for i, r := range name {
@@ -231,7 +231,7 @@ func snake(name string) string {
 }
 
 // unprintable reports whether a name has characters that an error in a terminal must not print as
-// they are.
+// they are, such as escape sequences or a change of direction.
 func unprintable(name string) bool {
 	return strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) })
 }

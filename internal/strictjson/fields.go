@@ -10,7 +10,7 @@ import (
 // field is a field of a struct that a file may set.
 type field struct {
 	value reflect.Value
-	// zero is the tag of that name: what a zero value stands for.
+	// zero is the text of the tag zero: the default that a zero value stands for.
 	zero string
 }
 
@@ -21,7 +21,7 @@ func structFields(v reflect.Value) map[string]field {
 	var inner []reflect.Value
 	for i := range v.NumField() {
 		f := v.Type().Field(i)
-		// A field may be neither: one that is not exported is left out.
+		// A field that is not exported has no name and is not embedded.
 		name, embedded := FieldName(f)
 		if embedded {
 			inner = append(inner, v.Field(i))
@@ -45,7 +45,7 @@ func structFields(v reflect.Value) map[string]field {
 // the types that it was called with.
 func collect(names map[string]bool, seen map[reflect.Type]bool, t reflect.Type) {
 	if seen[t] {
-		return // a type may have itself as a field
+		return // a type may contain pointers to itself
 	}
 	seen[t] = true
 	switch t.Kind() {
@@ -79,16 +79,16 @@ func FieldName(f reflect.StructField) (name string, embedded bool) {
 	return name, false
 }
 
-// sortedKeys sorts, so that the first of several errors is always the same.
+// sortedKeys returns the names in order: a map has none, and the first of several errors must
+// always be the same.
 func sortedKeys(fields map[string]field) []string { return slices.Sorted(maps.Keys(fields)) }
 
-// explicitZeros rejects values that would mean a default: see Decode. Someone who writes a zero
-// means none, and would get the default instead.
+// explicitZeros rejects zeros that would mean a default: see Decode. A zero in a file is meant as
+// none, and replacing it by the default without an error would be a surprise.
 func (d *decoder) explicitZeros(path string, fields map[string]field) error {
 	for _, name := range sortedKeys(fields) {
 		f, child := fields[name], join(path, name)
-		// Without a line the field is not in the file.
-		line := d.lines[child]
+		line := d.lines[child] // 0 = the field is not in the file
 		empty := f.value.IsZero() || f.value.Kind() == reflect.Slice && f.value.Len() == 0
 		if line == 0 || !empty || f.zero == "" {
 			continue
@@ -99,8 +99,7 @@ func (d *decoder) explicitZeros(path string, fields map[string]field) error {
 		if other, ok := fields[sibling]; ok && other.value.String() == value {
 			continue
 		}
-		// The error names the form that the file has, so that the reader finds it.
-		what := "zero"
+		what := "zero" // in the form that the file has
 		switch f.value.Kind() {
 		case reflect.Slice:
 			what = "an empty list"
@@ -108,7 +107,7 @@ func (d *decoder) explicitZeros(path string, fields map[string]field) error {
 			what = "an empty text"
 		}
 		return d.fail(child, line, "%s would mean the default, which is %s: "+
-			"leave the field out for that, or want another value", what, byDefault)
+			"leave the field out for that, or set another value", what, byDefault)
 	}
 	return nil
 }

@@ -6,23 +6,22 @@ import (
 	"strings"
 )
 
-// Hint suggests the known name that name was meant to be, or lists all of them. A likely guess is
-// more helpful than a list.
+// Hint suggests the known name that is most like name. If none is like it, Hint lists all of them.
+// It never suggests several, which would be a list to search again.
 func Hint(name string, known []string) string {
-	// Only one guess: several would be a list again.
 	if near := nearest(name, known); near != "" {
 		return fmt.Sprintf("did you mean %q?", near)
 	}
 	return "want one of " + strings.Join(known, ", ")
 }
 
-// nearest returns the known name that may have become name by a typing error, or that begins like
-// it, or "".
+// nearest returns the known name that differs from name by a typing error or begins like it, or "".
 func nearest(name string, known []string) (best string) {
-	// The first of several equally near names is taken; known is sorted.
+	// Of several equally near names the first is taken. known is sorted, so the hint is always the
+	// same.
 	least := math.MaxInt
 	for _, k := range known {
-		// A third of the letters may be wrong. Beyond that, guesses mislead.
+		// A guess in which more than a third of the letters differ would mislead.
 		d, typos := distance(name, k), max(len(name), len(k))/3
 		// An abbreviation, or a name with something added.
 		alike := len(name) >= 5 && strings.HasPrefix(k, name[:5]) ||
@@ -43,7 +42,7 @@ func distance(a, b string) int {
 	a, b = strings.ToLower(plain.Replace(a)), strings.ToLower(plain.Replace(b))
 	rows := make([][]int, len(a)+1)
 	for i := range rows {
-		// From a word to nothing it takes one deletion for each letter.
+		// The distance to the empty word is one deletion for each letter.
 		rows[i] = make([]int, len(b)+1)
 		rows[i][0] = i
 	}

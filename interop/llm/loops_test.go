@@ -162,7 +162,7 @@ func TestFinal(t *testing.T) {
 	})
 }
 
-// The caller's own end is no failure of the server, and ends everything at once.
+// The caller's own end is not a failure of the server, and ends everything at once.
 func TestCancel(t *testing.T) {
 	each(t, func(t *testing.T, s sdk, own bool) {
 		synctest.Test(t, func(t *testing.T) {

@@ -113,7 +113,7 @@ func (c *call) mark(ctx context.Context) error {
 	return c.b.mark(ctx, c.row.Key, cost)
 }
 
-// observe counts the delay of a retry, which is no wait for a turn.
+// observe counts the delay of a retry, which is not a wait for a turn.
 func (c *call) observe(e rebound.Event) {
 	if e.Kind == rebound.Retrying {
 		c.backoff += e.Delay

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// The exit codes that GNU timeout and shells have for what is no exit of the command itself.
+// The exit codes that GNU timeout and shells have for what is not an exit of the command itself.
 const (
 	TimedOut   = 124 // cut short because its time was up
 	Failed     = 125 // the program that runs the command failed itself

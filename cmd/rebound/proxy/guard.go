@@ -47,7 +47,7 @@ func (p *Proxy) refused(req *http.Request, route int) *fault {
 		return &fault{http.StatusHTTPVersionNotSupported, "version", "want HTTP/1.1: by HTTP/1.0 half " +
 			"an answer looks whole"}
 	case req.Method == http.MethodConnect || req.URL.Host != "" || req.URL.Scheme != "":
-		return &fault{http.StatusMethodNotAllowed, "no_forward_proxy", "this is no forward proxy: " +
+		return &fault{http.StatusMethodNotAllowed, "no_forward_proxy", "this is not a forward proxy: " +
 			"set it as the base URL, and not as HTTP_PROXY"}
 	case p.o.Hosts != nil && !slices.Contains(p.o.Hosts, strings.ToLower(req.Host)):
 		return &fault{http.StatusMisdirectedRequest, "host", fmt.Sprintf("host %q is not this proxy",

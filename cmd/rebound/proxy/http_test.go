@@ -153,7 +153,7 @@ func TestOldHTTP(t *testing.T) {
 	}
 }
 
-// A newline behind a request ends the connection, but is no part of the answer under way.
+// A newline behind a request ends the connection, but is not part of the answer under way.
 func TestNewlineBehindARequest(t *testing.T) {
 	next := make(chan struct{})
 	r := start(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -1,4 +1,4 @@
-// Package regular opens files that a user has named, and never blocks on what is no file.
+// Package regular opens files that a user has named, and never blocks on what is not a file.
 package regular
 
 import (

@@ -14,7 +14,7 @@ import (
 	"github.com/rebound-go/rebound/cmd/rebound/regular"
 )
 
-// What is no file is an error at once, and nothing blocks.
+// What is not a file is an error at once, and nothing blocks.
 func TestNoFile(t *testing.T) {
 	dir := t.TempDir()
 	fifo, socket := filepath.Join(dir, "fifo"), filepath.Join(dir, "socket")

@@ -104,7 +104,7 @@ func replaceable(path string) error {
 	if err != nil && err != io.EOF && err != bufio.ErrBufferFull {
 		return err
 	}
-	return fmt.Errorf("%s is there, and is no dump of results: want another file", path)
+	return fmt.Errorf("%s exists, and is not a dump of results: want another file", path)
 }
 
 // output is a file that takes its name once it is whole.

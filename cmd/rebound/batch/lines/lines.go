@@ -7,7 +7,7 @@ import (
 	"io"
 )
 
-// Bounds of a line, so that a file that is no JSONL fills no memory. A line of the results may be
+// Bounds of a line, so that a file that is not JSONL fills no memory. A line of the results may be
 // longer than what was sent: what was written must be readable again.
 const (
 	MaxInput  = 64 << 20 // bytes

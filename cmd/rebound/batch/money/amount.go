@@ -25,7 +25,7 @@ func Parse(s string) (usd float64, err error) {
 	text = strings.TrimSpace(strings.TrimSuffix(text, "usd"))
 	usd, err = strconv.ParseFloat(text, 64)
 	if err != nil || !(usd > 0) || usd > 1e9 {
-		return 0, fmt.Errorf("%q is no amount: want dollars, such as 50usd", s)
+		return 0, fmt.Errorf("%q is not an amount: want dollars, such as 50usd", s)
 	}
 	return usd, nil
 }

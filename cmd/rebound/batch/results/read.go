@@ -72,7 +72,7 @@ func endingOf(line []byte) (e Ending, err error) {
 	})
 	if !whole || err != nil {
 		return e, fmt.Errorf("this line of a batch has no end: %w",
-			cmp.Or(err, errors.New("its last field is no JSON")))
+			cmp.Or(err, errors.New("its last field is not JSON")))
 	}
 	return e, nil
 }
@@ -100,7 +100,7 @@ func provided(line []byte) (o Outcome, err error) {
 		Rebound Ending          `json:"rebound"`
 	}
 	if err := json.Unmarshal(line, &r); err != nil {
-		return o, fmt.Errorf("this is no line of a batch: %w", err)
+		return o, fmt.Errorf("this is not a line of a batch: %w", err)
 	}
 	if r.ID == nil {
 		r.ID = r.Key
@@ -108,9 +108,9 @@ func provided(line []byte) (o Outcome, err error) {
 	fails := len(r.Error) > 0 && string(r.Error) != "null"
 	switch {
 	case r.ID == nil:
-		return o, errors.New("this is no line of a batch: it has no custom_id")
+		return o, errors.New("this is not a line of a batch: it has no custom_id")
 	case r.Response == nil && r.Result == nil && !fails:
-		return o, errors.New("this is no line of results: it has neither a response nor an error")
+		return o, errors.New("this is not a line of results: it has neither a response nor an error")
 	}
 	o = Outcome{ID: *r.ID, End: r.Rebound}
 	o.Good = !fails && (r.Response == nil || r.Response.Status < 300) &&

@@ -20,14 +20,14 @@ func TestWrittenLinesAreRead(t *testing.T) {
 		"odd id":      {ID: "\"\\<\u2028é\x00", Response: good},
 		"empty":       {ID: "r1", Response: &Response{Status: 204}},
 		"several":     {ID: "r1", Response: &Response{Status: 200, Body: []byte("{\"a\":\r\n1}\n")}},
-		"no JSON":     {ID: "r1", Response: &Response{Status: 200, Body: []byte("a\nb\xff")}},
+		"not JSON":    {ID: "r1", Response: &Response{Status: 200, Body: []byte("a\nb\xff")}},
 		"like an end": {ID: "r1", Response: &Response{Body: []byte(`{"rebound":{"cost":7}}`)}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l.Name = NamePrefix + "0a"
 			line := l.Append(nil)
 			if n := bytes.IndexByte(line, '\n'); n != len(line)-1 || !json.Valid(line) {
-				t.Fatalf("%q is no line of JSON", line)
+				t.Fatalf("%q is not a line of JSON", line)
 			}
 			o, err := Read(line[:len(line)-1])
 			if err != nil || o.ID != l.ID || o.End.Amount() != l.Cost || o.End.Stopped != l.Stopped {
@@ -35,7 +35,7 @@ func TestWrittenLinesAreRead(t *testing.T) {
 			}
 			for i := 1; i < len(line); i++ {
 				if !Torn(line[:i]) {
-					t.Errorf("%q is no beginning of a line", line[:i])
+					t.Errorf("%q is not a beginning of a line", line[:i])
 				}
 			}
 			if kept := l.Append([]byte("before ")); string(kept) != "before "+string(line) {

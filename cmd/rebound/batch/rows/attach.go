@@ -54,7 +54,7 @@ func (a Attachments) checkFile(name string) error {
 	case err != nil:
 		return fmt.Errorf("invalid_file: %q below %s: %w", name, a.root.Name(), cause(err))
 	case !info.Mode().IsRegular():
-		return fmt.Errorf("invalid_file: %q below %s is no regular file", name, a.root.Name())
+		return fmt.Errorf("invalid_file: %q below %s is not a regular file", name, a.root.Name())
 	}
 	return nil
 }
@@ -93,7 +93,7 @@ func (a Attachments) encode(ref reference) ([]byte, error) {
 	switch ref.As {
 	case "text":
 		if !utf8.Valid(data) {
-			return nil, fmt.Errorf("invalid_file: %q is no text in UTF-8: want base64 or data_url", ref.File)
+			return nil, fmt.Errorf("invalid_file: %q is not UTF-8 text: want base64 or data_url", ref.File)
 		}
 		return json.Marshal(string(data))
 	case "base64":

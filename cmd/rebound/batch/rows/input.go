@@ -46,7 +46,7 @@ func open(name string, stdin io.Reader, spool string) (*os.File, error) {
 		// A pipe cannot be read twice.
 		if info, err := f.Stat(); err == nil && !info.Mode().IsRegular() {
 			_ = f.Close()
-			return nil, fmt.Errorf("%s is no regular file: want a file, or - for standard input", name)
+			return nil, fmt.Errorf("%s is not a regular file: want a file, or - for standard input", name)
 		}
 		return f, nil
 	}
@@ -61,7 +61,8 @@ func open(name string, stdin io.Reader, spool string) (*os.File, error) {
 	return f, nil
 }
 
-// Scan gives each row to fn, until fn returns an error. A line that is no row has an error instead.
+// Scan gives each row to fn, until fn returns an error. An invalid line has an error instead of a
+// row.
 func (in *Input) Scan(fn func(line int, r Row, err error) error) error {
 	return in.ScanBut(nil, fn)
 }

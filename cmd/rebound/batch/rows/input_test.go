@@ -42,8 +42,8 @@ func TestFaultsOfTheInput(t *testing.T) {
 	for _, test := range []struct{ name, text, want string }{
 		{"nothing", "", "in.jsonl has no rows"},
 		{"blank lines", "\n \r\n\t\n", "in.jsonl has no rows"},
-		{"no JSON", good + "\nxyz\n", "in.jsonl:2: invalid_json_line: this is no JSON object"},
-		{"a list", "[]\n", ":1: invalid_json_line: this is no JSON object"},
+		{"not JSON", good + "\nxyz\n", "in.jsonl:2: invalid_json_line: this is not a JSON object"},
+		{"a list", "[]\n", ":1: invalid_json_line: this is not a JSON object"},
 		{"half an object", good[:20] + "\n", ":1: invalid_json_line: unexpected end"},
 		{"two objects", good + good + "\n", ":1: invalid_json_line: invalid character '{' after"},
 		{"a BOM in the middle", good + "\n\ufeff" + good + "\n", ":2: invalid_json_line"},
@@ -97,7 +97,7 @@ func TestFaultsOfTheInput(t *testing.T) {
 func TestAllFaultsAreListed(t *testing.T) {
 	text := good + "\nxyz\n" + good + "\n" + `{"custom_id":"b","url":"//evil.com"}` + "\n"
 	_, err := input(t, text, "").Check(store.Key{})
-	want := "in.jsonl:2: invalid_json_line: this is no JSON object\n" +
+	want := "in.jsonl:2: invalid_json_line: this is not a JSON object\n" +
 		"in.jsonl:4: foreign_host: //evil.com is not allowed: want a host of --base or --allow\n" +
 		"in.jsonl:3: duplicate_custom_id: \"a\" is in line 1, too\n" +
 		"nothing was sent"

@@ -57,7 +57,7 @@ func Origin(u *url.URL) string {
 func (in *Input) parse(line []byte) (r Row, err error) {
 	line = bytes.TrimSpace(line)
 	if len(line) == 0 || line[0] != '{' {
-		return r, errors.New("invalid_json_line: this is no JSON object")
+		return r, errors.New("invalid_json_line: this is not a JSON object")
 	}
 	if err := r.fill(line); err != nil {
 		return r, err
@@ -68,7 +68,7 @@ func (in *Input) parse(line []byte) (r Row, err error) {
 		return r, errors.New("missing_custom_id: custom_id is missing: want a text of its own for " +
 			"each row")
 	case !httpguts.ValidHeaderFieldName(r.Method), r.Method == http.MethodConnect:
-		return r, fmt.Errorf("invalid_method: %q is no method: want one such as POST", r.Method)
+		return r, fmt.Errorf("invalid_method: %q is not a method: want one such as POST", r.Method)
 	case r.Tokens < 0:
 		return r, fmt.Errorf("invalid_tokens: tokens is %d: want 0 or more", r.Tokens)
 	case r.BodyFile != "" && r.Body != nil:
@@ -178,7 +178,7 @@ func (r Row) checkHeaders() error {
 			return fmt.Errorf("invalid_header: header %q must not be set", name)
 		}
 		if !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value) {
-			return fmt.Errorf("invalid_header: %q is no valid header", name)
+			return fmt.Errorf("invalid_header: %q is not a valid header", name)
 		}
 	}
 	return nil

@@ -37,7 +37,7 @@ func (osDisk) open(path string) (file, error) {
 		return nil, err
 	}
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return nil, errors.Join(err, errors.New(path+" is no regular file"), f.Close())
+		return nil, errors.Join(err, errors.New(path+" is not a regular file"), f.Close())
 	}
 	return f, nil
 }

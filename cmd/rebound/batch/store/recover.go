@@ -43,7 +43,7 @@ func (s *Store) Key() (key Key, err error) {
 		return m.key, nil
 	}
 	if whole || n == len(head) || !zeros(line) && (line[0] != 'B' || !tornMark(line)) {
-		return key, s.failed(fmt.Errorf("%s: damaged at byte 0: this is no journal of a batch",
+		return key, s.failed(fmt.Errorf("%s: damaged at byte 0: this is not a journal of a batch",
 			s.journal.Name()))
 	}
 	s.fresh = true

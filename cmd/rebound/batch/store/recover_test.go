@@ -108,7 +108,7 @@ var recoveries = []struct {
 	{"Google's", google + "\n", "", "", "Dpp", ""},
 	{"Anthropic's", claude + "\n" + late + "\n", "", "", "Dpp", ""},
 
-	{"an input", request + "\n", "", "", "results: damaged at byte 0: this is no line of results",
+	{"an input", request + "\n", "", "", "results: damaged at byte 0: this is not a line of results",
 		""},
 	{"an input, without a newline", request, "", begin, "results: damaged at byte 0", ""},
 	{"an input that is torn", request[:30], "", begin, "results: damaged at byte 0", ""},
@@ -168,7 +168,7 @@ func TestRecoveryCounts(t *testing.T) {
 	}
 }
 
-// A second process is refused, as is a path that is no file.
+// A second process is refused, as is a path that is not a file.
 func TestOpenRefuses(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "out")
 	first, err := Open(path, true)

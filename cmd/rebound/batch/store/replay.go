@@ -46,7 +46,7 @@ func replay(f file, k kind, mayCut bool, fn func(line []byte) error) error {
 		text, ended := bytes.CutSuffix(line, []byte("\n"))
 		if !ended && !k.whole(line) {
 			if !mayCut || !zeros(line) && !k.torn(line) {
-				return fmt.Errorf("%s: damaged at byte %d: this is no line of a batch", f.Name(), l.At())
+				return fmt.Errorf("%s: damaged at byte %d: this is not a line of a batch", f.Name(), l.At())
 			}
 			return cut(f, l.At())
 		}

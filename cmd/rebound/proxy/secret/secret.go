@@ -102,7 +102,7 @@ func (s Secrets) Hash() [sha256.Size]byte {
 	return [sha256.Size]byte(h.Sum(nil))
 }
 
-// Hide is a text without the credentials. Short ones are no secrets, and stay.
+// Hide is a text without the credentials. Short ones are not secrets, and stay.
 func (s Secrets) Hide(text string) string {
 	for _, one := range s {
 		if len(one) >= shortest {
