@@ -20,7 +20,7 @@ import (
 	"github.com/rebound-go/rebound/backoff"
 )
 
-// settler ends messages of JetStream as the policy decides.
+// settler settles JetStream messages as the policy decides.
 type settler struct {
 	*rebound.Policy
 	js   jetstream.JetStream
