@@ -8,7 +8,7 @@ import (
 	"github.com/rebound-go/rebound/internal/clock"
 )
 
-// ErrOpen is found by errors.Is in the error of every call that a breaker rejects.
+// ErrOpen is in the error of every call that a breaker rejects: errors.Is finds it.
 var ErrOpen = errors.New("breaker open")
 
 // OpenError is the rejection of a call: the breaker is open, or it is half-open with all its probes
@@ -17,7 +17,7 @@ var ErrOpen = errors.New("breaker open")
 type OpenError struct {
 	Name   string
 	State  State       // [Open] or [HalfOpen]
-	Forced bool        // open until another state is asked for
+	Forced bool        // open until a method changes the state
 	Why    string      // why it is in that state, as in [Change]
 	Fault  fault.Fault // the failure that opened it; zero if it was none
 

@@ -15,7 +15,7 @@ type State uint8
 
 const (
 	Closed   State = iota // calls go through
-	Open                  // calls are refused
+	Open                  // calls are rejected
 	HalfOpen              // some calls go through, as probes
 )
 
@@ -45,9 +45,9 @@ func (s *State) UnmarshalText(text []byte) error {
 type Change struct {
 	Name     string
 	From, To State
-	Forced   bool        // To stays until another state is asked for
+	Forced   bool        // To lasts until a method changes the state
 	Why      string      // such as "failure rate" or "probe failed"; "asked for": by a method
-	Fault    fault.Fault // of the call whose end brought it about; zero if it was none, or OK
+	Fault    fault.Fault // the failure that caused the change; zero = it had another cause
 	At       time.Time
 	Shadow   bool // of a breaker that rejects nothing
 }

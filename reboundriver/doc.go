@@ -9,13 +9,14 @@
 //		…
 //	})
 //
-// [Middleware] sees the error of Work, which [Policy] does not: River stores only its text. So a
-// client needs both. A permanent failure cancels the job. A Retry-After delay snoozes the job,
+// A client needs both. [Middleware] gets the error of Work. [Policy] does not, because River stores
+// only the error's text. A permanent failure cancels the job. A Retry-After delay snoozes the job,
 // which uses no attempt. Other failures are retried after the policy's delay.
 //
 // The number of an attempt is the number of errors that River has stored for the job, plus one.
-// River's own count is not used: versions differ in what a snooze does to it.
+// River's own count is not used, because a snooze changes it in some versions only.
 //
-// Work should not retry by itself, or with a policy of one attempt: retries in a process and in
-// the queue multiply, and a killed process forgets its own.
+// Work should not retry calls by itself. If it makes them under a policy, give that policy one
+// attempt. Otherwise the retries in the process and in the queue multiply, and those of a killed
+// process are lost.
 package reboundriver

@@ -13,7 +13,7 @@ import (
 )
 
 // Middleware runs each job as one attempt under the policy: behind its gates and its breaker,
-// within its AttemptTimeout, with its events. What follows a failure is the policy's decision:
+// within its AttemptTimeout, with its events. The policy decides what follows a failure:
 //
 //   - A permanent failure, and one after the policy's last attempt, cancels the job. The error that
 //     River stores is a [rebound.Error].

@@ -20,6 +20,7 @@
 // [Interceptor] gets the error of each activity. It adds what Temporal cannot store: permanent
 // failures, Retry-After delays, jitter, Throttled and all strategies of backoff.
 //
-// An activity should not retry by itself, or with a policy of one attempt: retries in a process and
-// in the engine multiply, and a killed process forgets its own.
+// An activity should not retry calls by itself. If it makes them under a policy, give that policy
+// one attempt. Otherwise the retries in the process and in Temporal multiply, and those of a killed
+// process are lost.
 package reboundtemporal

@@ -10,8 +10,8 @@ import (
 )
 
 // Interceptor runs each activity of a worker as one attempt under the policy: behind its gates and
-// its breaker, within its AttemptTimeout, with its events. What follows a failure is the policy's
-// decision:
+// its breaker, within its AttemptTimeout, with its events. The policy decides what follows a
+// failure:
 //
 //   - A failure that is not retried, and one after the policy's last attempt, is not retryable. The
 //     error's first detail is the [rebound.Reason], a string, unless the worker stops.

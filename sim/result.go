@@ -68,7 +68,7 @@ type Counts struct {
 	// Attempts is the number of attempts that reached the server.
 	Attempts int64
 
-	// Retries is the part of Attempts without the first of each call and without hedges.
+	// Retries is the part of Attempts that were neither the first of a call nor hedges.
 	Retries int64
 
 	// Hedges is the part of Attempts that were hedges. HedgesWon is how many were answered first.
@@ -102,7 +102,7 @@ type Counts struct {
 type Bin struct {
 	Counts
 
-	// Served is how many of the calls that began in this bin have succeeded at any time.
+	// Served is how many of the calls that began in this bin succeeded, in this bin or later.
 	Served int64
 
 	// Queue is how many attempts waited in the server at the end of the bin.

@@ -78,8 +78,8 @@ type Clients struct {
 	// (a Poisson process).
 	Rate float64
 
-	// Profile makes that rate change: it moves in a straight line from each point to the next, and
-	// stays at the last. Two points at the same time are a step. If Profile is set, Rate must not be.
+	// Profile is a rate that changes: in a straight line from each point to the next, and no more
+	// after the last. Two points at the same time are a step. If Profile is set, Rate must not be.
 	Profile []Rate
 
 	// Poison is the share of calls whose every attempt fails with status 500 once it is served, such
@@ -91,7 +91,8 @@ type Clients struct {
 	// an open loop.
 	Processes int
 
-	// Timeout is when clients give up an attempt, under a policy without AttemptTimeout. 0 = never.
+	// Timeout is the time after which clients give up an attempt, if the policy has no AttemptTimeout.
+	// 0 = never.
 	Timeout time.Duration
 
 	// Deadline is the longest time of a call, delays included, like a deadline of its context. 0 =
@@ -111,7 +112,7 @@ type Rate struct {
 // Layer is a service between clients and server. By default it takes no time of its own, and
 // handles any number of calls at once.
 type Layer struct {
-	// Policy handles the failures of the next layer. Nil = the policy that is being played.
+	// Policy handles the failures of the next layer. Nil = the policy that is being simulated.
 	Policy *rebound.Policy `json:"-"`
 
 	// Processes is how many processes the service has; each call goes to a random one. 0 = 1.
@@ -122,7 +123,7 @@ type Layer struct {
 	// between them. 0 = any number.
 	Workers int
 
-	// Queue is how many calls may wait for a worker of a process; further ones are answered with
+	// Queue is how many calls may wait for a worker of a process. Further calls are answered with
 	// status 503. A call leaves the queue when its caller gives up. 0 = any number, -1 = none.
 	Queue int
 
@@ -151,8 +152,8 @@ type Server struct {
 	// Service is how long serving one takes. Zero: no time.
 	Service Dist
 
-	// Crowding makes serving take longer the more attempts are in the server: by this share of
-	// its time for each other one there. 0 = it does not matter.
+	// Crowding makes serving slower the more attempts are in the server: by this share of its time
+	// for each other attempt. 0 = no effect.
 	Crowding float64
 
 	// Queue is how many attempts may wait for a worker; further ones are answered with status 503.
@@ -162,8 +163,8 @@ type Server struct {
 	// RetryAfter is the Retry-After delay of the answers when the queue is full. 0 = none.
 	RetryAfter time.Duration
 
-	// DropExpired makes workers skip attempts that their callers have given up. Otherwise these are
-	// served like any other, which is what makes a retry storm last.
+	// DropExpired makes workers skip attempts that their callers have given up. Otherwise such
+	// attempts are served like any other, which makes a retry storm last.
 	DropExpired bool
 
 	// Limit is the server's rate limit.
@@ -202,14 +203,14 @@ type Window struct {
 	// From is the beginning of the window.
 	From time.Duration
 
-	// To is the end of the window, which is no longer part of it. 0 = the end of the run.
+	// To is the end of the window, which does not include it. 0 = the end of the run.
 	To time.Duration
 
 	// Ramp is how long the trouble takes to fade after To. During that time the shares and Slow
 	// decrease in a straight line. 0 = it ends at once.
 	Ramp time.Duration
 
-	// Replicas is how many of the server's replicas it is about: the first ones. 0 = all.
+	// Replicas is how many of the server's replicas are affected: the first ones. 0 = all.
 	Replicas int
 
 	// Refuse is the share of attempts without a connection.
@@ -239,8 +240,8 @@ type Dist struct {
 	// Mean is the mean of the times.
 	Mean time.Duration
 
-	// Spread is the standard deviation of a Normal or LogNormal one, and the largest distance
-	// from the mean of a Uniform one; the others have none.
+	// Spread is the standard deviation of the shapes Normal and LogNormal, and the largest distance
+	// from the mean of the shape Uniform. The other shapes ignore it.
 	Spread time.Duration
 
 	// Shape is the kind of distribution. Empty = Exponential.
@@ -252,7 +253,7 @@ type Shape string
 
 // The shapes that a [Dist] may have.
 const (
-	Exponential Shape = "exponential" // as of waits for a random event; its deviation is its mean
+	Exponential Shape = "exponential" // as between random events; the deviation is the mean
 	Constant    Shape = "constant"    // always Mean
 	Uniform     Shape = "uniform"     // between Mean − Spread and Mean + Spread
 	Normal      Shape = "normal"      // a bell; negative times count as positive

@@ -36,12 +36,12 @@ func (f *batchFlags) register(c *cobra.Command) {
 	s, o := c.Flags(), &f.o
 	s.StringVarP(&o.Output, "output", "o", "", "results; FILE.errors and FILE.journal are beside it")
 	f.registerCalls(c)
-	s.StringSliceVar(&f.retry, "retry", nil, "take up errors again: failed, in-doubt")
-	s.StringVar(&o.Ordered, "ordered", "", "file for all lines in the order of the input, at the end")
+	s.StringSliceVar(&f.retry, "retry", nil, "send rows with errors again: failed, in-doubt")
+	s.StringVar(&o.Ordered, "ordered", "", "file for all lines in input order, at the end")
 	s.BoolVar(&o.Tee, "tee", false, "copy results to standard output, those of earlier runs first")
 	s.StringVar(&f.sync, "sync", "power", "what the journal survives: crash or power")
 	s.BoolVar(&o.DryRun, "dry-run", false, "check the input and estimate; send nothing")
-	s.IntVar(&o.Probe, "probe", 0, "send so many rows, keep them, and estimate the rest")
+	s.IntVar(&o.Probe, "probe", 0, "send this many rows, keep them, and estimate the rest")
 	complete(c, "retry", []string{"failed", "in-doubt"})
 	complete(c, "sync", []string{"crash", "power"})
 }
@@ -65,18 +65,20 @@ func (f *batchFlags) registerCalls(c *cobra.Command) {
 	s.IntVarP(&o.MaxInFlight, "max-in-flight", "j", 256, "most requests at a time; adapts below")
 	s.IntVar(&o.RowAttempts, "row-attempts", 8, "attempts of a row, those of the policy included")
 	s.StringVar(&o.InDoubt, "in-doubt", "auto", "rows in doubt: auto, redo or hold")
-	s.StringVar(&f.key, "idempotency-key", "", "header that gets a key of the row")
+	s.StringVar(&f.key, "idempotency-key", "", "header for a key that is unique to the row")
 	s.Lookup("idempotency-key").NoOptDefVal = "Idempotency-Key"
 	s.StringVar(&f.budget, "budget", "", "most to spend over all runs, such as 50usd")
-	s.StringVar(&o.Prices, "prices", "", "file of prices, as litellm has it")
+	s.StringVar(&o.Prices, "prices", "", "file of prices, in the format of litellm")
 	durationVar(s, &o.Deadline, "deadline", 0, "stop after this time")
-	s.StringVar(&f.maxFailures, "max-failures", "", "stop after so many failures, or a share as 5%")
-	s.IntVar(&o.First, "first", 20, "stop if so many rows end and all fail alike; -1 = never")
+	s.StringVar(&f.maxFailures, "max-failures", "",
+		"stop after this many failures, or this share, such as 5%")
+	s.IntVar(&o.First, "first", 20, "stop if the first rows, this many, all fail alike; -1 = never")
 	durationVar(s, &o.Grace, "grace", 30*time.Second, "time for requests under way when it stops")
 	s.StringVar(&o.Report, "report", "", "file for the report as JSON")
 	s.StringVar(&f.debug, "debug", "", "address of a live page, such as localhost:8080")
 	s.StringVar(&f.metrics, "metrics", "", "address of metrics for Prometheus")
-	durationVar(s, &f.progress, "progress", 30*time.Second, "time between lines without a terminal")
+	durationVar(s, &f.progress, "progress", 30*time.Second,
+		"time between progress lines without a terminal")
 	complete(c, "in-doubt", []string{"auto", "redo", "hold"})
 	complete(c, "policy", ownNames())
 }

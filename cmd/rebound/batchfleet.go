@@ -145,7 +145,7 @@ func newBatchLoad() *cobra.Command {
 		return nil
 	})
 	f.registerTargets(c)
-	c.Flags().StringSliceVar(&f.retry, "retry", nil, "take up errors again: failed, in-doubt")
+	c.Flags().StringSliceVar(&f.retry, "retry", nil, "send rows with errors again: failed, in-doubt")
 	complete(c, "retry", []string{"failed", "in-doubt"})
 	return c
 }
@@ -184,8 +184,8 @@ func newBatchWork() *cobra.Command {
 		return f.report(c, summary, code)
 	})
 	f.registerCalls(c)
-	durationVar(c.Flags(), &f.lease, "lease", fleet.Lease, "how long a worker may be "+
-		"away until others take its rows")
+	durationVar(c.Flags(), &f.lease, "lease", fleet.Lease, "time without contact after "+
+		"which other workers take the rows of a worker")
 	return c
 }
 
@@ -212,7 +212,7 @@ func newBatchDump() *cobra.Command {
 func newBatchStatus() *cobra.Command {
 	var f fleetFlags
 	c := fleetCommand(&f, &cobra.Command{
-		Use: "status [flags] --db URL", Short: "Print where a batch in a database stands",
+		Use: "status [flags] --db URL", Short: "Print the state of a batch in a database",
 	}, func(c *cobra.Command, db *fleet.DB, _ []string) error {
 		s, err := db.Status(c.Context(), f.name)
 		if err != nil {
@@ -227,6 +227,6 @@ func newBatchStatus() *cobra.Command {
 			s.InFlight)
 		return s.Write(c.OutOrStdout())
 	})
-	c.Flags().BoolVar(&f.json, "json", false, "print it as JSON, with the fields of --report")
+	c.Flags().BoolVar(&f.json, "json", false, "print JSON, with the fields of --report")
 	return c
 }
