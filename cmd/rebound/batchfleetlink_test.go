@@ -154,6 +154,32 @@ func TestFleetSignalsWithoutDatabase(t *testing.T) {
 	})
 }
 
+// The same holds for a database that falls silent while the worker starts River.
+func TestFleetSignalsAtTheStart(t *testing.T) {
+	t.Parallel()
+	l := &link{silent: make(chan struct{})}
+	fall := sync.OnceFunc(func() { close(l.silent) })
+	var loaded atomic.Bool
+	l.cut = func(sent []byte) bool {
+		if loaded.Load() && bytes.Contains(sent, []byte("river_queue")) {
+			fall()
+		}
+		return false
+	}
+	x := newFleetIn(t, newLink(t, database(t), l), 10, func(http.ResponseWriter, *http.Request) {})
+	loaded.Store(true)
+	w, _ := x.start()
+	<-l.silent
+	for range 2 {
+		_ = w.Process.Signal(syscall.SIGTERM)
+		<-time.After(100 * time.Millisecond)
+	}
+	began := time.Now()
+	if err := w.Wait(); exitOf(err) != 143 || time.Since(began) > 8*time.Second {
+		t.Errorf("exit code %d after %v, want 143 at once: %v", exitOf(err), time.Since(began), w.Stderr)
+	}
+}
+
 // endWithout ends workers of a database that goes away.
 func endWithout(t *testing.T, db string, away func()) {
 	var calls atomic.Int64

@@ -21,7 +21,7 @@ func (s *session) run(feeding, calls context.Context) error {
 	_, _ = s.round(feeding) // what the other workers know holds from the first row on
 	jobs, stopJobs := context.WithCancel(context.WithoutCancel(calls))
 	defer stopJobs()
-	client, err := s.startRiver(feeding, jobs)
+	client, err := s.startRiver(feeding, jobs, stopJobs)
 	if err != nil {
 		s.leave(lastLook)
 		s.db.Close()
@@ -62,10 +62,12 @@ func (s *session) run(feeding, calls context.Context) error {
 	return err
 }
 
-// startRiver starts to work on the jobs, once the database answers.
+// startRiver starts to work on the jobs, once the database answers. River's first queries have the
+// context of the jobs, so stopJobs ends them with the feed: a database may be silent for ever.
 func (s *session) startRiver(
-	feeding, jobs context.Context,
+	feeding, jobs context.Context, stopJobs func(),
 ) (client *river.Client[pgx.Tx], err error) {
+	defer context.AfterFunc(feeding, stopJobs)()
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &worker{s: s})
 	err = persist(feeding, func(context.Context) error {
