@@ -84,14 +84,13 @@ type hedgeContext struct {
 	leg int
 }
 
-// legKey is the key under which a context holds the number of its leg.
+// The keys under which a context has the number of its leg, and its call.
 type (
 	legKey  struct{}
 	callKey struct{}
 )
 
-// holder is what Hold and Resume need of a call. A call has a type parameter, which they do not
-// know.
+// holder is a call without its type parameter, which Hold and Resume cannot name.
 type holder interface {
 	hold()
 	resume()

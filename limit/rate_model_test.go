@@ -74,10 +74,10 @@ func (m *rateModel) expect(ids []int, ok bool) {
 	}
 }
 
-// take takes n tokens in both, and gives up after the patience in milliseconds.
-func (m *rateModel) take(t *testing.T, id int, n float64, patience int) {
+// take takes n tokens in both, and gives up after so many milliseconds.
+func (m *rateModel) take(t *testing.T, id int, n float64, after int) {
 	ctx, cancel := context.WithCancel(t.Context())
-	stop := time.AfterFunc(time.Duration(patience)*ms-ms/4, cancel)
+	stop := time.AfterFunc(time.Duration(after)*ms-ms/4, cancel)
 	go func() {
 		err := m.rate.Take(ctx, n)
 		stop.Stop()
@@ -88,7 +88,7 @@ func (m *rateModel) take(t *testing.T, id int, n float64, patience int) {
 		m.got = append(m.got, fmt.Sprintf("%v: %d %v", at, id, err == nil))
 	}()
 	synctest.Wait()
-	m.model.queue = append(m.model.queue, &slowWaiter{id, n, patience})
+	m.model.queue = append(m.model.queue, &slowWaiter{id, n, after})
 	m.expect(m.model.serve(), true)
 }
 

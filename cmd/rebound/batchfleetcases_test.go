@@ -218,23 +218,41 @@ func TestFleetLoads(t *testing.T) {
 func TestFleetLimit(t *testing.T) {
 	t.Parallel()
 	const perSecond, rows = 50, 300
+	times := limitedFleet(t, perSecond, rows, nil, "--rpm", fmt.Sprint(perSecond*60))
+	expectRate(t, perSecond, rows-1-rows/10, times[rows-1].Sub(times[rows/10]))
+}
+
+// limitedFleet sends rows by three workers to a server that may add headers to its answers. It
+// returns when each request came. All workers report the limit, whose unit is requests a second.
+func limitedFleet(
+	t *testing.T, perSecond, rows int, header func(http.Header), flags ...string,
+) []time.Time {
+	t.Helper()
 	var mu sync.Mutex
 	var times []time.Time
 	x := newFleetOf(t, rows, func(w http.ResponseWriter, r *http.Request) {
 		mu.Lock()
 		times = append(times, time.Now())
 		mu.Unlock()
+		if header != nil {
+			header(w.Header())
+		}
 		answer(w, 1, 1)
 	})
-	for _, stderr := range x.fleetOf(3, 0, "--rpm", fmt.Sprint(perSecond*60)) {
+	for _, stderr := range x.fleetOf(3, 0, flags...) {
 		if !strings.Contains(stderr, fmt.Sprintf("limit: m requests: %d a minute", perSecond*60)) {
 			t.Errorf("%s: want the limit", stderr)
 		}
 	}
-	first, last := times[rows/10], times[rows-1]
-	got := float64(rows-1-rows/10) / last.Sub(first).Seconds()
+	return times
+}
+
+// expectRate checks that so many requests took the time that the limit asks for.
+func expectRate(t *testing.T, perSecond, requests int, took time.Duration) {
+	t.Helper()
+	got, want := float64(requests)/took.Seconds(), float64(perSecond)
 	t.Logf("%.1f requests a second, limit %d", got, perSecond)
-	if got > perSecond*1.1 || *long && got < perSecond*.9 {
+	if got > want*1.1 || *long && got < want*.9 {
 		t.Errorf("%.1f requests a second: want %d ± 10 %%", got, perSecond)
 	}
 }

@@ -107,28 +107,13 @@ func TestFleetHeldRowsStopNothing(t *testing.T) {
 func TestFleetLearnsLimit(t *testing.T) {
 	t.Parallel()
 	const perSecond, rows = 20, 140
-	var mu sync.Mutex
-	var times []time.Time
-	x := newFleetOf(t, rows, func(w http.ResponseWriter, r *http.Request) {
-		mu.Lock()
-		times = append(times, time.Now())
-		mu.Unlock()
-		w.Header().Set("X-Ratelimit-Limit-Requests", fmt.Sprint(perSecond*60))
-		w.Header().Set("X-Ratelimit-Remaining-Requests", fmt.Sprint(perSecond*60-1))
-		w.Header().Set("X-Ratelimit-Reset-Requests", "50ms")
-		answer(w, 1, 1)
+	times := limitedFleet(t, perSecond, rows, func(h http.Header) {
+		h.Set("X-Ratelimit-Limit-Requests", fmt.Sprint(perSecond*60))
+		h.Set("X-Ratelimit-Remaining-Requests", fmt.Sprint(perSecond*60-1))
+		h.Set("X-Ratelimit-Reset-Requests", "50ms")
 	})
-	for _, stderr := range x.fleetOf(3, 0) {
-		if !strings.Contains(stderr, fmt.Sprintf("limit: m requests: %d a minute", perSecond*60)) {
-			t.Errorf("%s: want the limit", stderr)
-		}
-	}
 	const early = 30 // before the limit is known to all of them
-	got := float64(rows-1-early) / times[rows-1].Sub(times[0]).Seconds()
-	t.Logf("%.1f requests a second, limit %d", got, perSecond)
-	if got > perSecond*1.1 || *long && got < perSecond*.9 {
-		t.Errorf("%.1f requests a second: want %d ± 10 %%", got, perSecond)
-	}
+	expectRate(t, perSecond, rows-1-early, times[rows-1].Sub(times[0]))
 }
 
 // A delay that the server asks one worker for holds for the others, too, and for one that begins

@@ -356,7 +356,7 @@ func TestNATSInProgress(t *testing.T) {
 		if reports {
 			continue
 		}
-		select { // the delivery that nobody needs
+		select { // the second delivery, which was not needed
 		case <-n.done:
 		case <-time.After(10 * time.Second):
 			t.Error("work without reports was delivered once")

@@ -96,7 +96,7 @@ func TestTurns(t *testing.T) {
 				}
 				move([]time.Duration{time.Second, 300 * time.Millisecond, 0}[round])
 			}
-			move(time.Hour) // nobody saves turns up
+			move(time.Hour) // turns are not saved up
 			if got := turns(t, workers, c.cost); len(got) != int(ahead/c.each) {
 				t.Errorf("after an hour: %d turns, want those of %v", len(got), ahead)
 			}
