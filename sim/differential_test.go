@@ -244,9 +244,11 @@ func compare(t *testing.T, got, want []Counts, tol float64) {
 		"rejected":   func(c *Counts) int64 { return c.Rejected },
 	} {
 		g, w := total(got, of), total(want, of)
-		few := 6 / math.Sqrt(max(w.sum, 1)) // the noise of a small count, and rather more
+		few := 6 * math.Sqrt(max(w.sum, 1)) // the noise of a small count, and rather more
 		// Six standard errors: an estimate from ten runs may be off by a half.
-		measured := 6 * math.Sqrt(g.variance+w.variance) / max(w.sum, 1)
-		near(t, name, g.sum, w.sum, loose*max(tol, few, measured))
+		measured := 6 * math.Sqrt(g.variance+w.variance)
+		if off := loose * max(tol*w.sum, few, measured); math.Abs(g.sum-w.sum) > off {
+			t.Errorf("%s: got %v, want %v ± %.3g", name, g.sum, w.sum, off)
+		}
 	}
 }
