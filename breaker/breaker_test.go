@@ -244,7 +244,7 @@ func TestSnapshotJSON(t *testing.T) {
 	s.Since = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	got, err := json.Marshal(s)
 	want := `{"name":"ocr","state":"open","forced":true,"since":"2026-01-02T03:04:05Z",` +
-		`"why":"asked for","opened":1,"refused":0,"refused_now":0,"remaining_ns":0,"failures":0,` +
+		`"why":"asked for","opened":1,"rejected":0,"rejected_now":0,"remaining_ns":0,"failures":0,` +
 		`"calls":0,"failed":0,"slow":0,"failure_rate":0,"slow_rate":0,"probing":0,"succeeded":0,` +
 		`"failed_probes":0,"generation":1}`
 	if err != nil || string(got) != want {

@@ -240,14 +240,14 @@ func TestKeysOfCallWindowsAreForgotten(t *testing.T) {
 	})
 }
 
-// RefusedNow begins anew with every opening, and Refused never does. A closed breaker keeps both.
+// RejectedNow begins anew with every opening, and Rejected never does. A closed breaker keeps both.
 func TestRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &breaker.Breaker{Failures: 1, Cooldown: time.Second}
 		expect := func(when string, all, now uint64) {
 			t.Helper()
-			if s := b.Snapshot(); s.Refused != all || s.RefusedNow != now {
-				t.Errorf("%s: %d refused, %d now, want %d and %d", when, s.Refused, s.RefusedNow, all, now)
+			if s := b.Snapshot(); s.Rejected != all || s.RejectedNow != now {
+				t.Errorf("%s: %d refused, %d now, want %d and %d", when, s.Rejected, s.RejectedNow, all, now)
 			}
 		}
 		expect("new", 0, 0)
@@ -288,7 +288,7 @@ func TestShadow(t *testing.T) {
 			t.Errorf("%s: foresees %v", name, err)
 		}
 		s := b.Snapshot()
-		if s.State != breaker.Open || !s.Shadow || s.Refused != 3 || s.Failures != 2 {
+		if s.State != breaker.Open || !s.Shadow || s.Rejected != 3 || s.Failures != 2 {
 			t.Errorf("%s: got %+v, want it open after 2 failures, and 3 calls refused", name, s)
 		}
 		if len(changes) != 1 || changes[0].To != breaker.Open || !changes[0].Shadow {

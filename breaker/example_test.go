@@ -111,7 +111,7 @@ func ExampleBreaker_shadow() {
 	}
 	s := b.Snapshot()
 	fmt.Println("it is", b.State())
-	fmt.Println("it would be", s.State, "and would have rejected", s.Refused)
+	fmt.Println("it would be", s.State, "and would have rejected", s.Rejected)
 	// Output:
 	// no answer
 	// no answer

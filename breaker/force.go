@@ -74,8 +74,8 @@ func (c *shared) snapshot(o owner) Snapshot {
 	var openedBy fault.Fault
 	if l := c.log.Load(); l != nil {
 		v.Since, v.Why, v.Opened, openedBy = l.last.At, l.last.Why, l.opened, l.openedBy
-		v.Refused = l.refused.Load()
-		v.RefusedNow = v.Refused - l.refusedBefore
+		v.Rejected = l.rejected.Load()
+		v.RejectedNow = v.Rejected - l.rejectedBefore
 	}
 	v.fill(&s, now)
 	c.commit(o, s.Word, s, Change{})

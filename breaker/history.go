@@ -12,9 +12,9 @@ import (
 // history is what a breaker keeps after its first change of state. A breaker that never changes has
 // none.
 type history struct {
-	refusal atomic.Pointer[OpenError] // of the state now, if it refuses
-	early   atomic.Pointer[OpenError] // refusal, as long as no rejection needs the clock
-	refused atomic.Uint64             // calls, or those that would be without Shadow
+	refusal  atomic.Pointer[OpenError] // of the state now, if it rejects calls
+	early    atomic.Pointer[OpenError] // refusal, as long as no rejection needs the clock
+	rejected atomic.Uint64             // calls, or those that would be without Shadow
 
 	// Guarded by the shared's mu:
 	last     Change
@@ -22,7 +22,7 @@ type history struct {
 	openedBy fault.Fault
 	trial    circuit.Trial // circuit.Machine.Trial
 
-	refusedBefore uint64 // refused when it opened last
+	rejectedBefore uint64 // rejected when it opened last
 
 	queue     []Change // not reported yet
 	reporting bool     // some goroutine is in OnChange
@@ -47,10 +47,10 @@ func (l *history) rejectEarly() *OpenError {
 		return nil
 	}
 	e := l.early.Load()
-	if e == nil || l.refused.Load()%askClock == askClock-1 && !e.lasts(clock.Now()) {
+	if e == nil || l.rejected.Load()%askClock == askClock-1 && !e.lasts(clock.Now()) {
 		return nil
 	}
-	l.refused.Add(1)
+	l.rejected.Add(1)
 	return e
 }
 

@@ -127,8 +127,8 @@ func hammer(t *testing.T, b *breaker.Breaker) {
 	})
 	s := b.Snapshot()
 	got := refused.Load()
-	if b.Shadow && (got > 0 || s.Refused == 0) || !b.Shadow && got != s.Refused {
-		t.Errorf("%d calls refused, and the snapshot has %d", got, s.Refused)
+	if b.Shadow && (got > 0 || s.Rejected == 0) || !b.Shadow && got != s.Rejected {
+		t.Errorf("%d calls refused, and the snapshot has %d", got, s.Rejected)
 	}
 	if last.To != s.State && !(last.To == breaker.Open && s.State == breaker.HalfOpen) {
 		t.Errorf("the last change was to %v, but the breaker is %v", last.To, s.State)

@@ -50,7 +50,7 @@ func (c *shared) enter(o owner) (gate.Pass, error) {
 
 // reject is the result for a call that c rejects in state w because of e.
 func (c *shared) reject(cfg *circuit.Config, w circuit.Word, e *OpenError) (gate.Pass, error) {
-	c.log.Load().refused.Add(1)
+	c.log.Load().rejected.Add(1)
 	if cfg.Shadow {
 		return circuit.ShadowPass(w), nil
 	}
@@ -228,7 +228,7 @@ func (c *shared) note(o owner, before circuit.Word, s circuit.Machine, ch Change
 		if ch.To == Open && ch.From != Open {
 			l.opened++
 			l.openedBy = ch.Fault
-			l.refusedBefore = l.refused.Load()
+			l.rejectedBefore = l.rejected.Load()
 		}
 	}
 	l.early.Store(nil)

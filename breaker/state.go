@@ -64,10 +64,10 @@ type Snapshot struct {
 	Opened   int       `json:"opened"`              // how often it has opened
 	OpenedBy string    `json:"opened_by,omitempty"` // the failure that opened it last
 
-	// Refused counts the calls that were rejected, RefusedNow those since the breaker opened last. A
+	// Rejected counts the calls that were rejected, RejectedNow those since the breaker opened last. A
 	// Shadow counts the calls that it would have rejected.
-	Refused    uint64 `json:"refused"`
-	RefusedNow uint64 `json:"refused_now"`
+	Rejected    uint64 `json:"rejected"`
+	RejectedNow uint64 `json:"rejected_now"`
 
 	// Remaining is the rest of the cooldown, in nanoseconds. It is 0 if the breaker is not open, or
 	// forced.

@@ -59,7 +59,7 @@ func shared(b controls) subject {
 		shows: func() breaker.State { return b.Snapshot().State },
 		refused: func() [2]uint64 {
 			v := b.Snapshot()
-			return [2]uint64{v.Refused, v.RefusedNow}
+			return [2]uint64{v.Rejected, v.RejectedNow}
 		},
 		methods: map[string]func(){"forceopen": b.ForceOpen, "forceclose": b.ForceClose,
 			"halfopen": b.ForceHalfOpen, "reset": b.Reset},

@@ -151,7 +151,7 @@ func TestAdaptiveRejects(t *testing.T) {
 		t.Errorf("a rejection costs %v allocations", n)
 	}
 	s := l.Snapshot()
-	want := limit.Snapshot{Name: "ocr", Kind: "adaptive", Limit: 1, InFlight: 1, Refused: 102}
+	want := limit.Snapshot{Name: "ocr", Kind: "adaptive", Limit: 1, InFlight: 1, Rejected: 102}
 	if s != want {
 		t.Errorf("%+v, want %+v", s, want)
 	}
@@ -169,7 +169,7 @@ func TestAdaptiveEndedContextTakesNoPermit(t *testing.T) {
 	if _, err := l.Enter(ctx); err != cause {
 		t.Errorf("%v, want the context's cause", err)
 	}
-	if s := l.Snapshot(); s.InFlight != 0 || s.Refused != 0 {
+	if s := l.Snapshot(); s.InFlight != 0 || s.Rejected != 0 {
 		t.Errorf("%+v", s)
 	}
 }

@@ -260,7 +260,7 @@ func TestConcurrencyRejection(t *testing.T) {
 		t.Errorf("a rejection allocates %v times", n)
 	}
 	want2 := limit.Snapshot{Name: "orders", Kind: "concurrency", Limit: 2, InFlight: 2,
-		Refused: 102}
+		Rejected: 102}
 	if s := c.Snapshot(); s != want2 {
 		t.Errorf("%+v, want %+v", s, want2)
 	}

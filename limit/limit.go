@@ -47,7 +47,7 @@ type Snapshot struct {
 	// rate limit is in debt, and 0 if it is unknown.
 	Level float64 `json:"level"`
 
-	Refused uint64 `json:"refused"` // attempts rejected so far
+	Rejected uint64 `json:"rejected"` // attempts rejected so far
 }
 
 // Error is the rejection by one limit. A limit has a single Error, which all its rejections share.

@@ -15,8 +15,8 @@ import (
 // an attempt takes a permit, and returns it, in one atomic step, which also shows whether the queue
 // is empty.
 type permits struct {
-	word    atomic.Uint64 // under way in the lower half, waiting in the upper one
-	refused atomic.Uint64
+	word     atomic.Uint64 // under way in the lower half, waiting in the upper one
+	rejected atomic.Uint64
 
 	mu          sync.Mutex // held while the upper half of word changes
 	first, last *place
@@ -65,7 +65,7 @@ func (p *permits) snapshot(name, kind string, most int) Snapshot {
 	underWay, waiting := p.load()
 	return Snapshot{
 		Name: name, Kind: kind, Limit: float64(most), InFlight: underWay, Waiting: waiting,
-		Level: float64(most - underWay), Refused: p.refused.Load(),
+		Level: float64(most - underWay), Rejected: p.rejected.Load(),
 	}
 }
 
@@ -79,7 +79,7 @@ func (p *permits) enter(ctx context.Context, most func() int, queue int, limit t
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	p.refused.Add(1)
+	p.rejected.Add(1)
 	return rejection()
 }
 

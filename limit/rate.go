@@ -36,13 +36,13 @@ type Rate struct {
 	// Wait is the longest time that an attempt waits for its turn. 0 = none.
 	Wait time.Duration
 
-	tat     atomic.Int64 // a gcra.Tat, which includes the turns of the queue
-	queue   rateQueue
-	known   atomic.Pointer[allowance] // what Learn reported last, if N is 0
-	refused atomic.Uint64
-	err     atomic.Pointer[Error]
-	wake    func()                      // of a Group: see awake
-	cached  atomic.Pointer[gcra.Bucket] // see bucket
+	tat      atomic.Int64 // a gcra.Tat, which includes the turns of the queue
+	queue    rateQueue
+	known    atomic.Pointer[allowance] // what Learn reported last, if N is 0
+	rejected atomic.Uint64
+	err      atomic.Pointer[Error]
+	wake     func()                      // of a Group: see awake
+	cached   atomic.Pointer[gcra.Bucket] // see bucket
 }
 
 // Enter takes one token, as [Rate.Take] does.
@@ -139,14 +139,14 @@ func (r *Rate) Learn(remaining float64, reset time.Duration) {
 // or nil.
 func (r *Rate) Refusal(d time.Duration) error {
 	if r.room()-d > r.Wait {
-		return r.refuse()
+		return r.rejection()
 	}
 	return nil
 }
 
 // Snapshot returns the state of the limit now.
 func (r *Rate) Snapshot() Snapshot {
-	s := Snapshot{Name: r.Name, Kind: "rate", Refused: r.refused.Load()}
+	s := Snapshot{Name: r.Name, Kind: "rate", Rejected: r.rejected.Load()}
 	r.queue.mu.Lock()
 	defer r.queue.mu.Unlock()
 	s.Waiting = r.queue.waiters.Len() + r.queue.forReset
@@ -220,14 +220,14 @@ func (r *Rate) room() time.Duration {
 	return turn - now
 }
 
-// rejected counts a rejection and returns its error.
-func (r *Rate) rejected() error {
-	r.refused.Add(1)
-	return r.refuse()
+// reject counts a rejection and returns its error.
+func (r *Rate) reject() error {
+	r.rejected.Add(1)
+	return r.rejection()
 }
 
-// refuse returns the limit's one Error, so that many rejections allocate nothing.
-func (r *Rate) refuse() error {
+// rejection returns the limit's one Error, so that many rejections allocate nothing.
+func (r *Rate) rejection() error {
 	if e := r.err.Load(); e != nil {
 		return e
 	}

@@ -267,8 +267,8 @@ func TestRateRejection(t *testing.T) {
 			t.Errorf("Refusal: %v after 399 ms, %v after 400 ms; want an error and nil",
 				r.Refusal(399*ms), r.Refusal(400*ms))
 		}
-		if got := r.Snapshot().Refused; got != 1 {
-			t.Errorf("Refused is %d, want 1: Refusal counts nothing", got)
+		if got := r.Snapshot().Rejected; got != 1 {
+			t.Errorf("Rejected is %d, want 1: Refusal counts nothing", got)
 		}
 		if allocs := testing.AllocsPerRun(100, func() { _ = r.Take(t.Context(), 1) }); allocs != 0 {
 			t.Errorf("a rejection allocates %v times", allocs)

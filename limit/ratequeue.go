@@ -102,7 +102,7 @@ func (r *Rate) wakeUp(ctx context.Context, w *waiter) (over bool, err error) {
 		return true, nil
 	case w.last <= now:
 		r.leave(w)
-		return true, r.rejected()
+		return true, r.reject()
 	}
 	w.timer.Reset(min(turn, w.last) - now) // the turn has moved
 	return false, nil
@@ -121,7 +121,7 @@ func (r *Rate) join(ctx context.Context, b gcra.Bucket, cost time.Duration) (*wa
 		next, turn := b.Take(gcra.Tat(old), now, cost)
 		last := r.last(ctx, now)
 		if turn > max(now, last) {
-			return nil, r.rejected()
+			return nil, r.reject()
 		}
 		if !r.tat.CompareAndSwap(old, int64(next)) {
 			continue
@@ -175,7 +175,7 @@ func (r *Rate) takeKnown(ctx context.Context, n float64) error {
 			a.left -= n
 			return nil
 		case a.until > last:
-			return r.rejected()
+			return r.reject()
 		}
 		if !r.sleepUntilReset(ctx, a.until-now) {
 			return context.Cause(ctx)

@@ -42,9 +42,9 @@ type Throttle struct {
 	// MinCalls is the number of attempts in Window before any is rejected. 0 = 10.
 	MinCalls int
 
-	failing atomic.Bool // some attempt in the window was not accepted
-	refused atomic.Uint64
-	err     atomic.Pointer[Error]
+	failing  atomic.Bool // some attempt in the window was not accepted
+	rejected atomic.Uint64
+	err      atomic.Pointer[Error]
 
 	mu     sync.Mutex
 	window shed.Window // guarded by mu
@@ -57,7 +57,7 @@ func (t *Throttle) Enter(context.Context) (gate.Pass, error) {
 	if !t.failing.Load() || t.admit(clock.Now()) {
 		return gate.Pass{}, nil
 	}
-	t.refused.Add(1)
+	t.rejected.Add(1)
 	return gate.Pass{}, t.rejection()
 }
 
@@ -96,7 +96,7 @@ func (t *Throttle) Snapshot() Snapshot {
 	share := t.window.Share(&c, clock.Now())
 	t.mu.Unlock()
 	return Snapshot{
-		Name: t.Name, Kind: "throttle", Limit: 1 - share, Refused: t.refused.Load(),
+		Name: t.Name, Kind: "throttle", Limit: 1 - share, Rejected: t.rejected.Load(),
 	}
 }
 

@@ -87,7 +87,7 @@ func TestThrottleRejects(t *testing.T) {
 		if rejected < 950 || rejected == 1000 {
 			t.Errorf("%d of 1000 were rejected, want nearly all", rejected)
 		}
-		if got := l.Snapshot(); got.Refused != uint64(rejected) || got.Kind != "throttle" ||
+		if got := l.Snapshot(); got.Rejected != uint64(rejected) || got.Kind != "throttle" ||
 			got.Name != "ocr" || got.InFlight != 0 {
 			t.Errorf("%+v after %d rejections", got, rejected)
 		}
@@ -180,7 +180,7 @@ func TestThrottleHammer(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if s := l.Snapshot(); s.Limit != 1 || s.Refused != 0 {
+	if s := l.Snapshot(); s.Limit != 1 || s.Rejected != 0 {
 		t.Errorf("%+v: want that 40 accepted of 40,000 are enough at K 1000", s)
 	}
 	l.Leave(gate.Pass{}, panicked)

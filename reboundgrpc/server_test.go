@@ -239,7 +239,7 @@ func TestServerLimitAndClient(t *testing.T) {
 			t.Fatalf("got %q, %v", got, err)
 		}
 	}
-	if rate.Snapshot().Refused == 0 {
+	if rate.Snapshot().Rejected == 0 {
 		t.Error("the limit rejected nothing")
 	}
 }

@@ -158,7 +158,7 @@ func (w *watched) observeBreakers(o metric.Observer, g *gauges, k *known) {
 	// Rejections are counted by the breakers' own names first: see observeLimits.
 	rejected := map[breakerKind]uint64{}
 	add := func(s breaker.Snapshot) {
-		rejected[breakerKind{s.Name, s.Shadow}] += s.Refused
+		rejected[breakerKind{s.Name, s.Shadow}] += s.Rejected
 		key := breakerKind{k.breakers.admit(s.Name), s.Shadow}
 		if counts[key] == nil {
 			counts[key] = new([breaker.HalfOpen + 1]int64)
@@ -199,7 +199,7 @@ func (w *watched) observeLimits(o metric.Observer, g *gauges, k *known) {
 	sums := map[limitKey]limit.Snapshot{}
 	rejected := map[limitKey]uint64{} // by the limits' own names
 	add := func(s limit.Snapshot) {
-		rejected[limitKey{s.Kind, s.Name}] += s.Refused
+		rejected[limitKey{s.Kind, s.Name}] += s.Rejected
 		key := limitKey{valid(s.Kind), k.limits.admit(s.Name)}
 		sum, known := sums[key]
 		if known {

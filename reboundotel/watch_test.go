@@ -167,9 +167,9 @@ func aLimit(s limit.Snapshot) *fixed { return &fixed{state: s} }
 func TestLimits(t *testing.T) {
 	s := newSDK(t, reboundotel.Options{})
 	a := aLimit(limit.Snapshot{Name: "db", Kind: "concurrency", Limit: 10, InFlight: 9, Waiting: 3,
-		Level: 1, Refused: 4})
+		Level: 1, Rejected: 4})
 	b := aLimit(limit.Snapshot{Name: "db", Kind: "concurrency", Limit: 5, InFlight: 1, Level: 4,
-		Refused: 1})
+		Rejected: 1})
 	watch(t, s, reboundotel.Objects{
 		Policies: []*rebound.Policy{{Budget: budget.Unlimited, Gates: []gate.Gate{a, a}}},
 		Limits: []reboundotel.Limit{b, a,
@@ -225,7 +225,7 @@ func TestRejectionsOnlyRise(t *testing.T) {
 	now := map[string]uint64{}
 	group := func(yield func(limit.Snapshot) bool) {
 		for name, n := range now {
-			if !yield(limit.Snapshot{Name: name, Kind: "rate", Refused: n}) {
+			if !yield(limit.Snapshot{Name: name, Kind: "rate", Rejected: n}) {
 				return
 			}
 		}

@@ -41,7 +41,7 @@ func (r *Rate) book(ctx, asked context.Context, b booking) (turn, error) {
 	o.Result = gate.OK
 	first := r.turns.learn(b, count, a, begun, time.Now())
 	if !a.booked {
-		return turn{}, r.rejected()
+		return turn{}, r.reject()
 	}
 	return first, nil
 }

@@ -225,7 +225,7 @@ func TestLocalAfterRejection(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if n := r.Snapshot().Refused; f.booked != 1 || n != 3 {
+		if n := r.Snapshot().Rejected; f.booked != 1 || n != 3 {
 			t.Errorf("asked %d times, %d rejections", f.booked, n)
 		}
 		b.ForceOpen()
@@ -237,7 +237,7 @@ func TestLocalAfterRejection(t *testing.T) {
 				t.Errorf("attempt %d: %v", i, err)
 			}
 		}
-		if n := r.Snapshot().Refused; n != 4 {
+		if n := r.Snapshot().Rejected; n != 4 {
 			t.Errorf("%d rejections, want 4", n)
 		}
 		if err := r.Refusal(time.Hour); err != nil {

@@ -323,7 +323,7 @@ func TestRejectionsAreCheap(t *testing.T) {
 	if n := s.scripts(); n > 100 {
 		t.Errorf("1000 attempts ran %d scripts", n)
 	}
-	if got := r.Snapshot().Refused; got != 999 {
+	if got := r.Snapshot().Rejected; got != 999 {
 		t.Errorf("%d rejections are counted, want 999", got)
 	}
 }

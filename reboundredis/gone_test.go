@@ -86,7 +86,7 @@ func TestLocalShare(t *testing.T) {
 			}
 			await(t, "a first answer", func() bool { return take(r) == nil && r.Snapshot().Level > 0 })
 			row.begin(s)
-			before := around.Snapshot().Refused
+			before := around.Snapshot().Rejected
 			passed := 0
 			var err error
 			for err == nil && passed < 1000 {
@@ -97,7 +97,7 @@ func TestLocalShare(t *testing.T) {
 			if !errors.Is(err, limit.ErrRate) || passed == 0 || passed > 30 {
 				t.Errorf("%d passed, then %v; want at most the 30 of the share", passed, err)
 			}
-			if n := around.Snapshot().Refused - before; n == 0 {
+			if n := around.Snapshot().Rejected - before; n == 0 {
 				t.Errorf("every attempt has asked Redis, want one")
 			}
 			if change := <-opened; change != "closed open" {
@@ -119,7 +119,7 @@ func TestFailClosed(t *testing.T) {
 	}
 	await(t, "a first answer", func() bool { return take(r) == nil })
 	s.kill()
-	refused := r.Snapshot().Refused
+	refused := r.Snapshot().Rejected
 	for range 10 {
 		err := take(r)
 		f := fault.Of(err)
@@ -131,7 +131,7 @@ func TestFailClosed(t *testing.T) {
 			t.Errorf("got %q, want %q", err, want)
 		}
 	}
-	if got := r.Snapshot().Refused - refused; got != 10 {
+	if got := r.Snapshot().Rejected - refused; got != 10 {
 		t.Errorf("%d rejections are counted, want 10", got)
 	}
 	if err := r.Refusal(0); !errors.Is(err, reboundredis.ErrUnavailable) {

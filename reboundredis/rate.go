@@ -65,12 +65,12 @@ type Rate struct {
 	// for a second.
 	Breaker *breaker.Breaker
 
-	once    sync.Once
-	invalid error
-	own     breaker.Breaker // if Breaker is nil
-	full    *limit.Error    // the one rejection
-	gone    *Error          // the one rejection of FailClosed
-	refused atomic.Uint64
+	once     sync.Once
+	invalid  error
+	own      breaker.Breaker // if Breaker is nil
+	full     *limit.Error    // the one rejection
+	gone     *Error          // the one rejection of FailClosed
+	rejected atomic.Uint64
 
 	connecting atomic.Bool
 	leasing    chan struct{} // holds a value while some attempt books turns for all
@@ -126,7 +126,7 @@ func (r *Rate) turn(ctx context.Context, b booking) (turn, error) {
 	}
 	// Known without a round trip, which matters most while the limit has no room.
 	if r.turns.room(b, now) > longest && r.redis().Refusal(0) == nil {
-		return turn{}, r.rejected()
+		return turn{}, r.reject()
 	}
 	asked, cancel := context.WithTimeout(ctx, r.timeout(ctx))
 	defer cancel()
@@ -149,12 +149,12 @@ func (r *Rate) turn(ctx context.Context, b booking) (turn, error) {
 // takeLocal takes tokens from this process's own share.
 func (r *Rate) takeLocal(ctx context.Context, n float64) error {
 	if r.FailClosed {
-		r.refused.Add(1)
+		r.rejected.Add(1)
 		return r.gone
 	}
 	err := r.Local.Take(ctx, n)
 	if err != nil && ctx.Err() == nil {
-		r.refused.Add(1)
+		r.rejected.Add(1)
 	}
 	return err
 }
@@ -210,9 +210,9 @@ func (r *Rate) Refusal(d time.Duration) error {
 }
 
 // Snapshot returns the state of the limit now, as far as this process knows it from Redis's last
-// answer. Waiting and Refused count this process's attempts.
+// answer. Waiting and Rejected count this process's attempts.
 func (r *Rate) Snapshot() limit.Snapshot {
-	s := limit.Snapshot{Name: r.name(), Kind: "rate", Refused: r.refused.Load()}
+	s := limit.Snapshot{Name: r.name(), Kind: "rate", Rejected: r.rejected.Load()}
 	if r.ready() != nil {
 		return s
 	}
@@ -225,8 +225,8 @@ func (r *Rate) Snapshot() limit.Snapshot {
 // room returns the time until an attempt would get a turn, as far as is known.
 func (r *Rate) room() time.Duration { return r.turns.room(r.booking(1), time.Now()) }
 
-// rejected counts a rejection and returns its error.
-func (r *Rate) rejected() error {
-	r.refused.Add(1)
+// reject counts a rejection and returns its error.
+func (r *Rate) reject() error {
+	r.rejected.Add(1)
 	return r.full
 }

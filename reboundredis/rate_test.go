@@ -107,7 +107,7 @@ func TestRejection(t *testing.T) {
 		t.Errorf("level %v, want 0", snapshot.Level)
 	}
 	snapshot.Level = 0
-	want := limit.Snapshot{Name: "ocr", Kind: "rate", Limit: 1.0 / 3600, Refused: 1}
+	want := limit.Snapshot{Name: "ocr", Kind: "rate", Limit: 1.0 / 3600, Rejected: 1}
 	if snapshot != want {
 		t.Errorf("got %+v, want %+v", snapshot, want)
 	}

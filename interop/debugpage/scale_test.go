@@ -33,7 +33,7 @@ func limits() (all []rebounddebug.Limit) {
 	for _, state := range []func(s float64) limit.Snapshot{
 		func(s float64) limit.Snapshot {
 			return limit.Snapshot{Name: "db", Kind: "concurrency", Limit: 10, InFlight: 10,
-				Waiting: int(s) % 7, Refused: uint64(3 * s)}
+				Waiting: int(s) % 7, Rejected: uint64(3 * s)}
 		},
 		func(s float64) limit.Snapshot {
 			top := 40 - 20*float64(int(s)%2)
@@ -44,7 +44,7 @@ func limits() (all []rebounddebug.Limit) {
 			return limit.Snapshot{Name: "api", Kind: "rate", Limit: 500, Level: -12.5, Waiting: 4}
 		},
 		func(s float64) limit.Snapshot {
-			return limit.Snapshot{Name: "batch", Kind: "throttle", Limit: 0.7, Refused: 1204}
+			return limit.Snapshot{Name: "batch", Kind: "throttle", Limit: 0.7, Rejected: 1204}
 		},
 	} {
 		all = append(all, &moving{state: state, begun: time.Now()})

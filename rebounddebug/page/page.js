@@ -300,7 +300,7 @@ function story(b, now) {
 		parts.push(`${percent(b.failed, b.calls)} of ${count(b.calls)} calls in the window failed`);
 	}
 	if (b.probing) parts.push(`${b.probing} probing`);
-	const rejected = b.state === 'closed' ? b.refused : b.refused_now;
+	const rejected = b.state === 'closed' ? b.rejected : b.rejected_now;
 	if (rejected) {
 		parts.push(`${some(rejected, 'call')} ${b.shadow ? 'would have been ' : ''}rejected` +
 			(b.state === 'closed' ? ' so far' : ''));
@@ -416,7 +416,7 @@ function showLimit(tr, l, now) {
 	const [perSecond, total] = tr.cells[3].firstChild.children;
 	const rejected = rejectedPerSecond(samples.get(l.id) || []);
 	write(perSecond, rejected ? `${short(rejected)} per s` : '–');
-	write(total, l.refused ? `${count(l.refused)} in all` : '');
+	write(total, l.rejected ? `${count(l.rejected)} in all` : '');
 	recent(tr.cells[4].firstChild, l, samples.get(l.id) || [], now);
 }
 
@@ -441,7 +441,7 @@ function rejectedPerSecond(kept) {
 	const last = kept[kept.length - 1];
 	const first = kept.find((s) => last.at - s.at <= 10e3);
 	if (!first || last.at === first.at) return 0;
-	return Math.max(0, last.refused - first.refused) / ((last.at - first.at) / 1000);
+	return Math.max(0, last.rejected - first.rejected) / ((last.at - first.at) / 1000);
 }
 
 // recent draws the last 30 seconds: what is in flight as a surface, the limit as a line. Of a rate

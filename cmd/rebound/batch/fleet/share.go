@@ -149,7 +149,7 @@ func (p *pacer) limits(own []limit.Snapshot) (all []limit.Snapshot) {
 			{Name: name + " tokens", Kind: "rate", Limit: n.tokens / 60},
 		} {
 			if i := slices.IndexFunc(own, func(o limit.Snapshot) bool { return o.Name == l.Name }); i >= 0 {
-				l.Level, l.Waiting, l.Refused = own[i].Level, own[i].Waiting, own[i].Refused
+				l.Level, l.Waiting, l.Rejected = own[i].Level, own[i].Waiting, own[i].Rejected
 			}
 			if l.Limit > 0 {
 				all = append(all, l)
