@@ -65,9 +65,9 @@ func TestFleetJudges(t *testing.T) {
 				}
 				x.ends(75, workers...)
 				for _, w := range workers {
-					if stopped, _, _ := strings.Cut(fmt.Sprint(w.Stderr), "\n"); !strings.Contains(stopped,
-						c.want) {
-						t.Errorf("run %d: %s: want the reason %q", run, stopped, c.want)
+					// A database that a loaded machine slows down is reported before the reason.
+					if said := fmt.Sprint(w.Stderr); !strings.Contains(said, c.want) {
+						t.Errorf("run %d: %s: want the reason %q", run, said, c.want)
 					}
 				}
 				if n := calls.Load(); n < c.from || n > c.to {
