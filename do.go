@@ -11,7 +11,8 @@ import (
 )
 
 // Do calls fn until it returns no error, or until p ends the call. It returns the value of fn's
-// last call. The error of a failed call is an [*Error].
+// last call. The error of a failed call is an [*Error]. A result never counts as a failure: in a fn
+// around an [net/http.Client], return reboundhttp.Check(resp), or a bad status is a success.
 //
 // The context given to fn is ctx itself. If p has an AttemptTimeout or a MaxElapsed, it is a child
 // of ctx that ends when fn returns. Do keeps no reference to fn, never runs it in another

@@ -139,9 +139,9 @@ func ExampleWithPolicy() {
 	srv := busy(4)
 	defer srv.Close()
 
-	patient := hasty.Clone()
-	patient.Attempts = 5
-	ctx := reboundhttp.WithPolicy(context.Background(), patient)
+	longer := hasty.Clone()
+	longer.Attempts = 5
+	ctx := reboundhttp.WithPolicy(context.Background(), longer)
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, srv.URL, nil)
 	if err != nil {
 		fmt.Println(err)
