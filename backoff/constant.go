@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Constant is the same delay, without jitter, after every attempt: Constant(time.Second) gives
-// 1s → 1s → 1s. Constant(0) adds no delay.
+// Constant is the same delay after every attempt, without jitter: Constant(time.Second) gives 1s →
+// 1s → 1s. Constant(0) is no delay.
 type Constant time.Duration
 
 // Delay returns c, or 0 if c is negative.

@@ -2,15 +2,17 @@ package backoff
 
 import "time"
 
-// Decorrelated draws each delay from a range that depends on the delay before it, so that clients
-// drift further apart with every attempt. For the first delay, prev counts as Base.
+// Decorrelated draws each delay from a range that depends on the delay before it, prev. So clients
+// drift further apart with every attempt. For the first delay, prev is Base.
 //
-// If Low and High are 0, a delay is min(Max, U(Base, 3·prev)), where U draws evenly. That is the
-// formula of "Exponential Backoff and Jitter" (AWS Architecture Blog, 2015). At the cap, two in
-// three of its delays are exactly Max. Otherwise a delay is prev·U(Low, High), drawn between Min
-// and Max as with a [Jitter], so that clients spread at the cap too.
+// If Low and High are 0, a delay is min(Max, U(Base, 3·prev)), where U draws evenly. This formula
+// is from "Exponential Backoff and Jitter" (AWS Architecture Blog, 2015). Once prev has reached
+// Max, two in three of its delays are exactly Max.
+//
+// If Low and High are set, a delay is prev·U(Low, High), drawn between Min and Max as with a
+// [Jitter]. Then delays spread at Max too.
 type Decorrelated struct {
-	Base time.Duration // prev of the first delay; the shortest delay if Low is 0; 0 = 100 ms
+	Base time.Duration // prev of the first delay; the shortest delay if High is 0; 0 = 100 ms
 	Min  time.Duration // shortest delay; a shorter prev counts as Min; 0 = none
 	Max  time.Duration // longest delay; 0 = 30 s, or Base if that is more
 	Low  float64       // least growth from one delay to the next, such as 1.3

@@ -14,7 +14,7 @@ type Exponential struct {
 	Min    time.Duration // shortest delay, jitter included; 0 = none
 	Max    time.Duration // longest delay; 0 = 30 s, or Base if that is more
 	Factor float64       // growth from one delay to the next, 1 or more; 0 = 2
-	Jitter Jitter        // zero = Full
+	Jitter Jitter        // zero = Full()
 }
 
 // Delay returns the delay after attempt n. It does not depend on prev.
@@ -28,7 +28,7 @@ func (e Exponential) Delay(n int, _ time.Duration, u float64) time.Duration {
 		d = nanos(float64(float64(base)*power(e.Factor, n))+0.5, in.high)
 	}
 	if e.Jitter.High == 0 && in.low == 0 && u >= 0 && u < 1 {
-		// The same as spread returns, in a quarter of its time: the default takes this path.
+		// A shortcut for the default. The result is that of spread, in a quarter of its time.
 		return time.Duration(u * float64(d))
 	}
 	return e.Jitter.spread(d, in, u)

@@ -9,15 +9,16 @@ import (
 // Jitter spreads clients that failed together: a delay d becomes d·U(Low, High), where U draws
 // evenly. The zero Jitter is [Full].
 //
-// The delay d is first capped at Max, and then drawn from [d·Low, min(d·High, Max)]. So the result
-// never passes Max, and results do not pile up at Max either. If Max leaves nothing of that range,
-// as with Additive at the cap, the range is [Max·Low/High, Max] instead. Some well-known recipes
-// add jitter after the cap, which lets delays pass the cap. Others cap the sum, which makes clients
-// meet at the cap.
+// The delay d is first capped at Max. The result is then drawn from [d·Low, min(d·High, Max)]. So
+// it never exceeds Max, and many results are not exactly Max either. If Max leaves nothing of that
+// range, as with Additive when d is Max, the range is [Max·Low/High, Max].
 //
-// Results do not pile up at Min either. A shorter d is raised to Min, and the range then begins at
-// Min. If Min cuts off more than half of the range, half of its width remains: with Full and a Min
-// of 1s, a delay of 1s becomes 1s to 1.5s.
+// Other libraries add jitter after the cap, so that delays exceed the cap. Or they cap the sum, so
+// that many clients get the same delay.
+//
+// Min works in the same way: a shorter d is raised to Min, and the range begins at Min. If Min cuts
+// off more than half of the range, half of its width remains. With Full and a Min of 1s, a delay of
+// 1s becomes 1s to 1.5s.
 type Jitter struct {
 	Low  float64 // smallest multiple of the delay, such as 0.5
 	High float64 // largest multiple of the delay, such as 1.5
@@ -26,19 +27,19 @@ type Jitter struct {
 // None adds no jitter: 1s stays 1s.
 func None() Jitter { return Jitter{1, 1} }
 
-// Full draws from zero to the whole delay: 1s becomes 0s to 1s. It had the least contention in the
-// comparison of the AWS Architecture Blog (2015).
+// Full draws from zero to the whole delay: 1s becomes 0s to 1s. It needed the fewest calls in the
+// comparison of "Exponential Backoff and Jitter" (AWS Architecture Blog, 2015).
 func Full() Jitter { return Jitter{0, 1} }
 
 // Equal keeps half of the delay and draws the other half: 1s becomes 0.5s to 1s.
 func Equal() Jitter { return Jitter{0.5, 1} }
 
 // Additive lengthens a delay by up to the fraction f: with Additive(0.5), 1s becomes 1s to 1.5s.
-// At the cap it spreads downwards instead. A negative f makes an invalid Jitter.
+// When d is Max, it shortens the delay instead. A negative f gives an invalid Jitter.
 func Additive(f float64) Jitter { return Jitter{1, 1 + f} }
 
 // Proportional shortens or lengthens a delay by up to the fraction f: with Proportional(0.5), 1s
-// becomes 0.5s to 1.5s. An f outside [0, 1] makes an invalid Jitter.
+// becomes 0.5s to 1.5s. An f outside [0, 1] gives an invalid Jitter.
 func Proportional(f float64) Jitter { return Jitter{1 - f, 1 + f} }
 
 // Validate returns an error that names the field if the range is not 0 ≤ Low ≤ High < ∞.
@@ -61,7 +62,7 @@ func (j Jitter) valid() bool {
 }
 
 // spread draws from the range around d, inside in. Each product is converted to float64 before it
-// is added: otherwise some platforms would fuse the two operations and round differently.
+// is added. Otherwise some platforms would fuse the two operations and round differently.
 func (j Jitter) spread(d time.Duration, in span, u float64) time.Duration {
 	d = in.into(d)
 	if !(u >= 0) || j == (Jitter{1, 1}) {

@@ -12,7 +12,7 @@ type Linear struct {
 	Step   time.Duration // growth from one delay to the next; 0 = Base
 	Min    time.Duration // shortest delay, jitter included; 0 = none
 	Max    time.Duration // longest delay; 0 = 30 s, or Base if that is more
-	Jitter Jitter        // zero = Full
+	Jitter Jitter        // zero = Full()
 }
 
 // Delay returns the delay after attempt n. It does not depend on prev.

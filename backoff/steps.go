@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// Steps is a list of delays, one for each attempt that fails; the last one repeats. With the Delays
-// 1s, 10s and 1m and no jitter, the delays are 1s → 10s → 1m → 1m → 1m.
+// Steps is a list of delays, one for each failed attempt. The last one repeats. With the Delays 1s,
+// 10s and 1m and no jitter, the delays are 1s → 10s → 1m → 1m → 1m.
 //
 // It has no Max: a Jitter whose High is above 1 draws delays longer than those in the list. Steps
-// cannot be compared by ==, which panics if two of them are in interfaces.
+// cannot be compared: == panics for two interfaces that hold Steps.
 type Steps struct {
-	Delays []time.Duration // 0 or more each; empty is invalid, and counts as 100 ms
-	Jitter Jitter          // zero = Full
+	Delays []time.Duration // each 0 or more; an empty list is invalid, and counts as 100 ms
+	Jitter Jitter          // zero = Full()
 }
 
 // Delay returns the delay after attempt n. It does not depend on prev.
@@ -29,7 +29,7 @@ func (s Steps) Delay(n int, _ time.Duration, u float64) time.Duration {
 // Jitter is invalid.
 func (s Steps) Validate() error {
 	if len(s.Delays) == 0 {
-		return fmt.Errorf("backoff: Steps.Delays is empty: want at least one")
+		return fmt.Errorf("backoff: Steps.Delays is empty: want at least one delay")
 	}
 	for i, d := range s.Delays {
 		if d < 0 {

@@ -2,10 +2,10 @@
 // that retries do not prolong an outage.
 //
 // A service that has become too slow for its load gets a second and a third attempt from every call
-// that has timed out. Delays and jitter only spread that load over time; a budget bounds it. The
-// budget earns on success, not on every call: one that also earned on failures would pay for the
-// very retry storm that it should end. Bronson et al., "Metastable Failures in Distributed Systems"
-// (HotOS 2021), describe such collapses.
+// that has timed out. Delays and jitter spread that load over time, and a budget bounds it. Only
+// successes fill the budget again. If failures filled it too, an outage would pay for its own
+// retries. Bronson et al., "Metastable Failures in Distributed Systems" (HotOS 2021), describe such
+// collapses.
 package budget
 
 import (
@@ -17,35 +17,37 @@ import (
 	"github.com/rebound-go/rebound/internal/clock"
 )
 
-// None, as the value of Deposit or Refill, turns it off. (0 means the default.)
+// None is the value of Deposit or Refill that gives nothing back. 0 means the default.
 const None = bucket.None
 
-// Budget is a bucket of tokens. A retry takes one token. A success gives back a part of one, and
-// time slowly refills the bucket too, so that a caller without successes is never starved. Over any
-// period
+// Budget is a bucket of tokens. A retry takes one token. A success gives back a part of one. Time
+// slowly refills the bucket too, so that a caller without successes still gets a few retries. Over
+// any period
 //
 //	retries ≤ Capacity + Deposit × successes + Refill × seconds
 //
-// The zero Budget is full and ready to use. Goroutines and policies may share a Budget; have one
-// for each service that is called. It must not be copied, nor its fields changed, once in use.
+// The zero Budget is full and ready to use. Goroutines and policies may share a Budget. Use one
+// Budget for each service that you call. Once in use, it must not be copied, nor its fields
+// changed.
 //
 // Each process has its own Refill: a fleet of a thousand processes with the default of 0.1 may make
 // a hundred retries a second in all.
 type Budget struct {
-	Capacity float64 // tokens when full: 1 to 68,719, more counts as that; 0 = 10; +Inf = unlimited
+	Capacity float64 // tokens when full: 1 to 68,719 (the most); 0 = 10; +Inf = unlimited
 	Deposit  float64 // tokens that each success gives back; 0 = 0.1; None = none
-	Refill   float64 // tokens per second; 0 = 0.1; None = none, as is less than one a month
+	Refill   float64 // tokens per second, at least one a month; 0 = 0.1; None = none
 
-	state atomic.Uint64              // a State
-	empty atomic.Pointer[EmptyError] // made at the first refusal
+	state atomic.Uint64              // a bucket.Bucket
+	empty atomic.Pointer[EmptyError] // made at the first rejection
 }
 
-// Unlimited never refuses a retry. It suits callers that limit themselves, such as a batch with a
+// Unlimited allows every retry. It suits callers that limit themselves, such as a batch with a
 // fixed number of workers.
 var Unlimited = &Budget{Capacity: math.Inf(1)}
 
 // Take takes the token of one retry. If there is none, it takes nothing and returns an
-// [*EmptyError]: the retry must not happen. Ask before the delay, not after it.
+// [*EmptyError], and the retry must not be made. Call Take before the delay: then no call waits for
+// a retry that it may not make.
 func (b *Budget) Take() error {
 	if b.config().Unlimited() {
 		return nil
@@ -55,7 +57,7 @@ func (b *Budget) Take() error {
 		old := b.state.Load()
 		s, ok := bucket.Bucket(old).Take(b.config(), now)
 		if !ok {
-			return b.refusal()
+			return b.rejection()
 		}
 		if b.state.CompareAndSwap(old, uint64(s)) {
 			return nil
@@ -66,8 +68,8 @@ func (b *Budget) Take() error {
 // Return gives back a token whose retry did not happen.
 func (b *Budget) Return() { b.pay(bucket.Token) }
 
-// Success gives back the deposit for one call that succeeded. It reads no clock. While the bucket
-// is full it is one atomic load, inlined.
+// Success gives back the Deposit for one call that succeeded. It reads no clock. While the bucket
+// is full, it costs one atomic load.
 func (b *Budget) Success() {
 	if b.state.Load() != 0 {
 		b.earn()
@@ -91,7 +93,7 @@ func (b *Budget) config() bucket.Config {
 	return bucket.Config{Capacity: b.Capacity, Deposit: b.Deposit, Refill: b.Refill}
 }
 
-// Size returns the number of tokens in a full budget: Capacity, or 10 if that is 0.
+// Size returns the number of tokens in a full budget: Capacity, or 10 if Capacity is 0.
 func (b *Budget) Size() float64 { return b.config().Defaults().Capacity }
 
 // Level returns the number of tokens left now, from 0 to Size.

@@ -117,7 +117,7 @@ func TestRefused(t *testing.T) {
 		b.Take()
 	}
 	err := b.Take()
-	want := "retry budget is empty: it holds 20, and gets back 0.25 per success and 0.1 per second; " +
+	want := "retry budget is empty: Capacity 20, Deposit 0.25 per success, Refill 0.1 per second; " +
 		"a batch with a fixed number of workers may use budget.Unlimited"
 	if err.Error() != want {
 		t.Errorf("text:\n got %s\nwant %s", err, want)

@@ -75,7 +75,7 @@ func ExampleEmptyError() {
 	fmt.Println(strings.ReplaceAll(err.Error(), "; ", ";\n"))
 	// Output:
 	// true
-	// retry budget is empty: it holds 1, and gets back 0.1 per success and 0.1 per second;
+	// retry budget is empty: Capacity 1, Deposit 0.1 per success, Refill 0.1 per second;
 	// a batch with a fixed number of workers may use budget.Unlimited
 }
 

@@ -1,9 +1,9 @@
-// Package gate defines what may stand around the attempts of a call and reject them: a circuit
-// breaker, a rate limit, a concurrency limit.
+// Package gate defines gates. A gate admits or rejects the attempts of calls. Circuit breakers,
+// rate limits and concurrency limits are gates.
 //
-// A [Gate] is structural: a type implements it without importing package rebound. Passes and
-// outcomes are plain values, so that a gate costs its callers no allocation. The conformance suite
-// for gates is TestGate in package reboundtest.
+// A type can implement [Gate] without importing package rebound. Passes and outcomes are plain
+// values, so that a gate costs its callers no allocation. TestGate in package reboundtest checks
+// that a type keeps the contract.
 package gate
 
 import (
@@ -12,25 +12,25 @@ import (
 	"github.com/rebound-go/rebound/fault"
 )
 
-// Gate stands around every attempt of a policy that lists it in its Gates, and may reject the
-// attempt. Many calls use a gate at once.
+// Gate admits or rejects each attempt of the policies that list it in their Gates. Goroutines share
+// a gate, so its methods must be safe for concurrent use.
 //
-// A gate that can foresee its answer also has a method Refusal(d time.Duration) error. It returns
-// the error that Enter would return after a delay of d, as far as the gate can foresee it, or else
-// nil. It is called before a delay, so that no call waits for a rejection.
+// A gate may also have a method Refusal(d time.Duration) error. It returns the error that Enter
+// would return after a delay of d, or nil if Enter would admit the attempt or the gate cannot
+// foresee it. The policy calls it before a delay, so that no call waits for a rejection.
 type Gate interface {
-	// Enter admits the attempt, perhaps after waiting, or rejects it with an error. A rejection
-	// ends the call: it is not retried.
+	// Enter admits the attempt, at once or after waiting, or rejects it with an error. A rejection
+	// ends the call: it is not retried. If ctx ends while Enter waits, Enter must return an error and
+	// take nothing.
 	Enter(ctx context.Context) (Pass, error)
-	// Leave is called exactly once for every Enter that returned no error, with the Pass from
-	// Enter and the attempt's outcome. After a panic or a runtime.Goexit in the attempt the
-	// outcome is the zero Outcome, a failure.
+	// Leave is called exactly once for every Enter that returned no error, with the Pass from Enter
+	// and the attempt's outcome. After a panic or a runtime.Goexit in the attempt, the outcome is the
+	// zero Outcome, which is a failure.
 	Leave(Pass, Outcome)
 }
 
-// Pass is a value that Enter returns and Leave receives. The gate may keep what it likes in it,
-// such as a generation or a start time. It is a plain value rather than an interface, which would
-// cost an allocation at every attempt.
+// Pass is a value that Enter returns and Leave receives. A gate may store anything in it, such as a
+// start time. Pass is not an interface, because that would cost an allocation for every attempt.
 type Pass struct{ A, B uint64 }
 
 // Result is how an attempt ended.
@@ -39,10 +39,10 @@ type Result uint8
 const (
 	Failed  Result = iota // with an error, a panic or a runtime.Goexit
 	OK                    // without an error
-	Skipped               // it never began: a gate further inside rejected it
+	Skipped               // it never began: a later gate rejected it
 )
 
-// Outcome is how an admitted attempt ended. The zero Outcome is a failure of unknown kind, as after
+// Outcome is how an admitted attempt ended. The zero Outcome is a failure of unknown kind, such as
 // a panic.
 type Outcome struct {
 	Result Result

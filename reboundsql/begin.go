@@ -26,8 +26,8 @@ func (s *sqlSource) uncertain(p *rebound.Policy, err error) bool { return uncert
 // begin begins a transaction that the end of ctx does not roll back. With ctx itself, database/sql
 // could roll back at any time, and it would be unknown whether the rollback or a COMMIT came first.
 //
-// For the first BEGIN, database/sql retries by itself: up to twice on pooled connections that went
-// bad, and once on a new connection. On a connection that was probed it does not retry.
+// On a bad connection, database/sql itself repeats the first BEGIN: it tries two pooled connections
+// at most, and then a new one. It does not repeat a BEGIN on a connection that was probed.
 func (s *sqlSource) begin(ctx context.Context) (*sqlTx, error) {
 	t := &sqlTx{}
 	var begin interface {
@@ -61,13 +61,13 @@ func (s *sqlSource) begin(ctx context.Context) (*sqlTx, error) {
 // sqlTx makes a transaction of database/sql a Tx.
 type sqlTx struct {
 	tx     *sql.Tx
-	conn   *sql.Conn // if it has one of its own
+	conn   *sql.Conn // if the transaction took it from the pool
 	inside inside    // the context of the function in it
 
 	life  context.Context // the transaction's own context
 	late  lateContext     // life, if the attempt's context never ends
-	end   func()          // ends life, else
-	stop  func() bool     // keeps the attempt's context from ending life
+	end   func()          // ends life; nil if life is late
+	stop  func() bool     // unties life from the attempt's context
 	bound atomic.Bool     // the end of the attempt's context ends life now
 }
 
@@ -87,7 +87,7 @@ func (t *sqlTx) live(ctx context.Context) {
 	})
 }
 
-// Commit commits. It stops waiting when ctx, the attempt's context, ends.
+// Commit stops waiting when ctx, the attempt's context, ends.
 func (t *sqlTx) Commit(ctx context.Context) error {
 	defer t.release()
 	t.bound.Store(true)
@@ -116,8 +116,8 @@ func (t *sqlTx) Rollback(ctx context.Context) error {
 	return err
 }
 
-// release ends the transaction's context and returns a connection of its own to the pool. A context
-// that is not ended would leak until the caller's context ends.
+// release ends the transaction's context and returns its connection to the pool. A context that is
+// not ended would leak until the caller's context ends.
 func (t *sqlTx) release() {
 	if t.end != nil {
 		t.stop()
@@ -129,8 +129,8 @@ func (t *sqlTx) release() {
 }
 
 // lateContext is the context of a transaction whose attempt's context never ends. It never ends
-// either, until the ROLLBACK gives it a context that may. A context that can be canceled from the
-// start would work too, but drivers watch such a context. On SQLite in memory that costs 13
+// either, unless a ROLLBACK gives it a context that may end. A context that can be canceled from
+// the start would work too, but drivers watch such a context. On SQLite in memory, that costs 13
 // allocations and a fifth of the transaction's time.
 type lateContext struct {
 	context.Context
@@ -144,7 +144,7 @@ func (c *lateContext) current() context.Context {
 	return c.Context
 }
 
-// Deadline, Done and Err are those of the ROLLBACK, once it has begun.
+// Deadline, Done and Err are those of the ROLLBACK's context, once it has begun.
 func (c *lateContext) Deadline() (time.Time, bool) { return c.current().Deadline() }
 func (c *lateContext) Done() <-chan struct{}       { return c.current().Done() }
 func (c *lateContext) Err() error                  { return c.current().Err() }

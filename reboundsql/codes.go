@@ -8,16 +8,17 @@ import (
 	"github.com/rebound-go/rebound/internal/errtree"
 )
 
-// is is errors.Is with the guards of package errtree, for a target that is one value.
+// is is errors.Is for a target that is one value. It uses package errtree, which survives errors
+// that panic or contain themselves.
 func is(err, target error) bool {
 	return errtree.Find(err, func(e error) bool { return e == target }) != nil
 }
 
-// textOf is err's text, even if err is a nil pointer whose Error method panics.
+// textOf returns err's text, even if err is a nil pointer whose Error method panics.
 func textOf(err error) string { return fmt.Sprint(err) }
 
 // inFailedTx reports whether a COMMIT was answered with a rollback, because an earlier statement
-// had failed and fn did not return its error. Drivers have no code for this; the texts are those of
+// had failed and fn did not return its error. Drivers have no code for this. The texts are those of
 // pgx and lib/pq.
 func inFailedTx(err error) bool {
 	return errtree.Find(err, func(e error) bool {
@@ -27,7 +28,7 @@ func inFailedTx(err error) bool {
 	}) != nil
 }
 
-// isUnique reports whether err is the violation of a unique or exclusion constraint.
+// isUnique reports whether err is a violation of a unique or exclusion constraint.
 func isUnique(err error) bool {
 	switch fault.Of(err).Detail {
 	case "sqlstate 23505", "sqlstate 23P01", "mysql 1062", "mysql 1586",
@@ -56,14 +57,14 @@ func isReadOnly(err error) bool {
 // part, to make the schema change that the transaction asked for.
 func isHalfDone(err error) bool { return fault.Of(err).Detail == "sqlstate XXA00" }
 
-// loss is what a failure shows about connections other than its own. A larger value is worse news.
+// loss is what a failure shows about connections other than its own. A larger value is worse.
 type loss uint8
 
 const (
 	nothingLost loss = iota
-	maybeIdle        // nothing broke, but what waited for too long may be stale
+	maybeIdle        // nothing broke, but connections that were idle for long may be stale
 	maybeStale       // a connection broke: others may have broken with it
-	wrongServer      // the server became read-only: all others lead there, too
+	wrongServer      // the server became read-only: the other connections lead to it, too
 )
 
 // lossOf returns what err shows about the other connections of a pool.

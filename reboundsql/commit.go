@@ -8,20 +8,20 @@ import (
 	"github.com/rebound-go/rebound/internal/mark"
 )
 
-// ErrOutcomeUnknown is found by errors.Is in the error of a call whose outcome is unknown: a
-// COMMIT, or a statement that commits by itself, failed in such a way that the server may have
-// carried it out. The caller has to find out, or to accept either.
+// ErrOutcomeUnknown matches, by errors.Is, the error of a call whose outcome is unknown. A COMMIT,
+// or a statement that commits by itself, failed, but the server may have carried it out. The caller
+// must look in the database, or accept both outcomes.
 var ErrOutcomeUnknown = errors.New(
 	"reboundsql: it is not known whether the transaction was committed")
 
-// annotated adds what this package knows to an error. A policy gets such an error only if another
-// attempt is safe, so the fault is NotDone.
+// annotated adds the findings of this package to an error. Its fault is NotDone, because a retry of
+// such an error is safe. An error that must not be retried is also marked Permanent.
 type annotated struct {
 	err   error
 	kind  fault.Kind // Unknown = that of err
 	doubt bool       // matches ErrOutcomeUnknown
-	part  bool       // a conflict in what may be a part of a transaction
-	whole bool       // of the whole transaction, so not final for what a part of it retried
+	part  bool       // a conflict in a call that may be a savepoint
+	whole bool       // the whole transaction failed, so a savepoint's final error is not final for it
 }
 
 func (a *annotated) Error() string {
@@ -36,7 +36,8 @@ func (a *annotated) Unwrap() error { return a.err }
 // Is makes an error in doubt match ErrOutcomeUnknown.
 func (a *annotated) Is(target error) bool { return a.doubt && target == ErrOutcomeUnknown }
 
-// DescribeFault returns fault.Of the error, with the additions. For other classifiers see informed.
+// DescribeFault returns fault.Of the error, with the findings. For classifiers of policies see
+// informed.
 func (a *annotated) DescribeFault() fault.Fault {
 	f := fault.Of(a.err)
 	if a.kind != fault.Unknown {
@@ -47,8 +48,8 @@ func (a *annotated) DescribeFault() fault.Fault {
 	return f
 }
 
-// informed returns p with a classifier whose faults are NotDone, since a classifier of p need not
-// ask an error to describe itself. The copy draws on p's budget.
+// informed returns p, or a copy whose classifier returns NotDone. The copy is needed because p's
+// own classifier need not call DescribeFault. It draws on p's budget.
 func informed(p *rebound.Policy) *rebound.Policy {
 	if p.Classify == nil || !p.NonIdempotent {
 		return p
@@ -62,8 +63,8 @@ func informed(p *rebound.Policy) *rebound.Policy {
 	return q
 }
 
-// annotate wraps err. A mark on err would lose its rank inside the wrapper, so it is repeated
-// outside.
+// annotate wraps err. A mark on err, such as Permanent, is repeated on the wrapper, because a mark
+// inside another Describer does not override classifiers.
 func annotate(err error, a annotated) error {
 	a.err = err
 	if mark.On(err) {
@@ -73,11 +74,10 @@ func annotate(err error, a annotated) error {
 	return &a
 }
 
-// undone adds to err that the server did not carry out what failed, or has undone it.
+// undone adds to err that the failed work was not carried out, or was rolled back.
 func undone(err error) error { return annotate(err, annotated{}) }
 
-// doubtful adds to err, the failure of an attempt, that this attempt or an earlier one may have
-// been carried out.
+// doubtful adds to err that this attempt or an earlier one may have been carried out.
 func doubtful(err error, kind fault.Kind) error {
 	return annotate(err, annotated{doubt: true, kind: kind})
 }

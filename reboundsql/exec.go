@@ -8,23 +8,26 @@ import (
 	"github.com/rebound-go/rebound"
 )
 
-// Exec executes one statement that changes something and returns no rows, outside of a transaction.
-// It retries until the statement succeeds or p ends the call. As with a COMMIT, a statement whose
-// connection failed may have been carried out. It is then not retried, and the error matches
-// [ErrOutcomeUnknown], unless o settles the doubt. A statement that was certainly not carried out
-// is retried, on another connection if the first one broke.
+// Exec executes one statement that changes something and returns no rows, outside a transaction. It
+// retries until the statement succeeds or p ends the call. A nil p or o means the defaults.
 //
-// Each attempt sends the statement at most once. The retries of database/sql are not used, because
-// they trust drivers to have sent nothing. A pooled connection is pinged first. Exec ignores o's
-// Tx. If Applied finds the effect, the result has no counts.
+// If the connection fails, the statement may have been carried out, as with a COMMIT. Then Exec
+// does not retry, and the error matches [ErrOutcomeUnknown], unless o has Applied or Idempotent. A
+// statement that was certainly not carried out is retried, on another connection if the first one
+// broke.
+//
+// Each attempt sends the statement at most once. It does not use the retries of database/sql, which
+// repeat a statement if the driver claims that nothing was sent. A pooled connection is pinged
+// first. Exec ignores o's Tx. If Applied finds the effect of the statement, the methods of the
+// result return errors, because the counts are lost.
 func Exec(
 	ctx context.Context, db *sql.DB, p *rebound.Policy, o *Options, query string, args ...any,
 ) (sql.Result, error) {
 	return exec(ctx, db, p, *o.orDefault(), query, args)
 }
 
-// ExecIdempotent is [Exec] for a statement that may be carried out twice without harm, such as one
-// that sets a column to a fixed value. It is retried even if its outcome is unknown.
+// ExecIdempotent is [Exec] for a statement that does no harm if it is carried out twice, such as
+// one that sets a column to a fixed value. The statement is retried even if its outcome is unknown.
 func ExecIdempotent(
 	ctx context.Context, db *sql.DB, p *rebound.Policy, o *Options, query string, args ...any,
 ) (sql.Result, error) {
@@ -51,8 +54,8 @@ func exec(
 	return s.value, err
 }
 
-// statement is a transaction of one statement, in which the statement takes the place of the
-// COMMIT. So the rules for a doubtful COMMIT apply to it.
+// statement is a source of transactions whose COMMIT is the statement itself. So the rules for a
+// COMMIT in doubt apply to the statement.
 type statement[T any] struct {
 	pool
 	run    func(context.Context, *sql.Conn) (T, error)
@@ -66,7 +69,7 @@ func (s *statement[T]) call(ctx context.Context, p *rebound.Policy, o *Options) 
 
 func (s *statement[T]) begin(ctx context.Context) (*statementTx[T], error) {
 	if s.writes {
-		// Otherwise each stale connection of the pool would leave the outcome unknown.
+		// Without a ping, each stale connection of the pool would leave the outcome unknown.
 		s.lost(maybeIdle)
 	}
 	conn, err := s.conn(ctx)

@@ -7,34 +7,35 @@ import (
 	"github.com/rebound-go/rebound"
 )
 
-// Options are what a transaction may need beside its policy. The zero Options are ready to use.
+// Options configures a transaction or a statement. The zero Options are ready to use.
 type Options struct {
-	// Tx holds the isolation level, and whether the transaction only reads. A transaction that only
-	// reads is never in doubt. InTxOf ignores Tx. Nil = the driver's defaults.
+	// Tx holds the isolation level, and whether the transaction is read-only. A read-only transaction
+	// is never in doubt. InTxOf uses only ReadOnly, because begin starts the transaction. Nil = the
+	// driver's defaults.
 	Tx *sql.TxOptions
 
-	// Applied reports whether the effect of the transaction is in the database. It is called when a
-	// COMMIT has failed and may have been carried out. True makes the call a success. False lets the
-	// policy retry the transaction. An error leaves the doubt, and the next attempt calls Applied
-	// again.
+	// Applied reports whether the effect of the transaction is in the database. It is called after a
+	// failed COMMIT that may have been carried out. If Applied returns true, the call succeeds. If it
+	// returns false, the policy may retry the transaction. If it returns an error, the outcome stays
+	// unknown, and the next attempt calls Applied first.
 	//
 	// The context is the caller's, bounded by the policy's AttemptTimeout. The server may still be
-	// busy with the COMMIT, so the check should wait for it, for example with a locking read of a row
-	// that the transaction writes. Nil = the doubt stays.
+	// executing the COMMIT, so Applied should wait for it. For example, it can lock a row that the
+	// transaction writes. Nil = the outcome stays unknown.
 	Applied func(context.Context) (bool, error)
 
-	// Idempotent declares that applying the transaction twice does no harm, so that a transaction in
-	// doubt may be retried. Applied, if set, is used instead.
+	// Idempotent declares that applying the transaction twice does no harm. Then a transaction is
+	// retried even if its outcome is unknown. Idempotent has no effect if Applied is set.
 	Idempotent bool
 
-	// RetryUnique makes the violation of a unique or exclusion constraint transient. It is for
-	// functions that check whether a row exists and insert it if not: another transaction may have
-	// inserted it in between. False = such an error is permanent.
+	// RetryUnique makes a violation of a unique or exclusion constraint transient. It is for functions
+	// that insert a row unless the row exists: another transaction may insert it in between. False =
+	// such a violation is permanent.
 	RetryUnique bool
 
-	// Reset closes idle connections, as the method Reset of pgxpool does. It is called after a failure
-	// that shows that a server is read-only, and before an attempt that follows a lost connection.
-	// InTx does this itself for its sql.DB. Nil = nothing to call.
+	// Reset closes idle connections, as the method Reset of pgxpool does. It is called when a failure
+	// shows that the server is read-only, and before the attempt after a lost connection. InTx itself
+	// closes those of its sql.DB. Nil = nothing is called.
 	Reset func()
 }
 
@@ -49,23 +50,26 @@ func (o *Options) orDefault() *Options {
 
 func (o *Options) readOnly() bool { return o.Tx != nil && o.Tx.ReadOnly }
 
-// Tx is a transaction that [InTxOf] can end, such as a pgx.Tx. If Rollback returns sql.ErrTxDone,
-// pgx.ErrTxClosed or an error with the text of the latter, the transaction counts as ended before.
+// Tx is a transaction that [InTxOf] can end, such as a pgx.Tx. Commit and Rollback return an error
+// if the transaction has already ended. The error must match sql.ErrTxDone, or have the text of
+// pgx.ErrTxClosed, "tx is closed".
 type Tx interface {
 	Commit(context.Context) error
 	Rollback(context.Context) error
 }
 
-// InTx runs fn in a transaction of db and commits it. It retries until that succeeds or p ends the
-// call. After every failure the transaction is rolled back and its connection released, even if fn
-// panics or calls runtime.Goexit, which then continue in the caller. The error is a
-// [*rebound.Error]. It matches [ErrOutcomeUnknown] if the transaction may have been applied;
-// otherwise it was not. A nil o means the defaults.
+// InTx runs fn in a transaction of db and commits the transaction. It retries until the COMMIT
+// succeeds or p ends the call. A nil p or o means the defaults.
 //
-// The context given to fn is for fn's statements. When the policy's AttemptTimeout is over or the
-// caller's context ends, the statement that is running is canceled and the transaction is rolled
-// back. That context bounds the COMMIT too, and the outcome is unknown if the context ends during
-// the COMMIT.
+// The error is a [*rebound.Error]. If it matches [ErrOutcomeUnknown], the transaction may have been
+// applied. Otherwise the transaction was not applied. After every failure the transaction is rolled
+// back and its connection released, even if fn panics or calls runtime.Goexit. The panic or the
+// Goexit then continues in the caller.
+//
+// fn must pass its context to its statements. The context ends after the policy's AttemptTimeout,
+// or with the caller's context. Then the running statement is canceled and the transaction is
+// rolled back. The context bounds the COMMIT too. If it ends during the COMMIT, the outcome is
+// unknown.
 //
 // fn must not end the transaction. If it does, the call fails and is not retried.
 func InTx(
@@ -81,17 +85,18 @@ func InTx(
 	return run(ctx, p, &call.work)
 }
 
-// InTxOf is [InTx] for transactions of any type, which begin starts:
+// InTxOf is [InTx] for transactions of any type. begin starts a transaction:
 //
 //	err := reboundsql.InTxOf(ctx, pool.Begin, policy, &reboundsql.Options{Reset: pool.Reset},
 //		func(ctx context.Context, tx pgx.Tx) error { … })
 //
-// If begin fails, it must release what it took. Commit and Rollback must release the transaction's
-// connection, whether they succeed or not. Rollback is also called after a failed Commit.
+// If begin fails, it must release its connection. Commit and Rollback must release the
+// transaction's connection, even if they fail. Rollback is also called after a failed Commit.
 //
-// Inside a transaction, begin may make a savepoint, as pgx's Tx.Begin does. A failure that has
-// ended the whole transaction, such as a serialization failure or a lost connection, is then not
-// retried in the savepoint. fn must return the error, so that the whole transaction is retried.
+// Inside a transaction, begin may make a savepoint, as pgx's Tx.Begin does. Some failures end the
+// whole transaction, such as a serialization failure or a lost connection. InTxOf does not retry
+// them in the savepoint. The function of the transaction must return their error, so that the whole
+// transaction is retried.
 func InTxOf[T Tx](
 	ctx context.Context, begin func(context.Context) (T, error), p *rebound.Policy, o *Options,
 	fn func(context.Context, T) error,

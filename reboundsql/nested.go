@@ -9,8 +9,8 @@ import (
 	"github.com/rebound-go/rebound/internal/errtree"
 )
 
-// inside is the context of a function that runs in a transaction. InTxOf recognises by it that a
-// call may be a savepoint.
+// inside is the context of a function that runs in a transaction. It shows InTxOf that a call may
+// be a savepoint.
 type inside struct{ context.Context }
 
 type insideKey struct{}
@@ -23,9 +23,9 @@ func (c *inside) Value(key any) any {
 	return c.Context.Value(key)
 }
 
-// inSavepoint is p for a call that may be a savepoint, because its context is that of a
-// transaction. A failure that has ended the whole transaction is not retried in a part of it. The
-// error keeps its kind, so that the transaction is retried. The copy draws on p's budget.
+// inSavepoint returns a copy of p for a call inside a transaction, which may be a savepoint. The
+// copy does not retry a failure that has ended the whole transaction. The error keeps its kind, so
+// that the transaction is retried. The copy draws on p's budget.
 func inSavepoint(p *rebound.Policy) *rebound.Policy {
 	q := withBudgetOf(p)
 	q.RetryIf = func(f fault.Fault) bool {
@@ -49,8 +49,8 @@ func endsTransaction(err error) bool {
 	return isConflict(err) || isReadOnly(err) || fault.IsConnection(err)
 }
 
-// isConflict reports whether a transaction lost against another one, so that all of it has to be
-// retried. Class 40 of SQLSTATE is "transaction rollback".
+// isConflict reports whether a transaction lost a conflict with another one, so that the whole
+// transaction must be retried. Class 40 of SQLSTATE is "transaction rollback".
 func isConflict(err error) bool {
 	detail := fault.Of(err).Detail
 	switch detail {
@@ -64,8 +64,8 @@ func isConflict(err error) bool {
 	return strings.HasPrefix(detail, "sqlstate 40")
 }
 
-// conflictBelow reports whether err comes from a call of InTxOf that lost against another
-// transaction. That call may have been a savepoint even if its context did not show it.
+// conflictBelow reports whether err is from an inner call of InTxOf that lost a conflict. The inner
+// call may be a savepoint even if its context does not show that.
 func conflictBelow(err error) bool {
 	return errtree.Find(err, func(e error) bool {
 		a, ok := e.(*annotated)

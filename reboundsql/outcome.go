@@ -10,14 +10,14 @@ import (
 	"github.com/rebound-go/rebound/internal/errtree"
 )
 
-// uncertain reports whether err leaves open what the server has done. err is the error of a COMMIT
-// or, if statement is set, of a statement that commits by itself. Only errors on a list prove a
-// rollback: proxies, storage engines and drivers lose answers too, and have codes of their own for
-// that. A driver's "bad connection" or "safe to retry" proves nothing. pgx and lib/pq return such
-// errors for statements that were carried out, and any driver may wrap one.
+// uncertain reports whether the server may have carried out what failed with err: a COMMIT or, if
+// statement is set, a statement that commits by itself. Only errors on a list prove a rollback.
+// Proxies, storage engines and drivers lose answers too, and report that with codes of their own. A
+// driver's "bad connection" or "safe to retry" proves nothing: pgx and lib/pq return such errors
+// for statements that were carried out, and any driver may wrap one.
 //
-// A classifier of p is trusted only where it differs from fault.Of. The lists of fault.Of answer
-// another question: what a statement inside a transaction has done.
+// The classifier of p counts only if it differs from fault.Of. The lists of fault.Of are about
+// statements inside a transaction, not about a COMMIT.
 func uncertain(p *rebound.Policy, err error, statement bool) bool {
 	if refused(err, statement, maxBranches) {
 		return false
@@ -29,7 +29,8 @@ func uncertain(p *rebound.Policy, err error, statement bool) bool {
 // maxBranches is how deep a tree of joined errors is read.
 const maxBranches = 10
 
-// refused reports whether err, and every branch of it, proves that the server did nothing.
+// refused reports whether err proves that the server did nothing. If err joins several errors, each
+// of them must prove it.
 func refused(err error, statement bool, depth int) bool {
 	joined := errtree.Find(err, func(e error) bool {
 		_, ok := e.(interface{ Unwrap() []error })
@@ -54,8 +55,8 @@ func refused(err error, statement bool, depth int) bool {
 	case bad != nil || !known:
 		return false
 	case family == "sqlite":
-		n &= 0xff // the low byte of an extended code is the plain one
-	case family == "mysql" && statement && n < 5000: // above are numbers of relatives
+		n &= 0xff // the low byte of an extended code is the primary code
+	case family == "mysql" && statement && n < 5000: // higher numbers are those of TiDB and others
 		if state := mySQLState(err, code); state != "" && state != "HY000" {
 			return refusedState(state, true)
 		}
@@ -63,7 +64,8 @@ func refused(err error, statement bool, depth int) bool {
 	return lists[0].has(n) || statement && lists[1].has(n)
 }
 
-// neverSent reports whether database/sql itself rejected a statement's arguments.
+// neverSent reports whether database/sql itself rejected the arguments of a statement. It has no
+// error value for this, so the text decides.
 func neverSent(err error) bool {
 	text := textOf(err)
 	return strings.HasPrefix(text, "sql: converting argument ") ||
@@ -82,15 +84,15 @@ func refusedState(state string, statement bool) bool {
 	case "22", "23", "25", "40", "53": // data, constraint, transaction state, rollback, no room
 		return true
 	case "0A", "21", "26", "28", "2B", "2F", "34", "3B", "3D", "3F", "42", "44", "54", "55", "72",
-		"P0": // what is found out before a statement has an effect, or inside of its function
+		"P0": // detected before a statement has an effect, or raised inside a function
 		return statement
 	}
 	return false
 }
 
-// mySQLState is the SQLSTATE in the text of go-sql-driver's error, "Error 1062 (23000): …". The
-// states of a statement that was interrupted or ran out of time (1317, 1969, 3024) prove nothing:
-// the server checks for that again while it commits the statement, and then replaces its answer.
+// mySQLState returns the SQLSTATE in the text of go-sql-driver's error, "Error 1062 (23000): …".
+// The lists do not have the codes of interrupted statements and of timeouts (1317, 1969, 3024). The
+// server may return these codes while it commits, so they prove nothing.
 func mySQLState(err error, number string) string {
 	_, rest, _ := strings.Cut(textOf(err), "Error "+number+" (")
 	if len(rest) < 6 || rest[5] != ')' {
@@ -99,7 +101,7 @@ func mySQLState(err error, number string) string {
 	return rest[:5]
 }
 
-// codes is a list of codes, as ranges: first and last of each.
+// codes is a list of ranges of codes: the first and the last code of each.
 type codes [][2]int
 
 func (c codes) has(n int) bool {
@@ -113,9 +115,9 @@ func one(all ...int) (c codes) {
 	return c
 }
 
-// refusals are the codes that prove that nothing was done, by the family in a fault's detail. The
-// first list applies to a COMMIT and to a statement, the second only to a statement. By the
-// vendors' own lists, the server has rolled back when it sends one of these.
+// refusals are the codes that prove that the server did nothing, or rolled back. The key is the
+// family in a fault's detail. The first list applies to a COMMIT and to a statement, the second
+// only to a statement. The sources are the vendors' references of error codes.
 var refusals = map[string][2]codes{
 	"mysql": {
 		one(
@@ -128,7 +130,7 @@ var refusals = map[string][2]codes{
 	},
 	"sqlite": {
 		one(5, 6, 13, 19), // busy, locked, full, constraint
-		one(1, 8, 9, 12, 14, 15, 17, 18, 20, 21, 23, 25, 26), // found out before the write
+		one(1, 8, 9, 12, 14, 15, 17, 18, 20, 21, 23, 25, 26), // detected before the write
 	},
 	"mssql": {
 		one(

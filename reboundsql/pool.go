@@ -11,9 +11,9 @@ import (
 // new connection.
 const probeTime = time.Second
 
-// pool provides one call with connections. After a failure that casts doubt on the connections in
-// db, it probes them before they are used, so that the remaining attempts are not spent on dead
-// ones. One call uses it, so it needs no lock.
+// pool provides one call with connections. After a failure that may have broken other connections
+// of db, it probes connections before they are used, so that attempts are not spent on dead ones.
+// One call uses it, so it needs no lock.
 type pool struct {
 	db    *sql.DB
 	doubt loss
@@ -28,8 +28,8 @@ func (p *pool) lost(l loss) {
 	}
 }
 
-// replaced is the error of an operation that the end of ctx has ended through another context:
-// ctx's own error, unless the driver returned something more specific.
+// replaced returns the error of an operation whose own context was canceled because ctx ended:
+// ctx's error, unless the driver returned a more specific one.
 func replaced(ctx context.Context, err error) error {
 	if err == nil || is(err, context.Canceled) {
 		return ctx.Err()
@@ -60,15 +60,15 @@ func (p *pool) conn(ctx context.Context) (*sql.Conn, error) {
 	return alive(probe, conn)
 }
 
-// waiting returns the first idle connection of db that works, or nil. All of them together have the
-// time of one probe: if one of them does not answer for that long, the others are unlikely to.
+// waiting returns the first idle connection of db that works, or nil. All probes together have
+// probeTime: if one connection does not answer for that long, the others are unlikely to answer.
 func waiting(ctx context.Context, db *sql.DB) *sql.Conn {
 	probe, cancel := context.WithTimeout(ctx, probeTime)
 	defer cancel()
 	for range db.Stats().Idle {
 		conn, err := db.Conn(probe)
 		if err != nil {
-			return nil // another call took the last one, and a new one could not be had
+			return nil // another call took the last one, and a new one failed
 		}
 		if conn, err = alive(probe, conn); err == nil {
 			return conn
@@ -90,15 +90,15 @@ func alive(ctx context.Context, conn *sql.Conn) (*sql.Conn, error) {
 	return conn, nil
 }
 
-// discard closes a connection for good. database/sql does that to a connection whose driver reports
-// it as bad.
+// discard closes a connection for good. database/sql closes a connection whose driver returns
+// ErrBadConn.
 func discard(conn *sql.Conn) {
 	_ = conn.Raw(func(any) error { return driver.ErrBadConn })
 	_ = conn.Close()
 }
 
-// dropIdle closes the idle connections of db, all at the same time: closing one may block on a
-// server that is gone.
+// dropIdle closes the idle connections of db, all at the same time, because closing one may block
+// while its server does not answer.
 func dropIdle(ctx context.Context, db *sql.DB) {
 	ctx, cancel := context.WithTimeout(ctx, probeTime)
 	defer cancel()

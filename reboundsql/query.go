@@ -9,16 +9,17 @@ import (
 	"github.com/rebound-go/rebound"
 )
 
-// Query runs one statement that returns rows, and returns what scan made of each row; nil if there
-// were no rows. It retries until all rows have been read or p ends the call. If a connection breaks
-// in the middle of the rows, the whole query is retried, so no row is returned twice. scan must not
-// advance to the next row. The rows returned beside an error have no meaning.
+// Query runs one statement that returns rows. It returns the results of scan for all rows, or nil
+// if there are no rows. It retries until all rows have been read or p ends the call. If a
+// connection breaks in the middle of the rows, the whole query is retried, so no row is returned
+// twice. scan must not call Next. The slice returned with an error has no meaning. A nil p or o
+// means the defaults.
 //
-// A query that may change something is treated as by [Exec]: it is not retried if its outcome is
-// unknown. Only the text decides. A query reads if it begins with SELECT, WITH, VALUES or the like,
-// and no word in it writes, such as INSERT, UPDATE, DELETE, MERGE, INTO, CALL or CREATE. A SELECT
-// of a function that changes something looks like any other. If o's Tx is ReadOnly, every query
-// runs in a read-only transaction, in which the server rejects changes. Query ignores Tx otherwise.
+// A query that may change something is not retried if its outcome is unknown, as in [Exec]. Only
+// the text decides. A query only reads if it begins with a word such as SELECT, WITH or VALUES, and
+// contains no word such as INSERT, UPDATE, DELETE, MERGE, INTO, CALL or CREATE. Query cannot detect
+// a SELECT of a function that changes something. If o's Tx is ReadOnly, the query runs in a
+// read-only transaction, in which the server rejects changes. Otherwise Query ignores Tx.
 func Query[T any](
 	ctx context.Context, db *sql.DB, p *rebound.Policy, o *Options,
 	scan func(*sql.Rows) (T, error), query string, args ...any,
@@ -33,7 +34,7 @@ func Query[T any](
 		if err != nil {
 			return nil, err
 		}
-		defer func() { _ = tx.Rollback() }() // of nothing
+		defer func() { _ = tx.Rollback() }() // there is nothing to roll back
 		return read(ctx, tx, scan, query, args)
 	}
 	err := s.call(ctx, p, &opts)
@@ -65,9 +66,9 @@ func read[T any](
 	return all, rows.Err()
 }
 
-// reading are the words with which statements begin that only read, unless they contain a word of
-// writing: PostgreSQL has INSERT … RETURNING inside WITH, EXPLAIN ANALYZE runs its statement, and
-// SELECT … INTO creates a table.
+// Statements that only read begin with a word of reading and contain no word of writing. The first
+// word is not enough: PostgreSQL allows INSERT … RETURNING inside WITH, EXPLAIN ANALYZE runs its
+// statement, and SELECT … INTO creates a table.
 var (
 	reading = []string{"SELECT", "WITH", "VALUES", "TABLE", "SHOW", "EXPLAIN", "DESCRIBE", "DESC",
 		"PRAGMA", "FROM"}
@@ -76,8 +77,8 @@ var (
 )
 
 // onlyReads reports whether query's text shows that it changes nothing. Quotes and comments are not
-// parsed, so a word of writing inside them counts as well. An error in this direction only costs a
-// retry.
+// parsed, so a word of writing inside them counts as well. Such a mistake does no harm: it only
+// prevents a retry.
 func onlyReads(query string) bool {
 	first := words(withoutComments(query))
 	return len(first) > 0 && slices.Contains(reading, first[0]) &&
@@ -90,7 +91,8 @@ func words(query string) []string {
 	})
 }
 
-// withoutComments is query without the comments at its start, with which some tools tag queries.
+// withoutComments returns query without the comments at its start. Some tools add such comments to
+// queries.
 func withoutComments(query string) string {
 	for {
 		query = strings.TrimLeft(query, " \t\r\n(;")

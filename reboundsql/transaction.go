@@ -11,29 +11,29 @@ import (
 	"github.com/rebound-go/rebound/internal/mark"
 )
 
-// rollbackTime bounds a ROLLBACK. The attempt's context has often ended by then and must not bound
-// it: a driver may close its connection, or send nothing at all.
+// rollbackTime bounds a ROLLBACK. The attempt's context does not, because it has often ended by
+// then. With an ended context, a driver may close its connection, or send nothing at all.
 const rollbackTime = 5 * time.Second
 
-// source is what makes the transactions of a call.
+// source makes the transactions of a call.
 type source[T Tx] interface {
 	begin(context.Context) (T, error)
-	use(context.Context, T) error // what the user wants done
-	lost(loss)                    // a failure shows something of other connections
-	// uncertain reports whether the error of a Commit leaves open what the server has done.
+	use(context.Context, T) error // runs the user's function
+	lost(loss)                    // records what a failure shows about other connections
+	// uncertain reports whether the server may have carried out a Commit that failed with this error.
 	uncertain(*rebound.Policy, error) bool
 }
 
-// work is one call: what it runs, and what is known of its transactions so far.
+// work is the state of one call.
 type work[T Tx] struct {
 	source source[T]
 	opts   *Options
-	part   bool // it may be a savepoint of another transaction
+	part   bool // the call may be a savepoint of another transaction
 
 	ctx     context.Context // the caller's
 	policy  *rebound.Policy
-	doubt   error // what a COMMIT failed with whose outcome is still unknown
-	settled bool  // a COMMIT was in doubt, and then found not to be applied
+	doubt   error // the error of a COMMIT whose outcome is still unknown
+	settled bool  // a COMMIT was in doubt, and Applied returned false
 	reset   bool  // call opts.Reset before the next attempt
 }
 
@@ -48,7 +48,7 @@ func run[T Tx](ctx context.Context, p *rebound.Policy, w *work[T]) error {
 // shared is the policy of all calls without one.
 var shared rebound.Policy
 
-// attempt makes one transaction, unless an earlier one turns out to have been applied.
+// attempt makes one transaction. If Applied finds the effect of an earlier one, it makes none.
 func (w *work[T]) attempt(ctx context.Context) error {
 	if w.doubt != nil && w.opts.Applied != nil {
 		if applied, err := w.ask(); applied || err != nil {
@@ -76,7 +76,7 @@ func (w *work[T]) attempt(ctx context.Context) error {
 	return w.failed(err)
 }
 
-// transact makes one transaction. unknown reports that its COMMIT failed but may have been carried
+// transact makes one transaction. unknown is true if its COMMIT failed but may have been carried
 // out.
 func (w *work[T]) transact(ctx context.Context) (unknown bool, err error) {
 	tx, err := w.source.begin(ctx)
@@ -112,13 +112,15 @@ func rollback(ctx context.Context, tx Tx) error {
 	return tx.Rollback(ctx)
 }
 
-// ownEnd is err, the error of fn, unless the ROLLBACK after it shows that the transaction had
-// already ended. Then fn has ended it, perhaps with a COMMIT, so the call must not be retried.
+// ownEnd returns err, the error of fn. If the error of the ROLLBACK shows that the transaction had
+// already ended, fn has ended it, perhaps with a COMMIT. Then the error is Permanent, so that the
+// call is not retried.
 func ownEnd(err, rollback error) error {
 	if !ended(rollback) {
 		return err
 	}
-	return rebound.Permanent(fmt.Errorf("%w (its function has ended the transaction itself)", err))
+	return rebound.Permanent(fmt.Errorf(
+		"%w (fn ended the transaction itself: it must neither commit nor roll back)", err))
 }
 
 // ended reports whether err means that the transaction had already ended. The text is that of pgx.
@@ -126,8 +128,8 @@ func ended(err error) bool {
 	return err != nil && (is(err, sql.ErrTxDone) || textOf(err) == "tx is closed")
 }
 
-// notCommitted is the meaning of a COMMIT that came too late. Either the context ended first, and
-// database/sql has rolled back, or fn has ended the transaction.
+// notCommitted returns the error of a COMMIT of a transaction that had already ended. Either the
+// context ended first, and database/sql has rolled back, or fn has ended the transaction.
 func notCommitted(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -139,12 +141,12 @@ func notCommitted(ctx context.Context, err error) error {
 // effect.
 func (w *work[T]) inDoubt(err error) error {
 	w.note(err)
-	if w.opts.readOnly() { // carried out or not, it has changed nothing
+	if w.opts.readOnly() { // it has changed nothing in either case
 		return annotate(err, annotated{kind: fault.Transient})
 	}
 	w.doubt = err
 	switch {
-	case isHalfDone(err): // to find the rows there would not make it a success
+	case isHalfDone(err): // finding the rows would not make the call a success
 		return rebound.Permanent(doubtful(err, fault.Transient))
 	case w.opts.Applied != nil:
 		if applied, unanswered := w.ask(); applied || unanswered != nil {
@@ -176,7 +178,7 @@ func (w *work[T]) ask() (applied bool, err error) {
 	return applied, nil
 }
 
-// failed is the attempt's error, with what this package knows about its meaning.
+// failed returns the attempt's error, with this package's findings about its meaning.
 func (w *work[T]) failed(err error) error {
 	w.note(err)
 	switch {

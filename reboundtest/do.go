@@ -5,8 +5,7 @@
 //   - A [Server] plays a list of answers and failures on real connections.
 //   - [TestGate] checks that a type keeps the contract of [gate.Gate].
 //
-// A call that really has to wait belongs in a bubble of testing/synctest, where waiting takes no
-// time.
+// Run a test that has to wait in a bubble of testing/synctest, where waiting takes no real time.
 package reboundtest
 
 import (
@@ -16,15 +15,15 @@ import (
 	"github.com/rebound-go/rebound"
 )
 
-// Trace is what a call did.
+// Trace is the record of a call.
 type Trace[T any] struct {
-	// Value is what fn returned last.
+	// Value is the value that fn returned last.
 	Value T
 
-	// Attempts is how often fn was called.
+	// Attempts is the number of calls of fn.
 	Attempts int
 
-	// Delays are the delays between attempts, one for each retry that was decided on.
+	// Delays are the delays between attempts, one before each retry.
 	Delays []time.Duration
 }
 
@@ -32,19 +31,18 @@ type Trace[T any] struct {
 // does not sleep. The delays have no jitter, so the same failures always give the same trace, to
 // the nanosecond. The error is the [*rebound.Error] that the real call would return.
 //
-// Everything in p takes part: its gates, breaker, budget and Observe work as in a real call. But
-// time stands still between attempts. MaxElapsed, and the elapsed times that are reported, include
-// the delays, and the timeout of an attempt that ran into it. But no breaker cools down during a
-// delay, and no budget refills. If other tests share the policy, use [rebound.Policy.Clone], so
-// that this test does not use up their budget.
+// The policy's gates, breaker, budget and Observe work as in a real call, but no real time passes
+// during a delay. So no cooldown ends and no budget refills in it. MaxElapsed and the reported
+// elapsed times count the delays, and the timeout of each attempt that ran into it. If other tests
+// share the policy, use [rebound.Policy.Clone], so that this test does not use up their budget.
 //
-// The time of an attempt's context is real. Outside testing/synctest, an fn that hangs does so for
-// p.AttemptTimeout, or for ever if there is none.
+// AttemptTimeout is real time. Outside testing/synctest, an fn that waits for its context blocks Do
+// for AttemptTimeout, or for ever if p has none.
 func Do[T any](p *rebound.Policy, fn func(context.Context) (T, error)) (Trace[T], error) {
 	var trace Trace[T]
-	var elapsed time.Duration // by the clock that stands still
-	// timeout reads fields, which a nil policy does not have.
-	fields := p.Clone() // of a nil policy, too
+	var elapsed time.Duration // counts the delays and timeouts
+	// timeout reads fields, which a nil policy does not have. Clone returns a zero policy for nil.
+	fields := p.Clone()
 	l := rebound.Begin(context.Background(), p)
 	// A negative number stands for no jitter.
 	l.U = func() float64 { return -1 }
@@ -57,7 +55,7 @@ func Do[T any](p *rebound.Policy, fn func(context.Context) (T, error)) (Trace[T]
 		trace.Attempts++
 		v, err := fn(ctx)
 		trace.Value = v
-		// The attempt ran into its timeout, which the clock that stands still does not show.
+		// The attempt ran into its timeout. elapsed does not count real time, so the timeout is added.
 		if ctx.Err() != nil {
 			elapsed += timeout(fields, elapsed)
 		}
@@ -79,7 +77,7 @@ func Do[T any](p *rebound.Policy, fn func(context.Context) (T, error)) (Trace[T]
 	}
 }
 
-// timeout is the time available to an attempt by p that begins after elapsed.
+// timeout returns the time that p gives to an attempt that begins after elapsed.
 func timeout(p *rebound.Policy, elapsed time.Duration) time.Duration {
 	switch left := p.MaxElapsed - elapsed; {
 	case p.MaxElapsed == 0:

@@ -9,52 +9,56 @@ import (
 	"github.com/rebound-go/rebound/gate"
 )
 
-// GateTraits describes what to expect of a gate beyond what holds for all gates.
+// GateTraits describes what [TestGate] expects of a gate beyond the contract of all gates.
 type GateTraits struct {
-	// Limit is how many attempts the gate admits at the same time. 0 = not tested.
+	// Limit is the number of attempts that the gate admits at the same time. 0 = not tested.
 	Limit int
 
-	// Failures is how many failures in a row, of kind Transient, close the gate to all further
-	// attempts, as with a breaker. 0 = not tested.
+	// Failures is how many failures in a row, of kind Transient, shut the gate: it then rejects all
+	// further attempts, as an open breaker does. 0 = not tested.
 	Failures int
 
-	// Cooldown is how long a gate that failures have closed stays closed before it admits a probe. The
-	// tests really wait for it, about ten times. 0 = not tested.
+	// Cooldown is how long a gate stays shut before it admits a probe. The tests wait for it in real
+	// time, about ten times. 0 = not tested.
 	Cooldown time.Duration
 
-	// NoAllocs requires that an attempt that succeeds costs no allocation in the gate.
+	// NoAllocs requires that the gate allocates nothing for an attempt that succeeds.
 	NoAllocs bool
 }
 
-// TestGate checks that a type keeps the contract of [gate.Gate], as the engine relies on it:
+// TestGate checks that a type keeps the contract of [gate.Gate], on which policies rely:
 //
-//   - a gate lets attempts in, one after the other and many at once, and stays usable;
+//   - The gate admits attempts, one after the other and many at once.
 //
-//   - every Leave frees what its Enter took, however the attempt ended: with success, with a
-//     failure, with a panic (a zero Outcome), or Skipped because a later gate refused;
+//   - Every Leave frees what its Enter took, after a success, a failure, a panic (a zero Outcome),
+//     and an attempt that was Skipped because a later gate rejected it.
 //
-//   - what says nothing bad about the service does not close the gate: an answer, a permanent
-//     failure, a rate limit, the caller's cancellation, an attempt that was skipped;
+//   - These outcomes do not shut the gate: a success, a permanent failure, a rate limit, a
+//     cancellation by the caller, and Skipped.
 //
-//   - a refusal is an error that errors.Is finds, and takes nothing;
+//   - A rejection is an error that errors.Is finds. It takes nothing.
 //
-//   - an Enter that waits ends with the context, and then takes nothing either;
+//   - An Enter that waits returns an error when its context ends, and takes nothing.
 //
-//   - no more than traits.Limit attempts are inside at any time;
+//   - At most traits.Limit attempts are inside at any time.
 //
-//   - traits.Failures failures, or panics, in a row close the gate; after traits.Cooldown it lets
-//     an attempt in, whose success opens it and whose failure does not; an attempt that never
-//     returns does not keep it closed for good; one that began before the gate closed changes
-//     nothing any more.
+//   - After traits.Failures failures or panics in a row, the gate is shut: it rejects all
+//     attempts.
 //
-//     func TestBulkhead(t *testing.T) {
-//     fresh := func() gate.Gate { return NewBulkhead(3) }
-//     reboundtest.TestGate(t, fresh, reboundtest.GateTraits{Limit: 3})
-//     }
+//   - After traits.Cooldown a shut gate admits a probe. Only the probe's success makes it admit
+//     attempts again. A probe that never ends does not keep it shut for good.
 //
-// Every call of fresh must return a gate that has seen nothing yet, shares nothing with the others,
-// and has room for a thousand attempts in a row, where it limits their rate. Run the tests with the
-// race detector.
+//   - An attempt that began before the gate shut has no effect when it ends.
+//
+// A test of a bulkhead for three attempts:
+//
+//	func TestBulkhead(t *testing.T) {
+//		fresh := func() gate.Gate { return NewBulkhead(3) }
+//		reboundtest.TestGate(t, fresh, reboundtest.GateTraits{Limit: 3})
+//	}
+//
+// Every call of fresh must return a new gate that shares nothing with the others. A rate limit must
+// have room for a thousand attempts in a row. Run the tests with the race detector.
 func TestGate(t *testing.T, fresh func() gate.Gate, traits GateTraits) {
 	for _, check := range gateChecks {
 		if check.applies(traits) {
@@ -65,7 +69,7 @@ func TestGate(t *testing.T, fresh func() gate.Gate, traits GateTraits) {
 	}
 }
 
-// gateCheck is one of the things that TestGate checks, each with a gate of its own.
+// gateCheck is one check of TestGate. Each check has a gate of its own.
 type gateCheck struct {
 	name    string
 	applies func(GateTraits) bool
@@ -84,30 +88,30 @@ var gateChecks = []gateCheck{
 	{"canceled in the queue", limits, (*gateTest).canceledInQueue},
 	{"freed in the queue", limits, (*gateTest).freedInQueue},
 
-	{"failures close", closes, (*gateTest).failuresClose},
-	{"panics close", closes, (*gateTest).panicsClose},
-	{"late success", closesMany, (*gateTest).lateSuccess},
+	{"failures shut", shuts, (*gateTest).failuresShut},
+	{"panics shut", shuts, (*gateTest).panicsShut},
+	{"late success", shutsMany, (*gateTest).lateSuccess},
 
-	{"opens again", reopens, (*gateTest).opensAgain},
-	{"failed probe", reopens, (*gateTest).failedProbe},
-	{"panicked probe", reopens, (*gateTest).panickedProbe},
-	{"skipped probe", reopens, (*gateTest).skippedProbe},
-	{"lost probe", reopensMany, (*gateTest).lostProbe},
-	{"late success beside a probe", reopensMany, (*gateTest).lateSuccessBesideProbe},
-	{"late failures", reopensMany, (*gateTest).lateFailures},
+	{"admits again", recovers, (*gateTest).admitsAgain},
+	{"failed probe", recovers, (*gateTest).failedProbe},
+	{"panicked probe", recovers, (*gateTest).panickedProbe},
+	{"skipped probe", recovers, (*gateTest).skippedProbe},
+	{"lost probe", recoversMany, (*gateTest).lostProbe},
+	{"late success beside a probe", recoversMany, (*gateTest).lateSuccessBesideProbe},
+	{"late failures", recoversMany, (*gateTest).lateFailures},
 
 	{"allocations", func(t GateTraits) bool { return t.NoAllocs }, (*gateTest).allocations},
 }
 
-func always(GateTraits) bool    { return true }
-func limits(t GateTraits) bool  { return t.Limit > 0 }
-func closes(t GateTraits) bool  { return t.Failures > 0 }
-func reopens(t GateTraits) bool { return closes(t) && t.Cooldown > 0 }
+func always(GateTraits) bool     { return true }
+func limits(t GateTraits) bool   { return t.Limit > 0 }
+func shuts(t GateTraits) bool    { return t.Failures > 0 }
+func recovers(t GateTraits) bool { return shuts(t) && t.Cooldown > 0 }
 
-// closesMany and reopensMany need a gate that admits one attempt more than the failures that close
+// shutsMany and recoversMany need a gate that admits one attempt more than the failures that shut
 // it.
-func closesMany(t GateTraits) bool  { return closes(t) && (!limits(t) || t.Limit > t.Failures) }
-func reopensMany(t GateTraits) bool { return closesMany(t) && reopens(t) }
+func shutsMany(t GateTraits) bool    { return shuts(t) && (!limits(t) || t.Limit > t.Failures) }
+func recoversMany(t GateTraits) bool { return shutsMany(t) && recovers(t) }
 
 // How attempts end.
 var (
@@ -124,8 +128,8 @@ func failed(k fault.Kind) gate.Outcome {
 
 const (
 	// Longer than any gate needs, even on a busy machine with the race detector.
-	promptly = 5 * time.Second        // longest time for what should happen at once
-	glance   = 100 * time.Millisecond // how long an Enter may take before it counts as waiting
+	promptly = 5 * time.Second        // the longest time that something immediate may take
+	glance   = 100 * time.Millisecond // an Enter that takes longer counts as waiting
 )
 
 // gateTest is the run of one check.
@@ -135,8 +139,8 @@ type gateTest struct {
 	traits GateTraits
 }
 
-// reporter is the part of testing.TB that checks need. The tests of the checks use one that
-// records, to verify that a faulty gate fails.
+// reporter is the part of testing.TB that checks need. The tests of the checks use a recording
+// reporter, to verify that a faulty gate fails.
 type reporter interface {
 	Helper()
 	Errorf(format string, args ...any)
@@ -159,7 +163,7 @@ func (g *gateTest) begin(ctx context.Context) <-chan entered {
 	return answer
 }
 
-// answer returns the result of Enter.
+// answer returns the result of Enter. The check fails if Enter takes too long.
 func (g *gateTest) answer(from <-chan entered, when string) entered {
 	g.Helper()
 	select {
@@ -171,7 +175,7 @@ func (g *gateTest) answer(from <-chan entered, when string) entered {
 	}
 }
 
-// enter is an Enter that must admit the attempt.
+// enter calls Enter, which must admit the attempt.
 func (g *gateTest) enter(when string) gate.Pass {
 	g.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), promptly)
@@ -183,7 +187,7 @@ func (g *gateTest) enter(when string) gate.Pass {
 	return e.pass
 }
 
-// try is an Enter that may reject the attempt, at once or, if it waits, soon.
+// try calls Enter, which may reject the attempt. If Enter waits, its context soon ends.
 func (g *gateTest) try(when string) entered {
 	g.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), glance)
@@ -191,8 +195,8 @@ func (g *gateTest) try(when string) entered {
 	return g.answer(g.begin(ctx), when)
 }
 
-// refused is an Enter that must reject the attempt.
-func (g *gateTest) refused(when string) {
+// mustReject calls Enter, which must reject the attempt.
+func (g *gateTest) mustReject(when string) {
 	g.Helper()
 	e := g.try(when)
 	if e.err == nil {
@@ -201,9 +205,9 @@ func (g *gateTest) refused(when string) {
 	g.sound(e.err)
 }
 
-// closed is an Enter of a gate that was closed after since. It must reject the attempt unless the
-// cooldown is over, which it may be on a busy machine.
-func (g *gateTest) closed(since time.Time, when string) {
+// stillShut calls Enter of a gate that was shut after since. Enter must reject the attempt, unless
+// the cooldown is over, as it may be on a busy machine.
+func (g *gateTest) stillShut(since time.Time, when string) {
 	g.Helper()
 	e := g.try(when)
 	switch {
@@ -232,7 +236,7 @@ func (g *gateTest) leave(p gate.Pass, o gate.Outcome) {
 	}
 }
 
-// round is a complete attempt, which must be admitted.
+// round makes a complete attempt, which must be admitted.
 func (g *gateTest) round(when string, o gate.Outcome) {
 	g.Helper()
 	g.leave(g.enter(when), o)

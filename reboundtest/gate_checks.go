@@ -18,27 +18,27 @@ var errGateTest = errors.New("a test's failure")
 
 // sound checks that errors.Is finds a rejection. It fails for an error type that cannot be
 // compared.
-func (g *gateTest) sound(refusal error) {
+func (g *gateTest) sound(rejection error) {
 	g.Helper()
 	// errors.Is compares with ==, which is false for types that cannot be compared.
-	if !errors.Is(refusal, refusal) {
+	if !errors.Is(rejection, rejection) {
 		g.Errorf("a rejection of type %T does not match itself: it needs to be comparable, or a "+
-			"method Is", refusal)
+			"method Is", rejection)
 	}
-	if refusal.Error() == "" {
-		g.Errorf("a rejection of type %T has no text", refusal)
+	if rejection.Error() == "" {
+		g.Errorf("a rejection of type %T has no text", rejection)
 	}
 }
 
-// inARow has attempts succeed one after the other.
+// inARow makes attempts that succeed, one after the other.
 func (g *gateTest) inARow() {
 	for i := range 100 {
 		g.round(fmt.Sprintf("after %d successes", i), success)
 	}
 }
 
-// harmless has attempts end in ways that show nothing bad about the service. The gate must stay
-// open.
+// harmless makes attempts whose outcomes show no failure of the service. The gate must go on to
+// admit attempts.
 func (g *gateTest) harmless() {
 	// 30 of each, which is more failures in a row than breakers usually take.
 	for _, o := range []gate.Outcome{
@@ -51,13 +51,14 @@ func (g *gateTest) harmless() {
 	}
 }
 
-// onePanic has one attempt panic. The gate must not lose what Enter took.
+// onePanic ends one attempt with a panic. The gate must not lose what Enter took.
 func (g *gateTest) onePanic() {
 	g.round("of a fresh gate", panicked)
 	g.round("after one panic", success)
 }
 
-// endedContext enters with a context that has ended. Whatever Enter does, it must take nothing.
+// endedContext enters with a context that has ended. Enter may return anything, but must take
+// nothing.
 func (g *gateTest) endedContext() {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -70,19 +71,19 @@ func (g *gateTest) endedContext() {
 	g.fill("after some with an ended context")
 }
 
-// manyAtOnce has goroutines enter and leave, and counts those inside.
+// manyAtOnce enters and leaves on many goroutines, and counts those inside.
 func (g *gateTest) manyAtOnce() {
 	const workers, rounds = 8, 50
 	ctx, cancel := context.WithTimeout(context.Background(), promptly)
 	defer cancel()
-	var inside, most, refusals atomic.Int64
+	var inside, most, rejections atomic.Int64
 	var wg sync.WaitGroup
 	for w := range workers {
 		wg.Go(func() {
 			for i := range rounds {
 				pass, err := g.gate.Enter(ctx)
 				if err != nil {
-					refusals.Add(1)
+					rejections.Add(1)
 					continue
 				}
 				now := inside.Add(1)
@@ -101,13 +102,13 @@ func (g *gateTest) manyAtOnce() {
 	select {
 	case <-done:
 	case <-time.After(2 * promptly):
-		g.Fatalf("%d goroutines are not through after %v", workers, 2*promptly)
+		g.Fatalf("%d goroutines have not finished after %v", workers, 2*promptly)
 	}
 	if g.traits.Limit > 0 && most.Load() > int64(g.traits.Limit) {
 		g.Errorf("%d attempts inside at the same time, want at most %d", most.Load(), g.traits.Limit)
 	}
-	if g.traits.Limit == 0 && refusals.Load() > 0 {
-		g.Errorf("%d of %d attempts were rejected, want none", refusals.Load(), workers*rounds)
+	if g.traits.Limit == 0 && rejections.Load() > 0 {
+		g.Errorf("%d of %d attempts were rejected, want none", rejections.Load(), workers*rounds)
 	}
 	g.fill("after all have left")
 }
@@ -121,7 +122,7 @@ func (g *gateTest) fill(when string) (passes []gate.Pass) {
 	return passes
 }
 
-// empty lets these attempts leave with success.
+// empty ends these attempts with success.
 func (g *gateTest) empty(passes []gate.Pass) {
 	g.Helper()
 	for _, p := range passes {
@@ -134,7 +135,7 @@ func (g *gateTest) limit() {
 	for range 3 {
 		passes := g.fill("of a gate that is empty")
 		for range 3 {
-			g.refused(fmt.Sprintf("with all %d inside", g.traits.Limit))
+			g.mustReject(fmt.Sprintf("with all %d inside", g.traits.Limit))
 		}
 		g.empty(passes)
 	}
@@ -144,14 +145,14 @@ func (g *gateTest) limit() {
 func (g *gateTest) everyOutcomeFrees() {
 	outcomes := []gate.Outcome{success, skipped, failed(fault.RateLimited), failed(fault.Permanent)}
 	if g.traits.Failures != 1 {
-		// The success between the two keeps a breaker from closing.
+		// The success between the failures keeps a breaker from opening.
 		outcomes = append(outcomes, failure, success, panicked)
 	}
 	passes := g.fill("of a fresh gate")
 	for _, o := range outcomes {
 		g.leave(passes[0], o)
 		passes = append(passes[1:], g.enter("after one left "+describe(o)))
-		g.refused("when the place of one that left " + describe(o) + " is taken")
+		g.mustReject("when the permit of one that left " + describe(o) + " is taken")
 	}
 	g.empty(passes)
 	g.fill("after all have left")
@@ -179,7 +180,7 @@ func (g *gateTest) canceledInQueue() {
 	g.fill("after one was canceled in the queue")
 }
 
-// freedInQueue frees a permit while an attempt waits, which must then get it.
+// freedInQueue frees a permit while an attempt waits. The waiting attempt must get it.
 func (g *gateTest) freedInQueue() {
 	passes := g.fill("of a fresh gate")
 	queued := g.begin(context.Background())
@@ -192,9 +193,9 @@ func (g *gateTest) freedInQueue() {
 	g.leave(passes[0], success)
 	switch {
 	case early == nil:
-		e := g.answer(queued, "that waits for a place, of which one is free now")
+		e := g.answer(queued, "that waits for a permit, after one was freed")
 		if e.err != nil {
-			g.Fatalf("Enter that waited for a permit: %v, want it to be admitted", e.err)
+			g.Fatalf("Enter that waited for a permit: rejected with %v, want it to be admitted", e.err)
 		}
 		passes[0] = e.pass
 	case early.err == nil:
@@ -202,7 +203,7 @@ func (g *gateTest) freedInQueue() {
 	default:
 		passes[0] = g.enter("after one left")
 	}
-	g.refused("when that place is taken")
+	g.mustReject("when that permit is taken")
 	g.empty(passes)
 	g.fill("after all have left")
 }
@@ -221,7 +222,7 @@ func (g *gateTest) allocations() {
 	}
 }
 
-// describe is how an attempt ended, in words.
+// describe returns how an attempt ended, in words.
 func describe(o gate.Outcome) string {
 	switch {
 	case o.Result == gate.OK:

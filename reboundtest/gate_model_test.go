@@ -18,7 +18,7 @@ const (
 // bugs are what a model does wrong. The first two are no mistakes.
 type bugs struct {
 	queue  bool // who finds all places taken waits for one
-	breaks bool // failures close it
+	breaks bool // failures shut it
 
 	extra                       int    // places beyond the limit
 	leakOn                      string // an attempt that ends so keeps its place

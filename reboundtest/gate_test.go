@@ -79,8 +79,8 @@ func TestGateHolds(t *testing.T) {
 }
 
 var (
-	limited = GateTraits{Limit: 2}
-	closing = GateTraits{Failures: modelFailures, Cooldown: modelCooldown}
+	limited  = GateTraits{Limit: 2}
+	shutting = GateTraits{Failures: modelFailures, Cooldown: modelCooldown}
 )
 
 // mistakes are gates that each do one thing wrong, and checks that must find it.
@@ -92,7 +92,7 @@ var mistakes = []struct {
 }{
 	{"none", bugs{}, limited, nil},
 	{"none, with a queue", bugs{queue: true}, limited, nil},
-	{"none, closing", bugs{breaks: true}, closing, nil},
+	{"none, shutting", bugs{breaks: true}, shutting, nil},
 
 	{"success takes a place for good", bugs{leakOn: "with success"}, limited, []string{
 		"in a row", "harmless outcomes", "many at once", "limit", "every outcome frees",
@@ -121,30 +121,30 @@ var mistakes = []struct {
 	{"Leave blocks", bugs{stuck: true}, limited,
 		[]string{"in a row", "harmless outcomes", "one panic", "many at once"}},
 
-	{"it never closes", bugs{}, closing, []string{
-		"failures close", "panics close", "late success", "opens again", "failed probe",
+	{"it never shuts", bugs{}, shutting, []string{
+		"failures shut", "panics shut", "late success", "admits again", "failed probe",
 		"panicked probe", "skipped probe", "lost probe", "late success beside a probe",
 		"late failures"}},
-	{"panics do not count", bugs{breaks: true, ignorePanic: true}, closing,
-		[]string{"panics close", "panicked probe"}},
-	{"a rate limit counts", bugs{breaks: true, countOn: "rate_limited"}, closing,
+	{"panics do not count", bugs{breaks: true, ignorePanic: true}, shutting,
+		[]string{"panics shut", "panicked probe"}},
+	{"a rate limit counts", bugs{breaks: true, countOn: "rate_limited"}, shutting,
 		[]string{"harmless outcomes"}},
-	{"cancellation counts", bugs{breaks: true, countOn: "canceled"}, closing,
+	{"cancellation counts", bugs{breaks: true, countOn: "canceled"}, shutting,
 		[]string{"harmless outcomes"}},
-	{"what was skipped counts", bugs{breaks: true, countSkipped: true}, closing,
+	{"what was skipped counts", bugs{breaks: true, countSkipped: true}, shutting,
 		[]string{"harmless outcomes", "skipped probe"}},
-	{"late results count", bugs{breaks: true, noGenerations: true}, closing,
+	{"late results count", bugs{breaks: true, noGenerations: true}, shutting,
 		[]string{"late success", "late success beside a probe", "late failures"}},
-	{"it stays closed", bugs{breaks: true, never: true}, closing, []string{
-		"opens again", "failed probe", "panicked probe", "skipped probe", "lost probe",
+	{"it stays shut", bugs{breaks: true, never: true}, shutting, []string{
+		"admits again", "failed probe", "panicked probe", "skipped probe", "lost probe",
 		"late success beside a probe", "late failures"}},
-	{"it has no cooldown", bugs{breaks: true, hasty: true}, closing,
-		[]string{"opens again", "failures close"}},
-	{"a failed probe opens it", bugs{breaks: true, anyProbe: true}, closing,
+	{"it has no cooldown", bugs{breaks: true, hasty: true}, shutting,
+		[]string{"admits again", "failures shut"}},
+	{"a failed probe readmits", bugs{breaks: true, anyProbe: true}, shutting,
 		[]string{"failed probe", "panicked probe", "late success beside a probe"}},
-	{"a skipped probe is never given back", bugs{breaks: true, leakProbe: true}, closing,
+	{"a skipped probe is never given back", bugs{breaks: true, leakProbe: true}, shutting,
 		[]string{"skipped probe"}},
-	{"a lost probe keeps it closed", bugs{breaks: true, noLease: true}, closing,
+	{"a lost probe keeps it shut", bugs{breaks: true, noLease: true}, shutting,
 		[]string{"lost probe"}},
 }
 

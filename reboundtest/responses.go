@@ -14,7 +14,8 @@ import (
 // context ends when the client disconnects.
 type Step func(http.ResponseWriter, *http.Request)
 
-// Answer is a complete response: a status, a body, and headers as alternating names and values.
+// Answer sends a complete response: a status, a body, and headers as alternating names and values.
+// It panics if a name has no value.
 //
 //	Answer(429, "slow down", "Retry-After", "2")
 func Answer(status int, body string, header ...string) Step {
@@ -26,14 +27,14 @@ func Answer(status int, body string, header ...string) Step {
 	}
 }
 
-// CutBody is a 200 whose connection breaks in the middle of the body. The client gets the header
+// CutBody sends a 200 whose connection breaks in the middle of the body. The client gets the header
 // and the given part of the body, and then io.ErrUnexpectedEOF.
 func CutBody(part string, header ...string) Step {
 	h := pairs(header)
 	return func(w http.ResponseWriter, _ *http.Request) {
 		maps.Copy(w.Header(), h)
 		io.WriteString(w, part)
-		// The part must be sent before the connection breaks, or the client would get none of it.
+		// The part must be sent before the connection breaks. Otherwise the client would get none of it.
 		http.NewResponseController(w).Flush()
 		hangUp()
 	}
@@ -67,19 +68,19 @@ func Drop() Step {
 // Reset breaks the connection without an answer: the client gets ECONNRESET.
 func Reset() Step {
 	return takeOver(func(conn net.Conn) {
-		// Without a linger the system discards what was not sent, and answers with a RST.
+		// With a linger of 0, Close discards unsent data and sends a RST.
 		if tcp, ok := conn.(*net.TCPConn); ok {
-			tcp.SetLinger(0) // what makes Close a reset
+			tcp.SetLinger(0)
 		}
 	})
 }
 
-// Garbage answers with something that is not HTTP.
+// Garbage answers with text that is not HTTP, and closes the connection.
 func Garbage() Step {
 	return takeOver(func(conn net.Conn) { io.WriteString(conn, "SSH-2.0-not-HTTP\r\n") })
 }
 
-// takeOver acts on the connection itself, and closes it.
+// takeOver calls do with the connection itself, and then closes the connection.
 func takeOver(do func(net.Conn)) Step {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		conn, _, err := http.NewResponseController(w).Hijack()
@@ -94,11 +95,11 @@ func takeOver(do func(net.Conn)) Step {
 // hangUp ends a handler and closes its connection, without a response and without a log line.
 func hangUp() { panic(http.ErrAbortHandler) }
 
-// pairs panics for an odd number of texts, because a test with such a typing error would test
-// nothing.
+// pairs panics for an odd number of texts: a test with this mistake would test the wrong thing.
 func pairs(header []string) http.Header {
 	if len(header)%2 != 0 {
-		panic(fmt.Sprintf("reboundtest: headers are names and values in turn, not %q", header))
+		panic(fmt.Sprintf("reboundtest: the last header of %q has no value: want names and values "+
+			"in turn", header))
 	}
 	h := http.Header{}
 	for pair := range slices.Chunk(header, 2) {

@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// Scripted is a function that fails according to a list. Its first call returns the first error of
-// the list, its second call the second one, and so on. A nil error is a success. All calls after
+// Scripted is a function that returns the errors of a list. Its first call returns the first error
+// of the list, its second call the second one, and so on. A nil error is a success. All calls after
 // the end of the list return the last error.
 //
 // The zero Scripted always succeeds. Goroutines may share a Scripted. It must not be copied.
@@ -34,15 +34,15 @@ func (s *Scripted) Run(context.Context) error {
 	return s.errs[min(s.calls, len(s.errs))-1]
 }
 
-// Calls returns how often Run was called.
+// Calls returns the number of calls of Run.
 func (s *Scripted) Calls() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.calls
 }
 
-// Then turns a script into a function for [Do] or [rebound.Do]. The function returns v whenever the
-// script succeeds, and T's zero value beside its errors.
+// Then turns a script into a function for [Do] or [rebound.Do]. The function returns v if the
+// script returns nil, and otherwise T's zero value and the script's error.
 func Then[T any](s *Scripted, v T) func(context.Context) (T, error) {
 	return func(ctx context.Context) (T, error) {
 		if err := s.Run(ctx); err != nil {

@@ -17,7 +17,7 @@ import (
 // further requests.
 //
 // Each request has a connection of its own. On a connection that is kept open, Go's transport
-// repeats an unanswered request by itself, and the script would be one step ahead of the test.
+// itself repeats a request that was not answered, and each repetition would use up a step.
 type Server struct {
 	// URL is the server's base URL, such as http://127.0.0.1:40123, without a slash at the end.
 	URL string
@@ -30,7 +30,7 @@ type Server struct {
 
 // Request is a request that a [Server] has received.
 type Request struct {
-	// Time is when the header had arrived.
+	// Time is the time when the header had arrived.
 	Time   time.Time
 	Method string
 
@@ -38,7 +38,7 @@ type Request struct {
 	URL    string
 	Header http.Header
 
-	// Body is as much of the body as the client has sent.
+	// Body is the part of the body that the client has sent.
 	Body []byte
 }
 
@@ -64,7 +64,7 @@ func NewServer(t testing.TB, steps ...Step) *Server {
 	return s
 }
 
-// Requests returns the requests so far, in the order in which they were complete.
+// Requests returns the requests so far, in the order in which their bodies were complete.
 func (s *Server) Requests() []Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -75,7 +75,7 @@ func (s *Server) Requests() []Request {
 // client disconnects.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	now := time.Now()
-	body, _ := io.ReadAll(r.Body) // a client that leaves in the middle has sent what it has sent
+	body, _ := io.ReadAll(r.Body) // a client may disconnect in the middle
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	s.mu.Lock()
 	s.requests = append(s.requests, Request{

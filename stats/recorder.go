@@ -21,50 +21,51 @@ import (
 )
 
 const (
-	// With more shards, snapshots would take more locks; with fewer, goroutines would meet more often.
-	shards     = 8  // locks among which the goroutines spread
+	// With more shards, snapshots would take more locks; with fewer, goroutines would more often wait
+	// for the same lock.
+	shards     = 8  // each with a lock of its own
 	recentSize = 16 // failures remembered
-	maxGates   = 50 // that are counted by name, for each policy
+	maxGates   = 50 // counted by name, for each policy
 )
 
-// Recorder counts the calls of the policies whose Observe it is, for each policy name and in total.
-// The zero Recorder is ready to use. Any number of policies and goroutines may share one. It must
-// not be copied after first use.
+// Recorder counts the calls of policies, for each policy name and in total. The zero Recorder is
+// ready to use. Set its Observe as the Observe of any number of policies. Goroutines may share a
+// Recorder. It must not be copied after first use.
 //
-// It needs little memory, however many calls there are: some hundred bytes for each policy name,
-// and the last 16 failures, whose errors it keeps reachable.
+// Its memory does not grow with the number of calls. It keeps about 6 KB for each policy name, and
+// the errors of recent failures: at most 16 in each of 8 parts.
 type Recorder struct {
 	shards [shards]shard
-	free   sync.Pool     // of *shard, so that a processor comes back to the one it has in its cache
-	next   atomic.Uint32 // shard for an event that finds none free
+	free   sync.Pool     // of *shard: a processor gets back the one that is in its cache
+	next   atomic.Uint32 // shard for an event while free is empty
 }
 
-// shard is a part of a Recorder. An event goes to any one of them, and a snapshot adds them up. So
-// goroutines that finish at the same time rarely wait for the same lock.
+// shard is a part of a Recorder. Each event is counted in one shard, and a snapshot adds up all
+// shards. So goroutines that finish at the same time rarely wait for the same lock.
 type shard struct {
 	mu       sync.Mutex // guards all below
 	policies map[string]*counts
 	recent   []failure // a ring once it is full
 	oldest   int       // in recent
-	_        [64]byte  // no cache line serves two shards
+	_        [64]byte  // keeps two shards out of one cache line
 }
 
-// failure is a GaveUp event and its time, since events have none.
+// failure is a GaveUp event and its time, because events have no time.
 type failure struct {
 	at    time.Time
 	event rebound.Event
 }
 
-// Observe counts one event. Use it as [rebound.Policy.Observe], or as a part of it. It takes well
-// under a microsecond and does no I/O. It allocates only for a policy, a reason or a kind of fault
-// that is new.
+// Observe counts one event. Use it as [rebound.Policy.Observe], or call it from there. It takes
+// less than a microsecond and does no I/O. It allocates only for a new policy, reason, kind of
+// failure or gate.
 func (r *Recorder) Observe(_ context.Context, e rebound.Event) {
 	var now time.Time
-	// The clock is read before the lock is taken, and for failures alone: successes need no time.
+	// The clock is read before the lock is taken, and only for failures: no time of a success is kept.
 	if e.Kind == rebound.GaveUp {
 		now = time.Now()
 	}
-	// A pool is empty after a garbage collection, and at first: then shards are taken in turn.
+	// At first, and after garbage collections, the pool is empty. Then shards are taken in turn.
 	s, ok := r.free.Get().(*shard)
 	if !ok {
 		s = &r.shards[r.next.Add(1)%shards]
@@ -78,8 +79,8 @@ func (r *Recorder) Observe(_ context.Context, e rebound.Event) {
 	r.free.Put(s)
 }
 
-// policy returns the named policy's counts. The caller holds s.mu. The map is made with the first
-// event, as the zero Recorder is ready.
+// policy returns the named policy's counts. The caller holds s.mu. The first event makes the map,
+// so that the zero Recorder is ready to use.
 func (s *shard) policy(name string) *counts {
 	c := s.policies[name]
 	if c == nil {
@@ -93,7 +94,7 @@ func (s *shard) policy(name string) *counts {
 }
 
 // remember keeps f in place of the oldest failure. The caller holds s.mu. Each shard keeps as many
-// as a snapshot shows, as the last failures may all have gone to one shard.
+// as a snapshot shows, because the last failures may all be in one shard.
 func (s *shard) remember(f failure) {
 	if len(s.recent) < recentSize {
 		s.recent = append(s.recent, f)
@@ -103,8 +104,8 @@ func (s *shard) remember(f failure) {
 	s.oldest = (s.oldest + 1) % recentSize
 }
 
-// Reset forgets everything. A call that is under way is counted when it ends, with all its
-// attempts; its waits so far are lost.
+// Reset removes all counts and failures. A call that is under way is counted when it ends, with all
+// its attempts. The delays and failed attempts that it had before Reset are not.
 func (r *Recorder) Reset() {
 	r.lock()
 	defer r.unlock()
@@ -114,8 +115,8 @@ func (r *Recorder) Reset() {
 	}
 }
 
-// lock stops the clock: what is read until unlock is the state of one moment. The order is always
-// the same, and Observe holds one lock at a time, so there is no deadlock.
+// lock locks all shards, so that a snapshot is the state of one moment. There is no deadlock: the
+// order is always the same, and Observe holds one lock at a time.
 func (r *Recorder) lock() {
 	for i := range r.shards {
 		r.shards[i].mu.Lock()
@@ -130,7 +131,7 @@ func (r *Recorder) unlock() {
 
 const lastRow = 10 // the row of the distribution for ten attempts and more
 
-// counts are the sums for one policy, or of several.
+// counts are the sums for one policy, or for several.
 type counts struct {
 	succeeded, failed       int64
 	attempts, waits         int64
@@ -142,10 +143,10 @@ type counts struct {
 	rejections              map[rejection.Gate]rejected
 }
 
-// rejected is the calls that a gate ended, and how many of them made no attempt.
+// rejected counts the calls that a gate ended, and those of them that made no attempt.
 type rejected struct{ calls, unattempted int64 }
 
-// newCounts makes the maps at once, as a nil map cannot be written to.
+// newCounts makes the maps at once, because a nil map cannot be written to.
 func newCounts() *counts {
 	return &counts{
 		stops: make(map[rebound.Reason]int64), faults: make(map[fault.Kind]int64),
@@ -153,8 +154,8 @@ func newCounts() *counts {
 	}
 }
 
-// add counts one event. Delays and failures count as they happen; all else counts when the call
-// ends, so that rates are of complete calls.
+// add counts one event. Delays and failures of attempts are counted when they happen. All else is
+// counted when the call ends, so that rates are those of complete calls.
 func (c *counts) add(e rebound.Event) {
 	switch e.Kind {
 	case rebound.Retrying:
@@ -182,7 +183,7 @@ func (c *counts) add(e rebound.Event) {
 		}
 		c.end(e)
 	case rebound.FellBack:
-		// The call counted as failed with its GaveUp, and stays so: the service did not answer it.
+		// The call stays counted as failed, by its GaveUp event: the service did not answer it.
 		if e.Err == nil {
 			c.answered++
 		} else {
@@ -191,8 +192,8 @@ func (c *counts) add(e rebound.Event) {
 	}
 }
 
-// reject counts calls that gate ended. A program may have a gate for each host or tenant: those
-// beyond the first maxGates are counted by kind.
+// reject counts calls that gate ended. A program may have a gate for each host or tenant, so only
+// the first maxGates are counted by name. The others are counted by kind.
 func (c *counts) reject(gate rejection.Gate, more rejected) {
 	if _, known := c.rejections[gate]; !known && len(c.rejections) >= maxGates {
 		gate.Name = ""
@@ -201,7 +202,7 @@ func (c *counts) reject(gate rejection.Gate, more rejected) {
 	c.rejections[gate] = rejected{r.calls + more.calls, r.unattempted + more.unattempted}
 }
 
-// end counts what the last event of a call says about the whole call.
+// end counts the last event of a call, which reports on the whole call.
 func (c *counts) end(e rebound.Event) {
 	c.elapsed = plus(c.elapsed, e.Elapsed)
 	c.longest = max(c.longest, e.Elapsed)
@@ -210,7 +211,7 @@ func (c *counts) end(e rebound.Event) {
 	c.rows[min(made, lastRow)]++
 }
 
-// merge adds o to c. It adds to maps that c already has, so c must be from newCounts.
+// merge adds o to c, which must be from newCounts.
 func (c *counts) merge(o *counts) {
 	c.succeeded += o.succeeded
 	c.failed += o.failed
@@ -235,10 +236,10 @@ func (c *counts) merge(o *counts) {
 	}
 }
 
-// plus adds d to sum, which stays at the longest duration once it is there.
+// plus adds d to sum. The result is at most the longest Duration.
 func plus(sum, d time.Duration) time.Duration {
-	// A delay may be as long as a Duration can be, and a negative total would be worse than a wrong
-	// one.
+	// A single delay may be the longest Duration. Without the bound, the total would overflow and
+	// become negative.
 	if d > math.MaxInt64-sum {
 		return math.MaxInt64
 	}

@@ -17,10 +17,10 @@ import (
 	"github.com/rebound-go/rebound/internal/rejection"
 )
 
-// WriteReport writes a summary for people, for example after a batch: the totals, how many attempts
-// the calls took, why calls stopped, the kinds of failed attempts, and a line for each policy if
-// there are several. Sections without content are left out. A name is quoted if a terminal would
-// not print it as it is. WriteReport calls w.Write once and returns its error.
+// WriteReport writes a summary for people, for example after a batch. It has the totals, the
+// attempts per call, the reasons why calls stopped, the kinds of failed attempts, and a line for
+// each policy if there are several. Empty sections are left out. Names with characters that a
+// terminal may not print are quoted. WriteReport calls w.Write once and returns its error.
 func (r *Recorder) WriteReport(w io.Writer) error {
 	var b bytes.Buffer
 	s := r.Snapshot()
@@ -40,7 +40,7 @@ func (r *Recorder) WriteReport(w io.Writer) error {
 
 // writeTotals writes the totals, with remarks where there is something to explain.
 func writeTotals(b *bytes.Buffer, s Summary) {
-	// Both shares come from one division, so that they add up.
+	// Both shares come from one call, so that they add up to 100 %.
 	share := percents(s.Succeeded, s.Failed)
 	rows := [][]string{
 		{"calls", count(s.Calls)},
@@ -51,7 +51,7 @@ func writeTotals(b *bytes.Buffer, s Summary) {
 		rows = append(rows, []string{"fallbacks", count(s.Fallbacks), "", fmt.Sprintf(
 			"%d answered, %d failed", s.Fallbacks-s.FallbacksFailed, s.FallbacksFailed)})
 	}
-	// Without a call that has ended there is nothing to divide by, although retries may be under way.
+	// Retries may be under way before any call has ended. Then there is nothing to divide by.
 	if s.Calls > 0 {
 		rows = append(rows, []string{"attempts", count(s.Attempts), "", attempts(s)})
 	}
@@ -66,12 +66,12 @@ func writeTotals(b *bytes.Buffer, s Summary) {
 	writeTable(b, "", rows)
 }
 
-// unattempted is the remark on the failed calls without an attempt: what rejected them, and how
-// many ended for another reason, such as a context that had already ended.
+// unattempted returns the remark on failed calls without an attempt: the gates that rejected them,
+// and how many ended for another reason, such as a context that had already ended.
 func unattempted(s Summary) string {
 	by, rest := make(map[string]int64), s.Unattempted
 	for _, r := range s.Rejections {
-		// Calls that a gate ended after an attempt have their place among the reasons.
+		// Calls that a gate ended after an attempt are listed among the reasons.
 		if r.Unattempted > 0 {
 			by["rejected by "+rejection.Phrase(r.Kind)] += r.Unattempted
 			rest -= r.Unattempted
@@ -87,8 +87,9 @@ func unattempted(s Summary) string {
 	return strings.Join(parts, ", ")
 }
 
-// attempts is the remark on the attempts. The first number is the load per call, as metrics and the
-// simulator report it. Calls that gates rejected lower it, so the second number leaves them out.
+// attempts returns the remark on the attempts. The first number is the load per call, as metrics
+// and the simulator report it. Calls that gates rejected lower it, so the second number leaves them
+// out.
 func attempts(s Summary) string {
 	parts := []string{fmt.Sprintf("%.2f per call", s.PerCall)}
 	if s.Unattempted > 0 && s.Attempts > 0 {
@@ -104,13 +105,13 @@ func attempts(s Summary) string {
 	return strings.Join(parts, ", ")
 }
 
-// stopsInWords is the failed calls by reason. Rejected calls are listed by the kind of gate,
-// because "rejected" alone leaves open whether the service fails or the program's own limit is too
-// low.
+// stopsInWords returns the failed calls by reason. Rejected calls are listed by the kind of gate,
+// because "rejected" alone does not show whether the service fails or the program's own limit is
+// too low.
 func stopsInWords(s Summary) map[string]int64 {
 	stops := inWords(s.Stops, func(r rebound.Reason) string { return string(r) })
 	rejected := rejectedByKind(s)
-	// The kinds add up to the reason, which would count the same calls twice.
+	// The kinds replace the reason. Both together would count the same calls twice.
 	if len(rejected) > 0 {
 		delete(stops, string(rebound.Rejected))
 	}
@@ -118,8 +119,8 @@ func stopsInWords(s Summary) map[string]int64 {
 	return stops
 }
 
-// rejectedByKind is the rejected calls by the kind of gate. Names are left out, because there may
-// be one for each host.
+// rejectedByKind returns the rejected calls by the kind of gate. Names are left out, because there
+// may be one for each host.
 func rejectedByKind(s Summary) map[string]int64 {
 	rejected := make(map[string]int64)
 	for _, r := range s.Rejections {
@@ -128,8 +129,7 @@ func rejectedByKind(s Summary) map[string]int64 {
 	return rejected
 }
 
-// inWords is counts by the label of what is counted, with spaces instead of the underscores of
-// JSON.
+// inWords returns counts by label, with spaces instead of the underscores of JSON.
 func inWords[K comparable](counts map[K]int64, label func(K) string) map[string]int64 {
 	labeled := make(map[string]int64)
 	for k, n := range counts {
@@ -157,7 +157,7 @@ func writeDistribution(b *bytes.Buffer, distribution []Row) {
 	writeTable(b, "attempts per call", rows)
 }
 
-// writeShares writes counts by what they count, the largest first.
+// writeShares writes counts by label, the largest first.
 func writeShares(b *bytes.Buffer, title string, counts map[string]int64) {
 	labels := byCount(counts)
 	var values []int64
@@ -172,15 +172,15 @@ func writeShares(b *bytes.Buffer, title string, counts map[string]int64) {
 	writeTable(b, title, rows)
 }
 
-// byCount returns the labels, the one with the largest count first. Equal counts are in the order
-// of their labels, so that equal counts give equal reports.
+// byCount returns the labels, the one with the largest count first. Labels with the same count are
+// sorted, so that the same counts always give the same report.
 func byCount(counts map[string]int64) []string {
 	return slices.SortedFunc(maps.Keys(counts), func(x, y string) int {
 		return cmp.Or(cmp.Compare(counts[y], counts[x]), cmp.Compare(x, y))
 	})
 }
 
-// writePolicies compares policies. A single policy is covered by the totals.
+// writePolicies compares policies. For a single policy, the totals are enough.
 func writePolicies(b *bytes.Buffer, policies []Summary) {
 	if len(policies) < 2 {
 		return

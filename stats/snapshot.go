@@ -15,86 +15,87 @@ import (
 // Snapshot is the state of a [Recorder] at one moment. It is plain data that the caller may keep
 // and change. In JSON, durations are in nanoseconds.
 type Snapshot struct {
-	// Total is the counts of all policies together.
+	// Total has the counts of all policies together.
 	Total Summary `json:"total"`
 
-	// Policies is the counts of each policy, sorted by name.
+	// Policies has the counts of each policy, sorted by name.
 	Policies []Summary `json:"policies"`
 
-	// Recent is the last failed calls, at most 16, the newest first.
+	// Recent has the last failed calls, at most 16, the newest first.
 	Recent []Failure `json:"recent,omitempty"`
 }
 
-// Summary counts the calls of one policy, or of all. A call counts when it has ended. Waits, Delay
+// Summary counts the calls of one policy, or of all. A call is counted when it ends. Waits, Delay
 // and Faults also include calls that are under way.
 type Summary struct {
 	// Policy is the policy's name. It is empty in Total, and for a policy without a name.
 	Policy string `json:"policy"`
 
-	// Calls is Succeeded and Failed together.
+	// Calls is the sum of Succeeded and Failed.
 	Calls     int64 `json:"calls"`
 	Succeeded int64 `json:"succeeded"`
 	Failed    int64 `json:"failed"`
 
-	// Unattempted is how many of the failed calls made no attempt: a breaker or another gate
-	// rejected the first, or the context had ended already.
+	// Unattempted is the number of failed calls without an attempt: a gate rejected the first attempt,
+	// or the context had already ended.
 	Unattempted int64 `json:"unattempted"`
 
-	// Fallbacks is how many of the failed calls called their fallback. FallbacksFailed is how many of
-	// these fallbacks failed as well: see [rebound.DoElse].
+	// Fallbacks is the number of failed calls whose fallback was called: see [rebound.DoElse].
+	// FallbacksFailed is the number of fallbacks that failed as well.
 	Fallbacks       int64 `json:"fallbacks"`
 	FallbacksFailed int64 `json:"fallbacks_failed"`
 
-	// SuccessPercent is Succeeded in percent of Calls; 0 without calls.
+	// SuccessPercent is 100 × Succeeded / Calls, or 0 without calls.
 	SuccessPercent float64 `json:"success_percent"`
 
-	// Attempts is the attempts made, including the first of each call. Retries leaves out the first
-	// ones.
+	// Attempts is the number of attempts. Retries is the number of attempts after the first of a call.
 	Attempts int64 `json:"attempts"`
 	Retries  int64 `json:"retries"`
 
-	// PerCall is Attempts / Calls, the load on the service for each call; 0 without calls. It is below
-	// 1 if gates reject calls. PerAttempted leaves out the Unattempted calls.
+	// PerCall is Attempts / Calls, the load on the service for each call, or 0 without calls. It may
+	// be below 1 if gates reject calls. PerAttempted is the same without the Unattempted calls.
 	PerCall      float64 `json:"attempts_per_call"`
 	PerAttempted float64 `json:"attempts_per_attempted_call"`
 
-	// Waits is the number of retries that were decided on, and Delay the sum of the delays before
-	// them. Both include delays that were cut short because the call ended.
+	// Waits is the number of delays before retries, and Delay is their sum. A delay counts in full,
+	// even if the call ended during the delay.
 	Waits int64         `json:"waits"`
 	Delay time.Duration `json:"delay_ns"`
 
-	// Elapsed is the sum of the calls' times, delays included, and Longest the time of the longest.
+	// Elapsed is the sum of the times that calls took, delays included. Longest is the longest of
+	// these times.
 	Elapsed time.Duration `json:"elapsed_ns"`
 	Longest time.Duration `json:"longest_ns"`
 
-	// Distribution is the number of calls by their number of attempts, which is 0 for Unattempted
-	// calls. Rows without calls are left out.
+	// Distribution is the number of calls by their number of attempts. Unattempted calls have 0
+	// attempts. Rows without calls are left out.
 	Distribution []Row `json:"distribution,omitempty"`
 
-	// Stops is the number of failed calls by the reason for which they stopped.
+	// Stops is the number of failed calls by the reason why they stopped.
 	Stops map[rebound.Reason]int64 `json:"stops,omitempty"`
 
 	// Faults is the number of failed attempts by the kind of their failure.
 	Faults map[fault.Kind]int64 `json:"faults,omitempty"`
 
-	// Rejections is the failed calls with reason rejected, by the gate that rejected them, most calls
-	// first. Up to 50 gates of each policy are counted by name.
+	// Rejections is the number of failed calls with reason rejected, by gate, most calls first. At
+	// most 50 gates of each policy are counted by name.
 	Rejections []Rejection `json:"rejections,omitempty"`
 }
 
-// Rejection is the calls that one gate ended.
+// Rejection counts the calls that one gate ended.
 type Rejection struct {
-	// Kind is "breaker", "rate", "throttle" or "concurrency"; "gate" for a custom one.
+	// Kind is "breaker", "rate", "throttle", "concurrency" (for adaptive limits too) or "gate" (for a
+	// custom gate).
 	Kind  string `json:"kind"`
 	Name  string `json:"name,omitempty"`
 	Calls int64  `json:"calls"`
 
-	// Unattempted is the part of Calls that made no attempt.
+	// Unattempted is the number of these Calls that made no attempt.
 	Unattempted int64 `json:"unattempted"`
 }
 
 // RejectedBy returns the kind and the name of the gate that ended the call of a GaveUp event, as in
-// [Rejection]. ok is false if no gate did.
+// [Rejection]. ok is false if no gate ended the call.
 func RejectedBy(e rebound.Event) (kind, name string, ok bool) {
 	gate, ok := rejection.By(e)
 	return gate.Kind, gate.Name, ok
@@ -102,14 +103,14 @@ func RejectedBy(e rebound.Event) (kind, name string, ok bool) {
 
 // Row is one line of a distribution of attempts per call.
 type Row struct {
-	// Attempts is the number of attempts of these calls. 0 = the first was rejected.
+	// Attempts is the number of attempts of these calls. 0 = Unattempted.
 	Attempts int `json:"attempts"`
 
-	// OrMore is true for the last possible row, which holds the calls with 10 attempts or more.
+	// OrMore is true if the row holds the calls with 10 attempts or more.
 	OrMore bool  `json:"or_more,omitempty"`
 	Calls  int64 `json:"calls"`
 
-	// Percent is Calls in percent of the calls in all rows.
+	// Percent is the share of Calls in the calls of all rows, from 0 to 100.
 	Percent float64 `json:"percent"`
 }
 
@@ -117,16 +118,16 @@ type Row struct {
 type Failure struct {
 	Time     time.Time      `json:"time"`
 	Policy   string         `json:"policy"`
-	Attempts int            `json:"attempts"` // 0 = the first was rejected, or never due
+	Attempts int            `json:"attempts"` // 0 = the call made none
 	Reason   rebound.Reason `json:"reason"`
 
-	// Kind and Detail are those of the last attempt's failure.
+	// Kind and Detail are those of the last attempt's fault: see [fault.Fault].
 	Kind   fault.Kind `json:"kind"`
 	Detail string     `json:"detail,omitempty"`
 	Error  string     `json:"error"`
 }
 
-// Snapshot returns the counts at this moment. It counts every event completely or not at all.
+// Snapshot returns the counts at this moment. An event is in all of them or in none.
 func (r *Recorder) Snapshot() Snapshot {
 	policies, recent := r.collect()
 	// The total is made of the same copies as the policies, so that the two agree.
@@ -138,7 +139,7 @@ func (r *Recorder) Snapshot() Snapshot {
 		s.Policies = append(s.Policies, policies[name].summary(name))
 	}
 	s.Total = total.summary("")
-	// Each shard has its last failures; the last ones of all are among them.
+	// Each shard has its own last failures. The last failures of all are among these.
 	slices.SortStableFunc(recent, func(a, b failure) int { return b.at.Compare(a.at) })
 	for _, f := range recent[:min(len(recent), recentSize)] {
 		s.Recent = append(s.Recent, f.plain())
@@ -146,8 +147,8 @@ func (r *Recorder) Snapshot() Snapshot {
 	return s
 }
 
-// collect copies everything in the shards, added up by policy. It copies under the locks and leaves
-// all computing for later, so that events wait as little as possible.
+// collect copies what is in the shards, added up by policy. All other work is done after the locks
+// are released, so that events do not wait for it.
 func (r *Recorder) collect() (map[string]*counts, []failure) {
 	policies := make(map[string]*counts)
 	var recent []failure
@@ -166,7 +167,7 @@ func (r *Recorder) collect() (map[string]*counts, []failure) {
 	return policies, recent
 }
 
-// summary turns c, which it keeps parts of, into plain data.
+// summary turns c into plain data. It keeps c's maps.
 func (c *counts) summary(name string) Summary {
 	calls := c.succeeded + c.failed
 	// Each call that made an attempt made one first attempt, which is no retry.
@@ -203,18 +204,18 @@ func rejections(by map[rejection.Gate]rejected) (list []Rejection) {
 	return list
 }
 
-// per is n divided by of, or 0 if of is 0. The 1 avoids NaN, which JSON cannot hold.
+// per returns n divided by of. If both are 0, it returns 0 and not NaN, which JSON cannot hold.
 func per(n, of int64) float64 { return float64(n) / float64(cmp.Or(of, 1)) }
 
-// plain turns the failure into text. That is left for a snapshot, because most failures are
-// replaced by later ones first.
+// plain turns the failure into text. Only a snapshot calls it, because most failures are replaced
+// by later ones before that.
 func (f failure) plain() Failure {
 	p := Failure{
 		Time: f.at, Policy: f.event.Policy, Attempts: f.event.Attempt, Reason: f.event.Reason,
 		Kind: f.event.Fault.Kind, Detail: f.event.Fault.Detail,
 	}
 	if f.event.Err != nil {
-		p.Error = fmt.Sprint(f.event.Err) // which survives an Error method that panics
+		p.Error = fmt.Sprint(f.event.Err) // because an Error method may panic
 	}
 	return p
 }

@@ -11,9 +11,9 @@ import (
 	"github.com/rebound-go/rebound/internal/printable"
 )
 
-// writeTable writes rows in columns, with a title if there is one, after a blank line if something
-// stands above. The first column is flush left, and so is a fourth that is the last, which holds
-// the remarks. All others are flush right. Without rows it writes nothing, not even the title.
+// writeTable writes a title, unless it is empty, and rows in columns. A blank line comes first if b
+// has content. The first column is flush left, and so is the last of four, which holds remarks. The
+// others are flush right. Without rows it writes nothing.
 func writeTable(b *bytes.Buffer, title string, rows [][]string) {
 	if len(rows) == 0 {
 		return
@@ -37,8 +37,8 @@ func writeTable(b *bytes.Buffer, title string, rows [][]string) {
 func count(n int64) string { return strconv.FormatInt(n, 10) }
 
 // percents prints the share of each n in their sum with one decimal. The shares add up to 100.0 %:
-// the tenths lost by rounding down go to the shares that lost most. Still, a share above zero never
-// reads 0.0 %, and one below the whole never reads 100.0 %.
+// the tenths lost by rounding down go to the shares that lost most. A share above zero is never
+// printed as 0.0 %, and a share below the whole never as 100.0 %.
 func percents(ns ...int64) []string {
 	occurred := 0
 	for _, n := range ns {
@@ -48,7 +48,7 @@ func percents(ns ...int64) []string {
 	for i, tenths := range apportion(ns, 1000) {
 		text := fmt.Sprintf("%d.%d%%", tenths/10, tenths%10)
 		switch {
-		// A rare failure is what a reader looks for, so it must not disappear in the rounding.
+		// A reader looks for rare failures, so rounding must not hide them.
 		case tenths == 0 && ns[i] > 0:
 			text = "<0.1%"
 		case tenths == 1000 && occurred > 1:
@@ -59,8 +59,8 @@ func percents(ns ...int64) []string {
 	return texts
 }
 
-// apportion divides whole among the ns by the method of largest remainders. If all ns are 0, so are
-// the shares.
+// apportion divides whole among the ns by the largest remainder method. If all ns are 0, all shares
+// are 0.
 func apportion(ns []int64, whole int) []int {
 	// The sum is a float, because a sum of counts near the largest int64 would overflow.
 	var sum float64
@@ -81,7 +81,7 @@ func apportion(ns []int64, whole int) []int {
 	}
 	// Stable, so that of equal remainders the same row always gets the extra tenth.
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(rests[b], rests[a]) })
-	// The rest is smaller than the number of shares, because each share lost less than 1.
+	// left is smaller than the number of shares, because each share lost less than 1.
 	for _, i := range order[:max(left, 0)] {
 		shares[i]++
 	}
