@@ -9,30 +9,31 @@ import (
 	"github.com/rebound-go/rebound/cmd/rebound/batch"
 )
 
-const batchHelp = `Send the rows of a file to an API, each once, and keep what comes back.
+const batchHelp = `Send each row of a file to an API once, and keep the answers.
 
 The input has one line for each row, as in OpenAI's batch files:
   {"custom_id": "r-1", "method": "POST", "url": "/v1/chat/completions", "body": {…}}
-The whole input is checked before the first call. Results are written to FILE and errors to
-FILE.errors, exactly one line for each row. FILE.journal records the rows that were sent.
+The whole input is checked before the first request. Results are written to FILE, and errors to
+FILE.errors. Each row gets exactly one line. FILE.journal records the rows that were sent.
 
-Whatever ended the command, running it again continues. A row that was sent and has no result is in
-doubt. It is sent again if that does no harm: because of its method, because of an Idempotency-Key,
-or because it only asks a model to generate. Otherwise it becomes an error. --in-doubt changes that.
+If the command ends early, run it again, and it continues. A row that was sent and has no result is
+in doubt. It is sent again if a repeat does no harm: its method is idempotent, it has an
+Idempotency-Key, or it asks a model to generate. Otherwise it becomes an error. --in-doubt changes
+this.
 
-FILE may also be the output of a provider's batch API. Rows without a success there are sent: those
-that expired and those that failed. The provider's file of errors may be FILE.errors; --retry failed
-then sends the rows in it.
+FILE may also be the output of a provider's batch API. Its rows that expired or failed are sent. The
+provider's file of errors may be FILE.errors. Then --retry failed sends its rows.
 
-The policy retries transient failures; a row that still fails is tried again at the end. A fault of
-the account, such as a wrong key, stops the batch and costs no row. $NAME in --header is read from
-the environment and is never written to a file.
+The policy retries transient failures. A row that still fails is sent again at the end. A fault of
+the account, such as a wrong key, stops the batch, and no row fails because of it. In --header,
+$NAME stands for an environment variable. Its value is written to no file, unless a successful
+answer repeats it.
 
 Exit code:
   0      every row has a result
   1      every row has a result or an error
   75     stopped early: the same command continues
-  124    --deadline is over: the same command continues
+  124    the time of --deadline is over: the same command continues
   125    rebound itself failed: a flag, the input, a file
   128+n  ended by signal n: the same command continues`
 
@@ -40,15 +41,15 @@ func newBatch() *cobra.Command {
 	var f batchFlags
 	c := &cobra.Command{
 		Use:   "batch [flags] INPUT -o FILE",
-		Short: "Send the rows of a file to an API, each once",
+		Short: "Send each row of a file to an API once",
 		Long:  batchHelp,
 		Example: "  rebound batch in.jsonl -o out.jsonl --base https://api.openai.com \\\n" +
 			"      --header 'Authorization: Bearer $OPENAI_API_KEY'\n" +
 			"  rebound batch in.jsonl -o out.jsonl --base https://api.openai.com --dry-run",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return ownError{errors.New("want one input: rebound batch in.jsonl -o out.jsonl, or - " +
-					"for standard input")}
+				return ownError{errors.New("want one input, as in rebound batch in.jsonl -o out.jsonl, or " +
+					"- for standard input")}
 			}
 			return nil
 		},
@@ -65,7 +66,6 @@ func newBatch() *cobra.Command {
 	return c
 }
 
-// runBatch runs the batch and prints its report.
 func runBatch(c *cobra.Command, f batchFlags) error {
 	defer f.signals()()
 	stopWatch, err := f.watch(c, showBatch(c.ErrOrStderr(), f.progress))

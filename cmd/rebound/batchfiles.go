@@ -12,11 +12,11 @@ import (
 	"github.com/rebound-go/rebound/cmd/rebound/batch/rows"
 )
 
-// usedFile is a file that a run reads or writes, and what it is.
+// usedFile is a file that a run reads or writes. what describes it in errors.
 type usedFile struct{ what, path string }
 
-// checkFiles returns an error for a file that is written when all rows have ended and cannot be, or
-// that is another file of the run: a whole night's work comes before.
+// checkFiles returns an error if --ordered or --report is not writable, or is another file of the
+// run. These files are written last, so a late error would come after a whole night's work.
 func (f *batchFlags) checkFiles() error {
 	out := f.o.Output
 	used := []usedFile{
@@ -26,7 +26,7 @@ func (f *batchFlags) checkFiles() error {
 	if f.o.Input != "-" {
 		used = append([]usedFile{{"the input", f.o.Input}}, used...)
 		if sameFile(out, f.o.Input) {
-			return fmt.Errorf("--output %s is the input: want a file of its own", out)
+			return fmt.Errorf("--output %s is the input: want another file", out)
 		}
 	}
 	for _, w := range []usedFile{{"--ordered", f.o.Ordered}, {"--report", f.o.Report}} {
@@ -35,7 +35,7 @@ func (f *batchFlags) checkFiles() error {
 		}
 		for _, other := range used {
 			if sameFile(w.path, other.path) {
-				return fmt.Errorf("%s %s is the file of %s: want one of its own", w.what, w.path,
+				return fmt.Errorf("%s %s is also the file of %s: want another file", w.what, w.path,
 					other.what)
 			}
 		}
@@ -47,7 +47,7 @@ func (f *batchFlags) checkFiles() error {
 	return nil
 }
 
-// sameFile reports whether two names are of one file, which need not be there.
+// sameFile reports whether two paths name one file. The file need not exist.
 func sameFile(a, b string) bool {
 	left, err := os.Stat(a)
 	right, err2 := os.Stat(b)
@@ -57,7 +57,7 @@ func sameFile(a, b string) bool {
 	return resolved(a) == resolved(b)
 }
 
-// resolved is the path of a file without links on the way.
+// resolved returns the path with an absolute directory without links, if that directory exists.
 func resolved(path string) string {
 	dir, err := filepath.EvalSymlinks(filepath.Dir(path))
 	if err == nil {
@@ -88,12 +88,12 @@ func writable(path string) error {
 		err = f.Close()
 	}
 	if in := (*fs.PathError)(nil); errors.As(err, &in) {
-		err = in.Err // the message has the path, and not that of a temporary file
+		err = in.Err // without the path of a temporary file; the caller adds the user's
 	}
 	return err
 }
 
-// checkKey returns an error for a name that no header with a key can have.
+// checkKey returns an error if --idempotency-key names a header that cannot hold a key.
 func (f *batchFlags) checkKey() error {
 	name := f.o.IdempotencyAs
 	switch {
@@ -102,7 +102,7 @@ func (f *batchFlags) checkKey() error {
 	case !httpguts.ValidHeaderFieldName(name) || !rows.MaySet(name):
 		return fmt.Errorf("--idempotency-key %q: want a header such as Idempotency-Key", name)
 	case f.o.Header.Get(name) != "":
-		return fmt.Errorf("--idempotency-key %s: --header has it already", name)
+		return fmt.Errorf("--idempotency-key %s: --header sets it, too: want one of them", name)
 	}
 	return nil
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/rebound-go/rebound/cmd/rebound/batch/money"
 )
 
-// batchFlags are the flags of `rebound batch` as they are written.
+// batchFlags are the flags of `rebound batch`, before they are read into o.
 type batchFlags struct {
 	o           batch.Options
 	base        string
@@ -28,29 +28,30 @@ type batchFlags struct {
 	key         string
 	debug       string
 	metrics     string
-	db          string // URL of the database; empty = none
+	db          string // URL of the database; empty = no database
 }
 
-// register adds the flags of files, and those of calls.
+// register adds all flags of `rebound batch`.
 func (f *batchFlags) register(c *cobra.Command) {
 	s, o := c.Flags(), &f.o
-	s.StringVarP(&o.Output, "output", "o", "", "results; FILE.errors and FILE.journal are beside it")
+	s.StringVarP(&o.Output, "output", "o", "",
+		"file for results; FILE.errors and FILE.journal are beside it")
 	f.registerCalls(c)
 	s.StringSliceVar(&f.retry, "retry", nil, "send rows with errors again: failed, in-doubt")
-	s.StringVar(&o.Ordered, "ordered", "", "file for all lines in input order, at the end")
+	s.StringVar(&o.Ordered, "ordered", "", "file that gets all lines in input order at the end")
 	s.BoolVar(&o.Tee, "tee", false, "copy results to standard output, those of earlier runs first")
-	s.StringVar(&f.sync, "sync", "power", "what the journal survives: crash or power")
+	s.StringVar(&f.sync, "sync", "power", "what the journal must survive: crash or power")
 	s.BoolVar(&o.DryRun, "dry-run", false, "check the input and estimate; send nothing")
-	s.IntVar(&o.Probe, "probe", 0, "send this many rows, keep them, and estimate the rest")
+	s.IntVar(&o.Probe, "probe", 0, "send this many rows, keep their results, estimate the rest")
 	complete(c, "retry", []string{"failed", "in-doubt"})
 	complete(c, "sync", []string{"crash", "power"})
 }
 
-// registerTargets adds the flags that say where rows may go.
+// registerTargets adds the flags that decide where rows may go.
 func (f *batchFlags) registerTargets(c *cobra.Command) {
 	s := c.Flags()
-	s.StringVar(&f.base, "base", "", "URL that the rows' urls are joined to")
-	s.StringArrayVar(&f.allow, "allow", nil, "host that rows may name, such as https://host")
+	s.StringVar(&f.base, "base", "", "URL that each row's path is appended to")
+	s.StringArrayVar(&f.allow, "allow", nil, "another host that rows may name, such as https://host")
 	s.StringVar(&f.o.Files, "files", "", "directory of the files that rows name")
 }
 
@@ -59,11 +60,11 @@ func (f *batchFlags) registerCalls(c *cobra.Command) {
 	f.registerTargets(c)
 	s, o := c.Flags(), &f.o
 	s.StringArrayVarP(&f.header, "header", "H", nil, "header of each request, with $NAME or @file")
-	s.StringVarP(&f.policy, "policy", "p", "", "policy: a name, or file.yaml#name; default llm's")
+	s.StringVarP(&f.policy, "policy", "p", "", "policy: a name, or file.yaml#name; default: for LLMs")
 	s.Float64Var(&o.Requests, "rpm", 0, "requests per minute; 0 = learned from the server")
 	s.Float64Var(&o.Tokens, "tpm", 0, "tokens per minute; 0 = learned from the server")
-	s.IntVarP(&o.MaxInFlight, "max-in-flight", "j", 256, "most requests at a time; adapts below")
-	s.IntVar(&o.RowAttempts, "row-attempts", 8, "attempts of a row, those of the policy included")
+	s.IntVarP(&o.MaxInFlight, "max-in-flight", "j", 256, "most requests at a time; adaptive")
+	s.IntVar(&o.RowAttempts, "row-attempts", 8, "most attempts of a row, in all rounds")
 	s.StringVar(&o.InDoubt, "in-doubt", "auto", "rows in doubt: auto, redo or hold")
 	s.StringVar(&f.key, "idempotency-key", "", "header for a key that is unique to the row")
 	s.Lookup("idempotency-key").NoOptDefVal = "Idempotency-Key"
@@ -72,8 +73,8 @@ func (f *batchFlags) registerCalls(c *cobra.Command) {
 	durationVar(s, &o.Deadline, "deadline", 0, "stop after this time")
 	s.StringVar(&f.maxFailures, "max-failures", "",
 		"stop after this many failures, or this share, such as 5%")
-	s.IntVar(&o.First, "first", 20, "stop if the first rows, this many, all fail alike; -1 = never")
-	durationVar(s, &o.Grace, "grace", 30*time.Second, "time for requests under way when it stops")
+	s.IntVar(&o.First, "first", 20, "stop after this many rows if all failed alike; -1 = never")
+	durationVar(s, &o.Grace, "grace", 30*time.Second, "time for requests in flight when it stops")
 	s.StringVar(&o.Report, "report", "", "file for the report as JSON")
 	s.StringVar(&f.debug, "debug", "", "address of a live page, such as localhost:8080")
 	s.StringVar(&f.metrics, "metrics", "", "address of metrics for Prometheus")
@@ -83,7 +84,7 @@ func (f *batchFlags) registerCalls(c *cobra.Command) {
 	complete(c, "policy", ownNames())
 }
 
-// options turns what was written into options, or says what is wrong.
+// options reads the flags into f.o. The error names the invalid flag.
 func (f *batchFlags) options(c *cobra.Command, in string) error {
 	o := &f.o
 	o.Input = in
@@ -91,7 +92,7 @@ func (f *batchFlags) options(c *cobra.Command, in string) error {
 	case o.Output == "":
 		return errors.New("--output is missing: want -o FILE for the results")
 	case o.Output == "-":
-		return errors.New("--output -: want a file, since a run can go on only with its results")
+		return errors.New("--output -: want a file, because the next run reads the results")
 	case o.Probe < 0:
 		return fmt.Errorf("--probe %d: want 1 or more rows", o.Probe)
 	}
@@ -111,7 +112,7 @@ func (f *batchFlags) options(c *cobra.Command, in string) error {
 	return f.calls(c)
 }
 
-// calls reads the flags of calls.
+// calls reads the flags that registerCalls adds.
 func (f *batchFlags) calls(c *cobra.Command) (err error) {
 	o := &f.o
 	o.IdempotencyAs = f.key
@@ -125,7 +126,7 @@ func (f *batchFlags) calls(c *cobra.Command) (err error) {
 	case o.First == 0 || o.First < -1:
 		return fmt.Errorf("--first %d: want 1 or more rows, or -1 for never", o.First)
 	}
-	o.Grace = max(o.Grace, 1) // 0 is at once here, and the default there
+	o.Grace = max(o.Grace, 1) // a flag of 0 means at once, but an option of 0 the default
 	switch o.InDoubt {
 	case "auto", "redo", "hold":
 	default:
@@ -144,7 +145,7 @@ func (f *batchFlags) calls(c *cobra.Command) (err error) {
 	return f.bounds()
 }
 
-// targets reads the flags that say where rows may go.
+// targets reads the flags that decide where rows may go.
 func (f *batchFlags) targets(c *cobra.Command) (err error) {
 	o := &f.o
 	o.Stdin, o.Stdout = c.InOrStdin(), c.OutOrStdout()
@@ -163,7 +164,7 @@ func (f *batchFlags) targets(c *cobra.Command) (err error) {
 	return nil
 }
 
-// retries reads what errors are to be taken up again.
+// retries reads --retry.
 func (f *batchFlags) retries() error {
 	for _, what := range f.retry {
 		switch what {
@@ -178,7 +179,7 @@ func (f *batchFlags) retries() error {
 	return nil
 }
 
-// bounds reads the amounts, and the policy.
+// bounds reads --budget, --max-failures and --policy.
 func (f *batchFlags) bounds() (err error) {
 	o := &f.o
 	if f.budget != "" {

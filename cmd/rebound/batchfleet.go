@@ -22,7 +22,7 @@ type fleetFlags struct {
 
 const loadHelp = `Check a batch's input and add its rows to a database.
 
-The whole input is checked before anything is added, as by rebound batch. Rows that the batch
+The whole input is checked before anything is added, as in rebound batch. Rows that the batch
 already has are kept, so running the same load again adds nothing. If the content of a row has
 changed, it is updated unless the row was sent already; rows that could not be updated are
 counted. load creates the tables, in the schema "rebound".
@@ -47,17 +47,16 @@ const dumpHelp = `Write the results of a batch in a database to FILE, and its er
 The lines have the format of rebound batch. They show the batch at a single moment, even while
 workers send rows.`
 
-// newFleet returns the subcommands that work with a database.
 func newFleet() []*cobra.Command {
 	return []*cobra.Command{newBatchLoad(), newBatchWork(), newBatchDump(), newBatchStatus()}
 }
 
-// fleetCommand is a subcommand with the flags that all of them have.
+// fleetCommand completes a subcommand: it adds the common flags and opens the database for run.
 func fleetCommand(
 	f *fleetFlags, c *cobra.Command, run func(*cobra.Command, *fleet.DB, []string) error,
 ) *cobra.Command {
 	c.Flags().StringVar(&f.db, "db", "", "URL of the PostgreSQL database, with $NAME or @file")
-	c.Flags().StringVar(&f.name, "batch", "", "name of the batch; default the only one")
+	c.Flags().StringVar(&f.name, "batch", "", "name of the batch; default: the only one")
 	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return ownError{flagError(c, err)} })
 	c.RunE = func(c *cobra.Command, args []string) error {
 		address, err := f.address()
@@ -86,7 +85,7 @@ func fleetCommand(
 	return c
 }
 
-// address is the URL of the database.
+// address returns the URL of the database, with $NAME and @file expanded. It also checks --batch.
 func (f *fleetFlags) address() (string, error) {
 	if f.db == "" {
 		return "", errors.New("--db is missing: want a URL such as postgres://user@host/database")
@@ -110,8 +109,8 @@ func newBatchLoad() *cobra.Command {
 		Example: "  rebound batch load in.jsonl --db 'postgres://clerk:$PASSWORD@db.example.com/work'",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return ownError{errors.New("want one input: rebound batch load in.jsonl --db URL, or - for " +
-					"standard input")}
+				return ownError{errors.New("want one input, as in rebound batch load in.jsonl --db URL, or - " +
+					"for standard input")}
 			}
 			return nil
 		},
@@ -127,16 +126,16 @@ func newBatchLoad() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		c.PrintErrf("batch %s: %d rows in the input, %d added, %d there already\n", l.Batch, l.Rows,
+		c.PrintErrf("batch %s: %d rows in the input, %d added, %d already loaded\n", l.Batch, l.Rows,
 			l.Added, l.Rows-l.Added)
 		for _, n := range []struct {
 			rows int
 			what string
 		}{
-			{l.Updated, "were not sent yet and have a new content"},
-			{l.Changed, "differ from what was sent; they stay as they are"},
-			{l.Missing, "of the batch are not in the input; they stay"},
-			{l.Retried, "had failed and are to be sent again"},
+			{l.Updated, "were updated, because they were not sent yet"},
+			{l.Changed, "differ from what was sent, and are unchanged"},
+			{l.Missing, "of the batch are not in the input, and are kept"},
+			{l.Retried, "failed earlier, and will be sent again"},
 		} {
 			if n.rows > 0 {
 				c.PrintErrf("%d rows %s\n", n.rows, n.what)
@@ -184,8 +183,8 @@ func newBatchWork() *cobra.Command {
 		return f.report(c, summary, code)
 	})
 	f.registerCalls(c)
-	durationVar(c.Flags(), &f.lease, "lease", fleet.Lease, "time without contact after "+
-		"which other workers take the rows of a worker")
+	durationVar(c.Flags(), &f.lease, "lease", fleet.Lease, "time without a heartbeat after "+
+		"which other workers take a worker's rows")
 	return c
 }
 
@@ -205,7 +204,7 @@ func newBatchDump() *cobra.Command {
 		}
 		return s.Write(c.ErrOrStderr())
 	})
-	c.Flags().StringVarP(&file, "output", "o", "", "results; FILE.errors is beside it")
+	c.Flags().StringVarP(&file, "output", "o", "", "file for results; FILE.errors is beside it")
 	return c
 }
 

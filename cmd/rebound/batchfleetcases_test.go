@@ -193,16 +193,16 @@ func TestFleetLoads(t *testing.T) {
 	in = bytes.Replace(in, []byte("r-2\""), []byte("new\""), 1)
 	x.write("in.jsonl", in)
 	_, report := x.must(0, "load", x.path("in.jsonl"), "--batch", "in")
-	want := "batch in: 50 rows in the input, 1 added, 49 there already\n" +
-		"1 rows differ from what was sent; they stay as they are\n" +
-		"1 rows of the batch are not in the input; they stay\n"
+	want := "batch in: 50 rows in the input, 1 added, 49 already loaded\n" +
+		"1 rows differ from what was sent, and are unchanged\n" +
+		"1 rows of the batch are not in the input, and are kept\n"
 	if report != want {
 		t.Errorf("got %q, want %q", report, want)
 	}
 	_, report = x.must(0, "load", x.path("in.jsonl"), "--batch", "other")
-	want = "batch other: 50 rows in the input, 1 added, 49 there already\n" +
-		"1 rows were not sent yet and have a new content\n" +
-		"1 rows of the batch are not in the input; they stay\n"
+	want = "batch other: 50 rows in the input, 1 added, 49 already loaded\n" +
+		"1 rows were updated, because they were not sent yet\n" +
+		"1 rows of the batch are not in the input, and are kept\n"
 	if report != want {
 		t.Errorf("got %q, want %q", report, want)
 	}

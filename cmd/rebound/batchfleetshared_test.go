@@ -170,7 +170,7 @@ func TestFleetLongIDs(t *testing.T) {
 	x.write("long.jsonl", in.Bytes())
 	x.must(0, "load", x.path("long.jsonl"))
 	if _, out := x.must(0, "load", x.path("long.jsonl")); !strings.Contains(out,
-		"0 added, 3 there already") {
+		"0 added, 3 already loaded") {
 		t.Error(out)
 	}
 	x.fleetOf(1, 0, "--batch", "long")

@@ -13,8 +13,8 @@ import (
 	"github.com/rebound-go/rebound/cmd/rebound/batch"
 )
 
-// showBatch returns what shows a batch's progress: a bar on a terminal, else a line from time to
-// time.
+// showBatch returns a function that shows the progress of a batch until stop is called. On a
+// terminal it draws a bar, elsewhere it prints a line at each interval.
 func showBatch(out io.Writer, every time.Duration) func(batch.Live) func() {
 	if f, ok := out.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		return func(t batch.Live) func() { return drawBatch(out, t) }
@@ -24,7 +24,7 @@ func showBatch(out io.Writer, every time.Duration) func(batch.Live) func() {
 	}
 }
 
-// repeatedly calls fn at intervals until stop is called. An interval of 0 is never.
+// repeatedly calls fn at each interval until stop is called. With an interval of 0 it never does.
 func repeatedly(every time.Duration, fn func()) (stop func()) {
 	if every <= 0 {
 		return func() {}

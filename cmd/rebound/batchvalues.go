@@ -16,10 +16,10 @@ import (
 	"github.com/rebound-go/rebound/cmd/rebound/regular"
 )
 
-// parseHost reads a URL that names a host and perhaps a path.
+// parseHost reads a URL of a host, with or without a path.
 func parseHost(flag, text string) (*url.URL, error) {
 	if strings.ContainsAny(text, "@?") {
-		return nil, fmt.Errorf("--%s: want a URL without a user and a query; credentials go in --header",
+		return nil, fmt.Errorf("--%s: want a URL without a user or a query; put credentials in --header",
 			flag)
 	}
 	u, err := url.Parse(text)
@@ -30,7 +30,7 @@ func parseHost(flag, text string) (*url.URL, error) {
 	return u, nil
 }
 
-// parseFailures reads a number of rows, or a share of them.
+// parseFailures reads a number of rows or a percentage.
 func parseFailures(text string) (batch.Failures, error) {
 	share, isShare := strings.CutSuffix(text, "%")
 	n, err := strconv.ParseFloat(share, 64)
@@ -44,8 +44,8 @@ func parseFailures(text string) (batch.Failures, error) {
 	return batch.Failures{Number: int(n)}, nil
 }
 
-// readHeaders reads headers. $NAME stands for an environment variable, and @file for a file: these
-// values are secrets.
+// readHeaders reads headers. $NAME stands for an environment variable, and @file for the content of
+// a file. hidden has these values and other credentials.
 func readHeaders(list []string) (h http.Header, hidden []string, err error) {
 	h = http.Header{}
 	for _, text := range list {
@@ -57,7 +57,7 @@ func readHeaders(list []string) (h http.Header, hidden []string, err error) {
 		}
 		expanded, used, err := expandHeader(value)
 		if err == nil && !httpguts.ValidHeaderFieldValue(expanded) {
-			err = errors.New("the value has a character that headers must not have")
+			err = errors.New("the value has a character that is not allowed in headers")
 		}
 		if err != nil {
 			return nil, nil, fmt.Errorf("--header %s: %w", name, err)
@@ -71,10 +71,10 @@ func readHeaders(list []string) (h http.Header, hidden []string, err error) {
 	return h, hidden, nil
 }
 
-// maxHeader is the length of a file that holds no header.
+// maxHeader bounds the file of a header, in bytes.
 const maxHeader = 1 << 20
 
-// expandHeader puts in what a value refers to, and returns the variables' values.
+// expandHeader replaces @file or each $NAME in a value. used has the values of the variables.
 func expandHeader(value string) (expanded string, used []string, err error) {
 	if path, is := strings.CutPrefix(value, "@"); is {
 		data, err := regular.Read(path, maxHeader)
@@ -91,7 +91,7 @@ func expandHeader(value string) (expanded string, used []string, err error) {
 	return expanded, used, err
 }
 
-// hide takes values out of arguments.
+// hide returns the arguments with the values redacted.
 func hide(args, values []string) (clean []string) {
 	hidden := secrets.Set{}.With(values...)
 	for _, a := range args {
@@ -100,7 +100,7 @@ func hide(args, values []string) (clean []string) {
 	return clean
 }
 
-// shellWords quotes arguments for a shell where they need it.
+// shellWords quotes the arguments that a shell would change.
 func shellWords(args []string) (words []string) {
 	for _, a := range args {
 		if a == "" || strings.ContainsAny(a, " \t\n'\"$`\\|&;<>()*?[]#~!{}") {

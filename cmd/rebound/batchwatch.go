@@ -13,7 +13,7 @@ import (
 	"github.com/rebound-go/rebound/llm"
 )
 
-// watch serves the page and the metrics of a batch, and has show show its progress.
+// watch serves the page and the metrics of a batch. It also sets f.o.Progress, which calls show.
 func (f *batchFlags) watch(
 	c *cobra.Command, show func(batch.Live) func(),
 ) (stop func(), err error) {
@@ -42,7 +42,7 @@ func (f *batchFlags) watch(
 	}, nil
 }
 
-// signals passes signals to the batch.
+// signals passes SIGINT and SIGTERM to the batch until stop is called.
 func (f *batchFlags) signals() (stop func()) {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
@@ -57,7 +57,8 @@ func (f *batchFlags) signals() (stop func()) {
 	return func() { signal.Stop(signals) }
 }
 
-// report prints and stores the report of a batch that has ended with code.
+// report prints the report, and writes it to --report. Its error has the exit code, unless that is
+// 0.
 func (f *batchFlags) report(c *cobra.Command, summary batch.Summary, code int) error {
 	if f.o.Report != "" {
 		if err := summary.WriteJSON(f.o.Report); err != nil {

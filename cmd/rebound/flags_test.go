@@ -260,7 +260,7 @@ func TestBadValuesOfBatch(t *testing.T) {
 		"--ordered=":             "--ordered is empty: want a value, or no --ordered",
 		"--report=":              "--report is empty: want a value, or no --report",
 		"--first -2":             "--first -2: want 1 or more rows, or -1 for never",
-		"--ordered in.jsonl":     "--ordered in.jsonl is the file of the input: want one of its own",
+		"--ordered in.jsonl":     "--ordered in.jsonl is also the file of the input: want another file",
 		"--ordered ./in.jsonl":   "--ordered ./in.jsonl is the file of the input",
 		"--ordered link":         "--ordered link is the file of the input",
 		"--ordered o":            "--ordered o is the file of the results",
@@ -274,12 +274,12 @@ func TestBadValuesOfBatch(t *testing.T) {
 		"--report none/x":        "--report none/x: no such file or directory",
 		"--report .":             "--report .: is a directory",
 		"--report x --ordered x": "--report x is the file of --ordered",
-		"-o in.jsonl":            "--output in.jsonl is the input: want a file of its own",
-		"-o link":                "--output link is the input: want a file of its own",
+		"-o in.jsonl":            "--output in.jsonl is the input: want another file",
+		"-o link":                "--output link is the input: want another file",
 
 		"--idempotency-key=a:b":            `--idempotency-key "a:b": want a header such as`,
 		"--idempotency-key=Content-Length": `--idempotency-key "Content-Length": want a header`,
-		"--idempotency-key=X -H X:y":       "--idempotency-key X: --header has it already",
+		"--idempotency-key=X -H X:y":       "--idempotency-key X: --header sets it, too: want one of them",
 	} {
 		t.Chdir(t.TempDir())
 		in := []byte(`{"custom_id":"a","url":"/v1/x"}` + "\n")

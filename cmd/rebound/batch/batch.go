@@ -1,7 +1,7 @@
-// Package batch sends the rows of a file to an API, each once, and keeps what comes back.
+// Package batch sends each row of a file to an API once, and keeps the answers.
 //
-// A row is done when its line is in the results or in the errors; what was under way when the
-// process died is in the journal, and counted as in doubt. The same command again goes on.
+// A row has ended when its line is in the results or in the errors. The journal records which rows
+// were sent. A row that was sent and has no line is in doubt. The same command continues the batch.
 package batch
 
 import (
@@ -18,7 +18,7 @@ import (
 	"github.com/rebound-go/rebound/cmd/rebound/batch/store"
 )
 
-// batch is what the parts of a run share.
+// batch is the state that the parts of a run share.
 type batch struct {
 	o       Options
 	began   time.Time
@@ -37,15 +37,15 @@ type batch struct {
 	halt halt
 
 	closed  bool
-	pending int // rows before this run
+	pending int // rows that were pending when this run began
 
 	feeding context.Context // ends when no more rows are to be sent
 
-	mark Mark
-	pace Pacer // nil = this is the only process
+	mark Mark  // is called before a row is sent
+	pace Pacer // nil = no other process shares the limits
 }
 
-// open opens the files, checks the whole input, and reads what earlier runs have left.
+// open opens the files, checks the whole input, and recovers the state of earlier runs.
 func (b *batch) open() (err error) {
 	if b.store, err = store.Open(b.o.Output, !b.o.Crash); err != nil {
 		return err
@@ -102,9 +102,8 @@ func (b *batch) close() {
 	}
 }
 
-// collectFor has the garbage collector let the heap grow by some megabytes, whatever the table of
-// so many rows takes, and the stacks and buffers of so many workers. It would let it grow to twice
-// as much.
+// collectFor sets GOGC so that the heap grows by about 7 MiB between collections. The default would
+// let it double, and the table of the rows and the workers' stacks and buffers can be large.
 func collectFor(rows, workers int) {
 	const growth, row, worker, rest = 7 << 20, 13, 40 << 10, 2 << 20 // bytes
 	if os.Getenv("GOGC") == "" {

@@ -16,44 +16,44 @@ import (
 	"github.com/rebound-go/rebound/reboundhttp"
 )
 
-// call is one round of a row: the attempts of the policy.
+// call is one round of a row: the attempts that the policy makes.
 type call struct {
 	b          *batch
-	places     chan struct{} // of the sender
+	places     chan struct{} // the sender's
 	row        rows.Row
 	req        *http.Request
 	repeatable bool
-	most       money.Amount // that an attempt can cost
-	before     money.Amount // that earlier attempts may have cost
+	most       money.Amount // an attempt can cost at most this
+	before     money.Amount // the cost, at most, of attempts in earlier rounds
 
 	place    atomic.Int32
-	attempts int // begun
+	attempts int // that have begun
 	began    time.Time
-	since    time.Time     // when it began to wait
-	limited  time.Duration // waited for a turn
-	backoff  time.Duration // waited before retries
-	reserved money.Amount  // in the journal
-	maybe    bool          // the server may have acted on an attempt that failed
-	lost     money.Amount  // that such attempts may have cost
+	since    time.Time     // when the wait for a permit began
+	limited  time.Duration // time spent waiting for permits
+	backoff  time.Duration // time spent waiting before retries
+	reserved money.Amount  // the cost in the row's mark
+	maybe    bool          // the server may have acted on a failed attempt
+	lost     money.Amount  // the cost, at most, of attempts whose outcome is unknown
 	pace     paced
-	answered bool // the last one was, and what it can cost is still reserved
+	answered bool // the last attempt was answered, and its cost is still reserved
 }
 
-// paced is what a call has of a Pacer.
+// paced is the part of a call that concerns the Pacer.
 type paced struct {
-	name     string // of its limits; empty = not known yet
-	expected int    // tokens of an attempt
-	taken    int    // tokens of the last attempt
+	name     string // of the limits; empty = not read yet
+	expected int    // tokens of an attempt, estimated
+	taken    int    // tokens that the last attempt took
 }
 
-// The places of a call.
+// The values of call.place.
 const (
-	waiting int32 = iota // for its turn
-	sent                 // the journal has the row
-	stopped              // the batch stopped before its turn
+	waiting int32 = iota // for a permit
+	sent                 // the row is marked as sent
+	stopped              // the batch stopped before the row was sent
 )
 
-// ErrStopping is the error of a row that was waiting for its turn when the batch was stopped.
+// ErrStopping is returned for a row that was not sent because the batch is stopping.
 var ErrStopping = errors.New("the batch is stopping")
 
 // enter reserves what the attempt can cost, and marks the row as sent.
@@ -74,8 +74,8 @@ func (c *call) enter(ctx context.Context) error {
 	return nil
 }
 
-// takePlace waits for a place among the requests under way. A row that has none yet when the batch
-// stops is not sent.
+// takePlace waits for a place among the requests in flight. A row without an attempt is not sent if
+// the batch stops meanwhile. After a fault of the account no attempt follows.
 func (c *call) takePlace(ctx context.Context) error {
 	select {
 	case c.places <- struct{}{}:
@@ -95,7 +95,7 @@ func (c *call) takePlace(ctx context.Context) error {
 	return nil
 }
 
-// mark marks the row as sent, and again if it may cost more than the journal has.
+// mark marks the row as sent. It does so again if the row may cost more than its mark holds.
 func (c *call) mark(ctx context.Context) error {
 	if c.b.halt.account.Load() {
 		c.place.CompareAndSwap(waiting, stopped)
@@ -113,7 +113,7 @@ func (c *call) mark(ctx context.Context) error {
 	return c.b.mark(ctx, c.row.Key, cost)
 }
 
-// observe counts the delay of a retry, which is not a wait for a turn.
+// observe counts the delay of a retry as backoff, so that it is no part of limited.
 func (c *call) observe(e rebound.Event) {
 	if e.Kind == rebound.Retrying {
 		c.backoff += e.Delay
@@ -121,10 +121,10 @@ func (c *call) observe(e rebound.Event) {
 	}
 }
 
-// leave frees the place of an attempt, and books one that has failed. An error of the server's
-// costs nothing; an attempt whose outcome is unknown may have cost all of it.
+// leave frees the place of an attempt, and settles its cost if it failed. An error response costs
+// nothing. An attempt without a response may have cost the whole reserved amount.
 func (c *call) leave(o gate.Outcome) {
-	defer func() { <-c.places }() // once it is known whether the account is at fault
+	defer func() { <-c.places }() // last: takePlace must see whether the account is at fault
 	switch o.Result {
 	case gate.OK:
 		c.answered = true

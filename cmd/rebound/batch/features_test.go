@@ -112,7 +112,7 @@ func TestReport(t *testing.T) {
 	}
 	for _, want := range []string{
 		"stopped: the budget is used up\n", "failed: 1 × code4, such as \"r1\": too long\n",
-		"failed: 2 more reasons are in the errors\n", "12 s for limits, 3 s before retries",
+		"failed: for 2 more reasons, see the errors\n", "12 s for limits, 3 s before retries",
 		"100 rows: 90 done, 6 failed, 3 pending\nrepeated after doubt: 2\nin doubt: 1\n" +
 			"to go on: rebound batch in.jsonl -o out.jsonl\n",
 	} {

@@ -9,7 +9,7 @@ import (
 	"github.com/rebound-go/rebound/cmd/rebound/batch/store"
 )
 
-// feed reads the input and offers its rows to those who send them. It ends with the context.
+// feed reads the input and offers its rows to the workers, until the context ends.
 func (b *run) feed(ctx context.Context) {
 	defer b.queue.Fed()
 	n := b.survey.Table.Count()
@@ -52,26 +52,26 @@ func (b *run) feed(ctx context.Context) {
 	}
 }
 
-// again reads a row that was put off.
+// again reads a row that was put off, by its offset in the input.
 func (b *run) again(at int64) (rows.Row, bool) {
 	r, err := b.in.Row(at, b.key)
 	b.halt.fail(err)
 	return r, err == nil
 }
 
-// ended reports whether a row had ended before this run.
+// ended reports whether a row ended before this run.
 func (b *batch) ended(id string) bool {
 	i, known := b.survey.Table.Find(b.key.Hash(id))
 	return known && b.survey.Table.State(i) >= store.Done
 }
 
-// step is what a run does with a row of the input.
+// A step is what a run does with a row of the input.
 type step int
 
 const (
-	leave step = iota // it has ended
+	leave step = iota // nothing: the row has ended
 	send
-	hold // to the errors: it is in doubt, and is not sent again
+	hold // write it to the errors: it is in doubt, and is not sent again
 )
 
 func (b *batch) step(r rows.Row, state store.State) step {
@@ -84,7 +84,6 @@ func (b *batch) step(r rows.Row, state store.State) step {
 	return send
 }
 
-// redo reports whether a row in doubt may be sent again.
 func (b *batch) redo(r rows.Row) bool {
 	switch b.o.InDoubt {
 	case "redo":
@@ -95,8 +94,8 @@ func (b *batch) redo(r rows.Row) bool {
 	return request.Repeatable(b.requests.Of(r, nil))
 }
 
-// drawn reports whether a row is to be sent: of a probe those pending rows are that lie evenly over
-// the whole file. nth counts the pending rows.
+// drawn reports whether this run sends a row. A probe sends pending rows that are spread evenly
+// over the file. nth counts the pending rows.
 func (b *batch) drawn(state store.State, nth *int) bool {
 	if b.o.Probe == 0 {
 		return true

@@ -5,12 +5,12 @@ import (
 	"sync/atomic"
 )
 
-// halt is why the batch stops early. The first reason counts.
+// halt holds why the batch stops early. The first reason counts.
 type halt struct {
-	feed func() // ends the feed of rows
+	feed func() // ends the feed
 
-	// account is set as soon as an answer shows a fault of the account. The reason follows once the
-	// row that has met it is through.
+	// account is set as soon as an answer shows a fault of the account. The reason is set later, after
+	// the round of that row.
 	account atomic.Bool
 
 	mu   sync.Mutex
@@ -19,7 +19,7 @@ type halt struct {
 	err  error
 }
 
-// stop stops the batch. first is false if it was stopping already.
+// stop stops the batch. first is false if the batch was already stopping.
 func (h *halt) stop(code int, why string) (first bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -30,7 +30,7 @@ func (h *halt) stop(code int, why string) (first bool) {
 	return first
 }
 
-// fail stops the batch for a failure of its own.
+// fail stops the batch because rebound itself failed. A nil error does nothing.
 func (h *halt) fail(err error) {
 	if err != nil && h.stop(exitOwn, err.Error()) {
 		h.mu.Lock()

@@ -15,24 +15,24 @@ import (
 	"github.com/rebound-go/rebound/llm"
 )
 
-// Exit codes, beside 128 and the number of a signal.
+// The exit codes. After a signal the code is 128 and the number of the signal.
 const (
 	exitAll      = 0   // each row has a result
-	exitFailed   = 1   // each row has ended, some in the errors
-	exitStopped  = 75  // stopped early; the same command goes on
-	exitDeadline = 124 // of Options.Deadline
-	exitOwn      = 125 // a failure of the batch itself
+	exitFailed   = 1   // each row has a result or an error
+	exitStopped  = 75  // stopped early; the same command continues
+	exitDeadline = 124 // Options.Deadline is over
+	exitOwn      = 125 // rebound itself failed
 )
 
-// Options are the flags of the command. Zero means the default.
+// Options are the flags of the command. A zero field means its default.
 type Options struct {
 	Input  string // a file, or - for Stdin
-	Output string // results; FILE.errors and FILE.journal are beside it
+	Output string // file of results; FILE.errors and FILE.journal are beside it
 
 	Base   *url.URL
 	Allow  []*url.URL
 	Header http.Header // of every row
-	Secret []string    // parts of it that must be in nothing that is written
+	Secret []string    // credentials in Header, which must not be written anywhere
 	Files  string      // directory of the files that rows may name
 
 	Policy      *rebound.Policy
@@ -44,54 +44,54 @@ type Options struct {
 	InDoubt       string // auto, redo or hold; empty = auto
 	RetryFailed   bool
 	RetryInDoubt  bool
-	IdempotencyAs string // header that gets a key of the row; empty = none
+	IdempotencyAs string // header that gets a key unique to the row; empty = none
 
 	Budget      float64 // dollars; 0 = none
 	Prices      string  // file
 	Deadline    time.Duration
 	MaxFailures Failures
-	First       int // stop if as many rows that ended first failed alike; 0 = 20, negative = never
+	First       int // stop after this many rows if all failed alike; 0 = 20, negative = never
 	Grace       time.Duration
-	Crash       bool // the journal survives the end of the process, and not a power cut
+	Crash       bool // the journal survives a crash of the process, but not a power cut
 
 	DryRun  bool
 	Probe   int
 	Ordered string
 	Tee     bool
 	Report  string
-	Command []string // that goes on, for the report
+	Command []string // continues the batch; printed in the report
 
-	Transport http.RoundTripper // of the attempts; nil = http.DefaultTransport's settings
+	Transport http.RoundTripper // sends each attempt; nil = one with http.DefaultTransport's settings
 	Stdin     io.Reader
 	Stdout    io.Writer
 	Progress  func(Live) (stop func()) // shows the progress; nil = none
 	Signals   <-chan Signal
-	Client    func(*llm.Quota, *rebound.Policy) // gets what to watch; nil = none
+	Client    func(*llm.Quota, *rebound.Policy) // called with both before they are used; nil = none
 }
 
-// Live is a batch that runs. Its methods may be called from any goroutine.
+// Live is a running batch. Its methods may be called from any goroutine.
 type Live interface {
 	Progress() Progress
 	Limits() []limit.Snapshot
 }
 
-// Progress is where a batch stands.
+// Progress is the state of a running batch.
 type Progress struct {
 	Rows     int // of the input
-	Ended    int // their lines are written
+	Ended    int // rows whose lines are written
 	Done     int
 	Failed   int
 	InDoubt  int
 	InFlight int
-	Deferred int // wait to be sent again
+	Deferred int // rows that were put off
 
-	Spent     float64    // dollars
-	Tokens    [2]float64 // of prompts and answers, in this run
-	PerSecond float64    // rows, in this run
-	Left      time.Duration
+	Spent     float64       // dollars
+	Tokens    [2]float64    // of prompts and answers, in this run
+	PerSecond float64       // rows that ended, in this run
+	Left      time.Duration // estimated; 0 = unknown, or nothing is left
 }
 
-// Signal is one that ends the batch.
+// Signal is a signal that ends the batch.
 type Signal struct {
 	Name   string
 	Number int
@@ -103,10 +103,11 @@ const (
 	defaultFirst       = 20
 	defaultGrace       = 30 * time.Second
 
-	// firstWorkers send rows until the first answer: it may show the limits, or that nothing works.
+	// firstWorkers is how many workers start before the first round is over. That round may show the
+	// limits, or that nothing works.
 	firstWorkers = 8
 
-	maxBodies = 256 << 20 // bytes of the bodies under way together
+	maxBodies = 256 << 20 // bytes of all request bodies in flight
 )
 
 func (o *Options) defaults() {
@@ -127,26 +128,26 @@ func (o *Options) defaults() {
 	}
 }
 
-// early is how many rows may be marked as sent while all places are taken, of each place: the sync
-// of a mark takes a part of the time that a request does. A crash leaves them in doubt.
+// early is how many rows per place may be marked as sent while they wait for a place. Without them
+// a place would stay empty while a mark is synced. A crash leaves these rows in doubt.
 const early = 1.0 / 8
 
-// workers is how many rows have a place or wait for one at most.
+// workers is the most rows that have a place or wait for one.
 func (o Options) workers() int {
 	if o.Crash {
-		return o.MaxInFlight // the write of a mark takes no time to speak of
+		return o.MaxInFlight // a mark that is not synced takes next to no time
 	}
 	return o.MaxInFlight + int(float64(o.MaxInFlight)*early)
 }
 
-// Failures bounds the rows that fail: a number, or a share of the rows that have ended. Zero is no
-// bound.
+// Failures bounds the rows that may fail: by number, or by share of the rows that have ended. Zero
+// is no bound.
 type Failures struct {
 	Number int
 	Share  float64
 }
 
-// judgedFrom is how many rows must have ended before a share of them means something.
+// judgedFrom is how many rows must have ended before Failures.Share applies.
 const judgedFrom = 20
 
 func (f Failures) exceeded(ended, failures int) bool {
@@ -161,6 +162,6 @@ func (f Failures) String() string {
 	return fmt.Sprint(f.Number)
 }
 
-// Mark marks a row as sent, and reserves what it can cost. The row is sent once Mark has returned
-// nil. money.ErrSpent and ErrStopping leave the row as it was.
+// Mark marks a row as sent, and reserves the most that it can cost. The row may be sent once Mark
+// has returned nil. With money.ErrSpent or ErrStopping, the row is unchanged.
 type Mark func(ctx context.Context, key store.Row, cost money.Amount) error

@@ -19,7 +19,7 @@ import (
 	"github.com/rebound-go/rebound/reboundhttp"
 )
 
-// outcome decides what becomes of a row after a round.
+// outcome decides what happens to a row after a round.
 func (b *batch) outcome(ctx context.Context, j queue.Job, a answer) verdict {
 	v := verdict{attempts: a.attempts, seconds: time.Since(a.began).Seconds(),
 		limited: a.limited, backoff: a.backoff}
@@ -47,7 +47,7 @@ func (b *batch) outcome(ctx context.Context, j queue.Job, a answer) verdict {
 	return v
 }
 
-// fate is what becomes of a row whose round has failed, and how long other rows are kept back.
+// fate returns what happens to a row whose round failed, and how long all other rows are delayed.
 func (b *batch) fate(ctx context.Context, j queue.Job, a answer) (fate, time.Duration) {
 	_, spoilt := a.err.(unreadable)
 	switch {
@@ -67,19 +67,18 @@ func (b *batch) fate(ctx context.Context, j queue.Job, a answer) (fate, time.Dur
 	return putOff, 0
 }
 
-// permanent reports whether a failure stays as it is. That the policy's budget was empty is no
-// failure of the row's.
+// permanent reports whether a retry cannot help. An empty retry budget is not the row's failure.
 func permanent(err error) bool {
 	return llm.Classify(err).Kind == fault.Permanent && !errors.Is(err, rebound.OutOfBudget)
 }
 
-// describe returns the code and the message of a failure: the provider's, or else ours. A server
-// may echo what it was sent, so secrets are taken out.
+// describe returns the code and the message of a failure: the provider's if there are any,
+// otherwise ours. A server may echo the request, so secrets are redacted.
 func (b *batch) describe(a answer) (code, message string) {
 	hidden := b.secretsOf(a)
 	err := a.err
 	if inURL := (*url.Error)(nil); errors.As(err, &inURL) {
-		err = inURL.Err // the message would have the URL, which may have a key
+		err = inURL.Err // without the URL, which may hold a key
 	}
 	if answered := (*reboundhttp.StatusError)(nil); errors.As(err, &answered) {
 		err = answered
@@ -108,7 +107,7 @@ func (b *batch) describe(a answer) (code, message string) {
 		cmp.Or(inner.Message, message)
 }
 
-// secretsOf are those of the batch, and those that the row has of its own.
+// secretsOf returns the secrets of the batch and of the row's own request.
 func (b *batch) secretsOf(a answer) secrets.Set {
 	if a.call == nil {
 		return b.secrets
@@ -116,7 +115,8 @@ func (b *batch) secretsOf(a answer) secrets.Set {
 	return b.secrets.With(secrets.InRequest(a.req)...)
 }
 
-// waitOf is how long a rejection lasts: the cooldown of a breaker.
+// waitOf returns how long to delay all rows: after a rejection by a breaker, the rest of its
+// cooldown.
 func waitOf(err error) time.Duration {
 	if open := (*breaker.OpenError)(nil); errors.As(err, &open) {
 		return max(open.Remaining(), queue.FirstPause)

@@ -10,25 +10,25 @@ import (
 	"github.com/rebound-go/rebound/llm"
 )
 
-// Pacer is what several processes share of the limits. Each model has limits of its own, under its
-// name; a request without a model has those of its host.
+// A Pacer shares the limits among several processes. Limits are kept by name: the name of the
+// model, or the host for a request without a model.
 type Pacer interface {
-	// Take waits for the turn of an attempt that may use so many tokens. It returns how many it has
-	// taken.
+	// Take waits until an attempt of about that many tokens may run. It returns how many tokens it
+	// took from the limit.
 	Take(ctx context.Context, name string, tokens int) (taken int, err error)
-	// Settle books what was used beyond what was taken. Negative numbers give back.
+	// Settle books usage beyond what Take took. Negative numbers give back.
 	Settle(name string, requests, tokens int)
-	// Pause has all processes wait, as the server has asked for.
+	// Pause makes all processes wait for a Retry-After delay.
 	Pause(name string, d time.Duration)
 }
 
-// longestRest is the longest delay that all processes wait for. The policy gives up on longer ones.
+// longestRest is the longest Retry-After delay that is passed to all processes.
 const longestRest = 2 * time.Minute
 
-// pacing is the Pacer as a gate of a worker's attempts, before they have a place in flight.
+// pacing makes the Pacer a gate of a worker's attempts. It comes before the gate of the places.
 type pacing struct{ call func() *call }
 
-// Enter waits for the attempt's turn.
+// Enter waits until the limits allow the attempt.
 func (g pacing) Enter(ctx context.Context) (_ gate.Pass, err error) {
 	c := g.call()
 	if c.pace.name == "" {
@@ -42,7 +42,7 @@ func (g pacing) Enter(ctx context.Context) (_ gate.Pass, err error) {
 	return gate.Pass{}, err
 }
 
-// Leave gives back what the server has not counted, and passes on a delay that it asks for.
+// Leave gives back what the server did not count, and shares its Retry-After delay.
 func (g pacing) Leave(_ gate.Pass, o gate.Outcome) {
 	c := g.call()
 	switch {
@@ -56,7 +56,7 @@ func (g pacing) Leave(_ gate.Pass, o gate.Outcome) {
 	}
 }
 
-// settlePace books the tokens of an answer that its attempt has not taken.
+// settlePace books the difference between the tokens that an answer used and those taken for it.
 func (c *call) settlePace(used llm.Usage) {
 	if n := int(used.Input + used.Output); n > 0 && c.pace.name != "" {
 		c.b.pace.Settle(c.pace.name, 0, n-c.pace.taken)

@@ -12,7 +12,7 @@ import (
 	"github.com/rebound-go/rebound/cmd/rebound/batch/rows"
 )
 
-// plan writes what a run would do, and what it may cost. It sends nothing.
+// plan writes what a run would send, and its cost at most. It sends nothing.
 func (b *batch) plan(w io.Writer, s Summary) error {
 	p := estimate.Plan{Prices: b.prices, Requests: b.o.Requests, Tokens: b.o.Tokens}
 	held := 0
@@ -44,13 +44,13 @@ func (b *batch) plan(w io.Writer, s Summary) error {
 		fmt.Fprintf(&text, "host %s: %d rows\n", host, b.survey.Hosts[host])
 	}
 	if held > 0 {
-		fmt.Fprintf(&text, "to the errors: %d rows in doubt, which are not sent again\n", held)
+		fmt.Fprintf(&text, "not sent again: %d rows in doubt, which become errors\n", held)
 	}
 	_, err = io.WriteString(w, text.String()+p.Text())
 	return err
 }
 
-var errNoPrices = errors.New("--budget needs --prices FILE: want litellm's price file or one " +
+var errNoPrices = errors.New("--budget needs --prices FILE: want litellm's price file, or one " +
 	"like it")
 
 // checkPrices returns an error for the first row whose cost has no bound.

@@ -6,7 +6,7 @@ import (
 	"github.com/rebound-go/rebound/cmd/rebound/batch/estimate"
 )
 
-// estimate is the text of what the rest takes, by the rows of the probe.
+// estimate returns an estimate of the pending rows, from the rows that the probe sent.
 func (b *run) estimate(s Summary) string {
 	rest := estimate.Rest{
 		Rows: s.Pending, InFlight: b.o.MaxInFlight, Requests: b.o.Requests, Tokens: b.o.Tokens,

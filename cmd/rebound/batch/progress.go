@@ -7,7 +7,7 @@ import (
 	"github.com/rebound-go/rebound/limit"
 )
 
-// Progress returns where the batch stands. Rows have ended when their lines are written.
+// Progress returns the state of the batch. A row has ended when its line is written.
 func (b *run) Progress() Progress {
 	t, unwritten := b.tally, b.store.Unwritten()
 	limits := b.Limits()
@@ -24,7 +24,7 @@ func (b *run) Progress() Progress {
 	rate := p.PerSecond
 	for _, s := range limits {
 		if s.Waiting > 0 && s.Limit > 0 && strings.HasSuffix(s.Name, "requests") {
-			rate = s.Limit // it binds, so it is the rate from now on, whatever the mean was
+			rate = s.Limit // rows wait for this limit, so it sets the rate from now on
 		}
 	}
 	if rate > 0 {
@@ -39,11 +39,11 @@ func (b *run) Limits() (all []limit.Snapshot) {
 		all = append(all, s)
 	}
 	flight := b.sender.flight.Snapshot()
-	flight.Limit = min(flight.Limit, float64(b.o.MaxInFlight)) // without the places of marks
+	flight.Limit = min(flight.Limit, float64(b.o.MaxInFlight)) // not those marked early
 	return append(all, flight)
 }
 
-// summary is where the batch stands, in full.
+// summary returns the report of the batch as it is now.
 func (b *run) summary() Summary {
 	if b.tally == nil {
 		return Summary{}

@@ -11,50 +11,50 @@ import (
 	"github.com/rebound-go/rebound/limit"
 )
 
-// Summary is what a run ends with. Rows are those of the input, over all runs.
+// Summary is the report of a run. The counts of rows are over the whole input and all runs.
 type Summary struct {
 	Rows     int     `json:"rows"`
 	Done     int     `json:"done"`
 	Failed   int     `json:"failed"`
 	Pending  int     `json:"pending"`
-	InDoubt  int     `json:"in_doubt"` // sent, without a result
-	Repeated int     `json:"repeated"` // in this run, after they were in doubt
-	Attempts int64   `json:"attempts"` // in this run
+	InDoubt  int     `json:"in_doubt"` // sent, but without a result
+	Repeated int     `json:"repeated"` // rows in doubt that were sent again
+	Attempts int64   `json:"attempts"` // in this run; of a fleet, in all runs
 	CostUSD  float64 `json:"cost_usd"` // over all runs
 
 	Stopped    string           `json:"stopped,omitempty"` // why the run ended early
 	Seconds    float64          `json:"seconds"`
-	Deferred   int              `json:"deferred"` // rounds after which a row was put off
+	Deferred   int              `json:"deferred"` // how often a row was put off
 	Tokens     [2]float64       `json:"tokens"`   // of prompts and answers, in this run
 	FailedUSD  float64          `json:"failed_usd"`
 	Changed    int              `json:"changed,omitempty"` // rows that differ from what was sent
-	Foreign    int              `json:"foreign,omitempty"` // results of rows that are not in the input
+	Foreign    int              `json:"foreign,omitempty"` // lines of rows that are not in the input
 	Reasons    []Reason         `json:"reasons,omitempty"` // why rows failed, in this run
 	Limits     []limit.Snapshot `json:"limits,omitempty"`
 	Waited     Waits            `json:"waited_seconds"`
-	Estimate   string           `json:"estimate,omitempty"` // of a probe
-	Command    string           `json:"command,omitempty"`  // that goes on
+	Estimate   string           `json:"estimate,omitempty"` // after a probe
+	Command    string           `json:"command,omitempty"`  // continues the batch
 	Generation int              `json:"generation,omitempty"`
 }
 
-// Waits are what rows have waited for in this run, all of them together, in seconds.
+// Waits is how long the rows waited in this run, in seconds. The times of all rows are added.
 type Waits struct {
-	Limit   float64 `json:"limit"`   // for their turn
-	Backoff float64 `json:"backoff"` // before a retry, as the policy or the server has it
+	Limit   float64 `json:"limit"`   // for a limit
+	Backoff float64 `json:"backoff"` // before retries
 }
 
-// Reason is why rows failed.
+// Reason is a code with which rows failed.
 type Reason struct {
 	Code    string `json:"code"`
 	Rows    int    `json:"rows"`
-	Example string `json:"example"` // the custom_id of one
+	Example string `json:"example"` // the custom_id of one such row
 	Message string `json:"message"`
 }
 
-// topReasons is how many reasons of failures the report lists.
+// topReasons is how many reasons the report lists.
 const topReasons = 5
 
-// Write writes the report for people. The last lines are the ones that matter in the morning.
+// Write writes the report as text. The most important lines come last, where a terminal shows them.
 func (s Summary) Write(w io.Writer) error {
 	var text strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&text, format+"\n", args...) }
@@ -63,17 +63,17 @@ func (s Summary) Write(w io.Writer) error {
 	}
 	for i, r := range s.Reasons {
 		if i == topReasons {
-			line("failed: %d more reasons are in the errors", len(s.Reasons)-topReasons)
+			line("failed: for %d more reasons, see the errors", len(s.Reasons)-topReasons)
 			break
 		}
 		line("failed: %d × %s, such as %q: %s", r.Rows, r.Code, r.Example, shortened(r.Message))
 	}
 	if s.Changed > 0 {
-		line("changed: %d rows differ from what was sent earlier; those that have a result keep it",
+		line("changed: %d rows differ from what was sent earlier; existing results are kept",
 			s.Changed)
 	}
 	if s.Foreign > 0 {
-		line("not in the input: %d results", s.Foreign)
+		line("not in the input: %d results or errors", s.Foreign)
 	}
 	took := ""
 	if s.Seconds > 0 { // a status has none
@@ -81,7 +81,7 @@ func (s Summary) Write(w io.Writer) error {
 	}
 	line("attempts: %d%s, %d rows put off", s.Attempts, took, s.Deferred)
 	if s.Waited.Limit+s.Waited.Backoff >= 1 {
-		line("waited, all rows together: %.0f s for limits, %.0f s before retries", s.Waited.Limit,
+		line("waited, summed over all rows: %.0f s for limits, %.0f s before retries", s.Waited.Limit,
 			s.Waited.Backoff)
 	}
 	for _, l := range s.Limits {
@@ -93,7 +93,7 @@ func (s Summary) Write(w io.Writer) error {
 		line("tokens: %.0f of prompts, %.0f of answers", s.Tokens[0], s.Tokens[1])
 	}
 	if s.CostUSD > 0 {
-		line("cost: $%.4f in all runs, $%.4f of it for rows that failed in this run", s.CostUSD,
+		line("cost: $%.4f in all runs; $%.4f for rows that failed in this run", s.CostUSD,
 			s.FailedUSD)
 	}
 	text.WriteString(s.Estimate)
@@ -114,7 +114,7 @@ func limitText(l limit.Snapshot) string {
 	return fmt.Sprintf("%s: %.0f", l.Name, l.Limit)
 }
 
-// shortened is the beginning of a message, on one line.
+// shortened returns the beginning of a message, on one line.
 func shortened(text string) string {
 	const longest = 160
 	text = strings.Join(strings.Fields(text), " ")

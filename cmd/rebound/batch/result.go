@@ -7,7 +7,7 @@ import (
 	"github.com/rebound-go/rebound/cmd/rebound/batch/results"
 )
 
-// line is the line of a row that has ended, of the results or the errors.
+// line returns the line of a row that has ended, for the results or the errors.
 func (b *batch) line(j queue.Job, a answer, v verdict) []byte {
 	l := results.Line{ID: j.Row.ID, Name: b.key.Name(j.Row.ID), Attempts: j.Attempts + v.attempts,
 		Seconds: v.seconds, Tokens: [2]float64{v.usage.Input, v.usage.Output}, Cost: v.cost}
@@ -21,7 +21,7 @@ func (b *batch) line(j queue.Job, a answer, v verdict) []byte {
 	return l.Append(a.room)
 }
 
-// addError makes a line one of the errors. The body may echo secrets, which are taken out.
+// addError makes a line an error. The body may echo secrets, so they are redacted.
 func (b *batch) addError(l *results.Line, a answer, v verdict) {
 	l.Error = &results.Error{Code: v.code, Message: v.why}
 	if l.Response != nil {

@@ -15,7 +15,8 @@ import (
 	"github.com/rebound-go/rebound/cmd/rebound/batch/tee"
 )
 
-// Run runs the batch, and returns its summary and the exit code. An error is the batch's own.
+// Run runs the batch, and returns its report and the exit code. It returns an error if rebound
+// itself failed.
 func Run(ctx context.Context, o Options) (Summary, int, error) {
 	o.defaults()
 	b := &run{batch: &batch{o: o, began: time.Now(), secrets: secrets.Set{}.With(o.Secret...)}}
@@ -46,7 +47,7 @@ func Run(ctx context.Context, o Options) (Summary, int, error) {
 	return s, b.exitCode(), nil
 }
 
-// takeUp takes up the errors that --retry names. A dry run changes no file for that.
+// takeUp makes the rows pending whose errors --retry names. In a dry run it changes no file.
 func (b *run) takeUp() error {
 	if !b.o.RetryFailed && !b.o.RetryInDoubt {
 		return nil
@@ -65,7 +66,7 @@ func (b *run) takeUp() error {
 	return err
 }
 
-// prepare makes what sending needs.
+// prepare sets up the sender, the queue and the store's writer.
 func (b *run) prepare() {
 	b.sender = newSender(b.batch)
 	b.queue = queue.New(b.again)
@@ -78,7 +79,8 @@ func (b *run) prepare() {
 	b.store.Begin()
 }
 
-// sendAll sends the rows, copies the results to standard output, and completes the files.
+// sendAll sends the rows, copies the results to standard output if --tee is set, and completes the
+// files.
 func (b *run) sendAll(ctx context.Context) error {
 	stopTee := func() error { return nil }
 	if b.o.Tee {
@@ -92,7 +94,7 @@ func (b *run) sendAll(ctx context.Context) error {
 	return errors.Join(err, stopTee())
 }
 
-// sendRows sends rows until there are none or the batch is to stop.
+// sendRows sends rows until none are left or the batch stops.
 func (b *run) sendRows(ctx context.Context) {
 	feed, stopFeed := context.WithCancel(ctx)
 	calls, cut := context.WithCancel(ctx)
@@ -130,8 +132,8 @@ func (b *run) sendRows(ctx context.Context) {
 	<-watched
 }
 
-// watch ends the batch at its deadline and at signals: the first lets calls under way end, within
-// the grace; the second cuts them.
+// watch stops the batch at its deadline and at signals. After the first signal, rows in flight may
+// end within the grace. A second signal cuts them off.
 func (b *run) watch(feed, calls context.Context, cut func()) {
 	var deadline, grace <-chan time.Time
 	if b.o.Deadline > 0 {
@@ -156,7 +158,7 @@ func (b *run) watch(feed, calls context.Context, cut func()) {
 	}
 }
 
-// finish closes the store, and writes what is made of the results.
+// finish closes the store, and writes --ordered if all rows have ended.
 func (b *run) finish() error {
 	err := b.store.Close()
 	b.closed = true
@@ -173,7 +175,7 @@ func (b *run) finish() error {
 	return nil
 }
 
-// exitCode is what the command ends with.
+// exitCode returns the exit code of the command.
 func (b *run) exitCode() int {
 	code, _ := b.halt.reason()
 	s := b.summary()

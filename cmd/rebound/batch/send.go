@@ -11,15 +11,15 @@ import (
 	"github.com/rebound-go/rebound/llm"
 )
 
-// sender makes the calls. All of them share the limits.
+// sender has what the workers share: the client, the policy and the limits.
 type sender struct {
 	b      *batch
 	bodies *semaphore.Weighted
-	client *llm.Transport // an http.Client follows redirects, which could carry credentials away
+	client *llm.Transport // not an http.Client, which would follow redirects with the credentials
 	policy *rebound.Policy
 	quota  *llm.Quota
 	flight *limit.Adaptive
-	places chan struct{} // has an element for each request under way
+	places chan struct{} // has an element for each request in flight
 }
 
 func newSender(b *batch) *sender {
@@ -31,7 +31,7 @@ func newSender(b *batch) *sender {
 	}
 	s.policy = s.policy.Clone()
 	if s.policy.Budget == nil {
-		s.policy.Budget = budget.Unlimited // the workers are a fixed number: they limit themselves
+		s.policy.Budget = budget.Unlimited // a fixed number of workers bounds the retries
 	}
 	s.quota = &llm.Quota{
 		Requests: b.o.Requests, Tokens: b.o.Tokens,
@@ -56,14 +56,14 @@ func newSender(b *batch) *sender {
 	return s
 }
 
-// transport keeps a connection for each request under way.
+// transport keeps an idle connection for each request in flight.
 func transport(inFlight int) *http.Transport {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.MaxIdleConns, t.MaxIdleConnsPerHost = 0, inFlight
 	return t
 }
 
-// tokensOf is the tokens of a row, if it states them.
+// tokensOf returns the tokens that the row states; -1 = the quota estimates them.
 func tokensOf(req *http.Request) int {
 	if c := callOf(req.Context()); c != nil && c.row.Tokens > 0 {
 		return c.row.Tokens

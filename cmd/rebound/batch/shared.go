@@ -13,14 +13,15 @@ import (
 	"github.com/rebound-go/rebound/limit"
 )
 
-// Shared sends the rows of a batch on which several processes work. The rows, and what is known of
-// them, are somewhere else: the caller gives each row to Round, and stores what comes of it.
+// Shared sends rows of a batch that several processes share. The caller stores the rows: it passes
+// each one to Round, and stores the outcome.
 type Shared struct{ r run }
 
-// NewShared returns a Shared for the batch of that key. The limits of the options are the pacer's.
+// NewShared returns a Shared for the batch with that key. Options.Requests and Options.Tokens are
+// ignored: pace applies the shared limits.
 func NewShared(o Options, key store.Key, mark Mark, pace Pacer) (*Shared, error) {
 	o.defaults()
-	o.Requests, o.Tokens = 0, 0 // those of the process are learned
+	o.Requests, o.Tokens = 0, 0 // the limits of this process are learned
 	b := &batch{o: o, began: time.Now(), secrets: secrets.Set{}.With(o.Secret...), key: key,
 		mark: mark, pace: pace}
 	b.requests.Header, b.requests.IdempotencyAs, b.requests.Key = o.Header, o.IdempotencyAs, key
@@ -42,8 +43,9 @@ func NewShared(o Options, key store.Key, mark Mark, pace Pacer) (*Shared, error)
 	return s, nil
 }
 
-// Serve calls work, and returns when it does. feeding ends when no further row is to be sent: at
-// the deadline, at a signal, and by Stop. calls ends after the grace, or at a second signal.
+// Serve calls work, and returns after work has returned. feeding ends when no more rows may be
+// sent: at the deadline, at a signal, or by Stop. calls ends after the grace, or at a second
+// signal.
 func (s *Shared) Serve(ctx context.Context, work func(feeding, calls context.Context)) {
 	feeding, stop := context.WithCancel(ctx)
 	calls, cut := context.WithCancel(ctx)
@@ -59,13 +61,13 @@ func (s *Shared) Serve(ctx context.Context, work func(feeding, calls context.Con
 	<-watched
 }
 
-// Stop has the process stop; the first reason counts. An exit code of 125 is a failure of its own.
+// Stop stops the process. The first reason counts. Exit code 125 means that rebound itself failed.
 func (s *Shared) Stop(code int, why string) { s.r.halt.stop(code, why) }
 
-// Stopped returns why the process stops; 0 if it does not.
+// Stopped returns why the process stops. The code is 0 if it does not.
 func (s *Shared) Stopped() (code int, why string) { return s.r.halt.reason() }
 
-// Parse reads a row of the batch again.
+// Parse reads a row from its line in the input.
 func (s *Shared) Parse(line []byte) (rows.Row, error) { return s.r.in.Parse(line) }
 
 // Bound returns an error if the cost of a row has no bound.
@@ -74,30 +76,31 @@ func (s *Shared) Bound(r rows.Row) error {
 	return err
 }
 
-// Redo reports whether a row in doubt is sent again.
+// Redo reports whether a row in doubt may be sent again.
 func (s *Shared) Redo(r rows.Row) bool { return s.r.redo(r) }
 
-// Round is what came of a row.
+// Round is the outcome of one round of a row.
 type Round struct {
-	Ended    bool // Line is its line
-	Failed   bool // in the errors
+	Ended    bool // the row has ended, and Line is its line
+	Failed   bool // Line is an error
 	Line     []byte
 	Code     string // of the error
-	Why      string // for people
-	Again    bool   // it is as it was: it is in doubt, and was not sent
-	PutOff   bool   // it is to be sent again after Wait
-	Doubt    bool   // the server may have acted on it
-	Attempts int    // of all rounds
+	Why      string // the error's message
+	Again    bool   // the row was in doubt before, and was not sent now
+	PutOff   bool   // the row is sent again after Wait
+	Doubt    bool   // the server may have acted on the row
+	Attempts int    // in all rounds
 	Cost     money.Amount
 	Wait     time.Duration // before the next round
 
 	v verdict
 }
 
-// longestLine is how long a line may be. PostgreSQL takes values of half a gigabyte and no more.
+// longestLine bounds a line in bytes. PostgreSQL stores values of at most 1 GB, and its text form
+// of bytes takes twice their length.
 const longestLine = 256 << 20
 
-// Round sends a row. It stops the process if the account is at fault or the budget is used up.
+// Round sends a row. It stops the process if the account is at fault.
 func (s *Shared) Round(ctx context.Context, one queue.Job) Round {
 	j := one
 	j.Attempts = min(one.Attempts, s.r.o.RowAttempts-1)
@@ -108,7 +111,7 @@ func (s *Shared) Round(ctx context.Context, one queue.Job) Round {
 	a.settlePace(v.usage)
 	if len(v.line) > longestLine {
 		v.fate, v.code = gaveUp, "response_too_large"
-		v.why = fmt.Sprintf("the line has %d MB, and the database stores at most %d", len(v.line)>>20,
+		v.why = fmt.Sprintf("the result has %d MB, and the database stores at most %d", len(v.line)>>20,
 			longestLine>>20)
 		v.line = s.r.line(j, answer{call: a.call}, v)
 	}
@@ -126,12 +129,12 @@ func (s *Shared) Round(ctx context.Context, one queue.Job) Round {
 	return out
 }
 
-// pauseAfter is the pause of a row that was put off: twice as long with each round.
+// pauseAfter is the pause of a row that was put off. It doubles with every three attempts.
 func pauseAfter(attempts int) time.Duration {
 	return min(queue.FirstPause<<min(attempts/3, 10), queue.LongestPause)
 }
 
-// Hold returns the outcome of a row in doubt that is not sent again.
+// Hold returns the error of a row in doubt that is not sent again.
 func (s *Shared) Hold(one queue.Job) Round {
 	v := s.r.heldBack(one.Row, one.Lost)
 	s.r.tally.heldBack(one.Row, v)
@@ -139,16 +142,16 @@ func (s *Shared) Hold(one queue.Job) Round {
 		Attempts: one.Attempts, Cost: one.Lost, v: v}
 }
 
-// Stored counts a row whose line is stored.
+// Stored counts a row after its line was stored.
 func (s *Shared) Stored(out Round) { s.r.tally.ended(out.v) }
 
-// Judge stops the process if too many rows have failed, or the first all for one reason.
+// Judge stops the process if too many rows failed, or if the first rows all failed alike.
 func (s *Shared) Judge(e Ended) { s.r.judge(e) }
 
-// Summary is what this process did: its counts of rows are not the batch's.
+// Summary returns what this process did. Its counts of rows are not those of the batch.
 func (s *Shared) Summary() Summary { return s.r.summary() }
 
-// Progress is what this process does now: of its fields InFlight, Tokens and PerSecond.
+// Progress returns what this process does now. Only InFlight, Tokens and PerSecond are set.
 func (s *Shared) Progress() Progress {
 	t := s.r.tally
 	t.mu.Lock()

@@ -14,15 +14,15 @@ import (
 	"github.com/rebound-go/rebound/cmd/rebound/batch/store"
 )
 
-// tally counts what a run does. It may be read while the batch runs.
+// tally counts what a run does. Goroutines may share it.
 type tally struct {
-	probe bool // keeps samples
+	probe bool // samples are kept
 
 	mu       sync.Mutex
 	rows     int
-	done     int // durable or about to be
+	done     int // the line is written, or will be
 	failed   int
-	doubt    int // the journal has them as sent, and they have not ended
+	doubt    int // rows that the journal has as sent, and that have not ended
 	repeated int
 	deferred int
 	attempts int64
@@ -30,13 +30,13 @@ type tally struct {
 	output   float64
 	limited  time.Duration
 	backoff  time.Duration
-	samples  []estimate.Sample // of a probe
-	lost     money.Amount      // spent on rows that failed
+	samples  []estimate.Sample // if probe is set
+	lost     money.Amount      // cost of rows that failed
 	reasons  map[string]*Reason
 
 	first   string // code of the first failure
-	strange bool   // a row that ended was none of its kind
-	ends    int    // in this run
+	strange bool   // a row succeeded, or failed with another code
+	ends    int    // rows that ended in this run
 	fails   int
 }
 
@@ -88,7 +88,7 @@ func (t *tally) heldBack(r rows.Row, v verdict) {
 	t.fail(r.ID, v)
 }
 
-// fail counts a row of the errors. The caller holds mu.
+// fail counts a row that failed. The caller holds mu.
 func (t *tally) fail(id string, v verdict) {
 	t.failed++
 	t.lost += v.cost
@@ -100,14 +100,14 @@ func (t *tally) fail(id string, v verdict) {
 	r.Rows++
 }
 
-// Ended are the rows that have ended in this run, those of other processes included.
+// Ended counts the rows that have ended in this run, in all processes.
 type Ended struct {
 	Rows, Failed int
-	Alike        bool   // all of them failed with one code
+	Alike        bool   // all rows failed with the same code
 	Code, Why    string // of the last failure
 }
 
-// ended counts a row that has ended in this run, and returns what has come of all of them.
+// ended counts a row that has ended in this run, and returns the counts so far.
 func (t *tally) ended(v verdict) Ended {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -120,7 +120,7 @@ func (t *tally) ended(v verdict) Ended {
 	return Ended{t.ends, t.fails, !t.strange, v.code, v.why}
 }
 
-// sortedReasons are those that most rows have first.
+// sortedReasons sorts by the number of rows, the most frequent first.
 func sortedReasons(reasons map[string]*Reason) []Reason {
 	var list []Reason
 	for _, r := range slices.SortedFunc(maps.Values(reasons), func(a, b *Reason) int {

@@ -7,33 +7,33 @@ import (
 	"github.com/rebound-go/rebound/llm"
 )
 
-// fate is what becomes of a row after a round.
+// A fate is what happens to a row after a round.
 type fate int
 
 const (
 	succeeded fate = iota
-	gaveUp         // to the errors
-	putOff         // to be sent again in this run
-	returned       // the account is at fault: pending, and the batch stops
-	unsent         // the budget is used up or the batch stops: pending
-	cutOff         // the batch ended in the middle
+	gaveUp         // the row is an error
+	putOff         // the row is sent again in this run
+	returned       // the account is at fault: the row stays pending, and the batch stops
+	unsent         // the budget is used up or the batch stops: the row stays pending
+	cutOff         // the batch ended during the round
 )
 
 // verdict is the outcome of a round.
 type verdict struct {
 	fate     fate
-	line     []byte // of the results or the errors
-	code     string // of the error
-	why      string // for people
-	sent     bool   // the journal has it as sent
-	doubt    bool   // that stays so: the server may have acted
+	line     []byte // for the results or the errors; nil = the row has not ended
+	code     string // the error's
+	why      string // the error's message
+	sent     bool   // the row is marked as sent
+	doubt    bool   // the server may have acted, so the mark stays
 	attempts int
-	wait     time.Duration // before other rows are sent
+	wait     time.Duration // until other rows may be sent
 	seconds  float64
-	limited  time.Duration // of them: waited for a turn
-	backoff  time.Duration // of them: waited before retries
+	limited  time.Duration // the part of seconds spent waiting for permits
+	backoff  time.Duration // the part of seconds spent waiting before retries
 	usage    llm.Usage
-	cost     money.Amount // of all attempts
+	cost     money.Amount // of all attempts, in all rounds
 }
 
 const (

@@ -9,7 +9,7 @@ import (
 	"github.com/rebound-go/rebound/cmd/rebound/batch/rows"
 )
 
-// work sends a row and does with it what its outcome asks for.
+// work sends a row, and carries out the verdict.
 func (b *run) work(ctx context.Context, w *worker, j queue.Job) {
 	defer b.queue.Ended()
 	v := b.outcome(ctx, j, w.send(j))
@@ -39,7 +39,7 @@ func (b *run) work(ctx context.Context, w *worker, j queue.Job) {
 	}
 }
 
-// hold writes a row that is in doubt, and must not be sent again, to the errors.
+// hold writes a row in doubt that must not be sent again to the errors.
 func (b *run) hold(r rows.Row) {
 	v := b.heldBack(r, b.before.Reserved[r.Key.ID])
 	b.tally.heldBack(r, v)
@@ -48,16 +48,16 @@ func (b *run) hold(r rows.Row) {
 	}
 }
 
-// heldBack is the outcome of a row that is in doubt, and must not be sent again.
+// heldBack returns the verdict of a row in doubt that must not be sent again.
 func (b *batch) heldBack(r rows.Row, lost money.Amount) verdict {
 	v := verdict{fate: gaveUp, code: codeInDoubt, why: "an earlier run sent this row and ended " +
-		"before its result was there: it may have been carried out"}
+		"before it had a result: the server may have acted on it"}
 	v.cost = lost
 	v.line = b.line(queue.Job{Row: r}, answer{}, v)
 	return v
 }
 
-// judge stops the batch if too many rows fail, or the first all for one reason.
+// judge stops the batch if too many rows failed, or if the first rows all failed alike.
 func (b *run) judge(e Ended) {
 	switch {
 	case b.o.MaxFailures.exceeded(e.Rows, e.Failed):

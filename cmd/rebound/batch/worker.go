@@ -15,30 +15,30 @@ import (
 	"github.com/rebound-go/rebound/reboundhttp"
 )
 
-// keptBuffer is how large a buffer of a worker stays, for the answer to its next row.
+// keptBuffer is the size up to which a worker keeps its buffer for the next row.
 const keptBuffer = 64 << 10 // bytes
 
-// worker sends rows, one at a time. What its calls share is made once: a policy and a context for
-// each call would be a good part of what a row costs.
+// worker sends rows, one at a time. Its policy and context are made once, because making them for
+// each call would take a large part of the time that a row takes.
 type worker struct {
 	*sender
-	ctx    context.Context // of its calls
+	ctx    context.Context // of the calls
 	cancel context.CancelFunc
-	blank  *http.Request        // with the context of the first round of a row
-	policy *rebound.Policy      // of the first round of a row
-	call   atomic.Pointer[call] // under way; nil = none
-	buf    bytes.Buffer         // of the answer
-	line   []byte               // room for what becomes of it
+	blank  *http.Request        // is copied for each row; it has the context of a first round
+	policy *rebound.Policy      // of a row's first round
+	call   atomic.Pointer[call] // the current call; nil = none
+	buf    bytes.Buffer         // for the answer
+	line   []byte               // buffer for the row's line
 }
 
 type workerKey struct{}
 
-// callOf is the call that a context of a worker is of.
+// callOf returns the current call of the worker whose context it is.
 func callOf(ctx context.Context) *call {
 	return ctx.Value(workerKey{}).(*worker).call.Load()
 }
 
-// newWorker returns a worker whose calls end with ctx. Its stop must be called in the end.
+// newWorker returns a worker whose calls end with ctx. stop must be called after the last call.
 func (s *sender) newWorker(ctx context.Context) (w *worker, stop func()) {
 	w = &worker{sender: s, policy: s.policy.Clone()}
 	next := w.policy.Observe
@@ -63,7 +63,7 @@ func (s *sender) newWorker(ctx context.Context) (w *worker, stop func()) {
 	}
 }
 
-// limited is the worker's policy with so many attempts at most.
+// limited returns the worker's policy, with at most that many attempts.
 func (w *worker) limited(attempts int) *rebound.Policy {
 	if n := w.policy.MaxAttempts(); n > 0 && n <= attempts {
 		return w.policy
@@ -73,34 +73,35 @@ func (w *worker) limited(attempts int) *rebound.Policy {
 	return p
 }
 
-// giveUp ends a call that has waited for its turn until the batch stopped. No other follows.
+// giveUp ends a call that still waited for a permit when the batch stopped. The worker makes no
+// other call.
 func (w *worker) giveUp(c *call) {
 	if c != nil && c.place.CompareAndSwap(waiting, stopped) {
 		w.cancel()
 	}
 }
 
-// Enter is the innermost of the policy's gates.
+// Enter marks the row before an attempt. The worker is the innermost gate of its policy.
 func (w *worker) Enter(ctx context.Context) (gate.Pass, error) {
 	return gate.Pass{}, w.call.Load().enter(ctx)
 }
 
-// Leave is the end of an attempt.
+// Leave settles an attempt.
 func (w *worker) Leave(_ gate.Pass, o gate.Outcome) { w.call.Load().leave(o) }
 
-// unreadable is the error of a row that cannot be sent, though it could when it was checked.
+// unreadable is the error of a row that can no longer be sent, although it passed the check.
 type unreadable struct{ error }
 
-// answer is what came of a round of calls.
+// answer is the result of a round.
 type answer struct {
 	*call
-	resp *http.Response // its body was read and closed; nil = none
+	resp *http.Response // its body has been read and closed; nil = none
 	body []byte
-	room []byte // for its line
-	err  error  // nil = a good answer
+	room []byte // buffer for the row's line
+	err  error  // nil = success
 }
 
-// send makes one round of calls for a row.
+// send makes one round of attempts for a row.
 func (w *worker) send(j queue.Job) answer {
 	b, req := w.b, new(http.Request)
 	*req = *w.blank
@@ -142,14 +143,14 @@ func (w *worker) send(j queue.Job) answer {
 	return a
 }
 
-// reuse keeps a line that was written, for the next one to take its room.
+// reuse keeps the buffer of a line that was stored, for the next row.
 func (w *worker) reuse(line []byte) {
 	if cap(line) <= keptBuffer {
 		w.line = line
 	}
 }
 
-// read reads the body of the response into buf, and the error of a response that is none.
+// read reads the body into buf. A status that is not a success sets a.err.
 func (a *answer) read(buf *bytes.Buffer) {
 	if a.err != nil {
 		return
