@@ -279,7 +279,7 @@ func TestBadValuesOfBatch(t *testing.T) {
 
 		"--idempotency-key=a:b":            `--idempotency-key "a:b": want a header such as`,
 		"--idempotency-key=Content-Length": `--idempotency-key "Content-Length": want a header`,
-		"--idempotency-key=X -H X:y":       "--idempotency-key X: --header sets it, too: want one of them",
+		"--idempotency-key=X -H X:y":       "--idempotency-key X: --header sets it, too: want one",
 	} {
 		t.Chdir(t.TempDir())
 		in := []byte(`{"custom_id":"a","url":"/v1/x"}` + "\n")

@@ -57,7 +57,7 @@ func TestProbe(t *testing.T) {
 		}
 	}
 	for _, want := range []string{
-		"estimate for the other 990 rows, by 10 that are done",
+		"estimate for the other 990 rows, from 10 results",
 		"cost  $49.50 to $49.50 more", "bound by 3000 requests per minute", "time  ",
 	} {
 		if !strings.Contains(got.Estimate, want) {

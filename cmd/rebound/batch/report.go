@@ -76,7 +76,7 @@ func (s Summary) Write(w io.Writer) error {
 		line("not in the input: %d results or errors", s.Foreign)
 	}
 	took := ""
-	if s.Seconds > 0 { // a status has none
+	if s.Seconds > 0 { // in a status it is 0
 		took = fmt.Sprint(" in ", time.Duration(s.Seconds*float64(time.Second)).Round(time.Second))
 	}
 	line("attempts: %d%s, %d rows put off", s.Attempts, took, s.Deferred)

@@ -1,4 +1,4 @@
-// Package estimate foresees what the rest of a batch takes, by what a few of its rows took.
+// Package estimate predicts the cost and the time of the rest of a batch from a few of its rows.
 package estimate
 
 import (
@@ -15,40 +15,40 @@ import (
 	"github.com/rebound-go/rebound/sim"
 )
 
-// Sample is what one row took.
+// Sample has the measurements of one row.
 type Sample struct {
-	Seconds float64 // of its last round
+	Seconds float64 // of the last round, without waits for limits
 	USD     float64
 	Tokens  float64
 }
 
-// Rest is what is left of a batch, and what is known about it.
+// Rest is the rest of a batch, with the samples to estimate it from.
 type Rest struct {
 	Rows             int
 	InFlight         int     // requests at a time
-	Requests, Tokens float64 // per minute; 0 = no limit is known
-	Priced           bool    // there are prices
+	Requests, Tokens float64 // limits per minute; 0 = unknown
+	Priced           bool    // Samples have costs
 	Samples          []Sample
-	Failed           int // rows that failed beside the samples
+	Failed           int // rows that failed; they are not in Samples
 }
 
-// Range is the tenth and the ninetieth percentile.
+// Range has the 10th and the 90th percentile of an estimate.
 type Range struct{ Low, High float64 }
 
-// Estimate is what the rest may take.
+// Estimate is the result of Of.
 type Estimate struct {
 	USD     Range
 	Seconds Range
-	Binds   string // what the time depends on
+	Binds   string // the limit that determines the time
 }
 
 const (
-	resamples = 1000   // of the samples, for each range
-	mostRows  = 20_000 // that are played; more take as much longer
+	resamples = 1000   // drawn from the samples for each range
+	mostRows  = 20_000 // simulated at most; the time of more rows is extrapolated
 )
 
-// Of estimates the rest. The range of a mean comes from drawing as many samples, again and again.
-// The time comes from the simulator, which plays the rows through the limits.
+// Of estimates the rest. The range of a mean comes from a bootstrap: the samples are resampled,
+// with replacement. The time comes from a simulation of the rows under the limits.
 func Of(r Rest) (Estimate, error) {
 	rows := float64(r.Rows)
 	usd := rangeOf(r.Samples, func(s Sample) float64 { return s.USD })
@@ -63,7 +63,7 @@ func Of(r Rest) (Estimate, error) {
 	return e, err
 }
 
-// rangeOf is where the mean of what the samples have lies.
+// rangeOf returns the bootstrap range of the mean of of(s) over the samples.
 func rangeOf(samples []Sample, of func(Sample) float64) Range {
 	rng := rand.New(rand.NewPCG(1, 2))
 	means := make([]float64, resamples)
@@ -76,14 +76,14 @@ func rangeOf(samples []Sample, of func(Sample) float64) Range {
 	return Range{means[resamples/10], means[resamples*9/10]}
 }
 
-// play simulates the rows, with these means of each. It returns the seconds that they take, and
-// what binds.
+// play simulates the rows, with these means per row. It returns the seconds that they take, and the
+// limit that binds.
 func (r Rest) play(seconds, tokens float64) (took float64, binds string, err error) {
 	perSecond, binds := r.pace(seconds, tokens)
 	clients := max(min(r.InFlight, r.Rows), 1)
 	rows := min(r.Rows, max(mostRows, 4*clients))
 	calls := max((rows+clients/2)/clients, 1)
-	alone := float64(rows) * seconds / float64(clients) // if nothing but the latency counts
+	alone := float64(rows) * seconds / float64(clients) // seconds, if only the latency counts
 	p := &rebound.Policy{Name: "batch", Attempts: 1}
 	if perSecond > 0 {
 		p.Gates = []gate.Gate{&limit.Rate{
@@ -107,9 +107,10 @@ func (r Rest) play(seconds, tokens float64) (took float64, binds string, err err
 	return result.Policies[0].End.Seconds() * share, binds, nil
 }
 
-// pace is the lowest of the limits, in rows per second; 0 is none.
+// pace returns the lowest of the limits in rows per second; 0 = no limit. binds describes what is
+// slowest, the latency included.
 func (r Rest) pace(seconds, tokens float64) (perSecond float64, binds string) {
-	binds = fmt.Sprintf("%d requests at a time, of %.2g s each", r.InFlight, seconds)
+	binds = fmt.Sprintf("%d requests at a time that take %.2g s each", r.InFlight, seconds)
 	lowest := math.Inf(1)
 	if seconds > 0 {
 		lowest = float64(r.InFlight) / seconds
@@ -125,13 +126,12 @@ func (r Rest) pace(seconds, tokens float64) (perSecond float64, binds string) {
 			perSecond = n
 		}
 		if n < lowest {
-			binds = fmt.Sprintf("%.0f tokens per minute, at %.0f for a row", r.Tokens, tokens)
+			binds = fmt.Sprintf("%.0f tokens per minute, at %.0f per row", r.Tokens, tokens)
 		}
 	}
 	return perSecond, binds
 }
 
-// spread is the standard deviation of the samples' times.
 func (r Rest) spread() time.Duration {
 	var mean, square float64
 	for _, s := range r.Samples {
@@ -143,20 +143,20 @@ func (r Rest) spread() time.Duration {
 	return time.Duration(math.Sqrt(square) * float64(time.Second))
 }
 
-// Text returns the estimate for people.
+// Text returns the estimate as lines of text.
 func Text(r Rest) string {
 	if r.Rows == 0 {
-		return "estimate: nothing is left\n"
+		return "estimate: no rows are left\n"
 	}
 	if len(r.Samples) == 0 {
-		return fmt.Sprintf("estimate: none, since all of %d rows failed\n", r.Failed)
+		return fmt.Sprintf("estimate: none, because all %d rows of the probe failed\n", r.Failed)
 	}
 	e, err := Of(r)
 	if err != nil {
 		return fmt.Sprintf("estimate: none: %v\n", err)
 	}
 	var text strings.Builder
-	fmt.Fprintf(&text, "estimate for the other %d rows, by %d that are done", r.Rows, len(r.Samples))
+	fmt.Fprintf(&text, "estimate for the other %d rows, from %d results", r.Rows, len(r.Samples))
 	if r.Failed > 0 {
 		fmt.Fprintf(&text, " (%d failed)", r.Failed)
 	}

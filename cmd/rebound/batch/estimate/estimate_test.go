@@ -57,8 +57,8 @@ func TestText(t *testing.T) {
 		rest Rest
 		want string
 	}{
-		{Rest{}, "nothing is left"},
-		{Rest{Rows: 5, Failed: 3}, "all of 3 rows failed"},
+		{Rest{}, "no rows are left"},
+		{Rest{Rows: 5, Failed: 3}, "all 3 rows of the probe failed"},
 		{Rest{Rows: 3000, InFlight: 64, Requests: 60, Priced: true, Samples: samples(1, 0.01, 0)},
 			"bound by 60 requests per minute"},
 	} {

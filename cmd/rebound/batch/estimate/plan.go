@@ -9,20 +9,20 @@ import (
 	"github.com/rebound-go/rebound/llm"
 )
 
-// Plan is what the rows of a run may use.
+// Plan adds up what the rows of a run may use.
 type Plan struct {
-	Prices           money.Prices // nil = none
-	Requests, Tokens float64      // per minute; 0 = no limit is known
+	Prices           money.Prices // nil = costs are not estimated
+	Requests, Tokens float64      // limits per minute; 0 = unknown
 
 	rows, unpriced int
 	bytes, largest int64
 	largestID      string
 	input, output  int
-	unbounded      int // rows whose answers have no bound
+	unbounded      int // rows that state no maximum for the answer
 	least, most    money.Amount
 }
 
-// Add adds a row that is to be sent.
+// Add adds a row that will be sent.
 func (p *Plan) Add(id string, req *http.Request) {
 	asked := llm.ReadRequest(req)
 	p.rows++
@@ -46,23 +46,23 @@ func (p *Plan) Add(id string, req *http.Request) {
 	}
 }
 
-// Text returns the plan for people.
+// Text returns the plan as lines of text.
 func (p *Plan) Text() string {
 	var text strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&text, format+"\n", args...) }
 	line("to send: %d rows, %d bytes; the largest row is %q with %d", p.rows, p.bytes, p.largestID,
 		p.largest)
-	line("prompts: about %d tokens, at a token for four bytes and 1000 for a picture", p.input)
+	line("prompts: about %d tokens, estimated as 1 per 4 bytes and 1000 per picture", p.input)
 	answers := fmt.Sprintf("at most %d tokens", p.output)
 	if p.unbounded > 0 {
 		answers += fmt.Sprintf("; %d rows state no maximum", p.unbounded)
 	}
 	line("answers: %s", answers)
 	if p.Prices != nil {
-		line("cost: $%.4f to $%.4f, from half of the prompts without an answer to twice the "+
+		line("cost: $%.4f to $%.4f: from half of the prompts and no answers to twice the "+
 			"prompts and the longest answers", p.least.USD(), p.most.USD())
 		if p.unpriced > 0 {
-			line("cost: %d rows have no price or no bound", p.unpriced)
+			line("cost: %d rows are not included: no price, or no maximum for the answer", p.unpriced)
 		}
 	}
 	for _, bound := range []struct {
@@ -73,11 +73,11 @@ func (p *Plan) Text() string {
 		{"tokens", float64(p.input + p.output), p.Tokens},
 	} {
 		if bound.minute > 0 {
-			line("time: at least %s by the limit of %.0f %s a minute", minutes(bound.use/bound.minute),
+			line("time: at least %s, at the limit of %.0f %s per minute", minutes(bound.use/bound.minute),
 				bound.minute, bound.what)
 		}
 	}
-	line("nothing was sent; --probe 20 sends 20 rows and estimates the rest by them")
+	line("nothing was sent; --probe 20 sends 20 rows, and estimates the rest from them")
 	return text.String()
 }
 

@@ -7,39 +7,40 @@ import (
 	"io"
 )
 
-// Bounds of a line, so that a file that is not JSONL fills no memory. A line of the results may be
-// longer than what was sent: what was written must be readable again.
+// The longest lines. The bounds keep a file that is not JSONL from filling the memory. A result may
+// be longer than its row, and every line that was written must be readable.
 const (
 	MaxInput  = 64 << 20 // bytes
 	MaxResult = 1 << 30  // bytes
 )
 
-// Reader reads lines of any length and counts the bytes before them.
+// Reader reads lines of a bounded length, and counts their offsets.
 type Reader struct {
 	r    *bufio.Reader
 	at   int64 // offset of the line that Read returned
 	next int64
-	most int
-	long []byte
+	most int    // bytes of a line, at most
+	long []byte // a line longer than r's buffer
 }
 
-// New returns a reader of the lines of r, which have most bytes or fewer.
+// New returns a Reader of the lines of r. A line of more than most bytes is an error.
 func New(r io.Reader, most int) *Reader {
 	return &Reader{r: bufio.NewReaderSize(r, 64<<10), most: most}
 }
 
-// NewShort is New for a line here and there, with a buffer that is short.
+// NewShort is New with a small buffer, for reading single lines.
 func NewShort(r io.Reader, most int) *Reader {
 	return &Reader{r: bufio.NewReaderSize(r, 2<<10), most: most}
 }
 
-// Reset has it read from r, with the same buffer.
+// Reset makes the Reader read from r, from offset 0.
 func (l *Reader) Reset(r io.Reader) {
 	l.r.Reset(r)
 	l.at, l.next = 0, 0
 }
 
-// Read returns the next line, with its newline if it has one. It is valid until the next call.
+// Read returns the next line, with its newline if it has one. The line is valid until the next
+// call.
 func (l *Reader) Read() (line []byte, err error) {
 	l.at = l.next
 	l.long = l.long[:0]
@@ -48,7 +49,7 @@ func (l *Reader) Read() (line []byte, err error) {
 		l.next += int64(len(part))
 		switch {
 		case len(l.long)+len(part) > l.most:
-			return nil, fmt.Errorf("a line of more than %d MiB", l.most>>20)
+			return nil, fmt.Errorf("the line is longer than %d MiB", l.most>>20)
 		case err == bufio.ErrBufferFull:
 			l.long = append(l.long, part...)
 			continue
@@ -65,5 +66,5 @@ func (l *Reader) Read() (line []byte, err error) {
 	}
 }
 
-// At is the offset of the line that Read has returned.
+// At returns the offset of the line that Read returned last.
 func (l *Reader) At() int64 { return l.at }

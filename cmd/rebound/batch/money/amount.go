@@ -1,4 +1,4 @@
-// Package money counts what calls cost, by the prices of their tokens.
+// Package money computes the cost of calls from their tokens, and keeps a budget.
 package money
 
 import (
@@ -8,13 +8,13 @@ import (
 	"strings"
 )
 
-// Amount is in billionths of a dollar: tokens cost fractions of a millionth.
+// Amount is in billionths of a dollar, because a token costs a fraction of a millionth.
 type Amount int64
 
-// Dollars is an amount in dollars.
+// Dollars returns the Amount of usd dollars.
 func Dollars(usd float64) Amount { return Amount(math.Round(usd * 1e9)) }
 
-// USD is the amount in dollars.
+// USD returns the amount in dollars.
 func (m Amount) USD() float64 { return float64(m) / 1e9 }
 
 func (m Amount) String() string { return fmt.Sprintf("$%.2f", m.USD()) }
@@ -25,7 +25,7 @@ func Parse(s string) (usd float64, err error) {
 	text = strings.TrimSpace(strings.TrimSuffix(text, "usd"))
 	usd, err = strconv.ParseFloat(text, 64)
 	if err != nil || !(usd > 0) || usd > 1e9 {
-		return 0, fmt.Errorf("%q is not an amount: want dollars, such as 50usd", s)
+		return 0, fmt.Errorf("%q is not an amount: want dollars above 0, such as 50usd", s)
 	}
 	return usd, nil
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/rebound-go/rebound/llm"
 )
 
-// price is what a model's tokens cost, in Dollars.
+// price has a model's prices per token, in dollars.
 type price struct {
 	Input     float64 `json:"input_cost_per_token"`
 	Output    float64 `json:"output_cost_per_token"`
@@ -17,10 +17,10 @@ type price struct {
 	MaxOutput float64 `json:"max_output_tokens"`
 }
 
-// Prices are those of litellm's model_prices_and_context_window.json, by model.
+// Prices are by model, in the format of litellm's model_prices_and_context_window.json.
 type Prices map[string]price
 
-// maxPrices is the length of a file of prices that is none: litellm's has about a megabyte.
+// maxPrices bounds a file of prices, in bytes. litellm's has about a megabyte.
 const maxPrices = 100 << 20
 
 // ReadPrices reads a file of prices.
@@ -35,12 +35,12 @@ func ReadPrices(path string) (Prices, error) {
 	}
 	all := Prices{}
 	for model, entry := range raw {
-		p := price{Input: -1, Output: -1} // a price of 0 is one, and none is none
-		// Entries of another kind, such as the sample, have texts where others have numbers.
+		p := price{Input: -1, Output: -1} // -1 = no price; 0 is a price
+		// litellm's file begins with a sample entry, which has texts in the place of numbers.
 		if json.Unmarshal(entry, &p) != nil || p.Input < 0 && p.Output < 0 || p.CacheRead < 0 {
 			continue
 		}
-		p.Input, p.Output = max(p.Input, 0), max(p.Output, 0) // an embedding has no output
+		p.Input, p.Output = max(p.Input, 0), max(p.Output, 0) // an embedding has no price of output
 		all[model] = p
 	}
 	if len(all) == 0 {
@@ -54,13 +54,13 @@ func ReadPrices(path string) (Prices, error) {
 func (p Prices) Of(r llm.Request) (price, error) {
 	one, ok := p[r.Model]
 	if !ok {
-		return one, fmt.Errorf("unknown_price: model %q is not in --prices: its cost has no bound",
-			r.Model)
+		return one, fmt.Errorf("unknown_price: model %q has no price in --prices: want one, to bound "+
+			"its cost", r.Model)
 	}
 	return one, nil
 }
 
-// Most is the most that a request can cost: twice the estimate of its prompt, and the longest
+// Most returns the most that a request can cost: twice the estimate of its prompt, and the longest
 // answer that it allows. Without prices it is 0.
 func (p Prices) Most(req *http.Request) (Amount, error) {
 	if p == nil {
@@ -76,13 +76,14 @@ func (p Prices) Most(req *http.Request) (Amount, error) {
 		output = one.MaxOutput
 	}
 	if output == 0 && one.Output > 0 {
-		return 0, fmt.Errorf("unknown_price: neither the row nor --prices has the most tokens of an "+
+		return 0, fmt.Errorf("unknown_price: neither the row nor --prices bounds the tokens of an "+
 			"answer of %q: want max_tokens in the row", r.Model)
 	}
 	return Dollars(2*float64(r.Input)*one.Input + output*one.Output), nil
 }
 
-// Cost is what an answer has cost by its usage. An answer that reports none may have cost the most.
+// Cost returns the cost of an answer from its usage. Without a usage, or without prices, it is
+// most.
 func (p Prices) Cost(req *http.Request, most Amount, u llm.Usage) Amount {
 	if p == nil || u == (llm.Usage{}) {
 		return most

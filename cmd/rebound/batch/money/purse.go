@@ -6,23 +6,24 @@ import (
 	"sync"
 )
 
-// Purse keeps what is spent and reserved within a limit. Reserving comes before sending, so calls
-// that are under way cannot exceed it together.
+// Purse keeps the sum of the spent and the reserved amounts within a limit. Each call reserves its
+// cost before it is sent, so concurrent calls cannot exceed the limit together.
 type Purse struct {
-	Limit Amount // 0 = none
-	Spent Amount // before the first call; later only Total
+	Limit Amount // 0 = no limit
+	Spent Amount // set before the first call; afterwards use Total
 
 	mu       sync.Mutex
 	reserved Amount
-	refused  bool          // what is spent leaves too little for a call
-	settled  chan struct{} // is closed at the next change; nil if no row waits
+	refused  bool          // Reserve has returned ErrSpent
+	settled  chan struct{} // is closed by the next Settle; nil if no row waits
 }
 
-// ErrSpent is returned by [Purse.Reserve].
+// ErrSpent is returned by [Purse.Reserve] if the budget is too small for the call.
 var ErrSpent = errors.New("the budget is used up")
 
-// Reserve takes the most that a call can cost. It waits while calls under way may leave enough, and
-// returns ErrSpent if what is spent does not.
+// Reserve reserves the most that a call can cost. It waits if the limit allows the call only after
+// calls in flight have cost less than they reserved. If the limit can no longer allow the call, it
+// returns ErrSpent.
 func (p *Purse) Reserve(ctx context.Context, most Amount) error {
 	for {
 		p.mu.Lock()
@@ -49,7 +50,7 @@ func (p *Purse) Reserve(ctx context.Context, most Amount) error {
 	}
 }
 
-// Settle books what a call has cost in the place of what was reserved.
+// Settle replaces the amount that a call reserved by its cost.
 func (p *Purse) Settle(most, cost Amount) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -61,14 +62,14 @@ func (p *Purse) Settle(most, cost Amount) {
 	}
 }
 
-// UsedUp reports whether a call has been refused for good.
+// UsedUp reports whether Reserve has returned ErrSpent.
 func (p *Purse) UsedUp() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.refused
 }
 
-// Total returns what is spent.
+// Total returns the spent amount.
 func (p *Purse) Total() Amount {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -1,4 +1,4 @@
-// Package ordered copies the lines of a batch in the order of its input.
+// Package ordered writes the lines of a batch in the order of its input.
 package ordered
 
 import (
@@ -14,7 +14,7 @@ import (
 	"github.com/rebound-go/rebound/cmd/rebound/batch/store"
 )
 
-// Batch is a batch whose rows have ended.
+// Batch is a batch in which every row has ended.
 type Batch struct {
 	Input *rows.Input
 	Table *store.Table // of its rows
@@ -22,10 +22,10 @@ type Batch struct {
 	Path  string // of the results; the errors are beside it
 }
 
-// Write writes the lines of the results and the errors to a file, in the order of the input. It
-// keeps the place of each line, and no line itself.
+// Write writes the lines of the results and the errors to a file, in the order of the input. In
+// memory it keeps the offsets of the lines, but not the lines.
 func (b Batch) Write(path string) error {
-	places := make([]int64, b.Table.Len()) // offset + 1; negative in the errors
+	places := make([]int64, b.Table.Len()) // offset + 1 of each row's line; negative in the errors
 	files := [2]*os.File{}
 	for i, name := range []string{b.Path, b.Path + ".errors"} {
 		f, err := os.Open(name)
@@ -69,7 +69,7 @@ func (b Batch) Write(path string) error {
 	return os.Rename(temp.Name(), path)
 }
 
-// eachLine gives the offset of each line of the results, and its row in the table.
+// eachLine calls fn with the offset of each line, and the index of its row in the table.
 func (b Batch) eachLine(f io.Reader, fn func(at int64, row int)) error {
 	l := lines.New(f, lines.MaxResult)
 	for {

@@ -8,7 +8,7 @@ import (
 
 // deferral is a row that was put off.
 type deferral struct {
-	at           int64 // of the row in the input
+	at           int64 // offset of the row in the input
 	lost         money.Amount
 	pause        time.Duration
 	due          time.Time
@@ -16,7 +16,7 @@ type deferral struct {
 	again, doubt bool
 }
 
-// deferrals are ordered by the time at which they are due.
+// deferrals is a heap, with the deferral that is due first at its top.
 type deferrals []deferral
 
 func (d deferrals) Len() int           { return len(d) }

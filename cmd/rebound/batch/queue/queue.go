@@ -1,5 +1,5 @@
-// Package queue hands out the rows of a batch: those of the input in order, then those that were
-// put off.
+// Package queue hands out the rows of a batch: first those of the input in order, then those that
+// were put off.
 package queue
 
 import (
@@ -12,56 +12,56 @@ import (
 	"github.com/rebound-go/rebound/cmd/rebound/batch/rows"
 )
 
-// Job is a row to be sent, and what is known of it.
+// Job is a row to send, with its history.
 type Job struct {
 	Row      rows.Row
-	Attempts int           // of earlier rounds
+	Attempts int           // in earlier rounds
 	Pause    time.Duration // before this round
-	Again    bool          // a process that is gone has sent it, and this one has not yet
-	Doubt    bool          // it is marked as sent, and the server may have acted on it
-	Lost     money.Amount  // that it may have cost before
+	Again    bool          // an earlier process sent the row, and this one has not sent it yet
+	Doubt    bool          // the row is marked as sent, and the server may have acted on it
+	Lost     money.Amount  // the cost, at most, of the earlier attempts
 }
 
-// The pauses of a row that is put off.
+// The pause of a row that was put off doubles between these bounds.
 const (
 	FirstPause   = time.Second
 	LongestPause = 30 * time.Second
 )
 
-// Queue hands out jobs. Of a row that was put off it keeps its place in the input, and not its
-// content.
+// Queue hands out jobs. To save memory, it keeps only the offset of a row that was put off, and
+// reads the row again later.
 type Queue struct {
 	read func(at int64) (rows.Row, bool)
 
 	mu        sync.Mutex
-	changed   chan struct{} // is closed when what follows changes
-	fed       bool          // the input is through
+	changed   chan struct{} // is closed and replaced when fed, active or off changes
+	fed       bool          // the input has been read to its end
 	active    int           // jobs that workers have
 	off       deferrals
-	notBefore time.Time // is when the next job may be handed out
+	notBefore time.Time // no job is handed out before
 
 	jobs chan Job
-	room chan struct{} // has an element once there is room in jobs again
+	room chan struct{} // has an element when jobs has room again
 
 	once  sync.Once
-	first chan struct{} // is closed when the first job is through, or all are with the workers
+	first chan struct{} // is closed when the first job has ended, or the input is read
 }
 
-// New returns a Queue that reads a row at an offset of the input again by read. If that returns
-// false, there are no more jobs.
+// New returns a Queue. It calls read to read the row at an offset of the input again. If read
+// returns false, so does Next.
 func New(read func(at int64) (rows.Row, bool)) *Queue {
 	return &Queue{read: read, jobs: make(chan Job, ahead), room: make(chan struct{}, 1),
 		changed: make(chan struct{}), first: make(chan struct{})}
 }
 
-// The input is read ahead by some rows, unless they are long: a reader that is woken for each row
-// costs more than the row.
+// Some rows of the input are read ahead, unless they are long. To wake the reader for each row
+// would cost more than to read the row.
 const (
 	ahead      = 64      // rows
-	aheadBytes = 4 << 20 // of their bodies, about
+	aheadBytes = 4 << 20 // of their bodies, roughly
 )
 
-// Offer waits for room, and puts a job there.
+// Offer adds a job, as soon as there is room.
 func (q *Queue) Offer(ctx context.Context, j Job) error {
 	for most := min(ahead-1, aheadBytes/(len(j.Row.Body)+1)); len(q.jobs) > most; {
 		select {
@@ -85,7 +85,7 @@ func (q *Queue) take() (j Job, ok bool) {
 	}
 }
 
-// taken counts a job that a worker has. The caller holds mu.
+// taken counts a job that a worker has taken, and wakes Offer. The caller holds mu.
 func (q *Queue) taken() {
 	q.active++
 	if len(q.jobs) <= ahead/2 {
@@ -96,7 +96,7 @@ func (q *Queue) taken() {
 	}
 }
 
-// Fed is called when the input is through.
+// Fed must be called after the last Offer.
 func (q *Queue) Fed() {
 	q.change(func() { q.fed = true })
 	q.start()
@@ -105,8 +105,8 @@ func (q *Queue) Fed() {
 // start ends AwaitFirst.
 func (q *Queue) start() { q.once.Do(func() { close(q.first) }) }
 
-// change makes a change, and wakes the workers that wait for it. While the input is not through
-// they wait for its rows alone.
+// change makes a change, and wakes the workers that wait for one. Until the input has been read,
+// workers wait only for its rows.
 func (q *Queue) change(fn func()) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -117,7 +117,7 @@ func (q *Queue) change(fn func()) {
 	}
 }
 
-// Next returns a job, or false if there are none and will be none.
+// Next returns a job. It returns false if no job is left, or ctx has ended.
 func (q *Queue) Next(ctx context.Context) (Job, bool) {
 	for {
 		q.rest(ctx)
@@ -133,7 +133,7 @@ func (q *Queue) Next(ctx context.Context) (Job, bool) {
 		if fed && len(q.off) > 0 {
 			first := q.off[0]
 			due = time.Until(first.due)
-			if idle := active == 0; idle { // nothing else is left: half of the pause is enough
+			if idle := active == 0; idle { // nothing else is left to do, so half of the pause is enough
 				due -= first.pause / 2
 			}
 			if due <= 0 {
@@ -166,20 +166,20 @@ func (q *Queue) Next(ctx context.Context) (Job, bool) {
 	}
 }
 
-// again reads a row that was put off.
+// again makes the job of a row that was put off.
 func (q *Queue) again(d deferral) (j Job, ok bool) {
 	r, ok := q.read(d.at)
 	return Job{Row: r, Attempts: int(d.attempts), Pause: d.pause, Again: d.again, Doubt: d.doubt,
 		Lost: d.lost}, ok
 }
 
-// Ended is called when a worker is done with a job.
+// Ended must be called when a worker has finished a job.
 func (q *Queue) Ended() {
 	q.start()
 	q.change(func() { q.active-- })
 }
 
-// AwaitFirst waits until one job is through, or there will be none.
+// AwaitFirst waits until a job has ended, or all input has been offered.
 func (q *Queue) AwaitFirst(ctx context.Context) {
 	select {
 	case <-q.first:
@@ -187,7 +187,7 @@ func (q *Queue) AwaitFirst(ctx context.Context) {
 	}
 }
 
-// PutOff has a job handed out again later. Each pause is twice as long as the one before.
+// PutOff hands a job out again after a pause. Each pause is twice as long as the one before.
 func (q *Queue) PutOff(j Job) {
 	d := deferral{
 		at: j.Row.At, attempts: int32(j.Attempts), lost: j.Lost, again: j.Again, doubt: j.Doubt,
@@ -197,14 +197,14 @@ func (q *Queue) PutOff(j Job) {
 	q.change(func() { heap.Push(&q.off, d) })
 }
 
-// Deferred is how many rows wait to be sent again.
+// Deferred returns how many rows are put off.
 func (q *Queue) Deferred() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return len(q.off)
 }
 
-// Hold keeps jobs back for a time, such as until a breaker's cooldown is over.
+// Hold delays all jobs, for example until the cooldown of a breaker is over.
 func (q *Queue) Hold(wait time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -213,7 +213,7 @@ func (q *Queue) Hold(wait time.Duration) {
 	}
 }
 
-// rest waits until jobs are no longer kept back.
+// rest waits until the delay of Hold is over.
 func (q *Queue) rest(ctx context.Context) {
 	for {
 		q.mu.Lock()

@@ -1,4 +1,4 @@
-// Package request makes a request of each row.
+// Package request makes the HTTP request of a row.
 package request
 
 import (
@@ -12,17 +12,17 @@ import (
 	"github.com/rebound-go/rebound/llm"
 )
 
-// Maker makes requests. Its fields must not change once it is in use.
+// Maker makes requests. Its fields must not change after the first use.
 type Maker struct {
 	Header        http.Header // of every row
-	IdempotencyAs string      // header that gets a key of the row; empty = none
+	IdempotencyAs string      // header that gets a key unique to the row; empty = none
 	Key           store.Key
 
 	once       sync.Once
 	bare, json http.Header // see header
 }
 
-// Of returns a row's request with this body.
+// Of returns the request of a row, with the body given.
 func (m *Maker) Of(r rows.Row, body []byte) *http.Request {
 	req := &http.Request{Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
 	m.SetHead(req, r)
@@ -30,7 +30,7 @@ func (m *Maker) Of(r rows.Row, body []byte) *http.Request {
 	return req
 }
 
-// SetHead gives a request all that a row has but the body.
+// SetHead sets the method, the URL and the headers of a row's request.
 func (m *Maker) SetHead(req *http.Request, r rows.Row) {
 	req.Method, req.URL, req.Host = r.Method, r.Target, r.Target.Host
 	req.Header = m.header(r.BodyFile == "" && r.Body != nil)
@@ -46,7 +46,8 @@ func (m *Maker) SetHead(req *http.Request, r rows.Row) {
 	}
 }
 
-// header is what the rows have in common, which must not be changed. json is for rows with a body.
+// header returns the headers that all rows share. The caller must not change them. json adds the
+// Content-Type of rows whose body is JSON.
 func (m *Maker) header(json bool) http.Header {
 	m.once.Do(func() {
 		if m.bare = m.Header.Clone(); m.bare == nil {
@@ -61,7 +62,7 @@ func (m *Maker) header(json bool) http.Header {
 	return m.bare
 }
 
-// SetBody gives a request a body that can be sent again.
+// SetBody sets a body that can be sent more than once.
 func SetBody(req *http.Request, body []byte) {
 	if len(body) == 0 {
 		return
@@ -71,7 +72,7 @@ func SetBody(req *http.Request, body []byte) {
 	req.Body, _ = req.GetBody()
 }
 
-// Repeatable reports whether it does no harm to send a request twice.
+// Repeatable reports whether a request can be sent twice without harm.
 func Repeatable(req *http.Request) bool {
 	switch req.Method {
 	case "GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE":

@@ -11,38 +11,37 @@ import (
 	"github.com/rebound-go/rebound/internal/jsonscan"
 )
 
-// A line of ours begins with the first two, around the custom_id. Only such a line is read by its
-// beginning and its end alone.
+// A line of ours begins with idPrefix, the custom_id and namePrefix. Such a line is read by its
+// beginning and its end alone, for speed.
 const (
 	idPrefix   = `{"custom_id":"`
 	namePrefix = `","id":"` + NamePrefix
 	endPrefix  = `"rebound":{`
 )
 
-// NamePrefix is what the name of each row begins with.
+// NamePrefix begins the name of each row.
 const NamePrefix = "rebound-"
 
-// Ending is what a line's last field holds: {…,"rebound":{…}}.
+// Ending has the parts of a line's last field, "rebound", that are read again.
 type Ending struct {
 	Cost    float64 `json:"cost"` // in dollars
 	Stopped string  `json:"stopped"`
 }
 
-// Amount is the Cost.
+// Amount returns the Cost as an amount.
 func (e Ending) Amount() money.Amount { return money.Dollars(e.Cost) }
 
-// Outcome is what recovery needs of a line.
+// Outcome has what recovery needs from a line.
 type Outcome struct {
 	ID   string
-	Good bool   // there is a response, and no error
-	End  Ending // zero if the line is none of ours
+	Good bool   // the line is ours, or a provider's line of a success
+	End  Ending // zero if the line is not ours
 }
 
-// Read reads a line without its newline. The custom_id comes first in ours; in those that a
-// provider's batch API has left, it is anywhere.
+// Read reads a line without its newline: a line of ours, or one of a provider's batch API.
 func Read(line []byte) (o Outcome, err error) {
 	if bytes.IndexByte(line, 0) >= 0 {
-		return o, errors.New("there are zero bytes in this line")
+		return o, errors.New("this line contains zero bytes")
 	}
 	if rest, ok := bytes.CutPrefix(line, []byte(idPrefix)); ok {
 		end := bytes.IndexByte(rest, '"')
@@ -56,11 +55,11 @@ func Read(line []byte) (o Outcome, err error) {
 	return provided(line)
 }
 
-// endingOf reads the end of a line of ours.
+// endingOf reads the field "rebound", which is the last of a line of ours.
 func endingOf(line []byte) (e Ending, err error) {
 	i := bytes.LastIndex(line, []byte(endPrefix))
 	if i < 0 || line[len(line)-1] != '}' {
-		return e, errors.New("this line of a batch has no end")
+		return e, errors.New("this line has no field rebound at its end")
 	}
 	whole := jsonscan.Fields(line[i+len(endPrefix)-1:len(line)-1], func(name, value []byte) {
 		switch string(name) {
@@ -71,13 +70,13 @@ func endingOf(line []byte) (e Ending, err error) {
 		}
 	})
 	if !whole || err != nil {
-		return e, fmt.Errorf("this line of a batch has no end: %w",
-			cmp.Or(err, errors.New("its last field is not JSON")))
+		return e, fmt.Errorf("this line has no valid field rebound at its end: %w",
+			cmp.Or(err, errors.New("the field is not JSON")))
 	}
 	return e, nil
 }
 
-// decode reads the value of a field. It sets err to its error, if it has one.
+// decode reads the value of a field. On failure it sets err.
 func decode[T any](value []byte, err *error) (v T) {
 	if bad := json.Unmarshal(value, &v); bad != nil {
 		*err = bad
@@ -85,15 +84,15 @@ func decode[T any](value []byte, err *error) (v T) {
 	return v
 }
 
-// provided reads a line that a provider's batch API has left, in any order of its fields.
+// provided reads a line of a provider's batch API. Its fields may have any order.
 func provided(line []byte) (o Outcome, err error) {
 	var r struct {
 		ID       *string `json:"custom_id"`
-		Key      *string `json:"key"` // of Google
+		Key      *string `json:"key"` // Google's custom_id
 		Response *struct {
-			Status int `json:"status_code"` // Google has none: its response is a success
+			Status int `json:"status_code"` // Google's lines have none, and their response is a success
 		} `json:"response"`
-		Result *struct { // of Anthropic
+		Result *struct { // Anthropic's response
 			Type string `json:"type"`
 		} `json:"result"`
 		Error   json.RawMessage `json:"error"`
@@ -118,8 +117,8 @@ func provided(line []byte) (o Outcome, err error) {
 	return o, nil
 }
 
-// Torn reports whether a text may be the beginning of a line of ours, with zeros behind it: it has
-// as much as there is of what each of them has.
+// Torn reports whether a text may be a line of ours that was cut off, perhaps followed by zeros.
+// Its bytes must agree with idPrefix, a custom_id and namePrefix, as far as they reach.
 func Torn(line []byte) bool {
 	line = bytes.TrimRight(line, "\x00")
 	rest, ok := afterPrefix(line, idPrefix)
@@ -133,7 +132,7 @@ func Torn(line []byte) bool {
 	return ok && named
 }
 
-// afterPrefix reports whether a text begins with prefix, or is its beginning.
+// afterPrefix reports whether text begins with prefix, or prefix begins with text.
 func afterPrefix(text []byte, prefix string) (rest []byte, ok bool) {
 	n := min(len(prefix), len(text))
 	return text[n:], string(text[:n]) == prefix[:n]

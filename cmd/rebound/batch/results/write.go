@@ -1,7 +1,7 @@
-// Package results writes the lines of the results and the errors of a batch, and reads them again.
+// Package results writes the lines of the results and the errors of a batch, and reads them.
 //
-// They have OpenAI's fields, and one of ours. Their order is fixed: recovery reads the first and
-// the last.
+// A line has OpenAI's fields, and the field "rebound". The order of the fields is fixed, because
+// recovery reads only the first and the last.
 package results
 
 import (
@@ -16,28 +16,28 @@ import (
 	"github.com/rebound-go/rebound/internal/jsonscan"
 )
 
-// Line is what a row has ended with.
+// Line is the line of a row that has ended.
 type Line struct {
 	ID       string    // the custom_id
 	Name     string    // begins with NamePrefix
 	Response *Response // nil = none
-	Error    *Error    // nil = none: the line is one of the results
+	Error    *Error    // nil = the line is a result
 
 	Attempts int
 	Seconds  float64
-	Tokens   [2]float64 // of the prompt and of the answer
+	Tokens   [2]float64 // of the prompt and the answer
 	Cost     money.Amount
-	Stopped  string // why there were no more attempts, of an error
+	Stopped  string // why no further attempt was made; empty = the line is a result
 }
 
-// Response is what the server has answered.
+// Response is the server's answer.
 type Response struct {
-	Status    int    // of HTTP
-	RequestID string // of the server; empty = none
-	Body      []byte // JSON, else it becomes a text
+	Status    int    // HTTP status
+	RequestID string // the server's; empty = none
+	Body      []byte // written as it is if it is JSON, otherwise as a JSON string
 }
 
-// Error is why a row has failed.
+// Error is why a row failed.
 type Error struct{ Code, Message string }
 
 // Append appends the line and its newline to b.
@@ -65,7 +65,7 @@ func (l Line) Append(b []byte) []byte {
 	return l.appendEnd(b)
 }
 
-// appendEnd appends what is ours of a line.
+// appendEnd appends the field "rebound" and the end of the line.
 func (l Line) appendEnd(b []byte) []byte {
 	number := func(name string, n float64) {
 		b = strconv.AppendFloat(append(b, name...), n, 'f', -1, 64)
@@ -86,7 +86,7 @@ func (l Line) appendEnd(b []byte) []byte {
 	return append(b, "}}\n"...)
 }
 
-// appendText appends a string in JSON.
+// appendText appends a JSON string.
 func appendText(line []byte, text string) []byte {
 	for i := range len(text) {
 		if c := text[i]; c < ' ' || c >= utf8.RuneSelf || c == '"' || c == '\\' {
@@ -100,7 +100,7 @@ func appendText(line []byte, text string) []byte {
 	return append(append(append(line, '"'), text...), '"')
 }
 
-// appendBody appends a body if it is JSON, on one line, else as a text.
+// appendBody appends a body on one line: JSON as it is, anything else as a string.
 func appendBody(line, body []byte) []byte {
 	if !jsonscan.Valid(body) {
 		return appendText(line, string(body))

@@ -15,11 +15,11 @@ import (
 	"unicode/utf8"
 )
 
-// Attachments are the files that rows may name, below one directory. An os.Root follows no link and
-// no .. out of it.
+// Attachments are the files that rows may name. All are below one directory: an os.Root follows no
+// link and no .. out of it.
 type Attachments struct{ root *os.Root }
 
-// OpenAttachments opens the directory; an empty name is none.
+// OpenAttachments opens the directory. With an empty name, every file is an error.
 func OpenAttachments(dir string) (Attachments, error) {
 	if dir == "" {
 		return Attachments{}, nil
@@ -28,13 +28,13 @@ func OpenAttachments(dir string) (Attachments, error) {
 	return Attachments{root}, err
 }
 
-// reference stands for a file in a body.
+// reference is the object that stands for a file in a body.
 type reference struct {
 	File string `json:"$file"`
 	As   string `json:"as"` // data_url, base64 or text; empty = data_url
 }
 
-// check returns an error for a file of the row that cannot be sent.
+// check returns an error if the row names a file that cannot be sent.
 func (a Attachments) check(r Row) error {
 	if r.BodyFile != "" {
 		return a.checkFile(r.BodyFile)
@@ -47,7 +47,7 @@ func (a Attachments) check(r Row) error {
 
 func (a Attachments) checkFile(name string) error {
 	if a.root == nil {
-		return fmt.Errorf("invalid_file: %q: want --files DIR to send files", name)
+		return fmt.Errorf("invalid_file: %q: want --files DIR, to send files", name)
 	}
 	info, err := a.root.Stat(filepath.FromSlash(name))
 	switch {
@@ -59,7 +59,7 @@ func (a Attachments) checkFile(name string) error {
 	return nil
 }
 
-// cause is an error of package os without the path, which the message has already.
+// cause returns an error of package os without the path, which the message already has.
 func cause(err error) error {
 	if path := (*os.PathError)(nil); errors.As(err, &path) {
 		return path.Err
@@ -67,7 +67,7 @@ func cause(err error) error {
 	return err
 }
 
-// Body returns the body of a row, with its files in it.
+// Body returns the body of a row, with the content of its files.
 func (a Attachments) Body(r Row) ([]byte, error) {
 	if r.BodyFile != "" {
 		return a.read(r.BodyFile)
@@ -103,12 +103,12 @@ func (a Attachments) encode(ref reference) ([]byte, error) {
 	if kind == "" {
 		kind = http.DetectContentType(data)
 	}
-	kind = strings.ReplaceAll(kind, " ", "") // of text/plain; charset=utf-8
+	kind = strings.ReplaceAll(kind, " ", "") // as in text/plain; charset=utf-8
 	return json.Marshal("data:" + kind + ";base64," + base64.StdEncoding.EncodeToString(data))
 }
 
-// expand replaces the references in a JSON text by what fn returns. Numbers and texts elsewhere
-// stay as they are.
+// expand replaces each reference in a JSON text by the result of fn. Everything else keeps its
+// exact form.
 func (a Attachments) expand(
 	body json.RawMessage, fn func(reference) ([]byte, error),
 ) ([]byte, error) {
@@ -137,7 +137,7 @@ func expandReference(text []byte, fn func(reference) ([]byte, error)) ([]byte, e
 	case "", "data_url", "base64", "text":
 		return fn(ref)
 	}
-	return nil, fmt.Errorf("invalid_file: as is %q: want data_url, base64 or text", ref.As)
+	return nil, fmt.Errorf("invalid_file: \"as\" is %q: want data_url, base64 or text", ref.As)
 }
 
 // expandInside applies fn to the values of an object or the elements of an array.
@@ -152,7 +152,7 @@ func expandInside(
 	var out bytes.Buffer
 	isObject := open == json.Delim('{')
 	if !isObject && open != json.Delim('[') {
-		return text, nil // a text that has the word in it
+		return text, nil // a string that contains "$file"
 	}
 	fmt.Fprint(&out, open)
 	for first := true; dec.More(); first = false {

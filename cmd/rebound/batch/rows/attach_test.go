@@ -82,7 +82,7 @@ func TestBodies(t *testing.T) {
 		{`"body":["$file",[{"$file":"empty","as":"text"}],{},[]]`, `["$file",[""],{},[]]`},
 
 		{`"body":{"$file":"17.jpg","as":"text"}`, `invalid_file: "17.jpg" is not UTF-8 text`},
-		{`"body":{"$file":"17.jpg","as":"hex"}`, `invalid_file: as is "hex": want data_url`},
+		{`"body":{"$file":"17.jpg","as":"hex"}`, `invalid_file: "as" is "hex": want data_url`},
 		{`"body":{"$file":"17.jpg","to":"hex"}`, `invalid_file: json: unknown field "to"`},
 		{`"body":[[{"$file":17}]]`, `invalid_file: json`},
 	} {

@@ -15,8 +15,8 @@ import (
 	"github.com/rebound-go/rebound/cmd/rebound/regular"
 )
 
-// Input is the file of rows. It is read once before the first call, to check it, and once to send
-// its rows.
+// Input is the file of rows. It is read once to check it, before the first request, and again to
+// send its rows.
 type Input struct {
 	Name  string // as the user gave it
 	Where Targets
@@ -24,14 +24,14 @@ type Input struct {
 
 	file    *os.File
 	checked os.FileInfo            // the file when it was checked; nil = not yet
-	last    atomic.Pointer[target] // of the row that was parsed last
+	last    atomic.Pointer[target] // of the last row that was parsed
 }
 
-// ErrChanged is the error of an input that was changed during the run.
+// ErrChanged is returned if the input was changed during the run.
 var ErrChanged = errors.New("the input has changed since it was checked")
 
-// Open opens the file of that name. "-" is standard input, which is copied to a file beside the
-// results first, since it is read several times.
+// Open opens the file in.Name. "-" is standard input. It is first copied to the file spool, because
+// an input is read several times.
 func (in *Input) Open(stdin io.Reader, spool string) (err error) {
 	in.file, err = open(in.Name, stdin, spool)
 	return err
@@ -46,7 +46,7 @@ func open(name string, stdin io.Reader, spool string) (*os.File, error) {
 		// A pipe cannot be read twice.
 		if info, err := f.Stat(); err == nil && !info.Mode().IsRegular() {
 			_ = f.Close()
-			return nil, fmt.Errorf("%s is not a regular file: want a file, or - for standard input", name)
+			return nil, fmt.Errorf("%s is not a regular file: want one, or - for standard input", name)
 		}
 		return f, nil
 	}
@@ -61,14 +61,13 @@ func open(name string, stdin io.Reader, spool string) (*os.File, error) {
 	return f, nil
 }
 
-// Scan gives each row to fn, until fn returns an error. An invalid line has an error instead of a
-// row.
+// Scan calls fn for each row, until fn returns an error. For an invalid line, fn gets an error.
 func (in *Input) Scan(fn func(line int, r Row, err error) error) error {
 	return in.ScanBut(nil, fn)
 }
 
-// ScanBut is Scan without the rows whose id skip accepts. Their lines are not parsed, where the id
-// comes first. A nil skip accepts none.
+// ScanBut is Scan for fast resumption: it skips a line without parsing it if the line begins with
+// an id that skip accepts. Other lines are never skipped. A nil skip accepts no id.
 func (in *Input) ScanBut(
 	skip func(id string) bool, fn func(line int, r Row, err error) error,
 ) error {
@@ -78,7 +77,7 @@ func (in *Input) ScanBut(
 	})
 }
 
-// watched reads the file, as long as it is what was checked.
+// watched reads the file, and returns ErrChanged if the file has changed since it was checked.
 type watched struct{ in *Input }
 
 func (w watched) Read(p []byte) (int, error) {
@@ -89,7 +88,7 @@ func (w watched) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// scan is ScanBut, with rows whose bodies are valid until fn returns.
+// scan is ScanBut, but the body of a row is valid only until fn returns.
 func (in *Input) scan(
 	skip func(id string) bool, fn func(line int, r Row, err error) error,
 ) error {
@@ -124,7 +123,7 @@ func (in *Input) scan(
 	}
 }
 
-// firstID returns the id of a line that begins with it, written without escapes.
+// firstID returns the id of a line that begins with it. An id with escapes is not accepted.
 func firstID(line []byte) (id string, ok bool) {
 	rest, ok := bytes.CutPrefix(line, []byte(`{"custom_id":`))
 	rest, quoted := bytes.CutPrefix(bytes.TrimLeft(rest, " "), []byte(`"`))
@@ -136,7 +135,7 @@ func firstID(line []byte) (id string, ok bool) {
 	return string(rest[:end]), true
 }
 
-// unchanged returns ErrChanged if the file is not as it was checked.
+// unchanged returns ErrChanged if the file has changed since it was checked.
 func (in *Input) unchanged() error {
 	if in.checked == nil {
 		return nil
@@ -152,7 +151,7 @@ func (in *Input) unchanged() error {
 // maxFaults is how many faults of the input are listed.
 const maxFaults = 100
 
-// faults are those of the input, a line each.
+// faults lists the errors of the input, one line each.
 type faults struct {
 	name string
 	list []string
@@ -167,25 +166,25 @@ func (f *faults) add(line int, err error) {
 	f.list = append(f.list, fmt.Sprintf("%s:%d: %v", f.name, line, err))
 }
 
-// err is nil if there are no faults.
+// err returns all faults as one error. It returns nil if there are none.
 func (f *faults) err() error {
 	if len(f.list) == 0 {
 		return nil
 	}
 	text := strings.Join(f.list, "\n")
 	if f.more > 0 {
-		text += fmt.Sprintf("\n%s: and %d more", f.name, f.more)
+		text += fmt.Sprintf("\n%s: %d more errors", f.name, f.more)
 	}
 	return fmt.Errorf("%s\nnothing was sent", text)
 }
 
-// Survey is what the check of the whole input has found.
+// Survey is the result of Check.
 type Survey struct {
 	Table *store.Table
-	Hosts map[string]int
+	Hosts map[string]int // the number of rows by host
 }
 
-// Check reads the whole input. Any fault is an error, before anything is sent.
+// Check reads the whole input, before anything is sent. Its error lists the faults of all lines.
 func (in *Input) Check(key store.Key) (s Survey, err error) {
 	if in.checked, err = in.file.Stat(); err != nil {
 		return s, err
@@ -222,13 +221,13 @@ func (in *Input) Check(key store.Key) (s Survey, err error) {
 	return s, nil
 }
 
-// nameRepeated lists the rows whose id another row has.
+// nameRepeated adds a fault for each row whose id an earlier row has.
 func (in *Input) nameRepeated(key store.Key, repeated map[uint64]bool, bad *faults) error {
 	first := map[uint64]int{}
 	return in.Scan(func(n int, r Row, err error) error {
 		if id := key.Hash(r.ID); err == nil && repeated[id] {
 			if before, is := first[id]; is {
-				bad.add(n, fmt.Errorf("duplicate_custom_id: %q is in line %d, too", r.ID, before))
+				bad.add(n, fmt.Errorf("duplicate_custom_id: %q is also in line %d", r.ID, before))
 			} else {
 				first[id] = n
 			}
@@ -237,8 +236,8 @@ func (in *Input) nameRepeated(key store.Key, repeated map[uint64]bool, bad *faul
 	})
 }
 
-// Guess is how many rows there may be, a little too many, by the file's beginning: a slice that
-// grows is there twice for a moment.
+// Guess estimates the number of rows from the beginning of the file, a little too high. So a slice
+// of this capacity rarely grows, which would need its memory twice.
 func (in *Input) Guess() int {
 	head := make([]byte, 1<<20)
 	n, _ := in.file.ReadAt(head, 0)
@@ -250,7 +249,7 @@ func (in *Input) Guess() int {
 	return int(float64(info.Size())/float64(n)*float64(lines)*1.02) + 16
 }
 
-// Row reads the row at an offset again.
+// Row reads the row at an offset.
 func (in *Input) Row(at int64, key store.Key) (Row, error) {
 	if err := in.unchanged(); err != nil {
 		return Row{}, err
@@ -264,7 +263,7 @@ func (in *Input) Row(at int64, key store.Key) (Row, error) {
 	if err != nil {
 		return r, errors.Join(ErrChanged, err)
 	}
-	r.Body = bytes.Clone(r.Body) // and not the buffer of the reader
+	r.Body = bytes.Clone(r.Body) // the body is in the reader's buffer
 	r.At, r.Key.ID = at, key.Hash(r.ID)
 	return r, nil
 }

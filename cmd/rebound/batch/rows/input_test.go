@@ -42,8 +42,8 @@ func TestFaultsOfTheInput(t *testing.T) {
 	for _, test := range []struct{ name, text, want string }{
 		{"nothing", "", "in.jsonl has no rows"},
 		{"blank lines", "\n \r\n\t\n", "in.jsonl has no rows"},
-		{"not JSON", good + "\nxyz\n", "in.jsonl:2: invalid_json_line: this is not a JSON object"},
-		{"a list", "[]\n", ":1: invalid_json_line: this is not a JSON object"},
+		{"not JSON", good + "\nxyz\n", "in.jsonl:2: invalid_json_line: want a JSON object"},
+		{"a list", "[]\n", ":1: invalid_json_line: want a JSON object"},
 		{"half an object", good[:20] + "\n", ":1: invalid_json_line: unexpected end"},
 		{"two objects", good + good + "\n", ":1: invalid_json_line: invalid character '{' after"},
 		{"a BOM in the middle", good + "\n\ufeff" + good + "\n", ":2: invalid_json_line"},
@@ -54,29 +54,29 @@ func TestFaultsOfTheInput(t *testing.T) {
 		{"an empty id", `{"custom_id":"","url":"/x"}`, ":1: missing_custom_id"},
 		{"null as id", `{"custom_id":null,"url":"/x"}`, ":1: missing_custom_id"},
 		{"a number as id", `{"custom_id":7,"url":"/x"}`,
-			":1: invalid_field: custom_id is a number: want a text"},
+			":1: invalid_field: custom_id: want a string, not number"},
 		{"the same id", good + "\n\n" + good + "\n",
-			`:3: duplicate_custom_id: "a" is in line 1, too`},
+			`:3: duplicate_custom_id: "a" is also in line 1`},
 		{"the same id, written otherwise", good + "\n" + strings.Replace(good, "a", `\u0061`, 1),
-			`:2: duplicate_custom_id: "a" is in line 1, too`},
+			`:2: duplicate_custom_id: "a" is also in line 1`},
 
 		{"no url", `{"custom_id":"a"}`, ":1: missing_url"},
 		{"another case", `{"Custom_ID":"a","url":"/x"}`, `unknown field "Custom_ID": did you mean`},
 		{"two ids", `{"custom_id":"a","url":"/x","b":[{"custom_id":"c"}],"custom\u005fid":"b"}`,
-			"invalid_field: custom_id is there twice"},
+			"invalid_field: custom_id occurs twice"},
 		{"misspelt", `{"custom_id":"a","url":"/x","boddy":{}}`, `did you mean "body"`},
 		{"a method of two words", `{"custom_id":"a","method":"GET /","url":"/x"}`, "invalid_method"},
 		{"a tunnel", `{"custom_id":"a","method":"connect","url":"/x"}`, "invalid_method"},
 		{"tokens below 0", `{"custom_id":"a","url":"/x","tokens":-1}`, "invalid_tokens"},
 		{"half a token", `{"custom_id":"a","url":"/x","tokens":0.5}`,
-			"tokens is a number 0.5: want a whole number"},
+			"tokens: want a whole number, not number 0.5"},
 		{"two bodies", `{"custom_id":"a","url":"/x","body":{},"body_file":"b"}`, "invalid_body"},
 		{"headers as a list", `{"custom_id":"a","url":"/x","headers":[]}`,
-			"headers is a array: want an object of texts"},
+			"headers: want an object of strings, not array"},
 		{"a host as a header", `{"custom_id":"a","url":"/x","headers":{"hOST":"b"}}`,
 			"invalid_header"},
 		{"a header twice", `{"custom_id":"a","url":"/x","headers":{"X-A":"b","x-a":"c"}}`,
-			`header "X-A" is there twice`},
+			`header "X-A" occurs twice`},
 		{"a header of two lines", `{"custom_id":"a","url":"/x","headers":{"X":"b\r\nY: c"}}`,
 			"invalid_header"},
 		{"a name of two words", `{"custom_id":"a","url":"/x","headers":{"X Y":"b"}}`,
@@ -97,15 +97,15 @@ func TestFaultsOfTheInput(t *testing.T) {
 func TestAllFaultsAreListed(t *testing.T) {
 	text := good + "\nxyz\n" + good + "\n" + `{"custom_id":"b","url":"//evil.com"}` + "\n"
 	_, err := input(t, text, "").Check(store.Key{})
-	want := "in.jsonl:2: invalid_json_line: this is not a JSON object\n" +
+	want := "in.jsonl:2: invalid_json_line: want a JSON object\n" +
 		"in.jsonl:4: foreign_host: //evil.com is not allowed: want a host of --base or --allow\n" +
-		"in.jsonl:3: duplicate_custom_id: \"a\" is in line 1, too\n" +
+		"in.jsonl:3: duplicate_custom_id: \"a\" is also in line 1\n" +
 		"nothing was sent"
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 	_, err = input(t, strings.Repeat("x\n", maxFaults+3), "").Check(store.Key{})
-	if err == nil || !strings.Contains(err.Error(), "in.jsonl: and 3 more\nnothing was sent") {
+	if err == nil || !strings.Contains(err.Error(), "in.jsonl: 3 more errors\nnothing was sent") {
 		t.Errorf("got %v, want the number of the others", err)
 	}
 }
@@ -165,7 +165,7 @@ func TestLongLine(t *testing.T) {
 	}
 	defer in.Close()
 	_, err = in.Check(store.Key{})
-	if err == nil || err.Error() != "in:1: a line of more than 64 MiB" {
+	if err == nil || err.Error() != "in:1: the line is longer than 64 MiB" {
 		t.Errorf("got %v", err)
 	}
 }

@@ -1,4 +1,4 @@
-// Package rows reads and checks the input of a batch: a line for each request.
+// Package rows reads and checks the input of a batch, which has a line for each request.
 package rows
 
 import (
@@ -20,31 +20,31 @@ import (
 	"github.com/rebound-go/rebound/internal/strictjson"
 )
 
-// Row is a line of the input. The first four fields are OpenAI's; the others are additions.
+// Row is a line of the input. The first four fields are OpenAI's, and the others are ours.
 type Row struct {
 	ID       string            `json:"custom_id"`
 	Method   string            `json:"method"` // empty = POST
 	URL      string            `json:"url"`
 	Body     json.RawMessage   `json:"body"`
 	Headers  map[string]string `json:"headers"`
-	Tokens   int               `json:"tokens"`    // estimate; 0 = from the body
-	BodyFile string            `json:"body_file"` // is the body as it is
+	Tokens   int               `json:"tokens"`    // that the row will use; 0 = estimated from the body
+	BodyFile string            `json:"body_file"` // file whose content is the body
 
-	Target *url.URL  `json:"-"` // URL, with the base's host; rows share it
+	Target *url.URL  `json:"-"` // absolute URL; rows share it
 	Key    store.Row `json:"-"`
-	At     int64     `json:"-"` // offset of its line in the input
-	Line   []byte    `json:"-"` // as it is there; from Scan alone, and valid until the next one
+	At     int64     `json:"-"` // offset of the line in the input
+	Line   []byte    `json:"-"` // the line itself; only Scan sets it, and it is valid until fn returns
 }
 
 var rowFields = []string{"custom_id", "method", "url", "body", "headers", "tokens", "body_file"}
 
-// Targets says where rows may go.
+// Targets decides where rows may go.
 type Targets struct {
-	Base    *url.URL // of URLs without a host; nil = there must be one
-	Allowed []string // origins beside that of Base
+	Base    *url.URL // for URLs without a host; nil = each URL needs a host
+	Allowed []string // other origins than that of Base
 }
 
-// Origin is what a host is compared by: scheme, name and port.
+// Origin returns the scheme, the name and the port of a URL, by which hosts are compared.
 func Origin(u *url.URL) string {
 	port := u.Port()
 	if port == "" {
@@ -53,11 +53,12 @@ func Origin(u *url.URL) string {
 	return u.Scheme + "://" + strings.ToLower(u.Hostname()) + ":" + port
 }
 
-// parse reads and checks a line, all but the files that it names. The body is a part of the line.
+// parse reads and checks a line, except for the files that it names. The row's body shares memory
+// with the line.
 func (in *Input) parse(line []byte) (r Row, err error) {
 	line = bytes.TrimSpace(line)
 	if len(line) == 0 || line[0] != '{' {
-		return r, errors.New("invalid_json_line: this is not a JSON object")
+		return r, errors.New("invalid_json_line: want a JSON object")
 	}
 	if err := r.fill(line); err != nil {
 		return r, err
@@ -65,14 +66,14 @@ func (in *Input) parse(line []byte) (r Row, err error) {
 	r.Method = strings.ToUpper(cmp.Or(r.Method, http.MethodPost))
 	switch {
 	case r.ID == "":
-		return r, errors.New("missing_custom_id: custom_id is missing: want a text of its own for " +
+		return r, errors.New("missing_custom_id: custom_id is missing: want a unique string for " +
 			"each row")
 	case !httpguts.ValidHeaderFieldName(r.Method), r.Method == http.MethodConnect:
-		return r, fmt.Errorf("invalid_method: %q is not a method: want one such as POST", r.Method)
+		return r, fmt.Errorf("invalid_method: method is %q: want one such as POST", r.Method)
 	case r.Tokens < 0:
 		return r, fmt.Errorf("invalid_tokens: tokens is %d: want 0 or more", r.Tokens)
 	case r.BodyFile != "" && r.Body != nil:
-		return r, errors.New("invalid_body: body and body_file are both there: want one of them")
+		return r, errors.New("invalid_body: the row has body and body_file: want one of them")
 	}
 	if err := r.checkHeaders(); err != nil {
 		return r, err
@@ -96,8 +97,8 @@ func (r *Row) fill(line []byte) (err error) {
 	return err
 }
 
-// set reads a field. One that is nearly one of ours, or is there twice, is an error. Others are the
-// user's own. A null leaves the field as it is.
+// set reads a field. A repeated field is an error, and so is a name that looks like a misspelling.
+// Other unknown fields are the user's own, and are ignored. A null is ignored, too.
 func (r *Row) set(name, value []byte, seen *int) (err error) {
 	i := 0
 	for i < len(rowFields) && string(name) != rowFields[i] {
@@ -111,7 +112,7 @@ func (r *Row) set(name, value []byte, seen *int) (err error) {
 		return nil
 	}
 	if *seen&(1<<i) != 0 {
-		return fmt.Errorf("invalid_field: %s is there twice", name)
+		return fmt.Errorf("invalid_field: %s occurs twice: want it once", name)
 	}
 	*seen |= 1 << i
 	switch rowFields[i] {
@@ -145,15 +146,15 @@ func text(name, value []byte) (string, error) {
 func decode[T any](name, value []byte) (v T, err error) {
 	err = json.Unmarshal(value, &v)
 	if kind := (*json.UnmarshalTypeError)(nil); errors.As(err, &kind) {
-		want := map[reflect.Kind]string{reflect.String: "a text", reflect.Int: "a whole number",
-			reflect.Map: "an object of texts"}[kind.Type.Kind()]
-		return v, fmt.Errorf("invalid_field: %s is a %s: want %s", name, kind.Value, want)
+		want := map[reflect.Kind]string{reflect.String: "a string", reflect.Int: "a whole number",
+			reflect.Map: "an object of strings"}[kind.Type.Kind()]
+		return v, fmt.Errorf("invalid_field: %s: want %s, not %s", name, want, kind.Value)
 	}
 	return v, err
 }
 
-// MaySet reports whether a header of that name is the user's to set. Others decide where a request
-// goes, or are the transport's.
+// MaySet reports whether a user may set a header. The others decide where a request goes, or belong
+// to the transport.
 func MaySet(name string) bool {
 	switch http.CanonicalHeaderKey(name) {
 	case "Host", "Content-Length", "Transfer-Encoding", "Connection", "Upgrade", "Te", "Trailer":
@@ -162,7 +163,7 @@ func MaySet(name string) bool {
 	return true
 }
 
-// checkHeaders rejects what net/http would, and what decides where a request goes.
+// checkHeaders rejects invalid headers, and those that MaySet rejects.
 func (r Row) checkHeaders() error {
 	if len(r.Headers) == 0 {
 		return nil
@@ -171,26 +172,27 @@ func (r Row) checkHeaders() error {
 	for name, value := range r.Headers {
 		key := http.CanonicalHeaderKey(name)
 		if seen[key] {
-			return fmt.Errorf("invalid_header: header %q is there twice", key)
+			return fmt.Errorf("invalid_header: header %q occurs twice: want it once", key)
 		}
 		seen[key] = true
 		if !MaySet(name) {
-			return fmt.Errorf("invalid_header: header %q must not be set", name)
+			return fmt.Errorf("invalid_header: a row must not set the header %q", name)
 		}
 		if !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value) {
-			return fmt.Errorf("invalid_header: %q is not a valid header", name)
+			return fmt.Errorf("invalid_header: the name or the value of header %q is invalid", name)
 		}
 	}
 	return nil
 }
 
-// target is what a url of rows was resolved to.
+// target is a URL of a row, and what it was resolved to.
 type target struct {
 	ref string
 	url *url.URL
 }
 
-// resolve returns the absolute URL of a row, which must not be changed: most rows share it.
+// resolve returns the absolute URL of a row. The caller must not change the URL, because most rows
+// share it.
 func (in *Input) resolve(ref string) (*url.URL, error) {
 	if t := in.last.Load(); t != nil && t.ref == ref {
 		return t.url, nil
@@ -202,8 +204,8 @@ func (in *Input) resolve(ref string) (*url.URL, error) {
 	return u, err
 }
 
-// resolve returns the absolute URL of a row. A data file must not choose where credentials go, so
-// hosts are those of base and those that were allowed.
+// resolve returns the absolute URL of a row. Only the hosts of Base and Allowed are accepted,
+// because a data file must not choose where credentials go.
 func (t Targets) resolve(ref string) (*url.URL, error) {
 	u, err := url.Parse(ref)
 	switch {
@@ -212,7 +214,7 @@ func (t Targets) resolve(ref string) (*url.URL, error) {
 	case err != nil:
 		return nil, fmt.Errorf("invalid_url: %w", errors.Unwrap(err))
 	case u.User != nil:
-		return nil, errors.New("invalid_url: url has a user: want credentials in --header")
+		return nil, errors.New("invalid_url: url has a user: put credentials in --header")
 	case u.IsAbs() || u.Host != "" || strings.HasPrefix(ref, "//"):
 		if u.Host == "" || !slices.Contains(t.origins(), Origin(u)) {
 			return nil, fmt.Errorf("foreign_host: %s is not allowed: want a host of --base or --allow",
@@ -230,7 +232,7 @@ func (t Targets) resolve(ref string) (*url.URL, error) {
 	return &full, nil
 }
 
-// withoutQuery is a URL for a message: keys are often in the query.
+// withoutQuery returns a URL for a message, without the query, which often has a key.
 func withoutQuery(u *url.URL) string {
 	bare := *u
 	bare.RawQuery, bare.Fragment = "", ""

@@ -1,4 +1,4 @@
-// Package secrets takes credentials out of what is written.
+// Package secrets redacts credentials in everything that is written.
 package secrets
 
 import (
@@ -13,16 +13,16 @@ import (
 	"strings"
 )
 
-// Set is credentials that must be in nothing that is written.
-type Set struct{ forms []string } // the longest first, so that none leaves a part of another
+// Set has the credentials that must not be written.
+type Set struct{ forms []string } // the longest first, in case one contains another
 
-// Redacted stands where a credential was.
+// Redacted replaces a credential.
 const Redacted = "[redacted]"
 
-// shortest is the length of the shortest value that is taken out: shorter ones are parts of words.
+// shortest is the length of the shortest value that is redacted. Shorter ones occur in words.
 const shortest = 4
 
-// With returns a Set that has these values, too, in the ways in which JSON, URLs and forms write
+// With returns a Set that also has these values, as they are and as JSON, URLs and forms escape
 // them.
 func (s Set) With(values ...string) Set {
 	forms := slices.Clone(s.forms)
@@ -40,11 +40,11 @@ func (s Set) With(values ...string) Set {
 	return Set{slices.Compact(forms)}
 }
 
-// literals are the strings of a JSON text.
+// literals matches the strings in a JSON text.
 var literals = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
 
-// Redact takes the values out of a text, also out of JSON that escapes them in ways of its own, and
-// out of JSON in its strings.
+// Redact replaces the values in a text. It finds them in JSON strings, however they are escaped,
+// and in JSON within JSON strings.
 func (s Set) Redact(text []byte) []byte {
 	for _, form := range s.forms {
 		text = bytes.ReplaceAll(text, []byte(form), []byte(Redacted))
@@ -66,7 +66,7 @@ func (s Set) Redact(text []byte) []byte {
 	})
 }
 
-// IsName reports whether a header or a parameter of that name has a credential.
+// IsName reports whether a header or a query parameter holds a credential, by its name.
 func IsName(name string) bool {
 	name = strings.ToLower(name)
 	for _, word := range []string{
@@ -79,8 +79,8 @@ func IsName(name string) bool {
 	return false
 }
 
-// InHeader returns what must not be written of a header's value: all of it, and what is behind its
-// scheme. Of basic authentication it returns the password, too.
+// InHeader returns the secrets in a header's value: the whole value, and the part after the scheme.
+// For basic authentication, it adds the decoded user and password, and the password.
 func InHeader(value string) []string {
 	scheme, token, ok := strings.Cut(value, " ")
 	if !ok {
@@ -96,7 +96,7 @@ func InHeader(value string) []string {
 	return list
 }
 
-// InRequest returns the credentials in a request's header and query.
+// InRequest returns the credentials in the headers and the query of a request.
 func InRequest(req *http.Request) (list []string) {
 	for name, values := range req.Header {
 		if IsName(name) {

@@ -90,7 +90,7 @@ var recoveries = []struct {
 		fmt.Sprintf("results: damaged at byte %d", len(lineA)+1), ""},
 	{"zeros between", "\x00\x00" + lineA + "\n", "", begin, "results: damaged at byte 0", ""},
 	{"zeros within", strings.Replace(lineA, "200", "2\x000", 1) + "\n", "", begin,
-		"results: damaged at byte 0: there are zero bytes", ""},
+		"results: damaged at byte 0: this line contains zero bytes", ""},
 	{"a line without its end", lineA[:50] + "\n", "", begin, "results: damaged at byte 0", ""},
 	{"a row twice", lineA + "\n", lineA + "\n", begin, `.errors: damaged at byte 0: a second`, ""},
 	{"a mark is changed", "", "", begin + strings.Replace(sent("a"), " 3 ", " 4 ", 1),

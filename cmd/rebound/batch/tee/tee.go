@@ -1,4 +1,4 @@
-// Package tee copies a file that grows.
+// Package tee copies a growing file.
 package tee
 
 import (
@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// interval is the time between two looks at the file.
+// interval is the time between two reads of the file.
 const interval = 50 * time.Millisecond
 
-// Follow copies a file to out: what it has, and of what it gets as many bytes as more allows, until
-// stop is called. What more allows by then is copied by stop, which returns the first error.
+// Follow copies a file to out until stop is called. It copies the current content, and as many of
+// the added bytes as more returns. stop copies what is left of these, and returns the first error.
 func Follow(path string, more func() int64, out io.Writer) (stop func() error, err error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -35,10 +35,10 @@ func Follow(path string, more func() int64, out io.Writer) (stop func() error, e
 
 type follower struct {
 	f     *os.File
-	had   int64
-	more  func() int64
+	had   int64        // bytes at the beginning
+	more  func() int64 // the further bytes that may be copied
 	out   io.Writer
-	at    int64
+	at    int64 // bytes that were copied
 	done  chan struct{}
 	ended chan error
 }

@@ -1,4 +1,4 @@
-// Package watch shows a batch that runs to browsers and to Prometheus.
+// Package watch serves the state of a running batch, as a page and as metrics for Prometheus.
 package watch
 
 import (
@@ -17,16 +17,16 @@ import (
 	"github.com/rebound-go/rebound/stats"
 )
 
-// Watch gets a run when it begins. Before that it shows nothing.
+// Watch serves a run. Before Begin, its pages are empty.
 type Watch struct {
-	GivenRequests, GivenTokens bool // these limits were given, and are not learned
+	GivenRequests, GivenTokens bool // the limit was set by a flag, and is not learned
 
 	recorder stats.Recorder
 	live     atomic.Pointer[batch.Live]
 	page     atomic.Pointer[http.Handler]
 }
 
-// Observe has the page show a policy. It is called before the policy is used.
+// Observe makes the page show a policy. Call it before the policy is used.
 func (w *Watch) Observe(p *rebound.Policy) {
 	if p.Name == "" {
 		p.Name = "batch"
@@ -41,7 +41,7 @@ func (w *Watch) Observe(p *rebound.Policy) {
 	w.page.Store(&page)
 }
 
-// Begin has it show a run.
+// Begin sets the run.
 func (w *Watch) Begin(live batch.Live) { w.live.Store(&live) }
 
 func (w *Watch) limits(yield func(limit.Snapshot) bool) {
@@ -94,8 +94,7 @@ func (w *Watch) metrics(live batch.Live) string {
 	return b.String()
 }
 
-// labels says what a limit is of, and where it comes from. Those of requests and tokens are per
-// second.
+// labels returns the kind, the source and the name of a limit.
 func (w *Watch) labels(s limit.Snapshot) string {
 	kind, source := "in_flight", "adaptive"
 	switch {
@@ -129,13 +128,13 @@ td{padding:0 1em 0 0}progress{width:100%}</style>
 <tr><td>in doubt<td>{{.InDoubt}}
 <tr><td>rows per second<td>{{printf "%.1f" .PerSecond}}
 <tr><td>spent<td>${{printf "%.4f" .Spent}}
-<tr><td>about left<td>{{.Left}}
+<tr><td>time left, about<td>{{.Left}}
 </table>
 <p><a href="policy/">The policy, its attempts and the limits</a>
 `))
 
-// Page serves the card of the batch, and below /policy/ the page of its policy and limits. Both
-// only read.
+// Page serves the state of the batch at /, and its policy and limits below /policy/. Both are
+// read-only.
 func (w *Watch) Page() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(rw http.ResponseWriter, _ *http.Request) {
