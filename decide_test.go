@@ -214,7 +214,7 @@ func TestWhoseTimeout(t *testing.T) {
 	}
 }
 
-// Rule 8: whoever keeps the caller's deadline by other means may notice it before the context.
+// Rule 8: code that has its own timer for the caller's deadline may fire before the context.
 func TestDeadlineNoticedEarly(t *testing.T) {
 	late := &lateContext{Context: t.Context(), deadline: time.Now().Add(-1)}
 	b := &breaker.Breaker{Failures: 1}
@@ -369,7 +369,7 @@ func TestMarksOutrankWhereTheErrorWasUnwrapped(t *testing.T) {
 	}
 }
 
-// A wait that somebody asked for stays with the error when somebody else marks it.
+// A Retry-After delay stays with the error when the error is marked.
 func TestMarkKeepsTheWait(t *testing.T) {
 	err := rebound.Transient(fmt.Errorf("busy: %w", rebound.RetryAfter(errFlaky, 5*time.Second)))
 	own := &rebound.Policy{Classify: func(error) fault.Fault { return fault.Fault{} }}

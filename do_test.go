@@ -81,7 +81,7 @@ func TestDoElse(t *testing.T) {
 		string, error,
 	) {
 		if !errors.Is(err, rebound.Exhausted) || !errors.Is(err, errFlaky) {
-			t.Errorf("the fallback was told %v", err)
+			t.Errorf("the fallback got %v", err)
 		}
 		return "local", nil
 	})
@@ -117,7 +117,7 @@ func TestDoElse(t *testing.T) {
 		return "", fmt.Errorf("page: %w", err)
 	})
 	if err == nil || !errors.Is(err, errFlaky) || err.Error()[:5] != "page:" {
-		t.Errorf("a fallback that returns what it was told: got %v", err)
+		t.Errorf("a fallback that returns its argument: got %v", err)
 	}
 }
 
@@ -127,7 +127,7 @@ func TestDoElseWhenTheCallerHasGone(t *testing.T) {
 		cancel()
 		return 1, errFlaky
 	}, func(context.Context, error) (int, error) {
-		t.Error("the fallback ran for nobody")
+		t.Error("the fallback ran without a caller")
 		return 2, nil
 	})
 	if v != 1 || !errors.Is(err, rebound.Canceled) {

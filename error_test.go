@@ -125,7 +125,7 @@ func TestErrorTimeout(t *testing.T) {
 	}
 }
 
-// nilError is an error type whose nil pointer cannot tell its text.
+// nilError is an error type whose nil pointer has no text.
 type nilError struct{ text string }
 
 func (e *nilError) Error() string { return e.text }

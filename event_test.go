@@ -84,7 +84,7 @@ func TestEvents(t *testing.T) {
 					t.Errorf("got\n%q\nwant\n%q", log, row.want)
 				}
 				if !slices.Equal(log, second2) {
-					t.Errorf("the second listener heard %q, the first %q", second2, log)
+					t.Errorf("the second listener got %q, the first %q", second2, log)
 				}
 			})
 		})
@@ -92,16 +92,16 @@ func TestEvents(t *testing.T) {
 }
 
 func TestGaveUpCarriesTheErrorReturned(t *testing.T) {
-	var heard error
+	var reported error
 	err := rebound.Run(t.Context(), &rebound.Policy{Backoff: atOnce,
-		Observe: func(_ context.Context, e rebound.Event) { heard = e.Err }},
+		Observe: func(_ context.Context, e rebound.Event) { reported = e.Err }},
 		failing(new(int), errFlaky))
-	if heard != err {
-		t.Errorf("heard %v, returned %v", heard, err)
+	if reported != err {
+		t.Errorf("reported %v, returned %v", reported, err)
 	}
 }
 
-// Rule 13: a listener may use the policy and the breaker that it hears from.
+// Rule 13: a listener may use the policy and the breaker whose events it gets.
 func TestObserveMayCallBack(t *testing.T) {
 	b := &breaker.Breaker{Failures: 1}
 	var p *rebound.Policy
@@ -196,7 +196,7 @@ var (
 	isAnswer = func(err error) fault.Fault { return fault.Fault{Kind: fault.None, Err: err} }
 )
 
-// refusing is a gate that lets nobody in.
+// refusing is a gate that rejects every attempt.
 type refusing struct{ err error }
 
 func (r refusing) Enter(context.Context) (gate.Pass, error) { return gate.Pass{}, r.err }
@@ -225,7 +225,7 @@ var timelines = []struct {
 		[]string{"0s retrying 1 rate_limited wait 0s", "0s succeeded 2"}},
 	{"one attempt", &rebound.Policy{Attempts: 1}, 0, 0, []step{{0, errFlaky}}, []string{
 		"0s gave_up 1 unknown exhausted"}},
-	{"time-out, then well", &rebound.Policy{AttemptTimeout: time.Second}, 0, 0,
+	{"timeout, then success", &rebound.Policy{AttemptTimeout: time.Second}, 0, 0,
 		[]step{{time.Hour, nil}, {0, nil}},
 		[]string{"1s retrying 1 transient wait 1s", "2s succeeded 2"}},
 	{"answer", &rebound.Policy{Classify: isAnswer}, 0, 0, []step{{0, errFlaky}}, []string{
@@ -396,7 +396,7 @@ func TestEventsOfABrokenLoop(t *testing.T) {
 	}
 }
 
-// A panic and a Goexit in the second attempt leave what was told before, and tell nothing more.
+// A panic or a Goexit in the second attempt does not change earlier events, and adds none.
 func TestEventsOfACallThatPanics(t *testing.T) {
 	for name, end := range map[string]func(){
 		"panic": func() { panic("boom") }, "Goexit": runtime.Goexit,
@@ -427,8 +427,8 @@ func TestEventsOfACallThatPanics(t *testing.T) {
 // A listener costs nothing that the garbage collector would have to clear away: a success is
 // observed without an allocation, and a retry makes none beyond what it makes unobserved.
 func TestListenersDoNotAllocate(t *testing.T) {
-	var heard int
-	listen := func(_ context.Context, e rebound.Event) { heard += e.Attempt }
+	var reported int
+	listen := func(_ context.Context, e rebound.Event) { reported += e.Attempt }
 	both := rebound.Observers(listen, listen)
 	for _, row := range []struct {
 		name  string
@@ -458,8 +458,8 @@ func TestListenersDoNotAllocate(t *testing.T) {
 			t.Errorf("an unobserved success: %v allocations, want 0", want)
 		}
 	}
-	if heard == 0 {
-		t.Error("nothing was heard")
+	if reported == 0 {
+		t.Error("no event was reported")
 	}
 }
 
@@ -504,7 +504,7 @@ func newDrill(t *testing.T, seed uint64) *drill {
 	}
 }
 
-// eventModel replays events. While a call is under way, attempt is the last one told of.
+// eventModel replays events. While a call is under way, attempt is the last one reported.
 type eventModel struct {
 	attempt int
 	over    bool
@@ -521,7 +521,7 @@ func (d *drill) policy() *rebound.Policy {
 		Name: "drill", Attempts: 1 + d.r.IntN(5), Backoff: backoff.Exponential{Base: time.Second},
 		Budget:        budget.Unlimited,
 		NonIdempotent: d.r.IntN(8) == 0,
-		Observe:       rebound.Observers(d.recorder.Observe, d.hear),
+		Observe:       rebound.Observers(d.recorder.Observe, d.check),
 	}
 	if d.r.IntN(3) == 0 {
 		p.MaxElapsed = 6 * time.Second
@@ -592,8 +592,8 @@ func (d *drill) attempt(ctx context.Context) error {
 	return nil
 }
 
-// hear checks one event against those before it, and adds it up.
-func (d *drill) hear(_ context.Context, e rebound.Event) {
+// check compares one event with those before it, and adds it up.
+func (d *drill) check(_ context.Context, e rebound.Event) {
 	m := &d.model
 	if m.over || e.Elapsed != time.Since(m.begin) || e.Policy != "drill" {
 		d.Errorf("%+v: %v after the call began, which was over: %t", e, time.Since(m.begin), m.over)
@@ -602,7 +602,7 @@ func (d *drill) hear(_ context.Context, e rebound.Event) {
 		(e.Err == nil) || e.Kind != rebound.Retrying && e.Delay != 0 {
 		d.Errorf("%+v: these do not go together", e)
 	}
-	fresh := e.Attempt == m.attempt+1 // it tells of an attempt that nothing was told of before
+	fresh := e.Attempt == m.attempt+1 // it reports a new attempt
 	switch e.Kind {
 	case rebound.Retrying:
 		m.waits++
@@ -650,7 +650,7 @@ func (d *drill) compare() {
 			replayed, counted, lived)
 	}
 	if !maps.Equal(m.stops, s.Stops) || !maps.Equal(m.faults, s.Faults) {
-		d.Errorf("the events tell of %v and %v, stats of %v and %v",
+		d.Errorf("the events report %v and %v, stats %v and %v",
 			m.stops, m.faults, s.Stops, s.Faults)
 	}
 }

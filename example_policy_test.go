@@ -163,12 +163,12 @@ func ExamplePolicy_retryIf() {
 	// 1 file already closed
 }
 
-// quotaError is an error of somebody's SDK that package fault has never heard of.
+// quotaError is an error of an SDK that package fault has no reader for.
 type quotaError struct{ wait time.Duration }
 
 func (e *quotaError) Error() string { return "quota used up" }
 
-// What the policy should know about an SDK's own errors, it is told here.
+// Classify teaches the policy an SDK's own errors.
 func ExamplePolicy_classify() {
 	sdk := func(err error) fault.Fault {
 		var quota *quotaError

@@ -16,7 +16,7 @@ import (
 // User is what the API of these examples has to offer.
 type User struct{ Name string }
 
-// userAPI fails as often as it is told before it answers.
+// userAPI fails the given number of times before it answers.
 type userAPI struct{ failures int }
 
 func (a *userAPI) User(_ context.Context, id int) (User, error) {
@@ -84,7 +84,7 @@ func ExampleRun() {
 	// Output: <nil> 2
 }
 
-// The second best is asked once, when the policy has given up.
+// The fallback is called once, when the policy has given up.
 func ExampleDoElse() {
 	policy := &rebound.Policy{Backoff: quickly}
 	cached := func(context.Context, error) (User, error) {

@@ -277,7 +277,7 @@ func (waiting) Enter(ctx context.Context) (gate.Pass, error) {
 }
 func (waiting) Leave(gate.Pass, gate.Outcome) {}
 
-// A refusal below is final above: nobody waits at an open breaker.
+// A rejection below is final above: no call waits for an open breaker.
 func TestRefusalBelowIsFinalAbove(t *testing.T) {
 	b := &breaker.Breaker{}
 	b.ForceOpen()
@@ -421,7 +421,7 @@ func TestDeadContext(t *testing.T) {
 // MaxElapsed bounds what gates wait as well, and no attempt begins after it.
 func TestMaxElapsedBoundsGates(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		for name, g := range map[string]gate.Gate{"heeds": waiting{}, "deaf": deaf{}} {
+		for name, g := range map[string]gate.Gate{"obeys it": waiting{}, "ignores it": stubborn{}} {
 			begin, calls := time.Now(), 0
 			err := rebound.Run(t.Context(), &rebound.Policy{MaxElapsed: 2 * time.Second,
 				Gates: []gate.Gate{g}}, failing(&calls, nil))
@@ -456,10 +456,10 @@ type entering func()
 func (g entering) Enter(context.Context) (gate.Pass, error) { g(); return gate.Pass{}, nil }
 func (entering) Leave(gate.Pass, gate.Outcome)              {}
 
-// deaf is a gate that waits for a minute whatever its context says.
-type deaf struct{ waiting }
+// stubborn is a gate that waits for a minute and ignores its context.
+type stubborn struct{ waiting }
 
-func (deaf) Enter(context.Context) (gate.Pass, error) {
+func (stubborn) Enter(context.Context) (gate.Pass, error) {
 	<-time.After(time.Minute)
 	return gate.Pass{}, nil
 }

@@ -22,7 +22,7 @@ import (
 	"github.com/rebound-go/rebound/limit"
 )
 
-// Rule 15: a value that makes no sense is named, with what would be right, and fn's error is kept.
+// Rule 15: the error names an invalid value and the valid ones, and contains fn's error.
 func TestInvalidPolicies(t *testing.T) {
 	for _, row := range []struct {
 		policy *rebound.Policy

@@ -50,7 +50,7 @@ func FuzzGrowth(f *testing.F) {
 	f.Fuzz(func(t *testing.T, base, step, limit int64, factor float64, n int) {
 		if base < 1 || step < 1 || limit < base || n < 1 || n == math.MaxInt ||
 			!(factor == 1 || factor > 1.000001) {
-			t.Skip("not valid, or closer to 1 than rounding can tell")
+			t.Skip("invalid, or too close to 1 for rounding")
 		}
 		b, m, steps := time.Duration(base), time.Duration(limit), float64(n-1)
 		golden := (1 + math.Sqrt(5)) / 2

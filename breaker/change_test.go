@@ -47,8 +47,8 @@ func TestChanges(t *testing.T) {
 	})
 }
 
-// TestOnChangeCallsBack calls every method from inside OnChange. A lock held meanwhile would be a
-// deadlock; a change told before an earlier one has been would break the order.
+// TestOnChangeCallsBack calls every method from inside OnChange. If a lock were held, this would be
+// a deadlock. If a change were reported before an earlier one, the order would be wrong.
 func TestOnChangeCallsBack(t *testing.T) {
 	var b *breaker.Breaker
 	var got []string
@@ -81,9 +81,9 @@ func TestOnChangeCallsBack(t *testing.T) {
 
 // TestOnChangePanics goes on telling after a panic, which is the caller's to see.
 func TestOnChangePanics(t *testing.T) {
-	var told []breaker.State
+	var changes []breaker.State
 	b := &breaker.Breaker{Failures: 1, OnChange: func(c breaker.Change) {
-		told = append(told, c.To)
+		changes = append(changes, c.To)
 		if c.To == breaker.Open {
 			panic("boom")
 		}
@@ -100,22 +100,22 @@ func TestOnChangePanics(t *testing.T) {
 		t.Errorf("state %v, want open", got)
 	}
 	b.Reset()
-	if want := []breaker.State{breaker.Open, breaker.Closed}; !slices.Equal(told, want) {
-		t.Errorf("told %v, want %v", told, want)
+	if want := []breaker.State{breaker.Open, breaker.Closed}; !slices.Equal(changes, want) {
+		t.Errorf("reported %v, want %v", changes, want)
 	}
 }
 
-// TestOnChangeBlocks shows that a callback that hangs keeps nobody from calling, and that the
-// changes made meanwhile are told by the goroutine that was kept waiting.
+// TestOnChangeBlocks shows that calls go on while a callback hangs. The goroutine of that callback
+// reports the changes made in the meantime.
 func TestOnChangeBlocks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
-		var told []breaker.State
+		var changes []breaker.State
 		b := &breaker.Breaker{Failures: 1, OnChange: func(c breaker.Change) {
-			if len(told) == 0 {
+			if len(changes) == 0 {
 				<-release
 			}
-			told = append(told, c.To)
+			changes = append(changes, c.To)
 		}}
 		done := make(chan struct{})
 		go func() {
@@ -131,8 +131,8 @@ func TestOnChangeBlocks(t *testing.T) {
 		close(release)
 		<-done
 		want := []breaker.State{breaker.Open, breaker.Closed, breaker.HalfOpen}
-		if !slices.Equal(told, want) {
-			t.Errorf("told %v, want %v", told, want)
+		if !slices.Equal(changes, want) {
+			t.Errorf("reported %v, want %v", changes, want)
 		}
 	})
 }

@@ -65,8 +65,8 @@ func TestProbesTogether(t *testing.T) {
 	}
 }
 
-// TestHammer does everything at once. The changes told must make up one story, told by one voice,
-// that ends where the breaker is.
+// TestHammer does everything at once. The reported changes must be one sequence, reported one at a
+// time, that ends in the breaker's state.
 func TestHammer(t *testing.T) {
 	t.Run("row", func(t *testing.T) {
 		hammer(t, &breaker.Breaker{Failures: 2, Probes: 2, Cooldown: 1})
@@ -88,16 +88,16 @@ func hammer(t *testing.T, b *breaker.Breaker) {
 	var refused atomic.Uint64
 	var telling atomic.Bool
 	var last breaker.Change
-	told := 0
+	reported := 0
 	b.OnChange = func(c breaker.Change) {
 		if !telling.CompareAndSwap(false, true) {
-			t.Errorf("two changes are told at the same time")
+			t.Errorf("two changes are reported at the same time")
 		}
 		if c.From != last.To {
 			t.Errorf("a change from %v follows one to %v", c.From, last.To)
 		}
 		last = c
-		told++
+		reported++
 		b.State()
 		telling.Store(false)
 	}
@@ -133,8 +133,8 @@ func hammer(t *testing.T, b *breaker.Breaker) {
 	if last.To != s.State && !(last.To == breaker.Open && s.State == breaker.HalfOpen) {
 		t.Errorf("the last change was to %v, but the breaker is %v", last.To, s.State)
 	}
-	if told < 100 {
-		t.Errorf("%d changes told, want at least 100", told)
+	if reported < 100 {
+		t.Errorf("%d changes reported, want at least 100", reported)
 	}
 	b.Reset()
 	succeed(b, 10)

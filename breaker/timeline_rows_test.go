@@ -7,10 +7,12 @@ import (
 	"github.com/rebound-go/rebound/fault"
 )
 
-// A timeline is a breaker's life told in rows of (time, what happens, state afterwards). What
-// happens: an outcome is a whole call; "enter a" begins call a and "a ok" ends it; "refused" is a
-// call that must not be let through; "shows open" compares the state in the snapshot; the rest are
-// the breaker's methods.
+// A timeline is a breaker's life in rows of (time, what happens, state afterwards). What happens:
+//   - an outcome is a whole call
+//   - "enter a" begins call a, and "a ok" ends it
+//   - "refused" is a call that must be rejected
+//   - "shows open" compares the state in the snapshot
+//   - the rest are the breaker's methods
 type timeline struct {
 	name string
 	cfg  func() *breaker.Breaker

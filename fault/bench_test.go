@@ -18,7 +18,7 @@ var benchErrors = []struct {
 	err  error
 }{
 	{"plain", errors.New("x")},
-	{"sentence", errors.New("the service said something that nobody understands")},
+	{"sentence", errors.New("the service returned an unknown sentence")},
 	{"wrapped", fmt.Errorf("get user 7: %w", errors.New("x"))},
 	{"marked", mark.New(errors.New("x"), fault.Permanent, 0)},
 	{"refused", &url.Error{Op: "Get", URL: "http://127.0.0.1", Err: &net.OpError{Op: "dial",

@@ -30,7 +30,7 @@ func ExampleOf() {
 	// unknown, maybe_done, ""
 }
 
-// A classifier of one's own knows the errors of one's own, and leaves the others to fault.Of.
+// A custom classifier handles a program's own errors, and leaves the others to fault.Of.
 func ExampleClassifier() {
 	errBusy := errors.New("printer is busy")
 	var classify fault.Classifier = func(err error) fault.Fault {

@@ -45,7 +45,7 @@ func TestFirst(t *testing.T) {
 		want fault.Kind
 	}{
 		{"no classifier", nil, fault.Unknown},
-		{"nobody knows", []fault.Classifier{knows(fault.Unknown), fault.Of}, fault.Unknown},
+		{"all unknown", []fault.Classifier{knows(fault.Unknown), fault.Of}, fault.Unknown},
 		{"the first that knows", []fault.Classifier{knows(fault.Unknown), knows(fault.Permanent),
 			knows(fault.Transient)}, fault.Permanent},
 		{"an answer is knowledge", []fault.Classifier{knows(fault.None), knows(fault.Permanent)},

@@ -122,7 +122,7 @@ func TestGRPC(t *testing.T) {
 		{"connect aborted, with a detail", &connectError{code: 10,
 			details: []*connectDetail{{&violation{}}}}, transient, notDone, "grpc ABORTED"},
 		{"connect aborted by the client", &connectError{code: 10}, transient, maybe, "grpc ABORTED"},
-		{"a code of one's own", &coded32{10}, unknown, maybe, ""},
+		{"a custom code", &coded32{10}, unknown, maybe, ""},
 		{"methods like Connect's", &almostConnect{connectError{code: 10}}, unknown, maybe, ""},
 	})
 }

@@ -111,9 +111,9 @@ func TestSDKs(t *testing.T) {
 		{"googleapi", &googleError{Code: 500}, transient, maybe, "status 500"},
 		{"a code that is not a status", exitError{503}, unknown, maybe, ""},
 		{"github", &githubError{Response: respond(404)}, permanent, notDone, ""},
-		{"told to retry", &openaiError{Response: respond(400, "X-Should-Retry", "true")},
+		{"the header allows a retry", &openaiError{Response: respond(400, "X-Should-Retry", "true")},
 			transient, notDone, "status 400, x-should-retry"},
-		{"told not to", &openaiError{Response: respond(500, "X-Should-Retry", "false")},
+		{"the header forbids a retry", &openaiError{Response: respond(500, "X-Should-Retry", "false")},
 			permanent, maybe, "status 500, x-should-retry"},
 	})
 }

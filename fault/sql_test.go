@@ -78,7 +78,7 @@ func (e *ncError) Error() string        { return "ncruces" }
 func (e *ncError) Temporary() bool      { return e.code&0xff == 5 }
 func (e *ncError) ExtendedCode() ncCode { return e.code }
 
-// coded has the method of modernc's error and nothing else that tells what it is.
+// coded has the method of modernc's error, and nothing else that identifies it.
 type coded struct {
 	code int
 	text string

@@ -146,9 +146,9 @@ func (r dbRow) err(db string) error {
 	return &OracleError{n}
 }
 
-// disputed are codes of which our table says otherwise than a source: Npgsql leaves out two that
-// may have taken effect, and a canceled statement, all of which a policy can tell apart by Sent,
-// and PgBouncer's own errors; it retries a disk that fails.
+// disputed are codes for which our table differs from a source. Npgsql leaves out two that may have
+// taken effect, and a canceled statement; a policy distinguishes these by Sent. It also leaves out
+// PgBouncer's own errors, and it retries a disk that fails.
 var disputed = []any{"40003", "57014", "08P01", "58030"}
 
 func TestDatabaseVectors(t *testing.T) {

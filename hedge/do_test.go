@@ -39,7 +39,7 @@ func TestCallerEnds(t *testing.T) {
 				}
 				for _, cause := range s.causes {
 					if strings.Contains(cause, ErrLost.Error()) {
-						t.Errorf("cause %q, and nobody won", cause)
+						t.Errorf("cause %q, but no attempt won", cause)
 					}
 				}
 			})

@@ -76,7 +76,7 @@ func TestConcurrencyTimelines(t *testing.T) {
 		"a context that has ended takes nothing": {&limit.Concurrency{Max: 1, Queue: 2}, []visit{
 			{2, 10, 1, "canceled 2"}, {3, 1, 0, "in 3"},
 		}},
-		"whoever leaves and comes back is last": {&limit.Concurrency{Max: 1, Queue: 2}, []visit{
+		"an attempt that leaves and comes back is last": {&limit.Concurrency{Max: 1, Queue: 2}, []visit{
 			{0, 10, 0, "in 0"}, {1, 5, 0, "in 10"}, {10, 1, 0, "in 15"},
 		}},
 	} {
@@ -84,7 +84,7 @@ func TestConcurrencyTimelines(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				for i, v := range row.visits {
 					go func() {
-						// Whoever comes at the time of a Leave comes after it.
+						// An attempt at the time of a Leave comes after it.
 						if got := v.stay(row.limit); got != v.want {
 							t.Errorf("visit %d %+v: %s", i, v, got)
 						}
@@ -254,7 +254,7 @@ func TestConcurrencyRejection(t *testing.T) {
 		t.Errorf("Refusal(0) is %v, want the error of Enter", again)
 	}
 	if later := c.Refusal(1); later != nil {
-		t.Errorf("Refusal(1ns) is %v: nobody knows when a permit is free", later)
+		t.Errorf("Refusal(1ns) is %v: it is unknown when a permit is free", later)
 	}
 	if n := testing.AllocsPerRun(100, func() { _, _ = c.Enter(context.Background()) }); n > 0 {
 		t.Errorf("a rejection allocates %v times", n)
@@ -322,7 +322,7 @@ func TestConcurrencyValidate(t *testing.T) {
 	}
 }
 
-// Whoever is rejected outside of a bubble, after one that used the limit inside, is served as well.
+// A limit that was used inside a bubble also serves attempts outside of it.
 func TestConcurrencyOutlivesBubble(t *testing.T) {
 	c := &limit.Concurrency{Max: 1, Queue: 1, Wait: time.Millisecond}
 	for range 2 {

@@ -17,7 +17,7 @@ import (
 	"github.com/rebound-go/rebound/gate"
 )
 
-// collect lets the garbage collector find what nobody holds.
+// collect lets the garbage collector find what has no reference.
 func collect() {
 	runtime.GC()
 	runtime.GC()
@@ -72,7 +72,7 @@ func TestGroupValidate(t *testing.T) {
 	}
 }
 
-// Sweeps take nothing away from whoever holds a limit, or has an attempt under way.
+// Sweeps keep a limit that has a reference or an attempt under way.
 func TestGroupKeepsWhatIsInUse(t *testing.T) {
 	g := Group[string, Concurrency]{Template: Concurrency{Max: 1}, Idle: 1}
 	held := g.For("held")
@@ -225,7 +225,7 @@ func TestGroupNewKeyForgetsIdleOnes(t *testing.T) {
 	})
 }
 
-// A debt is remembered although nobody holds the limit, and no longer than it lasts.
+// A debt is kept without a reference to the limit, but only as long as it lasts.
 func TestGroupRemembersDebts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := Group[string, Rate]{Template: Rate{N: 1, Per: time.Hour}}
@@ -252,8 +252,8 @@ func TestGroupRemembersDebts(t *testing.T) {
 	})
 }
 
-// Whoever holds a limit for long may use it after the group has let it go. The group then keeps
-// what it has to remember.
+// Code that holds a limit for long may use it after the group has dropped it. The group then keeps
+// the limit's state.
 func TestGroupWakes(t *testing.T) {
 	for name, use := range map[string]func(*Rate){
 		"Take":  func(r *Rate) { _ = r.Take(t.Context(), 1) },

@@ -13,8 +13,8 @@ import (
 	"github.com/rebound-go/rebound/gate"
 )
 
-// Whatever goroutines do at once, no more than Max are inside, and at the end the word is zero and
-// nobody is in the queue.
+// Whatever goroutines do at once, at most Max are inside. At the end the word is zero and the queue
+// is empty.
 func TestPermitsHammer(t *testing.T) {
 	for _, c := range []*Concurrency{
 		{Max: 1}, {Max: 1, Queue: 1}, {Max: 3, Queue: 100},
@@ -37,7 +37,7 @@ func TestPermitsHammer(t *testing.T) {
 				c.permits.first, c.permits.last)
 		}
 		if admitted.Load() == 0 {
-			t.Errorf("%+v: nobody was admitted", c)
+			t.Errorf("%+v: no attempt was admitted", c)
 		}
 	}
 }
@@ -98,7 +98,7 @@ func TestPermitsWithAnotherLimit(t *testing.T) {
 	admitted.Wait()
 	for n := 4; n > 1; n-- {
 		if p.drop() {
-			t.Error("somebody waits")
+			t.Error("an attempt waits")
 		}
 		if p.take(1) {
 			t.Errorf("took a permit of 1 with %d under way", n-1)
@@ -119,7 +119,7 @@ func TestPermitsNobodyBargesIn(t *testing.T) {
 		go func() { in <- p.wait(t.Context(), func() int { return 1 }, 1, 0) }()
 		synctest.Wait()
 		if !p.drop() {
-			t.Error("nobody waits")
+			t.Error("no attempt waits")
 		}
 		if p.take(1) {
 			t.Error("a newcomer takes the permit before the one that waits")

@@ -342,7 +342,7 @@ func TestRateHammer(t *testing.T) {
 	}
 	s := r.Snapshot()
 	if s.Waiting != 0 || s.Level < -3000 {
-		t.Errorf("got %+v, want nobody waiting and nothing booked", s)
+		t.Errorf("got %+v, want no attempt waiting and nothing booked", s)
 	}
 	if r.Debit(-1e6); r.Snapshot().Level != 10 {
 		t.Errorf("level %v, want the bucket's 10", r.Snapshot().Level)
@@ -421,12 +421,12 @@ func TestRateShowsWhoWaitsForAReset(t *testing.T) {
 		time.Sleep(time.Second)
 		synctest.Wait()
 		if s := r.Snapshot(); s.Waiting != 0 {
-			t.Errorf("%+v, want nobody waiting", s)
+			t.Errorf("%+v, want no attempt waiting", s)
 		}
 	})
 }
 
-// A turn at the very deadline is of no use, so nothing is taken and nobody waits for it.
+// A turn at the deadline itself is useless, so nothing is taken and the attempt does not wait.
 func TestRateTurnAtTheDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		known := &limit.Rate{Wait: time.Hour}

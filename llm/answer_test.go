@@ -270,7 +270,7 @@ func TestStreamErrors(t *testing.T) {
 	}
 }
 
-// TestOutputIsNotRepeated: whoever retries, what was output is not output again.
+// TestOutputIsNotRepeated: whatever layer retries, no output comes twice.
 func TestOutputIsNotRepeated(t *testing.T) {
 	var out strings.Builder
 	p := llm.NewPolicy()
@@ -328,23 +328,23 @@ func TestEncodedErrors(t *testing.T) {
 	})
 }
 
-// deaf is a service that never answers.
-type deaf struct{ calls int }
+// hanging is a service without answers.
+type hanging struct{ calls int }
 
-func (d *deaf) RoundTrip(req *http.Request) (*http.Response, error) {
+func (d *hanging) RoundTrip(req *http.Request) (*http.Response, error) {
 	d.calls++
 	<-req.Context().Done()
 	return nil, req.Context().Err()
 }
 
-// TestHeaderTimeout: nobody waits for ever.
+// TestHeaderTimeout: no call waits for ever.
 func TestHeaderTimeout(t *testing.T) {
 	for want, tr := range map[time.Duration]*llm.Transport{
 		10 * time.Minute: {},
 		time.Minute:      {HeaderTimeout: time.Minute},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			d := &deaf{}
+			d := &hanging{}
 			tr.Base, tr.Policy = d, &rebound.Policy{Attempts: 1}
 			begin := time.Now()
 			_, _, err := post(t, &http.Client{Transport: tr}, chatPath)
@@ -355,7 +355,7 @@ func TestHeaderTimeout(t *testing.T) {
 		})
 	}
 	synctest.Test(t, func(t *testing.T) {
-		d := &deaf{}
+		d := &hanging{}
 		client := llm.NewClient(nil)
 		client.Transport.(*llm.Transport).Base = d
 		if _, _, err := post(t, client, chatPath); d.calls != 5 || !errors.Is(err, rebound.Exhausted) {
@@ -379,7 +379,8 @@ func TestHeaderTimeout(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		req, _ := http.NewRequestWithContext(ctx, "POST", "http://a"+chatPath, http.NoBody)
-		if _, err := (&llm.Transport{Base: &deaf{}}).RoundTrip(req); !errors.Is(err, rebound.Canceled) {
+		_, err := (&llm.Transport{Base: &hanging{}}).RoundTrip(req)
+		if !errors.Is(err, rebound.Canceled) {
 			t.Errorf("got %v, want canceled by the caller", err)
 		}
 	})

@@ -133,11 +133,11 @@ func TestClassifyAnthropic(t *testing.T) {
 			"status 400"},
 		{"billing", response(402, body("billing_error", "")), permanent, notDone, 0,
 			"code billing_error"},
-		{"told not to", response(529, body("overloaded_error", ""), "X-Should-Retry", "false"),
+		{"retry: false", response(529, body("overloaded_error", ""), "X-Should-Retry", "false"),
 			permanent, notDone, 0, "status 529, x-should-retry"},
-		{"told to", response(400, body("invalid_request_error", ""), "X-Should-Retry", "true"),
+		{"retry: true", response(400, body("invalid_request_error", ""), "X-Should-Retry", "true"),
 			transient, notDone, 0, "status 400, x-should-retry"},
-		{"told to, in vain", response(429, body("x", spend), "X-Should-Retry", "true"),
+		{"retry: true, but spent", response(429, body("x", spend), "X-Should-Retry", "true"),
 			permanent, notDone, 0, "code enforced_spend_limit_reached"},
 	})
 }
@@ -190,7 +190,7 @@ func TestClassifyBedrock(t *testing.T) {
 			notDone, 0, "code ThrottlingException"},
 		{"not ready", header(429, "ModelNotReadyException"), transient, maybe, 0,
 			"code ModelNotReadyException"},
-		{"model time-out", header(408, "ModelTimeoutException"), transient, maybe, 0,
+		{"model timeout", header(408, "ModelTimeoutException"), transient, maybe, 0,
 			"code ModelTimeoutException"},
 		{"model", header(424, "ModelErrorException"), transient, maybe, 0,
 			"code ModelErrorException"},

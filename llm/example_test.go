@@ -190,7 +190,7 @@ func ExampleStream() {
 	// [DONE]
 }
 
-// A stream that ends without its mark was cut, which no SDK tells.
+// A stream that ends without its mark was cut. No SDK returns an error for that.
 func ExampleStreamError() {
 	srv := play(strings.TrimSuffix(goodStream, "data: [DONE]\n\n"))
 	defer srv.Close()

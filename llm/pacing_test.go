@@ -292,7 +292,7 @@ func TestQuotaConcurrently(t *testing.T) {
 	})
 }
 
-// A pause that a day's limit asks for is nobody's wait.
+// No attempt waits for the pause of a limit per day.
 func TestQuotaDoesNotWaitForHours(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPaced(&llm.Quota{}, failing(429, message("slow down"), "Retry-After", "7200"))

@@ -89,7 +89,7 @@ func TestParserTooLong(t *testing.T) {
 		}
 	}
 	if !IsEnd(Event{}) || !IsOutput(Event{}) {
-		t.Error("an event that nobody can read may be output, or the end")
+		t.Error("an event that cannot be read may be output, or the end")
 	}
 }
 

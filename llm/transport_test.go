@@ -106,7 +106,7 @@ func TestStreamsThatStayBad(t *testing.T) {
 	checkStreams(t, []streamRow{
 		{"overload becomes a status", "/v1/messages",
 			[]reply{stream(started, "event: error\ndata: "+inner)}, 5, 529, inner, nil},
-		{"quota is told at once", "", []reply{stream(role, "data: "+quota)}, 1, 429, quota, nil},
+		{"quota is an error at once", "", []reply{stream(role, "data: "+quota)}, 1, 429, quota, nil},
 		{"response.failed", "/v1/responses", []reply{stream("event: response.failed\ndata: " +
 			`{"type": "response.failed", "response": {"error": {"code": "invalid_prompt"}}}`)},
 			1, 400, `{"error":{"code":"invalid_prompt"}}`, nil},
@@ -286,7 +286,7 @@ func TestWaits(t *testing.T) {
 				t.Errorf("%s: took %v, want %v to %v", row.name, got, row.min, row.max)
 			}
 			if n := reboundhttp.CallOf(resp).Attempts; n != 5 {
-				t.Errorf("%s: CallOf tells %d attempts, want 5", row.name, n)
+				t.Errorf("%s: CallOf has %d attempts, want 5", row.name, n)
 			}
 		})
 	}

@@ -186,7 +186,7 @@ func TestMatchesAreKindsToo(t *testing.T) {
 	}
 }
 
-// A mistake is told with its line, its field, and what would be right.
+// The error of a mistake has its line, its field and the valid values.
 func TestMistakes(t *testing.T) {
 	for _, row := range []struct{ fields, want string }{
 		{`"backof": {}`, `policies.ocr.backof: there is no such field: did you mean "backoff"?`},

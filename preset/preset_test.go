@@ -100,8 +100,8 @@ func TestFresh(t *testing.T) {
 	}
 }
 
-// TestRetries tells which failures each preset meets with another attempt: D for Default,
-// A for Aggressive, R for RateLimit, C for Conservative.
+// TestRetries lists which failures each preset retries: D for Default, A for Aggressive, R for
+// RateLimit, C for Conservative.
 func TestRetries(t *testing.T) {
 	refused := &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
 	reset := &net.OpError{Op: "read", Err: os.NewSyscallError("read", syscall.ECONNRESET)}

@@ -36,7 +36,7 @@ func TestChangesAreBounded(t *testing.T) {
 	}
 }
 
-// Without Changes, or before it has heard anything, a snapshot tells of the last change.
+// Without Changes, or before its first change, a snapshot contains the last change.
 func TestLastChangeIsKnown(t *testing.T) {
 	s := breaker.Snapshot{Name: "b", State: breaker.Open, Since: time.Now(), Why: "failure rate"}
 	for _, c := range []*Changes{nil, new(Changes)} {

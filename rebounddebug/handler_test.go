@@ -282,7 +282,7 @@ func TestBreakers(t *testing.T) {
 	}
 }
 
-// What cannot be written as JSON is a problem that is told, not an empty page.
+// A value that cannot be written as JSON leads to an error, not an empty page.
 func TestUnwritable(t *testing.T) {
 	w := get(rebounddebug.Handler(rebounddebug.Options{
 		Breakers: []rebounddebug.Breaker{unmeasured{}},

@@ -118,7 +118,7 @@ func TestBodyClosedByNetHTTP(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var opened []*io.PipeReader
 		open := func() (io.ReadCloser, error) {
-			r, _ := io.Pipe() // nobody writes; Read fails once it is closed
+			r, _ := io.Pipe() // nothing is written; Read fails once it is closed
 			opened = append(opened, r)
 			return r, nil
 		}

@@ -31,7 +31,7 @@ func busy(times int) *httptest.Server {
 	}))
 }
 
-// hasty is a policy that waits for nobody, so that examples take no time.
+// hasty is a policy with short delays, so that examples take no time.
 var hasty = &rebound.Policy{Backoff: backoff.Constant(time.Millisecond)}
 
 func Example() {
@@ -53,8 +53,8 @@ func Example() {
 	// attempts: 3
 }
 
-// A response that stays bad comes back as it is, with a nil error, as from any http.Client.
-// CallOf tells what was done for it.
+// A response that stays bad is returned as it is, with a nil error, as from any http.Client. CallOf
+// returns how it was obtained.
 func ExampleCallOf() {
 	srv := busy(9)
 	defer srv.Close()
@@ -105,7 +105,7 @@ func ExampleTransport_idempotent() {
 	// 200 after 2
 }
 
-// The body's beginning tells a classifier more than the status does.
+// For a classifier, the beginning of the body matters more than the status.
 func ExampleStatusError() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusTooManyRequests)

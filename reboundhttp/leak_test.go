@@ -31,7 +31,7 @@ func eventually(ok func() bool) bool {
 	return ok()
 }
 
-// descriptors counts the files and sockets that are open; 0 where that cannot be told.
+// descriptors counts the files and sockets that are open; 0 where they cannot be counted.
 func descriptors() int {
 	files, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
@@ -112,8 +112,8 @@ func TestNothingLeaks(t *testing.T) {
 			t.Errorf("HTTP/2 %v: %d of %d calls failed, %d repeats", h2, failed.Load(), calls,
 				repeated.Load())
 		}
-		// A connection is given up for each body that is too long to be drained, and for each
-		// break; net/http may dial one in vain meanwhile.
+		// A connection is dropped for each body that is too long to be drained, and for each break.
+		// Meanwhile net/http may dial one that is not used.
 		if limit := int32(2 * 2 * calls / len(sizes)); conns.made.Load() > limit {
 			t.Errorf("%d connections for %d calls, want at most %d", conns.made.Load(), calls, limit)
 		}

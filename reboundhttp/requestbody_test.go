@@ -249,7 +249,7 @@ func TestBodyLostAfterResponse(t *testing.T) {
 		}
 		if err := CallOf(resp).Err; !errors.Is(err, lost) ||
 			!errors.Is(err, rebound.NotRetryable) || base.count() != 1 || base.open != 0 {
-			t.Errorf("CallOf tells %v after %d requests, %d bodies open, want %v after 1, none",
+			t.Errorf("CallOf has %v after %d requests, %d bodies open, want %v after 1, none",
 				err, base.count(), base.open, lost)
 		}
 	})

@@ -116,7 +116,7 @@ func TestHiddenResendsAreCounted(t *testing.T) {
 			}
 			wire := int(srv.requests.Load() - before)
 			if outcome(resp, err) != tt.end || got != tt.want || wire != tt.want {
-				t.Errorf("%s: %s, %d attempts told, %d on the wire; want %s and %d",
+				t.Errorf("%s: %s, %d attempts counted, %d on the wire; want %s and %d",
 					tt.method, outcome(resp, err), got, wire, tt.end, tt.want)
 			}
 		}
@@ -163,7 +163,7 @@ func TestTraceOnDemand(t *testing.T) {
 
 func TestUnsentIsCertain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		// Nobody accepts: the attempt's time is up before there is a connection.
+		// No connection is accepted: the attempt's time ends before there is one.
 		var dials atomic.Int32
 		end := make(chan struct{})
 		defer close(end)
@@ -182,7 +182,7 @@ func TestUnsentIsCertain(t *testing.T) {
 		}
 		isTimeout(t, err)
 
-		// A classifier of one's own need not know that.
+		// A custom classifier need not handle that.
 		p = p.Clone()
 		p.Classify = func(err error) fault.Fault { return fault.Fault{Kind: fault.Transient} }
 		dials.Store(0)

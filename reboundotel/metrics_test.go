@@ -171,7 +171,7 @@ func TestSuccessAllocatesNothing(t *testing.T) {
 	}
 }
 
-// Backends tell instrumentations apart by scope, version and the conventions they follow.
+// Backends distinguish instrumentations by scope, version and the conventions they follow.
 func TestScope(t *testing.T) {
 	s := newSDK(t, reboundotel.Options{})
 	_, _ = reboundotel.Do(t.Context(), s.Telemetry, s.policy("ocr"), failing(0, nil))

@@ -187,7 +187,7 @@ func TestDashboardIsWhole(t *testing.T) {
 	}
 }
 
-// Calls without an attempt are a bucket of their own, by which the docs tell the attempted ones.
+// Calls without an attempt have a bucket of their own. The docs subtract it.
 func TestCallsWithoutAttempt(t *testing.T) {
 	found := samples(t)["rebound_call_attempts_bucket"]
 	for line := range strings.Lines(found) {

@@ -105,7 +105,7 @@ func TestGroupsAddUp(t *testing.T) {
 	}
 }
 
-// A shadow that is open is told apart from a breaker of its name that is.
+// An open shadow and an open breaker with the same name are separate.
 func TestShadows(t *testing.T) {
 	s := newSDK(t, reboundotel.Options{})
 	shadow := &breaker.Breaker{Name: "b", Shadow: true, OnChange: s.OnChange}

@@ -43,7 +43,7 @@ func TestHedgesDoNotFlood(t *testing.T) {
 			l.OnHedge(t.Context(), hedge.Event{Kind: hedge.Denied, Hedge: "ocr", Leg: 2})
 			l.OnHedge(t.Context(), hedge.Event{Kind: hedge.Started, Hedge: "ocr", Leg: 2})
 		}
-		l.Observe(t.Context(), told("gave_up", "ocr"))
+		l.Observe(t.Context(), event("gave_up", "ocr"))
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		for line, want := range map[string]int{

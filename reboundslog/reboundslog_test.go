@@ -43,8 +43,8 @@ func down(ctx context.Context, l *reboundslog.Logger, name string) error {
 	return rebound.Run(ctx, p, func(context.Context) error { return errDown })
 }
 
-// told makes an event as the engine would.
-func told(kind rebound.EventKind, name string) rebound.Event {
+// event makes an event like the engine's.
+func event(kind rebound.EventKind, name string) rebound.Event {
 	e := rebound.Event{Kind: kind, Policy: name, Attempt: 1, Err: errDown}
 	e.Fault = fault.Fault{Kind: fault.Transient, Err: errDown}
 	switch kind {
@@ -62,14 +62,14 @@ func told(kind rebound.EventKind, name string) rebound.Event {
 
 func TestLines(t *testing.T) {
 	status := fault.Fault{Kind: fault.Overloaded, Detail: "status 503", Err: errDown}
-	refused := told(rebound.GaveUp, "vision")
+	refused := event(rebound.GaveUp, "vision")
 	refused.Attempt, refused.Fault, refused.Reason = 0, fault.Fault{}, rebound.Rejected
-	busy, canceled, wrong := told(rebound.Retrying, "ocr"), told(rebound.GaveUp, "ocr"),
-		told(rebound.GaveUp, "ocr")
+	busy, canceled, wrong := event(rebound.Retrying, "ocr"), event(rebound.GaveUp, "ocr"),
+		event(rebound.GaveUp, "ocr")
 	busy.Fault, busy.Elapsed = status, 1500*time.Millisecond
 	canceled.Fault.Kind, canceled.Reason = fault.Canceled, rebound.Canceled
 	wrong.Reason = rebound.Invalid
-	shut, stale := refused, told(rebound.FellBack, "ocr")
+	shut, stale := refused, event(rebound.FellBack, "ocr")
 	shut.Err = &rebound.Error{Cause: &breaker.OpenError{Name: "v", Forced: true}}
 	stale.Err = errDown
 	for _, row := range []struct {
@@ -77,20 +77,20 @@ func TestLines(t *testing.T) {
 		event rebound.Event
 		want  string
 	}{
-		{"success", told(rebound.Succeeded, "ocr"), ""},
-		{"retry", told(rebound.Retrying, "ocr"), `level=INFO msg="rebound: retrying" policy=ocr ` +
+		{"success", event(rebound.Succeeded, "ocr"), ""},
+		{"retry", event(rebound.Retrying, "ocr"), `level=INFO msg="rebound: retrying" policy=ocr ` +
 			`attempt=1 kind=transient delay=1s elapsed=0s error="connection refused"`},
 		{"retry, with a fact", busy, `level=INFO msg="rebound: retrying" policy=ocr ` +
 			`attempt=1 kind=overloaded detail="status 503" delay=1s elapsed=1.5s ` +
 			`error="connection refused"`},
-		{"give-up", told(rebound.GaveUp, "ocr"), `level=WARN msg="rebound: gave up" policy=ocr ` +
+		{"give-up", event(rebound.GaveUp, "ocr"), `level=WARN msg="rebound: gave up" policy=ocr ` +
 			`attempt=1 kind=transient reason=exhausted elapsed=0s error="connection refused"`},
 		{"refusal", refused, `level=WARN msg="rebound: gave up" policy=vision ` +
 			`attempt=0 reason=rejected gate=gate elapsed=0s error="connection refused"`},
 		{"rejected by a breaker", shut, `level=WARN msg="rebound: gave up" policy=vision ` +
 			`attempt=0 reason=rejected gate="breaker v" elapsed=0s ` +
 			`cause="breaker v is forced open"`},
-		{"fallback", told(rebound.FellBack, "ocr"), `level=INFO msg="rebound: fell back" ` +
+		{"fallback", event(rebound.FellBack, "ocr"), `level=INFO msg="rebound: fell back" ` +
 			`policy=ocr attempt=1 reason=exhausted elapsed=0s`},
 		{"fallback that failed", stale, `level=WARN msg="rebound: fell back" ` +
 			`policy=ocr attempt=1 reason=exhausted elapsed=0s error="connection refused"`},
@@ -134,7 +134,7 @@ func TestBreakerLines(t *testing.T) {
 	}
 }
 
-// What the engine returns is taken apart: the keys tell the rest.
+// The engine's error is split: the other keys hold the rest.
 func TestErrorAndCause(t *testing.T) {
 	open := &breaker.Breaker{Name: "b", Failures: 1}
 	for _, row := range []struct {
@@ -170,12 +170,12 @@ func TestOutageDoesNotFlood(t *testing.T) {
 		var b bytes.Buffer
 		l := into(&b)
 		for range 100 {
-			l.Observe(t.Context(), told(rebound.Retrying, "ocr"))
-			l.Observe(t.Context(), told(rebound.GaveUp, "ocr"))
+			l.Observe(t.Context(), event(rebound.Retrying, "ocr"))
+			l.Observe(t.Context(), event(rebound.GaveUp, "ocr"))
 		}
-		l.Observe(t.Context(), told(rebound.GaveUp, "vision"))
+		l.Observe(t.Context(), event(rebound.GaveUp, "vision"))
 		time.Sleep(12 * time.Second)
-		l.Observe(t.Context(), told(rebound.GaveUp, "ocr"))
+		l.Observe(t.Context(), event(rebound.GaveUp, "ocr"))
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		counts := map[string]int{}
@@ -212,7 +212,7 @@ func TestSteadyFailuresAreAllWritten(t *testing.T) {
 		var b bytes.Buffer
 		l := into(&b)
 		for range 100 {
-			l.Observe(t.Context(), told(rebound.GaveUp, "ocr"))
+			l.Observe(t.Context(), event(rebound.GaveUp, "ocr"))
 			time.Sleep(time.Second)
 		}
 		if got := strings.Count(b.String(), "\n"); got != 100 {
@@ -232,7 +232,7 @@ func TestLimits(t *testing.T) {
 			l := into(&b)
 			l.Lines, l.Every = row.lines, row.every
 			for range 50 {
-				l.Observe(t.Context(), told(rebound.Retrying, "ocr"))
+				l.Observe(t.Context(), event(rebound.Retrying, "ocr"))
 			}
 			if got := strings.Count(b.String(), "\n"); got != row.want {
 				t.Errorf("Lines %d: %d lines, want %d", row.lines, got, row.want)
@@ -247,7 +247,7 @@ func TestLimits(t *testing.T) {
 			time.Sleep(time.Minute)
 			synctest.Wait()
 			if b.Len() != length {
-				t.Errorf("Lines %d: what was dropped is told twice:\n%s", row.lines, b.String())
+				t.Errorf("Lines %d: dropped lines are reported twice:\n%s", row.lines, b.String())
 			}
 		}
 	})
@@ -259,7 +259,7 @@ func TestNamesAreBounded(t *testing.T) {
 		var b bytes.Buffer
 		l := into(&b)
 		for i := range 5000 {
-			l.Observe(t.Context(), told(rebound.GaveUp, fmt.Sprint("call ", i)))
+			l.Observe(t.Context(), event(rebound.GaveUp, fmt.Sprint("call ", i)))
 		}
 		if got, want := strings.Count(b.String(), "\n"), 1010; got != want {
 			t.Errorf("%d lines, want %d", got, want)
@@ -282,7 +282,7 @@ func TestNothingGetsLost(t *testing.T) {
 		for i := range goroutines {
 			all.Go(func() {
 				for n := range each {
-					l.Observe(t.Context(), told(rebound.Retrying, "ocr"))
+					l.Observe(t.Context(), event(rebound.Retrying, "ocr"))
 					time.Sleep(time.Duration(n*i%40) * time.Millisecond)
 				}
 			})
@@ -339,7 +339,7 @@ func TestHandlerIsAsked(t *testing.T) {
 		l := &reboundslog.Logger{To: slog.New(h), Lines: 1}
 		ctx := context.WithValue(t.Context(), mine{}, true)
 		for range 3 {
-			l.Observe(ctx, told(rebound.Retrying, "ocr"))
+			l.Observe(ctx, event(rebound.Retrying, "ocr"))
 			l.OnChange(breaker.Change{To: breaker.HalfOpen})
 		}
 		_ = down(ctx, l, "ocr")
@@ -354,7 +354,7 @@ func TestLevelIsTheUsers(t *testing.T) {
 	var b bytes.Buffer
 	l := into(&b)
 	l.Level = func(e rebound.Event) slog.Level { return slog.LevelDebug }
-	l.Observe(t.Context(), told(rebound.GaveUp, "ocr"))
+	l.Observe(t.Context(), event(rebound.GaveUp, "ocr"))
 	if got := b.String(); !strings.HasPrefix(got, "level=DEBUG ") {
 		t.Errorf("got %q, want level DEBUG", got)
 	}
@@ -365,7 +365,7 @@ func TestZeroLoggerWritesToTheDefault(t *testing.T) {
 	var b bytes.Buffer
 	var l reboundslog.Logger
 	slog.SetDefault(into(&b).To)
-	l.Observe(t.Context(), told(rebound.GaveUp, "ocr"))
+	l.Observe(t.Context(), event(rebound.GaveUp, "ocr"))
 	l.OnChange(breaker.Change{Name: "ocr", To: breaker.Open})
 	if got := strings.Count(b.String(), "\n"); got != 2 {
 		t.Errorf("%d lines, want 2:\n%s", got, b.String())
@@ -396,7 +396,7 @@ func BenchmarkObserve(b *testing.B) {
 	} {
 		b.Run(row.name, func(b *testing.B) {
 			l := &reboundslog.Logger{To: l.To, Lines: row.max, Every: time.Hour}
-			e := told(row.kind, "ocr")
+			e := event(row.kind, "ocr")
 			b.ReportAllocs()
 			for b.Loop() {
 				l.Observe(b.Context(), e)

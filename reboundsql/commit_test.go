@@ -57,19 +57,19 @@ var questions = []struct {
 		want:    once + " 1:begin 1:exec 1:commit 1:begin 1:exec 1:commit",
 		reason:  rebound.Exhausted,
 	}, {
-		name:    "whoever cannot tell is asked again, before anything is repeated",
+		name:    "if Applied fails, it is called again before anything is repeated",
 		server:  new(server).says("commit", errWire),
 		applied: []any{io.EOF, io.EOF, true},
 		want:    once,
 	}, {
-		name:    "and when nobody can tell, the doubt stays",
+		name:    "if Applied always fails, the doubt stays",
 		server:  new(server).says("commit", errWire),
 		applied: []any{io.EOF, io.EOF, io.EOF},
 		want:    once,
 		reason:  rebound.Exhausted,
 		doubt:   true,
 	}, {
-		name:    "nor is a question repeated that makes no sense",
+		name:    "a permanent failure of Applied is not retried",
 		server:  new(server).says("commit", errWire),
 		applied: []any{state("42601")},
 		want:    once,
@@ -81,13 +81,13 @@ var questions = []struct {
 		applied: []any{false, true},
 		want:    once + " 1:begin 1:exec 1:rollback",
 	}, {
-		name:    "a key of somebody else",
+		name:    "another's key",
 		server:  new(server).says("commit", errWire).says("exec", nil, state("23505")),
 		applied: []any{false, false},
 		want:    once + " 1:begin 1:exec 1:rollback",
 		reason:  rebound.NotRetryable,
 	}, {
-		name:    "a rollback that the server told needs no question",
+		name:    "a rollback in the server's answer needs no question",
 		server:  new(server).says("commit", state("40001")),
 		applied: []any{},
 		want:    once + " 1:begin 1:exec 1:commit",

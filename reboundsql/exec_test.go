@@ -83,7 +83,7 @@ func TestExecWithInvalidArguments(t *testing.T) {
 	}
 }
 
-// A query that broke off in the middle begins again, and nobody sees a row twice.
+// A query that broke off in the middle begins again, and no row comes twice.
 func TestQuery(t *testing.T) {
 	s := new(server).says("row", nil, io.ErrUnexpectedEOF)
 	p := quick(3)

@@ -46,7 +46,7 @@ func (s *server) says(word string, errs ...error) *server {
 	return s
 }
 
-// fresh is a server with the same script that nobody has asked anything.
+// fresh is a server with the same script, without any request yet.
 func (s *server) fresh() *server { return &server{script: maps.Clone(s.script)} }
 
 func (s *server) step(ctx context.Context, conn int, word string) error {

@@ -67,7 +67,7 @@ var failures = []struct {
 		opts:   reboundsql.Options{RetryUnique: true},
 		want:   "1:open 1:begin 1:exec 1:rollback 1:begin 1:exec 1:commit",
 	}, {
-		name:   "which a constraint on COMMIT may tell",
+		name:   "a constraint that fails at COMMIT",
 		server: new(server).says("commit", state("23P01")),
 		opts:   reboundsql.Options{RetryUnique: true},
 		want:   "1:open 1:begin 1:exec 1:commit 1:begin 1:exec 1:commit",
@@ -161,7 +161,7 @@ var failures = []struct {
 	},
 }
 
-// TestInTx tells what the server is asked when things go wrong, and how the call ends.
+// TestInTx lists what the server gets when something fails, and how the call ends.
 func TestInTx(t *testing.T) {
 	for _, c := range failures {
 		t.Run(c.name, func(t *testing.T) {

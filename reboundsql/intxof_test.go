@@ -12,8 +12,8 @@ import (
 	"github.com/rebound-go/rebound/reboundsql"
 )
 
-// native is a transaction as a driver without database/sql may have it. It writes down what is
-// done to it and returns what it is told to.
+// native is a transaction of a driver without database/sql. It records the calls and returns what
+// its script contains.
 type native struct {
 	log      *[]string
 	commit   error

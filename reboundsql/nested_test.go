@@ -27,7 +27,7 @@ func nest(
 	err = reboundsql.InTxOf(t.Context(), begin(&outer), p, nil,
 		func(ctx context.Context, _ native) error {
 			if !own {
-				ctx = t.Context() // that of nobody's transaction
+				ctx = t.Context() // without a transaction
 			}
 			return reboundsql.InTxOf(ctx, begin(&inner), p, nil,
 				func(context.Context, native) error {
@@ -72,7 +72,8 @@ func TestConflictInSavepointWithoutPolicy(t *testing.T) {
 	}
 }
 
-// A savepoint that does not know it is one tries in vain, but that is not final for the whole.
+// A savepoint that is not recognized as one retries without success, but that does not end the
+// whole.
 func TestConflictInHiddenSavepoint(t *testing.T) {
 	for _, failure := range []error{state("40001"), mysql(1213, "40001"), sqliteError(517)} {
 		outer, inner, err := nest(t, quick(3), false, failure, failure, failure)

@@ -124,7 +124,7 @@ func TestDoLeavesGatesWhenFnPanics(t *testing.T) {
 	reboundtest.Do(p, func(context.Context) (int, error) { panic("boom") })
 }
 
-// diary is a gate that writes down what it sees, and refuses every fourth attempt if told to.
+// diary is a gate that records its calls, and rejects every fourth attempt if it is moody.
 type diary struct {
 	log   *[]string
 	moody bool
@@ -190,7 +190,7 @@ func timeless(line string) string { return times.ReplaceAllString(line, "$1") }
 
 type counted = func(context.Context) (int, error)
 
-// play makes three calls with a random policy and tells all there is to see of them.
+// play makes three calls with a random policy, and returns all that can be seen of them.
 func play(
 	seed uint64, ends map[rebound.Reason]bool,
 	do func(*rebound.Policy, counted) (int, error),
@@ -266,7 +266,7 @@ func randomError(ctx context.Context, r *rand.Rand, hang bool) error {
 	case 4:
 		return errAnswer
 	case 5:
-		return context.Canceled // somebody else's
+		return context.Canceled // not the caller's
 	case 6:
 		if hang {
 			<-ctx.Done()

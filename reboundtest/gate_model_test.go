@@ -23,7 +23,7 @@ type bugs struct {
 	extra                       int    // places beyond the limit
 	leakOn                      string // an attempt that ends so keeps its place
 	leakOnRefusal, leakOnCancel bool   // these take one
-	deaf, mute, sleepy          bool   // in the queue: to the context, about it, for a free place
+	stubborn, mute, sleepy      bool   // in the queue: to the context, about it, for a free place
 	unmatched, stuck, alloc     bool   // errors; Leave; memory
 
 	ignorePanic, countSkipped bool
@@ -103,7 +103,7 @@ func (m *model) takePlace(ctx context.Context) error {
 	if m.sleepy {
 		places = nil
 	}
-	if m.deaf {
+	if m.stubborn {
 		ended = nil
 	}
 	select {

@@ -110,7 +110,7 @@ var mistakes = []struct {
 	{"no more than one", bugs{extra: -1}, limited,
 		[]string{"limit", "every outcome frees", "canceled in the queue", "freed in the queue",
 			"many at once", "ended context"}},
-	{"the queue does not look at the context", bugs{queue: true, deaf: true}, limited,
+	{"the queue does not look at the context", bugs{queue: true, stubborn: true}, limited,
 		[]string{"limit", "every outcome frees", "canceled in the queue", "freed in the queue"}},
 	{"the queue hides the context's error", bugs{queue: true, mute: true}, limited,
 		[]string{"canceled in the queue"}},

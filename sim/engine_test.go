@@ -106,8 +106,8 @@ func TestDeterministic(t *testing.T) {
 	}
 }
 
-// TestPinned pins what a scenario gives, to be the same on every platform. Whoever changes a
-// policy's behavior, or the order in which random numbers are drawn, has to change it too.
+// TestPinned pins the result of a scenario, which is the same on every platform. A change of a
+// policy's behavior, or of the order of random numbers, changes it.
 func TestPinned(t *testing.T) {
 	s := busy()
 	s.Policies = s.Policies[:1]

@@ -10,7 +10,7 @@ import (
 	"github.com/rebound-go/rebound/sim"
 )
 
-// What do three attempts cost a server that serves nobody for half a minute, with and without a
+// What do three attempts cost a server that is down for half a minute, with and without a
 // budget?
 func ExampleRun() {
 	result, err := sim.Run(sim.Scenario{

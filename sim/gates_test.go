@@ -81,7 +81,7 @@ var severalLimits = []model{
 		behind(&limit.Rate{N: 10, Wait: time.Hour}, &limit.Concurrency{Max: 1}),
 		Counts{Calls: 7, OK: 7, Attempts: 7}, 699 * ms, 699 * ms,
 	}, {
-		// Three get a permit, two of them no turn: they give their permits back, for nobody waits.
+		// Three get a permit, two of them no turn. They return their permits, and the queue is empty.
 		"a limit before a rate",
 		Scenario{Clients: together(7), Server: Server{Service: constant(100 * ms)}},
 		behind(&limit.Concurrency{Max: 3}, &limit.Rate{N: 10}),
@@ -374,7 +374,7 @@ func TestLimitBetweenLayers(t *testing.T) {
 	if r := play(t, s, p); r.Counts != want {
 		t.Errorf("got  %+v\nwant %+v", r.Counts, want)
 	}
-	// Over a wire it is a 503, which the layer above tries again: at 10 and 20 ms, in vain.
+	// Over a wire it is a 503, which the layer above retries at 10 and 20 ms, without success.
 	s.Layers[0].Mute = true
 	want = Counts{Calls: 5, OK: 3, Failed: 2, Attempts: 3, Rejected: 6}
 	p.Throttled = backoff.Constant(10 * ms)
@@ -382,6 +382,6 @@ func TestLimitBetweenLayers(t *testing.T) {
 		t.Errorf("muted: got  %+v\nwant %+v", r.Counts, want)
 	}
 	if r := play(t, s, p); !slices.ContainsFunc(r.Bins, func(b Bin) bool { return b.Waiting == 0 }) {
-		t.Error("somebody waits in the end")
+		t.Error("an attempt waits in the end")
 	}
 }

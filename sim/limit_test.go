@@ -75,7 +75,7 @@ func TestLimitsAsk(t *testing.T) {
 	}
 }
 
-// What the answers tell of the limit is of the moment of arrival, this attempt counted.
+// An answer's headers describe the limit at the moment of arrival, this attempt included.
 func TestQuota(t *testing.T) {
 	const s = time.Second
 	fixed := newLimiter(Limit{Requests: 10, Tokens: 100, Per: 10 * s})

@@ -78,7 +78,7 @@ func TestBudgetBoundsLoad(t *testing.T) {
 	near(t, "success", success, 0.56, 0.005)
 }
 
-// TestLayersMultiply: what each layer retries, the next retries again, unless errors tell.
+// TestLayersMultiply: each layer retries what the one below has retried, unless errors show it.
 func TestLayersMultiply(t *testing.T) {
 	for _, attempts := range []int{3, 4} {
 		for _, mute := range []bool{true, false} {
@@ -168,11 +168,11 @@ func TestHerd(t *testing.T) {
 	}
 	inStep := herd()
 	inStep.NoJitter = true
-	told := herd()
-	told.Server.Windows = []Window{{
+	limited := herd()
+	limited.Server.Windows = []Window{{
 		To: 30 * time.Second, Throttle: 1, RetryAfter: 30 * time.Second,
 	}}
-	exactly := told
+	exactly := limited
 	exactly.NoJitter = true
 	for _, c := range []struct {
 		name string
@@ -183,7 +183,7 @@ func TestHerd(t *testing.T) {
 		{"no jitter", inStep, 10_000, 0},
 		{"full jitter", herd(), 31, 0.2},
 		{"an exact Retry-After", exactly, 10_000, 0},
-		{"Retry-After with upward jitter", told, 31, 0.2},
+		{"Retry-After with upward jitter", limited, 31, 0.2},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := play(t, c.s, patient)

@@ -45,7 +45,7 @@ func layerCases() []layerCase {
 			Layer{Workers: 1, Policy: &rebound.Policy{Attempts: 2, Backoff: backoff.Constant(300 * ms)}},
 			Server{Windows: []Window{{Refuse: 1}}}, once,
 			Counts{Calls: 2, Failed: 2, Attempts: 4, Retries: 2, Refused: 4}, 600 * ms},
-		// One is served, one waits, one is turned away and comes again when the queue has room.
+		// One is served, one waits, one is rejected and retried when the queue has room.
 		{"a full queue is a 503", 3, Layer{Policy: once, Workers: 1, Queue: 1, Service: work}, Server{},
 			&rebound.Policy{
 				Attempts: 2, Throttled: backoff.Constant(150 * ms), Backoff: backoff.Constant(time.Hour),

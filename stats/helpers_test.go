@@ -44,7 +44,7 @@ func rejected(p string, attempt int, by string) rebound.Event {
 	return e
 }
 
-// announced is e, a GaveUp, behind a Retrying that told its failure.
+// announced is e, a GaveUp, after a Retrying that reported its failure.
 func announced(e rebound.Event) rebound.Event {
 	e.Announced = true
 	return e

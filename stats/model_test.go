@@ -88,7 +88,7 @@ func (c call) failures() (failures, waits int) {
 	return c.made, c.made - 1
 }
 
-// events is what the engine would tell of the call.
+// events is what the engine would report for the call.
 func (c call) events() []rebound.Event {
 	var events []rebound.Event
 	_, waits := c.failures()

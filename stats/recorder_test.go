@@ -23,7 +23,7 @@ type (
 	faults = map[fault.Kind]int64
 )
 
-// summaries tells what single calls add to the counts: events is all that a recorder has seen.
+// summaries lists what single calls add to the counts; events are all that a recorder got.
 var summaries = []struct {
 	name   string
 	events []rebound.Event

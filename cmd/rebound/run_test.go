@@ -222,7 +222,7 @@ func TestPathWithDot(t *testing.T) {
 	}
 }
 
-// Between two attempts there is nobody for a signal, and rebound goes on.
+// Between two attempts no process gets the signal, and rebound continues.
 func TestOtherSignalsInADelay(t *testing.T) {
 	c := command(t, "run", "-n", "2", "-d", ".3", "--", "sh", "-c", "echo $$; exit 3")
 	pids, _ := start(t, c, 1)
@@ -235,7 +235,7 @@ func TestOtherSignalsInADelay(t *testing.T) {
 	ended(t, c, 3, nil)
 }
 
-// A command whose output nobody reads any more ends as it would without rebound.
+// A command whose output is no longer read ends as it would without rebound.
 func TestClosedOutput(t *testing.T) {
 	for _, flags := range []string{"", "--not-on-output x"} {
 		c := exec.CommandContext(t.Context(), "bash", "-c",
@@ -268,7 +268,7 @@ func TestMuchOutput(t *testing.T) {
 				mode, count.n, count.wrong, err)
 		}
 		if kb := peak(); kb > 100*1024 {
-			t.Errorf("%v: got %d KB of memory at the most, want less than 100 MB", mode, kb)
+			t.Errorf("%v: got up to %d KB of memory, want less than 100 MB", mode, kb)
 		}
 	}
 }
@@ -355,7 +355,7 @@ func hex(b []byte) string {
 	return string(s)
 }
 
-// A pipe that stays open and says nothing keeps nobody waiting.
+// A pipe that stays open without data delays nothing.
 func TestSilentInput(t *testing.T) {
 	c := command(t, "run", "-n", "2", "-d", "1ms", "-q", "--stdin", "replay", "--",
 		"sh", "-c", "read x; exit 1")
@@ -439,7 +439,7 @@ func TestKillReachesTheCommand(t *testing.T) {
 	}
 }
 
-// alive reports whether a process runs; whoever has adopted it may have yet to collect it.
+// alive reports whether a process runs. Its new parent may not have collected it yet.
 func alive(pid int) bool {
 	stat, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
 	return err == nil && !bytes.Contains(stat, []byte(") Z "))

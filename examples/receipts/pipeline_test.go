@@ -10,7 +10,7 @@ import (
 	"github.com/rebound-go/rebound/breaker"
 )
 
-// rig is a pipeline between two services that do nothing but what they are told to.
+// rig is a pipeline between two services that follow a script.
 func rig(t *testing.T, ocrFate, visionFate string) (*pipeline, []receipt, *ledger) {
 	t.Helper()
 	cfg := config{receipts: inTestdata, seed: 1, speed: 400}

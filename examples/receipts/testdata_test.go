@@ -65,7 +65,7 @@ func basket(dice *rand.Rand, of []good) (lines string, total cents) {
 	return lines, total
 }
 
-// The receipts in testdata are the generator's, and nobody has had a hand in them.
+// The receipts in testdata are the generator's, without changes by hand.
 func TestTestdataIsGenerated(t *testing.T) {
 	for m := 1; m <= 12; m++ {
 		name := filepath.Join("testdata", fmt.Sprintf("2026-%02d.txt", m))

@@ -138,7 +138,7 @@ func TestMinimum(t *testing.T) {
 	}
 }
 
-// A limit that nobody reaches stays: that of resile grows without use.
+// A limit that is not reached stays the same. The one of resile grows without use.
 func TestUnusedLimitStays(t *testing.T) {
 	for _, c := range []*Config{{}, {Target: time.Second}} {
 		var l Limit

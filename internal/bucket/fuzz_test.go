@@ -24,7 +24,7 @@ func FuzzModel(f *testing.F) {
 		b := Config{Capacity: capacity, Deposit: deposit, Refill: refill}
 		if !(capacity >= 1 && capacity <= mostOwed && deposit > 1e-6 && deposit < 1e6 &&
 			refill > 1e-6 && refill < 1e6) {
-			t.Skip("not valid, or beyond what the word can tell")
+			t.Skip("invalid, or too large for the word")
 		}
 		m := model{level: capacity}
 		slack := refill * tick.Seconds()

@@ -86,8 +86,8 @@ func receiver(fn *ast.FuncDecl) (name *ast.Ident) {
 }
 
 // undocumentedFields looks at the fields of a struct or the methods of an interface. Those without
-// a blank line between them are a group, and a group with no comment at all is what it returns.
-// Of a type with no more than two, the comment above it can tell all.
+// a blank line between them are a group. It returns the groups without any comment. A type with at
+// most two needs none, because the comment above the type explains them.
 func undocumentedFields(typ ast.Expr) (missing []*ast.Ident) {
 	var fields []*ast.Field
 	switch typ := typ.(type) {

@@ -20,8 +20,8 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// patience is how long a test waits for anything at all.
-const patience = 2 * time.Minute
+// longestWait is the longest time that a test waits for anything.
+const longestWait = 2 * time.Minute
 
 // browser starts Chromium, and stops it when the test is over. Its context is that of a tab.
 func browser(t *testing.T) context.Context {
@@ -43,10 +43,10 @@ func browser(t *testing.T) context.Context {
 		// A name of another site that points to this machine.
 		chromedp.Flag("host-resolver-rules", "MAP rebound.evil.example 127.0.0.1"),
 		chromedp.Flag("disable-dev-shm-usage", true), chromedp.Flag("hide-scrollbars", true),
-		chromedp.WindowSize(1280, 900), chromedp.WSURLReadTimeout(patience),
+		chromedp.WindowSize(1280, 900), chromedp.WSURLReadTimeout(longestWait),
 	}
 	// Not t.Context(), which ends before the clean-up that has the browser leave in peace.
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), longestWait)
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
 	t.Cleanup(cancel)
@@ -74,7 +74,7 @@ func eval[T any](t *testing.T, ctx context.Context, expression string) (v T) {
 // until waits for an expression to become true in the page.
 func until(t *testing.T, ctx context.Context, expression string) {
 	t.Helper()
-	err := chromedp.Run(ctx, chromedp.Poll(expression, nil, chromedp.WithPollingTimeout(patience)))
+	err := chromedp.Run(ctx, chromedp.Poll(expression, nil, chromedp.WithPollingTimeout(longestWait)))
 	if err != nil {
 		t.Fatalf("%s did not come true: %v", expression, err)
 	}

@@ -68,7 +68,7 @@ func TestPage(t *testing.T) {
 	seen.check(t, origin)
 }
 
-// listen has the page keep all that a screen reader is told.
+// listen has the page keep all texts for screen readers.
 func listen(t *testing.T, ctx context.Context) {
 	do(t, ctx, chromedp.Evaluate(`window.news = ""; new MutationObserver(() => {
 		news += document.getElementById("news").textContent;

@@ -22,8 +22,8 @@ import (
 // reply is how a raw server meets a request; it returns whether the connection goes on.
 type reply func(f *http2.Framer, stream uint32) bool
 
-// raw is an HTTP/2 server that does to each request what it is told, frame by frame, the last reply
-// for ever.
+// raw is an HTTP/2 server that answers each request with a given list of frames. It repeats the
+// last reply for ever.
 type raw struct {
 	*pipe
 	replies []reply
@@ -193,9 +193,9 @@ func TestHTTP2Failures(t *testing.T) {
 				t.Fatal(err)
 			}
 			resp, err := (&reboundhttp.Transport{Base: base}).RoundTrip(req)
-			attempts, reason := told(resp, err)
+			attempts, reason := outcomeOf(resp, err)
 			if attempts != tt.want || srv.count() != tt.want || reason != tt.reason {
-				t.Errorf("%s %s: told of %d attempts and %q, saw %d; want %d and %q (%v)",
+				t.Errorf("%s %s: got %d attempts and %q, saw %d; want %d and %q (%v)",
 					tt.method, tt.name, attempts, reason, srv.count(), tt.want, tt.reason, err)
 			}
 			var e *rebound.Error
@@ -209,8 +209,8 @@ func TestHTTP2Failures(t *testing.T) {
 	}
 }
 
-// A server that refuses every stream has net/http try for a minute. That was a layer below that
-// retried: it is not retried thrice, and told as it was.
+// If a server refuses every stream, net/http retries for a minute. The Transport does not multiply
+// these retries, and reports them as they were.
 func TestHTTP2RefusedForEver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv, base := serveRaw(t, rst(http2.ErrCodeRefusedStream))
@@ -221,9 +221,9 @@ func TestHTTP2RefusedForEver(t *testing.T) {
 		}
 		start := time.Now()
 		resp, err := (&reboundhttp.Transport{Base: base}).RoundTrip(req)
-		attempts, reason := told(resp, err)
+		attempts, reason := outcomeOf(resp, err)
 		if attempts != 8 || srv.count() != 8 || reason != rebound.AlreadyRetried {
-			t.Errorf("told of %d attempts and %q, saw %d; want 8, already retried (%v)",
+			t.Errorf("got %d attempts and %q, saw %d; want 8, already retried (%v)",
 				attempts, reason, srv.count(), err)
 		}
 		if took := time.Since(start); took < time.Minute || took > 80*time.Second {

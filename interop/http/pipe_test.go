@@ -61,9 +61,9 @@ func serve(t *testing.T, h http.Handler) *http.Transport {
 	return base
 }
 
-// told is what RoundTrip's caller is told: the attempts, and why there were no more, "" if the
-// response is good.
-func told(resp *http.Response, err error) (attempts int, reason rebound.Reason) {
+// outcomeOf returns what RoundTrip's caller gets: the attempts, and why there were no more. The
+// reason is "" if the response is good.
+func outcomeOf(resp *http.Response, err error) (attempts int, reason rebound.Reason) {
 	if err == nil {
 		call := reboundhttp.CallOf(resp)
 		errors.As(call.Err, &reason)

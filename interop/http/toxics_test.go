@@ -74,7 +74,7 @@ var poisons = []struct {
 	{"cut head", "POST", cutHead, 1, 1, rebound.NotIdempotent, fault.Unknown, 0},
 	{"silent", "DELETE", silent, 3, 3, rebound.Exhausted, fault.Transient, 0},
 	{"silent", "PATCH", silent, 1, 1, rebound.NotIdempotent, fault.Transient, 0},
-	// Nobody knows any more how to repeat what has been read.
+	// What has been read cannot be repeated any more.
 	{"cut body", "GET", cutBody, 1, 1, "", 0, 5000},
 	{"slow body", "GET", slow, 1, 1, "", 0, 20_000},
 	{"refused", "POST", "down", 3, 0, rebound.Exhausted, fault.Transient, 0},
@@ -109,7 +109,7 @@ func TestToxics(t *testing.T) {
 			if took := time.Since(start); took > 5*time.Second {
 				t.Errorf("took %v, want an end within 5s", took)
 			}
-			made, reason := told(resp, err)
+			made, reason := outcomeOf(resp, err)
 			if made != tt.made || int(seen.Load()) != tt.seen || reason != tt.reason {
 				t.Errorf("made %d requests, the server saw %d, %q; want %d, %d, %q (%v)",
 					made, seen.Load(), reason, tt.made, tt.seen, tt.reason, err)

@@ -112,9 +112,8 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// Over a real network: what never left is told from what may have arrived, and nothing hopeless is
-// repeated by the Transport. The SDK's own attempts, which it makes after every such error, are
-// all that goes beyond.
+// Over a real network: an error shows whether a request may have arrived, and the Transport repeats
+// no permanent failure. Only the SDK's own attempts, which follow every such error, go beyond.
 func TestNetwork(t *testing.T) {
 	refused, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -81,8 +81,8 @@ func TestBodiesAndHeaders(t *testing.T) {
 	}{
 		{"quota", respond(429, quota), 1, 0},
 		{"context length", respond(400, `{"error": {"code": "context_length_exceeded"}}`), 1, 0},
-		{"told not to", respond(500, "{}", "X-Should-Retry", "false"), 1, 0},
-		{"told to", respond(400, "{}", "X-Should-Retry", "true"), 3, time.Minute},
+		{"the header forbids it", respond(500, "{}", "X-Should-Retry", "false"), 1, 0},
+		{"the header allows it", respond(400, "{}", "X-Should-Retry", "true"), 3, time.Minute},
 		{"wait too long", respond(429, "{}", "Retry-After", "300"), 1, 0},
 		{"wait", respond(429, "{}", "Retry-After", "20"), 3, time.Minute},
 		{"HTML of a proxy", respond(502, "<html>bad gateway</html>", "Content-Type", "text/html"),
@@ -142,7 +142,7 @@ func TestConnectionsThatFail(t *testing.T) {
 	}
 }
 
-// Whoever retries around the SDK learns that all was tried already.
+// A retry around the SDK gets an error that was already retried.
 func TestFinal(t *testing.T) {
 	each(t, func(t *testing.T, s sdk, own bool) {
 		if s.name == "google" {

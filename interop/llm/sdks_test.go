@@ -158,7 +158,7 @@ var message = anthropic.MessageNewParams{
 	},
 }
 
-// The SDK of Google makes no retries unless it is told to.
+// The SDK of Google makes no retries by default.
 var googleSDK = sdk{
 	name: "google", defaults: 1, path: "/v1beta/models/gemini:generateContent",
 	ask: func(ctx context.Context, hc *http.Client, _ bool) (string, error) {

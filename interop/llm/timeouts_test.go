@@ -16,8 +16,8 @@ import (
 	"github.com/rebound-go/rebound/llm"
 )
 
-// An SDK's own time-out covers all that the Transport does, attempts and waits: it is the caller's
-// deadline. A wait that it would cut off is not begun, and the server's answer is not lost.
+// An SDK's own timeout covers all attempts and delays of the Transport, as the caller's deadline. A
+// delay that would pass it does not begin, and the server's answer is not lost.
 func TestSDKTimeouts(t *testing.T) {
 	asks := map[string]func(context.Context, *http.Client, time.Duration) error{
 		"openai": func(ctx context.Context, hc *http.Client, d time.Duration) error {

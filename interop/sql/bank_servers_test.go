@@ -166,7 +166,7 @@ func tryKey(m transfer) string {
 	return fmt.Sprintf("INSERT INTO transfers (k) VALUES ('%s') ON CONFLICT DO NOTHING", m.key)
 }
 
-// appliedMariaDB reads the transfer with a lock, which waits for whoever inserts it.
+// appliedMariaDB reads the transfer with a lock, which waits for a transaction that inserts it.
 func appliedMariaDB(db *sql.DB) func(context.Context, transfer) (bool, error) {
 	return func(ctx context.Context, m transfer) (bool, error) {
 		n := 0

@@ -31,8 +31,8 @@ const (
 	tellers  = 16
 )
 
-// transfer is an order to move money. Its key is chosen by who gives it, so that it can be told
-// afterwards what became of it.
+// transfer is an order to move money. The caller chooses its key, so that its outcome can be found
+// afterwards.
 type transfer struct {
 	key      string
 	from, to int
@@ -81,7 +81,7 @@ func (q sqlQuerier) exec(ctx context.Context, statement string) error {
 	return err
 }
 
-// teller carries a transfer out. Nil means that it is done, ErrOutcomeUnknown that nobody knows,
+// teller carries a transfer out. Nil means that it is done, ErrOutcomeUnknown that it is in doubt,
 // and any other error that it was not done.
 type teller func(context.Context, transfer) error
 

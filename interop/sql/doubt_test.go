@@ -125,7 +125,7 @@ func clients(t *testing.T, test func(*testing.T, *client, *wire)) {
 		d := startMariaDB(t)
 		w := newWire(t, d)
 		direct := open(t, "mysql", d.mysql(d.Addr()))
-		// This driver does not watch a context while it commits: its own time-out must.
+		// This driver does not watch a context while it commits, so it needs its own timeout.
 		dsn := d.mysql(w.addr()) + "?readTimeout=1s"
 		for _, c := range []*client{
 			overSQL(t, "mysql", dsn, direct), overSQL(t, "traced-mysql", dsn, direct),
@@ -164,7 +164,7 @@ func commitInDoubt(t *testing.T, c *client, w *wire) {
 		doubt bool
 		rows  int
 	}{
-		{"nobody knows", reboundsql.Options{}, true, 1},
+		{"in doubt", reboundsql.Options{}, true, 1},
 		{"asked", reboundsql.Options{Applied: func(ctx context.Context) (yes bool, err error) {
 			n := 0
 			const q = "SELECT count(*) FROM d WHERE k = 'asked'"
@@ -202,8 +202,8 @@ func breakAtCommit(w *wire, key string) func(context.Context, execer) error {
 	}
 }
 
-// The same with nothing but silence: the attempt's time-out ends the COMMIT. For lib/pq nothing
-// does: told that its context has ended, it asks the server to cancel, and reads on.
+// The same without any answer: the attempt's timeout ends the COMMIT. With lib/pq nothing does:
+// when its context ends, it asks the server to cancel, and reads on.
 func commitTimesOut(t *testing.T, c *client, w *wire) {
 	if c.driver() == "postgres" {
 		return
@@ -262,7 +262,7 @@ func loseAnswer(c *client, w *wire) <-chan struct{} {
 	return done
 }
 
-// A statement is its own COMMIT: if its answer is lost, it was carried out once, and nobody knows.
+// A statement is its own COMMIT. If its answer is lost, it was carried out once, and is in doubt.
 func statementInDoubt(t *testing.T, c *client, w *wire) {
 	if c.db == nil {
 		return

@@ -137,8 +137,8 @@ func (e *engine) testConflict(t *testing.T) {
 	}
 }
 
-// intrude increments the row in another transaction. MariaDB has the reader's lock in its way: it
-// waits, and becomes one side of a deadlock, so nobody waits for it there.
+// intrude increments the row in another transaction. In MariaDB it waits for the reader's lock and
+// becomes one side of a deadlock, so the test does not wait for it there.
 func (e *engine) intrude(ctx context.Context, p *rebound.Policy, t *testing.T) error {
 	increment := func() error {
 		_, err := reboundsql.Exec(ctx, e.db, p, nil, "UPDATE a SET n = n + 1 WHERE id = 1")
@@ -155,9 +155,9 @@ func (e *engine) intrude(ctx context.Context, p *rebound.Policy, t *testing.T) e
 	return e.waitForLock(ctx)
 }
 
-// waitForLock waits until a transaction of MariaDB waits for a lock. InnoDB looks at its locks anew
-// only if nobody has asked for a tenth of a second: who asks more often sees the first answer for
-// ever.
+// waitForLock waits until a transaction of MariaDB waits for a lock. InnoDB updates its list of
+// locks only after a tenth of a second without a query. A test that queries more often gets the
+// first answer for ever.
 func (e *engine) waitForLock(ctx context.Context) error {
 	for n := 0; n == 0; pause(200 * time.Millisecond) {
 		const q = "SELECT count(*) FROM information_schema.innodb_lock_waits"
@@ -202,8 +202,8 @@ func (e *engine) testHopeless(t *testing.T) {
 	}
 }
 
-// The attempt's time-out cancels the statement that runs. With one connection at most, a pool
-// that it had poisoned, or a statement that went on, would show.
+// The attempt's timeout cancels the running statement. The pool has at most one connection, so a
+// broken connection in the pool, or a statement that still runs, would fail the test.
 func (e *engine) testTimeout(t *testing.T) {
 	e.db.SetMaxOpenConns(1)
 	defer e.db.SetMaxOpenConns(0)

@@ -108,7 +108,7 @@ func Example_inDoubt() {
 	defer db.Close()
 	ctx := context.Background()
 
-	const key = "order-4711" // chosen by whoever asks for the transfer, before the first attempt
+	const key = "order-4711" // chosen by the caller, before the first attempt
 	o := reboundsql.Options{
 		Applied: func(ctx context.Context) (bool, error) {
 			n := 0
@@ -122,7 +122,7 @@ func Example_inDoubt() {
 		return err
 	})
 	if errors.Is(err, reboundsql.ErrOutcomeUnknown) {
-		fmt.Println("the database could not be asked: put the order aside")
+		fmt.Println("the outcome is unknown: put the order aside")
 	}
 	fmt.Println(err)
 	// Output: <nil>

@@ -65,7 +65,7 @@ func (s *series) interval() interval {
 	return interval{all[tenth], (all[(n-1)/2] + all[n/2]) / 2, all[n-1-tenth]}
 }
 
-// overlaps reports whether two figures cannot be told apart.
+// overlaps reports whether the ranges of two figures overlap.
 func (i interval) overlaps(with interval) bool {
 	return i.low <= with.high && with.low <= i.high
 }
@@ -105,8 +105,8 @@ func (r *row) figure() interval {
 	return r.serial.interval()
 }
 
-// ratio is how many times to a figure is: "" if there is nothing to compare, and ≈ if the two
-// cannot be told apart.
+// ratio is how many times to a figure is: "" if there is nothing to compare, and ≈ if their ranges
+// overlap.
 func ratio(v, to interval) string {
 	switch {
 	case to.middle == 0 || v.middle == 0:

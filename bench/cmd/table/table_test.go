@@ -38,7 +38,7 @@ func TestInterval(t *testing.T) {
 	}
 }
 
-// A ratio stands only where two figures can be told apart.
+// There is a ratio only if the ranges of two figures do not overlap.
 func TestRatio(t *testing.T) {
 	for _, test := range []struct {
 		v, to interval

@@ -50,7 +50,7 @@ func TestInputIsReadAgain(t *testing.T) {
 		}
 	}
 	if read := 1_000_000 - src.Len(); read > 64<<10 {
-		t.Errorf("got %d bytes taken from the source, want one piece of 64 KB at the most", read)
+		t.Errorf("got %d bytes taken from the source, want at most one piece of 64 KB", read)
 	}
 	all, err := io.ReadAll(in.reader())
 	if err != nil || len(all) != 1_000_000 {

@@ -130,7 +130,7 @@ func TestWhatAPowerCutLeaves(t *testing.T) {
 	})
 }
 
-// After a failure whoever waits gets it, and so does whoever comes later.
+// A failure is returned to all waiting callers, and to all later ones.
 func TestFailureEndsTheStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newSimDisk(rand.New(rand.NewPCG(1, 2)))
