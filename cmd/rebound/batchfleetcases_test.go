@@ -177,7 +177,7 @@ func TestFleetLoads(t *testing.T) {
 		t.Error(out)
 	}
 	if _, err := x.must(125, "status"); !strings.Contains(err,
-		"want --batch NAME: the database has in, other") {
+		"--batch is missing: want one of in, other") {
 		t.Error(err)
 	}
 	if _, err := x.must(125, "status", "--batch", "nope"); !strings.Contains(err, "no batch of that") {

@@ -10,7 +10,7 @@ import (
 	"github.com/rebound-go/rebound/cmd/rebound/batch"
 )
 
-// watch keeps the session alive. It returns nil when no row is left, or none is to be sent.
+// watch keeps the session alive. It returns nil when no row is left, or no more rows may be sent.
 func (s *session) watch(feeding context.Context) error {
 	ticker := time.NewTicker(min(exchanges, s.lease/10))
 	defer ticker.Stop()
@@ -37,7 +37,7 @@ func (s *session) watch(feeding context.Context) error {
 	}
 }
 
-// round beats if it is time, and exchanges what is known.
+// round sends a heartbeat if one is due, and exchanges counts and limits with the other workers.
 func (s *session) round(feeding context.Context) (left bool, err error) {
 	ctx, cancel := context.WithTimeout(feeding, s.lease/4)
 	defer cancel()
@@ -51,20 +51,20 @@ func (s *session) round(feeding context.Context) (left bool, err error) {
 	return left, s.exchange(ctx)
 }
 
-// miss reports that the database does not answer, once. A failure that does not pass ends the
-// process.
+// miss handles an error of the database. It stops the process if the error is permanent. Otherwise
+// it reports that the database is away, once.
 func (s *session) miss(err error) {
 	if isPermanent(err) {
 		s.shared.Stop(own, s.db.own(err).Error())
 		return
 	}
 	if !s.away.Swap(true) {
-		s.o.Notice(s.db.own(err).Error() + "; waiting for it")
+		s.o.Notice(s.db.own(err).Error() + "; waiting for the database")
 	}
 }
 
-// persist is persist for rows. It reports from time to time what keeps them from being stored while
-// the database answers, such as a full disk.
+// persist is the function persist, with reports. If fn fails for long although the database
+// answers, for example because a disk is full, it reports the error from time to time.
 func (s *session) persist(ctx context.Context, fn func(context.Context) error) error {
 	began := time.Now()
 	return persist(ctx, func(ctx context.Context) error {
@@ -80,8 +80,8 @@ func (s *session) persist(ctx context.Context, fn func(context.Context) error) e
 	})
 }
 
-// beat records that this worker is alive, takes the rows of workers that are not, and looks whether
-// rows are left.
+// beat sends a heartbeat, frees the rows of workers that are gone, and returns whether rows are
+// left.
 func (s *session) beat(ctx context.Context) (left bool, err error) {
 	tag, err := s.db.quick.Exec(ctx, "UPDATE rebound.worker SET seen = now() WHERE id = $1", s.id)
 	if err != nil {
@@ -102,8 +102,7 @@ func (s *session) beat(ctx context.Context) (left bool, err error) {
 	return left, err
 }
 
-// exchange gives the other workers what this one has counted and learned, and takes up the same of
-// them.
+// exchange publishes the counts and limits of this worker, and reads those of all workers.
 func (s *session) exchange(ctx context.Context) error {
 	if err := s.recent.publish(ctx, s.db, s.batch); err != nil {
 		return err
@@ -137,8 +136,8 @@ func (s *session) exchange(ctx context.Context) error {
 	return nil
 }
 
-// freeJobs frees the jobs of workers that are gone, and those that no worker has: the answer to the
-// one that has asked for them was lost.
+// freeJobs frees the jobs of workers that are gone. It also frees a running job whose row no worker
+// has claimed within a lease. Such a job was fetched, but the answer was lost.
 const freeJobs = `UPDATE rebound.river_job j SET state = 'available', scheduled_at = now()
 	WHERE queue = $1 AND state = 'running' AND (
 		NOT EXISTS (SELECT 1 FROM rebound.worker w
@@ -146,7 +145,7 @@ const freeJobs = `UPDATE rebound.river_job j SET state = 'available', scheduled_
 		OR attempted_at < now() - $2::interval AND NOT EXISTS (SELECT 1 FROM rebound.row r
 			WHERE r.id = (j.args ->> 'row')::bigint AND holder IS NOT NULL))`
 
-// takeOver frees what workers hold that are gone.
+// takeOver frees the rows and jobs of workers that are gone.
 func (s *session) takeOver(ctx context.Context) error {
 	return pgx.BeginFunc(ctx, s.db.pool, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, "DELETE FROM rebound.worker WHERE batch = $1 AND "+isGone,
@@ -164,7 +163,7 @@ func (s *session) takeOver(ctx context.Context) error {
 	})
 }
 
-// stopAll stops the other workers. The first who does so counts.
+// stopAll stops the other workers. Only the first call of a run has an effect.
 func (s *session) stopAll(why string) {
 	ctx, cancel := context.WithTimeout(context.Background(), lastWrites)
 	defer cancel()
@@ -172,7 +171,8 @@ func (s *session) stopAll(why string) {
 		endRun+` WHERE name = $1 AND stops = $2`, s.batch.name, s.batch.stops, storable(why))
 }
 
-// leave takes the worker out of the database, and frees what it could not give back.
+// leave deletes the worker from the database, and frees the rows that it still holds. It gives up
+// after d.
 func (s *session) leave(d time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), d)
 	defer cancel()

@@ -1,9 +1,8 @@
-// Package fleet is a batch on many machines: its rows are in PostgreSQL, as jobs of River, and any
-// number of processes send them.
+// Package fleet runs a batch on many machines. The rows are in PostgreSQL, as jobs of River, and
+// any number of workers send them.
 //
-// A row's result and the completion of its job are one transaction, so there is exactly one result
-// for a row. A row is marked before it is sent. What a process that is gone had marked is in doubt,
-// and is counted.
+// One transaction stores a row's result and completes its job, so each row has exactly one result.
+// A row is marked before it is sent. If its worker is lost, a marked row is in doubt.
 package fleet
 
 import (
@@ -31,30 +30,31 @@ import (
 	"github.com/rebound-go/rebound/fault"
 )
 
-// schema has the tables of this package, and those of River.
+// schema is the schema of this package's tables, and of River's.
 const schema = "rebound"
 
-const connectTimeout = 10 * time.Second // where the URL has none
+const connectTimeout = 10 * time.Second // unless the URL sets connect_timeout
 
 // DB is the database of batches.
 type DB struct {
 	pool  *pgxpool.Pool
-	quick *pgxpool.Pool // its commits are not synchronised: for what a crash may take back
+	quick *pgxpool.Pool // its commits are not synced, for data that a crash may lose
 	hide  secrets.Set
 
 	address string
 }
 
-// Open connects to the database of a URL. A password in it is in no error.
+// Open connects to the database at address, a URL or libpq's words. Errors do not contain its
+// password.
 func Open(ctx context.Context, address string) (*DB, error) { return open(ctx, address, 2) }
 
-// open connects with so many connections at most, and one more.
+// open connects with at most most+1 connections, unless address sets pool_max_conns.
 func open(ctx context.Context, address string, most int32) (*DB, error) {
 	d := &DB{address: address, hide: secrets.Set{}.With(Passwords(address)...)}
 	config, err := pgxpool.ParseConfig(address)
 	if err != nil {
-		return nil, errors.New("--db: want a URL such as postgres://user@host/database, or the words " +
-			"of libpq")
+		return nil, errors.New("--db: want a URL such as postgres://user@host/database, " +
+			"or the words of libpq")
 	}
 	if config.ConnConfig.ConnectTimeout == 0 {
 		config.ConnConfig.ConnectTimeout = connectTimeout
@@ -81,7 +81,7 @@ func open(ctx context.Context, address string, most int32) (*DB, error) {
 	return d, nil
 }
 
-// Passwords are those of a URL or of libpq's words, as they are written and as they are meant.
+// Passwords returns the passwords in a URL or in libpq's words, as written and decoded.
 func Passwords(address string) (all []string) {
 	if config, err := pgxpool.ParseConfig(address); err == nil {
 		all = append(all, config.ConnConfig.Password)
@@ -97,11 +97,11 @@ func Passwords(address string) (all []string) {
 	return all
 }
 
-// passwordsIn finds the passwords in a URL's user and query, and those of libpq's words.
+// passwordsIn matches the passwords in a URL's user and query, and in libpq's words.
 var passwordsIn = regexp.MustCompile(`^\w+://[^/?#]*?:(.*)@|` +
 	`(?i:password)\s*=\s*(?:'((?:[^'\\]|\\.)*)'|((?:\\.|[^\s'&\\])+))`)
 
-// Close closes the connections. It does not wait long for a server that is away.
+// Close closes the connections. If the server does not answer, it gives up after lastLook.
 func (d *DB) Close() {
 	closed := make(chan struct{})
 	go func() {
@@ -118,7 +118,7 @@ func (d *DB) Close() {
 	}
 }
 
-// own is an error without the password.
+// own returns an error of the database, on one line and without the password.
 func (d *DB) own(err error) error {
 	if err == nil {
 		return nil
@@ -130,12 +130,12 @@ func (d *DB) own(err error) error {
 	return fmt.Errorf("the database: %w", cleaned{string(d.hide.Redact([]byte(text))), err})
 }
 
-// storable is a text that the database can store: valid, and without zero bytes.
+// storable returns a text that PostgreSQL can store: valid UTF-8 without zero bytes.
 func storable(text string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "")
 }
 
-// cleaned is an error whose text has no secret.
+// cleaned is an error whose text is redacted.
 type cleaned struct {
 	text string
 	err  error
@@ -144,8 +144,8 @@ type cleaned struct {
 func (c cleaned) Error() string { return c.text }
 func (c cleaned) Unwrap() error { return c.err }
 
-// persist calls fn until it succeeds, a failure is permanent, or ctx ends: the database may be away
-// for a while.
+// persist retries fn until it succeeds, fails permanently, or ctx ends. So it outlasts a restart of
+// the database.
 func persist(ctx context.Context, fn func(context.Context) error) error {
 	return rebound.Run(ctx, &persistent, fn)
 }
@@ -156,7 +156,7 @@ var persistent = rebound.Policy{
 	Classify: classify,
 }
 
-// classify knows what the driver rejects by itself, without the server: no retry mends it.
+// classify adds the errors of the driver itself to fault.Of. A retry does not help against them.
 func classify(err error) fault.Fault {
 	if errors.As(err, new(pgx.ScanArgError)) || strings.Contains(err.Error(), "failed to encode") {
 		return fault.Fault{Kind: fault.Permanent, Err: err}
@@ -164,15 +164,15 @@ func classify(err error) fault.Fault {
 	return fault.Of(err)
 }
 
-// info is a batch.
+// info has the data of a batch that workers need.
 type info struct {
 	name  string
 	key   store.Key
-	hosts map[string]int // rows by their URLs' origins; "" = those of --base
-	stops int
+	hosts map[string]int // number of rows by origin; "" = URLs without a host
+	stops int            // how often a worker has stopped all others
 }
 
-// named returns the batches of a name, or all of them.
+// named returns the batch of that name. Without a name, it returns all batches.
 func (d *DB) named(ctx context.Context, name string) ([]info, error) {
 	rows, err := d.pool.Query(ctx, `SELECT name, key, hosts, stops FROM rebound.batch
 		WHERE $1 IN ('', name) ORDER BY loaded`, name)
@@ -187,11 +187,11 @@ func (d *DB) named(ctx context.Context, name string) ([]info, error) {
 	})
 }
 
-// find returns the batch of a name. Without a name it is the only batch that there is.
+// find returns the batch of that name. Without a name, it returns the only batch.
 func (d *DB) find(ctx context.Context, name string) (info, error) {
 	found, err := d.named(ctx, name)
 	if code := (*pgconn.PgError)(nil); errors.As(err, &code) &&
-		(code.Code == "42P01" || code.Code == "3F000") { // there are no tables
+		(code.Code == "42P01" || code.Code == "3F000") { // the tables do not exist
 		found, err = nil, nil
 	}
 	switch {
@@ -204,7 +204,7 @@ func (d *DB) find(ctx context.Context, name string) (info, error) {
 		for i, b := range found {
 			names[i] = b.name
 		}
-		return info{}, fmt.Errorf("want --batch NAME: the database has %s", strings.Join(names, ", "))
+		return info{}, fmt.Errorf("--batch is missing: want one of %s", strings.Join(names, ", "))
 	case name != "":
 		return info{}, fmt.Errorf("--batch %s: the database has no batch of that name", name)
 	}
@@ -214,16 +214,17 @@ func (d *DB) find(ctx context.Context, name string) (info, error) {
 
 var badName = regexp.MustCompile(`[^a-z0-9]+`)
 
-// CheckName returns an error if a batch cannot have that name, which is also that of River's queue.
+// CheckName returns an error if a batch cannot have that name, which is also the name of its queue
+// in River.
 func CheckName(name string) error {
 	if name == "" || len(name) > 60 || badName.ReplaceAllString(name, "-") != name ||
 		strings.Trim(name, "-") != name {
-		return fmt.Errorf("--batch %q: want small letters and digits, with - between them", name)
+		return fmt.Errorf("--batch %q: want up to 60 small letters and digits, with - between them", name)
 	}
 	return nil
 }
 
-// NameOf is the name of a batch whose input is a file, without the file's folder and ending.
+// NameOf returns the name of a batch, from the name of its input file.
 func NameOf(file string) string {
 	file = file[strings.LastIndexAny(file, `/\`)+1:]
 	if dot := strings.LastIndexByte(file, '.'); dot > 0 {
@@ -236,14 +237,14 @@ func NameOf(file string) string {
 	return name
 }
 
-// migrate makes the tables, and brings those of River to this version.
+// migrate creates the schema and the tables, and updates River's tables to its current version.
 func (d *DB) migrate(ctx context.Context) error {
 	conn, err := d.pool.Acquire(ctx)
 	if err != nil {
 		return err
 	}
 	defer conn.Release()
-	// Two processes must not do this at the same time.
+	// The lock keeps two processes from doing this at the same time.
 	if _, err := conn.Exec(ctx, "SELECT pg_advisory_lock(7234017283807667300)"); err != nil {
 		return err
 	}
@@ -261,10 +262,11 @@ func (d *DB) migrate(ctx context.Context) error {
 	if _, err := m.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
 		return err
 	}
-	return ensure(ctx, conn, "to_regclass('rebound.worker')", tables) // the last of them
+	return ensure(ctx, conn, "to_regclass('rebound.worker')", tables) // the last table
 }
 
-// ensure creates what is not there. IF NOT EXISTS would need the right to create it.
+// ensure runs sql if name does not exist. IF NOT EXISTS would need the right to create it, even if
+// it exists.
 func ensure(ctx context.Context, conn *pgxpool.Conn, name, sql string) error {
 	var missing bool
 	err := conn.QueryRow(ctx, "SELECT "+name+" IS NULL").Scan(&missing)
@@ -274,10 +276,10 @@ func ensure(ctx context.Context, conn *pgxpool.Conn, name, sql string) error {
 	return err
 }
 
-// quiet is River's logger. What it would log, such as that the database is away, is reported by us.
+// quiet is River's logger. It discards everything, because workers report what users need.
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
-// inserter returns a client that inserts jobs, and works on none.
+// inserter returns a client that only inserts jobs.
 func (d *DB) inserter() (*river.Client[pgx.Tx], error) {
 	return river.NewClient(riverpgxv5.New(d.pool), &river.Config{Schema: schema, Logger: quiet()})
 }

@@ -17,7 +17,7 @@ import (
 )
 
 // Dump writes the results of a batch to a file and its errors to FILE.errors, as they are at one
-// moment. Either file is there as a whole, or as it was before.
+// moment. Each file is replaced as a whole or not at all.
 func (d *DB) Dump(ctx context.Context, name, file string) (s Status, err error) {
 	b, err := d.find(ctx, name)
 	if err != nil {
@@ -25,7 +25,8 @@ func (d *DB) Dump(ctx context.Context, name, file string) (s Status, err error) 
 	}
 	var outs [2]*output
 	if _, err := os.Stat(file + ".journal"); err == nil && replaceable(file) == nil {
-		return s, fmt.Errorf("%s.journal is there: another batch has its results in %s", file, file)
+		return s, fmt.Errorf("%s.journal exists, so %[1]s belongs to another batch: want another file",
+			file)
 	}
 	for i, path := range []string{file, file + ".errors"} {
 		if err := replaceable(path); err != nil {
@@ -63,13 +64,13 @@ func (d *DB) Dump(ctx context.Context, name, file string) (s Status, err error) 
 	return d.Status(ctx, b.name)
 }
 
-// queries is a pool or a transaction.
+// queries has the methods that pools and transactions share.
 type queries interface {
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }
 
-// eachRow gives the rows of a query to fn, one at a time.
+// eachRow calls fn for each row of a query. fn scans the row.
 func eachRow(
 	ctx context.Context, db queries, sql string, fn func(pgx.Rows) error, args ...any,
 ) error {
@@ -86,8 +87,7 @@ func eachRow(
 	return rows.Err()
 }
 
-// replaceable returns an error for a file that is there and has no results: a dump would destroy
-// it.
+// replaceable returns an error if the file exists and is not a dump, which a dump must not replace.
 func replaceable(path string) error {
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -104,10 +104,10 @@ func replaceable(path string) error {
 	if err != nil && err != io.EOF && err != bufio.ErrBufferFull {
 		return err
 	}
-	return fmt.Errorf("%s exists, and is not a dump of results: want another file", path)
+	return fmt.Errorf("%s exists, and is not a dump: want another file", path)
 }
 
-// output is a file that takes its name once it is whole.
+// output is a file that gets its name when it is complete.
 type output struct {
 	path string
 	f    *os.File

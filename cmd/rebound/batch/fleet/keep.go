@@ -14,7 +14,7 @@ import (
 	"github.com/rebound-go/rebound/cmd/rebound/batch/money"
 )
 
-// claim takes a row that no worker has.
+// claim takes a row if no other live worker has it. It returns errEnded or errHeld otherwise.
 func (s *session) claim(ctx context.Context, id int64) (*claim, error) {
 	c := &claim{s: s, id: id}
 	err := s.db.pool.QueryRow(ctx, `UPDATE rebound.row r SET holder = $2
@@ -36,8 +36,8 @@ func (s *session) claim(ctx context.Context, id int64) (*claim, error) {
 	return nil, errHeld
 }
 
-// markRow marks a row as sent and reserves its cost. Nothing of it holds if a process has stopped
-// the batch, if the row is another worker's by now, or if the budget has no room.
+// markRow marks a row as sent and reserves its cost. It does neither if a worker has stopped the
+// batch, if another worker has the row by now, or if the budget has no room.
 const markRow = `WITH r AS (
 	SELECT id, reserved FROM rebound.row WHERE id = $1::bigint AND holder = $2 AND state < 3 FOR UPDATE
 ), b AS (
@@ -56,7 +56,7 @@ const markRow = `WITH r AS (
 SELECT EXISTS (SELECT 1 FROM r), EXISTS (SELECT 1 FROM b), EXISTS (SELECT 1 FROM u),
 	coalesce((SELECT b.spent + $5::bigint > $6::bigint FROM b), false)`
 
-// mark is the Mark of the batch.
+// mark is the batch.Mark of the workers.
 func (s *session) mark(ctx context.Context, c *claim, cost money.Amount) error {
 	limit, repeats := money.Dollars(s.o.Budget), 0
 	if c.again {
@@ -80,7 +80,7 @@ func (s *session) mark(ctx context.Context, c *claim, cost money.Amount) error {
 			s.shared.Stop(stopped, money.ErrSpent.Error())
 			return money.ErrSpent
 		}
-		// Rows that other workers have sent may cost less than is reserved for them.
+		// Rows in flight may cost less than they reserve, so there may be room soon.
 		select {
 		case <-time.After(budgetPause):
 		case <-ctx.Done():
@@ -89,7 +89,7 @@ func (s *session) mark(ctx context.Context, c *claim, cost money.Amount) error {
 	}
 }
 
-// endRow stores a row's end, and its cost in the place of what was reserved.
+// endRow stores the line of a row, and replaces its reserved cost by the actual cost.
 const endRow = `WITH r AS (
 	SELECT id, reserved FROM rebound.row WHERE id = $1 AND holder = $2 AND state < 3 FOR UPDATE
 ), paid AS (
@@ -120,16 +120,16 @@ func (s *session) finish(
 			return s.lostOrStored(ctx, tx, c.id, done, failed)
 		}
 		_, err = river.JobCompleteTx[*riverpgxv5.Driver](ctx, tx, job)
-		if errors.Is(err, rivertype.ErrNotFound) { // it is no longer running: the row has ended anyway
+		if errors.Is(err, rivertype.ErrNotFound) { // the job is no longer running, but the row has ended
 			return nil
 		}
 		return err
 	})
 }
 
-// lostOrStored returns nil if the row is in one of the states because a first try has put it there,
-// whose answer was lost: while a worker is alive, no other one takes its rows. Otherwise the row is
-// another worker's.
+// lostOrStored is called if an update found no row of this worker. It returns nil if an earlier
+// attempt made the update, and its answer was lost. That is so if this worker is alive, because
+// then no other takes its rows. Otherwise it returns errLost: another worker may have the row.
 func (s *session) lostOrStored(ctx context.Context, db queries, id int64, states ...int) error {
 	var stored bool
 	err := db.QueryRow(ctx, `SELECT holder IS NULL AND state = ANY($3)
@@ -141,7 +141,7 @@ func (s *session) lostOrStored(ctx context.Context, db queries, id int64, states
 	return err
 }
 
-// release gives a row back that has not ended.
+// release stores the state of a row that has not ended, and frees it.
 func (s *session) release(ctx context.Context, c *claim, out batch.Round) error {
 	state := pending
 	switch {
@@ -165,7 +165,7 @@ func (s *session) release(ctx context.Context, c *claim, out batch.Round) error 
 	return err
 }
 
-// unsent is the round of a row that was not sent at all.
+// unsent returns the round of a row that was not sent. It leaves the state of the row unchanged.
 func (c *claim) unsent() batch.Round {
 	return batch.Round{Again: c.state == sent, Doubt: c.state != pending, PutOff: c.state == putOff,
 		Attempts: c.attempts, Cost: c.reserved}

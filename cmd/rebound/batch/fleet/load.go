@@ -19,29 +19,30 @@ import (
 	"github.com/rebound-go/rebound/cmd/rebound/batch/store"
 )
 
-// Loaded is what a load has done.
+// Loaded counts what a load did.
 type Loaded struct {
 	Batch   string
-	Rows    int // of the input
+	Rows    int // in the input
 	Added   int
-	Updated int // had another line, and were not sent yet
-	Changed int // have another line in the input than the one that was sent
+	Updated int // rows that were not sent yet, and got a new line
+	Changed int // rows whose line in the input differs from the one that was sent
 	Missing int // rows of the batch that are not in the input
 	Retried int
 }
 
-// rowArgs are those of a row's job.
+// rowArgs are the arguments of a row's job.
 type rowArgs struct {
 	Row int64 `json:"row"`
 }
 
-// Kind is the job's, for River.
+// Kind implements river.JobArgs.
 func (rowArgs) Kind() string { return "rebound_batch_row" }
 
-// unknown is the base of URLs without a host while --base is not known: the workers have it.
+// unknown stands for --base if load does not have it. The workers' --base applies.
 var unknown = &url.URL{Scheme: "https", Host: "base.invalid"}
 
-// Load checks an input, and adds its rows to the batch of that name. Rows that are there stay.
+// Load checks an input, and adds its new rows to the batch of that name. It creates the tables and
+// the batch if necessary.
 func Load(ctx context.Context, d *DB, name string, o batch.Options) (l Loaded, err error) {
 	in := &rows.Input{Name: o.Input, Where: rows.Targets{Base: o.Base}}
 	if o.Base == nil {
@@ -63,7 +64,7 @@ func Load(ctx context.Context, d *DB, name string, o batch.Options) (l Loaded, e
 		return l, fmt.Errorf("--files: %w", err)
 	}
 	var key store.Key
-	_, _ = rand.Read(key[:]) // it does not fail
+	_, _ = rand.Read(key[:]) // never fails
 	survey, err := in.Check(key)
 	if err != nil {
 		return l, err
@@ -81,7 +82,7 @@ func Load(ctx context.Context, d *DB, name string, o batch.Options) (l Loaded, e
 	return l, d.own(err)
 }
 
-// loading is one transaction: a load is there as a whole, or not at all.
+// loading is the transaction of a load.
 type loading struct {
 	*Loaded
 	tx  pgx.Tx
@@ -89,7 +90,7 @@ type loading struct {
 	o   batch.Options
 	key store.Key
 
-	hosts map[string]int // rows by their URLs' origins
+	hosts map[string]int // number of rows by origin
 }
 
 func (l *loading) run(ctx context.Context, d *DB) error {
@@ -113,7 +114,7 @@ func (l *loading) run(ctx context.Context, d *DB) error {
 	if err := l.jobs(ctx, d); err != nil {
 		return err
 	}
-	// It comes last, since workers wait for it until the load ends.
+	// This comes last, because it blocks workers until the transaction ends.
 	_, err = l.exec(ctx, "UPDATE rebound.batch SET hosts = hosts || $2 WHERE name = $1", l.Batch,
 		l.hosts)
 	return err
@@ -124,7 +125,7 @@ func (l *loading) exec(ctx context.Context, sql string, args ...any) (int, error
 	return int(tag.RowsAffected()), err
 }
 
-// copy copies the input to a table of this transaction.
+// copy copies the input to a temporary table.
 func (l *loading) copy(ctx context.Context) error {
 	if _, err := l.exec(ctx, `CREATE TEMPORARY TABLE incoming (nr bigint, custom_id bytea,
 		digest bigint, line bytea) ON COMMIT DROP`); err != nil {
@@ -158,7 +159,7 @@ func (l *loading) copy(ctx context.Context) error {
 	return err
 }
 
-// origin is where a row goes; empty if its URL has no host.
+// origin returns the origin that a row goes to. It is empty if the row's URL has no host.
 func (l *loading) origin(r rows.Row) string {
 	if u, err := url.Parse(r.URL); err == nil && u.Host == "" {
 		return ""
@@ -166,7 +167,7 @@ func (l *loading) origin(r rows.Row) string {
 	return rows.Origin(r.Target)
 }
 
-// merge adds the rows that are new, and counts the others.
+// merge adds new rows, updates rows that were not sent yet, and counts the others.
 func (l *loading) merge(ctx context.Context) (err error) {
 	if l.Added, err = l.exec(ctx, `INSERT INTO rebound.row (batch, custom_id, digest, line)
 		SELECT $1, custom_id, digest, line FROM incoming ORDER BY nr ON CONFLICT DO NOTHING`,
@@ -184,7 +185,7 @@ func (l *loading) merge(ctx context.Context) (err error) {
 		l.Batch).Scan(&l.Changed, &l.Missing)
 }
 
-// retry takes up rows that have failed.
+// retry makes failed rows pending again, if --retry is set.
 func (l *loading) retry(ctx context.Context) (err error) {
 	if !l.o.RetryFailed && !l.o.RetryInDoubt {
 		return nil
@@ -199,7 +200,7 @@ func (l *loading) retry(ctx context.Context) (err error) {
 	return err
 }
 
-// jobs inserts a job for each row that is to be sent and has none.
+// jobs inserts a job for each row that has neither ended nor a job.
 func (l *loading) jobs(ctx context.Context, d *DB) error {
 	client, err := d.inserter()
 	if err != nil {
@@ -217,7 +218,7 @@ func (l *loading) jobs(ctx context.Context, d *DB) error {
 	if err != nil {
 		return err
 	}
-	const most = 5000 // at a time
+	const most = 5000 // jobs of one insert
 	opts := &river.InsertOpts{Queue: l.Batch, MaxAttempts: math.MaxInt16}
 	for len(ids) > 0 {
 		n := min(most, len(ids))

@@ -6,7 +6,7 @@ import (
 	"github.com/rebound-go/rebound/cmd/rebound/batch"
 )
 
-// Exit codes of work, beside 124 and those of signals.
+// Exit codes of work. There are also 124 and those of signals, see package batch.
 const (
 	complete   = 0
 	someFailed = 1
@@ -14,34 +14,34 @@ const (
 	own        = 125
 )
 
-// Options are those of a worker.
+// Options are the options of a worker.
 type Options struct {
 	batch.Options
-	Name   string        // of the batch; empty = the only one
-	Lease  time.Duration // until others take the rows of a worker that is away; 0 = Lease
-	Notice func(string)  // is called with a line that is worth a user's attention
+	Name   string        // of the batch; empty = the only one in the database
+	Lease  time.Duration // time without a heartbeat after which others take its rows; 0 = Lease
+	Notice func(string)  // is called with a line for the user
 }
 
 const (
-	// Lease is how long a worker may be away by default until others take its rows. They look for such
-	// workers every tenth of it, so the rows are sent again within a minute.
+	// Lease is the default of Options.Lease. Workers look for lost ones every tenth of it, so rows are
+	// sent again within a minute.
 	Lease = 40 * time.Second
 
-	longestBeat = time.Second
+	longestBeat = time.Second // between heartbeats
 )
 
 const (
-	lastWrites = 750 * time.Millisecond // that rows which were cut off may take to be stored
-	lastLook   = 250 * time.Millisecond // for what else asks the database in the end
+	lastWrites = 750 * time.Millisecond // to store the rows that were cut off
+	lastLook   = 250 * time.Millisecond // for other queries at the end
 )
 
-// sessionConns is how many connections a session has to take, mark and end rows.
+// sessionConns is how many connections a session uses to claim, mark and finish rows.
 const sessionConns = 6
 
-// Failures to store rows are reported.
+// A failure to store rows is reported after reportAfter, and again every reportEvery.
 const (
 	reportAfter = 2 * time.Second
 	reportEvery = time.Minute
 )
 
-const budgetPause = 100 * time.Millisecond
+const budgetPause = 100 * time.Millisecond // between checks for room in the budget

@@ -11,19 +11,18 @@ import (
 )
 
 const (
-	// ahead is how far turns are booked. A process that is killed wastes no more than these.
+	// ahead is how far ahead a worker books permits. A killed worker wastes no more than these.
 	ahead = 2 * time.Second
 
-	// clockError is how much the ends of a pause differ by, as two processes see them.
+	// clockError is how much two processes may differ about the end of a pause.
 	clockError = 100 * time.Millisecond
 
 	shiftTimeout = time.Second
 )
 
-// rates are limits per minute; 0 = unknown.
-type rates struct{ requests, tokens float64 }
+type rates struct{ requests, tokens float64 } // per minute; 0 = unknown
 
-// or returns the rates, and those of other where they are unknown.
+// or returns r, with the rates of other where r has none.
 func (r rates) or(other rates) rates {
 	if r.requests <= 0 {
 		r.requests = other.requests
@@ -34,26 +33,26 @@ func (r rates) or(other rates) rates {
 	return r
 }
 
-// pacer is the limits that all workers share. Those of a name are a row with the time of the next
-// turn, by the server's clock (GCRA). Where no limit is known, and the server has asked for no
-// delay, a turn needs no database.
+// pacer is the batch.Pacer of the workers. For each name, a row of the database has the time of the
+// next permit, by the database's clock (GCRA). If no limit is known, and no Retry-After delay
+// applies, no query is needed.
 type pacer struct {
 	batch string
-	given rates      // by flags; the others are learned
-	db    func() *DB // of the session
+	given rates      // set by flags; other rates are learned
+	db    func() *DB // of the current session
 
 	mu    sync.Mutex
 	paces map[string]*pace
 }
 
-// pace is what this process has of the limits of one name.
+// pace has this process's data about the limits of one name.
 type pace struct {
-	turn chan struct{} // has one element: who takes it may ask, so turns are in the order of arrival
+	turn chan struct{} // has one element, a lock for booking; it keeps the order of arrival
 
 	// The pacer's mu guards these.
-	shared    rates     // of the row, as they were learned by any worker
-	published rates     // of those that this process has learned
-	until     time.Time // is when the server's delay ends
+	shared    rates     // in the database, learned by any worker
+	published rates     // learned by this process, and stored in the database
+	until     time.Time // the end of the Retry-After delay
 }
 
 func newPacer(batch string, given rates, db func() *DB) *pacer {
@@ -71,13 +70,13 @@ func (p *pacer) of(name string) *pace {
 	return one
 }
 
-// cost is what an attempt takes of the limits.
+// cost is what an attempt takes from the limits.
 type cost struct {
 	tokens         int
-	request, token time.Duration
+	request, token time.Duration // by which the times of the next permits move
 }
 
-// look returns what so many requests and tokens take, and how long the server's delay lasts.
+// look returns the cost of requests and tokens, and the rest of the Retry-After delay.
 func (p *pacer) look(name string, requests, tokens int) (one *pace, c cost, rest time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -87,14 +86,14 @@ func (p *pacer) look(name string, requests, tokens int) (one *pace, c cost, rest
 		c.request = time.Duration(float64(requests) * float64(time.Minute) / limit.requests)
 	}
 	if limit.tokens > 0 {
-		// A server that accepts more than a minute's tokens has not counted them so.
+		// A server that accepts the request has not counted more than a minute's tokens.
 		c.tokens = min(tokens, int(limit.tokens))
 		c.token = time.Duration(float64(c.tokens) * float64(time.Minute) / limit.tokens)
 	}
 	return one, c, time.Until(one.until)
 }
 
-// Take waits for a turn.
+// Take implements batch.Pacer.
 func (p *pacer) Take(ctx context.Context, name string, tokens int) (taken int, err error) {
 	name = storable(name)
 	for {
@@ -118,15 +117,15 @@ func (p *pacer) Take(ctx context.Context, name string, tokens int) (taken int, e
 		if _, _, rest = p.look(name, 1, tokens); err == nil && rest <= clockError {
 			return c.tokens, nil
 		}
-		p.shift(name, -c.request, -c.token) // there is a delay that was not known when it was booked
+		p.shift(name, -c.request, -c.token) // a Retry-After delay has begun since it was booked
 		if err != nil {
 			return 0, err
 		}
 	}
 }
 
-// takeTurn books a turn if it is near enough, and returns how long it is until then. Otherwise it
-// returns no row.
+// takeTurn books a permit if it is less than ahead away, and returns the time until then. Otherwise
+// it returns no row.
 const takeTurn = `INSERT INTO rebound.pace AS p (batch, name, requests_at, tokens_at)
 	VALUES ($1, $2, clock_timestamp() + $3::interval, clock_timestamp() + $4::interval)
 	ON CONFLICT (batch, name) DO UPDATE SET
@@ -136,7 +135,7 @@ const takeTurn = `INSERT INTO rebound.pace AS p (batch, name, requests_at, token
 	RETURNING extract(epoch FROM greatest(requests_at - $3::interval, tokens_at - $4::interval)
 		- clock_timestamp())::float8`
 
-// book asks until a turn is near enough.
+// book tries takeTurn until it books a permit.
 func (p *pacer) book(ctx context.Context, name string, c cost) (time.Duration, error) {
 	for {
 		var seconds []float64
@@ -159,7 +158,7 @@ func (p *pacer) book(ctx context.Context, name string, c cost) (time.Duration, e
 	}
 }
 
-// Settle books what was used beyond what was taken.
+// Settle implements batch.Pacer.
 func (p *pacer) Settle(name string, requests, tokens int) {
 	name = storable(name)
 	if _, c, _ := p.look(name, requests, tokens); c.request != 0 || c.token != 0 {
@@ -167,13 +166,13 @@ func (p *pacer) Settle(name string, requests, tokens int) {
 	}
 }
 
-// shift moves the next turn.
+// shift moves the times of the next permits.
 func (p *pacer) shift(name string, request, token time.Duration) {
 	p.try(`UPDATE rebound.pace SET requests_at = requests_at + $3::interval,
 		tokens_at = tokens_at + $4::interval WHERE batch = $1 AND name = $2`, name, request, token)
 }
 
-// Pause has all workers wait, as the server has asked for.
+// Pause implements batch.Pacer.
 func (p *pacer) Pause(name string, d time.Duration) {
 	name = storable(name)
 	p.mu.Lock()
@@ -191,7 +190,7 @@ func (p *pacer) Pause(name string, d time.Duration) {
 	}
 }
 
-// try executes what may fail with the database: then a turn is lost, or one worker alone waits.
+// try executes a statement that may fail. Then a permit is lost, or only this worker waits.
 func (p *pacer) try(sql, name string, args ...any) {
 	ctx, cancel := context.WithTimeout(context.Background(), shiftTimeout)
 	defer cancel()

@@ -13,12 +13,13 @@ import (
 	"github.com/rebound-go/rebound/internal/clock"
 )
 
-// run works until no row is left, the process stops, or the session is lost.
+// run works until no row is left, the process stops, or the session is lost. In the last case it
+// returns errLost.
 func (s *session) run(feeding, calls context.Context) error {
 	calls, cut := context.WithCancel(calls)
 	defer cut()
 	s.feeding, s.calls = feeding, calls
-	_, _ = s.round(feeding) // what the other workers know holds from the first row on
+	_, _ = s.round(feeding) // the limits of the other workers must hold from the first row on
 	jobs, stopJobs := context.WithCancel(context.WithoutCancel(calls))
 	defer stopJobs()
 	client, err := s.startRiver(feeding, jobs, stopJobs)
@@ -32,7 +33,7 @@ func (s *session) run(feeding, calls context.Context) error {
 	}
 	err = s.watch(feeding)
 	if errors.Is(err, errLost) {
-		// Nothing of this session may be written any more: River would end jobs that others have.
+		// This session must write nothing more: River would complete jobs that others now have.
 		cut()
 		stopJobs()
 		s.db.Close()
@@ -46,7 +47,7 @@ func (s *session) run(feeding, calls context.Context) error {
 	}
 	over, give := context.WithCancel(context.Background())
 	defer give()
-	defer context.AfterFunc(calls, func() { // the rows that were cut off are stored meanwhile
+	defer context.AfterFunc(calls, func() { // meanwhile, rows that were cut off are stored
 		_ = clock.Sleep(over, lastWrites)
 		stopJobs()
 		_ = clock.Sleep(over, lastLook)
@@ -62,8 +63,8 @@ func (s *session) run(feeding, calls context.Context) error {
 	return err
 }
 
-// startRiver starts to work on the jobs, once the database answers. River's first queries have the
-// context of the jobs, so stopJobs ends them with the feed: a database may be silent for ever.
+// startRiver starts to work on the jobs when the database answers. River's first queries use the
+// context jobs. The database may never answer, so stopJobs ends these queries when feeding ends.
 func (s *session) startRiver(
 	feeding, jobs context.Context, stopJobs func(),
 ) (client *river.Client[pgx.Tx], err error) {

@@ -15,31 +15,31 @@ import (
 	"github.com/rebound-go/rebound/cmd/rebound/batch/money"
 )
 
-// session is a worker, from its entry in the database to its end. A process that was away for too
-// long begins another: what the one before holds is no longer its own.
+// session is a worker, as long as its row in the database exists. If a process is away for longer
+// than its lease, it loses its rows, and begins another session.
 type session struct {
 	id     string
 	db     *DB
-	batch  info // stops is as it was when the session began
+	batch  info // stops is the value when the session began
 	o      Options
 	lease  time.Duration
 	shared *batch.Shared
 
-	feeding context.Context // ends when no further row is to be sent
-	calls   context.Context // ends when those under way are to end
+	feeding context.Context // ends when no more rows may be sent
+	calls   context.Context // ends when rows in flight must end
 	recent  ended
 	pace    *pacer
-	first   chan struct{} // is closed when a first row is through
-	through atomic.Bool
-	early   chan struct{} // has a place for each row that is sent before
+	first   chan struct{} // is closed when a first row has been handled
+	through atomic.Bool   // first is closed, or will be soon
+	early   chan struct{} // has room for the rows that may be sent before that
 
 	away     atomic.Bool  // the database does not answer
-	reported atomic.Int64 // when a failure to store rows was reported, in Unix nanoseconds
+	reported atomic.Int64 // the last report of a failure to store rows, in Unix nanoseconds
 
-	beaten, looked time.Time // of watch
+	beaten, looked time.Time // the last heartbeat and the last takeOver; only watch uses them
 }
 
-// newSession enters a worker in the database.
+// newSession connects to the database, and adds the worker to it.
 func newSession(ctx context.Context, address string, s *session) (*session, error) {
 	host, _ := os.Hostname()
 	db, err := open(ctx, address, sessionConns)
@@ -57,8 +57,8 @@ func newSession(ctx context.Context, address string, s *session) (*session, erro
 	return s, nil
 }
 
-// enter enters the worker. The first one begins a run: what the one before has counted and learned
-// is over.
+// enter adds the worker. The first worker begins a run, and resets the counts and the learned
+// limits of the run before.
 func (s *session) enter(ctx context.Context, tx pgx.Tx) error {
 	if err := tx.QueryRow(ctx, "SELECT stops FROM rebound.batch WHERE name = $1 FOR NO KEY UPDATE",
 		s.batch.name).Scan(&s.batch.stops); err != nil {
@@ -84,7 +84,8 @@ func (s *session) enter(ctx context.Context, tx pgx.Tx) error {
 	return err
 }
 
-// firstRows are sent until a first one is through: it may show that nothing works.
+// firstRows is how many rows are sent before a first one has been handled. It may show that nothing
+// works.
 const firstRows = 8
 
 // claim is a row that this session holds.
@@ -92,10 +93,10 @@ type claim struct {
 	s        *session
 	id       int64
 	line     []byte
-	state    int // before it was claimed
+	state    int // when the row was claimed
 	attempts int
 	reserved money.Amount
-	again    bool // it is in doubt, and was not sent again yet
+	again    bool // the row is in doubt, and has not been sent again yet
 }
 
 var (
@@ -104,5 +105,5 @@ var (
 	errLost  = errors.New("other workers have taken the rows of this one")
 )
 
-// claimKey is the context's key of the row that is sent.
+// claimKey is the context key of the claim that is being sent.
 type claimKey struct{}

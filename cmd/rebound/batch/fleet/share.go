@@ -12,19 +12,19 @@ import (
 	"github.com/rebound-go/rebound/limit"
 )
 
-// exchanges is how often a worker exchanges with the others what it has learned and counted. A
-// failed row makes it do so at once.
+// exchanges is the time between exchanges of counts and limits with the other workers. After a
+// failed row, an exchange happens at once.
 const exchanges = 250 * time.Millisecond
 
-// ended is what came of the rows that have ended since the last exchange.
+// ended counts the rows that have ended since the last exchange.
 type ended struct {
 	mu     sync.Mutex
 	rows   int
 	failed int
-	mixed  bool   // not all failed with one code
+	mixed  bool   // not all rows failed with the same code
 	code   string // of the first failure
 	why    string
-	wake   chan struct{} // has an element after a failure
+	wake   chan struct{} // has an element after a failure; it wakes watch
 }
 
 // add counts a row.
@@ -47,14 +47,14 @@ func (e *ended) add(out batch.Round) {
 	}
 }
 
-// addEnded adds to the counts of a run. A run is over when a process stops it.
+// addEnded adds to the counts of a run. It does nothing if a worker has stopped the run.
 const addEnded = `UPDATE rebound.batch SET run_ended = run_ended + $3, run_failed = run_failed + $4,
 		run_mixed = run_mixed OR $5 OR run_code NOT IN ('', $6),
 		run_code = CASE run_code WHEN '' THEN $6 ELSE run_code END,
 		run_why = CASE run_code WHEN '' THEN $7 ELSE run_why END
 	WHERE name = $1 AND stops = $2`
 
-// publish adds what has ended to the counts of all workers.
+// publish adds the counts to those in the database, and resets them.
 func (e *ended) publish(ctx context.Context, db *DB, b info) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -68,10 +68,10 @@ func (e *ended) publish(ctx context.Context, db *DB, b info) error {
 	return err
 }
 
-// endRun forgets the counts of a run.
+// endRun resets the counts of a run.
 const endRun = `run_ended = 0, run_failed = 0, run_mixed = false, run_code = '', run_why = ''`
 
-// lookAround reads what all workers know: whether they are to stop, what has ended, and the limits.
+// lookAround reads what all workers share: the stops, the counts, and the limits.
 const lookAround = `SELECT stops, stop_reason,
 		run_ended, run_failed, NOT run_mixed, run_code, run_why,
 		coalesce(p.name, ''), coalesce(requests, 0), coalesce(tokens, 0),
@@ -83,7 +83,7 @@ const learnedRates = `INSERT INTO rebound.pace AS p (batch, name, requests, toke
 		SET requests = CASE WHEN $3 > 0 THEN $3 ELSE p.requests END,
 			tokens = CASE WHEN $4 > 0 THEN $4 ELSE p.tokens END`
 
-// publish gives the other workers the limits that this one has learned since.
+// publish stores the limits that this process has learned since the last time.
 func (p *pacer) publish(ctx context.Context, limits []limit.Snapshot) error {
 	for _, l := range limits {
 		var n rates
@@ -109,8 +109,8 @@ func (p *pacer) publish(ctx context.Context, limits []limit.Snapshot) error {
 	return nil
 }
 
-// isNew reports whether a limit differs from what this process has published. What another one has
-// learned later is not overwritten.
+// isNew reports whether a limit differs from the one that this process published last. So an old
+// limit does not replace a newer one of another worker.
 func (p *pacer) isNew(name string, n rates) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -118,7 +118,7 @@ func (p *pacer) isNew(name string, n rates) bool {
 	return n.or(one.published) != one.published
 }
 
-// takeUp takes up what any worker has learned of the limits of a name.
+// takeUp adopts the limits of a name, and the rest of its Retry-After delay, from the database.
 func (p *pacer) takeUp(name string, learned rates, rest time.Duration) {
 	if name == "" {
 		return
@@ -132,8 +132,7 @@ func (p *pacer) takeUp(name string, learned rates, rest time.Duration) {
 	}
 }
 
-// limits returns the limits of a process, and those of all workers in place of those that it has
-// learned by itself.
+// limits returns the limits in force. Its rates are those of all workers, in place of own's.
 func (p *pacer) limits(own []limit.Snapshot) (all []limit.Snapshot) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

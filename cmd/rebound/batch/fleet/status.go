@@ -9,11 +9,11 @@ import (
 	"github.com/rebound-go/rebound/cmd/rebound/batch/money"
 )
 
-// Counts are those of a batch, over all of its workers and runs.
+// Counts has the counts of a batch, over all workers and runs.
 type Counts struct {
 	Rows, Done, Failed int
-	InDoubt            int // without a result; a worker that is gone has sent them
-	InFlight           int // live workers have them
+	InDoubt            int // rows that were sent, have no result, and that no worker holds
+	InFlight           int // rows that workers hold
 	PutOff             int
 	Repeated           int
 	Attempts           int64
@@ -22,15 +22,15 @@ type Counts struct {
 	Reasons            []batch.Reason
 }
 
-// Status is where a batch stands.
+// Status is the state of a batch.
 type Status struct {
 	Batch string `json:"batch"` // its name
 	batch.Summary
-	Workers  int `json:"workers"`   // that are alive
-	InFlight int `json:"in_flight"` // rows that they have
+	Workers  int `json:"workers"`   // that have not ended, and whose loss no other worker has noticed
+	InFlight int `json:"in_flight"` // rows that these workers hold
 }
 
-// Status returns where the batch of that name stands, or the only batch.
+// Status returns the state of the batch of that name. Without a name, it is the only batch.
 func (d *DB) Status(ctx context.Context, name string) (s Status, err error) {
 	b, err := d.find(ctx, name)
 	if err != nil {
@@ -45,7 +45,7 @@ func (d *DB) Status(ctx context.Context, name string) (s Status, err error) {
 	return s, nil
 }
 
-// into sets the batch's counts in a report.
+// into sets the counts in a report.
 func (c Counts) into(s *batch.Summary) {
 	s.Rows, s.Done, s.Failed, s.InDoubt, s.Repeated = c.Rows, c.Done, c.Failed, c.InDoubt, c.Repeated
 	s.Pending = s.Rows - s.Done - s.Failed - s.InDoubt
@@ -66,7 +66,7 @@ const countReasons = `SELECT code, count(*), (array_agg(custom_id ORDER BY id))[
 	FROM rebound.result JOIN rebound.row ON id = row WHERE batch = $1 AND failed
 	GROUP BY code ORDER BY count(*) DESC, code`
 
-// counts counts in one snapshot.
+// counts reads the counts, in one snapshot.
 func (d *DB) counts(ctx context.Context, name string) (c Counts, err error) {
 	err = pgx.BeginTxFunc(ctx, d.quick, snapshot, func(tx pgx.Tx) error {
 		var cost money.Amount
@@ -90,5 +90,5 @@ func (d *DB) counts(ctx context.Context, name string) (c Counts, err error) {
 	return c, err
 }
 
-// snapshot is a transaction that sees the database as it is at its beginning.
+// snapshot reads the database as it is at the beginning of the transaction.
 var snapshot = pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}

@@ -3,57 +3,56 @@ package fleet
 // The states of a row.
 const (
 	pending = iota
-	sent    // marked, without a result: in flight, or in doubt when its holder is gone
-	putOff  // a process has seen it fail; the server may have acted, and it may be sent again
+	sent    // marked, without a result: in flight, or in doubt if its holder is gone
+	putOff  // it failed and will be sent again; the server may have acted
 	done
 	failed
 )
 
-// isGone is whether a worker was away for longer than its lease. No worker could beat before the
-// server was started.
+// isGone is true if a worker sent no heartbeat for longer than its lease. While the database was
+// down, no worker could, so that time does not count.
 const isGone = "greatest(seen, pg_postmaster_start_time()) < now() - lease"
 
-// tables are made in the order in which they refer to each other. Amounts are in billionths of a
-// dollar.
+// tables creates the tables. Amounts are in billionths of a dollar.
 const tables = `
 CREATE TABLE rebound.batch (
 	name        text PRIMARY KEY,
 	key         bytea NOT NULL,
 	hosts       jsonb NOT NULL DEFAULT '{}',
 	loaded      timestamptz NOT NULL DEFAULT now(),
-	stops       integer NOT NULL DEFAULT 0, -- how often a process has stopped all of them
+	stops       integer NOT NULL DEFAULT 0, -- how often a worker has stopped all others
 	stop_reason text NOT NULL DEFAULT '',
 
-	-- What has ended since the first of the workers of now began.
+	-- The counts of this run, which began with the first of the current workers.
 	run_ended  integer NOT NULL DEFAULT 0,
 	run_failed integer NOT NULL DEFAULT 0,
-	run_mixed  boolean NOT NULL DEFAULT false, -- not all failed with one code
+	run_mixed  boolean NOT NULL DEFAULT false, -- not all failed with the same code
 	run_code   text NOT NULL DEFAULT '',
 	run_why    text NOT NULL DEFAULT '',
 
-	spent       bigint NOT NULL DEFAULT 0, -- by rows that have ended
-	reserved    bigint NOT NULL DEFAULT 0  -- by the others: the sum of row.reserved
+	spent       bigint NOT NULL DEFAULT 0, -- the cost of rows that have ended
+	reserved    bigint NOT NULL DEFAULT 0  -- the sum of row.reserved
 );
 CREATE TABLE rebound.pace (
 	batch       text NOT NULL REFERENCES rebound.batch ON DELETE CASCADE,
 	name        text NOT NULL, -- a model, or a host
 	requests    float8 NOT NULL DEFAULT 0, -- learned, per minute; 0 = unknown
 	tokens      float8 NOT NULL DEFAULT 0,
-	requests_at timestamptz NOT NULL DEFAULT now(), -- the next turn
+	requests_at timestamptz NOT NULL DEFAULT now(), -- the next permit
 	tokens_at   timestamptz NOT NULL DEFAULT now(),
-	rests_until timestamptz NOT NULL DEFAULT now(), -- as the server has asked for
+	rests_until timestamptz NOT NULL DEFAULT now(), -- the end of a Retry-After delay
 	PRIMARY KEY (batch, name)
 );
 CREATE TABLE rebound.row (
 	id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
 	batch     text NOT NULL REFERENCES rebound.batch ON DELETE CASCADE,
-	custom_id bytea NOT NULL, -- of any length, which an index could not have
+	custom_id bytea NOT NULL, -- of any length, so the index has its hash
 	digest    bigint NOT NULL, -- of the line
 	line      bytea NOT NULL,  -- of the input
 	state     smallint NOT NULL DEFAULT 0, -- pending, sent, put off, done, failed
 	holder    text, -- the worker that has the row
 	attempts  integer NOT NULL DEFAULT 0,
-	repeats   integer NOT NULL DEFAULT 0, -- after it was in doubt
+	repeats   integer NOT NULL DEFAULT 0, -- how often it was sent again after doubt
 	reserved  bigint NOT NULL DEFAULT 0
 );
 CREATE UNIQUE INDEX row_id ON rebound.row (batch, sha256(custom_id));
@@ -71,5 +70,5 @@ CREATE TABLE rebound.worker (
 	batch text NOT NULL REFERENCES rebound.batch ON DELETE CASCADE,
 	began timestamptz NOT NULL DEFAULT now(),
 	seen  timestamptz NOT NULL DEFAULT now(),
-	lease interval NOT NULL -- until others take its rows
+	lease interval NOT NULL -- time without a heartbeat until others take its rows
 );`

@@ -21,7 +21,7 @@ import (
 	"github.com/rebound-go/rebound/limit"
 )
 
-// work is a process that sends rows.
+// work is the state of a worker process, over all its sessions.
 type work struct {
 	address string
 	batch   info
@@ -33,7 +33,8 @@ type work struct {
 	err     error
 }
 
-// Work sends rows of a batch until none is left, and returns the batch's report and the exit code.
+// Work sends rows of a batch until none is left. It returns the report of the whole batch, and the
+// exit code.
 func Work(ctx context.Context, db *DB, o Options) (batch.Summary, int, error) {
 	o.Lease = cmp.Or(o.Lease, Lease)
 	w := &work{address: db.address, o: o}
@@ -58,7 +59,8 @@ func Work(ctx context.Context, db *DB, o Options) (batch.Summary, int, error) {
 	return w.report(ctx, db, began)
 }
 
-// prepare finds the batch, and checks what sending needs, before anything is sent.
+// prepare finds the batch, and checks the hosts, the options and the costs, before anything is
+// sent.
 func (w *work) prepare(ctx context.Context, db *DB) (err error) {
 	if w.batch, err = db.find(ctx, w.o.Name); err != nil {
 		return err
@@ -82,7 +84,7 @@ func (w *work) prepare(ctx context.Context, db *DB) (err error) {
 	return nil
 }
 
-// checkHosts returns an error if rows go where this worker may not send them.
+// checkHosts returns an error if rows go to a host that the flags do not allow.
 func (w *work) checkHosts() error {
 	allowed := []string{}
 	if w.o.Base != nil {
@@ -95,7 +97,7 @@ func (w *work) checkHosts() error {
 		switch {
 		case slices.Contains(allowed, host):
 		case host == "":
-			return errors.New("missing_base: the batch has rows whose urls have no host: want --base URL")
+			return errors.New("missing_base: the batch has URLs without a host: want --base URL")
 		default:
 			return fmt.Errorf("foreign_host: the batch has rows for %s, which is not allowed: want it in "+
 				"--base or --allow", host)
@@ -123,20 +125,19 @@ func (w *work) checkBounds(ctx context.Context, db *DB) error {
 	}, w.batch.name))
 }
 
-// newSession begins a session.
 func (w *work) newSession(ctx context.Context) (*session, error) {
 	return newSession(ctx, w.address, &session{batch: w.batch, o: w.o, shared: w.shared, pace: w.pace})
 }
 
-// sessions works in one session after the other: each is lost if the process was away.
+// sessions runs one session after the other, until one ends that was not lost.
 func (w *work) sessions(ctx context.Context, s *session, feeding, calls context.Context) error {
 	for {
 		err := s.run(feeding, calls)
 		if !errors.Is(err, errLost) {
 			return err
 		}
-		w.o.Notice(fmt.Sprintf("this worker was away for %v or longer: others have its rows; going on",
-			w.o.Lease))
+		w.o.Notice(fmt.Sprintf("this worker was away for %v or longer; it lost its rows, and continues "+
+			"with others", w.o.Lease))
 		err = persist(feeding, func(ctx context.Context) (err error) {
 			s, err = w.newSession(ctx)
 			return err
@@ -151,19 +152,19 @@ func (w *work) sessions(ctx context.Context, s *session, feeding, calls context.
 	}
 }
 
-// count reads the counts of all workers from time to time.
+// count reads the counts of the batch from time to time.
 func (w *work) count(ctx context.Context, db *DB) {
 	for ctx.Err() == nil {
 		began := time.Now()
 		if c, err := db.counts(ctx, w.batch.name); err == nil {
 			w.counts.Store(&c)
 		}
-		// Counting a million rows takes a part of a second.
+		// Counting a million rows takes part of a second, so the pause is 20 times as long.
 		_ = clock.Sleep(ctx, max(2*time.Second, 20*time.Since(began)))
 	}
 }
 
-// report is the batch's report, with what this process did.
+// report returns the report of the batch, with the limits, tokens and times of this process.
 func (w *work) report(
 	ctx context.Context, db *DB, began time.Time,
 ) (s batch.Summary, code int, err error) {
@@ -188,8 +189,8 @@ func (w *work) report(
 		return s, own, w.err
 	case counted != nil && code == 0:
 		return s, own, db.own(counted)
-	case counted != nil: // that the worker was stopped is what its exit code says
-		w.o.Notice(db.own(counted).Error() + "; the counts are those of before")
+	case counted != nil: // the worker was stopped, so it keeps its exit code
+		w.o.Notice(db.own(counted).Error() + "; the counts in the report are older")
 		c = *w.counts.Load()
 	}
 	c.into(&s)
@@ -212,14 +213,14 @@ func (w *work) report(
 	return s, code, nil
 }
 
-// persistFor is persist for a time.
+// persistFor is persist for at most d.
 func persistFor(ctx context.Context, d time.Duration, fn func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
 	return persist(ctx, fn)
 }
 
-// Progress is that of the batch, over all workers.
+// Progress returns the progress of the batch, over all workers.
 func (w *work) Progress() batch.Progress {
 	p, c := w.shared.Progress(), w.counts.Load()
 	p.Rows, p.Done, p.Failed, p.InDoubt = c.Rows, c.Done, c.Failed, c.InDoubt
@@ -231,5 +232,5 @@ func (w *work) Progress() batch.Progress {
 	return p
 }
 
-// Limits are those in force: those of all workers, and those of this process.
+// Limits returns the limits in force, of all workers and of this process.
 func (w *work) Limits() []limit.Snapshot { return w.pace.limits(w.shared.Limits()) }

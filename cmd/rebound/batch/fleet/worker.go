@@ -19,8 +19,8 @@ type worker struct {
 	s *session
 }
 
-// Work implements river.Worker. Every job that has not ended is snoozed, so that River counts no
-// errors: the rounds count attempts.
+// Work implements river.Worker. A job whose row has not ended is snoozed, so that River counts no
+// errors. Attempts are counted with the row.
 func (w *worker) Work(ctx context.Context, job *river.Job[rowArgs]) error {
 	s := w.s
 	if !s.begin(ctx) {
@@ -63,7 +63,7 @@ func (w *worker) Work(ctx context.Context, job *river.Job[rowArgs]) error {
 	})
 	switch {
 	case errors.Is(err, errLost):
-		<-ctx.Done() // the job is another worker's: River must not end it for this one
+		<-ctx.Done() // another worker has the job, so River must not complete it here
 		return ctx.Err()
 	case err != nil:
 		return s.broken(ctx, err)
@@ -76,7 +76,8 @@ func (w *worker) Work(ctx context.Context, job *river.Job[rowArgs]) error {
 	return river.JobSnooze(out.Wait)
 }
 
-// send sends the row, or decides that it must not be sent: it is held.
+// send sends the row. If the row is in doubt and must not be sent again, it returns its error, and
+// held is true.
 func (s *session) send(c *claim) (out batch.Round, held bool, err error) {
 	r, err := s.shared.Parse(c.line)
 	if err != nil {
@@ -93,7 +94,8 @@ func (s *session) send(c *claim) (out batch.Round, held bool, err error) {
 	return s.shared.Round(context.WithValue(s.calls, claimKey{}, c), j), false, nil
 }
 
-// begin waits for a place among the first rows. It returns false if no row is to be sent.
+// begin waits until the row may be sent: at first there is room for firstRows only. It returns
+// false if no more rows may be sent.
 func (s *session) begin(ctx context.Context) bool {
 	if s.feeding.Err() != nil {
 		return false
@@ -109,7 +111,8 @@ func (s *session) begin(ctx context.Context) bool {
 	return false
 }
 
-// ended lets all rows be sent once one is through. What it has shown of the limits holds for them.
+// ended opens the way for all rows after a first one has been handled. It publishes the limits that
+// this row has shown.
 func (s *session) ended() {
 	if s.through.CompareAndSwap(false, true) {
 		ctx, cancel := context.WithTimeout(s.feeding, lastWrites)
@@ -119,8 +122,8 @@ func (s *session) ended() {
 	}
 }
 
-// broken ends the process for a failure of the database that does not pass. The job stays as it is:
-// what it holds is freed when the worker is gone.
+// broken stops the process after a permanent failure of the database. The job is not completed:
+// takeOver frees its row when the worker is gone.
 func (s *session) broken(ctx context.Context, err error) error {
 	if ctx.Err() == nil && s.calls.Err() == nil {
 		s.shared.Stop(own, s.db.own(err).Error())
@@ -128,5 +131,5 @@ func (s *session) broken(ctx context.Context, err error) error {
 	return river.JobSnooze(time.Second)
 }
 
-// isPermanent reports whether a failure of the database does not pass.
+// isPermanent reports whether a retry cannot help against a failure of the database.
 func isPermanent(err error) bool { return classify(err).Kind == fault.Permanent }

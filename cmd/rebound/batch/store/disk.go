@@ -7,7 +7,7 @@ import (
 	"os"
 )
 
-// file is what the Store asks of an *os.File.
+// file has the methods of *os.File that the Store uses.
 type file interface {
 	io.ReadWriteSeeker
 	io.ReaderAt
@@ -17,15 +17,15 @@ type file interface {
 	Name() string
 }
 
-// disk is what the Store asks of the system. Tests put failures between any two of these calls.
+// disk has the system calls of the Store. Tests make any of them fail.
 type disk interface {
-	// open opens a file for reading and writing, and creates it if there is none.
+	// open opens a file for reading and writing. It creates the file if there is none.
 	open(path string) (file, error)
 	lock(f file) error
 	exists(path string) (bool, error)
 	rename(from, to string) error
 	remove(path string) error
-	// syncDir makes renames of the files beside path survive a power cut.
+	// syncDir makes renames in path's directory survive a power cut.
 	syncDir(path string) error
 }
 

@@ -12,13 +12,12 @@ import (
 	"github.com/rebound-go/rebound/cmd/rebound/batch/money"
 )
 
-// The journal has a line for each of these, which ends in the CRC-32 of what is before it.
+// A mark is a line of the journal. The line ends in a CRC-32 of the rest.
 //
-//	B key           the batch: the key of its hashes
-//	S id digest usd a row is about to be sent; its reserved cost in billionths of a dollar
-//	R id            the row has come back: the server certainly has not acted
-//	G n usd         a new generation: FILE.errors becomes FILE.errors.n, see retry; the cost of the
-//	                rows that it takes up
+//	B key           begins the journal: the key of the batch's hashes
+//	S id digest usd a row is about to be sent, at this cost at most, in billionths of a dollar
+//	R id            the row is pending again: the server certainly did not act on it
+//	G n usd         generation n begins, see retry.go; the earlier cost of its rows
 type mark struct {
 	kind       byte // 'B', 'S', 'R' or 'G'
 	key        Key
@@ -27,7 +26,7 @@ type mark struct {
 	generation int
 }
 
-// maxMark is more than the longest line of a mark.
+// maxMark is larger than any line of a mark.
 const maxMark = 80 // bytes
 
 // append appends the mark's line to b.
@@ -93,7 +92,7 @@ func parseMark(line []byte) (m mark, ok bool) {
 	return m, err == nil
 }
 
-// number reads a number, unless there was an error before. It sets err to its own.
+// number reads a number, unless err is already set. On failure it sets err.
 func number(text []byte, base, bits int, err *error) (n uint64) {
 	if *err == nil {
 		n, *err = strconv.ParseUint(string(text), base, bits)

@@ -8,12 +8,13 @@ import (
 	"syscall"
 )
 
-// lockFile keeps a second process out. The lock ends with the process, however that ends.
+// lockFile locks f, or fails if another process has the lock. The lock ends with the process, even
+// after a crash.
 func lockFile(f *os.File) error {
 	return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 }
 
-// syncDir makes renames of the files beside path survive a power cut.
+// syncDir makes renames in path's directory survive a power cut.
 func syncDir(path string) error {
 	dir, err := os.Open(filepath.Dir(path))
 	if err != nil {

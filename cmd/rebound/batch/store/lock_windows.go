@@ -6,10 +6,11 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// lockFile keeps a second process out. The lock ends with the process, however that ends.
+// lockFile locks f, or fails if another process has the lock. The lock ends with the process, even
+// after a crash.
 func lockFile(f *os.File) error {
 	const flags = windows.LOCKFILE_EXCLUSIVE_LOCK | windows.LOCKFILE_FAIL_IMMEDIATELY
-	// A byte far beyond the end, so that the file itself can be read and written.
+	// It locks a byte far beyond the end, so that the content can be read and written.
 	return windows.LockFileEx(windows.Handle(f.Fd()), flags, 0, 1, 0,
 		&windows.Overlapped{OffsetHigh: 1 << 30})
 }

@@ -10,28 +10,28 @@ import (
 	"github.com/rebound-go/rebound/cmd/rebound/batch/results"
 )
 
-// Recovered is what earlier runs have left.
+// Recovered is the state that earlier runs left.
 type Recovered struct {
-	Spent      money.Amount // by rows that have ended, and reserved by those in doubt
-	Changed    int          // rows whose line in the input is no longer the one that was sent
-	Foreign    int          // results of rows that are not in the input
+	Spent      money.Amount // the cost of rows that have ended, and the reserved cost of rows in doubt
+	Changed    int          // rows whose line in the input differs from the one that was sent
+	Foreign    int          // lines of rows that are not in the input
 	Generation int
 
-	Reserved map[uint64]money.Amount // by the rows in doubt; those with none are left out
+	Reserved map[uint64]money.Amount // the reserved cost of each row in doubt; empty if no row has one
 }
 
-// recovery reads the files of earlier runs into a Table.
+// recovery reads the files of earlier runs, and sets the states in a Table.
 type recovery struct {
 	Recovered
 	s        *Store
 	t        *Table
 	key      Key
-	reserved []money.Amount // of each row of the Table; nil if no mark has a cost
-	changed  []bool         // the same; nil if no row has changed
+	reserved []money.Amount // by index in the Table; nil if no mark has a cost
+	changed  []bool         // by index in the Table; nil if no row has changed
 }
 
-// Key returns the key of the batch's hashes, from the journal's first line. A new journal gets one
-// from Recover.
+// Key returns the key of the batch's hashes, from the first line of the journal. If the journal is
+// new, the key is too, and Recover writes it.
 func (s *Store) Key() (key Key, err error) {
 	var head [64]byte
 	n, err := s.journal.ReadAt(head[:], 0)
@@ -43,15 +43,16 @@ func (s *Store) Key() (key Key, err error) {
 		return m.key, nil
 	}
 	if whole || n == len(head) || !zeros(line) && (line[0] != 'B' || !tornMark(line)) {
-		return key, s.failed(fmt.Errorf("%s: damaged at byte 0: this is not a journal of a batch",
+		return key, s.failed(fmt.Errorf("%s: damaged at byte 0: want the journal of a batch",
 			s.journal.Name()))
 	}
 	s.fresh = true
 	return newKey(), nil
 }
 
-// Recover sets the states of the rows in t, and cuts off what a crash has torn. It changes no file
-// that is damaged, or was here before the journal.
+// Recover sets the states of the rows in t. It cuts off a last line that a crash left incomplete.
+// It cuts off nothing if the journal is new, because the results may be another program's. A
+// damaged file is an error, and is not changed.
 func (s *Store) Recover(t *Table, key Key) (Recovered, error) {
 	r := recovery{s: s, t: t, key: key}
 	err := r.replay()
@@ -77,7 +78,7 @@ func (r *recovery) replay() error {
 			return err
 		}
 	}
-	// The journal may have exchanged the errors.
+	// These are read from r.s only now: the journal's replay may have replaced the errors.
 	for _, f := range []struct {
 		file  file
 		state State
@@ -92,7 +93,7 @@ func (r *recovery) replay() error {
 	return nil
 }
 
-// writeKey begins the journal.
+// writeKey writes the first line of the journal.
 func (s *Store) writeKey(key Key) error {
 	if err := cut(s.journal, 0); err != nil {
 		return err
@@ -107,12 +108,12 @@ func (s *Store) writeKey(key Key) error {
 	return s.disk.syncDir(s.path)
 }
 
-// mark takes in a line of the journal. The row of an S without an R behind it is in doubt, unless
-// its line is found later.
+// mark reads a line of the journal. A row with an S and no later R is in doubt, unless result finds
+// its line.
 func (r *recovery) mark(line []byte) error {
 	m, ok := parseMark(line)
 	if !ok {
-		return errors.New("the mark's checksum is wrong")
+		return errors.New("the checksum of this line is wrong")
 	}
 	if m.kind == 'G' {
 		r.Generation = m.generation
@@ -143,8 +144,8 @@ func (r *recovery) mark(line []byte) error {
 	return nil
 }
 
-// result takes in a line of the results or the errors. An error that a provider's batch API has
-// left among its results, such as that a row has expired, is none: the row is sent.
+// result reads a line of the results or the errors. A provider's batch API writes some errors among
+// its results, for example for expired rows. Such a row stays pending.
 func (r *recovery) result(line []byte, state State) error {
 	o, err := results.Read(line)
 	if err != nil {
@@ -160,7 +161,7 @@ func (r *recovery) result(line []byte, state State) error {
 		return nil
 	}
 	if before := r.t.State(i); before == Done || before == Failed {
-		return fmt.Errorf("a second line of %q", o.ID)
+		return fmt.Errorf("this is a second line of %q: want one for each row", o.ID)
 	}
 	r.t.Set(i, state)
 	return nil

@@ -92,9 +92,10 @@ var recoveries = []struct {
 	{"zeros within", strings.Replace(lineA, "200", "2\x000", 1) + "\n", "", begin,
 		"results: damaged at byte 0: this line contains zero bytes", ""},
 	{"a line without its end", lineA[:50] + "\n", "", begin, "results: damaged at byte 0", ""},
-	{"a row twice", lineA + "\n", lineA + "\n", begin, `.errors: damaged at byte 0: a second`, ""},
+	{"a row twice", lineA + "\n", lineA + "\n", begin,
+		`.errors: damaged at byte 0: this is a second`, ""},
 	{"a mark is changed", "", "", begin + strings.Replace(sent("a"), " 3 ", " 4 ", 1),
-		fmt.Sprintf(".journal: damaged at byte %d: the mark's checksum", len(begin)), ""},
+		fmt.Sprintf(".journal: damaged at byte %d: the checksum of this line", len(begin)), ""},
 	{"no journal", "", "", "a diary\n", ".journal: damaged at byte 0", ""},
 	{"no journal, without a line", "", "", "Bonjour", ".journal: damaged at byte 0", ""},
 

@@ -11,24 +11,24 @@ import (
 	"github.com/rebound-go/rebound/cmd/rebound/batch/results"
 )
 
-// A kind is what replay knows of the lines of a file.
+// A kind is a kind of file, and describes its lines for replay.
 type kind struct {
-	// torn reports whether a text without a newline may be the beginning of a line of ours.
+	// torn reports whether a text without a newline may be the beginning of a line that we wrote.
 	torn func(line []byte) bool
-	// whole reports whether such a text has all of a line but the newline.
+	// whole reports whether such a text lacks only the newline.
 	whole func(line []byte) bool
 }
 
 var (
-	// A mark that is not whole was not waited for to its end: its row was not sent.
+	// A mark without its newline is cut off: the write did not finish, so the row was not sent.
 	marks       = kind{tornMark, func([]byte) bool { return false }}
 	resultLines = kind{results.Torn, json.Valid}
 )
 
-// replay gives each line of a file to fn, without its newline, and leaves the offset at the end. A
-// last line that a crash has torn is cut off, if mayCut; one that lacks just its newline gets it.
-// Any other line that fn rejects is damage: replay returns an error and changes nothing, since the
-// file may belong to another program.
+// replay calls fn with each line of a file, without its newline, and leaves the offset at the end.
+// If the last line is incomplete after a crash, replay cuts it off if mayCut is true. A last line
+// that lacks only its newline gets one. For any other line that fn rejects, replay returns an error
+// and changes nothing, because the file may belong to another program.
 func replay(f file, k kind, mayCut bool, fn func(line []byte) error) error {
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return err
@@ -46,7 +46,7 @@ func replay(f file, k kind, mayCut bool, fn func(line []byte) error) error {
 		text, ended := bytes.CutSuffix(line, []byte("\n"))
 		if !ended && !k.whole(line) {
 			if !mayCut || !zeros(line) && !k.torn(line) {
-				return fmt.Errorf("%s: damaged at byte %d: this is not a line of a batch", f.Name(), l.At())
+				return fmt.Errorf("%s: damaged at byte %d: want a line of a batch", f.Name(), l.At())
 			}
 			return cut(f, l.At())
 		}
@@ -71,10 +71,10 @@ func cut(f file, at int64) error {
 	return err
 }
 
-// zeros are what file systems leave of a write after a power cut.
+// zeros reports whether a line has only zero bytes, which file systems may leave after a power cut.
 func zeros(line []byte) bool { return len(bytes.Trim(line, "\x00")) == 0 }
 
-// tornMark accepts the characters of marks, and zeros behind them.
+// tornMark reports whether line may be the beginning of a mark, perhaps followed by zeros.
 func tornMark(line []byte) bool {
 	text := string(bytes.TrimRight(line, "\x00"))
 	return len(text) < maxMark && strings.ContainsRune("BSRG", rune(text[0])) &&

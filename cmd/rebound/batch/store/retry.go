@@ -10,17 +10,16 @@ import (
 	"github.com/rebound-go/rebound/cmd/rebound/batch/results"
 )
 
-// A new generation takes up rows of the errors again. What happens in turn, so that a crash between
-// any two steps is completed by the next run:
+// A new generation makes rows of the errors pending again. It has four steps. After a crash before
+// step 2, no generation has begun. After a later crash, the next run does the rest:
 //
-//  1. FILE.errors.N.new gets the lines that stay errors, and the journal an R for each other row.
-//     Without what follows these rows are still errors.
+//  1. FILE.errors.N.new gets the lines that stay errors. The journal gets an R for each other row.
 //  2. The journal gets the mark G N.
 //  3. FILE.errors becomes FILE.errors.N.
 //  4. FILE.errors.N.new becomes FILE.errors.
 
-// Retry begins a new generation. Of the errors those whose line again accepts are taken up. It
-// returns how many these are; with none there is no new generation.
+// Retry begins a new generation: each row whose error again accepts becomes pending. It returns how
+// many rows these are. If there are none, no generation begins.
 func (s *Store) Retry(
 	t *Table, key Key, generation int, again func(results.Ending) bool,
 ) (int, error) {
@@ -42,13 +41,13 @@ func (s *Store) Retry(
 	return taken, s.failed(s.rename(old, next))
 }
 
-// Foresee sets the states in t as Retry would, and changes no file.
+// Foresee sets the states in t as Retry would, but changes no file.
 func (s *Store) Foresee(t *Table, key Key, again func(results.Ending) bool) error {
 	return s.failed(s.eachError(t, key, again, func([]byte, *Row, money.Amount) error { return nil }))
 }
 
-// eachError gives fn each line of the errors. A row that again accepts is pending from then on, and
-// fn gets it and what it has cost.
+// eachError calls fn with each line of the errors. A row that again accepts becomes pending, and fn
+// also gets the row and its cost. For other lines the row is nil.
 func (s *Store) eachError(
 	t *Table, key Key, again func(results.Ending) bool, fn func([]byte, *Row, money.Amount) error,
 ) error {
@@ -66,7 +65,7 @@ func (s *Store) eachError(
 	})
 }
 
-// divide is the first step.
+// divide does step 1.
 func (s *Store) divide(
 	next string, t *Table, key Key, again func(results.Ending) bool,
 ) (taken int, cost money.Amount, err error) {
@@ -100,12 +99,12 @@ func (s *Store) generationFiles(n int) (old, next string) {
 	return old, old + ".new"
 }
 
-// rename takes the third and the fourth step, or what is left of them.
+// rename does steps 3 and 4, or those of them that are left.
 func (s *Store) rename(old, next string) error {
 	if is, err := s.disk.exists(next); err != nil || !is {
 		return err
 	}
-	// Windows renames no open file.
+	// Windows cannot rename an open file.
 	if err := s.errors.Close(); err != nil {
 		return err
 	}

@@ -11,45 +11,45 @@ import (
 	"github.com/rebound-go/rebound/cmd/rebound/batch/money"
 )
 
-// Store keeps what a batch has done, in three files: results, errors, and a journal of the rows
-// that were sent. A row is done when its line, newline included, is in the results or the errors.
-// So the journal need only hold what those cannot: which rows were on their way.
+// Store keeps the state of a batch in three files: the results, the errors, and a journal. A row
+// has ended when its line, with its newline, is in the results or the errors. So the journal
+// records only which rows were sent.
 //
-// One goroutine writes, all that has gathered at a time. Results come before marks, so that a row
-// which has a result is not in doubt.
+// One goroutine writes. Each cycle writes all that has gathered, the results first: a crash before
+// their write would leave their rows in doubt.
 type Store struct {
 	disk                     disk
 	path                     string
 	results, errors, journal file
-	power                    bool // the journal survives a power cut
+	power                    bool // the journal must survive a power cut
 	fresh                    bool // the journal has no key yet
 
 	mu        sync.Mutex
-	work      *sync.Cond // there is something to write
-	written   *sync.Cond // something was written
-	bufR      []byte
-	bufE      []byte
-	bufJ      []byte
-	filling   uint64 // the cycle that gathers now
-	safe      uint64 // cycles below are written
-	finishing int    // rows whose lines are gathered and not written
+	work      *sync.Cond // signals that there is something to write
+	written   *sync.Cond // signals that a cycle was written
+	bufR      []byte     // for the results
+	bufE      []byte     // for the errors
+	bufJ      []byte     // for the journal
+	filling   uint64     // the cycle that gathers
+	safe      uint64     // cycles below this one are written
+	finishing int        // rows whose lines have gathered and are not written
 	closed    bool
 	err       error
 	ended     chan struct{}
-	durable   atomic.Int64 // bytes of the results of this run
+	durable   atomic.Int64 // see Durable
 
 	// Only the writing goroutine uses these.
-	dirty  bool      // results were written since they were synced
-	synced time.Time // when the results were
-	size   int64     // of the results of this run
-	armed  bool      // a timer will wake it; also the timer uses it, under mu
+	dirty  bool      // results or errors were written since the last sync
+	synced time.Time // the last sync of the results
+	size   int64     // bytes that this run wrote to the results
+	armed  bool      // a timer will wake the goroutine; the timer resets it, under mu
 }
 
-// resultsSync is how much of the results a power cut may take. Their rows are in doubt then, and
-// counted.
+// resultsSync is the time between syncs of the results. A power cut may lose the results of this
+// time. Their rows are then in doubt.
 const resultsSync = 100 * time.Millisecond
 
-// Open opens or creates the files and locks the journal. It reads nothing.
+// Open opens or creates the files, and locks the journal. It does not read them.
 func Open(path string, power bool) (*Store, error) { return openOn(osDisk{}, path, power) }
 
 func openOn(d disk, path string, power bool) (s *Store, err error) {
@@ -60,7 +60,7 @@ func openOn(d disk, path string, power bool) (s *Store, err error) {
 	}
 	if err := d.lock(s.journal); err != nil {
 		_ = s.closeFiles()
-		return nil, fmt.Errorf("%s: another process runs this batch", path)
+		return nil, fmt.Errorf("%s: another process is running this batch", path)
 	}
 	if s.results, err = d.open(path); err == nil {
 		s.errors, err = d.open(path + ".errors")
@@ -72,7 +72,7 @@ func openOn(d disk, path string, power bool) (s *Store, err error) {
 	return s, nil
 }
 
-// failed keeps an error, so that nothing is written or synced after it.
+// failed records an error, so that nothing is written or synced afterwards.
 func (s *Store) failed(err error) error {
 	if err != nil && s.err == nil {
 		s.err = err
@@ -80,13 +80,13 @@ func (s *Store) failed(err error) error {
 	return err
 }
 
-// Begin starts the writing goroutine. The files' offsets are at their ends.
+// Begin starts the goroutine that writes. Recover must have succeeded before.
 func (s *Store) Begin() {
 	s.ended = make(chan struct{})
 	go s.write()
 }
 
-// Start writes the mark of a row. It returns when the row may be sent.
+// Start writes the mark of a row. After it has returned nil, the row may be sent.
 func (s *Store) Start(row Row, cost money.Amount) error {
 	var line [maxMark]byte
 	text := mark{kind: 'S', row: row, cost: cost}.append(line[:0])
@@ -101,7 +101,7 @@ func (s *Store) Start(row Row, cost money.Amount) error {
 	return s.err
 }
 
-// GiveBack writes the mark of a row that the server certainly has not acted on.
+// GiveBack writes a mark that makes a row pending again: the server certainly did not act on it.
 func (s *Store) GiveBack(row Row) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -109,8 +109,9 @@ func (s *Store) GiveBack(row Row) {
 	s.work.Signal()
 }
 
-// Finish writes a row's line, to the results or to the errors. It does not wait: a row whose line
-// is lost is in doubt. It waits only if so much has gathered that memory would grow.
+// Finish writes the line of a row to the results or the errors. It does not wait for the write,
+// because a row whose line is lost is in doubt anyway. It waits only if more than maxGathered bytes
+// have gathered.
 func (s *Store) Finish(line []byte, failed bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -127,13 +128,14 @@ func (s *Store) Finish(line []byte, failed bool) error {
 	return s.err
 }
 
-// Durable is how many bytes of this run's results a crash, or a power cut, leaves.
+// Durable returns how many bytes of this run's results survive a crash, or a power cut if power is
+// set.
 func (s *Store) Durable() int64 { return s.durable.Load() }
 
 const maxGathered = 8 << 20 // bytes
 
-// write writes until the Store is closed or a call fails. After a failed sync nothing is known
-// about what is on the disk, so it is never tried again.
+// write writes until the Store is closed or a call fails. It never repeats a failed sync, because
+// afterwards the content of the disk is unknown.
 func (s *Store) write() {
 	defer close(s.ended)
 	var r, e, j []byte
@@ -146,7 +148,7 @@ func (s *Store) write() {
 			}
 			s.arm()
 			s.work.Wait()
-			// Rows that are about to end or to be sent take part, so that there are fewer writes.
+			// More rows may join this cycle, so that there are fewer writes.
 			s.mu.Unlock()
 			runtime.Gosched()
 			s.mu.Lock()
@@ -194,10 +196,10 @@ func (s *Store) writeCycle(r, e, j []byte) error {
 	return nil
 }
 
-// due reports whether results have waited long enough for a sync.
+// due reports whether the results must be synced now.
 func (s *Store) due() bool { return s.dirty && time.Since(s.synced) >= resultsSync }
 
-// arm has a timer wake the writing goroutine when results are due, if nothing else does before.
+// arm sets a timer that wakes the goroutine when the results are due.
 func (s *Store) arm() {
 	if !s.dirty || s.armed {
 		return
@@ -222,14 +224,15 @@ func (s *Store) syncResults() error {
 	return nil
 }
 
-// Unwritten is how many rows' lines have gathered and are not written yet.
+// Unwritten returns how many lines have gathered and are not written yet.
 func (s *Store) Unwritten() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.finishing
 }
 
-// Close writes what has gathered, syncs and closes. The error is the first of all.
+// Close writes what has gathered, and syncs and closes the files. It returns the first error of the
+// writes, joined with those of closing.
 func (s *Store) Close() error {
 	if s.ended == nil {
 		return s.closeFiles()

@@ -1,4 +1,4 @@
-// Package store keeps what a batch has done, so that neither a crash nor a power cut loses or
+// Package store keeps the state of a batch, so that neither a crash nor a power cut loses or
 // doubles a row.
 package store
 
@@ -13,36 +13,36 @@ import (
 	"github.com/rebound-go/rebound/cmd/rebound/batch/results"
 )
 
-// State is what is known about a row of the input.
+// State is the state of a row of the input.
 type State byte
 
 // The states of a row.
 const (
-	Pending State = iota // not sent, or come back
-	InDoubt              // sent in an earlier run, without a result
-	Done                 // in the results
-	Failed               // in the errors
+	Pending State = iota // not sent, or sent and given back
+	InDoubt              // sent in an earlier run, but without a result
+	Done                 // its line is in the results
+	Failed               // its line is in the errors
 )
 
-// Row is what the journal holds of a row.
+// Row identifies a row in the journal.
 type Row struct {
 	ID     uint64 // [Key.Hash] of its custom_id
-	Digest uint32 // of its line
+	Digest uint32 // [Digest] of its line
 }
 
-// Table has an entry for each row of the input: 12 bytes and 2 bits, whatever the row holds.
+// Table has an entry for each row of the input. An entry takes 12 bytes and 2 bits.
 type Table struct {
 	ids     []uint64 // sorted
 	digests []uint32 // in the order of ids
-	states  []byte   // two bits each, in the same order
+	states  []byte   // two bits each, in the order of ids
 }
 
-// NewTable returns a table with room for so many rows.
+// NewTable returns an empty table with room for rows.
 func NewTable(rows int) *Table {
 	return &Table{ids: make([]uint64, 0, rows), digests: make([]uint32, 0, rows)}
 }
 
-// Add adds a row. Complete comes after the last.
+// Add adds a row. After the last row, call Complete.
 func (t *Table) Add(k Row) {
 	t.ids, t.digests = append(t.ids, k.ID), append(t.digests, k.Digest)
 }
@@ -50,7 +50,7 @@ func (t *Table) Add(k Row) {
 // Len is the number of rows.
 func (t *Table) Len() int { return len(t.ids) }
 
-// Complete sorts the Table once all rows are in it, and returns the ids that several rows have.
+// Complete sorts the table, and returns the ids that more than one row has.
 func (t *Table) Complete() (repeated map[uint64]bool) {
 	t.sort()
 	t.states = make([]byte, (len(t.ids)+3)/4)
@@ -63,13 +63,13 @@ func (t *Table) Complete() (repeated map[uint64]bool) {
 	return repeated
 }
 
-// perBucket is how many rows are in one bucket of sort, in the mean.
+// perBucket is the mean number of rows in a bucket of sort.
 const perBucket = 16
 
 // sort sorts both columns. The ids are hashes, so their first bits spread them evenly over buckets.
 func (t *Table) sort() {
 	buckets := len(t.ids)/perBucket + 1
-	ends := make([]uint32, buckets+1) // of the bucket before; then of what is in its place
+	ends := make([]uint32, buckets+1) // ends[i] is the end of bucket i-1, and so the start of bucket i
 	for _, id := range t.ids {
 		ends[scaled(id, buckets)+1]++
 	}
@@ -89,7 +89,7 @@ func (t *Table) sort() {
 	}
 }
 
-// sortBucket sorts few rows, or more that have one id.
+// sortBucket is an insertion sort. A bucket has few rows, or many with the same id.
 func (t *Table) sortBucket() {
 	for i := range t.ids {
 		for j := i; j > 0 && t.ids[j] < t.ids[j-1]; j-- {
@@ -103,16 +103,16 @@ func (t *Table) swap(i, j int) {
 	t.digests[i], t.digests[j] = t.digests[j], t.digests[i]
 }
 
-// scaled is the share of all ids that are below one, of n.
+// scaled maps the range of ids to 0 … n-1: it returns id·n/2⁶⁴.
 func scaled(id uint64, n int) int {
 	whole, _ := bits.Mul64(id, uint64(n))
 	return int(whole)
 }
 
-// Find returns the place of a row in the table. It begins where the id would be if all were spread
-// evenly, and goes on by the distance that is left.
+// Find returns the index of a row in the table. It uses interpolation search, because the ids are
+// spread evenly.
 func (t *Table) Find(id uint64) (i int, ok bool) {
-	const near = 64 // places that are looked at one by one
+	const near = 64 // steps of one before the binary search
 	n := len(t.ids)
 	if n == 0 {
 		return 0, false
@@ -140,16 +140,16 @@ func (t *Table) Find(id uint64) (i int, ok bool) {
 	return slices.BinarySearch(t.ids, id)
 }
 
-// State is the state of the row at a place.
+// State returns the state of the row at index i.
 func (t *Table) State(i int) State { return State(t.states[i/4] >> (i % 4 * 2) & 3) }
 
-// Set sets the state of the row at a place.
+// Set sets the state of the row at index i.
 func (t *Table) Set(i int, s State) {
 	shift := i % 4 * 2
 	t.states[i/4] = t.states[i/4]&^(3<<shift) | byte(s)<<shift
 }
 
-// Count is how many rows are in each state.
+// Count returns the number of rows in each state.
 func (t *Table) Count() (n [4]int) {
 	for i := range t.ids {
 		n[t.State(i)]++
@@ -157,18 +157,18 @@ func (t *Table) Count() (n [4]int) {
 	return n
 }
 
-// Key makes the hashes of one batch its own, so that ids cannot be chosen to collide.
+// Key keys the hashes of a batch, so that an input cannot have ids chosen to collide.
 type Key [16]byte
 
-// Hash is the first 64 bits of the SHA-256 of the key and the id. Two of ten million ids have the
-// same one with a probability of 3 in a million.
+// Hash returns the first 64 bits of the SHA-256 of the key and the id. Among ten million ids, two
+// have the same hash with a probability of 3 in a million.
 func (k Key) Hash(id string) uint64 {
 	var buf [128]byte
 	sum := sha256.Sum256(append(append(buf[:0], k[:]...), id...))
 	return binary.BigEndian.Uint64(sum[:])
 }
 
-// Name is a name for a row that is the same in every run and nowhere else.
+// Name returns a name for a row that is unique, and the same in every run.
 func (k Key) Name(id string) string {
 	var sum [8]byte
 	for i, h := 0, k.Hash(id); i < len(sum); i++ {
@@ -177,5 +177,5 @@ func (k Key) Name(id string) string {
 	return results.NamePrefix + hex.EncodeToString(k[:4]) + hex.EncodeToString(sum[:])
 }
 
-// Digest is what a row's line is compared by, to report that it has changed.
+// Digest returns a checksum of a row's line, which shows whether the line has changed.
 func Digest(line []byte) uint32 { return crc32.ChecksumIEEE(line) }
