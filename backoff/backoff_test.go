@@ -112,7 +112,7 @@ func TestJitter(t *testing.T) {
 	}
 }
 
-// TestMin: a draw is made inside [Min, Max], and never in less than half of what its range was.
+// TestMin: a delay is drawn inside [Min, Max], from at least half of its former range.
 func TestMin(t *testing.T) {
 	tests := []struct {
 		j         Jitter
@@ -123,7 +123,7 @@ func TestMin(t *testing.T) {
 		{Full(), 4 * second, 2 * second, 2 * second, 4 * second},
 		{Full(), 4 * second, 3 * second, 3 * second, 5 * second}, // half of 4s is 2s
 		{Full(), 4 * second, 4 * second, 4 * second, 6 * second},
-		{Full(), second, 4 * second, 4 * second, 6 * second}, // from the 4s that it is raised to
+		{Full(), second, 4 * second, 4 * second, 6 * second}, // from the raised 4s
 		{Full(), 8 * second, 7 * second, 7 * second, 8 * second},
 		{Full(), second, 8 * second, 8 * second, 8 * second},
 		{Full(), second, 0, 0, second},
@@ -234,7 +234,7 @@ func TestDecorrelated(t *testing.T) {
 	}
 }
 
-// TestSaturation asks for attempts that no duration can hold.
+// TestSaturation computes delays that are too long for a duration.
 func TestSaturation(t *testing.T) {
 	for _, n := range []int{38, 62, 63, 64, 65, 1104, math.MaxInt32, math.MaxInt} {
 		for _, base := range []time.Duration{1, 3, second, forever / 2, forever - 1, forever} {
@@ -261,7 +261,7 @@ func TestSaturation(t *testing.T) {
 	}
 }
 
-// TestOutOfRange: the arguments and fields that Validate refuses still give a delay in bounds.
+// TestOutOfRange: even invalid arguments and fields give a delay in bounds.
 func TestOutOfRange(t *testing.T) {
 	tests := []struct {
 		b    Backoff
@@ -291,7 +291,7 @@ func TestOutOfRange(t *testing.T) {
 	}
 }
 
-// TestSpreadAtCap: a thousand clients that have all reached the cap do not meet again.
+// TestSpreadAtCap: the delays of a thousand clients that have reached the cap stay spread.
 func TestSpreadAtCap(t *testing.T) {
 	const clients, limit = 1000, 10 * time.Second
 	tests := []struct {
@@ -329,7 +329,7 @@ func TestSpreadAtCap(t *testing.T) {
 	}
 }
 
-// TestSpreadAtFloor: nor do clients whose delays are raised to Min.
+// TestSpreadAtFloor: so do the delays of clients that are raised to Min.
 func TestSpreadAtFloor(t *testing.T) {
 	const clients, floor = 1000, 10 * time.Second
 	for _, base := range []time.Duration{1, second, floor - 1, floor, floor + 1, floor * 101 / 100} {

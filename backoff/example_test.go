@@ -7,7 +7,7 @@ import (
 	"github.com/rebound-go/rebound/backoff"
 )
 
-// delays returns the waits after the first attempts, each with the random number u.
+// delays returns the delays after the first attempts, each with the random number u.
 func delays(b backoff.Backoff, attempts int, u float64) []time.Duration {
 	var waits []time.Duration
 	var prev time.Duration
@@ -48,7 +48,7 @@ func ExampleFibonacci() {
 	// Output: [1s 1s 2s 3s 5s 8s 13s 21s]
 }
 
-// AWS's range grows from the delay before; Low and High set other limits to the growth.
+// In AWS's strategy the range grows from the delay before. Low and High change the growth.
 func ExampleDecorrelated() {
 	aws := backoff.Decorrelated{Base: time.Second}
 	own := backoff.Decorrelated{Base: time.Second, Low: 1.5, High: 2}
@@ -59,7 +59,7 @@ func ExampleDecorrelated() {
 	// [1.75s 3.0625s 5.359375s 9.37890625s]
 }
 
-// The shortest, middle and longest of the waits that each jitter makes of one second.
+// The shortest, middle and longest delay that each jitter makes from one second.
 func ExampleJitter() {
 	for _, row := range []struct {
 		name   string
@@ -113,7 +113,7 @@ func ExampleSteps() {
 	// Output: [1s 10s 1m0s 1m0s 1m0s]
 }
 
-// Full jitter may draw next to no delay. Min keeps every delay above a floor, and still spreads.
+// Full jitter may draw a delay near zero. Min keeps every delay above a floor, and still spreads.
 func ExampleExponential_min() {
 	b := backoff.Exponential{Base: time.Second, Min: 500 * time.Millisecond}
 	for n := 1; n <= 3; n++ {

@@ -75,8 +75,8 @@ func FuzzGrowth(f *testing.F) {
 	})
 }
 
-// FuzzSpread: wherever a delay stands, and at the floor and the cap above all, two different random
-// numbers give two different delays, unless the jitter has no width.
+// FuzzSpread: two different random numbers give two different delays, even at the floor and the
+// cap, unless the jitter has no width.
 func FuzzSpread(f *testing.F) {
 	f.Add(int64(second), int64(0), int64(8*second), 1.0, 1.5, 100)
 	f.Add(int64(second), int64(second), int64(8*second), 0.5, 1.5, 3)

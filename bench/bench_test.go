@@ -101,8 +101,8 @@ func TestEntriesBelongToScenarios(t *testing.T) {
 	}
 }
 
-// A call that ends well costs rebound no allocation, however it came to that. What a policy with
-// MaxElapsed allocates is its context.
+// A call that succeeds allocates nothing in rebound, even after failures. A policy with MaxElapsed
+// allocates its context.
 func TestOursAllocatesNothing(t *testing.T) {
 	free := []string{"retry_ok", "retry_2fail", "delay", "breaker_closed",
 		"breaker_window", "breaker_keyed", "budget_ok", "budget_debt", "budget_take",

@@ -28,7 +28,7 @@ func TestRefusal(t *testing.T) {
 			t.Fatalf("got error %v, want an OpenError that matches ErrOpen", err)
 		}
 		if errors.Is(err, errDown) {
-			t.Errorf("the refusal matches the failure that opened the breaker; that was another call's")
+			t.Errorf("the rejection matches the failure that opened the breaker, which was of another call")
 		}
 		want := "breaker ocr is open for another 42s (failures in a row: status 503)"
 		if err.Error() != want {
@@ -221,7 +221,7 @@ func TestSnapshot(t *testing.T) {
 	})
 }
 
-// TestSnapshotAges reads a window a day later: nothing but time has passed.
+// TestSnapshotAges reads a window a day later. Only time has passed.
 func TestSnapshotAges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &breaker.Breaker{Rate: 0.9, SlowRate: 1, SlowAfter: time.Hour}
@@ -261,7 +261,7 @@ func TestStateText(t *testing.T) {
 	}
 }
 
-// TestHugeTimes saturates instead of overflowing into an end that is long past.
+// TestHugeTimes: huge times saturate, and do not overflow into the past.
 func TestHugeTimes(t *testing.T) {
 	b := &breaker.Breaker{Failures: 1, Cooldown: math.MaxInt64, CooldownJitter: 1}
 	fail(b, 1)

@@ -10,8 +10,8 @@ import (
 	"github.com/rebound-go/rebound/gate"
 )
 
-// A breaker that tests share, and that one of them leaves open, is not stuck in the next: Enter
-// goes by the clock, as State does.
+// A breaker that a test leaves open is not stuck in the next test: Enter uses the clock, as State
+// does.
 func TestBreakerOutlivesBubble(t *testing.T) {
 	b := &breaker.Breaker{Failures: 1, Cooldown: time.Second}
 	synctest.Test(t, func(t *testing.T) {

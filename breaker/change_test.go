@@ -79,7 +79,7 @@ func TestOnChangeCallsBack(t *testing.T) {
 	}
 }
 
-// TestOnChangePanics goes on telling after a panic, which is the caller's to see.
+// TestOnChangePanics: a panic reaches the caller, and later changes are still reported.
 func TestOnChangePanics(t *testing.T) {
 	var changes []breaker.State
 	b := &breaker.Breaker{Failures: 1, OnChange: func(c breaker.Change) {
@@ -125,7 +125,7 @@ func TestOnChangeBlocks(t *testing.T) {
 		synctest.Wait()
 		b.Reset()
 		if !call(b, success) {
-			t.Errorf("a call was refused, want it let through")
+			t.Errorf("a call was rejected, want it admitted")
 		}
 		b.ForceHalfOpen()
 		close(release)

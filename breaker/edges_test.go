@@ -13,7 +13,8 @@ import (
 	"github.com/rebound-go/rebound/gate"
 )
 
-// Once ForceOpen has returned, no call is admitted, whichever goroutine made the key's breaker.
+// Once ForceOpen has returned, no call is admitted, even if another goroutine made the key's
+// breaker.
 func TestForceOpenHoldsAtOnce(t *testing.T) {
 	const workers = 4
 	for range 20_000 {
@@ -112,7 +113,7 @@ func TestPanickingOnChangeKeepsTheProbe(t *testing.T) {
 	})
 }
 
-// A key that does well takes no memory, and one failure that a success follows is forgotten.
+// A healthy key takes no memory, and a failure is forgotten after a success.
 func TestHealthyKeysAreForgotten(t *testing.T) {
 	var g breaker.Group[int]
 	for k := range 100 {
@@ -125,7 +126,7 @@ func TestHealthyKeysAreForgotten(t *testing.T) {
 	}
 }
 
-// With a window, a key that was used is remembered for Idle, also by successes that take no lock.
+// With a window, a used key is kept for Idle, even if its successes take no lock.
 func TestUsedKeysAreRemembered(t *testing.T) {
 	t.Run("window", func(t *testing.T) {
 		testUsedKeysAreRemembered(t, &breaker.Group[string]{Idle: time.Minute,
@@ -173,7 +174,7 @@ func TestWhatCounts(t *testing.T) {
 	} {
 		for _, sent := range []fault.Sent{fault.MaybeDone, fault.NotSent, fault.NotDone} {
 			if kind == fault.Permanent && sent == fault.NotSent {
-				want = neither // nothing was asked of the server
+				want = neither // nothing was sent to the server
 			}
 			for result, want := range map[gate.Result]int{
 				gate.Failed: want, gate.OK: clears, gate.Skipped: neither,
@@ -200,7 +201,7 @@ func TestWhatCounts(t *testing.T) {
 	}
 }
 
-// A breaker is half-open from the moment its cooldown is over, and its snapshot agrees with itself.
+// A breaker is half-open as soon as its cooldown is over, and its snapshot is consistent.
 func TestSnapshotHalfOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &breaker.Breaker{Failures: 1, Cooldown: time.Minute, Probes: 2}
@@ -223,7 +224,7 @@ func TestSnapshotHalfOpen(t *testing.T) {
 	})
 }
 
-// Sweeps alone forget a key whose successes take no lock and leave no time behind.
+// Only sweeps forget a key whose successes take no lock and record no time.
 func TestKeysOfCallWindowsAreForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := &breaker.Group[string]{
@@ -240,7 +241,7 @@ func TestKeysOfCallWindowsAreForgotten(t *testing.T) {
 	})
 }
 
-// RejectedNow begins anew with every opening, and Rejected never does. A closed breaker keeps both.
+// RejectedNow restarts at every opening, and Rejected never does. A closed breaker keeps both.
 func TestRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &breaker.Breaker{Failures: 1, Cooldown: time.Second}
@@ -273,7 +274,7 @@ func TestRefused(t *testing.T) {
 	})
 }
 
-// A shadow foresees no rejection, and its changes and snapshots say what it is.
+// A shadow foresees no rejection, and its changes and snapshots show that it is a shadow.
 func TestShadow(t *testing.T) {
 	for name, form := range map[string]func(*breaker.Breaker) controls{
 		"breaker": func(b *breaker.Breaker) controls { return b },

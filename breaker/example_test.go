@@ -57,8 +57,8 @@ func ExampleBreaker_Enter() {
 	// Output: call 6 refused; some time left: true
 }
 
-// Failures in a row say little where many callers share a service that fails half of the time: a
-// share of the calls in a window says more.
+// If many callers share a service that fails half of the time, failures in a row are rare. A
+// failure rate over a window detects this.
 func ExampleBreaker_failureRate() {
 	b := &breaker.Breaker{Rate: 0.5, MinCalls: 10, Window: 30 * time.Second}
 	for i := range 10 {
@@ -74,8 +74,8 @@ func ExampleBreaker_failureRate() {
 	// Output: open: failure rate, 50 % of 10 calls
 }
 
-// A service that answers ever more slowly is about to fail. Half of the calls taking this long, or
-// longer, open this breaker, although all of them succeed.
+// A service that becomes slower and slower is about to fail. This breaker opens if half of the
+// calls are slow, although all of them succeed.
 func ExampleBreaker_slowCalls() {
 	b := &breaker.Breaker{SlowAfter: time.Millisecond, SlowRate: 0.5, MinCalls: 4}
 	for range 4 {
@@ -122,7 +122,7 @@ func ExampleBreaker_shadow() {
 	// it would be open and would have rejected 3
 }
 
-// A service that announces how long it will be down needs no failures to be left alone.
+// If a service announces how long it will be down, no failure is needed to open the breaker.
 func ExampleBreaker_Trip() {
 	b := &breaker.Breaker{Name: "billing"}
 	b.Trip(30 * time.Minute)
@@ -179,7 +179,7 @@ func ExampleBreaker_ForceOpen() {
 	// closed
 }
 
-// A breaker that seems stuck open says since when, why, and what would have to happen.
+// The snapshot of a breaker that seems stuck open shows since when, why, and what must happen.
 func ExampleBreaker_Snapshot() {
 	b := &breaker.Breaker{Name: "ocr", Failures: 2}
 	for range 2 {

@@ -49,7 +49,8 @@ func TestGroupKeepsKeysApart(t *testing.T) {
 	}
 }
 
-// TestGroupRemembersLittle holds keys that failed as long as the failures matter, and no others.
+// TestGroupRemembersLittle: the group holds failed keys as long as the failures matter, and no
+// others.
 func TestGroupRemembersLittle(t *testing.T) {
 	g := &breaker.Group[string]{Template: breaker.Breaker{Failures: 3}}
 	succeed(g.For("healthy"), 3)
@@ -119,7 +120,7 @@ func idle(t *testing.T, g *breaker.Group[string]) {
 	expectKeys(t, g)
 }
 
-// TestGroupWindowOutlivesIdle does not forget what Window still holds.
+// TestGroupWindowOutlivesIdle: the group does not forget what Window still holds.
 func TestGroupWindowOutlivesIdle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := &breaker.Group[string]{Idle: time.Minute, Template: breaker.Breaker{
@@ -222,9 +223,9 @@ func TestGroupValidate(t *testing.T) {
 	}
 }
 
-// The result of a call is lost if the group knows nothing of its key when it ends, and another key
-// opened, healed and was forgotten meanwhile: passes of that key may be as old, and must not count.
-// Only such calls are lost. The key's next failures count.
+// The result of a call is lost if its key is forgotten when the call ends, and another key has
+// opened, closed and been forgotten in the meantime. Passes of that key may be as old, and must not
+// count. Only such calls are lost. The key's next failures count.
 func TestWhatAForgottenKeyTakesAlong(t *testing.T) {
 	for _, failed := range []bool{false, true} { // before, and then forgotten
 		for _, other := range []bool{false, true} {

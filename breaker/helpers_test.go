@@ -16,7 +16,7 @@ var (
 	}}
 )
 
-// call makes one call with this outcome and reports whether it was let through.
+// call makes one call with this outcome and reports whether it was admitted.
 func call(g guard, o gate.Outcome) bool {
 	p, err := g.Enter(context.Background())
 	if err == nil {

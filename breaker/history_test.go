@@ -51,7 +51,7 @@ func TestCooldownOnTheRealClock(t *testing.T) {
 	}
 }
 
-// A timer that is still running changes nothing for the cooldowns after its own.
+// A timer that is still running does not affect later cooldowns.
 func TestTimersOfEarlierCooldowns(t *testing.T) {
 	t.Parallel()
 	g := &Group[int]{Template: Breaker{Failures: 1, Cooldown: minEarly}}
@@ -81,7 +81,7 @@ func TestTimersOfEarlierCooldowns(t *testing.T) {
 	}
 }
 
-// A timer that never goes off keeps a breaker open for a bounded number of calls.
+// A timer that never fires keeps a breaker open for a bounded number of calls.
 func TestTimerThatNeverGoesOff(t *testing.T) {
 	b := &Breaker{Failures: 1, Cooldown: 1}
 	failed(t, b)
@@ -146,8 +146,8 @@ func TestOpenedOutsideOfBubble(t *testing.T) {
 	})
 }
 
-// TestRejectEarlyHammer opens and closes while others are rejected without the clock: once a method
-// has returned, no call meets the state before it.
+// TestRejectEarlyHammer opens and closes while calls are rejected without the clock. Once a method
+// has returned, no call gets the state before it.
 func TestRejectEarlyHammer(t *testing.T) {
 	b := &Breaker{Cooldown: time.Hour}
 	var rejecting sync.WaitGroup

@@ -12,7 +12,7 @@ import (
 	"github.com/rebound-go/rebound/internal/clock"
 )
 
-// TestSizes keeps the memory that a breaker takes to what is promised.
+// TestSizes: a breaker takes no more memory than is promised.
 func TestSizes(t *testing.T) {
 	if unsafe.Sizeof(uintptr(0)) != 8 {
 		t.Skip("sizes are those of 64-bit machines")
@@ -30,8 +30,8 @@ func TestSizes(t *testing.T) {
 	}
 }
 
-// TestQuick checks that successes do go past the lock, and are counted all the same, when the word
-// that collects them is full, too.
+// TestQuick checks that successes avoid the lock, and are still counted, even when the word that
+// collects them is full.
 func TestQuick(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &Breaker{Rate: 0.5, MinCalls: 4}
@@ -80,7 +80,7 @@ func TestQuickWaits(t *testing.T) {
 	}
 }
 
-// TestQuickAfterSweep checks that a look for idle keys leaves the way past the lock open.
+// TestQuickAfterSweep checks that successes still avoid the lock after a sweep for idle keys.
 func TestQuickAfterSweep(t *testing.T) {
 	g := &Group[string]{Template: Breaker{Rate: 0.5}}
 	k, ok := g.For("a"), gate.Outcome{Result: gate.OK}
@@ -110,8 +110,8 @@ func TestQuickOvertaken(t *testing.T) {
 	}
 }
 
-// TestDead meets breakers between their death and their leaving the map, as happens when a key
-// is forgotten while it is used.
+// TestDead uses breakers that are dead but still in the map, as happens when a key is forgotten
+// while it is used.
 func TestDead(t *testing.T) {
 	g := &Group[string]{Template: Breaker{Failures: 3}}
 	k := g.For("a")

@@ -44,7 +44,7 @@ type ticket struct {
 	began time.Duration
 }
 
-// ignored is the ticket of a call that only a shadow lets through.
+// ignored is the ticket of a call that only a shadow admits.
 var ignored = ticket{epoch: -1}
 
 func (m *model) enter(now time.Duration) (ticket, bool) {
@@ -100,7 +100,7 @@ func (m *model) leave(now time.Duration, tk ticket, verdict rune) {
 	}
 }
 
-// probed opens or closes a half-open breaker if as many probes as must have ended.
+// probed opens or closes a half-open breaker once enough probes have ended.
 func (m *model) probed(now time.Duration, probes int) {
 	ended := m.failed + m.passed
 	switch {
@@ -149,7 +149,7 @@ func (m *model) count(now time.Duration, c counted) {
 	m.calls = append(m.calls, c)
 }
 
-// inWindow goes through all calls there ever were.
+// inWindow goes through all calls so far.
 func (m *model) inWindow() (calls, failed, slow float64) {
 	for i, c := range m.calls {
 		n := m.cfg.WindowCalls
@@ -186,7 +186,7 @@ func (m *model) shows(now time.Duration) breaker.State {
 	return m.state
 }
 
-// now is the state, by the method that does not touch what calls have left behind, if it can.
+// now is the state, if possible by the method that changes nothing.
 func (s subject) now(cfg *breaker.Breaker) breaker.State {
 	if cfg.Shadow {
 		return s.shows()
@@ -210,8 +210,8 @@ func FuzzMachine(f *testing.F) {
 	})
 }
 
-// TestModel plays random calls that fail and take time as calls do, so that every state is seen
-// often, to the model and to every form of a breaker.
+// TestModel plays random calls to the model and to every form of a breaker. The calls fail and take
+// time, so that every state occurs often.
 func TestModel(t *testing.T) {
 	t.Run("bare", func(t *testing.T) { compareMany(t, 3000, bare) })
 	t.Run("breaker", func(t *testing.T) {
@@ -306,7 +306,7 @@ func compare(
 			p, err := s.Enter(context.Background())
 			tk, want := m.enter(now)
 			if (err == nil) != want {
-				t.Fatalf("%q at %v: refusal %v, want let through = %v", ops[:i+1], now, err, want)
+				t.Fatalf("%q at %v: rejection %v, want admitted = %v", ops[:i+1], now, err, want)
 			}
 			if want {
 				under = append(under, open{p, tk})

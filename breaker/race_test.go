@@ -22,7 +22,7 @@ func together(n int, f func(i int)) {
 	wg.Wait()
 }
 
-// TestWindowCountsAll loses no call, whether counted with the lock or without.
+// TestWindowCountsAll: no call is lost, with the lock or without.
 func TestWindowCountsAll(t *testing.T) {
 	const goroutines, each = 8, 5000
 	b := &breaker.Breaker{Rate: 1, MinCalls: 1, Window: time.Hour}
@@ -47,8 +47,7 @@ func TestWindowCountsAll(t *testing.T) {
 	}
 }
 
-// TestProbesTogether lets exactly as many calls through as there are Probes, however many want to
-// be one at once.
+// TestProbesTogether: exactly Probes calls are admitted, however many come at once.
 func TestProbesTogether(t *testing.T) {
 	b := &breaker.Breaker{Probes: 3}
 	for range 200 {
@@ -143,8 +142,8 @@ func hammer(t *testing.T, b *breaker.Breaker) {
 	}
 }
 
-// TestGroupHammer forgets keys as fast as it can while others use them: what a method did must
-// still be so when it returns.
+// TestGroupHammer forgets keys as fast as it can while others use them. The effect of a method must
+// still hold when it returns.
 func TestGroupHammer(t *testing.T) {
 	g := &breaker.Group[string]{Idle: 1, Template: breaker.Breaker{Failures: 3, Rate: 0.9, Window: 10}}
 	var stop atomic.Bool

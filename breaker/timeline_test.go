@@ -34,7 +34,7 @@ type subject struct {
 	guard
 	state   func() breaker.State // as calls are met
 	shows   func() breaker.State // in snapshots
-	refused func() [2]uint64     // in all, and since it opened; nil: it does not count them
+	refused func() [2]uint64     // in total, and since it opened; nil: it does not count them
 	trip    func(time.Duration)
 	methods map[string]func()
 	wait    func(time.Duration)
@@ -146,7 +146,7 @@ func play(t *testing.T, s subject, rows string) {
 	}
 }
 
-// act does what one row says.
+// act performs one row.
 func act(t *testing.T, s subject, passes map[string]gate.Pass, words []string) {
 	t.Helper()
 	o, whole := outcomes[words[0]]
@@ -160,7 +160,7 @@ func act(t *testing.T, s subject, passes map[string]gate.Pass, words []string) {
 		passes[words[1]] = p
 	case words[0] == "refused":
 		if _, err := s.Enter(t.Context()); err == nil {
-			t.Errorf("a call was let through, want it refused")
+			t.Errorf("a call was admitted, want it rejected")
 		}
 	case words[0] == "trip":
 		d, err := time.ParseDuration(words[1])

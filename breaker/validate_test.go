@@ -69,8 +69,8 @@ func TestValidate(t *testing.T) {
 	}
 }
 
-// TestRateIsDecimal opens at exactly the rate asked for: 7 calls of 100 are 0.07, although
-// 0.07·100 is more than 7 in floating point.
+// TestRateIsDecimal opens at exactly the given rate: 7 calls of 100 are 0.07, although 0.07·100 is
+// more than 7 in floating point.
 func TestRateIsDecimal(t *testing.T) {
 	for percent := 1; percent <= 100; percent++ {
 		cfg := circuit.ConfigOf(&breaker.Breaker{Rate: float64(percent) / 100, MinCalls: 100})

@@ -2,8 +2,8 @@ package budget
 
 import "testing"
 
-// BenchmarkBudget shows what a call pays: "full" on every success, "success" while tokens are
-// owed, "take" for a retry, most of it the clock.
+// BenchmarkBudget measures a call's cost: "full" for a success with a full budget, "success" while
+// tokens are missing, "take" for a retry, most of which is the clock.
 func BenchmarkBudget(b *testing.B) {
 	b.Run("full", func(b *testing.B) {
 		var full Budget

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// TestRuntime drives the thin form: the same calls with a clock and a word of its own.
+// TestRuntime makes the same calls through Budget, which has a clock and a word of its own.
 func TestRuntime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b Budget
@@ -44,8 +44,8 @@ func TestRuntime(t *testing.T) {
 	})
 }
 
-// TestBubbles: one Budget under two clocks that know nothing of each other, as a package variable
-// is in tests, is never locked by it.
+// TestBubbles: a Budget under two unrelated clocks is never blocked. A package variable in tests is
+// an example.
 func TestBubbles(t *testing.T) {
 	b := &Budget{Capacity: 1}
 	live := func(t *testing.T) {
@@ -129,8 +129,8 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// TestHammer: from many goroutines at once no token is lost or made. The bucket stays clear of
-// both ends, so that the sequential sum is exact.
+// TestHammer: many goroutines at once neither lose nor create a token. The bucket is never full or
+// empty, so the sequential sum is exact.
 func TestHammer(t *testing.T) {
 	const workers, rounds = 8, 1000
 	b := &Budget{Capacity: 60_000, Deposit: 0.125, Refill: 1e-12}
@@ -155,7 +155,7 @@ func TestHammer(t *testing.T) {
 	}
 }
 
-// TestHammerEmpty: callers that fight for the last tokens get no more than there are.
+// TestHammerEmpty: callers that compete for the last tokens get no more than are left.
 func TestHammerEmpty(t *testing.T) {
 	const workers, rounds = 8, 2000
 	b := &Budget{Capacity: 25, Deposit: 0.5, Refill: 1e-12}
@@ -196,7 +196,7 @@ func TestNothingAllocates(t *testing.T) {
 	}
 }
 
-// None switches the deposit, or the refill, off; a Budget of neither is a fixed number of retries.
+// None switches off the deposit or the refill. Without both, a Budget is a fixed number of retries.
 func TestNone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, row := range []struct {

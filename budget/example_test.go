@@ -8,7 +8,7 @@ import (
 	"github.com/rebound-go/rebound/budget"
 )
 
-// One budget for everything that talks to one service.
+// One budget for everything that calls one service.
 func Example() {
 	search := &budget.Budget{Capacity: 2, Deposit: 0.5}
 

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// ledger is what a client's calls have asked of its budget.
+// ledger counts what a client's calls took from its budget.
 type ledger struct {
 	calls, granted, refused int
 	at                      []time.Duration // of each retry granted
@@ -54,8 +54,8 @@ func playClient(b *Budget, every, period time.Duration, fails func() bool) *ledg
 
 func always() bool { return true }
 
-// TestLoneCaller: a client with one call a minute keeps all three attempts of every call, for a
-// whole day of nothing but failures.
+// TestLoneCaller: a client with one call a minute makes three attempts for every call, even if all
+// fail for a day.
 func TestLoneCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := playClient(&Budget{}, time.Minute, 24*time.Hour, always)
@@ -65,9 +65,9 @@ func TestLoneCaller(t *testing.T) {
 	})
 }
 
-// TestOutage: when nothing succeeds, the bucket's 10 and then one retry every 10 s are all there
-// is: at 100 calls a second 1.1 % more load over the first 10 s, and 0.1 % after that. The bound
-// that must hold is 10 % over any 10 s.
+// TestOutage: if nothing succeeds, there are 10 retries, and then one every 10 s: at 100 calls a
+// second 1.1 % more load over the first 10 s, and 0.1 % after that. The bound that must hold is 10
+// % over any 10 s.
 func TestOutage(t *testing.T) {
 	tests := []struct {
 		every, period time.Duration
@@ -99,7 +99,7 @@ func TestOutage(t *testing.T) {
 	}
 }
 
-// TestRecovery: after an outage a hundred successes fill the bucket again.
+// TestRecovery: a hundred successes fill the bucket again after an outage.
 func TestRecovery(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b Budget

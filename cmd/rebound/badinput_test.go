@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// badInput are command lines, and what the one line of their answer has in it.
+// badInput are command lines, with a part of the line that is printed for each.
 var badInput = []struct{ script, want string }{
 	{`rebound rn`, `there is no command "rn": did you mean "run"?`},
 	{`rebound help rn`, `there is no command "rn": did you mean "run"?`},
@@ -39,7 +39,7 @@ var badInput = []struct{ script, want string }{
 	{`rebound plan zero -p zero`, `there are two policies`},
 }
 
-// Every subcommand answers bad input in one line, and exits with 1.
+// Every subcommand reports bad input in one line, and exits with 1.
 func TestBadInput(t *testing.T) {
 	for _, row := range badInput {
 		code, out := script(t, row.script)
@@ -51,7 +51,7 @@ func TestBadInput(t *testing.T) {
 	}
 }
 
-// Whatever cannot be written is a failure of rebound itself, help included.
+// Output that cannot be written is a failure of rebound itself, help included.
 func TestFullOutput(t *testing.T) {
 	for _, line := range []string{
 		`rebound > /dev/full`, `rebound --help > /dev/full`, `rebound -h > /dev/full`,
@@ -84,7 +84,7 @@ func TestFullOutput(t *testing.T) {
 	}
 }
 
-// A command without a name is none, as in a shell.
+// An empty command name is "not found", as in a shell.
 func TestEmptyCommand(t *testing.T) {
 	for _, line := range []string{
 		`rebound run -- ''`, `rebound run -- "$NOT_SET" x`, `rebound run ''`, `rebound run -n 3 -q -- ''`,
@@ -98,7 +98,7 @@ func TestEmptyCommand(t *testing.T) {
 	}
 }
 
-// What is not a file is an error at once, wherever a file is wanted.
+// Wherever a file is expected, anything that is not a file is an error at once.
 func TestNoFile(t *testing.T) {
 	t.Setenv("SOCKET", filepath.Join(t.TempDir(), "s"))
 	l, err := net.Listen("unix", os.Getenv("SOCKET"))

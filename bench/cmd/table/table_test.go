@@ -87,7 +87,7 @@ func fake() []*group {
 	}
 }
 
-// What is written is read again, and gives the same tables.
+// Written samples can be read again, and give the same tables.
 func TestSamples(t *testing.T) {
 	a := here()
 	a.scaling = scaling{
@@ -140,7 +140,7 @@ func TestShort(t *testing.T) {
 	}
 }
 
-// Every row of the short table is of a scenario and an entry that there are.
+// Every row of the short table has a scenario and an entry that exist.
 func TestShortRows(t *testing.T) {
 	for _, s := range shortRows {
 		lib := s.lib + s.only

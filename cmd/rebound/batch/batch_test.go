@@ -20,7 +20,7 @@ import (
 	"github.com/rebound-go/rebound/backoff"
 )
 
-// bench runs a batch of a test, perhaps several times, against a server of its own.
+// bench runs the batch of a test, once or several times, against its own server.
 type bench struct {
 	t   *testing.T
 	o   Options
@@ -30,8 +30,8 @@ type bench struct {
 	calls map[string]int // of each row
 }
 
-// newBench returns one whose server answers a row, by its id, with what answer writes. A row's body
-// is {"row": id}, and may have more.
+// newBench returns a bench whose server answers each row, by its id, with what answer writes. A
+// row's body is {"row": id}, and may have more.
 func newBench(
 	t *testing.T, answer func(w http.ResponseWriter, req *http.Request, id string, nth int),
 ) *bench {
@@ -58,7 +58,7 @@ func newBench(
 	return b
 }
 
-// quick is a policy of two attempts without a delay to speak of.
+// quick is a policy of two attempts with almost no delay.
 func quick() *rebound.Policy {
 	return &rebound.Policy{Attempts: 2, Backoff: backoff.Constant(time.Millisecond)}
 }
@@ -128,7 +128,7 @@ type rowError struct {
 	Message string `json:"message"`
 }
 
-// ended is what is ours of a line.
+// ended is the field rebound of a line.
 type ended struct {
 	Attempts int         `json:"attempts"`
 	Seconds  float64     `json:"seconds"`
@@ -179,7 +179,7 @@ func fails(w http.ResponseWriter, status int, code, message string) {
 	fmt.Fprintf(w, `{"error":{"code":%q,"message":%q}}`, code, message)
 }
 
-// cutConnection ends the connection without an answer: what the server did is not known.
+// cutConnection ends the connection without an answer, so the row is in doubt.
 func cutConnection() { panic(http.ErrAbortHandler) }
 
 // long reports whether tests may take their time.

@@ -10,7 +10,7 @@ import (
 	"github.com/rebound-go/rebound/breaker"
 )
 
-// A wrong key costs as many calls as were under way, and no row.
+// With a wrong key, only the calls under way are made, and no row fails.
 func TestWrongKey(t *testing.T) {
 	for _, tt := range []struct {
 		status        int
@@ -41,7 +41,7 @@ func TestWrongKey(t *testing.T) {
 	}
 }
 
-// When the quota is used up in the middle, as many calls follow as were under way.
+// When the quota is used up in the middle, only the calls under way follow.
 func TestQuotaUsedUp(t *testing.T) {
 	var n, after, gone atomic.Int64
 	b := newBench(t, func(w http.ResponseWriter, _ *http.Request, _ string, _ int) {
@@ -66,11 +66,11 @@ func TestQuotaUsedUp(t *testing.T) {
 	s = b.run(exitAll)
 	counts(t, s, 1000, 0, 0, 0)
 	if s.Repeated != 0 {
-		t.Errorf("%d repeated, want 0: the rows of a refusal are not in doubt", s.Repeated)
+		t.Errorf("%d repeated, want 0: rejected rows are not in doubt", s.Repeated)
 	}
 }
 
-// What a failure does with the row.
+// What a failure means for the row.
 var fates = []struct {
 	name   string
 	path   string
@@ -153,7 +153,7 @@ func TestFate(t *testing.T) {
 	}
 }
 
-// While a breaker is open, rows are put off and cost no attempt.
+// While a breaker is open, rows are postponed and use no attempt.
 func TestBreakerHoldsTheFeed(t *testing.T) {
 	var n atomic.Int64
 	b := newBench(t, func(w http.ResponseWriter, _ *http.Request, _ string, _ int) {

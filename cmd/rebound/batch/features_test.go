@@ -64,14 +64,14 @@ func TestProbe(t *testing.T) {
 			t.Errorf("no %q in %s", want, got.Estimate)
 		}
 	}
-	// A probe of more rows than there are is the whole batch.
+	// A probe of more rows than exist is the whole batch.
 	b.rows(15, generation, `,"model":"m","max_tokens":5`)
 	b.o.Probe, b.calls["r1"] = 20, 0
 	b.write(strings.ReplaceAll(rowLine("x", generation, ""), "r1", "x"))
 	counts(t, b.run(exitAll), 1, 0, 0, 0)
 }
 
-// What rows have waited for is counted by its cause.
+// The time that rows have waited is counted by its cause.
 func TestWaits(t *testing.T) {
 	b := newBench(t, func(w http.ResponseWriter, _ *http.Request, _ string, nth int) {
 		if nth == 1 {
@@ -96,7 +96,7 @@ func TestWaits(t *testing.T) {
 	}
 }
 
-// The report has what the next morning needs.
+// The report has what a person needs the next morning.
 func TestReport(t *testing.T) {
 	s := Summary{
 		Rows: 100, Done: 90, Failed: 6, Pending: 3, InDoubt: 1, Repeated: 2, Attempts: 120,
@@ -122,7 +122,7 @@ func TestReport(t *testing.T) {
 	}
 }
 
-// Progress counts what is durable, and knows how long the rest takes.
+// Progress counts durable rows, and estimates the time of the rest.
 func TestProgress(t *testing.T) {
 	var live Live
 	done := make(chan struct{})

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// limitedServer allows a number of requests a second, as a bucket of one second's, and counts what
-// it refuses, as OpenAI does.
+// limitedServer allows a number of requests a second, by a bucket of one second. It also counts
+// rejected requests toward the limit, as OpenAI does.
 type limitedServer struct {
 	perSecond float64
 
@@ -51,7 +51,7 @@ func (s *limitedServer) answer(w http.ResponseWriter) {
 	fails(w, 429, "rate_limit_exceeded", "Rate limit reached for requests")
 }
 
-// 64 workers share what a server allows: hardly a refusal, no row lost, most of the limit used.
+// 64 workers share a server's limit: few rejections, no row lost, most of the limit used.
 func TestLimitedServer(t *testing.T) {
 	const perSecond = 50
 	rows := 400

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// prices has one model, at a cent for each token of an answer and nothing for prompts.
+// prices has one model: a token of an answer costs a cent, and a prompt nothing.
 const prices = `{"m":{"input_cost_per_token":0,"output_cost_per_token":0.01}}`
 
 func (b *bench) withPrices(budget float64) {
@@ -21,7 +21,7 @@ func (b *bench) withPrices(budget float64) {
 	}
 }
 
-// A budget holds by the server's count, whatever is in flight, over all runs on the files.
+// By the server's count, a budget is kept over all runs on the files, whatever is in flight.
 func TestBudget(t *testing.T) {
 	var cents atomic.Int64
 	b := newBench(t, func(w http.ResponseWriter, _ *http.Request, id string, nth int) {
@@ -51,8 +51,8 @@ func TestBudget(t *testing.T) {
 	}
 }
 
-// An attempt whose outcome is unknown may have cost all that it can: before and after the row has
-// ended, and in the next run.
+// An attempt in doubt counts as its maximum cost: before and after the row has ended, and in the
+// next run.
 func TestBudgetOfUnknownOutcomes(t *testing.T) {
 	b := newBench(t, func(w http.ResponseWriter, _ *http.Request, id string, nth int) {
 		switch {
@@ -84,7 +84,7 @@ func TestBudgetOfUnknownOutcomes(t *testing.T) {
 	}
 }
 
-// A row that stays in doubt keeps what it may have cost, also when another run ends it.
+// A row that stays in doubt keeps its maximum cost, even if another run ends it.
 func TestBudgetOfDoubt(t *testing.T) {
 	for _, how := range []string{"hold", "redo"} {
 		t.Run(how, func(t *testing.T) {

@@ -17,7 +17,7 @@ import (
 	"github.com/rebound-go/rebound/cmd/rebound/batch/store"
 )
 
-// recorder is a Pacer that notes what it is asked for.
+// recorder is a Pacer that records its calls.
 type recorder struct{ notes []string }
 
 func (r *recorder) note(format string, args ...any) {
@@ -39,8 +39,8 @@ type trip func(*http.Request) (*http.Response, error)
 
 func (t trip) RoundTrip(req *http.Request) (*http.Response, error) { return t(req) }
 
-// A Pacer gets back what the server has not counted, what an answer has used beyond its estimate,
-// and the delays that the server asks for.
+// A Pacer gets the tokens that the server did not count, those beyond the estimate, and the
+// Retry-After delays.
 func TestPacing(t *testing.T) {
 	const used = `{"choices":[{}],"usage":{"prompt_tokens":7,"completion_tokens":5}}`
 	for _, c := range []struct {

@@ -9,8 +9,9 @@ import (
 	"time"
 )
 
-// Rows are marked as sent while all places are taken, so that a place is not empty for a sync. No
-// more than the places are sent at a time, and what has none when the batch stops is pending.
+// Rows are marked as sent while all permits are taken, so that no permit is unused during a sync.
+// Not more rows than permits are sent at a time. Rows without a permit when the batch stops are
+// pending.
 func TestRowsAreMarkedEarly(t *testing.T) {
 	for _, tt := range []struct{ places, marked int }{{1, 1}, {7, 7}, {8, 9}, {16, 18}} {
 		var under, most atomic.Int64
@@ -45,7 +46,7 @@ func TestRowsAreMarkedEarly(t *testing.T) {
 	}
 }
 
-// What is marked early is not sent after an answer has shown a fault of the account.
+// A row that is marked early is not sent after an answer has shown a fault of the account.
 func TestEarlyRowsOfABadAccount(t *testing.T) {
 	for range 5 {
 		var under atomic.Int64

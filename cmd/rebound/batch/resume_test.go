@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Rows are known by their ids: lines may be moved, put in, taken out and changed between runs.
+// Rows are identified by their ids: lines may be moved, added, removed and changed between runs.
 func TestEditedInput(t *testing.T) {
 	b := newBench(t, func(w http.ResponseWriter, _ *http.Request, id string, nth int) {
 		if id == "r3" && nth == 1 {
@@ -66,7 +66,7 @@ func cutRun(t *testing.T, path string) *bench {
 	return b
 }
 
-// What becomes of a row in doubt.
+// What happens to a row in doubt.
 func TestInDoubt(t *testing.T) {
 	for _, tt := range []struct {
 		path, how string
@@ -91,7 +91,7 @@ func TestInDoubt(t *testing.T) {
 			if e := b.lines(".errors")["r1"].Error; e == nil || e.Code != codeInDoubt {
 				t.Errorf("error %v", e)
 			}
-			// It may be taken up again, by its own name alone.
+			// Only --retry in-doubt sends it again.
 			b.o.RetryFailed = true
 			b.run(exitFailed)
 			b.o.RetryFailed, b.o.RetryInDoubt = false, true
@@ -139,7 +139,7 @@ func TestDoubtStays(t *testing.T) {
 	counts(t, b.run(exitAll), 0, 0, 2, 1)
 }
 
-// Ordered results are in the order of the input, though one row is slow.
+// Ordered results are in the order of the input, even if one row is slow.
 func TestOrdered(t *testing.T) {
 	b := newBench(t, func(w http.ResponseWriter, _ *http.Request, id string, _ int) {
 		switch id {

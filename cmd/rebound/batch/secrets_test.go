@@ -17,7 +17,7 @@ const key, short, inQuery = `sk-"a/b<c>&ü\12345`, `sk-"a/b`, "query/key+789"
 
 var basic = base64.StdEncoding.EncodeToString([]byte("me:pass/word"))
 
-// echo is the error that a server sends for a row: it has a key, in a way of its own.
+// echo is the error that a server sends for a row: it repeats a key in some form.
 func echo(id string) string {
 	quoted, _ := json.Marshal(key)
 	switch id {
@@ -43,7 +43,7 @@ func echo(id string) string {
 	return `{"error":{"message":"/x?key=` + url.QueryEscape(inQuery) + `"}}`
 }
 
-// Keys are in nothing that is written, though servers echo them in ways of their own.
+// No written text contains a key, although servers repeat keys in many forms.
 func TestKeysAreNowhere(t *testing.T) {
 	b := newBench(t, func(w http.ResponseWriter, req *http.Request, id string, _ int) {
 		if id == "r8" {

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// One signal lets the rows under way end; rows that wait for their turn are not sent. The second
-// cuts them.
+// After one signal, the rows under way end, and waiting rows are not sent. A second signal cuts
+// them.
 func TestSignals(t *testing.T) {
 	for _, tt := range []struct {
 		name             string
@@ -73,7 +73,7 @@ func TestSignalWhileRowsWaitForALimit(t *testing.T) {
 	}
 }
 
-// Rows under way at the deadline have the grace.
+// Rows under way at the deadline may finish within the grace period.
 func TestDeadline(t *testing.T) {
 	for _, tt := range []struct {
 		grace       time.Duration
@@ -92,7 +92,7 @@ func TestDeadline(t *testing.T) {
 	}
 }
 
-// A batch whose rows have all ended by the time it is to stop is complete.
+// A batch whose rows have all ended before it stops is complete.
 func TestStoppedAtTheEnd(t *testing.T) {
 	signals := make(chan Signal, 1)
 	b := newBench(t, func(w http.ResponseWriter, _ *http.Request, _ string, _ int) {

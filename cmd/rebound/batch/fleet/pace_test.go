@@ -9,15 +9,15 @@ import (
 	"github.com/rebound-go/rebound/internal/daemon"
 )
 
-// fakeClock is a clock of the database that the test moves: it comes before the server's own in the
-// search path.
+// fakeClock is a clock in the database that the test sets. It precedes the server's own clock in
+// the search path.
 const fakeClock = `CREATE SCHEMA fake; CREATE TABLE fake.now (at timestamptz);
 	INSERT INTO fake.now VALUES ('2030-01-01');
 	CREATE FUNCTION fake.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE
 		AS 'SELECT at FROM fake.now';`
 
-// turns are how far from now the turns are that the workers can book, each in turn, until none is
-// near enough.
+// turns are the times from now of the turns that the workers can book, one worker after the other,
+// until none is near enough.
 func turns(t *testing.T, workers []*DB, c cost) (waits []time.Duration) {
 	t.Helper()
 	for i := 0; ; i++ {
@@ -69,7 +69,7 @@ func clocked(t *testing.T) (workers []*DB, move func(time.Duration)) {
 	}
 }
 
-// The turns of all workers together are as many as the limit has, neither more nor fewer.
+// All workers together get exactly as many turns as the limit allows.
 func TestTurns(t *testing.T) {
 	workers, move := clocked(t)
 	for _, c := range []struct {
@@ -117,7 +117,7 @@ func TestTurns(t *testing.T) {
 	})
 }
 
-// A request takes no more than a minute's tokens, and none of a limit that is not known.
+// A request takes at most a minute's tokens, and none from an unknown limit.
 func TestCosts(t *testing.T) {
 	p := newPacer("b", rates{requests: 60}, nil)
 	for _, c := range []struct {

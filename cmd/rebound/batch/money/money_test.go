@@ -84,7 +84,7 @@ func TestPrices(t *testing.T) {
 		name, body string
 		most       Amount // -1 is an error
 		usage      llm.Usage
-		cost       Amount // of that usage; -1 is the most
+		cost       Amount // of that usage; -1 = the maximum
 	}{
 		{"the price file's bound", body("m", ""), most(body("m", ""), 1e-6, 4e-3),
 			llm.Usage{Input: 900, Output: 100}, Dollars(900e-6 + 400e-6)},
@@ -141,8 +141,8 @@ func TestWrongPrices(t *testing.T) {
 	}
 }
 
-// Calls that are under way together never reserve or spend more than the limit, none waits when
-// there is nothing to wait for, and none is refused that could still be paid.
+// Concurrent calls never reserve or spend more than the limit. No call waits without need, and no
+// call is rejected that could still be paid.
 func TestPurseIsKept(t *testing.T) {
 	for seed := range uint64(20) {
 		synctest.Test(t, func(t *testing.T) {

@@ -12,7 +12,7 @@ import (
 
 func jobAt(at int64) Job { return Job{Row: rows.Row{At: at}} }
 
-// newQueue returns a Queue that reads rows with their offset alone, and was fed with these.
+// newQueue returns a Queue that reads rows by their offset, and holds these.
 func newQueue(t *testing.T, ats ...int64) *Queue {
 	q := New(func(at int64) (rows.Row, bool) { return rows.Row{At: at}, true })
 	for _, at := range ats {
@@ -23,8 +23,8 @@ func newQueue(t *testing.T, ats ...int64) *Queue {
 	return q
 }
 
-// Rows come in order, then those that were put off, as they are due. Each pause is twice as long,
-// and half as long if nothing else is left. What is known of a row stays with it.
+// Rows come in order, and then the postponed ones as they are due. Each pause is twice as long as
+// the last, or half of that if nothing else is left. A row keeps its state.
 func TestOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue(t, 1, 2, 3)
@@ -54,7 +54,7 @@ func TestOrder(t *testing.T) {
 	})
 }
 
-// While jobs are kept back none is handed out, and the longest wait counts.
+// While jobs are held back none is returned, and the longest wait counts.
 func TestHold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue(t, 1)
@@ -67,8 +67,8 @@ func TestHold(t *testing.T) {
 	})
 }
 
-// A worker waits as long as another may put its row off. It stops waiting with its context, and
-// when a row cannot be read again.
+// A worker waits as long as another may postpone its row. It stops when its context ends, or when a
+// row cannot be read again.
 func TestNextEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue(t, 1)
@@ -90,12 +90,12 @@ func TestNextEnds(t *testing.T) {
 		q.read = func(int64) (rows.Row, bool) { return rows.Row{}, false }
 		q.PutOff(j)
 		if _, ok := q.Next(t.Context()); ok {
-			t.Error("a row that cannot be read was handed out")
+			t.Error("a row that cannot be read was returned")
 		}
 	})
 }
 
-// The input is read ahead by so many rows, and by few that are long.
+// The input is read ahead by a number of rows, and by fewer if they are long.
 func TestReadAhead(t *testing.T) {
 	for _, tt := range []struct{ body, want int }{{0, ahead}, {aheadBytes / 4, 4}, {aheadBytes, 1}} {
 		synctest.Test(t, func(t *testing.T) {

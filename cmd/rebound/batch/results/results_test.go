@@ -9,7 +9,7 @@ import (
 	"github.com/rebound-go/rebound/cmd/rebound/batch/money"
 )
 
-// What is written is one line of JSON, and is read again. Of no part of it is damage assumed.
+// The output is one line of JSON, and can be read again. No part of it is taken for damage.
 func TestWrittenLinesAreRead(t *testing.T) {
 	good := &Response{Status: 200, RequestID: "req \"1\"", Body: []byte(`{"a": "\u0041"}`)}
 	for name, l := range map[string]Line{

@@ -41,7 +41,7 @@ var resolutions = []struct{ base, ref, want string }{
 	{"", "https://other/x", "https://other/x"},
 	{"", "/x", "missing_base"},
 
-	// Each of these would go elsewhere, or does not say clearly where.
+	// Each of these leads to another host, or is ambiguous.
 	{"https://h", "//evil.com/x", "foreign_host"},
 	{"https://h", "///evil.com/x", "foreign_host"},
 	{"https://h", "//h/x", "foreign_host"},
@@ -93,7 +93,7 @@ func TestResolve(t *testing.T) {
 	}
 }
 
-// Wherever a text of any kind leads, it is an allowed host without a user.
+// Any accepted text leads to an allowed host without a user.
 func FuzzResolve(f *testing.F) {
 	for _, ref := range []string{"/x", "//h", `\\h`, "https://h/x", "http://h:80", "https:h", "file:x",
 		"https://[::1]", "/%2F", "?x", "#x", "https://h\\@h"} {

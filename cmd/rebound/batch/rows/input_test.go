@@ -149,7 +149,7 @@ func TestRowsAreReadTwice(t *testing.T) {
 	}
 }
 
-// A line that is too long is an error, and not a lot of memory.
+// A line that is too long is an error, and takes little memory.
 func TestLongLine(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "in")
 	if err := os.WriteFile(name, []byte("{"), 0o600); err != nil {

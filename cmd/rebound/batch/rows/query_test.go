@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// A message about a URL has no query, where a key may be.
+// A message about a URL leaves out the query, because it may contain a key.
 func TestMessagesHaveNoQuery(t *testing.T) {
 	base, _ := url.Parse("https://api.example.com")
 	for _, where := range []Targets{{}, {Base: base}} {

@@ -13,7 +13,7 @@ import (
 	"github.com/rebound-go/rebound/cmd/rebound/batch/results"
 )
 
-// crashModel is what must hold of a batch, whatever the disk does.
+// crashModel checks what must hold for a batch, whatever the disk does.
 type crashModel struct {
 	t    *testing.T
 	d    *simDisk
@@ -40,7 +40,7 @@ func (m *crashModel) chance(percent int) bool {
 	return m.rng.IntN(100) < percent
 }
 
-// life is one run of the batch: as package batch does it.
+// life is one run of the batch, as in package batch.
 func (m *crashModel) life(retry bool) (err error) {
 	s, err := openOn(m.d, "out", true)
 	if err != nil {
@@ -84,7 +84,7 @@ func (m *crashModel) life(retry bool) (err error) {
 	return errors.Join(errs[:]...)
 }
 
-// row does what is to be done for a row.
+// row does the work of a row.
 func (m *crashModel) row(s *Store, i int, k Row, state State) error {
 	switch {
 	case state == Done || state == Failed:
@@ -154,8 +154,8 @@ func (m *crashModel) files() (text string) {
 	return text
 }
 
-// A run fails at its first, second, third… call to the system; the next at one by chance, then the
-// batch runs to its end.
+// The first run fails at its first, second, third… system call, the next one at a random call. Then
+// the batch runs to its end.
 func TestAnyCallMayFail(t *testing.T) {
 	const callsOfARun = 160
 	for _, test := range []struct {
@@ -187,7 +187,7 @@ func TestAnyCallMayFail(t *testing.T) {
 							m.d.left, m.d.how = left, test.how
 							err := m.life(call%2 == 1)
 							if m.d.fired && err == nil {
-								t.Fatal("a call failed, and the run did not")
+								t.Fatal("a call failed, but not the run")
 							}
 							if m.d.late > 0 {
 								t.Fatalf("%d writes and syncs after a sync that failed", m.d.late)

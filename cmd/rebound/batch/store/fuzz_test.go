@@ -13,9 +13,9 @@ func withSum(text string) []byte {
 	return fmt.Appendf(nil, "%s %08x", text, crc32.ChecksumIEEE([]byte(text)))
 }
 
-// Whatever the three files hold, recovery does not panic; a run that is refused names file and byte
-// and has changed nothing but the end of a file; one that is not finds the same a second time, and
-// no row is done or failed without its line.
+// Whatever the three files hold, recovery does not panic. The error of a rejected run has the file
+// and the byte, and at most the end of a file has changed. An accepted run gets the same a second
+// time, and no row is done or failed without its line.
 func FuzzRecovery(f *testing.F) {
 	var k Key
 	journal := string(mark{kind: 'B', key: k}.append(nil))

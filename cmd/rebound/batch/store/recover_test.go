@@ -14,7 +14,7 @@ import (
 	"github.com/rebound-go/rebound/cmd/rebound/batch/money"
 )
 
-// states are the letters of the states of the rows a, b and c, and what else recovery has found.
+// states are the letters of the states of the rows a, b and c, and the other findings of recovery.
 func states(t testing.TB, d disk, path string) (string, Recovered, error) {
 	t.Helper()
 	s, err := openOn(d, path, true)
@@ -142,7 +142,7 @@ func TestRecovery(t *testing.T) {
 				t.Errorf("the results are %q, want %q", left, test.left)
 			}
 			if err != nil && string(d.names["results.journal"].data) != test.journal {
-				t.Errorf("the journal was changed by a run that was refused")
+				t.Errorf("the journal was changed by a rejected run")
 			}
 			if again, _, err := states(t, d, "results"); err == nil && again != got {
 				t.Errorf("got %s the second time, %s the first", again, got)
@@ -169,7 +169,7 @@ func TestRecoveryCounts(t *testing.T) {
 	}
 }
 
-// A second process is refused, as is a path that is not a file.
+// A second process is rejected, as is a path that is not a file.
 func TestOpenRefuses(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "out")
 	first, err := Open(path, true)

@@ -11,7 +11,8 @@ import (
 	"syscall"
 )
 
-// simDisk is a disk in memory. It fails at a chosen call, and keeps apart what a power cut leaves.
+// simDisk is a disk in memory. It fails at a chosen call, and keeps separately what survives a
+// power cut.
 type simDisk struct {
 	mu      sync.Mutex
 	rng     *rand.Rand

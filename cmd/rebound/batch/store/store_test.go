@@ -16,7 +16,7 @@ import (
 	"github.com/rebound-go/rebound/cmd/rebound/batch/results"
 )
 
-// opened is a store on a disk, with so many rows, that has begun.
+// opened is a store on a disk, with n rows, that has begun.
 func opened(t testing.TB, d disk, path string, power bool, rows int) (*Store, *Table, Key) {
 	t.Helper()
 	s, err := openOn(d, path, power)
@@ -46,7 +46,7 @@ func rowLine(i int) []byte {
 		rowID(i))
 }
 
-// Many goroutines start, give back and finish rows; what is recovered is what they did last.
+// Many goroutines start, return and finish rows. Recovery gets their last state.
 func TestManyAtATime(t *testing.T) {
 	for _, power := range []bool{false, true} {
 		const rows, workers = 2000, 50
@@ -146,7 +146,7 @@ func TestFailureEndsTheStore(t *testing.T) {
 		}
 		all.Wait()
 		big := bytes.Repeat([]byte("x"), maxGathered+1)
-		for range 2 { // more than is gathered without waiting
+		for range 2 { // more than is collected without waiting
 			if err := s.Finish(big, false); !errors.Is(err, syscall.ENOSPC) {
 				t.Errorf("Finish returned %v", err)
 			}
@@ -157,7 +157,7 @@ func TestFailureEndsTheStore(t *testing.T) {
 	})
 }
 
-// Finish waits when much has gathered, and no longer than until that is written.
+// Finish waits if much is unwritten, and only until that is written.
 func TestFinishWaits(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "out")
 	s, _, _ := opened(t, osDisk{}, path, false, 20)
@@ -178,7 +178,7 @@ func TestFinishWaits(t *testing.T) {
 	}
 }
 
-// A retry takes up the rows that it is to, and what they have cost stays spent.
+// A retry sends the chosen rows again, and their costs stay spent.
 func TestRetry(t *testing.T) {
 	d := newSimDisk(rand.New(rand.NewPCG(1, 2)))
 	d.names["out"] = &simNode{data: []byte(openAI + "\n")}

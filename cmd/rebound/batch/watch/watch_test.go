@@ -55,7 +55,7 @@ func TestMetrics(t *testing.T) {
 		}
 	}
 	if strings.Contains(text, "other") {
-		t.Errorf("a limit that is not known is there:\n%s", text)
+		t.Errorf("an unknown limit is in the output:\n%s", text)
 	}
 }
 
