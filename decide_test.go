@@ -40,7 +40,7 @@ func TestSchedule(t *testing.T) {
 	}
 }
 
-// What Decide says to each kind of failure.
+// What Decide returns for each kind of failure.
 func TestDecideKinds(t *testing.T) {
 	careful := &rebound.Policy{NonIdempotent: true}
 	for _, row := range []struct {
@@ -67,7 +67,7 @@ func TestDecideKinds(t *testing.T) {
 	}
 }
 
-// The waits for rate limits are four times the others, unless Throttled says otherwise.
+// The delays after rate limits are four times the others, unless Throttled is set.
 func TestThrottledWaits(t *testing.T) {
 	p := &rebound.Policy{Attempts: 9, Backoff: backoff.Exponential{Base: time.Second, Max: 1e11}}
 	limited := fault.Fault{Kind: fault.RateLimited}
@@ -77,7 +77,7 @@ func TestThrottledWaits(t *testing.T) {
 			t.Errorf("attempt %d: got %v, want %v", n, d.Delay, want)
 		}
 	}
-	// Decorrelated waits grow from the one before: from that wait as Backoff gave it.
+	// A decorrelated delay grows from the one before, as Backoff returned it.
 	d := &rebound.Policy{Attempts: 9, Backoff: backoff.Decorrelated{Max: time.Hour}}
 	prev := time.Duration(0)
 	for n, want := range []time.Duration{1200, 3600, 10800, 32400} {
@@ -92,7 +92,7 @@ func TestThrottledWaits(t *testing.T) {
 	}
 }
 
-// Whatever goes in: no panic, no negative wait, and a Retry or a Reason, never both.
+// Whatever the arguments: no panic, no negative delay, and a Retry or a Reason, never both.
 func FuzzDecide(f *testing.F) {
 	f.Add(1, int64(0), int64(0), int64(0), 0.5, uint8(2), int64(0), 3, int64(1e8), int64(0))
 	f.Add(math.MaxInt, int64(-1), int64(math.MaxInt64), int64(1), math.NaN(), uint8(3),
@@ -111,7 +111,7 @@ func FuzzDecide(f *testing.F) {
 			t.Errorf("got %+v", d)
 		}
 		if d.Retry && d.Delay < fl.After {
-			t.Errorf("waits %v, less than the %v asked for", d.Delay, fl.After)
+			t.Errorf("waits %v, less than the Retry-After delay of %v", d.Delay, fl.After)
 		}
 		if d.Retry && left != 0 && d.Delay >= s.Left {
 			t.Errorf("waits %v with %v left", d.Delay, s.Left)
@@ -122,7 +122,7 @@ func FuzzDecide(f *testing.F) {
 	})
 }
 
-// Rule 6: a server-asked wait is a floor, with jitter upward by at most a quarter.
+// Rule 6: a Retry-After delay is a lower bound, with upward jitter of at most a quarter.
 func TestAskedWaitIsAFloor(t *testing.T) {
 	p := &rebound.Policy{Throttled: backoff.Constant(10 * time.Second)}
 	for _, row := range []struct {
@@ -149,7 +149,7 @@ func TestAskedWaitIsAFloor(t *testing.T) {
 		f := fault.Of(rebound.RetryAfter(errFlaky, time.Second))
 		d := (*rebound.Policy)(nil).Decide(rebound.State{Attempt: 1, U: 0.3}, f)
 		if d.Delay < time.Second {
-			t.Fatalf("got %v, less than the second asked for", d.Delay)
+			t.Fatalf("got %v, less than the Retry-After delay of 1s", d.Delay)
 		}
 	}
 }
@@ -237,7 +237,7 @@ type lateContext struct {
 
 func (c *lateContext) Deadline() (time.Time, bool) { return c.deadline, true }
 
-// Rule 8: an answer that comes late is an answer, and the caller's end is not a timeout.
+// Rule 8: a late answer is an answer, and the end of the caller's context is not a timeout.
 func TestAnswerUnderAttemptTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, took := range []time.Duration{0, 2 * time.Second} {
@@ -272,7 +272,7 @@ func TestSomebodyElsesCancellation(t *testing.T) {
 	}
 }
 
-// Rule 8: once the caller has gone, the look of the error does not matter, but for a mark.
+// Rule 8: once the caller's context has ended, only a mark of the error matters.
 func TestErrorsAfterTheCallersEnd(t *testing.T) {
 	permanent := func(error) fault.Fault { return fault.Fault{Kind: fault.Permanent} }
 	answer := func(error) fault.Fault { return fault.Fault{Kind: fault.None} }
@@ -380,7 +380,7 @@ func TestMarkKeepsTheWait(t *testing.T) {
 	}
 }
 
-// A delay that ends with the bound itself leaves no time for an attempt.
+// A delay that ends exactly at the bound leaves no time for an attempt.
 func TestDelayAsLongAsWhatIsLeft(t *testing.T) {
 	p := &rebound.Policy{MaxElapsed: 10 * time.Second, Backoff: backoff.Constant(time.Second)}
 	f := fault.Fault{Kind: fault.Transient}
@@ -409,8 +409,8 @@ func (a adds) Delay(_ int, prev time.Duration, _ float64) time.Duration {
 	return min(prev+a.Duration, time.Hour)
 }
 
-// An engine that stores the number of failures alone gets the delays of one that stores the delay,
-// too, and an attempt's number costs it no more.
+// An engine that stores only the number of failures gets the same delays as one that also stores
+// the delay, and at the same cost for every attempt.
 func TestDurableWithoutPrev(t *testing.T) {
 	calls := 0
 	for name, b := range map[string]backoff.Backoff{

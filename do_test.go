@@ -135,7 +135,7 @@ func TestDoElseWhenTheCallerHasGone(t *testing.T) {
 	}
 }
 
-// A call that succeeds at once allocates nothing, whatever stands around it.
+// A call that succeeds at once allocates nothing, whatever gates and breaker it has.
 func TestSuccessAllocatesNothing(t *testing.T) {
 	ctx := context.Background()
 	events := 0
@@ -301,7 +301,7 @@ func TestAttemptsDeadContext(t *testing.T) {
 	}
 }
 
-// BenchmarkDo measures what a call costs around a function that does next to nothing.
+// BenchmarkDo measures the cost of a call around a function that does almost nothing.
 func BenchmarkDo(b *testing.B) {
 	ctx := context.Background()
 	id := 0
@@ -336,8 +336,8 @@ func BenchmarkDo(b *testing.B) {
 type entry func(ctx context.Context, p *rebound.Policy, fn func(context.Context) (int, error)) (
 	int, error)
 
-// entries are all ways into the engine. The quick paths of Do take a plain policy; a gate that
-// admits everything, or a Loop, makes the same call go the full way.
+// entries are all ways into the engine. The quick paths of Do need a plain policy. With a gate that
+// admits everything, or with a Loop, the same call takes the full path.
 var entries = map[string]entry{
 	"Do": rebound.Do[int],
 	"Do, the full way": func(ctx context.Context, p *rebound.Policy,
@@ -454,8 +454,8 @@ func drawn(r *rand.Rand) *rebound.Policy {
 	return p
 }
 
-// watched is p with a listener that writes events down, but for those of fallbacks, which DoElse
-// alone has.
+// watched is p with a listener that records events, except those of fallbacks, which only DoElse
+// has.
 func watched(p *rebound.Policy, log *[]string) {
 	p.Observe = func(_ context.Context, e rebound.Event) {
 		if e.Kind == rebound.FellBack {
@@ -465,7 +465,7 @@ func watched(p *rebound.Policy, log *[]string) {
 	}
 }
 
-// story makes several calls by one policy through one way in, and returns all that can be seen.
+// story makes several calls by one policy through one entry, and returns everything observable.
 func story(name string, seed uint64, events bool) string {
 	r := rand.New(rand.NewPCG(seed, 1))
 	p := drawn(r)
@@ -515,14 +515,14 @@ func story(name string, seed uint64, events bool) string {
 	return strings.Join(log, "\n")
 }
 
-// Every way into the engine, the quick paths of Do included, is the same engine.
+// Every entry behaves the same, the quick paths of Do included.
 func TestEntriesAgree(t *testing.T) {
 	for seed := range uint64(3000) {
 		for _, events := range []bool{false, true} {
 			synctest.Test(t, func(t *testing.T) {
 				want := story("Loop", seed, events)
 				for name := range entries {
-					// reboundtest makes the context by itself: nothing cancels it.
+					// reboundtest makes its own context, which is not canceled.
 					if name == "reboundtest" && strings.Contains(want, "went away") {
 						continue
 					}

@@ -142,7 +142,7 @@ func TestErrorOfNilPointer(t *testing.T) {
 	}
 }
 
-// Rule 3: layers add and never multiply.
+// Rule 3: the attempts of layers add up, and never multiply.
 func TestLayersAdd(t *testing.T) {
 	for _, row := range []struct {
 		name  string
@@ -233,7 +233,7 @@ func TestDurableLoopMayTryAgain(t *testing.T) {
 	}
 }
 
-// Rule 1 and the layers above: a call that never began is no answer of the service.
+// Rule 1 and the layers above: a call that never began is not an answer of the service.
 func TestCallsThatNeverBegan(t *testing.T) {
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -282,7 +282,7 @@ func TestCallsThatNeverBegan(t *testing.T) {
 	}
 }
 
-// The attempt's own error comes before a sibling's of the same type in the context's cause.
+// The attempt's own error comes before an error of the same type in the context's cause.
 func TestAsPrefersTheAttempt(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	err := rebound.Run(ctx, nil, func(context.Context) error {
@@ -331,7 +331,7 @@ func TestTypedNilErrors(t *testing.T) {
 
 func retryAll(fault.Fault) bool { return true }
 
-// One attempt is no retrying: a layer above may retry a call of a single attempt.
+// A layer above may retry a call of a single attempt.
 func TestOneAttemptIsNotFinal(t *testing.T) {
 	for attempts, final := range map[int]bool{1: false, 2: true, 3: true} {
 		p := &rebound.Policy{Attempts: attempts, Backoff: atOnce}
@@ -342,7 +342,7 @@ func TestOneAttemptIsNotFinal(t *testing.T) {
 	}
 }
 
-// The end of an inner call's context is a timeout, or a cancellation, to the layers above.
+// For the layers above, the end of an inner call's context is a timeout or a cancellation.
 func TestInnerDeadlineIsATimeout(t *testing.T) {
 	for _, row := range []struct {
 		limit time.Duration
@@ -384,7 +384,7 @@ func TestPermanentMarkThroughLayers(t *testing.T) {
 	}
 }
 
-// Nothing but the reason, the last error and the cause matches.
+// Only the reason, the last error and the cause match.
 func TestErrorMatchesNothingElse(t *testing.T) {
 	closed := errors.New("closed")
 	err := rebound.Run(t.Context(), &rebound.Policy{Gates: []gate.Gate{refusing{closed}}},

@@ -25,7 +25,7 @@ type key struct{}
 
 var errSick = errors.New("sick")
 
-// watch returns a listener that writes each event into log as a line.
+// watch returns a listener that adds each event to log as a line.
 func watch(t *testing.T, log *[]string) func(context.Context, rebound.Event) {
 	return func(ctx context.Context, e rebound.Event) {
 		if ctx.Value(key{}) != "mine" {
@@ -121,7 +121,7 @@ func TestObserveMayCallBack(t *testing.T) {
 	}
 }
 
-// A scheduled retry whose wait is cut short gives its token back.
+// A scheduled retry whose delay is cut short returns its token.
 func TestCanceledWaitReturnsItsToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &budget.Budget{}
@@ -135,7 +135,7 @@ func TestCanceledWaitReturnsItsToken(t *testing.T) {
 	})
 }
 
-// An answer is not a failure: it pays the deposit that a success pays.
+// An answer is not a failure: it deposits as much as a success.
 func TestAnswerDeposits(t *testing.T) {
 	b := &budget.Budget{Refill: 1e-9}
 	b.Take()
@@ -169,7 +169,7 @@ func play(steps ...step) func(context.Context) (int, error) {
 	}
 }
 
-// timeline returns a listener that writes each event down with the moment it came at.
+// timeline returns a listener that records each event with its time.
 func timeline(lines *[]string) func(context.Context, rebound.Event) {
 	begin := time.Now()
 	return func(_ context.Context, e rebound.Event) {
@@ -202,9 +202,9 @@ type refusing struct{ err error }
 func (r refusing) Enter(context.Context) (gate.Pass, error) { return gate.Pass{}, r.err }
 func (r refusing) Leave(gate.Pass, gate.Outcome)            {}
 
-// timelines has one call per way of ending; waits are one second where the policy has no other.
-// Every line reads: when, what, attempt, what the failure meant, and the wait or the reason. A call
-// that cancel is not 0 for is canceled after so long.
+// timelines has one call for each kind of end. Delays are one second unless the policy sets others.
+// Every line has: time, event, attempt, kind of the failure, and the delay or the reason. If cancel
+// is not 0, the call is canceled after that time.
 var timelines = []struct {
 	name   string
 	policy *rebound.Policy
@@ -337,7 +337,7 @@ func TestEventsOfEveryEntryPoint(t *testing.T) {
 	}
 }
 
-// A fallback raises an event of its own, behind the call's.
+// A fallback raises an event of its own, after the call's.
 func TestEventsOfAFallback(t *testing.T) {
 	before := []string{"1s retrying 1 unknown wait 1s", "3s retrying 2 unknown wait 1s",
 		"5s gave_up 3 unknown exhausted"}
@@ -374,7 +374,7 @@ func TestEventsOfAFallback(t *testing.T) {
 	}
 }
 
-// A loop that is left early is over: break decides by what the error variable holds.
+// A loop that is left early has ended: at break, the error variable decides.
 func TestEventsOfABrokenLoop(t *testing.T) {
 	for _, row := range []struct {
 		err  error
@@ -424,8 +424,7 @@ func TestEventsOfACallThatPanics(t *testing.T) {
 	}
 }
 
-// A listener costs nothing that the garbage collector would have to clear away: a success is
-// observed without an allocation, and a retry makes none beyond what it makes unobserved.
+// A listener costs no allocation, neither for a success nor for a retry.
 func TestListenersDoNotAllocate(t *testing.T) {
 	var reported int
 	listen := func(_ context.Context, e rebound.Event) { reported += e.Attempt }
@@ -463,9 +462,9 @@ func TestListenersDoNotAllocate(t *testing.T) {
 	}
 }
 
-// FuzzEvents makes calls that end in every way, writes down what the attempts did, and replays the
-// events into a model which knows the order they must come in. What the model adds up must be what
-// the attempts did, and what a stats.Recorder has counted.
+// FuzzEvents makes calls that end in every way, records what the attempts did, and replays the
+// events into a model that checks their order. The sums of the model must match the attempts and
+// the counts of a stats.Recorder.
 func FuzzEvents(f *testing.F) {
 	f.Add(uint64(1), uint8(200))
 	f.Add(uint64(7), uint8(50))
@@ -490,7 +489,7 @@ type drill struct {
 	recorder stats.Recorder
 	model    eventModel
 
-	calls, good, attempts, failures int64 // as the attempts themselves have seen it
+	calls, good, attempts, failures int64 // as the attempts counted it
 }
 
 func newDrill(t *testing.T, seed uint64) *drill {
@@ -633,7 +632,8 @@ func (d *drill) check(_ context.Context, e rebound.Event) {
 	}
 }
 
-// compare has three accounts of the same calls agree: the attempts' own, the model's, and stats'.
+// compare checks that three counts of the same calls agree: the attempts' own, the model's, and
+// stats'.
 func (d *drill) compare() {
 	type account struct {
 		calls, good, attempts, failures, waits int64
@@ -662,7 +662,7 @@ func sum[K comparable](m map[K]int64) (n int64) {
 	return n
 }
 
-// The drill is worth something only if its calls end in all the ways there are.
+// The drill is useful only if its calls end in every possible way.
 func TestEventsDrillIsVaried(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDrill(t, 3)

@@ -34,8 +34,8 @@ func batchCommand(t *testing.T, dir, base string, flags ...string) *exec.Cmd {
 	return c
 }
 
-// A signal ends a batch between rows, a stopped process goes on, and no text has the key: not the
-// one in the environment, and not one on the command line.
+// A signal ends a batch between rows, a stopped process continues, and no text contains a key,
+// whether from the environment or the command line.
 func TestBatchSignals(t *testing.T) {
 	var calls atomic.Int64
 	act := make(chan int64, 100)
@@ -90,7 +90,7 @@ func TestBatchSignals(t *testing.T) {
 	checkKeys(t, dir, stderr.String())
 }
 
-// checkKeys looks for keys in all that was written.
+// checkKeys looks for keys in everything that was written.
 func checkKeys(t *testing.T, dir, stderr string) {
 	t.Helper()
 	written := map[string]string{"stderr": stderr}

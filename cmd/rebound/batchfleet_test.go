@@ -116,8 +116,8 @@ func (x *fleetTorture) dumped() (repeated, held int) {
 	return x.compare([]byte(out)), bytes.Count(errs, []byte(`"code":"in_doubt"`))
 }
 
-// Workers that are killed at any moment lose no row and double none. What is done twice was in
-// doubt.
+// Workers that are killed at any moment lose no row and double none. Only rows in doubt have two
+// effects.
 func TestKilledFleet(t *testing.T) {
 	kills, rows := 12, 1500
 	if *long {
@@ -181,7 +181,7 @@ func (x *fleetTorture) worker(killed *atomic.Int32, kills int) (more bool) {
 	}
 }
 
-// The command in the report has no password, in neither form of --db.
+// The command in the report has no password, whatever the form of --db.
 func TestFleetHidesThePassword(t *testing.T) {
 	for _, db := range []string{
 		"postgres://clerk:wr0ng-t0p@host/db", "host=host user=clerk password=wr0ng-t0p dbname=db",

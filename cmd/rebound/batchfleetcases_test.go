@@ -21,7 +21,7 @@ import (
 	"github.com/rebound-go/rebound/internal/daemon"
 )
 
-// newFleetOf is a batch in a database, whose rows a handler serves.
+// newFleetOf makes a batch in a database, whose rows a handler serves.
 func newFleetOf(t *testing.T, rows int, serve http.HandlerFunc) *fleetTorture {
 	t.Helper()
 	return newFleetIn(t, database(t), rows, serve)
@@ -70,7 +70,7 @@ func (x *fleetTorture) ends(code int, workers ...*exec.Cmd) {
 	}
 }
 
-// fleetOf starts so many workers and waits for them.
+// fleetOf starts n workers and waits for them.
 func (x *fleetTorture) fleetOf(n, code int, flags ...string) (stderr []string) {
 	x.t.Helper()
 	var workers []*exec.Cmd
@@ -85,8 +85,8 @@ func (x *fleetTorture) fleetOf(n, code int, flags ...string) (stderr []string) {
 	return stderr
 }
 
-// A server that is killed in the middle and started again loses no row. What was answered meanwhile
-// is stored when it is back.
+// A database server that is killed and started again loses no row. Answers that came in the
+// meantime are stored when it is back.
 func TestFleetDatabaseRestarts(t *testing.T) {
 	t.Parallel()
 	server := daemon.Require(t, daemon.Postgres)
@@ -247,7 +247,7 @@ func limitedFleet(
 	return times
 }
 
-// expectRate checks that so many requests took the time that the limit asks for.
+// expectRate checks that the requests took as long as the limit requires.
 func expectRate(t *testing.T, perSecond, requests int, took time.Duration) {
 	t.Helper()
 	got, want := float64(requests)/took.Seconds(), float64(perSecond)
@@ -318,7 +318,7 @@ func TestFleetAccount(t *testing.T) {
 		}
 	}
 	if n := refused.Load(); n == 0 || n > 3*8 {
-		t.Errorf("%d requests were refused: want those that were in flight at most", n)
+		t.Errorf("%d requests were rejected: want at most those in flight", n)
 	}
 	if s := x.status(); s.Failed+s.InDoubt+s.Workers != 0 {
 		t.Errorf("the status is %+v: want no row failed or in doubt", s)
@@ -337,7 +337,7 @@ func TestFleetAccount(t *testing.T) {
 }
 
 // Ctrl-C ends one worker, and gives its rows to the others. A worker that was stopped for longer
-// than its lease goes on with other rows.
+// than its lease continues with other rows.
 func TestFleetSignals(t *testing.T) {
 	t.Parallel()
 	x := newFleetTorture(t, database(t), 800, "--lease", "1s", "-j", "8")

@@ -21,8 +21,8 @@ import (
 	"github.com/rebound-go/rebound/internal/daemon"
 )
 
-// link is what is between workers and their database: it may fall silent, and may cut connections
-// behind what a client has sent.
+// link is between workers and their database. It may stop passing data, and may cut a connection
+// after a client's message.
 type link struct {
 	silent chan struct{} // closed: nothing passes any more, and nothing is closed
 	cut    func(sent []byte) bool
@@ -92,8 +92,8 @@ func (l *link) serve(client net.Conn, server string) {
 	pass(conn, client, false)
 }
 
-// A connection that is cut behind a statement or a commit leaves it open whether it was executed.
-// No row is lost or doubled, and none is sent twice.
+// If a connection is cut after a statement or a commit, it is unknown whether the server executed
+// it. No row is lost, doubled or sent twice.
 func TestFleetCommitInDoubt(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -107,7 +107,7 @@ func TestFleetCommitInDoubt(t *testing.T) {
 	}
 }
 
-// cutSome cuts the connections of workers behind some of the messages that have a part.
+// cutSome cuts the connections of workers after some of the messages that contain a text.
 func cutSome(t *testing.T, part string, every int64) {
 	daemon.Require(shared{t}, postgres)
 	var commits, cuts atomic.Int64
@@ -138,8 +138,8 @@ func cutSome(t *testing.T, part string, every int64) {
 	}
 }
 
-// Signals end a worker while the database is away, whether it refuses connections or is silent: a
-// second one at once, and one after the grace.
+// Signals end a worker while the database is down, whether it refuses connections or does not
+// answer. One signal ends it after the grace period, a second one at once.
 func TestFleetSignalsWithoutDatabase(t *testing.T) {
 	t.Parallel()
 	t.Run("refuses", func(t *testing.T) {
@@ -154,7 +154,7 @@ func TestFleetSignalsWithoutDatabase(t *testing.T) {
 	})
 }
 
-// The same holds for a database that falls silent while the worker starts River.
+// The same holds if the database stops answering while the worker starts River.
 func TestFleetSignalsAtTheStart(t *testing.T) {
 	t.Parallel()
 	l := &link{silent: make(chan struct{})}
@@ -180,13 +180,13 @@ func TestFleetSignalsAtTheStart(t *testing.T) {
 	}
 }
 
-// endWithout ends workers of a database that goes away.
+// endWithout ends workers whose database goes down.
 func endWithout(t *testing.T, db string, away func()) {
 	var calls atomic.Int64
 	over := make(chan struct{})
 	x := newFleetIn(t, db, 300, func(w http.ResponseWriter, r *http.Request) {
 		if n := calls.Add(1); n > 24 && n%3 == 0 {
-			<-over // others are answered, and cannot be stored
+			<-over // others are answered, but cannot be stored
 		}
 		answer(w, 1, 1)
 	})
@@ -261,7 +261,7 @@ func TestFleetFullDisk(t *testing.T) {
 	lines := bufio.NewScanner(reader)
 	lines.Scan()
 	if got := lines.Text(); !strings.Contains(got, "no space (SQLSTATE 53100); trying again") {
-		t.Errorf("got %q, want what is wrong with the database", got)
+		t.Errorf("got %q, want the error of the database", got)
 	}
 	go func() { _, _ = io.Copy(io.Discard, reader) }()
 	sql("DROP TRIGGER full_disk ON rebound.result")

@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// --first and --max-failures count the rows of all workers. A run that begins anew counts from 0.
+// --first and --max-failures count the rows of all workers. A new run counts from 0.
 func TestFleetJudges(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -78,7 +78,7 @@ func TestFleetJudges(t *testing.T) {
 	}
 }
 
-// Rows that are held have not failed in this run, and stop nothing.
+// Rows that are held do not count as failures of this run.
 func TestFleetHeldRowsStopNothing(t *testing.T) {
 	t.Parallel()
 	const first = 8 // are sent before an answer
@@ -103,7 +103,7 @@ func TestFleetHeldRowsStopNothing(t *testing.T) {
 	}
 }
 
-// What one worker learns of a limit holds for all of them.
+// A limit that one worker learns applies to all of them.
 func TestFleetLearnsLimit(t *testing.T) {
 	t.Parallel()
 	const perSecond, rows = 20, 140
@@ -112,12 +112,12 @@ func TestFleetLearnsLimit(t *testing.T) {
 		h.Set("X-Ratelimit-Remaining-Requests", fmt.Sprint(perSecond*60-1))
 		h.Set("X-Ratelimit-Reset-Requests", "50ms")
 	})
-	const early = 30 // before the limit is known to all of them
+	const early = 30 // before all of them have the limit
 	expectRate(t, perSecond, rows-1-early, times[rows-1].Sub(times[0]))
 }
 
-// A delay that the server asks one worker for holds for the others, too, and for one that begins
-// meanwhile.
+// A Retry-After delay that one worker gets applies to the others, too, and to one that begins in
+// the meantime.
 func TestFleetRests(t *testing.T) {
 	t.Parallel()
 	const rest = 4 * time.Second
@@ -149,9 +149,9 @@ func TestFleetRests(t *testing.T) {
 	two, _ := x.start("-H", "Worker: two")
 	x.ends(0, one, two)
 	slices.Sort(during)
-	t.Logf("requests while the server had asked for a delay: %v", during)
+	t.Logf("requests during the Retry-After delay: %v", during)
 	if n := len(during); n > 0 && during[n-1] > time.Second {
-		t.Errorf("a request %v after the server has asked for a delay", during[n-1])
+		t.Errorf("a request %v after the Retry-After delay began", during[n-1])
 	}
 	if second {
 		t.Error("the worker that began during the delay has sent requests")
@@ -180,8 +180,8 @@ func TestFleetLongIDs(t *testing.T) {
 	}
 }
 
-// Each worker has the lease of its own --lease. One with a short lease takes no rows of others that
-// are alive.
+// Each worker's lease is that of its own --lease. A worker with a short lease takes no rows of live
+// workers.
 func TestFleetLeases(t *testing.T) {
 	t.Parallel()
 	x := newFleetOf(t, 60, func(w http.ResponseWriter, r *http.Request) {
@@ -227,7 +227,7 @@ func TestFleetDumpFiles(t *testing.T) {
 	}
 }
 
-// A database without a batch says what to do.
+// For a database without a batch, the error says what to do.
 func TestFleetEmptyDatabase(t *testing.T) {
 	t.Parallel()
 	x := &fleetTorture{&torture{t: t, dir: t.TempDir()}, database(t)}
@@ -268,7 +268,7 @@ func TestFleetLargeAnswer(t *testing.T) {
 	}
 }
 
-// A run of workers counts the failures anew, and learns the limits anew.
+// A new run counts the failures from 0, and learns the limits again.
 func TestFleetRunsCountAnew(t *testing.T) {
 	t.Parallel()
 	x := newFleetOf(t, 8, func(w http.ResponseWriter, r *http.Request) {
@@ -290,8 +290,8 @@ func TestFleetRunsCountAnew(t *testing.T) {
 	}
 }
 
-// A user who may not create schemas works in one that an administrator has created. One who may not
-// create tables loads into those that are there.
+// A user without permission to create schemas uses one that an administrator has created. A user
+// without permission to create tables uses existing ones.
 func TestFleetPrivileges(t *testing.T) {
 	t.Parallel()
 	x := newFleetOf(t, 3, func(w http.ResponseWriter, r *http.Request) { answer(w, 1, 1) })
@@ -339,7 +339,7 @@ func TestFleetBesideLongLoad(t *testing.T) {
 	}
 	x.fleetOf(1, 0)
 	if loaded.Load() {
-		t.Error("the worker has waited for the load")
+		t.Error("the worker waited for the load")
 	}
 	if err := server.SetUp("psql", x.db, "-c", "SELECT pg_cancel_backend(pid) "+running); err != nil {
 		t.Error(err)

@@ -38,9 +38,9 @@ func speedInput(t *testing.T, path string, rows int) {
 	}
 }
 
-// A batch takes little memory, whatever the number of its rows. The figures beside those of a loop
-// in Go that keeps everything in memory, and of curl under GNU parallel, are logged; with -long it
-// is a million rows.
+// A batch takes little memory, whatever the number of its rows. The test logs its figures, those of
+// a loop in Go that keeps everything in memory, and those of curl under GNU parallel. With -long
+// there are a million rows.
 func TestBatchSpeed(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		_, _ = io.Copy(io.Discard, req.Body)
@@ -82,7 +82,7 @@ func TestBatchSpeed(t *testing.T) {
 	}
 }
 
-// parallel sends the first rows by curl under GNU parallel, if that is there.
+// parallel sends the first rows by curl under GNU parallel, if that is installed.
 func parallel(t *testing.T, in, base string) {
 	if _, err := exec.LookPath("parallel"); err != nil {
 		return
@@ -97,7 +97,7 @@ func parallel(t *testing.T, in, base string) {
 	t.Logf("curl under GNU parallel: %d rows in %v", some, time.Since(began))
 }
 
-// naive is the loop that people write: all rows and all answers in memory.
+// naive is the usual loop, with all rows and all answers in memory.
 func naive(t *testing.T, in, base string) {
 	data, err := os.ReadFile(in)
 	if err != nil {

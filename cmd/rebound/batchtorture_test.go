@@ -61,7 +61,7 @@ func (x *torture) write(name string, data []byte) {
 	}
 }
 
-// serve has an effect for all but 6 % of the requests, then answers.
+// serve executes all but 6 % of the requests, and then answers.
 func (x *torture) serve(w http.ResponseWriter, r *http.Request) {
 	select {
 	case x.called <- struct{}{}:
@@ -86,8 +86,8 @@ func (x *torture) serve(w http.ResponseWriter, r *http.Request) {
 		rand.IntN(400)+1, 0)
 }
 
-// kill runs the batch, and kills it at some moment: one of four times after it was started, else
-// after its first request. It reports whether the batch ended before.
+// kill runs the batch, and kills it at a random moment: in a quarter of the cases after its start,
+// otherwise after its first request. It reports whether the batch ended before that.
 func (x *torture) kill(longest time.Duration) (ended bool) {
 	c := command(x.t, x.args...)
 	var stderr bytes.Buffer
@@ -129,7 +129,7 @@ func exitOf(err error) int {
 	return 0
 }
 
-// tear leaves the files as a crash of the machine may: the last line is in part there, or zeros.
+// tear changes the files as a crash of the machine may: the last line is cut, or zeros.
 func (x *torture) tear() {
 	journal, err := os.ReadFile(x.path("out.journal"))
 	if err != nil || !bytes.Contains(journal, []byte("\n")) {
@@ -152,7 +152,7 @@ func (x *torture) tear() {
 			data = append(data, make([]byte, rand.IntN(5000))...)
 		case 2:
 			data = append(append(data, beginning...), 0, 0, 0)
-		case 3: // a mark that was waited for is not lost, but a result may be
+		case 3: // a synced mark is not lost, but a result may be
 			if name != "out.journal" && len(data) > 0 {
 				last := bytes.LastIndexByte(data[:len(data)-1], '\n') + 1
 				data = data[:last+rand.IntN(len(data)-last)]
@@ -164,7 +164,7 @@ func (x *torture) tear() {
 
 var inDoubt = regexp.MustCompile(`(\d+) in doubt`)
 
-// count adds the rows that are in doubt now.
+// count adds the rows in doubt.
 func (x *torture) count() {
 	c := command(x.t, append(x.args, "--dry-run")...)
 	out, err := c.CombinedOutput()
@@ -231,7 +231,7 @@ func (x *torture) compare(data []byte) (repeated int) {
 }
 
 // A batch that is killed at any moment, with its files torn by a crash of the machine, loses no row
-// and doubles none. What is done twice was in doubt.
+// and doubles none. Only rows in doubt have two effects.
 func TestKilledBatch(t *testing.T) {
 	kills, rows, longest := 10, 3000, 300*time.Millisecond
 	if *long {

@@ -64,6 +64,6 @@ func TestDelayFromSeveral(t *testing.T) {
 	p.look([]byte("wait 1"))
 	p.look([]byte("neither 3"))
 	if got, err := p.delay(time.Now()); got != time.Second || err != nil {
-		t.Errorf("got %v, %v, want that of the last line that fits", got, err)
+		t.Errorf("got %v, %v, want that of the last matching line", got, err)
 	}
 }

@@ -34,7 +34,7 @@ func blocks(text, language string) (all []string) {
 	return all
 }
 
-// What the docs show of terminals and files is in a transcript, or is a file that one uses.
+// Every terminal and file in the docs is in a transcript, or is a file that a transcript uses.
 func TestDocsShowTranscripts(t *testing.T) {
 	names, err := filepath.Glob("testdata/*.txt")
 	files, err2 := filepath.Glob("testdata/files/*")
@@ -116,7 +116,7 @@ func TestPicturesAreCurrent(t *testing.T) {
 		got, err := os.ReadFile(fresh)
 		want, err2 := os.ReadFile(golden)
 		if err != nil || err2 != nil || !bytes.Equal(got, want) {
-			t.Errorf("%s is not what the command draws (%v, %v): look at both, then go test -update",
+			t.Errorf("%s differs from the command's picture (%v, %v): compare them, then go test -update",
 				name, err, err2)
 		}
 	}

@@ -86,7 +86,7 @@ var badFlags = map[string]string{
 	"--nothing-like":                       "there is no flag --nothing-like: see rebound run --help",
 }
 
-// What was typed makes no second line.
+// A line break in an argument makes no second line.
 func TestBadFlagsStayOneLine(t *testing.T) {
 	for _, flag := range []string{
 		"--bog\nus", "--retries=\n", "-\n", "--on=\n", "--output=\n", "--x=\n",
@@ -121,7 +121,7 @@ func TestBadFlags(t *testing.T) {
 	}
 }
 
-// A flag changes what it says, and the field that no flag has set gives way.
+// A flag changes its field. A field that no flag has set adapts to it.
 func TestFlagsChangeThePolicy(t *testing.T) {
 	for args, want := range map[string]string{
 		"":                                       "3 1s..1m0s 0s 0s",
@@ -161,7 +161,7 @@ func TestFlagsChangeThePolicy(t *testing.T) {
 	}
 }
 
-// bounded is a file with a policy that has bounds of its own.
+// bounded is a file with a policy that has bounds.
 func bounded(t *testing.T) string {
 	path := filepath.Join(t.TempDir(), "policies.yaml")
 	text := "policies:\n  a: {max_elapsed: 60s, attempt_timeout: 30s}\n"
@@ -253,7 +253,8 @@ func TestBadFlagsOfOthers(t *testing.T) {
 	}
 }
 
-// Values that a batch cannot work with are a line before anything is sent, and change no file.
+// An invalid value for a batch is an error of one line before anything is sent, and changes no
+// file.
 func TestBadValuesOfBatch(t *testing.T) {
 	for args, want := range map[string]string{
 		"--first 0":              "--first 0: want 1 or more rows, or -1 for never",

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// A command that cannot be started has the hint that fits it.
+// The error of a command that cannot start has the right hint.
 func TestStartHints(t *testing.T) {
 	for _, row := range []struct{ script, want string }{
 		{`rebound run -- 'a && b'`, `for a line of the shell: bash -c 'a && b'`},

@@ -62,8 +62,8 @@ func serveProxy(t *testing.T, api string, args ...string) *served {
 		_ = s.Process.Kill()
 		select {
 		case <-s.ended:
-		case <-time.After(time.Minute): // a command of the proxy may go on
-			t.Error("a process of the proxy goes on")
+		case <-time.After(time.Minute): // a command of the proxy may still run
+			t.Error("a process of the proxy still runs")
 		}
 		if t.Failed() {
 			t.Logf("the proxy printed\n%s", s.printed())
@@ -114,7 +114,7 @@ func (s *served) exit(t *testing.T) int {
 	return s.ProcessState.ExitCode()
 }
 
-// streaming is an API whose streams go on when rest is closed.
+// streaming is an API whose streams continue when rest is closed.
 func streaming(t *testing.T) (api string, rest chan struct{}) {
 	rest = make(chan struct{})
 	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -132,7 +132,7 @@ func streaming(t *testing.T) (api string, rest chan struct{}) {
 	return up.URL, rest
 }
 
-// stream begins a stream, and returns the rest of it once the first event is there.
+// stream begins a stream, and returns the rest of it when the first event has arrived.
 func (s *served) stream(t *testing.T) io.Reader {
 	t.Helper()
 	resp, err := http.Post(s.url+chatPath, "application/json", strings.NewReader(`{"stream": true}`))
@@ -147,7 +147,7 @@ func (s *served) stream(t *testing.T) io.Reader {
 	return body
 }
 
-// A stream under way ends whole, and nothing new begins.
+// A stream under way ends whole, and no new request begins.
 func TestProxyDrains(t *testing.T) {
 	api, rest := streaming(t)
 	s := serveProxy(t, api)
@@ -169,7 +169,7 @@ func TestProxyDrains(t *testing.T) {
 	}
 }
 
-// A drain that is too short cuts, and no client takes the half for the whole.
+// If the drain is too short, streams are cut, and clients get an error.
 func TestProxyDrainIsTooShort(t *testing.T) {
 	for name, row := range map[string]struct {
 		drain string
@@ -206,7 +206,7 @@ func TestProxyDrainIsTooShort(t *testing.T) {
 	}
 }
 
-// An answer in one piece that a kill interrupts has not begun for the client.
+// If a kill interrupts an answer in one piece, the client gets nothing of it.
 func TestProxyIsKilledInAnAnswer(t *testing.T) {
 	half := make(chan struct{})
 	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -262,7 +262,7 @@ func TestProxySignalsReachTheCommand(t *testing.T) {
 	}
 }
 
-// A unix socket is its owner's alone. What a killed proxy leaves behind is replaced.
+// Only its owner can use a unix socket. The socket of a killed proxy is replaced.
 func TestProxyOnASocket(t *testing.T) {
 	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, "ok")

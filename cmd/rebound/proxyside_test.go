@@ -51,7 +51,7 @@ func echoing(t *testing.T) string {
 	return up.URL
 }
 
-// No credential is in anything that the proxy writes.
+// The proxy writes no credential anywhere.
 func TestProxyWritesNoCredential(t *testing.T) {
 	for _, log := range []string{"text", "json"} {
 		s := serveProxy(t, echoing(t), "--log", log, "--debug", "localhost:0", "--metrics", "localhost:0",
@@ -101,7 +101,8 @@ func TestProxyWritesNoCredential(t *testing.T) {
 	}
 }
 
-// The page and the metrics are read-only, each on a port of its own, and for names of this machine.
+// The page and the metrics are read-only, have their own ports, and accept only names of this
+// machine.
 func TestProxySides(t *testing.T) {
 	s := serveProxy(t, echoing(t), "--debug", "localhost:0", "--metrics", "localhost:0", "--breaker",
 		"--max-in-flight", "5", "--rpm", "600")
@@ -156,7 +157,7 @@ func TestProxySides(t *testing.T) {
 	}
 }
 
-// Each route has the policy that is named for it.
+// Each route has its own policy.
 func TestProxyPolicyOfARoute(t *testing.T) {
 	var calls atomic.Int64
 	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -12,7 +12,7 @@ import (
 	"github.com/rebound-go/rebound/cmd/rebound/process"
 )
 
-// judgeRow is what flags make of an attempt.
+// judgeRow is how flags classify an attempt.
 type judgeRow struct {
 	on, notOn, onOutput, notOnOutput string
 	output                           string
@@ -109,8 +109,8 @@ func TestEndsRefusesWhatIsNone(t *testing.T) {
 	}
 }
 
-// What services have used up is missing to the attempts, and the delay of the output is not
-// lengthened.
+// The time spent on waiting for services is taken from the attempts, and the delay from the output
+// is not lengthened.
 func TestLimits(t *testing.T) {
 	j := job{name: "make", judge: &judge{}, policy: &rebound.Policy{
 		Name: "x", MaxElapsed: 10 * time.Second, AttemptTimeout: 5 * time.Second,
@@ -129,7 +129,7 @@ func TestLimits(t *testing.T) {
 	}
 	set(t, &j.judge.delayFrom, "(1)")
 	if got := j.limits(0).Throttled; got == nil || got.Delay(1, 0, 1) != 0 {
-		t.Errorf("got %v, want no delay beside that of the output", got)
+		t.Errorf("got %v, want only the delay from the output", got)
 	}
 	j.policy = &rebound.Policy{AttemptTimeout: time.Second}
 	if p := j.limits(time.Hour); p.MaxElapsed != 0 || p.AttemptTimeout != time.Second {

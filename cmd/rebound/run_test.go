@@ -78,13 +78,13 @@ func ended(t *testing.T, c *exec.Cmd, code int, pids []int) {
 	none(t, pids)
 }
 
-// killed checks that rebound dies of the signal, and that none of the processes is left.
+// killed checks that the signal ends rebound, and that none of the processes is left.
 func killed(t *testing.T, c *exec.Cmd, sig syscall.Signal, pids []int) {
 	t.Helper()
 	wait(t, c)
 	status, _ := c.ProcessState.Sys().(syscall.WaitStatus)
 	if !status.Signaled() || status.Signal() != sig || status.CoreDump() {
-		t.Errorf("got %v, want a death by %v; stderr: %s", c.ProcessState, sig, c.Stderr)
+		t.Errorf("got %v, want an end by %v; stderr: %s", c.ProcessState, sig, c.Stderr)
 	}
 	none(t, pids)
 }
@@ -141,7 +141,8 @@ func TestQuitDumpsNoCore(t *testing.T) {
 	}
 }
 
-// When the time for all is over, that is the reason, whatever flags make of the attempt.
+// When the time for all attempts is over, that is the reason, whatever the flags say about the
+// attempt.
 func TestTimeIsOver(t *testing.T) {
 	for _, flags := range []string{
 		"", "--not-on timeout", "--on 75", "--not-on-output x", "--attempt-timeout 200ms",
@@ -155,7 +156,7 @@ func TestTimeIsOver(t *testing.T) {
 	}
 }
 
-// A process that does not listen is killed when its time is up, or at the second signal.
+// A process that ignores signals is killed when its time is up, or at the second signal.
 func TestStubbornProcesses(t *testing.T) {
 	stubborn := `trap '' TERM; echo $$; while :; do sleep 300 & echo $!; wait; done`
 	c := command(t, "run", "--kill-after", "100ms", "--", "sh", "-c", stubborn)
@@ -174,7 +175,8 @@ func TestStubbornProcesses(t *testing.T) {
 	killed(t, c, syscall.SIGTERM, pids)
 }
 
-// What a failed attempt has left behind is gone before the next one; a timeout reaches all.
+// Processes that a failed attempt has left behind are ended before the next one. A timeout ends all
+// processes.
 func TestAttemptsLeaveNothing(t *testing.T) {
 	c := command(t, "run", "-n", "2", "-d", "1ms", "--", "sh", "-c", "sleep 300 & echo $!; exit 1")
 	pids, _ := start(t, c, 2)
@@ -185,13 +187,13 @@ func TestAttemptsLeaveNothing(t *testing.T) {
 	ended(t, c, 124, pids)
 }
 
-// What a command that succeeds leaves behind is as it would be without rebound.
+// Processes that a successful command leaves behind keep running, as without rebound.
 func TestSuccessLeavesDaemons(t *testing.T) {
 	c := command(t, "run", "--", "sh", "-c", "sleep 300 >/dev/null 2>&1 & echo $!")
 	pids, _ := start(t, c, 1)
 	ended(t, c, 0, nil)
 	if err := syscall.Kill(pids[0], syscall.SIGKILL); err != nil {
-		t.Errorf("got %v, want the process %d to be there still", err, pids[0])
+		t.Errorf("got %v, want the process %d to be running still", err, pids[0])
 	}
 }
 
@@ -211,7 +213,7 @@ func TestOtherSignalsReachTheCommand(t *testing.T) {
 	}
 }
 
-// A program is found as shells find it, in the present folder too if $PATH has that.
+// A program is found as in a shell, also in the current folder if $PATH has that.
 func TestPathWithDot(t *testing.T) {
 	for _, path := range []string{".:$PATH", "$PATH:", "$PATH:sub"} {
 		code, out := script(t, "mkdir sub; printf '#!/bin/sh\necho found\n' > dotted; "+
@@ -250,7 +252,7 @@ func TestClosedOutput(t *testing.T) {
 
 const mega = 1 << 20
 
-// 200 MB of output pass through, in either mode, byte by byte and without a place in memory.
+// 200 MB of output pass through in either mode, unchanged, and are not held in memory.
 func TestMuchOutput(t *testing.T) {
 	for _, mode := range [][]string{
 		{"--output", "stream"}, {"--output", "hold"}, {"--not-on-output", "x"},
@@ -273,9 +275,9 @@ func TestMuchOutput(t *testing.T) {
 	}
 }
 
-// watchMemory looks at a process until it ends, and returns a function that returns the most memory
-// it had, in KB; 0 where there is no /proc. The rusage of a child has that of the process which
-// began it, too, and the tests before may have needed much.
+// watchMemory watches a process until it ends. It returns a function that returns the most memory
+// it had, in KB; 0 where there is no /proc. The rusage of a child includes the process that started
+// it, and earlier tests may have needed much.
 func watchMemory(pid int) func() int {
 	most := make(chan int, 1)
 	go func() {
@@ -283,7 +285,7 @@ func watchMemory(pid int) func() int {
 		for {
 			status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 			_, peak, ok := strings.Cut(string(status), "VmHWM:")
-			if err != nil || !ok { // a process that has ended has no memory
+			if err != nil || !ok { // an ended process has no memory
 				most <- kb
 				return
 			}
@@ -375,7 +377,7 @@ func TestSilentInput(t *testing.T) {
 	}
 }
 
-// Ctrl-Z stops rebound and the command, and both go on together.
+// Ctrl-Z stops rebound and the command, and both continue together.
 func TestStopAndContinue(t *testing.T) {
 	if _, err := os.Stat("/proc/self/stat"); err != nil {
 		t.Skip(err)
@@ -445,7 +447,7 @@ func alive(pid int) bool {
 	return err == nil && !bytes.Contains(stat, []byte(") Z "))
 }
 
-// A caller that ignores the ends of its children does not keep rebound from that of the command.
+// Even if the caller ignores SIGCHLD, rebound gets the exit code of the command.
 func TestIgnoredChildren(t *testing.T) {
 	code, out := script(t, "trap '' CHLD; rebound run -n 2 -q -d 1ms -- sh -c 'exit 7'")
 	if code != 7 {

@@ -60,7 +60,7 @@ func TestFailedCopies(t *testing.T) {
 	}
 }
 
-// The report has no success, and no timeout, of a command whose input or output was lost.
+// If input or output was lost, the report has neither a success nor a timeout.
 func TestFailedCopiesInReports(t *testing.T) {
 	for _, args := range []string{
 		"--on-output x -- sh -c 'echo hi; exec sleep 300' > /dev/full",
@@ -74,7 +74,7 @@ func TestFailedCopiesInReports(t *testing.T) {
 	}
 }
 
-// The input of a script is the script's: what the command does not read stays there.
+// A script keeps its input: what the command does not read is left.
 func TestInputIsNotReadAhead(t *testing.T) {
 	for text, want := range map[string]string{
 		"printf 'echo one\nrebound run -- true\necho two\n' | bash":                    "one\ntwo\n",
@@ -92,7 +92,7 @@ func TestInputIsNotReadAhead(t *testing.T) {
 	}
 }
 
-// One file behind stdout and stderr stays one, and has the order of the writes.
+// If stdout and stderr are one file, the order of the writes is kept.
 func TestOneFileForOutput(t *testing.T) {
 	const both = `sh -c 'for i in 1 2 3 4 5 6 7 8; do echo $i; echo -$i >&2; done'`
 	want := ""
@@ -117,7 +117,7 @@ func TestOneFileForOutput(t *testing.T) {
 	}
 }
 
-// The run ends when its stdout is gone: another attempt would do no better.
+// The run ends when its stdout is closed, because another attempt would fail as well.
 func TestStdoutIsGone(t *testing.T) {
 	for _, row := range []struct{ args, reader, want string }{
 		{"-- yes", "head -n 1", "141 1"},
@@ -137,7 +137,7 @@ func TestStdoutIsGone(t *testing.T) {
 	}
 }
 
-// A reader that is slow loses nothing of an attempt that fails.
+// A slow reader gets all output of a failed attempt.
 func TestSlowReaderLosesNothing(t *testing.T) {
 	code, out := script(t,
 		`rebound run -q -n 1 --on-output x -- sh -c 'seq 20000; exit 3' | (sleep 2; tail -n 1)
@@ -147,7 +147,7 @@ func TestSlowReaderLosesNothing(t *testing.T) {
 	}
 }
 
-// A signal ends rebound even while nothing reads its output.
+// A signal ends rebound even if its output is not read.
 func TestSignalEndsBlockedOutput(t *testing.T) {
 	for _, flags := range []string{"--output hold", "--on-output x", "--on-output x -n 1"} {
 		args := append([]string{"run"}, strings.Fields(flags)...)
@@ -174,7 +174,7 @@ func TestSignalEndsBlockedOutput(t *testing.T) {
 	}
 }
 
-// A command that finds the variables of an outer rebound has its own, or none.
+// A command does not get the variables of an outer rebound.
 func TestOuterAttemptIsNotInherited(t *testing.T) {
 	code, out := script(t, `export REBOUND_ATTEMPT=7 REBOUND_ATTEMPTS=9 REBOUND_PREVIOUS_EXIT=3
 		rebound run -n 2 -q -d 1ms -- sh -c 'env | grep ^REBOUND_ | sort; exit 4'`)
@@ -185,7 +185,7 @@ func TestOuterAttemptIsNotInherited(t *testing.T) {
 	}
 }
 
-// What cannot be started for a while is tried again.
+// The start of a command is retried if it fails for a while.
 func TestBusyProgramIsTriedAgain(t *testing.T) {
 	code, out := script(t, `cp "$(type -P true)" busy; exec 3>> busy
 		rebound run -n 2 -d 1ms -- ./busy; echo $?; exec 3>&-; rebound run -- ./busy`)
@@ -223,7 +223,7 @@ func TestOrphansAreCollected(t *testing.T) {
 	killed(t, c, syscall.SIGTERM, orphans)
 }
 
-// The end of an orphan is not that of the command.
+// The exit of an orphan is not taken for that of the command.
 func TestOrphanIsNotTheCommand(t *testing.T) {
 	code, out := script(t, "rebound run -q -n 1 -- sh -c '(setsid sleep .1 &); sleep .4; exit 7'")
 	if code != 7 {

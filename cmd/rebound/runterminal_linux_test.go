@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// terminal runs a script of bash at a terminal of its own. It types the keys once the output has
-// the text, and returns all the output.
+// terminal runs a bash script in a new terminal. It types the keys when the output contains the
+// text, and returns all output.
 func terminal(t *testing.T, script, text, keys string) string {
 	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
@@ -57,7 +57,7 @@ func terminal(t *testing.T, script, text, keys string) string {
 	return strings.ReplaceAll(out.String(), "\r", "")
 }
 
-// Ctrl-C ends the shell's loop around rebound, because rebound dies of it.
+// Ctrl-C ends the shell's loop around rebound, because the signal ends rebound.
 func TestInterruptEndsTheLoop(t *testing.T) {
 	got := terminal(t, `for i in 1 2 3; do rebound run -- sh -c "echo in $i; exec sleep 60"; done`,
 		"in 1", "\x03")
@@ -81,7 +81,7 @@ func TestStopForTheTerminalIsReported(t *testing.T) {
 	}
 }
 
-// In the foreground a command reads the terminal, else there is nothing to read.
+// In the foreground a command reads the terminal; otherwise its input is empty.
 func TestTerminalInput(t *testing.T) {
 	got := terminal(t, "rebound run --foreground -- sh -c 'echo ready; read x; echo got $x'",
 		"ready", "a line\n")
@@ -93,7 +93,7 @@ func TestTerminalInput(t *testing.T) {
 	}
 }
 
-// Held output parts from stderr on a terminal, where a person waits for messages.
+// On a terminal, stderr is not held with the output, because a person waits for messages.
 func TestHeldOutputOnTerminal(t *testing.T) {
 	got := terminal(t, `rebound run -q -d 1ms --output hold -- sh -c '
 		echo out $REBOUND_ATTEMPT; echo err $REBOUND_ATTEMPT >&2; test $REBOUND_ATTEMPT = 2'`, "", "")

@@ -13,7 +13,7 @@ import (
 	"github.com/rebound-go/rebound/sim"
 )
 
-// policySchema is what the schema of files of policies has of one.
+// policySchema is the part of the schema of policy files about one policy.
 func policySchema(t *testing.T) map[string]any {
 	t.Helper()
 	var s struct {
@@ -27,8 +27,7 @@ func policySchema(t *testing.T) map[string]any {
 	return s.Properties.Policies.AdditionalProperties
 }
 
-// The schema of scenarios has the fields that files of them may have, with the words of the Go
-// comments.
+// The schema of scenarios has the fields of scenario files, described by the Go comments.
 func TestScenarioSchemaIsCurrent(t *testing.T) {
 	const golden = "scenario.schema.json"
 	docs, err := jsonschema.Comments("scenario.go", "../../sim/scenario.go", "../../sim/limit.go")

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// simErrors are all errors of the simulator about a scenario, as the command answers them. The file
-// of a row is its text after a first line with clients, if it has none of its own.
+// simErrors are all errors of the simulator about a scenario, as the command prints them. If a
+// row's text has no clients, a first line with clients is added.
 var simErrors = []struct{ file, want string }{
 	// The run.
 	{"duration: 744h", "2: duration is 744h0m0s: want up to 720h0m0s, or 0 for 1m0s"},
@@ -258,7 +258,7 @@ func TestErrorsOfTheSimulatorAreAllTested(t *testing.T) {
 	}
 }
 
-// What a flag has set is blamed on the flag, and what it contradicts is named as well.
+// An error about a value from a flag names the flag, and also the field that it contradicts.
 func TestErrorsOfFlags(t *testing.T) {
 	inFolder(t)
 	const file = "clients: {rate: 10}\nserver:\n  workers: 5\n  limit: {requests: 9}\n" +
@@ -298,7 +298,7 @@ func TestErrorsOfFlags(t *testing.T) {
 			"more, a " +
 			"hundred thousandth of duration"},
 
-		// What is not in the file comes from what it is like.
+		// Values that the file leaves out come from the scenario that `like` names.
 		{"# A comment.\nlike: outage\nduration: 20s", "",
 			"s.yaml:2: server.windows[0].from is 30s: want 0 or more, and less than duration, which is 20s"},
 		{"like: outage\nclients:\n  count: 100", "", "s.yaml:3: clients.think is 0s: want more, or " +
@@ -309,7 +309,7 @@ func TestErrorsOfFlags(t *testing.T) {
 	}
 }
 
-// A number of clients over a scenario with a rate leaves nothing behind that contradicts it.
+// A number of clients replaces a scenario's rate, and every field that contradicts it.
 func TestClosedLoopOverOpenLoop(t *testing.T) {
 	t.Chdir(t.TempDir())
 	text := "like: outage\nclients: {count: 5, think: {mean: 1s}}\n"

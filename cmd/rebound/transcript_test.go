@@ -55,7 +55,7 @@ func environment(t testing.TB) []string {
 	return append(os.Environ(), path, "LC_ALL=C.UTF-8", promptly)
 }
 
-// promptly has programs with the race detector end without waiting for a second.
+// promptly makes programs with the race detector end without a delay of a second.
 const promptly = "GORACE=atexit_sleep_ms=0"
 
 // Each transcript in testdata is what a person sees at a terminal: lines that begin with $ are

@@ -68,8 +68,8 @@ func TestUnusedFlags(t *testing.T) {
 	}
 }
 
-// An empty value is an error for every flag of every command: it is most often a variable that is
-// not set, and would mean the default.
+// An empty value is an error for every flag of every command. It usually comes from a variable that
+// is not set, and would mean the default.
 func TestEmptyValues(t *testing.T) {
 	t.Chdir(t.TempDir())
 	if err := os.WriteFile("in", nil, 0o600); err != nil {

@@ -37,7 +37,7 @@ func TestSweepValues(t *testing.T) {
 	}
 }
 
-// What a scenario came with gives way to what is set over it.
+// A value that is set replaces the scenario's own.
 func TestSettle(t *testing.T) {
 	open := sim.Clients{Rate: 100}
 	closed := sim.Clients{Count: 10, Calls: 1, Burst: true, Think: sim.Dist{Mean: time.Second}}
@@ -79,7 +79,7 @@ func TestSettle(t *testing.T) {
 	}
 }
 
-// A variant shares nothing with the study that it was made from.
+// A variant shares nothing with the original study.
 func TestVariantsAreApart(t *testing.T) {
 	s, err := readStudy("outage")
 	if err != nil {
@@ -97,7 +97,7 @@ func TestVariantsAreApart(t *testing.T) {
 		}
 		if got := all[0].study; reflect.DeepEqual(got.scenario, s.scenario) &&
 			reflect.DeepEqual(got.policies[0].spec, s.policies[0].spec) {
-			t.Errorf("%s changed nothing, or the study that it was made from", field)
+			t.Errorf("%s changed nothing, or the original study", field)
 		}
 	}
 	if fresh, _ := readStudy("outage"); !reflect.DeepEqual(fresh.scenario, s.scenario) {

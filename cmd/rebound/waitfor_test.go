@@ -62,7 +62,7 @@ func expect(t *testing.T, lines *bufio.Reader, want string) {
 	}
 }
 
-// The wait goes on to the end of the time for all attempts, and what is left is theirs.
+// The wait may take the whole time for all attempts. The attempts get the rest.
 func TestWaitForServiceEnds(t *testing.T) {
 	began := time.Now()
 	code, out := script(t, "rebound run --wait-for tcp://127.0.0.1:1 -t .6 -- echo not reached")
@@ -106,7 +106,7 @@ func TestWaitForServiceEnds(t *testing.T) {
 	}
 }
 
-// A service that is there at once leaves all the time to the attempts.
+// If a service is ready at once, the attempts get the whole time.
 func TestServiceIsThere(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

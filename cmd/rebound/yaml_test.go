@@ -53,7 +53,7 @@ func TestYAMLMistakes(t *testing.T) {
 	}
 }
 
-// Whatever the text, what comes out is JSON, and a value is in the line that it had.
+// Whatever the text, the output is JSON, and each value keeps its line.
 func FuzzYAMLToJSON(f *testing.F) {
 	f.Add("a: &x {b: 1}\nc: *x\nd:\n  <<: *x\n")
 	f.Add("- 1\n- |\n  text\n- [a, {b: c}]\n")

@@ -88,7 +88,7 @@ func TestFormats(t *testing.T) {
 	}
 }
 
-// A panel with nothing in it is left out, unless it is one of the first two.
+// An empty panel is left out, unless it is one of the first two.
 func TestPanels(t *testing.T) {
 	labels := func(r sim.Result) (all []string) {
 		panels, _ := panels(r)
@@ -115,7 +115,7 @@ func TestPanels(t *testing.T) {
 	}
 }
 
-// More bins than anybody can see are merged: rates are those of the whole step.
+// Bins too narrow to see are merged. Rates are those of the whole step.
 func TestManyBinsAreMerged(t *testing.T) {
 	r := sim.Result{Scenario: sim.Scenario{Duration: 20 * time.Second, Bin: 10 * time.Millisecond}}
 	var p sim.PolicyResult

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// What is written comes back, wherever the border between memory and file falls.
+// Whatever is written can be read, wherever the border between memory and file is.
 func TestSpool(t *testing.T) {
 	for _, size := range []int{0, 1, inMemory - 1, inMemory, inMemory + 1, 3*inMemory + 7} {
 		var s spool
@@ -34,7 +34,8 @@ func TestSpool(t *testing.T) {
 	}
 }
 
-// Every attempt reads the input from the beginning, and asks the source for no more than it reads.
+// Every attempt reads the input from the beginning, and takes no more from the source than it
+// reads.
 func TestInputIsReadAgain(t *testing.T) {
 	src := strings.NewReader(strings.Repeat("0123456789", 100_000))
 	in := Replay(src)

@@ -41,7 +41,7 @@ func compare(b *testing.B, servers []*server) {
 	}
 }
 
-// servers are an API and, each before it and in a process of its own: a forwarder of bytes, a bare
+// servers are an API, and in front of it, each in its own process: a forwarder of bytes, a bare
 // httputil.ReverseProxy, and the proxy.
 func servers(b *testing.B) []*server {
 	all := []*server{{child: begin(b, "api", ""), name: "api"}}

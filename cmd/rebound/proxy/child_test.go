@@ -26,8 +26,8 @@ import (
 	"github.com/rebound-go/rebound/cmd/rebound/proxy/strict"
 )
 
-// role is the variable that makes this binary one of the processes of a test of load, so that each
-// has a memory, descriptors and a share of the machine of its own.
+// role is the variable that makes this binary one of the processes of a load test. So each has its
+// own memory, descriptors and share of the machine.
 const role = "REBOUND_TEST_ROLE"
 
 func TestMain(m *testing.M) {
@@ -75,8 +75,8 @@ func serveProxy(target *url.URL) {
 	panic(p.Serve(context.Background(), l, time.Second))
 }
 
-// forwardBytes is the process of the least that a proxy can be. It passes bytes on unread, and so
-// measures what one more process on the way takes on this machine.
+// forwardBytes is the smallest possible proxy. It passes bytes on unread, and so measures the cost
+// of one more process on this machine.
 func forwardBytes(target string) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -52,8 +52,8 @@ func TestTargets(t *testing.T) {
 	}
 }
 
-// A client that waits for 100 Continue gets it for what is read, and an answer at once else. The
-// proxy has the body, and does not wait for the API in its turn.
+// A client that waits for 100 Continue gets it if the body is read, and otherwise an answer at
+// once. The proxy has the body, so it does not wait for the API's 100 Continue.
 func TestExpectContinue(t *testing.T) {
 	var expect atomic.Value
 	r := start(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -70,7 +70,7 @@ func TestExpectContinue(t *testing.T) {
 	}
 }
 
-// Hints before a response are passed on, those of attempts that fail as well.
+// Hints before a response are passed on, even those of failed attempts.
 func TestEarlyHints(t *testing.T) {
 	var calls atomic.Int64
 	r := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -130,7 +130,7 @@ func TestTrailersAndHead(t *testing.T) {
 	}
 }
 
-// What only the proxy may send does not come from the API.
+// Headers that only the proxy may send are not taken from the API.
 func TestHeadersOfTheProxy(t *testing.T) {
 	r := start(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Alt-Svc", `h3=":443"`)
@@ -143,7 +143,7 @@ func TestHeadersOfTheProxy(t *testing.T) {
 	}
 }
 
-// By HTTP/1.0 a stream that breaks would look whole.
+// With HTTP/1.0 a broken stream would look whole.
 func TestOldHTTP(t *testing.T) {
 	var calls atomic.Int64
 	r := start(t, script(&calls, 200), nil)
@@ -153,7 +153,7 @@ func TestOldHTTP(t *testing.T) {
 	}
 }
 
-// A newline behind a request ends the connection, but is not part of the answer under way.
+// A newline after a request ends the connection, but does not affect the answer under way.
 func TestNewlineBehindARequest(t *testing.T) {
 	next := make(chan struct{})
 	r := start(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -192,7 +192,8 @@ func TestRedirect(t *testing.T) {
 	}
 }
 
-// A page that may call asks first, and may read what it gets. What the API allows does not count.
+// An allowed page sends a preflight request, and may read the response. What the API allows does
+// not count.
 func TestAllowedPages(t *testing.T) {
 	const page = "http://localhost:3000"
 	var calls atomic.Int64
@@ -235,7 +236,7 @@ func TestAllowedPages(t *testing.T) {
 	}
 }
 
-// Bodies in chunks count what they have, and not what they might have.
+// Bodies in chunks count by the bytes received, not by the most that they may have.
 func TestChunksCountWhatTheyHave(t *testing.T) {
 	hold := make(chan struct{})
 	inside := make(chan struct{}, 20)
@@ -276,7 +277,7 @@ func TestChunksCountWhatTheyHave(t *testing.T) {
 	}
 }
 
-// A provider may repeat a key in its error. Nothing but the client's own response has it.
+// A provider may repeat a key in its error. The key appears only in the client's own response.
 func TestNoCredentialIsObserved(t *testing.T) {
 	var seen strings.Builder
 	var mu sync.Mutex
@@ -304,7 +305,7 @@ func TestNoCredentialIsObserved(t *testing.T) {
 	}
 }
 
-// Credentials without end cost no memory without end.
+// Any number of credentials takes bounded memory.
 func TestForgottenCredentials(t *testing.T) {
 	var calls atomic.Int64
 	r := start(t, script(&calls, 200), func(o *Options) { o.Log = nil })

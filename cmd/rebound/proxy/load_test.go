@@ -77,7 +77,7 @@ type opened struct {
 	io.Closer
 }
 
-// openStream begins a stream with a number, and returns once its first line is there.
+// openStream begins a stream with a number, and returns when its first line has arrived.
 func openStream(ctx context.Context, client *http.Client, url string, n int) (*opened, error) {
 	body := strings.NewReader(`{"stream": true}`)
 	req, _ := http.NewRequestWithContext(ctx, "POST", url+chat, body)
@@ -115,8 +115,8 @@ func openMany(t *testing.T, url string, n int) []*opened {
 	return all
 }
 
-// Many streams at once all end whole, and the proxy has no more memory for each than buffers need,
-// however often they come.
+// Many streams at once all end whole. Each takes only the memory of its buffers, even after several
+// rounds.
 func TestManyStreams(t *testing.T) {
 	t.Run("HTTP/1", func(t *testing.T) {
 		n := streams(t, 2)
@@ -189,7 +189,7 @@ func (d delays) late() (n int) {
 	return n
 }
 
-// canceled waits until the API has seen the end of n requests. aborted are the times of the aborts.
+// canceled waits until n requests have ended at the API. aborted are the times of the aborts.
 func (c *child) canceled(t *testing.T, aborted []time.Time) delays {
 	t.Helper()
 	took := make(delays, len(aborted))
@@ -202,8 +202,8 @@ func (c *child) canceled(t *testing.T, aborted []time.Time) delays {
 	return took
 }
 
-// Clients that go away cancel their requests to the API, and leave no goroutine. Every second one
-// has called the API itself, which shows what the machine takes.
+// Clients that disconnect cancel their requests to the API, and leave no goroutine. Every second
+// one calls the API directly, which shows the time of the machine.
 func TestManyAborts(t *testing.T) {
 	api := begin(t, "api", "")
 	p := begin(t, "proxy", api.url)

@@ -25,7 +25,7 @@ import (
 
 const chat = "/v1/chat/completions"
 
-// quick is the default policy with delays that a test can afford.
+// quick is the default policy with short delays.
 func quick() *rebound.Policy {
 	p := llm.NewPolicy()
 	p.Backoff, p.Throttled = backoff.Constant(time.Millisecond), backoff.Constant(time.Millisecond)
@@ -190,7 +190,7 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// A proxy is no way to other hosts.
+// A proxy does not lead to other hosts.
 func TestNoForwardProxy(t *testing.T) {
 	var calls atomic.Int64
 	r := start(t, script(&calls, 200), nil)
@@ -288,7 +288,7 @@ func TestToken(t *testing.T) {
 	}
 }
 
-// One credential's failures open no other's breaker, and its places are its own.
+// One credential's failures open no other's breaker, and its permits are its own.
 func TestCredentialsAreApart(t *testing.T) {
 	api := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") == "Bearer bad" {
@@ -310,7 +310,7 @@ func TestCredentialsAreApart(t *testing.T) {
 	}
 }
 
-// An overload inside a stream is repeated; once there is output, events come as they are sent.
+// An overload inside a stream is repeated. After output, events come as they are sent.
 func TestStreams(t *testing.T) {
 	var calls atomic.Int64
 	next := make(chan struct{})
@@ -339,7 +339,7 @@ func TestStreams(t *testing.T) {
 	}
 	var stopped chan error
 	buf := make([]byte, 4096)
-	for i := range 3 { // each event is there before the next one is made
+	for i := range 3 { // each event arrives before the next one is sent
 		n, err := resp.Body.Read(buf)
 		if err != nil || strings.Count(string(buf[:n]), "data:") != 1 {
 			t.Fatalf("event %d: got %q, %v", i, buf[:n], err)
@@ -359,7 +359,7 @@ func TestStreams(t *testing.T) {
 	}
 }
 
-// A client that goes away cancels the request to the API at once.
+// If a client disconnects, its request to the API is canceled at once.
 func TestAbort(t *testing.T) {
 	begun, ended := make(chan struct{}), make(chan struct{})
 	api := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -378,7 +378,7 @@ func TestAbort(t *testing.T) {
 	select {
 	case <-ended:
 	case <-time.After(10 * time.Second):
-		t.Error("the API still works for a client that is gone")
+		t.Error("the API still works for a client that has disconnected")
 	}
 }
 
@@ -407,7 +407,8 @@ func TestMemory(t *testing.T) {
 	}
 }
 
-// whenFree posts until there is memory for the body: it is held for a moment after it was sent.
+// whenFree posts until there is memory for the body. The last body is held for a moment after it
+// was sent.
 func (r *running) whenFree(t *testing.T, body string) *http.Response {
 	t.Helper()
 	for range 3000 {
@@ -454,7 +455,7 @@ func TestMemoryOfStreams(t *testing.T) {
 	}
 }
 
-// A failure without a response has the shape of the providers' errors.
+// A failure without a response has the format of the provider's errors.
 func TestNoResponse(t *testing.T) {
 	r := start(t, http.NotFoundHandler(), func(o *Options) {
 		o.Routes[0].Target = &url.URL{Scheme: "http", Host: "127.0.0.1:1"}

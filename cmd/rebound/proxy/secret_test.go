@@ -45,7 +45,7 @@ func (r *running) send(
 	return r.post(t, path, "{}", more...)
 }
 
-// Wherever a credential is sent, its failures are its own, and nothing that is observed has it.
+// Wherever a credential is sent, its failures are its own, and no log, metric or page contains it.
 func TestCredentialsOfAllPlaces(t *testing.T) {
 	for place := range placed {
 		t.Run(place, func(t *testing.T) {
@@ -83,7 +83,7 @@ func TestCredentialsOfAllPlaces(t *testing.T) {
 	}
 }
 
-// The proxy's token does not leave it, wherever a client sends it, and the key is in its place.
+// Wherever a client sends the proxy's token, the API gets the key in its place.
 func TestTokenStays(t *testing.T) {
 	var got atomic.Value
 	r := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -103,7 +103,7 @@ func TestTokenStays(t *testing.T) {
 	}
 }
 
-// With a key of the proxy's own all clients use one credential, whose limits they share.
+// If the proxy has the key, all clients use one credential and share its limits.
 func TestOneKeyIsOneCredential(t *testing.T) {
 	var calls atomic.Int64
 	r := start(t, script(&calls, 200), func(o *Options) {
@@ -121,7 +121,7 @@ func TestOneKeyIsOneCredential(t *testing.T) {
 	}
 }
 
-// Keys that name a request, and no client, are no credentials.
+// Keys that identify a request, not a client, are not credentials.
 func TestKeysOfRequests(t *testing.T) {
 	var calls atomic.Int64
 	r := start(t, script(&calls, 200), nil)

@@ -14,7 +14,7 @@ import (
 	"github.com/rebound-go/rebound/cmd/rebound/regular"
 )
 
-// What is not a file is an error at once, and nothing blocks.
+// Anything that is not a file is an error at once, without blocking.
 func TestNoFile(t *testing.T) {
 	dir := t.TempDir()
 	fifo, socket := filepath.Join(dir, "fifo"), filepath.Join(dir, "socket")
@@ -42,11 +42,11 @@ func TestNoFile(t *testing.T) {
 		t.Error("a link to a FIFO was opened")
 	}
 	if _, err := regular.Open(filepath.Join(dir, "none")); !os.IsNotExist(err) {
-		t.Errorf("got %v, want that there is no file", err)
+		t.Errorf("got %v, want that the file does not exist", err)
 	}
 }
 
-// A pipe that the process has already may be read, and files are read up to the limit.
+// A pipe that is already open may be read, and files are read up to the limit.
 func TestRead(t *testing.T) {
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -58,7 +58,7 @@ func TestRead(t *testing.T) {
 	}
 	data, err := regular.Read(fmt.Sprintf("/dev/fd/%d", r.Fd()), 4)
 	if err != nil || string(data) != "text" {
-		t.Errorf("got %q, %v, want what is in the pipe", data, err)
+		t.Errorf("got %q, %v, want the content of the pipe", data, err)
 	}
 	path := filepath.Join(t.TempDir(), "long")
 	if err := os.WriteFile(path, []byte("12345"), 0o600); err != nil {

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// A body is there for every attempt until it is released, and then until the last of them has
-// closed it. Its memory is given back once.
+// A body exists for every attempt until it is released and the last attempt has closed it. Its
+// memory is returned once.
 func TestHold(t *testing.T) {
 	for _, known := range []bool{true, false} {
 		m := New(10, 10)
@@ -56,10 +56,10 @@ func TestHold(t *testing.T) {
 			release()
 		}
 		if m.left.TryAcquire(m.max + 1) {
-			t.Error("the memory is given back more than once")
+			t.Error("the memory is returned more than once")
 		}
 		if _, err := req.GetBody(); err == nil {
-			t.Error("a body that is gone is there again")
+			t.Error("a released body is back")
 		}
 	}
 }

@@ -21,7 +21,7 @@ func chunks(body string) string {
 
 func with(fields string) string { return "POST /d HTTP/1.1\r\nHost: x\r\n" + fields + "\r\n\r\n" }
 
-// What smuggling needs: two readings of one request. Sources: RFC 9112 section 11.2, and the
+// Request smuggling needs two readings of one request. Sources: RFC 9112 section 11.2, and the
 // corpora of CL.TE, TE.CL and TE.TE that are in use.
 var ambiguous = map[string]string{
 	"CL.TE": with("Content-Length: 6\r\nTransfer-Encoding: chunked") + "0\r\n\r\nG",
@@ -110,7 +110,7 @@ func feed(text string, size int) bool {
 	return true
 }
 
-// A server behind the listener never sees the fault, nor what follows it.
+// A server behind the listener gets neither the invalid bytes nor what follows them.
 func TestListener(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -163,7 +163,7 @@ func FuzzParser(f *testing.F) {
 	for _, text := range strictly {
 		f.Add([]byte(text))
 	}
-	// What is accepted is accepted however it is cut.
+	// An accepted request is accepted however it is split.
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if whole := feed(string(data), len(data)+1); whole != feed(string(data), 1) {
 			t.Errorf("whole: %v, byte by byte: %v", whole, !whole)
