@@ -15,8 +15,8 @@ var assets embed.FS
 
 const indexPage = "index.html"
 
-// contentTypes are the types of the page's files. The system's tables are not used, because they
-// differ between machines.
+// contentTypes are the types of the page's files. They are listed here, because the tables of
+// operating systems differ.
 var contentTypes = map[string]string{
 	".html": "text/html; charset=utf-8",
 	".css":  "text/css; charset=utf-8",
@@ -32,16 +32,16 @@ func serveAsset(w http.ResponseWriter, r *http.Request, name string) {
 		return
 	}
 	w.Header().Set("Content-Type", contentTypes[path.Ext(name)])
-	// The page's address also serves JSON, so caches must keep the two apart.
+	// The page's address also serves JSON, so caches must distinguish the two.
 	if name == indexPage {
 		w.Header().Set("Vary", "Accept")
 	}
-	// There is no modification time: embedded files have none, and the page is not cached anyway.
+	// Embedded files have no modification time, and the page is not cached anyway.
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
 }
 
-// wantsJSON reports whether a request asks for JSON: in its query, or in its Accept header, with at
-// least the quality of HTML if both are listed. Browsers do not list JSON.
+// wantsJSON reports whether a request asks for JSON in its query or its Accept header. If the
+// header lists both, the quality of JSON must be at least that of HTML. Browsers do not list JSON.
 func wantsJSON(r *http.Request) bool {
 	if format := r.URL.Query().Get("format"); format != "" {
 		return format == "json"
@@ -51,7 +51,7 @@ func wantsJSON(r *http.Request) bool {
 		// A program may send several headers, each with several types; the best of each type counts.
 		for part := range strings.SplitSeq(header, ",") {
 			switch mediaType, q := accepted(part); mediaType {
-			// Wildcards such as */* do not ask for JSON in particular.
+			// A wildcard such as */* is not a request for JSON.
 			case "application/json":
 				asJSON = max(asJSON, q)
 			case "text/html":
@@ -62,10 +62,10 @@ func wantsJSON(r *http.Request) bool {
 	return asJSON > 0 && asJSON >= asHTML
 }
 
-// accepted reads one element of an Accept header: RFC 9110, section 12.5.1.
+// accepted parses one element of an Accept header: RFC 9110, section 12.5.1.
 func accepted(part string) (mediaType string, q float64) {
 	mediaType, parameters, _ := strings.Cut(part, ";")
-	// The quality without a parameter. A quality that is not a number counts as 1, too.
+	// Without a valid q parameter, the quality is 1.
 	q = 1
 	for p := range strings.SplitSeq(parameters, ";") {
 		name, value, _ := strings.Cut(strings.TrimSpace(p), "=")

@@ -12,11 +12,11 @@ import (
 	"github.com/rebound-go/rebound/internal/distinct"
 )
 
-// shown is how many breakers, and how many limits, the page shows. A group may have one for each
-// customer, and a page with thousands of rows would be of no use.
+// shown is the largest number of breakers, and of limits, on the page. A group may have one for
+// each customer, and a page with thousands of rows is not readable.
 const shown = 100
 
-// breakersState is the breakers that are shown. Those that are not closed come first.
+// breakersState holds the breakers that are shown. Those that are not closed come first.
 type breakersState struct {
 	Breakers []breakerState `json:"breakers"`
 	// Counts is the number of all breakers by state.
@@ -35,7 +35,7 @@ type breakerState struct {
 	breaker Breaker
 }
 
-// rank orders breakers by which needs attention first. A breaker that is forced closed protects
+// rank orders breakers by how soon they need attention. A breaker that is forced closed protects
 // nothing.
 func (b breakerState) rank() int {
 	switch {
@@ -50,7 +50,7 @@ func (b breakerState) rank() int {
 	return 3
 }
 
-// firstBreakers selects the breakers to show, and counts the others. It sorts all.
+// firstBreakers sorts all breakers, selects those to show, and counts the others.
 func (o *Options) firstBreakers(all []breakerState, most int) breakersState {
 	s := breakersState{
 		Breakers: []breakerState{}, Counts: map[string]int{}, LeftOut: map[string]int{},
@@ -59,7 +59,7 @@ func (o *Options) firstBreakers(all []breakerState, most int) breakersState {
 	slices.SortStableFunc(all, func(a, b breakerState) int {
 		return cmp.Compare(a.rank(), b.rank())
 	})
-	// All breakers are counted, so that an open one is never left out without a trace.
+	// All breakers are counted, so that the page shows how many open ones it leaves out.
 	for i, b := range all {
 		s.Counts[b.State.String()]++
 		if i >= most {
@@ -103,8 +103,7 @@ func (o *Options) breakers() (states []breakerState) {
 	return states
 }
 
-// breakersOf returns the breakers around a policy's attempts: its Breaker, and those among its
-// gates.
+// breakersOf returns a policy's Breaker, and the breakers among its gates.
 func breakersOf(p *rebound.Policy) (found []Breaker) {
 	// The policy's breaker comes first, because the page names it as the policy's.
 	if p.Breaker != nil {
@@ -118,7 +117,8 @@ func breakersOf(p *rebound.Policy) (found []Breaker) {
 	return found
 }
 
-// namedBreaker is a breaker and its state. The state is read only once, because it may change.
+// namedBreaker is a breaker and its state. The state is read only once: it may change while
+// breakers are sorted.
 type namedBreaker struct {
 	b Breaker
 	s breaker.Snapshot
@@ -134,15 +134,15 @@ func byName(group iter.Seq[Breaker]) (all []namedBreaker) {
 }
 
 // uniqueNames makes unique ids from names. Names need not be unique, but a control request must
-// reach the right breaker. The value is the number that was tried last for a name, because
-// thousands of breakers may have the same name.
+// reach the right breaker. The value is the last number used for a name, so that thousands of
+// breakers may have the same name.
 type uniqueNames map[string]int
 
 func (u *uniqueNames) of(name string) string {
 	if *u == nil {
 		*u = make(uniqueNames)
 	}
-	// The first breaker keeps the plain name, so that its id stays when others appear.
+	// The first breaker has the plain name, so that its id does not change when others appear.
 	id, n := name, max((*u)[name], 1)
 	for (*u)[id] > 0 {
 		n++
@@ -152,8 +152,7 @@ func (u *uniqueNames) of(name string) string {
 	return id
 }
 
-// finite returns x, or 0 if JSON cannot hold it. One such number would otherwise fail the whole
-// page.
+// finite returns x, or 0 if JSON cannot hold x. One such number would make the whole page fail.
 func finite(x float64) float64 {
 	if math.IsNaN(x) || math.IsInf(x, 0) {
 		return 0

@@ -13,9 +13,9 @@ const (
 	keptNames   = 500 // breakers
 )
 
-// Changes keeps the recent changes of breakers, by name: the last 64 changes of each of the last
-// 500 breakers that had any. The zero Changes is ready to use. All breakers of a program may share
-// it. It must not be copied after first use.
+// Changes keeps the recent changes of breakers, by name. It keeps the last 64 changes of each
+// breaker, for the 500 breakers that changed most recently. The zero Changes is ready to use. All
+// breakers of a program may share it. It must not be copied after first use.
 type Changes struct {
 	// mu guards byName. Breakers call OnChange from the goroutines of their callers.
 	mu     sync.Mutex
@@ -43,15 +43,15 @@ func (c *Changes) OnChange(b breaker.Change) {
 		c.forgetOne()
 	}
 	if len(kept) >= keptChanges {
-		// A copy, because cutting the front off the slice would keep the old changes in memory.
+		// Clone frees the memory of the oldest change, which reslicing would keep.
 		kept = slices.Clone(kept[1:])
 	}
 	// Breakers with the same name share a history, as they share a name in logs.
 	c.byName[b.Name] = append(kept, change{b.At, b.From, b.To, b.Forced, b.Why})
 }
 
-// forgetOne drops the breaker whose last change is the oldest. The caller holds c.mu. It looks at
-// all breakers, but only when a new name meets a full table.
+// forgetOne drops the breaker whose last change is the oldest. The caller holds c.mu. It compares
+// all breakers, but runs only when a new name comes and the table is full.
 func (c *Changes) forgetOne() {
 	var quiet string
 	var since time.Time
@@ -72,7 +72,8 @@ func (c *Changes) of(s breaker.Snapshot) []change {
 			return slices.Clone(kept)
 		}
 	}
-	// A breaker that has never changed has no history. The JSON has an empty list, not null.
+	// A breaker that has never changed has no history. An empty list, because nil would be null in
+	// JSON.
 	if s.Since.IsZero() {
 		return []change{}
 	}

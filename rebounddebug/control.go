@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// maxForm is the largest accepted form, in bytes. A request has two short fields; anything longer
-// is an attempt to fill the memory.
+// maxForm is the largest accepted form, in bytes. A request has two short fields. The bound
+// prevents a form that fills the memory.
 const maxForm = 4 << 10
 
 // orders are the actions on a breaker, by the value of the form field "set".
@@ -24,7 +24,8 @@ var orders = map[string]func(Breaker){
 // sameOrigin rejects requests that a browser sends on behalf of another site.
 var sameOrigin = http.NewCrossOriginProtection()
 
-// control carries out an action on a breaker. The form fields are breaker, an id, and set.
+// control carries out an action on a breaker. The form field breaker holds an id, and set holds a
+// key of orders.
 func (p *page) control(w http.ResponseWriter, r *http.Request) {
 	if status, problem := p.mayControl(r); problem != "" {
 		if status == http.StatusUnauthorized {
@@ -52,35 +53,37 @@ func (p *page) control(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, b.Snapshot())
 }
 
-// mayControl returns the status and the text with which a control request is rejected, or "".
+// mayControl returns the status and the text of the response that rejects a control request. The
+// text is "" if the request is allowed.
 func (p *page) mayControl(r *http.Request) (status int, problem string) {
-	// This check comes first, so that a script of another site cannot find out whether control is on.
+	// This check comes first, so that a script of another site cannot detect whether control is on.
 	if err := sameOrigin.Check(r); err != nil {
 		return http.StatusForbidden, err.Error()
 	}
 	if p.ControlToken == "" {
-		return http.StatusForbidden, "manual control is off: the program has set no ControlToken"
+		return http.StatusForbidden, "manual control is off: Options.ControlToken is not set"
 	}
 	// The case of the scheme does not matter (RFC 9110, section 11.1).
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Bearer") || !equal(token, p.ControlToken) {
-		return http.StatusUnauthorized, "this takes the program's control token"
+		return http.StatusUnauthorized, "the control token is missing or wrong: want the header " +
+			"Authorization: Bearer TOKEN"
 	}
 	return 0, ""
 }
 
-// equal takes the same time whatever the strings are, so that the time reveals nothing about the
-// token. ConstantTimeCompare needs equal lengths, which hashes have.
+// equal takes the same time for all strings, so that the time reveals nothing about the token. It
+// compares hashes, because ConstantTimeCompare needs equal lengths.
 func equal(a, b string) bool {
 	x, y := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
 	return subtle.ConstantTimeCompare(x[:], y[:]) == 1
 }
 
-// breaker returns the breaker with that id, shown or not, or nil. It lists the breakers anew,
-// because groups gain and lose breakers while the page is open.
+// breaker returns the breaker with that id, or nil. It finds breakers that the page does not show,
+// too. It lists the breakers anew, because groups gain and lose breakers while the page is open.
 func (p *page) breaker(id string) Breaker {
 	all := p.breakers()
-	// An id may move to another breaker between two looks if names repeat; names should be unique
+	// If breakers share a name, an id may belong to another breaker later. So names should be unique
 	// where control matters.
 	i := slices.IndexFunc(all, func(b breakerState) bool { return b.ID == id })
 	if i < 0 {

@@ -8,21 +8,21 @@ import (
 	"time"
 )
 
-// feed computes what all watchers get: once in each tick, by the first watcher that asks.
+// feed computes the state that all watchers get. The first watcher of each tick computes it.
 type feed struct {
 	options *Options
-	every   time.Duration // a tick
-	began   time.Time     // of the first
+	every   time.Duration // the length of a tick
+	began   time.Time     // the start of the first tick
 
 	mu   sync.Mutex // guards all below
 	tick int64
 	last look
-	body []byte // of last, without the time, which always differs
+	body []byte // the JSON of last, without the time, which always differs
 }
 
 // look is the state at one tick, as an event that is ready to send.
 type look struct {
-	// version grows by one with every change. 0 = there was no look yet.
+	// version grows by one with every change. 0 = no state yet.
 	version int64
 	event   []byte
 }
@@ -43,7 +43,7 @@ func (f *feed) look() look {
 // that watchers send nothing.
 func (f *feed) update() {
 	now := time.Now()
-	// The state is marshaled once, without the time, which is added to the text.
+	// The state is marshaled without the time, so that unchanged states are equal.
 	body, err := json.Marshal(f.options.state(shown))
 	if err != nil {
 		// The text is a JSON string as well.
@@ -54,7 +54,7 @@ func (f *feed) update() {
 	if bytes.Equal(body, f.body) {
 		return
 	}
-	// A failure to marshal is an event, too, so that the page shows it instead of an old state.
+	// If marshaling fails, the page gets the error, so that it does not show an old state.
 	f.body = body
 	f.last = look{version: f.last.version + 1}
 	if err != nil {
@@ -66,7 +66,7 @@ func (f *feed) update() {
 	f.last.event = fmt.Appendf(nil, "event: state\ndata: {\"time\":%s,%s\n\n", stamp, body[1:])
 }
 
-// untilNext is the time until the next tick.
+// untilNext returns the time until the next tick.
 func (f *feed) untilNext() time.Duration {
 	return f.every - time.Since(f.began)%f.every
 }

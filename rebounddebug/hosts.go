@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// known reports whether a request for this host may be answered. Another site can make its own name
-// point to this machine (DNS rebinding). The browser then treats the page served here as part of
-// that site, and lets that site's scripts read it. A loopback name or an IP address never belongs
-// to another site. A request without a host does not come from a browser.
+// known reports whether a request for this host is served. Another site can make its own name
+// resolve to this machine (DNS rebinding). A browser would then treat this page as part of that
+// site, and that site's scripts could read it. A loopback name or an IP address never belongs to
+// another site. Browsers always send a host.
 func (o *Options) known(host string) bool {
 	name := host
 	if h, _, err := net.SplitHostPort(host); err == nil {

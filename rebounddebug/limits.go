@@ -9,14 +9,15 @@ import (
 	"github.com/rebound-go/rebound/limit"
 )
 
-// limitsState is the limits that are shown, those that hold something back first, and the hedges.
+// limitsState holds the limits that are shown, and the hedges. Limits that delay or reject attempts
+// now come first.
 type limitsState struct {
 	Limits        []limitState `json:"limits"`
 	LimitsLeftOut int          `json:"limits_left_out"`
 	Hedges        []hedgeState `json:"hedges"`
 }
 
-// limitState is a limit with a unique id, by which the page finds its row again.
+// limitState is a limit with a unique id. The page finds the limit's row by this id.
 type limitState struct {
 	ID string `json:"id"`
 	limit.Snapshot
@@ -28,7 +29,7 @@ type hedgeState struct {
 	hedge.Snapshot
 }
 
-// holds reports whether a limit holds something back now.
+// holds reports whether a limit delays or rejects attempts now.
 func (l limitState) holds() bool {
 	switch {
 	// Attempts wait, whatever the kind of the limit.
@@ -64,7 +65,7 @@ func (o *Options) limits(most int) limitsState {
 	return s
 }
 
-// before is the sort key of an item that comes first, or of one that does not.
+// before returns the sort key of an item: 0 if it comes first, and 1 otherwise.
 func before(first bool) int {
 	if first {
 		return 0
@@ -94,7 +95,7 @@ func (o *Options) allLimits() (all []limitState) {
 		}
 	}
 	for _, group := range o.LimitGroups {
-		// A group has no order, and rows that change places cannot be read.
+		// A group has no order. Without sorting, rows would change places every second.
 		members := slices.SortedFunc(group, func(a, b limit.Snapshot) int {
 			return cmp.Compare(a.Name, b.Name)
 		})

@@ -1,5 +1,5 @@
-// Package rebounddebug serves a live page that shows what policies, breakers and limits are doing,
-// in the spirit of net/http/pprof and expvar:
+// Package rebounddebug serves a live page about policies, breakers and limits. Like the pages of
+// net/http/pprof, it is for the people who run a program:
 //
 //	var recorder stats.Recorder
 //	var changes rebounddebug.Changes
@@ -10,14 +10,14 @@
 //		Policies: []*rebound.Policy{ocr}, Recorder: &recorder, Changes: &changes,
 //	}))
 //
-// A browser gets a page that updates itself. The whole page is in the binary, and a strict
+// A browser gets a page that updates itself. All its files are in the binary, and a strict
 // Content-Security-Policy allows no request to another host. Programs get JSON at the same address
 // if they send "Accept: application/json" or add ?format=json.
 //
-// The page shows names, counts and error texts. Serve it where only people who may read them can
+// The page shows names, counts and error texts. Serve it where only people who may read these can
 // reach it, such as on a port of its own on localhost. It answers only requests for localhost, for
-// an IP address, and for the names in [Options.Hosts], so that no other site can read it through a
-// name that points to this machine. It is read-only unless [Options.ControlToken] is set.
+// an IP address, and for the names in [Options.Hosts]. So another site cannot read it through a
+// name that resolves to this machine. The page is read-only unless [Options.ControlToken] is set.
 package rebounddebug
 
 import (
@@ -33,17 +33,17 @@ import (
 // page is the handler.
 type page struct {
 	Options
-	clients atomic.Int32 // that watch
+	clients atomic.Int32 // open event streams
 	feed    feed
 }
 
-// Handler returns the handler of the page and of everything that belongs to it. Register it for any
-// path that ends in a slash.
+// Handler returns the handler of the page and its files. Register it for any path that ends in a
+// slash.
 //
-// A browser that shows the page holds a connection open. [http.Server.Shutdown] waits for that
-// connection; [http.Server.Close] does not.
+// A browser that shows the page keeps a connection open. [http.Server.Shutdown] waits for this
+// connection. [http.Server.Close] does not.
 func Handler(o Options) http.Handler {
-	// Copies, because the caller may go on to change its slices.
+	// These are copies, so that the caller may change its slices.
 	o.Policies, o.Breakers = slices.Clone(o.Policies), slices.Clone(o.Breakers)
 	p := &page{Options: o}
 	p.feed = feed{options: &p.Options, every: defaultEvery, began: time.Now()}
@@ -53,15 +53,15 @@ func Handler(o Options) http.Handler {
 func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	secure(w.Header())
 	if !p.known(r.Host) {
-		http.Error(w, fmt.Sprintf("this page is not served as %q: the program may add the name to "+
+		http.Error(w, fmt.Sprintf("this page is not served for the host %q: add the name to "+
 			"Options.Hosts", r.Host), http.StatusMisdirectedRequest)
 		return
 	}
-	// Only the last element of the path counts. So the page works below any path, and behind proxies
+	// Only the last element of the path matters. So the page works below any path, and behind proxies
 	// that change the beginning of the path.
 	name := r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]
 	switch {
-	// Control requests go to the page's own address, and everything else is only read.
+	// A POST to the page's own address is a control request. All other requests only read.
 	case r.Method == http.MethodPost && name == "":
 		p.control(w, r)
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
@@ -78,9 +78,9 @@ func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// secure allows the page to load only what this handler serves, allows no script inside the page,
-// and forbids other sites to show or read it. To a browser, a site whose name points to this
-// machine is the same site; known rejects its requests.
+// secure sets headers that let the page load only what this handler serves, allow no inline script,
+// and forbid other sites to show or read the page. They do not help against a site whose name
+// resolves to this machine. See known.
 func secure(h http.Header) {
 	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; "+
 		"img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "+
@@ -92,13 +92,13 @@ func secure(h http.Header) {
 	h.Set("Cache-Control", "no-store")
 }
 
-// dated is a state with its time, on this machine's clock.
+// dated is a state with the time at which it was read.
 type dated struct {
 	Time time.Time `json:"time"`
 	state
 }
 
-// serveJSON sends what the page shows or, with ?all, every breaker and limit.
+// serveJSON sends what the page shows. With ?all it sends every breaker and limit.
 func (p *page) serveJSON(w http.ResponseWriter, r *http.Request) {
 	most := shown
 	if r.URL.Query().Has("all") {

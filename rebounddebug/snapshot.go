@@ -11,13 +11,14 @@ import (
 	"github.com/rebound-go/rebound/stats"
 )
 
-// shownDelays is how many delays of a schedule the page shows. Later delays differ little.
+// shownDelays is the number of delays of a schedule that the page shows. Later delays differ
+// little.
 const shownDelays = 6
 
 // state is everything that the page shows, as JSON. Durations are in nanoseconds.
 type state struct {
 	Title    string          `json:"title"`
-	Control  bool            `json:"control"` // there is a token
+	Control  bool            `json:"control"` // ControlToken is set
 	Total    stats.Summary   `json:"total"`
 	Policies []policyState   `json:"policies"`
 	Failures []stats.Failure `json:"failures"` // newest first
@@ -25,13 +26,13 @@ type state struct {
 	limitsState
 }
 
-// policyState is a policy's counts, and its fields if it is in Options.Policies.
+// policyState holds a policy's counts, and its configuration if it is in Options.Policies.
 type policyState struct {
 	stats.Summary
 	Config *config `json:"config,omitempty"`
 }
 
-// config is the meaning of a policy's fields, with defaults in place of zeros.
+// config holds a policy's fields, with defaults in place of zeros.
 type config struct {
 	// Attempts is the largest number of attempts. -1 = unlimited.
 	Attempts int `json:"attempts"`
@@ -39,7 +40,7 @@ type config struct {
 	AttemptTimeout time.Duration `json:"attempt_timeout_ns"`
 	MaxElapsed     time.Duration `json:"max_elapsed_ns"`
 
-	// Schedule is the first delays, without jitter.
+	// Schedule holds the first delays, without jitter.
 	Schedule []time.Duration `json:"schedule_ns"`
 
 	NonIdempotent bool        `json:"non_idempotent"`
@@ -50,17 +51,18 @@ type config struct {
 }
 
 // budgetState is the state of a retry budget. Kind shows whether other policies may share the
-// budget: a budget of kind "own" serves only this policy.
+// budget.
 type budgetState struct {
-	// Kind is "set", "own" or "unlimited".
+	// Kind is "set" for Policy.Budget, "own" for a budget of this policy alone, or "unlimited".
 	Kind string `json:"kind"`
 
-	// Level is the number of tokens left. Nil = unlimited; a pointer, since 0 is a level.
+	// Level is the number of tokens left. It is a pointer because 0 is a level, too. Nil = unlimited.
 	Level    *float64 `json:"level,omitempty"`
 	Capacity float64  `json:"capacity,omitempty"`
 }
 
-// state collects everything. It includes at most the given number of breakers, and of limits.
+// state collects everything that the page shows, with at most the given number of breakers, and of
+// limits.
 func (o *Options) state(most int) state {
 	breakers := o.breakers()
 	s := state{
@@ -93,7 +95,7 @@ func (o *Options) state(most int) state {
 	counts := o.Recorder.Snapshot()
 	s.Total = counts.Total
 	for _, c := range counts.Policies {
-		// Policies that only the Recorder has seen come after those of the options.
+		// Policies that are only in the Recorder come after those of the options.
 		if i, ok := known[c.Policy]; ok {
 			s.Policies[i].Summary = c
 		} else {
@@ -122,8 +124,8 @@ func describe(p *rebound.Policy, ids map[Breaker]string) *config {
 	return c
 }
 
-// describeBudget returns the state of the budget in effect. The fields of p do not show it, because
-// a policy without a Budget has one of its own.
+// describeBudget returns the state of the budget in effect. A policy without a Budget has one of
+// its own, which is not in its fields.
 func describeBudget(p *rebound.Policy) budgetState {
 	b := p.RetryBudget()
 	if b == nil || math.IsInf(b.Capacity, 1) {
@@ -138,7 +140,8 @@ func describeBudget(p *rebound.Policy) budgetState {
 
 // writeJSON indents the JSON, because people read it with curl.
 func writeJSON(w http.ResponseWriter, v any) {
-	// The whole text comes first: once a part is sent, the status can no longer report an error.
+	// The whole text is made before any of it is sent. After that, the status could not report an
+	// error.
 	text, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
@@ -146,5 +149,5 @@ func writeJSON(w http.ResponseWriter, v any) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Vary", "Accept")
-	_, _ = w.Write(append(text, '\n')) // what can fail is the connection
+	_, _ = w.Write(append(text, '\n')) // an error means that the client is gone
 }

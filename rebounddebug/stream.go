@@ -9,23 +9,23 @@ const (
 	// Each watcher holds a connection and a goroutine.
 	maxClients   = 16
 	defaultEvery = time.Second
-	heartbeat    = 15 * time.Second // within the minute that proxies wait, as a rule
+	heartbeat    = 15 * time.Second // less than the minute that most proxies wait
 	writeTimeout = 10 * time.Second // for a client that does not read
 )
 
-// stream sends the state as server-sent events: at once, and whenever it has changed. In between it
-// sends a heartbeat from time to time, so that both sides notice if the other is gone.
+// stream sends the state as server-sent events: at once, and after every change. Without changes it
+// sends heartbeats, so that each side detects if the other is gone.
 func (p *page) stream(w http.ResponseWriter, r *http.Request) {
-	// Each watcher holds a connection, so their number is bounded.
+	// Each watcher holds a connection and a goroutine, so their number is bounded.
 	defer p.clients.Add(-1)
 	if p.clients.Add(1) > maxClients {
 		w.Header().Set("Retry-After", "30")
-		http.Error(w, "too many are watching", http.StatusServiceUnavailable)
+		http.Error(w, "too many open pages: close one, or try again later", http.StatusServiceUnavailable)
 		return
 	}
 	w.Header().Set("Content-Type", "text/event-stream")
-	w.Header().Set("X-Accel-Buffering", "no") // or nginx would collect events
-	// A HEAD request wants the headers only, and would otherwise never end.
+	w.Header().Set("X-Accel-Buffering", "no") // otherwise nginx delays events
+	// A HEAD request gets only the headers. Otherwise it would never end.
 	if r.Method == http.MethodHead {
 		return
 	}
@@ -35,7 +35,7 @@ func (p *page) stream(w http.ResponseWriter, r *http.Request) {
 	for {
 		now := p.feed.look()
 		event := now.event
-		// Nothing has changed. A page that is not looked at costs one heartbeat in 15 s.
+		// Without a change, a page costs one heartbeat in 15 s.
 		if now.version == last.version {
 			event = nil
 			if time.Since(sent) >= heartbeat {
@@ -56,14 +56,14 @@ func (p *page) stream(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// send writes an event. The event has a time limit of its own, whatever the server's timeout is.
+// send writes an event, with a time limit of its own instead of the server's WriteTimeout.
 func send(client *http.ResponseController, w http.ResponseWriter, event []byte) error {
-	_ = client.SetWriteDeadline(time.Now().Add(writeTimeout)) // some writers have none
+	_ = client.SetWriteDeadline(time.Now().Add(writeTimeout)) // some writers do not support deadlines
 	if _, err := w.Write(event); err != nil {
 		return err
 	}
 	err := client.Flush()
-	// No limit between events: the server's own WriteTimeout would end a stream that is meant to last.
+	// There is no limit between events, because the server's WriteTimeout would end the stream.
 	_ = client.SetWriteDeadline(time.Time{})
 	return err
 }

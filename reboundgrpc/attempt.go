@@ -15,25 +15,25 @@ import (
 	"github.com/rebound-go/rebound/fault"
 )
 
-// The names are those of gRFC A6, "Client Retry Design", and part of gRPC's protocol.
+// These names are part of gRPC's protocol: gRFC A6, "Client Retry Design".
 const (
 	pushbackKey = "grpc-retry-pushback-ms"
 	previousKey = "grpc-previous-rpc-attempts"
 )
 
-// pushback is what a server's trailer asks for. The zero pushback asks for nothing.
+// pushback is the request about retries in a server's trailer. The zero pushback is none.
 type pushback struct {
 	asked bool
 	stop  bool          // no retry
-	delay time.Duration // until the retry, if not stop
+	delay time.Duration // before the retry; 0 if stop
 }
 
-// maxPushback is a bound in milliseconds that keeps the delay within a time.Duration. Policies
-// reject far shorter delays.
+// maxPushback, in milliseconds, keeps the delay within a time.Duration. Policies do not obey far
+// shorter delays.
 const maxPushback = 1 << 40
 
-// pushbackOf reads a trailer. By gRFC A6, anything but a single whole number of 0 or more means
-// that the client must not retry.
+// pushbackOf parses a trailer. By gRFC A6, the client must not retry if the value is anything but a
+// single whole number of 0 or more.
 func pushbackOf(trailer metadata.MD) pushback {
 	values := trailer[pushbackKey]
 	if len(values) == 0 {
@@ -49,7 +49,7 @@ func pushbackOf(trailer metadata.MD) pushback {
 	return p
 }
 
-// attemptError adds what the interceptor knows of an attempt to the attempt's error.
+// attemptError is the error of an attempt, with the facts that the interceptor adds.
 type attemptError struct {
 	err      error
 	pushback pushback
@@ -59,14 +59,13 @@ type attemptError struct {
 func (e *attemptError) Error() string { return e.err.Error() }
 func (e *attemptError) Unwrap() error { return e.err }
 
-// DescribeFault returns fault.Of the error, with the interceptor's additions.
+// DescribeFault returns fault.Of the error, with the interceptor's facts.
 func (e *attemptError) DescribeFault() fault.Fault { return e.apply(fault.Of(e.err)) }
 
-// apply adds the interceptor's facts to f. A server that asks for a delay is overloaded. One that
-// asks not to retry decides for all layers above, too.
+// apply adds the interceptor's facts to f. A server that asks for a delay is overloaded. If the
+// server asks for no retry, the fault is Final, so that the layers above do not retry either.
 func (e *attemptError) apply(f fault.Fault) fault.Fault {
-	// Only the interceptor can know this: gRPC's status is the same as that of a connection that
-	// broke.
+	// Only the interceptor can detect this. gRPC's status is the same as after a broken connection.
 	if e.unsent {
 		f.Sent = fault.NotSent
 	}
@@ -84,8 +83,8 @@ func (e *attemptError) apply(f fault.Fault) fault.Fault {
 	return f
 }
 
-// failure returns the error of an attempt with what is known of the attempt. Without anything to
-// add it returns err itself, which callers may compare or unwrap.
+// failure returns the error of an attempt with the facts about the attempt. Without such facts it
+// returns err itself, because callers may compare it.
 func failure(err error, trailer metadata.MD, unsent bool) error {
 	push := pushbackOf(trailer)
 	if !push.asked && !unsent {
@@ -94,8 +93,8 @@ func failure(err error, trailer metadata.MD, unsent bool) error {
 	return &attemptError{err: err, pushback: push, unsent: unsent}
 }
 
-// derive returns p, or, if p has a Classify, a copy whose Classify understands attemptErrors.
-// Without a Classify, fault.Of reads them. The copy draws on p's budget.
+// derive returns p or, if p has a Classify, a copy whose Classify adds the facts of attemptErrors.
+// Without a Classify, fault.Of adds them. The copy draws on p's budget.
 func derive(p *rebound.Policy) *rebound.Policy {
 	if p == nil || p.Classify == nil {
 		return p
@@ -109,7 +108,7 @@ func derive(p *rebound.Policy) *rebound.Policy {
 		}
 		return f
 	}
-	// Nil means that p has none; a copy without one would get a budget of its own.
+	// Nil means that p has no budget. A copy with a nil Budget would get one of its own.
 	if d.Budget = p.RetryBudget(); d.Budget == nil {
 		d.Budget = budget.Unlimited
 	}
@@ -117,8 +116,8 @@ func derive(p *rebound.Policy) *rebound.Policy {
 }
 
 // retry follows an attempt of l that failed with err. It returns nil when the next attempt is due,
-// or the error of the call. The server's pushback replaces the policy's delay, even if that is
-// longer. Jitter lengthens the pushback by up to a quarter.
+// or the error of the call. The server's pushback replaces the policy's delay, even a longer one.
+// Jitter lengthens the pushback by up to a quarter.
 func retry(l *rebound.Loop, err error) error {
 	// The fault includes the delay, so MaxRetryAfter bounds pushback too.
 	d := l.Decide(err)
@@ -131,7 +130,7 @@ func retry(l *rebound.Loop, err error) error {
 	}
 	// The policy's own delay was too long, but the pushback may be short enough.
 	late := d.Reason == rebound.PastDeadline || d.Reason == rebound.PastElapsed
-	if d.Retry || pushed && late { // Retry compares the delay to what is left
+	if d.Retry || pushed && late { // Retry compares the delay with the time left
 		return l.Retry(delay)
 	}
 	return l.Stop(d.Reason, nil)

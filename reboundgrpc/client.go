@@ -11,34 +11,35 @@ import (
 	"github.com/rebound-go/rebound/hedge"
 )
 
-// Client holds the interceptors of a client, and the policies for its calls. The zero Client is
-// ready to use. Once in use it must not be copied, nor its fields changed. One Client may serve
-// several connections.
+// Client makes interceptors that run calls under policies. The zero Client is ready to use.
+// Connections and goroutines may share a Client. Once in use, it must not be copied, nor its fields
+// changed.
 type Client struct {
-	// Policy describes how failures are handled. Nil = the zero policy.
+	// Policy is the policy of calls for which PolicyFor returns none. Nil = the zero policy.
 	Policy *rebound.Policy
 
 	// PolicyFor returns the policy of a method, such as "/orders.Orders/Create". It is called once for
-	// each call, and must return the same policy for a method every time. If it is nil or returns nil,
-	// Policy applies.
+	// each call, and must return the same policy for a method every time. Policy applies if PolicyFor
+	// is nil or returns nil.
 	PolicyFor func(method string) *rebound.Policy
 
-	// HedgeFor returns the hedge of a unary method, or nil. With a hedge, a second attempt starts when
-	// the first has not answered in time. The first answer is returned and the other attempts are
-	// canceled. Calls under a NonIdempotent policy are never hedged. The attempts of a call share its
-	// request, which interceptors must not change. Nil = none.
+	// HedgeFor returns the hedge of a unary method, or nil for none. With a hedge, a second attempt
+	// starts if the first has not been answered in time. The first answer is returned, and the other
+	// attempts are canceled. Calls under a NonIdempotent policy are never hedged. The attempts of a
+	// call share its request, so interceptors must not change the request. Nil = no hedges.
 	HedgeFor func(method string) *hedge.Hedge
 
-	// plans grows to the number of policies, which are few: one for each method at most.
+	// plans has at most one entry for each method, plus one.
 	plans sync.Map // from *rebound.Policy to *plan
 }
 
-// Unary is the grpc.UnaryClientInterceptor of c. Its errors hold a [rebound.Error] and, for package
-// status, the status of the last attempt. A rejection by a breaker or a limit has the code
-// RESOURCE_EXHAUSTED or UNAVAILABLE. The end of the caller's context has the code of the context.
+// Unary is the grpc.UnaryClientInterceptor of c. Its errors hold a [*rebound.Error]. Their code,
+// for package status, is that of the last attempt. If a gate rejected the first attempt, the code
+// is RESOURCE_EXHAUSTED for a rate limit, and UNAVAILABLE otherwise. If the caller's context ended,
+// the code is CANCELLED or DEADLINE_EXCEEDED.
 //
-// Each attempt has a context of its own, with the deadline of the policy's AttemptTimeout. Options
-// such as grpc.Header describe the last attempt. A grpc.OnFinish is called once per call.
+// The deadline of each attempt is that of the policy's AttemptTimeout. Options such as grpc.Header
+// receive the values of the last attempt. A grpc.OnFinish is called once for each call.
 func (c *Client) Unary(
 	ctx context.Context, method string, req, reply any, cc *grpc.ClientConn,
 	invoke grpc.UnaryInvoker, opts ...grpc.CallOption,
@@ -55,7 +56,7 @@ func (c *Client) Unary(
 			p = pl.around()
 		}
 	}
-	// The callbacks come after the whole call, and not after each attempt as in gRPC.
+	// The callbacks run after the whole call. In gRPC they would run after each attempt.
 	err := u.call(ctx, p)
 	for _, f := range onFinish {
 		f(err)
@@ -65,13 +66,13 @@ func (c *Client) Unary(
 
 // Stream is the grpc.StreamClientInterceptor of c. Its errors are like those of [Client.Unary].
 //
-// A server stream is repeated, request included, until the caller has got something from it: its
-// first message, its end, or its header through Header. Later failures are returned to the caller.
-// For the policy's gates, breaker, AttemptTimeout and MaxElapsed, the attempt ends at that point
-// too. The stream continues under the caller's context. As gRPC requires, the caller must read the
-// stream to its end or cancel that context.
+// A server stream is retried until the caller gets something from it: its first message, its end,
+// or its header through Header. At this point the attempt ends for the policy's gates, breaker,
+// AttemptTimeout and MaxElapsed. The stream continues under the caller's context, and later
+// failures are returned to the caller. As gRPC requires, the caller must read the stream to its end
+// or cancel the context.
 //
-// Streams on which the client sends are retried only while gRPC cannot open them.
+// A stream on which the client sends is retried only while gRPC cannot open it.
 func (c *Client) Stream(
 	ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string,
 	streamer grpc.Streamer, opts ...grpc.CallOption,
@@ -82,8 +83,8 @@ func (c *Client) Stream(
 	if desc.ClientStreams {
 		return o.openOnly(p)
 	}
-	// The stream is opened here and not by the first RecvMsg, because a caller may rely on the server
-	// being at work once NewStream has returned.
+	// The stream is opened here and not by the first RecvMsg, because callers may expect that the
+	// server is working once NewStream has returned.
 	s := &serverStream{opener: o, policy: p}
 	s.loop = newPausable(s.run)
 	if _, err := s.advance(opened, nil); err != nil {
@@ -92,13 +93,12 @@ func (c *Client) Stream(
 	return s, nil
 }
 
-// DialOptions returns the options that make a connection use c: its interceptors, and
-// grpc.WithDisableRetry, so that attempts do not multiply. The options also mark each call, which
-// shows the interceptors that gRPC's own retry is off. Without the mark, a unary call never counts
-// as certainly not sent.
+// DialOptions returns the options that make a connection use c. These are its interceptors, and
+// grpc.WithDisableRetry, so that attempts do not multiply. Use these options instead of the
+// interceptors alone: only with them can c detect that a unary call was not sent.
 //
-// Interceptors in options before these run once per call, those in options after these once per
-// attempt.
+// Interceptors in options before these run once for each call. Interceptors in options after these
+// run once for each attempt.
 func (c *Client) DialOptions() []grpc.DialOption {
 	return []grpc.DialOption{
 		grpc.WithDisableRetry(),
@@ -120,21 +120,21 @@ func (c *Client) Validate() error {
 type policyKey struct{}
 
 // WithPolicy returns a context whose calls use p instead of the policy of the [Client]. A nil p is
-// the zero policy. The context applies to all calls made with it, including those that a handler
-// passes it to.
+// the zero policy. p applies to all calls with this context, including calls in functions that the
+// context is passed to.
 func WithPolicy(ctx context.Context, p *rebound.Policy) context.Context {
 	return context.WithValue(ctx, policyKey{}, p)
 }
 
-// plan is what a policy becomes for its calls. It is made once for each policy.
+// plan holds the policies for calls under one policy of the user. It is made once for each policy.
 type plan struct {
-	policy *rebound.Policy        // that knows attemptErrors
-	around func() *rebound.Policy // of the loop around the legs of a hedged attempt
+	policy *rebound.Policy        // the result of derive
+	around func() *rebound.Policy // for the loop around hedged attempts
 }
 
 // plan returns the plan for the calls of a method.
 func (c *Client) plan(ctx context.Context, method string) *plan {
-	// Such a plan is not kept, because a program may make a policy for each call.
+	// This plan is not kept, because a program may make a policy for each call.
 	if p, ok := ctx.Value(policyKey{}).(*rebound.Policy); ok {
 		return newPlan(p)
 	}
@@ -144,7 +144,8 @@ func (c *Client) plan(ctx context.Context, method string) *plan {
 			p = of
 		}
 	}
-	// A plan is kept, because a policy with a Classify is cloned and the clone has to validate itself.
+	// The plan is kept, because a policy with a Classify is cloned, and each clone validates itself
+	// once.
 	kept, ok := c.plans.Load(p)
 	if !ok {
 		kept, _ = c.plans.LoadOrStore(p, newPlan(p))

@@ -18,22 +18,22 @@ import (
 	"github.com/rebound-go/rebound/hedge"
 )
 
-// legs are the concurrent attempts that a hedged attempt of the policy consists of. Each passes the
+// legs are the concurrent attempts that form one hedged attempt of the policy. Each leg passes the
 // policy's gates by itself, and has the timeout of an attempt.
 type legs struct {
 	u     *unary
-	kind  protoreflect.MessageType // of the reply; nil if it is another codec's
+	kind  protoreflect.MessageType // of the reply; nil if the reply is not a Protobuf message
 	state rebound.State            // of the call
 	since time.Time                // of state
 
-	// mu guards the number of legs and u.attempts. The first leg is on the caller's goroutine, and
-	// each hedge has one of its own.
+	// mu guards begun and u.attempts. The first leg runs on the caller's goroutine, and each hedge on
+	// its own.
 	mu    sync.Mutex
 	begun int
 }
 
-// leg is one of these attempts. The first uses the reply and the options of the caller, the others
-// have their own.
+// leg is one of these attempts. The first leg uses the reply and the options of the caller. The
+// others have their own.
 type leg struct {
 	reply    any
 	opts     []grpc.CallOption
@@ -42,11 +42,11 @@ type leg struct {
 	reason   rebound.Reason
 }
 
-// hedged makes the next attempt of l's call, hedged. If the last error is not nil, it ends the
-// call.
+// hedged makes the next attempt of l's call, with hedges. If stop is not nil, it is the error that
+// ends the call.
 func (u *unary) hedged(ctx context.Context, l *rebound.Loop) (failed, stop error) {
 	s := &legs{u: u, state: l.State(), since: time.Now()}
-	// The type is read before a leg writes to the reply: examining a message reads it.
+	// The type is read before a leg writes to the reply, because ProtoReflect reads the message.
 	if m, ok := u.reply.(proto.Message); ok {
 		s.kind = m.ProtoReflect().Type()
 	}
@@ -67,12 +67,12 @@ func (u *unary) hedged(ctx context.Context, l *rebound.Loop) (failed, stop error
 // attempt makes one leg.
 func (s *legs) attempt(ctx context.Context) (*leg, error) {
 	g := s.begin()
-	// A hedge would only join the queue of a gate, and that queue says nothing about the server.
+	// No hedge starts while the leg waits in a gate: the hedge would only wait in the same queue.
 	queued := s.u.policy != nil && len(s.u.policy.Gates) > 0
 	if queued {
 		hedge.Hold(ctx)
 	}
-	// Each leg has a Loop of its own, because a Loop serves one goroutine. It makes one attempt.
+	// Each leg has a Loop of its own, because a Loop serves one goroutine. The Loop makes one attempt.
 	state := s.state
 	state.Elapsed += time.Since(s.since)
 	l := rebound.Resume(ctx, s.u.policy, state)
@@ -91,12 +91,12 @@ func (s *legs) attempt(ctx context.Context) (*leg, error) {
 	return g, err
 }
 
-// begin returns the next leg. A hedge may get here before leg number 1.
+// begin returns the next leg. A hedge may call it before the first leg does.
 func (s *legs) begin() *leg {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.begun++
-	// The first leg needs no copies, and most calls have no other.
+	// The first leg needs no copies, and most calls have no other leg.
 	if s.begun == 1 {
 		resetOutputs(s.u.opts)
 		return &leg{reply: s.u.reply, opts: s.u.opts}
@@ -114,7 +114,7 @@ func (s *legs) admit() (before int) {
 	return s.u.attempts - 1
 }
 
-// deliver copies what the leg has received to the caller. The other legs have ended.
+// deliver copies the leg's reply and outputs to the caller. The other legs have ended.
 func (g *leg) deliver(reply any) {
 	// The first leg has written to the caller's reply and outputs itself.
 	if g.reply == reply {
@@ -123,14 +123,13 @@ func (g *leg) deliver(reply any) {
 	for _, copyOutput := range g.outputs {
 		copyOutput()
 	}
-	// A message must not be copied by assignment: it has internal state. A message holds internal
-	// state, so it must not be copied by assignment.
+	// A message holds internal state, so it must not be copied by assignment.
 	if m, ok := reply.(proto.Message); ok {
 		proto.Reset(m)
 		proto.Merge(m, g.reply.(proto.Message))
 		return
 	}
-	// Another codec's message, which is plain data.
+	// A message of another codec is plain data.
 	reflect.ValueOf(reply).Elem().Set(reflect.ValueOf(g.reply).Elem())
 }
 
@@ -144,14 +143,14 @@ func (s *legs) newReply() any {
 
 // hedgeable reports whether legs can have replies of their own.
 func hedgeable(reply any) bool {
-	// A reply that is no pointer belongs to a codec of the caller's, and cannot be made anew.
+	// A reply that is not a pointer belongs to the caller's own codec. No second reply can be made.
 	v := reflect.ValueOf(reply)
 	return v.Kind() == reflect.Pointer && !v.IsNil()
 }
 
-// ownOutputs returns opts with outputs of their own, because legs would write to the caller's
-// outputs at the same time. It also returns the functions that copy them to the caller. Other
-// options only configure the call, so all legs may share them.
+// ownOutputs returns opts with new outputs, because legs would otherwise write to the caller's
+// outputs at the same time. It also returns the functions that copy the new outputs to the
+// caller's. Other options only configure the call, so all legs may share them.
 func ownOutputs(opts []grpc.CallOption) (own []grpc.CallOption, copies []func()) {
 	own = make([]grpc.CallOption, len(opts), len(opts)+2)
 	for i, o := range opts {
@@ -174,11 +173,11 @@ func ownOutputs(opts []grpc.CallOption) (own []grpc.CallOption, copies []func())
 	return own, copies
 }
 
-// outside returns the policy of the loop around the legs: p without what stands around each of
-// them.
+// outside returns the policy of the loop around the legs: p without the timeout, the breaker and
+// the gates, which each leg has for itself.
 func outside(p *rebound.Policy) *rebound.Policy {
 	out := p.Clone()
-	// The legs have the timeout, so the loop around them must not add a second one.
+	// Each leg has the timeout, so the loop around the legs must not have it, too.
 	out.AttemptTimeout = 0
 	out.Breaker = nil
 	out.Gates = []gate.Gate{foresight{p}}
@@ -189,13 +188,13 @@ func outside(p *rebound.Policy) *rebound.Policy {
 }
 
 // foresight is a gate that admits everything, because the legs pass the policy's gates themselves.
-// Before a delay it returns the rejection that those gates foresee.
+// Before a delay, it returns the rejection that the policy's gates foresee.
 type foresight struct{ policy *rebound.Policy }
 
 func (foresight) Enter(context.Context) (gate.Pass, error) { return gate.Pass{}, nil }
 func (foresight) Leave(gate.Pass, gate.Outcome)            {}
 
-// Validate validates p as a part of the policy that has this gate.
+// Validate validates the policy itself, as a part of the policy that has this gate.
 func (f foresight) Validate() error { return f.policy.Validate() }
 
 // Refusal returns the error with which a gate would reject an attempt after a delay of d.

@@ -26,7 +26,7 @@ type opener struct {
 	attempts int
 }
 
-// openOnly retries until there is a stream, which then belongs to the caller.
+// openOnly retries until a stream is open. The stream then belongs to the caller.
 func (o *opener) openOnly(p *rebound.Policy) (grpc.ClientStream, error) {
 	a, err := rebound.Do(o.ctx, p, o.open)
 	if err != nil {
@@ -46,25 +46,26 @@ func (o *opener) finished(err error) {
 	}
 }
 
-// streamAttempt is a stream with a context of its own: an attempt's context ends with the attempt,
-// but the stream may live on.
+// streamAttempt is a stream with a context of its own. An attempt's context ends with the attempt,
+// but the stream may continue.
 type streamAttempt struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	stream grpc.ClientStream
 	call   *opener
 
-	// trailer is that of a stream that has failed.
+	// trailer is the trailer of a failed stream.
 	trailer metadata.MD
 
-	// mu guards the fields below it: gRPC calls end on a goroutine of its own.
+	// mu guards the fields below, because gRPC calls end on another goroutine.
 	mu sync.Mutex
 
-	// ended is how often gRPC has ended a stream with the attempt's options, and err its error.
+	// ended is the number of streams with the attempt's options that gRPC has ended, and err the error
+	// of the last.
 	ended int
 	err   error
 
-	// committed means that the stream is the caller's.
+	// committed is true once the stream belongs to the caller.
 	committed bool
 }
 
@@ -79,7 +80,8 @@ func (o *opener) open(ctx context.Context) (*streamAttempt, error) {
 			a.cancel(nil)
 		}
 	}()
-	// The deadline of ctx must not be the stream's: the server would end the stream at that time.
+	// The stream must not have the deadline of ctx, because the server would end the stream at that
+	// time.
 	own := withPrevious(a.ctx, o.attempts)
 	o.attempts++
 	resetOutputs(o.opts)
@@ -89,7 +91,7 @@ func (o *opener) open(ctx context.Context) (*streamAttempt, error) {
 		return err
 	})
 	done = err == nil
-	// The count shows that gRPC itself has failed, and not an interceptor inside.
+	// A count of 1 shows that gRPC itself failed, and not a later interceptor.
 	if err != nil && a.stream == nil {
 		a.mu.Lock()
 		defer a.mu.Unlock()
@@ -102,8 +104,8 @@ func (o *opener) open(ctx context.Context) (*streamAttempt, error) {
 func (a *streamAttempt) within(ctx context.Context, step func() error) error {
 	stop := context.AfterFunc(ctx, func() { a.cancel(context.Cause(ctx)) })
 	err := step()
-	// The context has ended together with the step, so the stream is canceled and its result is of no
-	// use. The trailer is not read either, because gRPC may still be writing it.
+	// ctx ended before the step returned, so the stream is canceled and cannot be used. The trailer is
+	// not read, because gRPC may still be writing it.
 	if !stop() && err == nil {
 		a.drain()
 		return status.FromContextError(ctx.Err()).Err()
@@ -117,21 +119,21 @@ func (a *streamAttempt) drain() {
 	if a.stream == nil {
 		return
 	}
-	// The type of the messages is not known here, and a codec may panic at another one.
+	// The type of the messages is unknown here, and a codec may panic for another type.
 	defer func() { _ = recover() }()
 	for a.stream.RecvMsg(new(emptypb.Empty)) == nil {
 		continue
 	}
 }
 
-// failure returns err with what is known of the attempt.
+// failure returns err with the facts about the attempt.
 func (a *streamAttempt) failure(ctx context.Context, err error) error {
 	if err == nil || err == io.EOF {
 		return err
 	}
 	// The attempt was canceled by its own timeout, not by the caller.
 	if status.Code(err) == codes.Canceled && ctx.Err() != nil && a.call.ctx.Err() == nil {
-		err = status.FromContextError(ctx.Err()).Err() // what has canceled it is a timeout
+		err = status.FromContextError(ctx.Err()).Err() // a timeout canceled it
 	}
 	if a.stream != nil {
 		a.trailer = a.stream.Trailer()
@@ -147,13 +149,13 @@ func (a *streamAttempt) end(err error) {
 	committed := a.committed
 	a.mu.Unlock()
 	a.cancel(nil)
-	// Until then the end is that of an attempt, and the call may go on.
+	// Before the commit, only an attempt has ended, and the call may continue.
 	if committed {
 		a.call.finished(err)
 	}
 }
 
-// commit makes the stream the caller's. Only the first of several calls counts.
+// commit hands the stream to the caller. Further calls do nothing.
 func (a *streamAttempt) commit() {
 	a.mu.Lock()
 	over, err := a.ended > 0 && !a.committed, a.err
@@ -164,7 +166,8 @@ func (a *streamAttempt) commit() {
 	}
 }
 
-// errLeft is the error of an attempt whose call has ended: the caller's context, or the connection.
+// errLeft returns the error of an attempt whose call was ended by the caller's context, or by the
+// end of the connection.
 func errLeft(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return status.FromContextError(err).Err()

@@ -2,16 +2,17 @@ package reboundgrpc
 
 import "reflect"
 
-// original is a message before its first attempt. An attempt may decode a reply and still fail,
-// because the status comes after the reply. Some codecs, such as JSON's or vtprotobuf's, would
-// merge the reply of the next attempt into the old one.
+// original is a reply before the first attempt. An attempt may decode a reply and still fail,
+// because the status comes after the reply. Some codecs, such as those of JSON and vtprotobuf,
+// would merge the reply of the next attempt into the old one.
 type original struct {
 	message any           // nil = none
 	saved   reflect.Value // if the message has no Reset
 }
 
-// originalOf saves nothing of a message with a Reset method, which those of Protobuf have. The
-// caller may have prepared another message, for example with memory for a field.
+// originalOf saves the message, unless it has a Reset method, as Protobuf messages have. Other
+// messages are saved because the caller may have prepared them, for example with memory for a
+// field.
 func originalOf(message any) original {
 	v := reflect.ValueOf(message)
 	if v.Kind() != reflect.Pointer || v.IsNil() {

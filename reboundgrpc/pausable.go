@@ -2,12 +2,12 @@ package reboundgrpc
 
 import "runtime"
 
-// pausable is a function that pauses and continues later, for another caller. It runs only while a
-// caller waits in resume. iter.Pull does the same, but ends the program if one of the callers is
-// locked to its thread.
+// pausable runs a function that pauses, and continues for another caller. The function runs only
+// while a caller waits in resume. iter.Pull does the same, but it ends the program if only some
+// callers are locked to their threads.
 type pausable struct {
-	turn   chan bool     // to the function: go on, or leave
-	back   chan struct{} // from the function: it has paused, or is over
+	turn   chan bool     // to the function: true = continue, false = return
+	back   chan struct{} // from the function: it has paused, or returned
 	over   bool
 	exited bool // by a panic or a runtime.Goexit; only if over
 	panic  any
@@ -22,7 +22,7 @@ func newPausable(f func(pause func() bool)) *pausable {
 }
 
 func (p *pausable) run(f func(pause func() bool)) {
-	// A panic must reach the goroutine of the caller, where a recover may wait for it.
+	// resume repeats a panic on the caller's goroutine, so that the caller can recover it.
 	returned := false
 	defer func() {
 		if !returned {
@@ -31,7 +31,7 @@ func (p *pausable) run(f func(pause func() bool)) {
 		p.over = true
 		p.back <- struct{}{}
 	}()
-	// A function that is left before its first turn never begins.
+	// If the first resume is false, the function never begins.
 	if <-p.turn {
 		f(func() bool {
 			p.back <- struct{}{}
@@ -41,15 +41,14 @@ func (p *pausable) run(f func(pause func() bool)) {
 	returned = true
 }
 
-// resume lets the function continue, and returns when it has paused or returned. A panic or Goexit
-// of the function continues in the caller. A function that is over stays over. Only one goroutine
-// may call resume at a time.
+// resume lets the function continue, and waits until it pauses or returns. A panic or Goexit of the
+// function continues in the caller. After the function has returned, resume does nothing. Only one
+// goroutine may call resume at a time.
 func (p *pausable) resume(on bool) {
 	if p.over {
 		return
 	}
-	// The channels are unbuffered, so each side waits while the other runs. No lock is needed for what
-	// they share.
+	// The channels are unbuffered, so each side waits while the other runs, and they need no lock.
 	p.turn <- on
 	<-p.back
 	switch {

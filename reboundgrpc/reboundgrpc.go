@@ -4,11 +4,12 @@
 //
 // A [Client] retries unary calls, and server streams until their first message. It obeys the
 // server's pushback (the trailer grpc-retry-pushback-ms) and its google.rpc.RetryInfo, and sends
-// grpc-previous-rpc-attempts. The policy's budget, breaker and gates are shared with the rest of
-// the program. [UnaryServer] and [StreamServer] put a gate before a server's handlers.
+// the metadata grpc-previous-rpc-attempts. The policy, with its budget, breaker and gates, may also
+// serve other calls of the program. [UnaryServer] and [StreamServer] put a gate before a server's
+// handlers.
 //
-// gRPC also retries by itself, where a service config asks for it. The attempts of both would
-// multiply, so [DialOptions] turns that off. [ServiceConfig] is for programs that prefer gRPC's own
+// gRPC itself also retries if a service config asks for it. The attempts would multiply, so
+// [DialOptions] turns gRPC's own retry off. [ServiceConfig] is for programs that prefer gRPC's own
 // retry.
 package reboundgrpc
 

@@ -17,20 +17,21 @@ import (
 	"github.com/rebound-go/rebound/gate"
 )
 
-// UnaryServer returns the interceptor of a server that handles each unary call inside g, such as a
-// limit of package limit. A call may wait in the gate until its client gives up.
+// UnaryServer returns a server's interceptor, which passes each unary call through the gate g, such
+// as a limit of package limit. A call may wait in the gate until its context ends.
 //
-// A call that the gate rejects ends with the code RESOURCE_EXHAUSTED if the rejection is
-// RateLimited, and with UNAVAILABLE otherwise, such as from a concurrency limit that is full. If
-// the rejection has an After, the client gets it, rounded up to a millisecond, in the trailer
-// grpc-retry-pushback-ms and in a google.rpc.RetryInfo. The handler is not called.
+// If the gate rejects a call, the handler is not called. The code is RESOURCE_EXHAUSTED if the
+// rejection is RateLimited, and UNAVAILABLE otherwise, for example if a concurrency limit is full.
+// If the rejection has an After, the client gets it in the trailer grpc-retry-pushback-ms and in a
+// google.rpc.RetryInfo, rounded up to a millisecond.
 //
 // The gate gets the outcome of every call that it admits. An error is a failure of the kind that
-// fault.Of returns, but codes about the request, such as NOT_FOUND, count as successes. A panic is
-// a failure of unknown kind. A call whose client has disconnected is Canceled.
+// fault.Of returns. Exceptions are codes about the request, such as NOT_FOUND, which count as
+// successes. A panic is a failure of unknown kind. A call whose client has disconnected is
+// Canceled.
 //
-// The interceptor keeps no state. For a limit per tenant, call UnaryServer inside an interceptor,
-// with the gate of the tenant.
+// The interceptor keeps no state. For a limit per tenant, write an interceptor that calls
+// UnaryServer with the gate of the tenant.
 func UnaryServer(g gate.Gate) grpc.UnaryServerInterceptor {
 	return func(
 		ctx context.Context, req any, _ *grpc.UnaryServerInfo, handle grpc.UnaryHandler,
@@ -44,7 +45,7 @@ func UnaryServer(g gate.Gate) grpc.UnaryServerInterceptor {
 	}
 }
 
-// StreamServer is [UnaryServer] for streams. A stream is inside the gate from its start to its end.
+// StreamServer is [UnaryServer] for streams. A stream leaves the gate when it ends.
 func StreamServer(g gate.Gate) grpc.StreamServerInterceptor {
 	return func(
 		srv any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handle grpc.StreamHandler,
@@ -54,7 +55,7 @@ func StreamServer(g gate.Gate) grpc.StreamServerInterceptor {
 	}
 }
 
-// inside handles one call inside g. StreamServer and UnaryServer share it.
+// inside passes one call through g. UnaryServer and StreamServer share it.
 func inside(
 	ctx context.Context, g gate.Gate, setTrailer func(metadata.MD), handle func() error,
 ) error {
@@ -74,22 +75,22 @@ func inside(
 // reject returns the status of a call that a gate has rejected. The error's text is not sent,
 // because it is meant for the people who run the server.
 func reject(ctx context.Context, rejection error, setTrailer func(metadata.MD)) error {
-	if ctx.Err() != nil { // the client has gone while the gate waited
+	if ctx.Err() != nil { // the client disconnected while the call waited in the gate
 		return status.FromContextError(ctx.Err()).Err()
 	}
 	f := fault.Of(rejection)
 	st := status.New(codeOfRejection(f), "rejected by the server's limit")
-	// Without a time there is nothing to ask for, and the client's policy decides.
+	// Without an After, the client's own policy decides on the delay.
 	if f.After <= 0 {
 		return st.Err()
 	}
 	ms := int64(f.After / time.Millisecond)
-	if f.After%time.Millisecond > 0 { // a client that comes back too early is rejected again
+	if f.After%time.Millisecond > 0 { // a client that retries too early is rejected again
 		ms++
 	}
 	setTrailer(metadata.Pairs(pushbackKey, strconv.FormatInt(ms, 10)))
-	// The detail also proves to a client that a server rejected the call. Clients make
-	// RESOURCE_EXHAUSTED themselves for messages that are too large.
+	// The detail also proves to a client that the server rejected the call. gRPC's client itself
+	// returns RESOURCE_EXHAUSTED for messages that are too large.
 	info := &errdetails.RetryInfo{
 		RetryDelay: durationpb.New(time.Duration(ms) * time.Millisecond),
 	}
@@ -99,9 +100,10 @@ func reject(ctx context.Context, rejection error, setTrailer func(metadata.MD)) 
 	return st.Err()
 }
 
-// outcomeOf is the outcome of a handler that has returned err.
+// outcomeOf returns the outcome of a handler that has returned err.
 func outcomeOf(ctx context.Context, err error) gate.Outcome {
-	// gRPC ends the context of a call whose client is gone. Its deadline is too short an answer.
+	// gRPC cancels the context of a call whose client has disconnected. A deadline that has passed is
+	// not a cancellation.
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return gate.Outcome{Fault: fault.Fault{
 			Kind: fault.Canceled, Detail: "client gone", Err: context.Cause(ctx),

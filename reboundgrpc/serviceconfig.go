@@ -18,8 +18,9 @@ import (
 )
 
 const (
-	// The bounds of gRFC A6. A larger value would be cut without an error.
-	maxNativeAttempts = 5    // gRPC takes more as 5
+	// The bounds of gRFC A6. gRPC lowers a larger maxAttempts without an error, and rejects a larger
+	// maxTokens.
+	maxNativeAttempts = 5    // gRPC's largest maxAttempts
 	maxNativeTokens   = 1000 // of retryThrottling
 
 	defaultDeposit = 0.1 // of budget.Budget
@@ -51,17 +52,19 @@ type throttling struct {
 	TokenRatio float64 `json:"tokenRatio"`
 }
 
-// ServiceConfig returns p as a service config, for programs that prefer gRPC's own retry. A nil p
-// is the zero policy. Pass the result to grpc.WithDefaultServiceConfig, on a connection without the
-// interceptors of this package. The config applies to all methods. MaxElapsed becomes the timeout,
-// and the budget becomes retryThrottling. The codes are those that p retries, judged by the code
-// alone.
+// ServiceConfig returns p as a service config in JSON, for programs that prefer gRPC's own retry. A
+// nil p is the zero policy. Pass the result to grpc.WithDefaultServiceConfig, for a connection
+// without the interceptors of this package. The config applies to all methods. MaxElapsed becomes
+// the timeout, and the budget becomes retryThrottling. The codes are those that p retries if an
+// error has nothing but the code.
 //
 // It returns an error for what gRPC cannot do: more than 5 attempts, a backoff that is neither
 // constant nor exponential, and the fields AttemptTimeout, MaxRetryAfter, Throttled, Breaker, Gates
-// and Observe. Some differences remain. The jitter is ±20 %, whatever p has. All codes have the
-// same backoff. The budget belongs to a connection and has no Refill. Delays ignore RetryInfo and
-// the deadline.
+// and Observe. Some differences remain:
+//   - The jitter is always ±20 %.
+//   - All codes have the same backoff.
+//   - The budget belongs to a connection and has no Refill.
+//   - Delays ignore RetryInfo and the deadline.
 func ServiceConfig(p *rebound.Policy) (string, error) {
 	if p == nil {
 		p = &rebound.Policy{}
@@ -73,7 +76,7 @@ func ServiceConfig(p *rebound.Policy) (string, error) {
 	if err := inexpressible(p); err != nil {
 		return "", err
 	}
-	// There is one config for all methods. A program with several policies can combine their configs.
+	// One config serves all methods. A program with several policies can combine their configs.
 	m := methodConfig{Name: make([]struct{}, 1)}
 	if p.MaxElapsed > 0 {
 		m.Timeout = seconds(p.MaxElapsed)
@@ -128,7 +131,7 @@ func cannot(field, want string, args ...any) error {
 
 // retriedCodes are the names of the codes that p retries.
 func retriedCodes(p *rebound.Policy) (names []string) {
-	// Asking the policy itself keeps the codes in step with its Classify and RetryIf.
+	// The policy itself decides, so that the codes follow its Classify and RetryIf.
 	for c := codes.Canceled; c <= codes.Unauthenticated; c++ {
 		f := p.Fault(context.Background(), status.Error(c, ""))
 		d := p.Decide(rebound.State{Attempt: 1, U: -1}, f)
@@ -139,9 +142,9 @@ func retriedCodes(p *rebound.Policy) (names []string) {
 	return names
 }
 
-// nameOf is a code's name in service configs, such as DEADLINE_EXCEEDED.
+// nameOf returns a code's name in service configs, such as DEADLINE_EXCEEDED.
 func nameOf(c codes.Code) string {
-	// The proto spells it with two l, Go with one.
+	// Service configs spell this name with two L, and Go with one.
 	if c == codes.Canceled {
 		return "CANCELLED"
 	}
@@ -155,24 +158,24 @@ func nameOf(c codes.Code) string {
 	return strings.ToUpper(b.String())
 }
 
-// nativeBackoff returns the delays of b, which gRPC's jitter then changes.
+// nativeBackoff returns gRPC's form of b, without its jitter.
 func nativeBackoff(b backoff.Backoff) (*retryPolicy, error) {
 	r := &retryPolicy{BackoffMultiplier: 1}
 	switch b := b.(type) {
 	case nil:
 		return nativeBackoff(backoff.Exponential{})
-	// gRPC requires a delay of more than 0.
+	// A negative Constant is invalid, so b is at least 0 here.
 	case backoff.Constant:
-		// gRPC has no retry policy without a delay.
+		// gRPC requires a delay of more than 0.
 		if b == 0 {
 			return nil, cannot("Backoff", "a delay of more than 0")
 		}
 		r.InitialBackoff = seconds(time.Duration(b))
 		r.MaxBackoff = r.InitialBackoff
 		return r, nil
-	// gRPC's jitter may shorten any delay, so a Min cannot hold.
+	// A Factor of 0 becomes the default.
 	case backoff.Exponential:
-		// gRPC's jitter may go below any delay.
+		// gRPC's jitter shortens delays, so there can be no Min.
 		if b.Min > 0 {
 			return nil, cannot("Backoff", "an Exponential without a Min")
 		}
@@ -185,15 +188,15 @@ func nativeBackoff(b backoff.Backoff) (*retryPolicy, error) {
 	return nil, cannot("Backoff", "a backoff.Exponential or a backoff.Constant")
 }
 
-// growth is the default Factor of package backoff, which is defined only there. Max is set so that
-// it does not shorten the delay from which the factor is computed.
+// growth returns the default Factor of package backoff, computed from two delays. Max is set so
+// that it does not shorten these delays.
 func growth(base time.Duration) float64 {
 	b := backoff.Exponential{Base: base, Max: math.MaxInt64}
 	return float64(b.Delay(2, 0, -1)) / float64(b.Delay(1, 0, -1))
 }
 
-// nativeBudget returns p's budget. gRPC retries while more than half of its tokens are left, and
-// each failure costs a token.
+// nativeBudget returns gRPC's form of p's budget. gRPC retries while more than half of the tokens
+// are left, and each failure costs a token (gRFC A6).
 func nativeBudget(p *rebound.Policy) (*throttling, error) {
 	b := p.Budget
 	switch {
@@ -219,9 +222,9 @@ func nativeBudget(p *rebound.Policy) (*throttling, error) {
 	return t, nil
 }
 
-// seconds is d in the JSON form of google.protobuf.Duration.
+// seconds returns d in the JSON form of google.protobuf.Duration.
 func seconds(d time.Duration) string {
-	// The form allows up to nine decimals; trailing zeros are cut for readers.
+	// The form allows up to nine decimals. Trailing zeros are cut for readers.
 	text := fmt.Sprintf("%d.%09d", d/time.Second, d%time.Second)
 	return strings.TrimSuffix(strings.TrimRight(text, "0"), ".") + "s"
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/rebound-go/rebound/fault"
 )
 
-// statusError gives a call's error a code, where the last attempt's error has none or a different
-// one: the call was rejected, or the caller's context ended.
+// statusError adds a code to a call's error if the last attempt's error does not have the right
+// one: a gate rejected the call, or the caller's context ended.
 type statusError struct {
 	err  error
 	code codes.Code
@@ -25,17 +25,17 @@ func (e *statusError) Unwrap() error { return e.err }
 // GRPCStatus is the method through which package status reads errors.
 func (e *statusError) GRPCStatus() *status.Status { return status.New(e.code, e.Error()) }
 
-// callError returns the error of a call that ended under ctx, with a code.
+// callError returns the error of a call under ctx, with a code.
 func callError(ctx context.Context, err error) error {
 	var e *rebound.Error
-	// An error without a call, such as that of NewStream for a wrong method, has a code already.
+	// An error that is not from a Loop already has a code.
 	if !errors.As(err, &e) {
 		return err
 	}
 	switch {
 	case e.Reason == rebound.Canceled:
 		return &statusError{err, codeOfEnd(ctx)}
-	// The error of the last attempt has a code.
+	// The last attempt's error already has a code.
 	case e.Err != nil:
 		return err
 	case e.Reason == rebound.PastElapsed:
@@ -47,8 +47,8 @@ func callError(ctx context.Context, err error) error {
 	return &statusError{err, codeOfRejection(fault.Of(e.Cause))}
 }
 
-// codeOfEnd is the code for the end of ctx. The deadline is compared with the clock too, because
-// the context's timer may fire late.
+// codeOfEnd returns the code for the end of ctx. The deadline is compared with the clock too,
+// because the context's timer may fire late.
 func codeOfEnd(ctx context.Context) codes.Code {
 	deadline, ok := ctx.Deadline()
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) ||
@@ -58,7 +58,7 @@ func codeOfEnd(ctx context.Context) codes.Code {
 	return codes.Canceled
 }
 
-// codeOfRejection is the code for a rejection by a gate, on the client's or the server's side.
+// codeOfRejection returns the code for a rejection by a gate of the client or of the server.
 func codeOfRejection(f fault.Fault) codes.Code {
 	if f.Kind == fault.RateLimited {
 		return codes.ResourceExhausted

@@ -14,8 +14,7 @@ import (
 	"github.com/rebound-go/rebound"
 )
 
-// goal is how far the caller wants the stream to be. The values are in the order of a stream's
-// progress.
+// goal is the state that the caller waits for. The values are in the order of a stream's progress.
 type goal int
 
 const (
@@ -25,44 +24,44 @@ const (
 	message             // by RecvMsg
 )
 
-// serverStream is a server stream that may move from attempt to attempt, until the caller has got
-// something from one. An attempt begins in NewStream and continues in SendMsg and RecvMsg. So the
-// policy's loop pauses whenever the caller's goal is reached.
+// serverStream is a server stream that is retried until the caller has got something from it. An
+// attempt begins in NewStream and continues in SendMsg and RecvMsg. So the policy's loop pauses
+// whenever the caller's goal is reached.
 type serverStream struct {
 	opener
 	policy    *rebound.Policy
-	committed atomic.Pointer[streamAttempt] // the attempt that is the stream from now on
+	committed atomic.Pointer[streamAttempt] // the attempt whose stream the caller uses from now on
 
-	mu   sync.Mutex // held while the loop runs; guards what follows
+	mu   sync.Mutex // held while the loop runs; guards the fields below
 	loop *pausable
 	goal goal
 
-	// req is the message of SendMsg, which every attempt sends. msg is that of RecvMsg, and empty
-	// its state before the first attempt.
+	// req is the message of SendMsg, which every attempt sends. msg is the message of RecvMsg, and
+	// empty is its state before the first attempt.
 	req, msg any
 	empty    original
 
 	// at is the attempt under way, or the last one.
 	at *streamAttempt
 
-	// left means that the caller has left the stream, or closed the connection.
+	// left is true once the caller has left the stream, or closed the connection.
 	left bool
 
-	// end is the error of a stream that is not committed. It is io.EOF for one that is committed
-	// and has no message.
+	// end is the error of a stream that is not committed. If the stream is committed and has no
+	// message, end is io.EOF.
 	end error
 
-	// broken is the panic of an observer after left.
+	// broken is the value of a panic in an observer after left.
 	broken any
 }
 
 // advance runs the loop until the goal is reached. m is the message of the caller's method. If
-// passed is not nil, another caller has committed that attempt in the meantime, and the method is
-// the attempt's.
+// passed is not nil, another goroutine has committed this attempt in the meantime, and the caller
+// must call its method instead.
 func (s *serverStream) advance(g goal, m any) (passed *streamAttempt, err error) {
 	before, passed, err := s.runTo(g, m)
 	switch a := s.committed.Load(); {
-	// The callbacks of an ended stream run here, without the lock.
+	// The callbacks of an ended stream run without the lock.
 	case a != nil:
 		a.commit()
 	case err != nil && before == nil:
@@ -71,8 +70,8 @@ func (s *serverStream) advance(g goal, m any) (passed *streamAttempt, err error)
 	return passed, err
 }
 
-// runTo is advance without the callbacks, which may use the stream and so must run without the
-// lock. before and after are the stream's end.
+// runTo is advance without the callbacks. Callbacks may use the stream, so they must run without
+// the lock. before and after are the values of s.end.
 func (s *serverStream) runTo(g goal, m any) (before error, passed *streamAttempt, after error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -95,15 +94,14 @@ func (s *serverStream) runTo(g goal, m any) (before error, passed *streamAttempt
 		s.msg, s.empty = m, originalOf(m)
 	}
 	s.loop.resume(true)
-	// The stream must not look open to a caller that recovers from the panic.
+	// A caller that recovers from the panic must not find an open stream.
 	if s.loop.exited && s.end == nil {
-		s.end = status.Error(codes.Internal, "reboundgrpc: the call has panicked")
+		s.end = status.Error(codes.Internal, "reboundgrpc: an earlier call of this stream panicked")
 	}
 	return before, nil, s.end
 }
 
-// run is the policy's loop. run is the policy's loop. It runs on a goroutine of its own, in which a
-// pausable holds it.
+// run is the policy's loop. A pausable runs it on a goroutine of its own.
 func (s *serverStream) run(pause func() bool) {
 	l := rebound.Begin(s.ctx, s.policy)
 	for {
@@ -113,10 +111,10 @@ func (s *serverStream) run(pause func() bool) {
 		switch {
 		case err == nil:
 			l.Succeed()
-			s.req, s.msg, s.empty = nil, nil, original{} // which may be large
+			s.req, s.msg, s.empty = nil, nil, original{} // frees messages, which may be large
 			s.committed.Store(s.at)
 			return
-		// The policy is not asked: the caller wants no further attempt.
+		// The policy does not decide, because the caller wants no further attempt.
 		case s.left:
 			err = l.Stop(rebound.Canceled, nil)
 		default:
@@ -130,7 +128,7 @@ func (s *serverStream) run(pause func() bool) {
 	}
 }
 
-// attempt makes one attempt under ctx. It pauses whenever the caller wants nothing more for now.
+// attempt makes one attempt under ctx. It pauses whenever the caller's goal is reached.
 func (s *serverStream) attempt(ctx context.Context, pause func() bool) error {
 	a, err := s.open(ctx)
 	if err != nil {
@@ -143,7 +141,7 @@ func (s *serverStream) attempt(ctx context.Context, pause func() bool) error {
 			a.cancel(nil)
 		}
 	}()
-	// gRPC cancels the context at the end of the stream, and the caller may do so at any time.
+	// gRPC cancels the context at the end of the stream, and the caller may cancel it at any time.
 	forget := context.AfterFunc(a.ctx, func() { s.abandon(a) })
 	defer forget()
 	for g, step := range []func() error{opened: s.send, sent: s.receive} {
@@ -160,19 +158,20 @@ func (s *serverStream) attempt(ctx context.Context, pause func() bool) error {
 			return err
 		}
 	}
-	// An end without a message is an answer too.
+	// The end of a stream without messages is an answer, too.
 	s.end = err
 	done = true
 	return nil
 }
 
-// resumed returns the context that bounds an attempt after a pause. Time that the caller took is
-// not the attempt's. If the attempt's time was up during the pause, the attempt gets it again.
+// resumed returns the context that bounds an attempt after a pause. The caller's pauses must not
+// use up the attempt's time. So if the time ran out during the pause, the attempt gets its whole
+// time again.
 func (s *serverStream) resumed(ctx context.Context) (context.Context, context.CancelFunc) {
 	if ctx.Err() == nil || s.ctx.Err() != nil {
 		return ctx, func() {}
 	}
-	d := s.policy.AttemptTimeout // not nil, as ctx has a time of its own
+	d := s.policy.AttemptTimeout // the policy is not nil, because ctx has a deadline of its own
 	if d == 0 {
 		d = s.policy.MaxElapsed
 	}
@@ -195,16 +194,16 @@ func (s *serverStream) receive() error {
 	return s.at.stream.RecvMsg(new(emptypb.Empty))
 }
 
-// abandon ends the loop if the context of its attempt has ended during a pause, because the caller
-// may never return. Otherwise the attempt would hold its gates for ever.
+// abandon ends the loop if the context of its attempt has ended during a pause. The caller may make
+// no further call, and the attempt would hold its gates for ever.
 func (s *serverStream) abandon(a *streamAttempt) {
 	if err := s.leave(a); err != nil {
 		s.finished(err)
 	}
 }
 
-// leave ends the loop and returns its error. A panic of an observer would end the program on this
-// goroutine, so it is kept for the caller.
+// leave ends the loop and returns its error. A panic in an observer would end the program on this
+// goroutine. So leave recovers it, and the caller's next method panics with it.
 func (s *serverStream) leave(a *streamAttempt) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -218,21 +217,21 @@ func (s *serverStream) leave(a *streamAttempt) error {
 	return s.end
 }
 
-// SendMsg keeps the message for further attempts. A server stream has one message, as in gRPC.
+// SendMsg keeps the message for further attempts. It may be called once, as in gRPC.
 func (s *serverStream) SendMsg(m any) error {
 	if a := s.committed.Load(); a != nil {
-		return a.stream.SendMsg(m) // gRPC has an error for a second message
+		return a.stream.SendMsg(m) // gRPC returns an error for a second message
 	}
 	_, err := s.advance(sent, m)
 	return err
 }
 
 // CloseSend does nothing, because gRPC closes the sending side of a server stream after its
-// message.
+// request.
 func (s *serverStream) CloseSend() error { return nil }
 
-// RecvMsg waits for the first message, through all attempts. If an attempt fails after its message
-// has arrived, the message is overwritten.
+// RecvMsg waits for the first message, through all attempts. The message of a failed attempt is
+// overwritten.
 func (s *serverStream) RecvMsg(m any) error {
 	a := s.committed.Load()
 	if a == nil {
@@ -242,14 +241,14 @@ func (s *serverStream) RecvMsg(m any) error {
 		}
 	}
 	err := a.stream.RecvMsg(m)
-	if err != nil { // the stream is over, even if an interceptor inside has lost its OnFinish
+	if err != nil { // the stream is over, even if a later interceptor dropped OnFinish
 		a.cancel(nil)
 	}
 	return err
 }
 
-// Header waits for a header, through all attempts. The attempt whose header it returns is the last
-// one.
+// Header waits for a header, through all attempts. After it has returned a header, there is no
+// retry.
 func (s *serverStream) Header() (metadata.MD, error) {
 	if s.committed.Load() == nil {
 		_, _ = s.advance(header, nil) // RecvMsg returns the error, as in gRPC
@@ -273,7 +272,8 @@ func (s *serverStream) Trailer() metadata.MD {
 	return s.at.trailer
 }
 
-// Context returns the caller's context until it is known which attempt the stream belongs to.
+// Context returns the stream's context once the stream is committed. Before that, it returns the
+// caller's.
 func (s *serverStream) Context() context.Context {
 	if a := s.committed.Load(); a != nil {
 		return a.stream.Context()

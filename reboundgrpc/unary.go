@@ -12,7 +12,7 @@ import (
 	"github.com/rebound-go/rebound/hedge"
 )
 
-// unary is one call. It is used by one goroutine, except for the legs of a hedged attempt.
+// unary is one call. One goroutine uses it, except in a hedged attempt.
 type unary struct {
 	policy     *rebound.Policy
 	hedge      *hedge.Hedge // nil = none
@@ -25,8 +25,8 @@ type unary struct {
 	attempts   int
 }
 
-// call makes the call. It uses a Loop and not rebound.Do, because pushback replaces the delay that
-// the policy decides on.
+// call makes the call. It uses a Loop and not rebound.Do, because pushback replaces the policy's
+// delay.
 func (u *unary) call(ctx context.Context, p *rebound.Policy) error {
 	l := rebound.Begin(ctx, p)
 	u.original = originalOf(u.reply)
@@ -44,7 +44,7 @@ func (u *unary) call(ctx context.Context, p *rebound.Policy) error {
 		if stop := retry(&l, err); stop != nil {
 			return callError(ctx, stop)
 		}
-		// A codec may merge into the reply, so what the failed attempt has decoded is removed.
+		// A codec may merge into the reply, so the reply of the failed attempt is removed.
 		u.original.restore()
 	}
 }
@@ -52,26 +52,27 @@ func (u *unary) call(ctx context.Context, p *rebound.Policy) error {
 func (u *unary) attempt(ctx context.Context) (struct{}, error) {
 	ctx = withPrevious(ctx, u.attempts)
 	u.attempts++
-	// An attempt for which no stream is opened would leave the outputs of the attempt before.
+	// If no stream is opened for the attempt, gRPC does not overwrite the outputs of the attempt
+	// before.
 	resetOutputs(u.opts)
 	var w wire
 	return struct{}{}, w.invoke(ctx, u, u.reply, u.opts)
 }
 
-// wire is what gRPC reports about one attempt.
+// wire holds what gRPC reports about one attempt.
 type wire struct {
 	trailer metadata.MD
-	ended   int // how often gRPC ended an attempt with these options
+	ended   int // the number of attempts with these options that gRPC has ended
 }
 
-// noStream is the trailer before gRPC sets it, which happens only if there was a stream. No server
-// can send this key.
+// noStream is the value of the trailer until gRPC sets it, which it does only if there was a
+// stream. No server can send this key.
 var noStream = metadata.MD{"": nil}
 
 func (w *wire) invoke(
 	ctx context.Context, u *unary, reply any, opts []grpc.CallOption,
 ) error {
-	// Both options come after the caller's. gRPC sets the trailers of all options.
+	// gRPC sets the trailers of all options, so these do not replace the caller's.
 	w.trailer = noStream
 	err := u.invoke(ctx, u.method, u.req, reply, u.cc,
 		append(opts[:len(opts):len(opts)], grpc.Trailer(&w.trailer),
@@ -79,27 +80,27 @@ func (w *wire) invoke(
 	if err == nil {
 		return nil
 	}
-	// An attempt that was never sent has no stream, so gRPC has not set the trailer.
+	// Without a stream, gRPC has not set the trailer.
 	_, untouched := w.trailer[""]
-	// Other interceptors may have made calls of their own with these options. The count reveals that.
+	// Later interceptors may make calls of their own with these options. Then the count is not 1.
 	return failure(err, w.trailer, untouched && w.ended == 1 && u.disabled())
 }
 
-// disabled reports whether gRPC's own retry is off. Otherwise gRPC may have opened a stream for an
-// attempt before the last one.
+// disabled reports whether gRPC's own retry is off. If it is on, gRPC may have opened a stream for
+// an earlier attempt of its own.
 func (u *unary) disabled() bool {
-	// DialOptions puts the mark into the default call options, so it is among those of every call.
+	// DialOptions puts the mark into the default call options, so every call of the connection has it.
 	return slices.ContainsFunc(u.opts, func(o grpc.CallOption) bool {
 		_, ok := o.(retryDisabled)
 		return ok
 	})
 }
 
-// retryDisabled is an option of all calls on connections on which gRPC's own retry is off. It
-// serves as a mark, because the options of a connection cannot be read.
+// retryDisabled marks the calls of connections on which gRPC's own retry is off. A mark is needed
+// because the options of a connection cannot be read.
 type retryDisabled struct{ grpc.EmptyCallOption }
 
-// resetOutputs clears what options have received from an earlier attempt.
+// resetOutputs clears the outputs that options have received from an earlier attempt.
 func resetOutputs(opts []grpc.CallOption) {
 	for _, o := range opts {
 		switch o := o.(type) {

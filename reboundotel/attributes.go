@@ -38,11 +38,10 @@ const (
 	other    = "_OTHER"
 )
 
-// options are attributes that are ready to be recorded with. Making them for every call would cost
-// more than recording.
+// options are prepared attributes. To make them for every call would cost more than to record.
 type options []metric.RecordOption
 
-// with makes the set once; recording with separate attributes would sort them every time.
+// with makes a set of the attributes. Without a set, each recording would sort them.
 func with(attributes ...attribute.KeyValue) options {
 	return options{metric.WithAttributeSet(attribute.NewSet(attributes...))}
 }
@@ -51,13 +50,13 @@ func with(attributes ...attribute.KeyValue) options {
 type policySets struct {
 	policy                           attribute.KeyValue
 	calls                            []metric.AddOption // of counts of calls
-	success                          options            // of durations
+	success                          options            // for durations
 	successAttempts, failureAttempts options
-	failures                         sets[failure, options] // of durations
+	failures                         sets[failure, options] // for durations
 	retries                          sets[fault.Kind, options]
 }
 
-// failure is the key of a set of attributes for failed calls. There are few different ones.
+// failure is the key of a set of attributes for failed calls. There are few different keys.
 type failure struct {
 	reason    rebound.Reason
 	errorType string
@@ -75,12 +74,12 @@ func newPolicySets(name string) *policySets {
 	}
 }
 
-// valid is a text that can be exported. A text that is not UTF-8 would fail the whole scrape or
-// upload, including the metrics of other parts of the program.
+// valid returns text as valid UTF-8. Any other text would make the whole scrape or upload fail,
+// including the metrics of other parts of the program.
 func valid(text string) string { return strings.ToValidUTF8(text, "\uFFFD") }
 
-// outcome is the value of the attribute rebound.outcome. There are only two values, because the
-// reason is an attribute of its own.
+// outcome returns the value of the attribute rebound.outcome. There are only two values, because
+// the reason is an attribute of its own.
 func outcome(good bool) string {
 	if good {
 		return "success"
@@ -108,8 +107,8 @@ func (p *policySets) failed(e rebound.Event) options {
 	})
 }
 
-// errorType is what ended a call: the kind of its last failure. It is the reason if there was no
-// attempt, or if the last attempt was not a failure.
+// errorType returns the kind of the last attempt's failure. It returns the reason if there was no
+// attempt, or if the last attempt did not fail.
 func errorType(attempts int, f fault.Fault, r rebound.Reason) string {
 	if attempts == 0 || f.Kind == fault.None {
 		return cmp.Or(string(r), other)
@@ -117,15 +116,15 @@ func errorType(attempts int, f fault.Fault, r rebound.Reason) string {
 	return f.Kind.String()
 }
 
-// sets holds the value that was made for each of the first keys. Further keys share the value of
-// other if keys are names, or of the zero key otherwise. The zero sets is empty.
+// sets holds one value for each of the first maxNames keys. Further keys share one value: that of
+// other if keys are names, or that of the zero key. The zero sets is empty.
 type sets[K comparable, V any] struct {
 	known sync.Map // of K to *V
 	count atomic.Int32
 }
 
 func (s *sets[K, V]) of(key K, make func(K) *V) *V {
-	// The usual path takes no lock and makes nothing.
+	// The usual path takes no lock and allocates nothing.
 	if v, ok := s.known.Load(key); ok {
 		return v.(*V)
 	}
@@ -146,7 +145,7 @@ func (s *sets[K, V]) of(key K, make func(K) *V) *V {
 	return v.(*V)
 }
 
-// known holds the names that are reported.
+// known holds the names that are reported as they are.
 type known struct {
 	policies                        sets[string, policySets]
 	breakers, limits, hedges, gates names

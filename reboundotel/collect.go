@@ -21,13 +21,14 @@ type Breaker interface {
 	Snapshot() breaker.Snapshot
 }
 
-// Limit is a limit that [Telemetry.Watch] can report. All limits of package limit are.
+// Limit is a limit that [Telemetry.Watch] can report, such as any limit of package limit.
 type Limit interface {
 	// Snapshot returns the state of the limit.
 	Snapshot() limit.Snapshot
 }
 
-// watchedBudget is a budget with the name of a policy that draws on it. Budgets have no names.
+// watchedBudget is a budget with the name of a policy that draws on it, because budgets have no
+// names.
 type watchedBudget struct {
 	policy string
 	budget *budget.Budget
@@ -49,8 +50,8 @@ type watched struct {
 	atBreakers    tally[breakerKind]
 }
 
-// gauges are the instruments that are read when metrics are collected. Some of them are counters,
-// whose values the objects count themselves.
+// gauges are the instruments that are read when metrics are collected. Some are counters: the
+// objects themselves count.
 type gauges struct {
 	level, capacity                 metric.Float64ObservableGauge
 	state                           metric.Int64ObservableGauge
@@ -84,23 +85,23 @@ func (g *gauges) make(m metric.Meter) error {
 	g.capacity = number("rebound.budget.capacity", "{token}", "Retries that full budgets have.")
 	g.state = gauge("rebound.breaker.state", "{breaker}", "Breakers in each state.")
 	g.atBreakers = counter("rebound.breaker.rejected", "{attempt}",
-		"Attempts that breakers rejected, or would have rejected if they were no shadows.")
+		"Attempts that breakers rejected, or as shadows would have rejected.")
 	g.inFlight = gauge("rebound.limit.in_flight", "{attempt}", "Attempts that limits have admitted.")
 	g.waiting = gauge("rebound.limit.waiting", "{attempt}", "Attempts that wait at limits.")
 	g.limitMax = number("rebound.limit.max", "{permit}",
-		"Attempts at a time, tokens per second, or the share that may pass, by kind of limit.")
+		"Attempts at a time, tokens per second, or the share admitted, by kind of limit.")
 	g.limitLevel = number("rebound.limit.level", "{permit}",
 		"Permits or tokens that can be taken at once; below 0 a limit is in debt.")
 	g.atLimits = counter("rebound.limit.rejected", "{attempt}", "Attempts that limits rejected.")
 	g.hedgeDelay = number("rebound.hedge.delay", "s", "Delay before a hedge now.")
 	g.hedgeCalls = counter("rebound.hedge.calls", "{call}", "Calls that may be hedged.")
 	g.hedges = counter("rebound.hedge.started", "{attempt}", "Hedges that began.")
-	g.won = counter("rebound.hedge.won", "{attempt}", "Hedges that brought the answer.")
-	g.denied = counter("rebound.hedge.denied", "{attempt}", "Hedges that were due and not allowed.")
+	g.won = counter("rebound.hedge.won", "{attempt}", "Hedges whose answer the call returned.")
+	g.denied = counter("rebound.hedge.denied", "{attempt}", "Hedges that were due but not allowed.")
 	return errors.Join(errs...)
 }
 
-// all lists the instruments, which RegisterCallback has to know: it ignores values of any other.
+// all lists the instruments for RegisterCallback, which ignores values of any others.
 func (g *gauges) all() []metric.Observable {
 	return []metric.Observable{g.level, g.capacity, g.state, g.atBreakers, g.inFlight, g.waiting,
 		g.limitMax, g.limitLevel, g.atLimits, g.hedgeDelay, g.hedgeCalls, g.hedges, g.won, g.denied}
@@ -117,14 +118,13 @@ func (w *watched) observe(o metric.Observer, g *gauges, k *known) {
 }
 
 // observeBudgets reports the lowest level for each name, and the capacity of the same budget. The
-// caller holds w.mu, as for the methods below.
+// caller holds w.mu. So do the callers of the methods below.
 func (w *watched) observeBudgets(o metric.Observer, g *gauges, k *known) {
 	type budgetState struct{ level, capacity float64 }
 	lowest := map[attribute.KeyValue]budgetState{}
 	for _, b := range w.budgets {
 		name := k.policies.of(b.policy, newPolicySets).policy
-		// The capacity belongs to the same budget. Otherwise the share that is left would be that of
-		// neither.
+		// Level and capacity must be of the same budget, so that their quotient has a meaning.
 		level := b.budget.Level()
 		if least, known := lowest[name]; !known || level < least.level {
 			lowest[name] = budgetState{level, b.budget.Size()}
@@ -136,8 +136,8 @@ func (w *watched) observeBudgets(o metric.Observer, g *gauges, k *known) {
 	}
 }
 
-// breakerKind is what distinguishes breakers in the metrics. A shadow that is open does no harm, so
-// alerts must be able to leave it out.
+// breakerKind distinguishes breakers in the metrics. An open shadow does no harm, so alerts must be
+// able to exclude shadows.
 type breakerKind struct {
 	name   string
 	shadow bool
@@ -151,7 +151,7 @@ func (b breakerKind) with(more ...attribute.KeyValue) metric.MeasurementOption {
 	return metric.WithAttributes(more...)
 }
 
-// observeBreakers reports every state, including those with no breaker: an alert must see the
+// observeBreakers reports every state, even if no breaker is in it, because an alert must see the
 // number return to 0.
 func (w *watched) observeBreakers(o metric.Observer, g *gauges, k *known) {
 	counts := map[breakerKind]*[breaker.HalfOpen + 1]int64{}
@@ -186,15 +186,15 @@ func (w *watched) observeBreakers(o metric.Observer, g *gauges, k *known) {
 	}
 }
 
-// signed is n in the SDK's type for counts.
+// signed converts n to the SDK's type for counts.
 func signed(n uint64) int64 { return int64(min(n, math.MaxInt64)) }
 
-// limitKey is what distinguishes limits in the metrics.
+// limitKey distinguishes limits in the metrics.
 type limitKey struct{ kind, name string }
 
-// observeLimits reports the sum of the limits of each name. Rejections are counted under the
-// limits' own names first. All limits reported as _OTHER together would look like a single limit
-// whose count is reset.
+// observeLimits reports the sum of the limits of each name. Rejections are first counted by the
+// limits' own names. If those reported as _OTHER were added first, the sum would fall whenever a
+// limit starts anew, and the counter would lose counts.
 func (w *watched) observeLimits(o metric.Observer, g *gauges, k *known) {
 	sums := map[limitKey]limit.Snapshot{}
 	rejected := map[limitKey]uint64{} // by the limits' own names
@@ -233,8 +233,8 @@ func (w *watched) observeLimits(o metric.Observer, g *gauges, k *known) {
 	}
 }
 
-// together combines two limits of the same name. What they admit adds up, and the lower level
-// counts. Shares do not add up: of two throttles, the one that admits less counts.
+// together combines two limits of the same name. It adds their attempts and limits, and takes the
+// lower level. Shares do not add up, so for throttles it takes the lower share.
 func together(a, b limit.Snapshot) limit.Snapshot {
 	b.InFlight += a.InFlight
 	b.Waiting += a.Waiting
@@ -247,7 +247,7 @@ func together(a, b limit.Snapshot) limit.Snapshot {
 	return b
 }
 
-// observeHedges adds up the hedges of each name. The longest of their delays counts.
+// observeHedges adds up the hedges of each name, and takes the longest of their delays.
 func (w *watched) observeHedges(o metric.Observer, g *gauges, k *known) {
 	sums := map[string]hedge.Snapshot{}
 	for _, h := range w.hedges {
@@ -267,27 +267,27 @@ func (w *watched) observeHedges(o metric.Observer, g *gauges, k *known) {
 		o.ObserveInt64(g.hedges, signed(s.Hedges), set)
 		o.ObserveInt64(g.won, signed(s.Won), set)
 		o.ObserveInt64(g.denied, signed(s.Denied), set)
-		if s.Delay > 0 { // 0 is unknown yet
+		if s.Delay > 0 { // 0 = not known yet
 			o.ObserveFloat64(g.hedgeDelay, s.Delay.Seconds(), set)
 		}
 	}
 }
 
-// tally makes counters that only rise out of counts that may start anew: a group may forget an
-// object and make it again.
+// tally makes counters that only rise. The counts that it reads may start anew, because a group may
+// forget an object and make it again.
 type tally[K comparable] struct {
 	last   map[K]uint64
 	totals map[K]uint64
 }
 
-// count adds the increase since the last time. It keeps the totals under the names that metrics
+// count adds the increase since the last call. It keeps the totals under the names that metrics
 // use.
 func (t *tally[K]) count(now map[K]uint64, named func(K) K) {
 	if t.totals == nil {
 		t.totals = make(map[K]uint64)
 	}
 	for k, n := range now {
-		// A count below the last one is of an object that was made anew.
+		// If the count is below the last one, the object was made anew.
 		gain := n
 		if last := t.last[k]; n >= last {
 			gain = n - last

@@ -14,8 +14,8 @@ import (
 	"github.com/rebound-go/rebound/stats"
 )
 
-// seconds are the bucket boundaries that the semantic conventions recommend for HTTP, with more for
-// calls that include delays.
+// seconds are the bucket boundaries that the semantic conventions recommend for HTTP, and some
+// longer ones, because calls include delays.
 var seconds = []float64{
 	0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 30, 60, 120, 300,
 }
@@ -24,7 +24,7 @@ var seconds = []float64{
 // attempt.
 var attempts = []float64{0, 1, 2, 3, 4, 5, 6, 8, 10, 20}
 
-// instruments are those that events are recorded with.
+// instruments are the instruments that record events.
 type instruments struct {
 	duration, delay                    metric.Float64Histogram
 	attempts                           metric.Int64Histogram
@@ -60,15 +60,16 @@ func (i *instruments) make(m metric.Meter) error {
 	return errors.Join(errs[:]...)
 }
 
-// Observe records an event. Use it as [rebound.Policy.Observe], or as a part of it. Apart from
-// metrics, it adds an event for each retry to the span in ctx, if that span is recorded.
+// Observe records an event. Use it as [rebound.Policy.Observe], or call it from there. It also adds
+// an event for each retry and fallback to the span in ctx, if that span is recorded.
 func (t *Telemetry) Observe(ctx context.Context, e rebound.Event) {
 	p := t.known.policies.of(e.Policy, newPolicySets)
 	switch e.Kind {
 	case rebound.Retrying:
 		t.instruments.delay.Record(ctx, e.Delay.Seconds(), p.retrying(e.Fault.Kind)...)
 		addEvent(ctx, e)
-		// A call inside another one has the outer call in its context, too. The name distinguishes them.
+		// The context may be that of an outer call with another policy. The policy's name distinguishes
+		// the two.
 		if c, ok := ctx.Value(callKey{}).(*call); ok && c.policy == e.Policy {
 			c.wait(ctx, t)
 		}
@@ -78,8 +79,7 @@ func (t *Telemetry) Observe(ctx context.Context, e rebound.Event) {
 	case rebound.GaveUp:
 		t.instruments.duration.Record(ctx, e.Elapsed.Seconds(), p.failed(e)...)
 		t.instruments.attempts.Record(ctx, int64(e.Attempt), p.failureAttempts...)
-		// The attributes are made anew: a gate's name may be one of many, and rejections end calls
-		// anyway.
+		// These attributes are made anew each time. Gates may have many names, and rejections are rare.
 		if kind, name, ok := stats.RejectedBy(e); ok {
 			t.instruments.rejections.Add(ctx, 1, metric.WithAttributes(p.policy,
 				gateKindKey.String(kind), gateNameKey.String(t.known.gates.admit(name))))
@@ -106,7 +106,7 @@ func addEvent(ctx context.Context, e rebound.Event) {
 	))
 }
 
-// addFallback adds the end of the call's fallback to the same span.
+// addFallback adds the end of the call's fallback to the span that addEvent uses.
 func addFallback(ctx context.Context, e rebound.Event) {
 	span := trace.SpanFromContext(ctx)
 	if !span.IsRecording() {

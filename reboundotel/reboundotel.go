@@ -1,5 +1,5 @@
-// Package reboundotel reports policies and breakers to OpenTelemetry: metrics of calls, retries,
-// budgets and breakers, and traces of single calls. It uses the stable API alone; the program
+// Package reboundotel reports to OpenTelemetry. It makes metrics of calls, retries, budgets,
+// breakers, limits and hedges, and traces of single calls. It uses only the stable API. The program
 // chooses the SDK and the exporters.
 //
 //	telemetry, err := reboundotel.New(reboundotel.Options{})
@@ -9,7 +9,7 @@
 //
 //	text, err := reboundotel.Do(ctx, telemetry, policy, read) // rebound.Do, with a span
 //
-// The metrics, where the words in brackets are attributes:
+// The metrics, with their attributes in brackets:
 //
 //	rebound.call.duration        s          histogram  [policy outcome reason error.type]
 //	rebound.call.attempts        {attempt}  histogram  [policy outcome]
@@ -34,13 +34,14 @@
 //	rebound.hedge.denied         {attempt}  counter    [hedge]
 //	rebound.hedge.delay          s          gauge      [hedge]
 //
-// Their full names begin with "rebound.", such as rebound.policy. The kind of fault that ended a
-// failed call, such as "transient", is in error.type, which is from the semantic conventions. The
-// delay is that before one retry; gRPC's grpc.client.call.retry_delay (gRFC A96) is the sum over a
-// call. Of a breaker that is a shadow, breaker.shadow is true.
+// The full names of the attributes begin with "rebound.", such as rebound.policy. The exception is
+// error.type, which is from the semantic conventions. It holds the kind of the last attempt's
+// failure, such as "transient", or the reason of a call without attempts. A shadow breaker has the
+// attribute rebound.breaker.shadow = true. rebound.retry.delay is the delay before one retry.
+// gRPC's grpc.client.call.retry_delay (gRFC A96) is the sum over a call.
 //
-// Attributes are bounded: the first 200 names of policies, breakers, limits, hedges and gates are
-// reported, and the others are called "_OTHER".
+// The number of attribute values is bounded. The first 200 names each of policies, breakers,
+// limits, hedges and gates are reported. Other objects are reported under the name "_OTHER".
 package reboundotel
 
 import (
@@ -58,14 +59,14 @@ const scope = "github.com/rebound-go/rebound/reboundotel"
 // http.request.resend_count.
 const schema = "https://opentelemetry.io/schemas/1.37.0"
 
-// version is the version of this module in the program. It is empty in a program that was built
-// without modules.
+// version returns the version of this module in the program, or "" if the program was built without
+// modules.
 func version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return ""
 	}
-	// In this module's own tests it is the main module.
+	// In its own tests, this module is the main module.
 	if info.Main.Path == scope {
 		return info.Main.Version
 	}
@@ -89,13 +90,13 @@ type Options struct {
 	// attempt starts are children of its span.
 	AttemptSpans bool
 
-	// ResendCount adds http.request.resend_count to the span of each attempt after the first. It is
-	// for policies around HTTP requests whose client does not set that attribute.
+	// ResendCount adds http.request.resend_count to the span of each attempt after the first. Use it
+	// for HTTP requests if the client does not set this attribute.
 	ResendCount bool
 }
 
-// Telemetry receives the events of policies and breakers. Make one with [New], for all policies and
-// breakers of a program. Goroutines may share it.
+// Telemetry receives the events of policies and breakers. Make one Telemetry with [New] for the
+// whole program. Goroutines may share it.
 type Telemetry struct {
 	options     Options
 	tracer      trace.Tracer
@@ -105,7 +106,7 @@ type Telemetry struct {
 	watched     watched
 }
 
-// New makes a Telemetry and its instruments. It returns any error of the SDK.
+// New makes a Telemetry and its instruments. It returns the errors of the SDK, joined.
 func New(o Options) (*Telemetry, error) {
 	if o.MeterProvider == nil {
 		o.MeterProvider = otel.GetMeterProvider()

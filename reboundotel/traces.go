@@ -16,16 +16,16 @@ import (
 )
 
 // Do is [rebound.Do] in a span. The context given to fn holds the call's span or, with
-// [Options.AttemptSpans], the attempt's span. So requests that fn makes with that context are
-// traced as its children.
+// [Options.AttemptSpans], the attempt's span. Spans that fn starts under this context are its
+// children.
 //
-// The policy's Observe should be t.Observe, or have it among its [rebound.Observers]: the metrics,
-// and the retry events on the span, come from there.
+// The policy's Observe should be t.Observe, or one of [rebound.Observers] should be. It records the
+// metrics, and the retry events on the span.
 func Do[T any](
 	ctx context.Context, t *Telemetry, p *rebound.Policy, fn func(context.Context) (T, error),
 ) (T, error) {
 	ctx, end := t.Start(ctx, p)
-	err := errUnfinished // what a panic leaves behind
+	err := errUnfinished // stays after a panic
 	defer func() { end(err) }()
 	v, err := rebound.Do(ctx, p, Attempt(t, fn))
 	return v, err
@@ -43,7 +43,7 @@ func Run(
 
 var errUnfinished = errors.New("the call did not return: a panic, or runtime.Goexit")
 
-// nameOf is the name of the spans of a policy's calls.
+// nameOf returns the name of the spans of a policy's calls.
 func nameOf(p *rebound.Policy) string {
 	// The zero policy has no name of its own.
 	if p == nil {
@@ -69,8 +69,8 @@ type call struct {
 	waiting atomic.Bool
 }
 
-// wait counts the call as waiting, and resume ends that. No event marks the end of a delay, which
-// is the start of the next attempt or the end of the call.
+// wait counts the call as waiting until resume is called. No event marks the end of a delay, so the
+// next attempt or the end of the call does.
 func (c *call) wait(ctx context.Context, t *Telemetry) {
 	if c.waiting.CompareAndSwap(false, true) {
 		t.instruments.waiting.Add(ctx, 1, c.calls...)
@@ -83,9 +83,9 @@ func (c *call) resume(ctx context.Context, t *Telemetry) {
 	}
 }
 
-// Start begins the span of a call that is not made with [Do], such as one of [rebound.DoElse] or a
-// loop. Make the call with the context that is returned. When the call is over, call end once with
-// its error.
+// Start begins the span of a call that is not made with [Do], such as a call of [rebound.DoElse] or
+// a loop. Make the call with the context that Start returns. When the call is over, call end once
+// with its error.
 func (t *Telemetry) Start(
 	ctx context.Context, p *rebound.Policy,
 ) (spanning context.Context, end func(error)) {
@@ -106,7 +106,7 @@ func (t *Telemetry) Start(
 	}
 }
 
-// finish records on a call's span how the call ended.
+// finish records the end of a call on its span.
 func finish(span trace.Span, err error) {
 	// A span without a status counts as a success.
 	if err == nil || !span.IsRecording() {
@@ -114,7 +114,7 @@ func finish(span trace.Span, err error) {
 	}
 	span.SetStatus(codes.Error, valid(err.Error()))
 	var e *rebound.Error
-	// The error of a loop of the caller's own, which has no reason.
+	// An error of the caller's own loop has no reason.
 	if !errors.As(err, &e) {
 		span.SetAttributes(errorTypeKey.String(fault.Of(err).Kind.String()))
 		return
@@ -126,9 +126,9 @@ func finish(span trace.Span, err error) {
 	)
 }
 
-// Attempt wraps fn, so that the end of a delay is counted and, with [Options.AttemptSpans], each
-// attempt has a span of its own within the call's. Attempts are numbered if the call was begun with
-// [Telemetry.Start]. [Do] uses Attempt.
+// Attempt wraps fn for a call that was begun with [Telemetry.Start]. The wrapper counts the end of
+// a delay. With [Options.AttemptSpans], it starts a span for each attempt, inside the call's span,
+// with the attempt's number. [Do] uses Attempt.
 func Attempt[T any](
 	t *Telemetry, fn func(context.Context) (T, error),
 ) func(context.Context) (T, error) {
@@ -141,7 +141,8 @@ func Attempt[T any](
 			return fn(ctx)
 		}
 		ctx, span := t.startAttempt(ctx, c)
-		// This stays if fn panics or ends its goroutine, so that the span does not look like a success.
+		// err keeps this value if fn panics or calls runtime.Goexit, so that the span does not look like
+		// a success.
 		err := errUnfinished
 		defer func() {
 			if err != nil && span.IsRecording() {
@@ -158,10 +159,10 @@ func Attempt[T any](
 // startAttempt starts the span of an attempt, numbered if its call is known.
 func (t *Telemetry) startAttempt(ctx context.Context, c *call) (context.Context, trace.Span) {
 	var attributes []attribute.KeyValue
-	// Span names must have few values, so the number of the attempt is an attribute.
+	// Span names should have few values, so the number of the attempt is an attribute.
 	name := "attempt"
 	if c != nil {
-		// Hedges are attempts at the same time, hence the atomic.
+		// It is atomic because hedges are concurrent attempts.
 		n := int(c.attempts.Add(1))
 		attributes = append(attributes, policyKey.String(valid(c.policy)),
 			attribute.Int("rebound.attempt", n))

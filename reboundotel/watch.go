@@ -15,21 +15,21 @@ import (
 	"github.com/rebound-go/rebound/limit"
 )
 
-// Objects are what [Telemetry.Watch] reports. Every field may be empty.
+// Objects lists what [Telemetry.Watch] reports. Every field may be empty.
 type Objects struct {
 	// Policies are reported with their budgets, breakers and limits, including those among their
-	// gates. A policy without a limit on retries has no budget.
+	// gates. A policy with unlimited retries has no budget.
 	Policies []*rebound.Policy
 
 	// Breakers and Limits are reported in addition to those of the policies.
 	Breakers []Breaker
 	Limits   []Limit
 
-	// BreakerGroups and LimitGroups are read each time that metrics are collected: see [Values].
+	// BreakerGroups and LimitGroups are read whenever metrics are collected: see [Values].
 	BreakerGroups []iter.Seq[breaker.Snapshot]
 	LimitGroups   []iter.Seq[limit.Snapshot]
 
-	// Hedges belong to no policy, so each has to be listed.
+	// Hedges belong to no policy, so each must be listed.
 	Hedges []*hedge.Hedge
 }
 
@@ -42,13 +42,13 @@ func Values[K, V any](all iter.Seq2[K, V]) iter.Seq[V] {
 	}
 }
 
-// Watch reports budgets, breakers, limits and hedges from now on. They are read each time that
-// metrics are collected. Watch may be called again with more objects. It returns any error of the
-// SDK.
+// Watch begins to report budgets, breakers, limits and hedges. They are read whenever metrics are
+// collected. Watch may be called again with more objects. It returns the errors of the SDK.
 //
-// Objects with the same name, or whose names are reported as _OTHER, are reported together. Their
-// states, attempts and capacities add up, and the lowest of their levels counts. An object that is
-// listed twice is reported once.
+// Objects with the same name are reported together, and so are those named _OTHER. Their states,
+// attempts and limits are added up. Of their levels, the lowest is reported, and for budgets the
+// capacity of the same budget. An object that is listed twice is reported once, unless it is in a
+// group.
 func (t *Telemetry) Watch(o Objects) error {
 	t.watched.mu.Lock()
 	defer t.watched.mu.Unlock()
@@ -66,7 +66,7 @@ func (t *Telemetry) Watch(o Objects) error {
 			t.watched.hedges = append(t.watched.hedges, h)
 		}
 	}
-	// Groups cannot be compared, so one that is listed twice is reported twice.
+	// Groups cannot be compared, so a group that is listed twice is reported twice.
 	t.watched.breakerGroups = slices.Concat(t.watched.breakerGroups, o.BreakerGroups)
 	t.watched.limitGroups = slices.Concat(t.watched.limitGroups, o.LimitGroups)
 	// There is one callback for everything: if two callbacks reported the same name, the SDK would
@@ -86,12 +86,12 @@ func (t *Telemetry) Watch(o Objects) error {
 	return err
 }
 
-// addPolicy adds the budget, the breaker and the gates of p. The caller holds w.mu, as for the
-// methods below.
+// addPolicy adds the budget, the breaker and the gates of p. The caller holds w.mu. So do the
+// callers of the methods below.
 func (w *watched) addPolicy(p *rebound.Policy) {
 	// The shared zero policy, which other packages of the program may use as well.
 	if p == nil {
-		return // the zero policy, which the program shares with packages it does not know
+		return
 	}
 	if b := p.RetryBudget(); b != nil && !math.IsInf(b.Capacity, 1) {
 		// Policies that share a budget are reported with the same level, each under its own name.

@@ -9,22 +9,22 @@ import (
 	"github.com/rebound-go/rebound/gate"
 )
 
-// book requests turns from Redis and returns the first. The context asked ends when ctx does, or
-// earlier if Redis does not answer.
+// book requests turns from Redis and returns the first. The context asked bounds the request: it
+// ends with ctx, or after the timeout for Redis.
 func (r *Rate) book(ctx, asked context.Context, b booking) (turn, error) {
 	pass, err := r.redis().Enter(asked)
 	if err != nil {
 		return turn{}, errGone
 	}
-	o := gate.Outcome{} // of a panic in a Scripter
+	o := gate.Outcome{} // stays after a panic in a Scripter
 	defer func() { r.redis().Leave(pass, o) }()
-	// The client may have no connection yet, so an attempt would wait for a handshake.
+	// The client may have no connection yet. Then an attempt would wait for a handshake.
 	if r.connecting.Load() {
 		o.Result = gate.Skipped
 		return turn{}, errGone
 	}
 	begun := time.Now()
-	// Several turns, if this process leases in advance.
+	// The count is above 1 if this process leases turns in advance.
 	count := r.turns.count(b, begun)
 	a, err := r.store().book(asked, b, count, r.longest(ctx))
 	if err != nil {
@@ -46,9 +46,8 @@ func (r *Rate) book(ctx, asked context.Context, b booking) (turn, error) {
 	return first, nil
 }
 
-// connect makes the client connect in the background, because a handshake may take longer than
-// Timeout every time. No attempt uses Redis in the meantime, since it would need a connection of
-// its own.
+// connect makes the client connect in the background, because every handshake may take longer than
+// Timeout. No attempt uses Redis in the meantime, because it would need a handshake of its own.
 func (r *Rate) connect() {
 	if !r.connecting.CompareAndSwap(false, true) {
 		return
@@ -61,8 +60,8 @@ func (r *Rate) connect() {
 	}()
 }
 
-// outcome is what an error means for the breaker around Redis. Any answer of Redis is a success for
-// it. A missing answer proves nothing if there was too little time for one.
+// outcome returns what an error means for the breaker around Redis. Any answer of Redis is a
+// success. A missing answer proves nothing if Redis had too little time.
 func outcome(err error, gone, early bool) gate.Outcome {
 	switch {
 	case !gone:
@@ -73,7 +72,7 @@ func outcome(err error, gone, early bool) gate.Outcome {
 	return gate.Outcome{Fault: fault.Fault{Kind: fault.Transient, Detail: "redis", Err: err}}
 }
 
-// longest is the longest wait that is useful now. A turn at the deadline itself is of no use.
+// longest returns the longest useful wait. A turn at the deadline itself is too late.
 func (r *Rate) longest(ctx context.Context) time.Duration {
 	wait := r.Wait
 	if deadline, ok := ctx.Deadline(); ok {
@@ -82,7 +81,7 @@ func (r *Rate) longest(ctx context.Context) time.Duration {
 	return max(wait, 0)
 }
 
-// ended returns why there is no answer: the context has ended, or Redis is unavailable.
+// ended returns why there is no answer: the context's cause if the context has ended, or errGone.
 func (r *Rate) ended(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -90,7 +89,7 @@ func (r *Rate) ended(ctx context.Context) error {
 	return errGone
 }
 
-// giveBack gives the turn of a canceled attempt to the next attempt of this process, or back to
+// giveBack gives the turn of a canceled attempt to another attempt of this process, or back to
 // Redis. It does not wait for Redis.
 func (r *Rate) giveBack(t turn) {
 	if r.turns.give(t) {
@@ -98,8 +97,7 @@ func (r *Rate) giveBack(t turn) {
 	}
 }
 
-// returnTurns gives turns back to Redis until no attempt gives back more. At most one goroutine
-// runs it.
+// returnTurns gives turns back to Redis until there are no more. At most one goroutine runs it.
 func (r *Rate) returnTurns() {
 	for {
 		all, ok := r.turns.offer(time.Now())
@@ -113,9 +111,9 @@ func (r *Rate) returnTurns() {
 			taken, err = r.store().giveBack(ctx, all)
 			cancel()
 			if err != nil {
-				// An error leaves open what Redis has done. A turn that both used would exceed the limit, so it
-				// is lost.
-				taken = len(all) // perhaps
+				// After an error, Redis may have taken the turns. If they were used here as well, the fleet
+				// would exceed its limit. So they are lost.
+				taken = len(all) // it may have
 			}
 		}
 		r.turns.keep(all[:len(all)-taken], taken)

@@ -9,13 +9,13 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// checkClient returns what is wrong with the options of a go-redis client. go-redis has replaced
-// zeros by its defaults.
+// checkClient validates the options of a go-redis client, in which go-redis has replaced zeros by
+// its defaults.
 func checkClient(c any) error {
 	if isNil(c) {
 		return errors.New("is nil: want a client of go-redis")
 	}
-	// An unknown client is taken as it is: nothing is known of its options.
+	// The options of other clients cannot be read, so they are not checked.
 	retries, timeouts := 0, true
 	switch c := c.(type) {
 	case *redis.Client:
@@ -27,15 +27,15 @@ func checkClient(c any) error {
 	}
 	switch {
 	case retries > 0:
-		return fmt.Errorf("has MaxRetries %d: want -1, as a retry may book a second turn", retries)
+		return fmt.Errorf("has MaxRetries %d: want -1, because a retry may book a second turn", retries)
 	case !timeouts:
-		return fmt.Errorf("has ContextTimeoutEnabled false: want true, as Timeout is none without it")
+		return fmt.Errorf("has ContextTimeoutEnabled false: want true, because Timeout needs it")
 	}
 	return nil
 }
 
-// follows reports whether a client follows the redirections of a cluster. A client that is not from
-// go-redis may.
+// follows reports whether a client may follow the redirections of a cluster. A client that is not
+// from go-redis may follow them.
 func follows(c any) bool {
 	switch c.(type) {
 	case *redis.Client, *redis.Ring:
@@ -51,7 +51,8 @@ func isNil(c any) bool {
 	return !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil()
 }
 
-// printable is a key in the form that errors show, because a key may hold any bytes.
+// printable returns a key as errors show it. It quotes special characters, because a key may hold
+// any bytes.
 func printable(key string) string {
 	if quoted := strconv.Quote(key); quoted != `"`+key+`"` {
 		return quoted

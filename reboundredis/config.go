@@ -16,22 +16,22 @@ const (
 	defaultTimeout = 50 * time.Millisecond
 	defaultBurst   = 1
 
-	// maxRate follows from the script's unit of time, 1 µs: at most one token in each.
+	// maxRate is one token in each microsecond, the script's unit of time.
 	maxRate = 1e6
-	// maxSpan, 10 years, bounds every wait and cost, so that the script's numbers, which are floats,
-	// stay exact.
+	// maxSpan, 10 years, bounds every wait and cost. The script's numbers are floats, and stay exact
+	// within this bound.
 	maxSpan = 10 * 365 * 24 * time.Hour
 
-	handshake = 5 * time.Second // bounds a connection that is made on no attempt's way
+	handshake = 5 * time.Second // bounds the making of a connection, for which no attempt waits
 
 	lookAgain = time.Second // cooldown of the breaker around Redis
-	lookSoon  = 0.1         // the jitter of it
+	lookSoon  = 0.1         // the jitter of lookAgain
 )
 
-// Validate returns an error that names the first field that is missing, negative, out of range or
-// contradicts another; or nil. A go-redis Client must have MaxRetries -1, because a retry may book
-// a second turn, and ContextTimeoutEnabled, without which Timeout has no effect. The options of
-// other Clients are not checked.
+// Validate returns an error that names the first invalid field and its valid values, or nil. A
+// go-redis Client must have MaxRetries -1, because a retry may book a second turn. It must have
+// ContextTimeoutEnabled, because Timeout has no effect without it. The options of other Clients are
+// not checked.
 func (r *Rate) Validate() error {
 	if err := checkClient(r.Client); err != nil {
 		return fmt.Errorf("%s: Client %w", r.title(), err)
@@ -47,22 +47,22 @@ func (r *Rate) Validate() error {
 	case perSecond > maxRate:
 		return r.wrong("N", r.N, "at most 1000000 per second")
 	case r.gap() > float64(maxSpan):
-		return r.wrong("N", r.N, "a token in 10 years at least")
+		return r.wrong("N", r.N, "at least one token in 10 years")
 	case r.Burst < 0 || float64(r.Burst)*r.gap() > float64(maxSpan):
-		return r.wrong("Burst", r.Burst, "1 or more, that fill in 10 years, or 0 for 1")
+		return r.wrong("Burst", r.Burst, "1 or more that fill in 10 years, or 0 for 1")
 	case r.Wait < 0 || r.Wait > maxSpan:
-		return r.wrong("Wait", r.Wait, "0 or more, and at most 10 years")
+		return r.wrong("Wait", r.Wait, "0 (no wait) to 10 years")
 	case r.Timeout < 0:
 		return r.wrong("Timeout", r.Timeout, "more than 0, or 0 for 50ms")
 	}
 	return r.validFallback()
 }
 
-// validFallback is the part of Validate about what decides while Redis is unavailable.
+// validFallback is the part of Validate for the fields that decide while Redis is unavailable.
 func (r *Rate) validFallback() error {
 	switch {
 	case r.FailClosed && r.Local != nil:
-		return r.wrong("FailClosed", r.FailClosed, "false, or no Local")
+		return r.wrong("FailClosed", r.FailClosed, "false, or a nil Local")
 	case !r.FailClosed && r.Local == nil:
 		return r.wrong("Local", "missing", "this process's share of the limit, or FailClosed")
 	case r.Local != nil && !(r.Local.N > 0):
@@ -87,10 +87,10 @@ func (r *Rate) wrong(field string, got any, want string) error {
 
 func (r *Rate) title() string { return "reboundredis.Rate " + r.name() }
 
-// ready returns the error of Validate, which is called only once.
+// ready returns the error of Validate. It calls Validate only once.
 func (r *Rate) ready() error {
 	r.once.Do(func() {
-		// A single failure is enough: each attempt that finds Redis unavailable would wait for Timeout.
+		// One failure opens it, because each further attempt would wait for Timeout.
 		r.own = breaker.Breaker{
 			Name: r.name() + " in redis", Failures: 1, Cooldown: lookAgain, CooldownJitter: lookSoon,
 		}
@@ -103,7 +103,7 @@ func (r *Rate) ready() error {
 	return r.invalid
 }
 
-// redis is the breaker around Redis.
+// redis returns the breaker around Redis.
 func (r *Rate) redis() *breaker.Breaker {
 	if r.Breaker != nil {
 		return r.Breaker
@@ -111,10 +111,10 @@ func (r *Rate) redis() *breaker.Breaker {
 	return &r.own
 }
 
-// redisAfter returns the time until Redis is tried again.
+// redisAfter returns the time until an attempt uses Redis again.
 func (r *Rate) redisAfter() time.Duration { return r.redis().Snapshot().Remaining }
 
-// name is the limit's name in errors and snapshots. A key may hold any bytes.
+// name returns the limit's name in errors and snapshots.
 func (r *Rate) name() string {
 	if r.Name != "" {
 		return r.Name
@@ -131,7 +131,7 @@ func (r *Rate) per() time.Duration {
 
 func (r *Rate) burst() float64 { return float64(max(r.Burst, defaultBurst)) }
 
-// gap is the time from one token to the next, in ns.
+// gap returns the time from one token to the next, in ns.
 func (r *Rate) gap() float64 { return float64(r.per()) / r.N }
 
 func (r *Rate) store() store { return store{r.Client, r.Key} }
@@ -144,13 +144,14 @@ func (r *Rate) booking(n float64) booking {
 	}
 }
 
-// micros is a time in ns as whole µs. A random u in [0, 1) makes the result exact on average.
+// micros rounds a time in ns to whole µs. With a random u in [0, 1), the mean of the results is
+// exact.
 func micros(ns, u float64) time.Duration {
 	us := min(ns, float64(maxSpan)) / float64(time.Microsecond)
 	return time.Duration(us+u) * time.Microsecond
 }
 
-// timeout is how long an attempt may wait for Redis. It leaves time for the fallback.
+// timeout returns how long an attempt may wait for Redis. It leaves time for the fallback.
 func (r *Rate) timeout(ctx context.Context) time.Duration {
 	timeout := r.Timeout
 	if timeout == 0 {
@@ -162,7 +163,7 @@ func (r *Rate) timeout(ctx context.Context) time.Duration {
 	return timeout
 }
 
-// least is the time that Redis must have had before a missing answer counts against it.
+// least returns the time that Redis must have had before a missing answer counts as a failure.
 func (r *Rate) least() time.Duration { return r.timeout(context.Background()) / 5 }
 
 func finite(x float64) bool { return math.Abs(x) <= math.MaxFloat64 }

@@ -14,7 +14,7 @@ import (
 	"github.com/rebound-go/rebound/fault"
 )
 
-// ErrUnavailable is found by errors.Is in the rejections of a [Rate] with FailClosed while Redis is
+// ErrUnavailable matches, by errors.Is, the rejections of a [Rate] with FailClosed while Redis is
 // unavailable.
 var ErrUnavailable = errors.New("redis is unavailable")
 
@@ -22,13 +22,13 @@ var ErrUnavailable = errors.New("redis is unavailable")
 var errGone = errors.New("redis is gone")
 
 // Error is the error of a [Rate] or a [Verdicts] when Redis cannot be used. Its Err is
-// [ErrUnavailable], or the error with which Redis rejected a command that it will always reject: a
-// wrong password, a missing permission, a key of another type, or a script that it does not run.
+// [ErrUnavailable], or an error that will not pass by itself: a wrong password, a missing
+// permission, a key of another type, a script that Redis does not run, or an invalid certificate.
 type Error struct {
 	Name string // of the limit or the verdicts, such as "rate ocr"
 	Err  error
 
-	after func() time.Duration // until Redis is asked again; nil: not for a retry
+	after func() time.Duration // until Redis is used again; nil = a retry does not help
 }
 
 func (e *Error) Error() string { return e.Name + ": redis: " + text(e.Err) }
@@ -46,14 +46,14 @@ func (e *Error) DescribeFault() fault.Fault {
 	return f
 }
 
-// text is the text of an error without the details that Redis adds for authors of scripts.
+// text returns the text of an error without the details that Redis adds for authors of scripts.
 func text(err error) string {
 	s, _, _ := strings.Cut(err.Error(), " script: ")
 	return s
 }
 
-// passing are the error codes of Redis that pass by themselves or by a failover. Redis counts as
-// unavailable meanwhile.
+// passing are the codes of errors that pass by themselves or by a failover. Redis counts as
+// unavailable in the meantime.
 var passing = []string{
 	"BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MISCONF", "NOREPLICAS", "OOM", "READONLY",
 	"TRYAGAIN", "ERR max number of clients reached",
@@ -62,11 +62,11 @@ var passing = []string{
 
 const moved, ask = "MOVED", "ASK"
 
-// olderScript is the start of errors from within a script in Redis 6 and older. The code comes
-// later in the text.
+// olderScript is the start of errors inside a script in Redis 6 and older. The code is later in the
+// text.
 const olderScript = "ERR Error running script"
 
-// passes reports whether an answer of Redis has one of these codes.
+// passes reports whether an error of Redis has one of these codes.
 func passes(answer string) bool {
 	for _, code := range passing {
 		if strings.HasPrefix(answer, code+" ") || answer == code ||
@@ -77,9 +77,9 @@ func passes(answer string) bool {
 	return false
 }
 
-// unavailable reports whether an error of a client means that Redis is unavailable. Other errors
-// are not expected to pass: a client for a single server that belongs to a cluster, for example,
-// never finds the key.
+// unavailable reports whether an error of a client means that Redis is unavailable. Other errors do
+// not pass by themselves. An example is a client for a single server that belongs to a cluster: it
+// never reaches the key.
 func unavailable(client any, err error) bool {
 	if answer, ok := errors.AsType[redis.Error](err); ok {
 		code, _, _ := strings.Cut(answer.Error(), " ")
@@ -88,8 +88,8 @@ func unavailable(client any, err error) bool {
 	return !lasting(err) && !errors.Is(err, redis.ErrClosed)
 }
 
-// lasting reports whether an error without an answer comes from a wrong configuration. A name that
-// is not found, or a missing socket, does not count: the server may be starting.
+// lasting reports whether an error without an answer is due to a wrong configuration. An unknown
+// host or a missing socket is not, because the server may be starting.
 func lasting(err error) bool {
 	if op, ok := errors.AsType[*net.OpError](err); ok && strings.HasSuffix(op.Op, " error") {
 		return fault.Of(err).Kind == fault.Permanent // an alert of TLS
@@ -105,12 +105,12 @@ func isType[E error](err error) bool {
 
 func isTimeout(err error) bool {
 	timeout, ok := errors.AsType[net.Error](err)
-	// A pool without a free connection means that Redis is slow.
+	// If the pool has no free connection, Redis is slow.
 	return ok && timeout.Timeout() || errors.Is(err, context.Canceled) ||
 		errors.Is(err, redis.ErrPoolTimeout)
 }
 
-// scriptError is an answer that the script of this package does not give.
+// scriptError is an answer that this package's script never returns.
 type scriptError struct{ reply any }
 
 func (e *scriptError) Error() string { return fmt.Sprintf("the script returned %v", e.reply) }

@@ -15,53 +15,55 @@ import (
 	"github.com/rebound-go/rebound/limit"
 )
 
-// Rate admits N attempts in each Per, over all processes whose Rates have the same Key. An attempt
-// that comes too early books its turn in Redis and waits for it, if the turn is within Wait and
-// before the context's deadline. All others are rejected at once. The algorithm is that of
+// Rate admits N attempts in each Per, in all processes together whose Rates have the same Key. An
+// attempt that comes too early books its turn in Redis and waits for it. If the turn is later than
+// Wait or the context's deadline, the attempt is rejected at once. The algorithm is that of
 // [limit.Rate], on the clock of Redis.
 //
 // An attempt costs one round trip, except in these cases:
 //
-//   - The limit is known to have no room. Redis is asked again after at most a second.
-//   - Redis is unavailable. One attempt waits for Timeout to find that out, and one attempt each
-//     second tries again. Local decides meanwhile.
-//   - N is above 1000 per second, and this process takes a good part of it. It then leases turns in
-//     advance: as many as it uses, at most those of 10 ms, and at most 100.
+//   - If Redis answered less than a second ago that the limit has no room, the attempt is rejected
+//     without a round trip.
+//   - If Redis is unavailable, Local decides. One attempt waits for Timeout until Redis counts as
+//     unavailable, and one attempt each second tries Redis again.
+//   - If N is above 1000 per second, this process leases turns in advance: as many as it uses in 10
+//     ms, and at most 100.
 //
-// A leased turn that is not used within 10 ms is lost. If an attempt's context ends while it waits,
-// its turn goes to the next attempt of this process, or back to Redis if none was booked since.
+// A leased turn that is not used within 10 ms is lost. If an attempt's context ends while the
+// attempt waits, another attempt of this process gets its turn. Otherwise the turn goes back to
+// Redis, unless a later turn has been booked.
 //
-// Rates with the same Key should have the same N, Per and Burst. While they differ, for example
-// during the rollout of a new version, each process counts by its own fields, and the fleet has at
-// most the highest limit. A higher limit applies at once, because Redis stores the tokens taken,
-// not the time that they took under the old limit.
+// Rates with the same Key should have the same N, Per and Burst. They may differ for a time, for
+// example during the rollout of a new version. Then each process counts by its own fields, and the
+// fleet has at most the highest limit. A higher limit applies at once, because debt is counted in
+// tokens.
 //
-// Goroutines and policies may share a Rate. It must not be copied, nor its fields changed, once in
-// use. Client, Key, N, and Local or FailClosed must be set.
+// Client, Key, N, and Local or FailClosed must be set. Goroutines and policies may share a Rate.
+// Once in use, it must not be copied, nor its fields changed.
 type Rate struct {
 	Name   string         // in errors and snapshots; "" = Key
-	Client redis.Scripter // with MaxRetries -1 and ContextTimeoutEnabled; see Validate
-	Key    string         // in Redis, of this limit alone; see below
+	Client redis.Scripter // with MaxRetries -1 and ContextTimeoutEnabled: see Validate
+	Key    string         // the key in Redis, for this limit alone
 	N      float64        // tokens gained in each Per
 	Per    time.Duration  // 0 = 1 s
-	Burst  int            // tokens of a full bucket; 0 = 1, which spaces attempts evenly
+	Burst  int            // tokens of a full bucket; 0 = 1, so that attempts are evenly spaced
 	Wait   time.Duration  // longest wait for a turn; 0 = none
 
-	// Timeout is the longest wait for Redis. If an attempt's deadline is less than twice that away,
-	// the attempt waits for half of its time. 0 = 50 ms.
+	// Timeout is the longest wait for an answer of Redis. An attempt waits for at most half of the
+	// time until its deadline. 0 = 50 ms.
 	Timeout time.Duration
 
-	// Local is this process's share of the limit, N / processes, which decides while Redis is
-	// unavailable. What Redis admits is taken from Local too, so that its bucket is not full when it
-	// takes over. It must belong to this Rate alone.
+	// Local is this process's share of the limit: N / processes. It decides while Redis is
+	// unavailable. Attempts that Redis admits take tokens from Local too, so that its bucket is not
+	// full when it takes over. No other Rate may use it.
 	Local *limit.Rate
 
 	// FailClosed rejects every attempt while Redis is unavailable, with an error that matches
-	// [ErrUnavailable]. It is for limits that protect against attackers. Local must then be nil.
+	// [ErrUnavailable]. Use it for limits that protect against attackers. Local must then be nil.
 	FailClosed bool
 
-	// Breaker stands around Redis. It is open while Redis is unavailable, so its OnChange and Snapshot
-	// show that. It may be shared by Rates with the same Redis. Nil = one that a single failure opens
+	// Breaker guards the use of Redis. It is open while Redis is unavailable, which its OnChange and
+	// Snapshot show. Rates with the same Redis may share it. Nil = a breaker that one failure opens
 	// for a second.
 	Breaker *breaker.Breaker
 
@@ -73,7 +75,7 @@ type Rate struct {
 	rejected atomic.Uint64
 
 	connecting atomic.Bool
-	leasing    chan struct{} // holds a value while some attempt books turns for all
+	leasing    chan struct{} // holds a value while an attempt books turns for all
 	turns      turns
 	waiting    atomic.Int64
 }
@@ -83,19 +85,18 @@ func (r *Rate) Enter(ctx context.Context) (gate.Pass, error) {
 	return gate.Pass{}, r.Take(ctx, 1)
 }
 
-// Leave does nothing: the token of an attempt is used, whatever its outcome.
+// Leave does nothing, because every admitted attempt uses its token.
 func (r *Rate) Leave(gate.Pass, gate.Outcome) {}
 
-// Take takes n tokens, such as the bytes of a request or the tokens of a prompt, and waits for its
-// turn. If n is more than Burst, its turn comes when the bucket is full.
+// Take waits for its turn and takes n tokens. A token may stand for an attempt, a byte of a request
+// or a token of a prompt. If n is more than Burst, the turn comes when the bucket is full.
 //
-// Take returns one of these errors, and has then taken nothing:
+// If Take returns an error, it has taken nothing. The error is one of these:
 //
-//   - a [*limit.Error], at once, if the turn is later than Wait allows or than the context's
-//     deadline
+//   - a [*limit.Error], at once, if the turn is later than Wait or the context's deadline
 //   - the context's cause, if the context ends first
 //   - an [*Error], if Redis rejects the limit's commands, or is unavailable and FailClosed is set
-//   - the error of Validate, or one about an n that is negative, infinite or not a number
+//   - the error of Validate, or an error if n is negative, infinite or not a number
 func (r *Rate) Take(ctx context.Context, n float64) error {
 	if err := r.ready(); err != nil {
 		return err
@@ -117,22 +118,21 @@ func (r *Rate) Take(ctx context.Context, n float64) error {
 	return r.await(ctx, t)
 }
 
-// turn returns a turn for an attempt, booked now or before. The error is errGone if Redis is
+// turn returns a turn that is booked now, or was booked before. The error is errGone if Redis is
 // unavailable.
 func (r *Rate) turn(ctx context.Context, b booking) (turn, error) {
 	now, longest := time.Now(), r.longest(ctx)
 	if t, ok := r.turns.take(b, now, longest); ok {
 		return t, nil
 	}
-	// Known without a round trip, which matters most while the limit has no room.
+	// A rejection without a round trip matters most while the limit has no room.
 	if r.turns.room(b, now) > longest && r.redis().Refusal(0) == nil {
 		return turn{}, r.reject()
 	}
 	asked, cancel := context.WithTimeout(ctx, r.timeout(ctx))
 	defer cancel()
-	// One attempt at a time books turns for all. The others wait for it, but not longer than for
-	// Redis.
-	if b.leases { // one attempt books turns for all
+	// One attempt at a time books turns for all. The others wait for it, at most as long as for Redis.
+	if b.leases {
 		select {
 		case r.leasing <- struct{}{}:
 			defer func() { <-r.leasing }()
@@ -159,7 +159,7 @@ func (r *Rate) takeLocal(ctx context.Context, n float64) error {
 	return err
 }
 
-// warm takes what Redis has admitted from this process's own share, as far as there is any.
+// warm takes the tokens that Redis has admitted from this process's own share, if there is a share.
 func (r *Rate) warm(n float64) {
 	if r.Local != nil {
 		r.Local.Learn(r.Local.Snapshot().Level-n, 0)
@@ -179,7 +179,7 @@ func (r *Rate) await(ctx context.Context, t turn) error {
 	return nil
 }
 
-// wait sleeps for d, or until ctx ends, and counts the attempt as waiting meanwhile.
+// wait sleeps for d, or until ctx ends. In the meantime it counts the attempt as waiting.
 func (r *Rate) wait(ctx context.Context, d time.Duration) {
 	r.waiting.Add(1)
 	defer r.waiting.Add(-1)
@@ -191,7 +191,7 @@ func (r *Rate) wait(ctx context.Context, d time.Duration) {
 	}
 }
 
-// Refusal returns the error that Enter would return after a delay of d, as far as is known now, or
+// Refusal returns the error that Enter would return after a delay of d, judged by the state now, or
 // nil.
 func (r *Rate) Refusal(d time.Duration) error {
 	if err := r.ready(); err != nil {
@@ -209,8 +209,8 @@ func (r *Rate) Refusal(d time.Duration) error {
 	return r.Local.Refusal(d)
 }
 
-// Snapshot returns the state of the limit now, as far as this process knows it from Redis's last
-// answer. Waiting and Rejected count this process's attempts.
+// Snapshot returns the state of the limit now, computed from the last answer of Redis to this
+// process. Waiting and Rejected count only this process's attempts.
 func (r *Rate) Snapshot() limit.Snapshot {
 	s := limit.Snapshot{Name: r.name(), Kind: "rate", Rejected: r.rejected.Load()}
 	if r.ready() != nil {
@@ -222,7 +222,7 @@ func (r *Rate) Snapshot() limit.Snapshot {
 	return s
 }
 
-// room returns the time until an attempt would get a turn, as far as is known.
+// room returns the time until an attempt would get a turn, or 0 if it is unknown.
 func (r *Rate) room() time.Duration { return r.turns.room(r.booking(1), time.Now()) }
 
 // reject counts a rejection and returns its error.

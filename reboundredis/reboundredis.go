@@ -1,12 +1,11 @@
 // Package reboundredis shares limits between processes through Redis 5 or newer, or Valkey.
 //
-//   - [Rate] is a rate limit for a fleet. Every process admits attempts from one bucket in Redis.
-//   - [Verdicts] opens the circuit breakers of a fleet when the breaker of one process opens.
+//   - [Rate] is a rate limit for a fleet. All processes take tokens from one bucket in Redis.
+//   - [Verdicts] opens the circuit breakers of all processes when the breaker of one process opens.
 //
-// Redis is never needed for a decision. While it is unavailable, a Rate falls back to the process's
-// own share of the limit, and every breaker works by itself. A wrong password, a wrong address in a
-// cluster or a key of another type is an error instead: a fallback for these would never end and
-// never be noticed.
+// The program works without Redis. While Redis is unavailable, a Rate falls back to the process's
+// own share of the limit, and each breaker works by itself. A wrong password, a wrong address in a
+// cluster or a key of another type is an error instead: a fallback would hide it for ever.
 //
 //	client := redis.NewClient(&redis.Options{
 //		Addr: "localhost:6379", MaxRetries: -1, ContextTimeoutEnabled: true, DialerRetries: 1,

@@ -10,17 +10,17 @@ import (
 )
 
 // bookScript books turns by the generic cell rate algorithm, as limit.Rate does, in whole µs of the
-// server's clock. The key holds the theoretical arrival time, at which the bucket is full again;
-// the time of the last booking; and the time of a token in ns. If the clock has been set back
-// since, the debt stays as it was. If the limit has changed since, the debt becomes that of as many
-// tokens under the new limit, but never longer. Otherwise a higher limit would have no effect until
-// the old debt was paid.
+// server's clock. The key holds three numbers: the theoretical arrival time, at which the bucket is
+// full again, the time of the last booking, and the time of a token in ns. If the clock has been
+// set back since then, the debt does not change. If the limit has changed, the debt is converted to
+// the time that its tokens take under the new limit, but never becomes longer. Without this, a
+// higher limit would have no effect until the old debt was paid.
 //
-// ARGV: the time that brings the tokens of one turn, the time that fills the bucket, the number of
-// turns, the longest wait for the first, the time of a token. The script returns 1 if the turns are
-// booked, the wait for the first, which is negative if the bucket holds more, and the arrival time.
-// Numbers are returned as strings, because Redis cuts the fraction of Lua's numbers, which are
-// exact only up to 2^53.
+// ARGV: the time that gains the tokens of one turn, the time that fills the bucket, the number of
+// turns, the longest wait for the first turn, the time of a token. The script returns 1 if the
+// turns are booked, the wait for the first turn, and the arrival time. The wait is negative if the
+// bucket holds more tokens. The times are strings, because Redis truncates Lua's numbers, which are
+// floats.
 var bookScript = redis.NewScript(`
 local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
@@ -43,9 +43,9 @@ if wait <= limit then
 end
 return {booked, string.format('%.0f', wait), string.format('%.0f', tat)}`)
 
-// returnScript gives turns back, the last one first, as long as none was booked after them. ARGV:
-// for each turn the arrival time after its booking, and its cost. It returns how many turns it has
-// taken back.
+// returnScript takes turns back, the last one first, unless a later turn has been booked. ARGV: for
+// each turn, the arrival time after its booking, and its cost. It returns the number of turns taken
+// back.
 var returnScript = redis.NewScript(`
 local held = redis.call('GET', KEYS[1])
 local at, rest = string.match(held or '', '^(%d+) (%d+ %d+)$')
@@ -60,24 +60,24 @@ if taken > 0 then
 end
 return taken`)
 
-// booking is what the turn of one attempt costs.
+// booking is the cost of one attempt's turn.
 type booking struct {
 	n      float64       // tokens
-	cost   time.Duration // that brings them, in whole µs
-	depth  time.Duration // that fills the bucket
-	token  time.Duration // that brings one, in ns
-	leases bool          // several such turns may be booked at once
+	cost   time.Duration // the time that gains them, in whole µs
+	depth  time.Duration // the time that fills the bucket
+	token  time.Duration // the time that gains one token, in ns
+	leases bool          // several turns may be booked at once
 }
 
-// beyond is the time from a booked turn to the arrival time after its booking.
+// beyond returns the time from a booked turn to the arrival time after its booking.
 func (b booking) beyond() time.Duration { return max(b.depth, b.cost) }
 
 // turn is a booked right to begin an attempt.
 type turn struct {
-	at   time.Time     // from then on
-	last time.Time     // for use by an attempt that did not book it
+	at   time.Time     // the turn begins
+	last time.Time     // the last time at which another attempt may use it
 	n    float64       // tokens
-	cost time.Duration // that brings them
+	cost time.Duration // the time that gains them
 	tat  int64         // the arrival time after its booking, in µs of the server's clock
 }
 
@@ -103,7 +103,7 @@ func (s store) book(
 	if err != nil {
 		return answer{}, err
 	}
-	// A client may return numbers as other types; any other answer is not of this script.
+	// Any other answer is not from this script.
 	if reply, _ := v.([]any); len(reply) == 3 {
 		booked, ok := reply[0].(int64)
 		wait, waitErr := number(reply[1])
@@ -120,7 +120,8 @@ func number(v any) (int64, error) {
 	return strconv.ParseInt(s, 10, 64)
 }
 
-// giveBack gives turns back, and returns how many of the last ones Redis has taken back.
+// giveBack gives turns back to Redis. It returns how many of them, counted from the last, Redis has
+// taken.
 func (s store) giveBack(ctx context.Context, all []turn) (taken int, err error) {
 	args := make([]any, 0, 2*len(all))
 	for _, t := range slices.Backward(all) {

@@ -7,32 +7,32 @@ import (
 )
 
 const (
-	// leaseSpan is the time for which turns are booked in advance, and during which they can be used.
-	// So a fleet uses at most the turns of 10 ms more than its limit.
+	// leaseSpan is the time for which turns are booked in advance, and in which they can be used. So a
+	// fleet exceeds its limit by at most the turns of 10 ms.
 	leaseSpan = 10 * time.Millisecond
-	leaseRate = 1000 // turns per second, above which they are leased
-	maxLease  = 100  // turns at once: more do not make a round trip cheaper
+	leaseRate = 1000 // turns per second above which turns are leased
+	maxLease  = 100  // turns at once: with more, the round trips saved are few
 
-	// trusted is how long an answer of Redis justifies rejections without another one. In the meantime
-	// the fleet can only book more turns, but the key may be deleted.
+	// trusted is the time for which an answer of Redis justifies rejections. The fleet can only book
+	// more turns in this time, so they stay right, unless the key is deleted.
 	trusted = time.Second
 )
 
-// turns are what a process has booked and not used yet, and what it knows of the rest of the fleet.
-// The turns were leased in advance, or belonged to attempts that were canceled.
+// turns holds the turns that a process has booked and not used, and the last answer of Redis. The
+// turns were leased in advance, or belonged to canceled attempts.
 type turns struct {
 	mu        sync.Mutex // guards all below
 	free      []turn     // in order
-	lease     int        // how many are booked at a time; 0 = 1
-	leased    time.Time  // the last time
-	given     bool       // some are of attempts that were canceled since Redis was offered them
-	returning bool       // a goroutine offers them
+	lease     int        // the number of turns to book at a time; 0 = 1
+	leased    time.Time  // when turns were last booked in advance
+	given     bool       // a canceled attempt gave a turn after the last offer to Redis
+	returning bool       // a goroutine offers turns to Redis
 
 	tat  time.Time // when the bucket in Redis is full again, as of the last answer
 	asOf time.Time // of that answer
 }
 
-// take takes a turn that is already booked, if there is one within longest.
+// take returns a turn that is already booked and begins within longest, if there is one.
 func (s *turns) take(b booking, now time.Time, longest time.Duration) (turn, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -41,7 +41,7 @@ func (s *turns) take(b booking, now time.Time, longest time.Duration) (turn, boo
 		switch {
 		case t.at.Sub(now) > longest:
 			return turn{}, false
-		// A turn fits only an attempt that needs as many tokens.
+		// A turn fits only attempts with the same number of tokens.
 		case t.n == b.n:
 			s.free = slices.Delete(s.free, i, i+1)
 			return t, true
@@ -50,7 +50,7 @@ func (s *turns) take(b booking, now time.Time, longest time.Duration) (turn, boo
 	return turn{}, false
 }
 
-// room returns the time until there is a turn, or 0 if that is not known.
+// room returns the time until a turn, or 0 if it is unknown.
 func (s *turns) room(b booking, now time.Time) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -81,13 +81,13 @@ func (s *turns) expire(now time.Time) {
 		if !t.last.Before(now) {
 			return false
 		}
-		s.lease-- // this process takes fewer than it has leased
+		s.lease-- // this process uses fewer turns than it leases
 		return true
 	})
 }
 
-// count returns how many turns to book: what this process needs in leaseSpan. That is twice as many
-// as last time if those are used already, and fewer if some have expired.
+// count returns how many turns to book: the number that this process uses in leaseSpan. The number
+// doubles if the last turns were used within leaseSpan, and falls when turns expire.
 func (s *turns) count(b booking, now time.Time) int {
 	if !b.leases {
 		return 1
@@ -103,9 +103,9 @@ func (s *turns) count(b booking, now time.Time) int {
 	return s.lease
 }
 
-// learn records the answer to a request for turns, and returns the first turn that is booked. The
-// answer describes some moment between begun and now. So no turn must be too early, and no
-// rejection based on it too late.
+// learn records the answer to a request for turns, and returns the first booked turn. The answer
+// was true at some moment between begun and now. Turns are counted from now, so that none is too
+// early. The arrival time is counted from begun, so that no rejection comes too late.
 func (s *turns) learn(b booking, count int, a answer, begun, now time.Time) (first turn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -113,12 +113,12 @@ func (s *turns) learn(b booking, count int, a answer, begun, now time.Time) (fir
 		count = 0
 	}
 	tat := begun.Add(a.wait - b.cost + b.beyond() + time.Duration(count)*b.cost)
-	// Of two answers the one with the later arrival time is newer, unless the key was deleted.
+	// The answer with the later arrival time is the newer one, unless the key was deleted.
 	if tat.After(s.tat) || now.Sub(s.asOf) > trusted {
 		s.tat, s.asOf = tat, now
 	}
 	for i := range count {
-		// The arrival time that Redis returns is that after the last turn.
+		// Redis returns the arrival time after the last turn.
 		behind := time.Duration(count-1-i) * b.cost
 		t := turn{
 			at: now.Add(max(a.wait+time.Duration(i)*b.cost, 0)),
@@ -137,15 +137,15 @@ func (s *turns) learn(b booking, count int, a answer, begun, now time.Time) (fir
 	return first
 }
 
-// insert adds a turn in the order of time. The caller holds mu.
+// insert adds a turn, so that free stays sorted by time. The caller holds mu.
 func (s *turns) insert(t turn) {
 	byTime := func(a, b turn) int { return a.at.Compare(b.at) }
 	i, _ := slices.BinarySearchFunc(s.free, t, byTime)
 	s.free = slices.Insert(s.free, i, t)
 }
 
-// give adds the turn of a canceled attempt. It returns true if no goroutine is offering turns to
-// Redis.
+// give adds the turn of a canceled attempt. It returns true if the caller must start returnTurns,
+// because no goroutine runs it.
 func (s *turns) give(t turn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -155,8 +155,8 @@ func (s *turns) give(t turn) bool {
 	return idle
 }
 
-// offer takes all turns out, to offer them to Redis. It returns false if none was given since the
-// last offer.
+// offer removes and returns all turns, for an offer to Redis. It returns false if no turn was given
+// since the last offer.
 func (s *turns) offer(now time.Time) ([]turn, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -169,12 +169,12 @@ func (s *turns) offer(now time.Time) ([]turn, bool) {
 	return all, true
 }
 
-// keep puts back those of the offered turns that Redis has not taken.
+// keep puts back the offered turns that Redis has not taken.
 func (s *turns) keep(kept []turn, taken int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if taken > 0 {
-		s.tat, s.asOf = time.Time{}, time.Time{} // the next turn is an earlier one
+		s.tat, s.asOf = time.Time{}, time.Time{} // turns are earlier now, so the last answer is wrong
 	}
 	for _, t := range kept {
 		s.insert(t)

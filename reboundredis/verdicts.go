@@ -19,67 +19,68 @@ import (
 	"github.com/rebound-go/rebound/fault"
 )
 
-// Verdicts opens the circuit breakers of a fleet when the breaker of one process opens. The others
-// stay open for about the rest of its cooldown, and then each probes for itself. A process that
-// starts in the meantime begins with an open breaker.
+// Verdicts opens the circuit breakers of a fleet when the breaker of one process opens. They stay
+// open for about the rest of that breaker's cooldown. Then each breaker makes its own probe. A
+// process that starts in the meantime begins with an open breaker.
 //
 //	verdicts := &reboundredis.Verdicts{Client: client, Key: "ocr"}
 //	b := &breaker.Breaker{Name: "ocr", OnChange: verdicts.OnChange}
 //	err := verdicts.Start(ctx, b)
 //	defer verdicts.Close()
 //
-// No call waits for Redis. While Redis is unavailable, every breaker works by itself.
+// No call waits for Redis. While Redis is unavailable, each breaker works by itself.
 //
-// Only the opening of a closed breaker by its calls is sent. An opening after a failed probe is
-// not, so that a process with a problem of its own does not keep the others from the service. Nor
-// is an opening that a method asked for. A process whose breaker opens again and again cannot do so
-// either: because of others, a breaker is open at most a quarter of the time, and Max in addition.
-// A breaker that is forced, or a Shadow, neither sends nor follows.
+// One process with a problem of its own must not block the others:
+//   - An opening is sent only if calls opened a closed breaker. An opening after a failed probe, or
+//     by a method such as Trip, is not sent.
+//   - A breaker is open because of others for at most Max, plus a quarter of the time.
 //
-// Every breaker needs a Verdicts of its own, with the same Key in all processes. Client and Key
-// must be set, and Start must be called.
+// A breaker that is forced, or a Shadow, neither sends openings nor follows them.
+//
+// Each breaker needs a Verdicts of its own, with the same Key in all processes. Client and Key must
+// be set, and Start must be called.
 type Verdicts struct {
 	Client redis.UniversalClient
-	Key    string // the channel in Redis; the last opening is at Key + ":open"
+	Key    string // the channel in Redis; the key Key + ":open" holds the last opening
 
-	// Jitter lengthens or shortens the time that breakers stay open because of others, by up to this
-	// share, so that the fleet does not probe at the same time. 0 = 0.1.
+	// Jitter lengthens or shortens the time that the breaker stays open because of others, by up to
+	// this share. So the processes of a fleet do not probe at the same time. 0 = 0.1.
 	Jitter float64
 
-	// Max is the longest time that the breaker stays open because of one opening elsewhere. 0 = 1 min.
+	// Max is the longest time that the breaker stays open because of one opening in another process,
+	// before Jitter. 0 = 1 min.
 	Max time.Duration
 
-	// OnError is called, on a goroutine of its own, when an opening could not be sent, or when Redis
-	// rejects the subscription. Nil = none.
+	// OnError is called on another goroutine when an opening could not be sent, or when Redis rejects
+	// the subscription. Nil = none.
 	OnError func(error)
 
-	work   sync.WaitGroup // the subscription, and what is being sent
-	mu     sync.Mutex     // guards what follows
+	work   sync.WaitGroup // the goroutines that subscribe and send
+	mu     sync.Mutex     // guards the fields below
 	around *breaker.Breaker
 	ctx    context.Context // ends with Close; nil before Start
 	stop   context.CancelFunc
-	last   string // the opening that was sent or obeyed last
+	last   string // the opening that was sent or followed last
 
-	left time.Duration // for which others are obeyed
+	left time.Duration // the time for which openings of others may still be followed
 	asOf time.Time     // of left
 }
 
 const (
 	defaultJitter = 0.1
 	defaultMax    = time.Minute
-	shareOfOthers = 4 // one part in so many of the time is theirs
+	shareOfOthers = 4 // others may open the breaker for 1/4 of the time
 
-	mark = "opened " // begins the value of the key, before the name of the opening
+	mark = "opened " // the start of the key's value, before the name of the opening
 	why  = "asked for"
 
-	sending    = time.Second      // bounds one attempt to send an opening, or to look for one
+	sending    = time.Second      // bounds one attempt to send or read an opening
 	sendingAll = 10 * time.Second // bounds all attempts
-	quiet      = 5 * time.Second  // of a subscription, before it is tested, and fails
-	pause      = time.Second      // before the next subscription, on average
+	quiet      = 5 * time.Second  // silence of a subscription before a ping, and again before it fails
+	pause      = time.Second      // the mean delay before the next subscription
 )
 
-// Validate returns an error that names the first field that is missing, negative or out of range;
-// or nil.
+// Validate returns an error that names the first invalid field and its valid values, or nil.
 func (v *Verdicts) Validate() error {
 	title := "reboundredis.Verdicts " + printable(v.Key)
 	switch {
@@ -95,12 +96,13 @@ func (v *Verdicts) Validate() error {
 	return nil
 }
 
-// Start follows the last opening if it is not over, and all further ones, until Close. It returns
-// before it has subscribed, and it subscribes again after Redis was unavailable.
+// Start begins to follow the openings of other processes, until Close. If the last opening is not
+// over, the breaker follows it at once. Start does not wait for the subscription. If Redis becomes
+// unavailable, the Verdicts subscribes again later.
 //
-// It returns the error of Validate, the error of a second Start, or an [*Error] with which Redis
-// rejected a command. An unavailable Redis is not an error. ctx bounds the look at the last
-// opening.
+// Start returns an error if a field is invalid, if b is nil, or after an earlier Start. It returns
+// an [*Error] if Redis rejects a command. An unavailable Redis is not an error. ctx bounds the
+// request for the last opening.
 func (v *Verdicts) Start(ctx context.Context, b *breaker.Breaker) error {
 	if err := v.Validate(); err != nil {
 		return err
@@ -132,19 +134,19 @@ func (v *Verdicts) begin(b *breaker.Breaker) error {
 	return nil
 }
 
-// Close ends what Start began, and gives up sending. It waits for Redis as long as the client's
-// timeouts allow. A Verdicts cannot be started again.
+// Close ends the subscription, and cancels sending. It waits until both have ended, which the
+// client's timeouts bound. A Verdicts cannot be started again.
 func (v *Verdicts) Close() {
 	v.mu.Lock()
 	if v.stop != nil {
-		v.stop() // no sending begins any more
+		v.stop() // from now on, OnChange does nothing
 	}
 	v.mu.Unlock()
 	v.work.Wait()
 }
 
-// OnChange sends an opening, without waiting for that. Use it as the breaker's OnChange. It does
-// nothing before Start and after Close.
+// OnChange sends an opening in the background. Use it as the breaker's OnChange. It does nothing
+// before Start and after Close.
 func (v *Verdicts) OnChange(c breaker.Change) {
 	if c.From != breaker.Closed || c.To != breaker.Open || c.Forced || c.Shadow || c.Why == why {
 		return
@@ -160,7 +162,7 @@ func (v *Verdicts) OnChange(c breaker.Change) {
 	v.work.Go(func() { v.report(v.send(v.ctx, name, until)) })
 }
 
-// send publishes an opening, unless it is over before.
+// send publishes an opening. It gives up when the opening is over.
 func (v *Verdicts) send(ctx context.Context, name string, until time.Time) error {
 	p := &rebound.Policy{
 		Name: "verdicts", AttemptTimeout: sending, MaxElapsed: sendingAll, Budget: budget.Unlimited,
@@ -173,7 +175,7 @@ func (v *Verdicts) send(ctx context.Context, name string, until time.Time) error
 		if left <= 0 {
 			return nil
 		}
-		// In this order, because processes that get the message then read the key.
+		// The key is set first, because processes read it when they get the message.
 		if err := v.Client.Set(ctx, v.key(), mark+name, left).Err(); err != nil {
 			return err
 		}
@@ -181,21 +183,21 @@ func (v *Verdicts) send(ctx context.Context, name string, until time.Time) error
 	})
 }
 
-// subscribe reads the key after each message, and at the start of each subscription, so that no
-// opening is missed in between.
+// subscribe reads the key after each message, and at the start of each subscription, so that it
+// misses no opening.
 func (v *Verdicts) subscribe(ctx context.Context) {
 	for ctx.Err() == nil {
 		if err := v.receive(ctx); !unavailable(v.Client, err) {
 			v.report(err)
 		}
-		select { // a fleet must not come back at once
+		select { // so that a fleet does not subscribe at the same time
 		case <-time.After(time.Duration((.5 + random.Float64()) * float64(pause))):
 		case <-ctx.Done():
 		}
 	}
 }
 
-// receive runs one subscription, and returns why it ended.
+// receive runs one subscription, and returns the error that ended it.
 func (v *Verdicts) receive(ctx context.Context) error {
 	s := v.Client.Subscribe(ctx)
 	defer s.Close()
@@ -206,7 +208,7 @@ func (v *Verdicts) receive(ctx context.Context) error {
 	for tested := false; ; {
 		got, err := s.ReceiveTimeout(ctx, quiet)
 		switch {
-		// A quiet connection may be dead. A ping that is not answered in time shows that.
+		// A quiet connection may be broken. Then a ping gets no answer.
 		case err != nil && isTimeout(err) && !tested && ctx.Err() == nil:
 			tested = true
 			if err := s.Ping(ctx); err != nil {
@@ -225,9 +227,9 @@ func (v *Verdicts) receive(ctx context.Context) error {
 	}
 }
 
-// look follows the last opening, if there is one.
+// look reads the last opening, and follows it if there is one.
 func (v *Verdicts) look(ctx context.Context) error {
-	// One round trip for both, so that the rest of the time belongs to this opening.
+	// Both are read in one round trip, so that the remaining time belongs to this opening.
 	var value *redis.StringCmd
 	var left *redis.DurationCmd
 	_, err := v.Client.Pipelined(ctx, func(p redis.Pipeliner) error {
@@ -243,11 +245,11 @@ func (v *Verdicts) look(ctx context.Context) error {
 	return err
 }
 
-// obey opens the breaker for the rest of an opening, unless that was the last one already.
+// obey opens the breaker for the rest of an opening, unless the opening is known.
 func (v *Verdicts) obey(value string, left time.Duration) {
 	name, ours := strings.CutPrefix(value, mark)
 	v.mu.Lock()
-	// The message of an opening comes to its sender as well.
+	// The sender of an opening also gets its message.
 	known := v.last == name
 	if ours {
 		v.last = name
@@ -258,15 +260,16 @@ func (v *Verdicts) obey(value string, left time.Duration) {
 		return
 	}
 	if left = v.allow(left); left > 0 {
-		// A random number to either side, since all processes get the message at once.
+		// The jitter is random, because all processes get the message at the same time.
 		jitter := cmp.Or(v.Jitter, defaultJitter) * (2*random.Float64() - 1)
 		v.around.Trip(time.Duration((1 + jitter) * float64(left)))
 	}
 }
 
-// allow returns how much of an opening elsewhere is followed: none, rather than less than half. It
-// is a bucket of Max, so that a process that opens again and again cannot keep the fleet from the
-// service for good. In an outage each breaker stays open because of its own probes.
+// allow returns for how long an opening of another process is followed. If that would be less than
+// half of the opening, it returns 0. It takes the time from a bucket that holds Max, so that one
+// process cannot block the fleet for good. In a real outage, each breaker stays open because of its
+// own probes.
 func (v *Verdicts) allow(wanted time.Duration) time.Duration {
 	v.mu.Lock()
 	defer v.mu.Unlock()

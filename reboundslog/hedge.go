@@ -8,10 +8,10 @@ import (
 	"github.com/rebound-go/rebound/hedge"
 )
 
-// OnHedge logs the events of a hedge. Use it as [hedge.Hedge.Observe]. It writes a line for each
-// hedge that starts, wins or loses, at level Debug, and for each hedge that is denied, at Info. The
-// end of the first attempt is left out, because the line of the hedge implies it. The number of
-// lines is limited for each hedge, as for policies.
+// OnHedge logs the events of a hedge. Use it as [hedge.Hedge.Observe]. It writes a line at level
+// Debug for each hedge that starts, wins or loses, and a line at level Info for each hedge that is
+// denied. It writes no line for the end of the first attempt, because the hedge's line implies it.
+// The number of lines is limited for each hedge, as for policies.
 func (l *Logger) OnHedge(ctx context.Context, e hedge.Event) {
 	if e.Leg == 1 {
 		return

@@ -11,7 +11,7 @@ import (
 // OnLimit logs a change of a limit, at level Debug. Use it as [limit.Adaptive.OnChange]. A limit
 // changes at most once a second, so no line is dropped.
 func (l *Logger) OnLimit(c limit.Change) {
-	// OnChange of a limit has no context of a call: any attempt may have completed the window.
+	// A change belongs to no single call, so there is no context of a call.
 	h, ctx := l.handler(), context.Background()
 	if !h.Enabled(ctx, slog.LevelDebug) {
 		return

@@ -10,28 +10,28 @@ import (
 	"github.com/rebound-go/rebound/hedge"
 )
 
-// maxAccounts bounds the memory of a meter. Further policies, which exist only if names are made up
-// for single calls, share one account.
+// maxAccounts bounds the memory of a meter. Further policies share one account. So many names exist
+// only if a program makes names for single calls.
 const maxAccounts = 1000
 
 // others is the name of the shared account. The parentheses set it apart from the names of
 // policies.
 const others = "(others)"
 
-// meter counts lines by policy or hedge, and by message. Each of these has a period of its own.
+// meter counts lines by policy or hedge, and by kind of event. Each pair has a period of its own.
 type meter struct {
 	mu       sync.Mutex // guards all below
 	accounts map[account]*period
 }
 
-// account is what a meter counts for: the lines of one message about one policy or hedge.
+// account is the key of a count: a kind of event of one policy or hedge.
 type account struct {
 	hedge bool   // of a hedge, not of a policy
 	name  string // of the policy or hedge
 	kind  string // of the event
 }
 
-// message is the message of the lines that the account counts.
+// message returns the message of the lines that the account counts.
 func (a account) message() string {
 	if a.hedge {
 		return "rebound: hedge " + a.kind
@@ -39,7 +39,7 @@ func (a account) message() string {
 	return messages[rebound.EventKind(a.kind)]
 }
 
-// level is the level of the events that the account counts, as far as they all have the same.
+// level returns the level for the line about dropped lines: the level of an event of this kind.
 func (a account) level(l *Logger) slog.Level {
 	switch {
 	case !a.hedge:
@@ -50,8 +50,8 @@ func (a account) level(l *Logger) slog.Level {
 	return slog.LevelDebug
 }
 
-// period is the current period of an account. It begins with a line. The first line that is dropped
-// starts a timer, which ends the period; without dropped lines no timer is needed.
+// period is the current period of an account. It begins with a line. The first dropped line starts
+// a timer, which ends the period. Without dropped lines no timer is needed.
 type period struct {
 	began   time.Time
 	lines   int
@@ -68,9 +68,9 @@ func (m *meter) admit(l *Logger, a account) bool {
 	now := time.Now()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	// The account may be the shared one, so it replaces the one that was asked for.
+	// The result may be the shared account.
 	a, p := m.account(a)
-	// While a timer runs, the timer alone ends the period, since it has to report what was dropped.
+	// While a timer runs, only the timer ends the period, because it reports the dropped lines.
 	if p.timer == nil && now.Sub(p.began) >= l.every() {
 		p.began, p.lines = now, 0
 	}
@@ -85,7 +85,8 @@ func (m *meter) admit(l *Logger, a account) bool {
 	return false
 }
 
-// account returns an account and its period, and opens it if there is none. The caller holds m.mu.
+// account returns the account in use for a, and its period. It makes one if there is none. The
+// caller holds m.mu.
 func (m *meter) account(a account) (account, *period) {
 	if p := m.accounts[a]; p != nil {
 		return a, p
@@ -115,7 +116,7 @@ func (m *meter) end(l *Logger, a account, p *period) {
 		p.timer = nil
 	}
 	m.mu.Unlock()
-	// A timer that fires just as Flush runs finds nothing left to report.
+	// If Flush runs just before the timer fires, nothing is left to report.
 	if n > 0 {
 		l.logDropped(a, n)
 	}
@@ -137,7 +138,7 @@ func (m *meter) flush(l *Logger) {
 	}
 }
 
-// logDropped writes the line about dropped lines, at the level that those lines have.
+// logDropped writes the line about dropped lines, at the level of those lines.
 func (l *Logger) logDropped(a account, n int) {
 	ctx, h := context.Background(), l.handler()
 	level := a.level(l)

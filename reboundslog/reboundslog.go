@@ -1,7 +1,7 @@
-// Package reboundslog logs what policies do. It writes one line for each retry, for each call that
-// failed, for each fallback, for each change of a breaker's state or of an adaptive limit, and for
-// each hedge. Calls that succeed write no line. An outage does not flood the log: beyond some lines
-// per policy and period, lines are counted, and only their number is written.
+// Package reboundslog logs what policies do. It writes one line for each retry, failed call,
+// fallback and hedge, and for each change of a breaker's state or of an adaptive limit. It writes
+// no line for a call that succeeds. An outage does not flood the log: after 10 lines of one kind
+// per policy in 10 s, it only counts further lines and then writes their number.
 //
 //	var log reboundslog.Logger // writes to slog.Default()
 //	policy := &rebound.Policy{Name: "ocr", Observe: log.Observe}
@@ -9,16 +9,17 @@
 //
 // The keys are stable:
 //
-//   - A retry has policy, attempt, kind, detail (if there is one), delay, elapsed and error.
-//   - A failed call has the same keys, but reason instead of delay. Its error is that of the last
-//     attempt, if there was one. Its cause is what ended the call from outside, such as a breaker,
-//     the budget or the context. If a gate rejected the call, gate is its kind and name, such as
-//     "breaker ocr".
+//   - A retry has policy, attempt, kind, detail (if any), delay, elapsed and error.
+//   - A failed call has the same keys, but reason instead of delay. kind and error are those of the
+//     last attempt, if there was one. cause is the error that ended the call from outside, such as
+//     that of a breaker, the budget or the context. If a gate rejected the call, gate is its kind
+//     and name, such as "breaker ocr".
 //   - A fallback has policy, attempt, reason, elapsed and, if it failed, error.
-//   - A breaker's change has breaker, from, to, forced and shadow (if true), why and detail.
+//   - A breaker's change has breaker, from, to, forced and shadow (if true), why, and detail (if
+//     any).
 //   - A hedge has hedge, leg, reason (if it was denied) and elapsed.
 //   - A limit's change has limit, from and to.
-//   - A number of dropped lines has policy or hedge, message, dropped and period.
+//   - A line about dropped lines has policy or hedge, message, dropped and period.
 package reboundslog
 
 import (
@@ -39,8 +40,8 @@ const (
 	dropped = "rebound: lines dropped"
 )
 
-// messages are the messages of the events that are logged. Succeeded is missing: most calls
-// succeed.
+// messages are the messages of the events that are logged. Succeeded is not logged, because most
+// calls succeed.
 var messages = map[rebound.EventKind]string{
 	rebound.Retrying: "rebound: retrying",
 	rebound.GaveUp:   "rebound: gave up",
@@ -55,15 +56,15 @@ const (
 // Logger turns events and changes into log lines. The zero Logger is ready to use. Policies and
 // goroutines may share it. It must not be copied, nor its fields changed, once in use.
 type Logger struct {
-	// To is the logger that gets the lines. Nil = slog.Default(), looked up for every line.
+	// To is the logger that gets the lines. Nil = slog.Default() at the time of the line.
 	To *slog.Logger
 
 	// Level returns the level at which an event is logged. Nil = the function Level.
 	Level func(rebound.Event) slog.Level
 
-	// Lines is the number of lines that each policy may write in a period of Every. It applies to
-	// lines about retries and to lines about failed calls separately. Further lines are counted, and
-	// their number is written when the period ends. 0 = 10; negative = no limit.
+	// Lines is the largest number of lines of each kind for each policy in a period of Every. Retries,
+	// failed calls and fallbacks are counted separately. Further lines are dropped, and their number
+	// is written when the period ends. 0 = 10; negative = no limit.
 	Lines int
 
 	// Every is the length of that period, which begins with a line. 0 = 10 s.
@@ -87,8 +88,9 @@ func Level(e rebound.Event) slog.Level {
 	return slog.LevelWarn
 }
 
-// Observe logs an event. Use it as [rebound.Policy.Observe], or as a part of it. The handler gets
-// ctx, the caller's context. An event that is not logged, such as any success, costs no allocation.
+// Observe logs an event. Use it as [rebound.Policy.Observe], or call it from there. The handler
+// gets ctx, the caller's context. An event that is not logged, such as a success, costs no
+// allocation.
 func (l *Logger) Observe(ctx context.Context, e rebound.Event) {
 	message, logged := messages[e.Kind]
 	if !logged {
@@ -108,7 +110,7 @@ func (l *Logger) Observe(ctx context.Context, e rebound.Event) {
 		_ = h.Handle(ctx, r)
 		return
 	}
-	// A call whose first attempt was rejected has no failure of an attempt, and so no kind.
+	// A call without attempts has no failure of an attempt, and so no kind.
 	if e.Attempt > 0 {
 		r.AddAttrs(slog.String("kind", e.Fault.Kind.String()))
 	}
@@ -136,7 +138,7 @@ func (l *Logger) OnChange(c breaker.Change) {
 	if !h.Enabled(ctx, level) {
 		return
 	}
-	// The record has the time of the change. OnChange may be called later, after other changes.
+	// The record has the time of the change, because OnChange may be called later.
 	r := slog.NewRecord(c.At, level, changed, 0)
 	r.AddAttrs(slog.String("breaker", c.Name),
 		slog.String("from", c.From.String()), slog.String("to", c.To.String()))
@@ -152,12 +154,12 @@ func (l *Logger) OnChange(c breaker.Change) {
 	_ = h.Handle(ctx, r)
 }
 
-// Flush writes the numbers of lines dropped so far, without waiting for the period to end. Call it
-// before the program exits.
+// Flush writes the numbers of dropped lines at once, and ends their periods. Call it before the
+// program exits.
 func (l *Logger) Flush() { l.meter.flush(l) }
 
-// failure is what a call's error holds apart from what has a key of its own: the last attempt's
-// error, and as cause what ended the call from outside.
+// failure returns the keys error and cause of a call's error. Its other parts have keys of their
+// own.
 func failure(err error) []slog.Attr {
 	e, ok := err.(*rebound.Error)
 	switch {
@@ -171,7 +173,7 @@ func failure(err error) []slog.Attr {
 	return []slog.Attr{slog.Any("error", e.Err), slog.Any("cause", e.Cause)}
 }
 
-// detail is the fact that decided the classification, if there is one.
+// detail returns the key detail, unless it is empty.
 func detail(f fault.Fault) []slog.Attr {
 	if f.Detail == "" {
 		return nil
@@ -179,7 +181,7 @@ func detail(f fault.Fault) []slog.Attr {
 	return []slog.Attr{slog.String("detail", f.Detail)}
 }
 
-// handler is looked up for every line, because a program may set slog's default later.
+// handler is called for every line, because a program may set slog's default later.
 func (l *Logger) handler() slog.Handler {
 	if l.To == nil {
 		return slog.Default().Handler()

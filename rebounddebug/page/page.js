@@ -1,6 +1,6 @@
 'use strict';
 
-// What the server sends is data, never markup: all of it goes into text nodes and attributes.
+// Everything from the server goes into text nodes and attributes, and never into markup.
 
 const $ = (id) => document.getElementById(id);
 const svgSpace = 'http://www.w3.org/2000/svg';
@@ -17,13 +17,13 @@ function fill(node, attributes, children) {
 	return node;
 }
 
-// visible shows the characters that would be obeyed instead of shown: those that change the
-// direction of what follows, and control characters other than white space.
+// visible makes invisible characters visible: those that change the direction of the text, and
+// control characters other than white space.
 const visible = (text) => text.replace(
 	/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g,
 	(c) => `<U+${c.codePointAt(0).toString(16).toUpperCase().padStart(4, '0')}>`);
 
-// write changes a text only if it is another one, so as not to disturb who reads or selects it.
+// write changes a text only if the new text differs, because a change would undo a selection.
 function write(node, text) {
 	const shown = visible(text);
 	if (node.textContent !== shown) node.textContent = shown;
@@ -33,7 +33,8 @@ function set(node, name, value) {
 	if (node.getAttribute(name) !== value) node.setAttribute(name, value);
 }
 
-// list keeps one child of parent for each item, in this order: make makes it, update fills it.
+// list keeps one child of parent for each item, in the order of items. make makes a child, and
+// update fills it.
 function list(parent, items, key, make, update) {
 	const left = new Map([...parent.children].map((child) => [child.dataset.key, child]));
 	items.forEach((item, i) => {
@@ -88,7 +89,7 @@ const ago = (at, now) => {
 
 // ---- totals
 
-// perCall is the load on the service for each call, those without an attempt included.
+// perCall returns the attempts per call. Calls without an attempt count as well.
 const perCall = (s) => s.calls ? `×${s.attempts_per_call.toFixed(2)}` : '–';
 
 function totals(state) {
@@ -117,7 +118,7 @@ function totals(state) {
 
 // ---- policies
 
-// row makes a table's row; its cells get the labels that a narrow page shows beside them.
+// row makes a row of a table. Its cells get labels, which a narrow page shows beside them.
 function row(table, head) {
 	const labels = [...table.closest('table').querySelectorAll('thead th')];
 	const cells = labels.map((label, i) => {
@@ -166,8 +167,8 @@ function showPolicy(tr, p) {
 	tr.cells[7].classList.toggle('none', !p.config);
 }
 
-// failedInWords is the failed calls, how many of them made no attempt, and how many a fallback
-// answered: one fact a line.
+// failedInWords returns the failed calls, those without an attempt, and those that a fallback
+// answered: one fact in each line.
 function failedInWords(p) {
 	const lines = [];
 	if (p.failed) lines.push(`${count(p.failed)} failed`);
@@ -179,7 +180,7 @@ function failedInWords(p) {
 	return lines.join('\n');
 }
 
-// stopsInWords is the failed calls by reason, those rejected by what rejected them.
+// stopsInWords returns the failed calls by reason, and rejected calls by gate.
 const gates = {
 	breaker: 'the breaker', rate: 'the rate limit', throttle: 'the throttle',
 	concurrency: 'the concurrency limit', gate: 'a gate',
@@ -207,8 +208,8 @@ function described(c) {
 	return parts.join('; ');
 }
 
-// distribution draws how many calls took 0, 1, 2, … attempts. Heights go by the square root, so that
-// the few that took many are seen beside the many that took one.
+// distribution draws how many calls took 0, 1, 2, … attempts. The heights are square roots, so that
+// the few calls with many attempts are visible beside the many with one.
 function distribution(picture, rows) {
 	const bars = [];
 	for (let n = 0; n <= 10; n++) {
@@ -224,7 +225,7 @@ function distribution(picture, rows) {
 		.join(', '));
 }
 
-// pairs lists words and how often each occurred, the most frequent first.
+// pairs lists labels and their counts, the largest count first.
 function pairs(cell, counts) {
 	const sorted = Object.entries(counts || {}).sort((a, b) => b[1] - a[1]);
 	cell.classList.toggle('none', sorted.length === 0);
@@ -289,7 +290,7 @@ function showBreaker(article, b, now, span) {
 }
 
 function story(b, now) {
-	if (!b.since) return 'Closed since the program began.';
+	if (!b.since) return 'Closed since the program started.';
 	const since = Math.max(0, Math.floor((now - Date.parse(b.since)) / 1000));
 	const parts = [`${words(b.state)} for ${duration(since * 1e9)}`];
 	if (b.why) parts[0] += ` (${b.why})`;
@@ -311,15 +312,15 @@ function story(b, now) {
 
 const spans = [30, 60, 120, 300, 600, 1800, 3600, 3 * 3600, 12 * 3600, 24 * 3600];
 
-// spanOf is how far the pictures look back, in milliseconds: the same for all, and far enough for
-// the last dozen changes, but no more than a day.
+// spanOf returns the time that the pictures cover, in milliseconds. It is the same for all pictures,
+// long enough for the last dozen changes, and at most a day.
 function spanOf(breakers, now) {
 	const oldest = Math.min(now, ...breakers.flatMap((b) => b.history.slice(-12))
 		.map((c) => Date.parse(c.at)).filter((at) => now - at < 86400e3));
 	return 1000 * (spans.find((s) => s * 1000 > 1.02 * (now - oldest)) || 86400);
 }
 
-// draw paints the states of the last span: the taller, the less gets through.
+// draw paints the states of the last span. A taller state rejects more.
 function draw(picture, b, now, span) {
 	const begin = now - span;
 	const tops = { closed: 26, 'half-open': 13, open: 0 };
@@ -348,14 +349,14 @@ function draw(picture, b, now, span) {
 		: `${words(b.state)} for all of the last ${duration(span * 1e6)}`);
 }
 
-// leftOut is the breakers that are not shown.
+// leftOut returns the text about the breakers that are not shown.
 function leftOut(counts) {
 	const parts = Object.entries(counts).map(([state, n]) => `${count(n)} ${words(state)}`);
-	return parts.length ? `Not shown: ${parts.join(', ')}. Programs get them by ?format=json&all.` : '';
+	return parts.length ? `Not shown: ${parts.join(', ')}. ?format=json&all has all of them.` : '';
 }
 
-// tellChanges has a screen reader say what has happened to breakers, and nothing else. One that
-// was not shown before is news if it is not closed.
+// tellChanges makes a screen reader read out the changes of breakers, and nothing else. A breaker
+// that was not shown before is included if it is not closed.
 let known = null;
 function tellChanges(breakers) {
 	const changed = (b) => known.has(b.id) ? known.get(b.id) !== b.state : b.state !== 'closed';
@@ -378,7 +379,7 @@ function sample(limits, now) {
 	for (const l of limits) {
 		const kept = samples.get(l.id) || [];
 		const last = kept[kept.length - 1];
-		// One for each second: the state may come at any moment, and the clock draws as well.
+		// One sample for each second: states come at any moment, and the clock calls this, too.
 		if (last && Math.floor(last.at / 1000) === Math.floor(now / 1000)) {
 			Object.assign(last, l);
 		} else kept.push({ ...l, at: now });
@@ -420,7 +421,7 @@ function showLimit(tr, l, now) {
 	recent(tr.cells[4].firstChild, l, samples.get(l.id) || [], now);
 }
 
-// inUse is how much of a limit is used: as a share, if it is one, and in words.
+// inUse returns how much of a limit is used: as a share, if there is one, and in words.
 function inUse(l) {
 	if (l.kind === 'rate') {
 		const note = l.level < 0 ? `${short(-l.level)} tokens in debt` : `${short(l.level)} at once`;
@@ -436,7 +437,7 @@ function inUse(l) {
 	};
 }
 
-// rejectedPerSecond is over the last ten seconds.
+// rejectedPerSecond returns the mean of the last ten seconds.
 function rejectedPerSecond(kept) {
 	const last = kept[kept.length - 1];
 	const first = kept.find((s) => last.at - s.at <= 10e3);
@@ -444,8 +445,8 @@ function rejectedPerSecond(kept) {
 	return Math.max(0, last.rejected - first.rejected) / ((last.at - first.at) / 1000);
 }
 
-// recent draws the last 30 seconds: what is in flight as a surface, the limit as a line. Of a rate
-// it is what waits.
+// recent draws the last 30 seconds: attempts in flight as an area, and the limit as a line. For a
+// rate limit, the area shows waiting attempts.
 function recent(picture, l, kept, now) {
 	const value = { rate: (s) => s.waiting, throttle: () => 0 }[l.kind] || ((s) => s.in_flight);
 	const bound = l.kind === 'rate' ? () => 0 : (s) => s.limit;
@@ -487,7 +488,7 @@ function showHedge(tr, h) {
 
 // ---- failures
 
-// together makes one row of calls that a breaker or a gate rejected one after the other.
+// together merges consecutive calls that were rejected by a breaker or another gate into one row.
 function together(failures) {
 	const groups = [];
 	for (const f of failures) {
@@ -526,7 +527,7 @@ let latest = null; // what the server sent last
 let skew = 0; // its clock less ours
 let paused = false;
 
-// show shows what has come. By the clock alone, only what depends on the time is drawn anew.
+// show shows the latest state. When the clock calls it, it redraws only what depends on the time.
 function show(news) {
 	if (!latest || paused) return;
 	const now = Date.now() + skew;
@@ -549,7 +550,7 @@ function showCounts() {
 	list($('hedges'), latest.hedges, (h) => h.id, newHedge, showHedge);
 	write($('more-breakers'), leftOut(latest.breakers_left_out));
 	write($('more-limits'), latest.limits_left_out
-		? `Not shown: ${count(latest.limits_left_out)} that hold nothing back.` : '');
+		? `Not shown: ${count(latest.limits_left_out)}. ?format=json&all has all of them.` : '');
 	for (const name of ['policies', 'breakers', 'failures']) {
 		$(`no-${name}`).hidden = latest[name].length > 0;
 		const table = $(name).closest('table');
@@ -574,7 +575,8 @@ function link(how) {
 		: { connecting: 'connecting …', live: 'live', lost: 'connection lost, trying again …' }[how]);
 }
 
-// follow listens to events. If it is refused, because too many listen, it asks now and then.
+// follow listens to events. If the server rejects it, because too many pages listen, it fetches the
+// state from time to time.
 function follow() {
 	const events = new EventSource('events');
 	events.addEventListener('state', (e) => receive(JSON.parse(e.data)));
@@ -637,7 +639,7 @@ async function control(breaker, order) {
 	}
 }
 
-// A token behind the address is taken out of it, where it would be seen and shared.
+// The token is removed from the address, where other people could see it.
 function findToken() {
 	const given = new URLSearchParams(location.hash.slice(1)).get('token');
 	if (given) history.replaceState(null, '', location.pathname + location.search);
