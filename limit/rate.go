@@ -137,8 +137,11 @@ func (r *Rate) Learn(remaining float64, reset time.Duration) {
 
 // Refusal returns the [*Error] that Enter would return after a delay of d, as far as is known now,
 // or nil.
-func (r *Rate) Refusal(d time.Duration) error {
-	if r.room()-d > r.Wait {
+func (r *Rate) Refusal(d time.Duration) error { return r.RefusalN(d, 1) }
+
+// RefusalN is [Rate.Refusal] for a Take of n tokens.
+func (r *Rate) RefusalN(d time.Duration, n float64) error {
+	if r.room(n)-d > r.Wait {
 		return r.rejection()
 	}
 	return nil
@@ -204,19 +207,19 @@ func (r *Rate) move(cost time.Duration) {
 	}
 }
 
-// room returns the time until an attempt would find its token.
-func (r *Rate) room() time.Duration {
+// room returns the time until an attempt would find n tokens.
+func (r *Rate) room(n float64) time.Duration {
 	now := clock.Now()
 	if !(r.N > 0) {
 		r.queue.mu.Lock()
 		defer r.queue.mu.Unlock()
-		if a := r.known.Load(); a != nil && a.left < 1 {
+		if a := r.known.Load(); a != nil && a.left < n {
 			return a.until - now
 		}
 		return 0
 	}
 	b := r.bucket()
-	_, turn := b.Take(r.word(), now, b.Cost(1))
+	_, turn := b.Take(r.word(), now, b.Cost(n))
 	return turn - now
 }
 
@@ -235,6 +238,6 @@ func (r *Rate) rejection() error {
 	if r.N > 0 {
 		detail = fmt.Sprintf("%v per %v", r.N, r.period())
 	}
-	r.err.CompareAndSwap(nil, RateError(r.Name, detail, r.room))
+	r.err.CompareAndSwap(nil, RateError(r.Name, detail, func() time.Duration { return r.room(1) }))
 	return r.err.Load()
 }

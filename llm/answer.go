@@ -99,7 +99,9 @@ func firstValue(text []byte) (first json.RawMessage, complete bool) {
 
 // firstPiece reads the first of the values that an answer consists of. The caller reads the others
 // as they arrive: waiting for all of them would defeat streaming.
-func firstPiece(resp *http.Response, body *peekedBody) (*http.Response, error) {
+func firstPiece(
+	resp *http.Response, body *peekedBody, r *reservation,
+) (*http.Response, error) {
 	first, err := body.firstPiece()
 	switch {
 	case errors.Is(err, io.ErrUnexpectedEOF), err == io.EOF:
@@ -112,6 +114,7 @@ func firstPiece(resp *http.Response, body *peekedBody) (*http.Response, error) {
 		_ = body.Close()
 		return nil, err
 	}
+	resp.Body = r.metered(body, true)
 	return resp, nil
 }
 

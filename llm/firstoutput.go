@@ -80,8 +80,7 @@ func (g *firstOutput) answer(
 	resp.Body = body
 	switch shape {
 	case shapePieces:
-		resp.Body = r.metered(body, true)
-		return firstPiece(resp, body)
+		return firstPiece(resp, body, r)
 	case shapeDocument:
 		return whole(resp, body, r)
 	case shapeEvents:

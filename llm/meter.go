@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/internal/lru"
 	"github.com/rebound-go/rebound/limit"
 	"github.com/rebound-go/rebound/reboundhttp"
 )
@@ -26,18 +27,17 @@ type meter struct {
 	name             string
 	requests, tokens atomic.Pointer[limit.Rate]
 
-	usedAt time.Time // guarded by the Quota's mu
-
 	// mu guards what follows; the Rates have locks of their own.
 	mu     sync.Mutex
 	mean   float64   // tokens of an answer, beyond the estimate of its prompt
 	paused time.Time // until when no request is sent
+	valid  time.Time // until when what was learned is
 }
 
-const (
-	manyMeters = 1000 // are kept before idle ones are forgotten
-	idleMeter  = 10 * time.Minute
+// meterEntry is a meter in use.
+type meterEntry = lru.Entry[meterKey, *meter]
 
+const (
 	forever = math.MaxInt64 // the context alone ends the wait
 
 	// Longer resets belong to limits of days and months. No attempt waits for those, as no policy
@@ -45,46 +45,44 @@ const (
 	longestPause = 2 * time.Minute
 
 	smoothing = 0.1 // of the mean; half of it is from the last seven answers
+
+	// A bucket with that share of its tokens is full. Its level is rounded.
+	almost = 1 - 1e-6
 )
 
-// meter returns the meter of a request, and makes it for the first request of its kind.
-func (q *Quota) meter(req *http.Request, model string) *meter {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	// The zero Quota is ready to use, so the map is made at the first request.
-	if q.meters == nil {
-		q.meters, q.seed = map[meterKey]*meter{}, maphash.MakeSeed()
-	}
-	key := meterKey{req.URL.Host, model, maphash.String(q.seed, credential(req))}
-	m := q.meters[key]
-	// A limit that is not given starts as a Rate without a limit, which learns.
-	if m == nil {
-		q.forget()
-		m = &meter{quota: q, name: cmp.Or(model, req.URL.Host)}
+// seed is that of the hashes of credentials.
+var seed = maphash.MakeSeed()
+
+// meter returns the meter of a request, and makes it for the first request of its kind. A limit
+// that is not given starts as a Rate without a limit, which learns.
+func (q *Quota) meter(req *http.Request, model string) *meterEntry {
+	key := meterKey{req.URL.Host, model, maphash.String(seed, credential(req))}
+	return q.meters.Use(key, func() *meter {
+		m := &meter{quota: q, name: cmp.Or(model, req.URL.Host)}
 		m.requests.Store(q.rate(m.name+" requests", q.Requests, time.Minute, burst(q.Requests, 60)))
 		m.tokens.Store(q.rate(m.name+" tokens", q.Tokens, time.Minute, burst(q.Tokens, 1)))
-		q.meters[key] = m
-	}
-	m.usedAt = time.Now()
-	return m
+		return m
+	})
 }
 
-// forget drops meters once there are many: the idle ones first, and others if that is not enough. A
-// model that returns learns its limits again. The caller holds q.mu.
-func (q *Quota) forget() {
-	if len(q.meters) < manyMeters {
-		return
-	}
-	for key, m := range q.meters {
-		if time.Since(m.usedAt) > idleMeter {
-			delete(q.meters, key)
-		}
-	}
-	for key := range q.meters {
-		if len(q.meters) < manyMeters {
-			return
-		}
-		delete(q.meters, key)
+// Busy reports whether a new meter would let more attempts pass.
+func (m *meter) Busy() bool {
+	m.mu.Lock()
+	valid := time.Until(m.valid) > 0
+	m.mu.Unlock()
+	return valid || isUsed(m.requests.Load()) || isUsed(m.tokens.Load())
+}
+
+func isUsed(r *limit.Rate) bool {
+	return r.N > 0 && r.Snapshot().Level < almost*float64(r.Burst)
+}
+
+// keep makes the meter busy for d, in which something that was learned is valid.
+func (m *meter) keep(d time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if until := time.Now().Add(d); until.After(m.valid) {
+		m.valid = until
 	}
 }
 
@@ -141,10 +139,14 @@ func (m *meter) set(tokens bool, n float64) {
 	if tokens {
 		rate, given, share, what = &m.tokens, m.quota.Tokens, 1, " tokens"
 	}
-	old := rate.Load()
 	// A limit that the caller has given is kept. The provider's may be that of the whole account, of
 	// which this program has a share.
-	if n <= 0 || given > 0 || old.N == n {
+	if n <= 0 || given > 0 {
+		return
+	}
+	m.keep(time.Minute)
+	old := rate.Load()
+	if old.N == n {
 		return
 	}
 	next := m.quota.rate(m.name+what, n, time.Minute, burst(n, share))
@@ -164,6 +166,7 @@ func (m *meter) set(tokens bool, n float64) {
 // pause lets no request pass for d. It is recorded beside the Rate, because a new limit would
 // otherwise end it.
 func (m *meter) pause(d time.Duration) {
+	m.keep(d)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if until := time.Now().Add(d); until.After(m.paused) {

@@ -3,17 +3,16 @@ package llm
 import (
 	"context"
 	"fmt"
-	"hash/maphash"
 	"iter"
 	"math"
 	"net/http"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/rebound-go/rebound/fault"
 	"github.com/rebound-go/rebound/gate"
 	"github.com/rebound-go/rebound/internal/httppolicy"
+	"github.com/rebound-go/rebound/internal/lru"
 	"github.com/rebound-go/rebound/limit"
 
 	"github.com/rebound-go/rebound"
@@ -27,6 +26,11 @@ import (
 // anthropic-ratelimit-* and RateLimit, and from the text of errors with status 429. Until the first
 // answer no attempt waits. If a header states that less is remaining than expected, the level is
 // lowered, even of a given limit, since other programs may use the same quota.
+//
+// A thousand limits are kept; beyond that, the least recently used are forgotten. A limit in use is
+// never forgotten: while a request is under way or its answer is read, while attempts are held
+// back, or while the provider's report of the limit is valid. So more than a thousand are kept only
+// if more are in use.
 //
 // The zero Quota is ready to use. Transports may share it. It must not be copied, nor its fields
 // changed, once in use.
@@ -53,10 +57,7 @@ type Quota struct {
 	// wait longer is rejected at once, with [limit.ErrRate]. 0 = until the request's context ends.
 	Wait time.Duration
 
-	// mu guards the fields below it, and usedAt of each meter.
-	mu     sync.Mutex
-	meters map[meterKey]*meter
-	seed   maphash.Seed
+	meters lru.Map[meterKey, *meter]
 }
 
 // meterKey identifies the limits that apply to a request. The credential is a hash, so that the map
@@ -85,18 +86,23 @@ func (q *Quota) Validate() error {
 // has two: its requests and its tokens, as their names say.
 func (q *Quota) Snapshots() iter.Seq[limit.Snapshot] {
 	return func(yield func(limit.Snapshot) bool) {
-		q.mu.Lock()
-		meters := make([]*meter, 0, len(q.meters))
-		for _, m := range q.meters {
-			meters = append(meters, m)
-		}
-		q.mu.Unlock()
-		for _, m := range meters {
+		for m := range q.meters.All() {
 			if !yield(m.requests.Load().Snapshot()) || !yield(m.tokens.Load().Snapshot()) {
 				return
 			}
 		}
 	}
+}
+
+// Busy reports whether a new Quota would let more attempts pass than q: a limit is partly used, or
+// was learned in the last minute.
+func (q *Quota) Busy() bool {
+	for m := range q.meters.All() {
+		if m.Busy() {
+			return true
+		}
+	}
+	return false
 }
 
 func (q *Quota) applies(req *http.Request) bool {
@@ -106,15 +112,22 @@ func (q *Quota) applies(req *http.Request) bool {
 	return IsGeneration(req)
 }
 
-// guard returns req with a policy that asks the quota before each attempt. p is the policy that
-// applies to req if req has none of its own.
-func (q *Quota) guard(req *http.Request, p *rebound.Policy) *http.Request {
+// guard returns the gate of a request's call, as the context of the request. Its policy asks the
+// quota before each attempt. p is the policy that applies to req if req has none of its own.
+func (q *Quota) guard(req *http.Request, p *rebound.Policy) *quotaCall {
 	if own, ok := httppolicy.Of(req.Context()); ok {
 		p = own
 	}
 	call := &quotaCall{Context: req.Context(), quota: q, req: req, policy: p.Clone()}
 	call.policy.Gates = slices.Insert(call.policy.Gates, 0, gate.Gate(call))
-	return req.WithContext(call)
+	return call
+}
+
+// done ends the use of the meter. The last answer's body may use it for longer.
+func (c *quotaCall) done() {
+	if c.entry != nil {
+		c.entry.Done()
+	}
 }
 
 type quotaKey struct{}
@@ -136,7 +149,8 @@ type quotaCall struct {
 	quota  *Quota
 	req    *http.Request
 	policy *rebound.Policy // with this gate
-	meter  *meter
+	entry  *meterEntry     // nil before the first attempt
+	meter  *meter          // of entry
 	asked  Request
 	now    *reservation // of the attempt under way
 }
@@ -156,16 +170,12 @@ func (c *quotaCall) Value(key any) any {
 func (c *quotaCall) Enter(ctx context.Context) (gate.Pass, error) {
 	if c.meter == nil {
 		c.asked = ReadRequest(c.req)
-		c.meter = c.quota.meter(c.req, c.asked.Model)
+		c.entry = c.quota.meter(c.req, c.asked.Model)
+		c.meter = c.entry.Value
 	}
-	r := &reservation{meter: c.meter, input: float64(c.asked.Input), tokens: c.estimate()}
+	r := &reservation{entry: c.entry, meter: c.meter, input: float64(c.asked.Input)}
 	r.requestRate, r.tokenRate = c.meter.requests.Load(), c.meter.tokens.Load()
-	// A provider that accepts a request above the whole limit has not counted all of it. Without this
-	// bound a request that allows a million tokens, and whose answer reports no usage, would leave a
-	// debt that holds back all others for hours.
-	if n := r.tokenRate.N; n > 0 {
-		r.tokens = min(r.tokens, n)
-	}
+	r.tokens = c.estimate(r.tokenRate)
 	// Tokens come first, because the limit of requests paces by the second. Attempts that had passed
 	// it and then waited for tokens would be sent all at once.
 	if err := r.tokenRate.Take(ctx, r.tokens); err != nil {
@@ -181,13 +191,15 @@ func (c *quotaCall) Enter(ctx context.Context) (gate.Pass, error) {
 
 // Refusal returns the error with which the quota would reject the next attempt after a delay of d.
 func (c *quotaCall) Refusal(d time.Duration) error {
-	if c.meter == nil {
+	// Without a Wait the queue has no end, and the estimate may be slow.
+	if c.meter == nil || c.quota.Wait == 0 {
 		return nil
 	}
 	if err := c.meter.requests.Load().Refusal(d); err != nil {
 		return err
 	}
-	return c.meter.tokens.Load().Refusal(d)
+	tokens := c.meter.tokens.Load()
+	return tokens.RefusalN(d, c.estimate(tokens))
 }
 
 // Leave returns what the server certainly has not counted, and learns from a 429.
@@ -206,8 +218,21 @@ func (c *quotaCall) Leave(_ gate.Pass, o gate.Outcome) {
 	}
 }
 
-// estimate is computed for each attempt, because the mean of the answers changes in the meantime.
-func (c *quotaCall) estimate() float64 {
+// estimate returns the tokens that an attempt takes from rate. It is computed for each attempt,
+// because the mean of the answers changes in the meantime.
+func (c *quotaCall) estimate(rate *limit.Rate) float64 {
+	n := c.wanted()
+	// A provider that accepts a request above the whole limit has not counted all of it. Without this
+	// bound a request that allows a million tokens, and whose answer reports no usage, would leave a
+	// debt that holds back all others for hours.
+	if rate.N > 0 {
+		n = min(n, rate.N)
+	}
+	return n
+}
+
+// wanted is the estimate of the whole request.
+func (c *quotaCall) wanted() float64 {
 	if c.quota.Estimate != nil {
 		if n := c.quota.Estimate(c.req); n >= 0 {
 			return float64(n)

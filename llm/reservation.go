@@ -10,7 +10,8 @@ import (
 // reservation is what one attempt has taken from a quota. A nil reservation belongs to an attempt
 // without a quota, so that callers need not distinguish the two.
 type reservation struct {
-	meter                  *meter
+	entry                  *meterEntry
+	meter                  *meter // of entry
 	requestRate, tokenRate *limit.Rate
 	input, tokens          float64 // estimates; tokens are those of the answer, too
 
@@ -20,12 +21,14 @@ type reservation struct {
 	ended bool
 }
 
-// metered wraps body, so that its end settles the reservation. With raw, the usage is read from the
+// metered wraps body, so that its end settles the reservation. The meter is in use until then, so
+// the caller must get the body that is returned. With raw, the usage is read from the
 // end of the text, of which only the last part is kept: answers in pieces may be long.
 func (r *reservation) metered(body io.ReadCloser, raw bool) io.ReadCloser {
 	if r == nil {
 		return body
 	}
+	r.entry.Use()
 	return &meteredBody{ReadCloser: body, r: r, raw: raw}
 }
 

@@ -103,7 +103,9 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		req = singleAttempt(req, t.inner.Policy)
 	}
 	if t.Quota != nil && t.Quota.applies(req) {
-		req = t.Quota.guard(req, t.inner.Policy)
+		call := t.Quota.guard(req, t.inner.Policy)
+		defer call.done()
+		req = req.WithContext(call)
 	}
 	resp, err := t.inner.RoundTrip(req)
 	if err == nil && gaveUp(resp) {

@@ -166,14 +166,15 @@ func (u *usage) addLast(text []byte) {
 const maxTail = 16 << 10
 
 // meteredBody settles a reservation when its body has ended, whole or not: tokens that were
-// reported before a failure have been used. mu guards tail, since a body may be closed during a
-// Read.
+// reported before a failure have been used. A body may be closed during a Read.
 type meteredBody struct {
 	io.ReadCloser
-	r    *reservation
-	raw  bool // the answer comes in pieces; the events of a stream are read already
-	mu   sync.Mutex
-	tail []byte // of the pieces
+	r   *reservation
+	raw bool // the answer comes in pieces; the events of a stream are read already
+
+	mu   sync.Mutex // guards what follows
+	tail []byte     // of the pieces
+	done bool       // the meter is no longer in use
 }
 
 func (b *meteredBody) Read(p []byte) (int, error) {
@@ -212,4 +213,9 @@ func (b *meteredBody) settle() {
 		b.r.noteLast(b.tail)
 	}
 	b.r.settle()
+	// Only once, although both the end and Close settle.
+	if !b.done {
+		b.done = true
+		b.r.entry.Done()
+	}
 }

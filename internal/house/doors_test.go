@@ -34,7 +34,7 @@ var doors = map[string]string{
 	"policyfile":  engine + "limit internal/retryclass internal/strictjson",
 	"reboundhttp": engine + "limit hedge internal/httppolicy internal/mark",
 	"llm": engine + "limit hedge reboundhttp internal/errtree internal/httppolicy " +
-		"internal/jsonscan internal/mark",
+		"internal/jsonscan internal/lru internal/mark",
 	"rebounddebug": engine + "limit hedge stats internal/distinct",
 	"sim": engine + "limit hedge stats internal/adaptive internal/bucket internal/circuit " +
 		"internal/gcra internal/hedging internal/shed",
@@ -52,6 +52,7 @@ var doors = map[string]string{
 	"internal/httppolicy": "rebound",
 	"internal/jsonscan":   "",
 	"internal/jsonschema": "internal/strictjson",
+	"internal/lru":        "",
 	"internal/mark":       "fault internal/errtree",
 	"internal/printable":  "",
 	"internal/rejection":  "rebound breaker limit internal/errtree",
@@ -67,8 +68,8 @@ var doors = map[string]string{
 var insiders = map[string]string{
 	"bench":          "reboundgrpc reboundredis",
 	"examples/fleet": "internal/daemon",
-	"cmd/rebound": "internal/clock internal/jsonscan internal/jsonschema internal/printable " +
-		"internal/strictjson",
+	"cmd/rebound": "internal/clock internal/jsonscan internal/jsonschema internal/lru " +
+		"internal/printable internal/strictjson",
 }
 
 func TestDoors(t *testing.T) {

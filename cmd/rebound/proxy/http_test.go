@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/http/httptrace"
 	"net/textproto"
 	"strings"
@@ -302,24 +301,5 @@ func TestNoCredentialIsObserved(t *testing.T) {
 	if text := seen.String() + r.log.String(); strings.Contains(text, "-secret") ||
 		!strings.Contains(text, "Incorrect API key") {
 		t.Errorf("observed\n%s", text)
-	}
-}
-
-// Any number of credentials takes bounded memory.
-func TestForgottenCredentials(t *testing.T) {
-	var calls atomic.Int64
-	r := start(t, script(&calls, 200), func(o *Options) { o.Log = nil })
-	for i := range maxClients + 100 {
-		req := httptest.NewRequest("GET", "/a", nil)
-		req.Host = strings.TrimPrefix(r.url, "http://")
-		req.Header.Set("Authorization", fmt.Sprint("Bearer ", i))
-		r.ServeHTTP(httptest.NewRecorder(), req)
-	}
-	n := 0
-	for range r.Clients() {
-		n++
-	}
-	if n != maxClients {
-		t.Errorf("%d credentials are remembered, want %d", n, maxClients)
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/rebound-go/rebound"
@@ -16,6 +15,7 @@ import (
 	"github.com/rebound-go/rebound/cmd/rebound/proxy/body"
 	"github.com/rebound-go/rebound/cmd/rebound/proxy/metrics"
 	"github.com/rebound-go/rebound/cmd/rebound/proxy/strict"
+	"github.com/rebound-go/rebound/internal/lru"
 	"github.com/rebound-go/rebound/llm"
 )
 
@@ -53,7 +53,6 @@ type Route struct {
 const (
 	defaultMaxBody   = 32 << 20
 	defaultMaxMemory = 256 << 20
-	maxClients       = 1000 // credentials that are remembered
 )
 
 // Proxy is the handler.
@@ -64,8 +63,7 @@ type Proxy struct {
 	base    http.RoundTripper
 	Metrics metrics.Metrics // of all requests
 
-	mu      sync.Mutex
-	clients map[clientKey]*client
+	clients lru.Map[clientKey, *client]
 }
 
 // clientKey is whose limits and breakers they are: a route and the hash of a credential.
@@ -107,8 +105,7 @@ func New(o Options) (*Proxy, error) {
 	if o.MaxMemory <= 0 {
 		o.MaxMemory = defaultMaxMemory
 	}
-	return &Proxy{o: o, memory: body.New(o.MaxBody, o.MaxMemory), base: newBase(),
-		clients: map[clientKey]*client{}}, nil
+	return &Proxy{o: o, memory: body.New(o.MaxBody, o.MaxMemory), base: newBase()}, nil
 }
 
 // newBase is what sends the requests. It takes no proxy from the environment, and follows no

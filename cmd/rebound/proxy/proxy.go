@@ -5,7 +5,6 @@ package proxy
 import (
 	"context"
 	"iter"
-	"maps"
 	"net/http"
 	"net/http/httputil"
 	"slices"
@@ -14,10 +13,12 @@ import (
 
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/breaker"
+	"github.com/rebound-go/rebound/budget"
 	"github.com/rebound-go/rebound/cmd/rebound/proxy/metrics"
 	"github.com/rebound-go/rebound/cmd/rebound/proxy/secret"
 	"github.com/rebound-go/rebound/cmd/rebound/proxy/strict"
 	"github.com/rebound-go/rebound/gate"
+	"github.com/rebound-go/rebound/internal/lru"
 	"github.com/rebound-go/rebound/limit"
 	"github.com/rebound-go/rebound/llm"
 )
@@ -56,7 +57,9 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if p.o.Key != "" {
 		sent = secret.Secrets{p.o.Key}
 	}
-	p.client(route, sent).ServeHTTP(x, req.WithContext(withExchange(req.Context(), x)))
+	c := p.client(route, sent)
+	defer c.Done()
+	c.Value.ServeHTTP(x, req.WithContext(withExchange(req.Context(), x)))
 }
 
 // route returns the index of the longest prefix of the path; -1 = none.
@@ -86,31 +89,22 @@ func (p *Proxy) name(route int) string {
 type client struct {
 	*httputil.ReverseProxy
 	policy *rebound.Policy
+	budget *budget.Budget // of the policy; nil = that of the route, which outlives the client
 	quota  *llm.Quota
 }
 
-// client returns that of a credential. Its breakers and limits are of no other.
-func (p *Proxy) client(route int, credential secret.Secrets) *client {
-	key := clientKey{route, credential.Hash()}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if c := p.clients[key]; c != nil {
-		return c
-	}
-	for old := range p.clients { // any: what is forgotten learns again
-		if len(p.clients) < maxClients {
-			break
-		}
-		delete(p.clients, old)
-	}
-	c := p.newClient(p.o.Routes[route])
-	p.clients[key] = c
-	return c
+// client returns the client of a credential, which is in use until Done. Its breakers and limits
+// are of no other.
+func (p *Proxy) client(route int, credential secret.Secrets) *lru.Entry[clientKey, *client] {
+	return p.clients.Use(clientKey{route, credential.Hash()}, func() *client {
+		return p.newClient(p.o.Routes[route])
+	})
 }
 
 func (p *Proxy) newClient(r Route) *client {
 	policy, quota := r.Policy(), &llm.Quota{Requests: p.o.Requests, Tokens: p.o.Tokens}
-	if policy.Budget == nil {
+	own := policy.Budget
+	if own == nil {
 		policy.Budget = r.budget
 	}
 	if p.o.Breaker && policy.Breaker == nil {
@@ -135,16 +129,13 @@ func (p *Proxy) newClient(r Route) *client {
 			IdleTimeout: p.o.IdleTimeout, Quota: quota, Base: p.base},
 		FlushInterval: -1, ModifyResponse: modify, ErrorHandler: p.failed, ErrorLog: silent,
 		BufferPool: &p.buffers,
-	}, policy, quota}
+	}, policy, own, quota}
 }
 
 // Clients yields the policy and the quota of each credential that is remembered.
 func (p *Proxy) Clients() iter.Seq2[*rebound.Policy, *llm.Quota] {
-	p.mu.Lock()
-	all := slices.Collect(maps.Values(p.clients))
-	p.mu.Unlock()
 	return func(yield func(*rebound.Policy, *llm.Quota) bool) {
-		for _, c := range all {
+		for c := range p.clients.All() {
 			if !yield(c.policy, c.quota) {
 				return
 			}

@@ -1,0 +1,39 @@
+package proxy
+
+import (
+	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/breaker"
+	"github.com/rebound-go/rebound/budget"
+	"github.com/rebound-go/rebound/limit"
+)
+
+// Busy reports whether a new client would let more requests pass than c: its breaker is not closed,
+// or a limit is partly used. Every such state ends with time.
+func (c *client) Busy() bool {
+	return c.quota.Busy() || c.policy.Breaker != nil && c.policy.Breaker.State() != breaker.Closed ||
+		c.budget != nil && spent(c.budget) || limited(c.policy)
+}
+
+// spent reports whether a budget that refills is not full.
+func spent(b *budget.Budget) bool { return b.Refill != budget.None && b.Level() < b.Size() }
+
+// limited reports whether a gate of the policy holds requests back. Limits of concurrency do only
+// while requests are under way.
+func limited(p *rebound.Policy) bool {
+	for _, g := range p.Gates {
+		switch g := g.(type) {
+		case *limit.Rate:
+			if g.N > 0 && g.Snapshot().Level < almost*float64(max(g.Burst, 1)) {
+				return true
+			}
+		case *limit.Throttle:
+			if g.Snapshot().Limit < 1 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// A rate limit with that share of its tokens is full. Its level is rounded.
+const almost = 1 - 1e-6
