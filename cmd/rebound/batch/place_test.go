@@ -80,3 +80,42 @@ func (b *bench) marks() int {
 	data, _ := os.ReadFile(b.o.Output + ".journal")
 	return bytes.Count(data, []byte("\nS "))
 }
+
+// A row whose turn comes after the batch was stopped gives its place back: the second attempt of a
+// row under way needs it, while all other places are taken.
+func TestPlaceOfAStoppedRowIsGivenBack(t *testing.T) {
+	const places = 8
+	var under atomic.Int64
+	cut, second := make(chan struct{}), make(chan struct{})
+	var first atomic.Pointer[string]
+	b := newBench(t, func(w http.ResponseWriter, req *http.Request, id string, nth int) {
+		switch {
+		case id == "r1": // whose answer opens all places
+		case nth == 2:
+			close(second)
+		case first.CompareAndSwap(nil, &id):
+			under.Add(1)
+			<-cut
+			cutConnection()
+		default:
+			under.Add(1)
+			select {
+			case <-second:
+			case <-req.Context().Done():
+			}
+		}
+		ok(w)
+	})
+	signals := make(chan Signal, 1)
+	b.o.Crash, b.o.MaxInFlight, b.o.Signals, b.o.Grace = false, places, signals, 5*time.Second
+	b.rows(100, generation, "")
+	go func() {
+		for b.marks() < 1+places+1 || under.Load() < places {
+			<-time.After(time.Millisecond)
+		}
+		signals <- Signal{"interrupt", 2}
+		<-time.After(20 * time.Millisecond)
+		close(cut)
+	}()
+	counts(t, b.run(130), 1+places, 0, 99-places, 0)
+}
