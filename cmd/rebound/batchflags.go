@@ -141,7 +141,8 @@ func (f *batchFlags) calls(c *cobra.Command) (err error) {
 	if err := f.checkKey(); err != nil {
 		return err
 	}
-	o.Command = shellWords(hide(os.Args, append(fleet.Passwords(f.db), o.Secret...)))
+	again := goesOn(c.Flags(), os.Args, o.Output+".input")
+	o.Command = shellWords(hide(again, append(fleet.Passwords(f.db), o.Secret...)))
 	return f.bounds()
 }
 

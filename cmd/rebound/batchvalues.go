@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/spf13/pflag"
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/rebound-go/rebound/cmd/rebound/batch"
@@ -89,6 +90,37 @@ func expandHeader(value string) (expanded string, used []string, err error) {
 		return v
 	})
 	return expanded, used, err
+}
+
+// goesOn are the arguments of the command that goes on after one with args. It has no --probe,
+// which would end it early, and no --retry, since what that has taken up is pending. It reads the
+// copy of standard input.
+func goesOn(flags *pflag.FlagSet, args []string, spool string) (rest []string) {
+	for i := 0; i < len(args); i++ {
+		n := 1 // words of the flag
+		name, _, joined := strings.Cut(strings.TrimLeft(args[i], "-"), "=")
+		dashes := len(args[i]) - len(strings.TrimLeft(args[i], "-"))
+		var f *pflag.Flag
+		switch {
+		case args[i] == "-":
+			rest = append(rest, spool)
+			continue
+		case args[i] == "--":
+			flags = &pflag.FlagSet{} // the rest are none
+		case dashes == 2:
+			f = flags.Lookup(name)
+		case dashes == 1 && len(name) == 1:
+			f = flags.ShorthandLookup(name)
+		}
+		if f != nil && !joined && f.NoOptDefVal == "" {
+			n = min(2, len(args)-i)
+		}
+		if f == nil || f.Name != "probe" && f.Name != "retry" {
+			rest = append(rest, args[i:i+n]...)
+		}
+		i += n - 1
+	}
+	return rest
 }
 
 // hide returns the arguments with the values redacted.

@@ -53,8 +53,10 @@ func (b *batch) open() (err error) {
 	if b.key, err = b.store.Key(); err != nil {
 		return err
 	}
-	b.requests.Header, b.requests.IdempotencyAs, b.requests.Key = b.o.Header, b.o.IdempotencyAs, b.key
-	if err := b.openInput(); err != nil {
+	if err := b.configure(); err != nil {
+		return err
+	}
+	if err := b.in.Open(b.o.Stdin, b.o.Output+".input"); err != nil {
 		return err
 	}
 	collectFor(b.in.Guess(), b.o.workers())
@@ -64,23 +66,21 @@ func (b *batch) open() (err error) {
 	if b.before, err = b.store.Recover(b.survey.Table, b.key); err != nil {
 		return err
 	}
+	b.purse = money.Purse{Limit: money.Dollars(b.o.Budget), Spent: b.before.Spent}
+	return nil
+}
+
+// configure sets what comes from the options and the key, and reads the prices.
+func (b *batch) configure() (err error) {
+	b.requests.Header, b.requests.IdempotencyAs, b.requests.Key = b.o.Header, b.o.IdempotencyAs, b.key
+	b.in = &rows.Input{Name: b.o.Input, Where: targets(b.o)}
+	if b.in.Files, err = rows.OpenAttachments(b.o.Files); err != nil {
+		return fmt.Errorf("--files: %w", err)
+	}
 	if b.o.Prices != "" {
 		if b.prices, err = money.ReadPrices(b.o.Prices); err != nil {
 			return fmt.Errorf("--prices: %w", err)
 		}
-	}
-	b.purse = money.Purse{Limit: money.Dollars(b.o.Budget), Spent: b.before.Spent}
-	return err
-}
-
-func (b *batch) openInput() error {
-	b.in = &rows.Input{Name: b.o.Input, Where: targets(b.o)}
-	if err := b.in.Open(b.o.Stdin, b.o.Output+".input"); err != nil {
-		return err
-	}
-	var err error
-	if b.in.Files, err = rows.OpenAttachments(b.o.Files); err != nil {
-		return fmt.Errorf("--files: %w", err)
 	}
 	return nil
 }

@@ -15,19 +15,7 @@ import (
 // plan writes what a run would send, and its cost at most. It sends nothing.
 func (b *batch) plan(w io.Writer, s Summary) error {
 	p := estimate.Plan{Prices: b.prices, Requests: b.o.Requests, Tokens: b.o.Tokens}
-	held := 0
-	err := b.in.Scan(func(_ int, r rows.Row, err error) error {
-		if err != nil {
-			return err
-		}
-		i, _ := b.survey.Table.Find(b.key.Hash(r.ID))
-		switch b.step(r, b.survey.Table.State(i)) {
-		case leave:
-			return nil
-		case hold:
-			held++
-			return nil
-		}
+	held, err := b.eachToSend(func(_ int, r rows.Row) error {
 		body, err := b.in.Files.Body(r)
 		if err == nil {
 			p.Add(r.ID, b.requests.Of(r, body))
@@ -58,17 +46,59 @@ func (b *batch) checkPrices() error {
 	if b.prices == nil {
 		return errNoPrices
 	}
-	return b.in.Scan(func(n int, r rows.Row, err error) error {
-		if err != nil {
-			return err
-		}
-		i, _ := b.survey.Table.Find(b.key.Hash(r.ID))
-		if b.step(r, b.survey.Table.State(i)) != send {
-			return nil
-		}
+	_, err := b.eachToSend(func(n int, r rows.Row) error {
 		if _, err := b.prices.Most(b.requests.Of(r, r.Body)); err != nil {
 			return fmt.Errorf("%s:%d: %w", b.in.Name, n, err)
 		}
 		return nil
 	})
+	return err
+}
+
+// eachToSend gives fn each row that a run sends. held is how many go to the errors instead.
+func (b *batch) eachToSend(fn func(line int, r rows.Row) error) (held int, err error) {
+	err = b.in.Scan(func(n int, r rows.Row, err error) error {
+		if err != nil {
+			return err
+		}
+		i, _ := b.survey.Table.Find(b.key.Hash(r.ID))
+		switch b.step(r, b.survey.Table.State(i)) {
+		case send:
+			return fn(n, r)
+		case hold:
+			held++
+		}
+		return nil
+	})
+	return held, err
+}
+
+// estimate returns an estimate of the rows that the next run sends, from the rows of the probe.
+func (b *run) estimate(s Summary) string {
+	for id, state := range b.tally.probed {
+		i, _ := b.survey.Table.Find(id)
+		b.survey.Table.Set(i, state)
+	}
+	left := 0
+	_, err := b.eachToSend(func(int, rows.Row) error {
+		left++
+		return nil
+	})
+	if err != nil {
+		return "estimate: none: " + err.Error() + "\n"
+	}
+	rest := estimate.Rest{
+		Rows: left, InFlight: b.o.MaxInFlight, Requests: b.o.Requests, Tokens: b.o.Tokens,
+		Priced: b.prices != nil, Samples: b.tally.samples, Failed: b.tally.fails,
+	}
+	for _, l := range s.Limits {
+		switch {
+		case l.Limit == 0:
+		case strings.HasSuffix(l.Name, " requests"):
+			rest.Requests = l.Limit * 60
+		case strings.HasSuffix(l.Name, " tokens"):
+			rest.Tokens = l.Limit * 60
+		}
+	}
+	return estimate.Text(rest)
 }

@@ -63,8 +63,8 @@ func mixed(t *testing.T, path string) *bench {
 	return b
 }
 
-// A dry run estimates the rows that the same command sends without it, and changes nothing.
-func TestDryRunIsOfTheRun(t *testing.T) {
+// ways calls test with a mixed batch, for each way to take it up.
+func ways(t *testing.T, test func(*testing.T, *bench)) {
 	for _, path := range []string{generation, "/orders"} {
 		for _, inDoubt := range []string{"auto", "redo", "hold"} {
 			for _, retry := range []string{"", "failed", "in-doubt", "failed in-doubt"} {
@@ -73,9 +73,56 @@ func TestDryRunIsOfTheRun(t *testing.T) {
 					b.o.InDoubt, b.o.First = inDoubt, 1+len(retry)
 					b.o.RetryFailed = strings.Contains(retry, "failed")
 					b.o.RetryInDoubt = strings.Contains(retry, "in-doubt")
-					testDryRun(t, b)
+					test(t, b)
 				})
 			}
+		}
+	}
+}
+
+// A dry run estimates the rows that the same command sends without it, and changes nothing.
+func TestDryRunIsOfTheRun(t *testing.T) { ways(t, testDryRun) }
+
+// A probe estimates the rows that the command which goes on sends.
+func TestProbeIsOfTheRest(t *testing.T) {
+	ways(t, func(t *testing.T, b *bench) {
+		b.o.Probe = 2
+		probed := b.run(exitStopped)
+		b.o.Probe, b.o.RetryFailed, b.o.RetryInDoubt = 0, false, false
+		before := b.total()
+		s, _, err := Run(t.Context(), b.o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rest := b.total() - before
+		want := fmt.Sprintf("estimate for the other %d rows, by 2 that are done", rest)
+		if before != 2 || rest < 3 || s.Pending+s.InDoubt > 0 ||
+			!strings.Contains(probed.Estimate, want) {
+			t.Errorf("%d and %d calls, %+v; no %q in\n%s", before, rest, s, want, probed.Estimate)
+		}
+	})
+}
+
+// What a probe that is cut leaves in doubt is part of the rest, unless it becomes an error.
+func TestProbeIsCut(t *testing.T) {
+	for path, want := range map[string]string{
+		generation: "estimate for the other 5 rows, by 4 that are done",
+		"/orders":  "estimate for the other 4 rows, by 4 that are done",
+	} {
+		signals := make(chan Signal, 2)
+		b := newBench(t, func(w http.ResponseWriter, req *http.Request, id string, _ int) {
+			if id == "r9" {
+				signals <- Signal{"interrupt", 2}
+				<-req.Context().Done()
+			}
+			ok(w)
+		})
+		b.o.Probe, b.o.Signals, b.o.Grace, b.o.MaxInFlight = 5, signals, time.Millisecond, 1
+		b.rows(9, path, "")
+		s := b.run(130)
+		counts(t, s, 4, 0, 4, 1)
+		if !strings.Contains(s.Estimate, want) {
+			t.Errorf("%s: no %q in\n%s", path, want, s.Estimate)
 		}
 	}
 }

@@ -70,7 +70,9 @@ func (b *run) takeUp() error {
 func (b *run) prepare() {
 	b.sender = newSender(b.batch)
 	b.queue = queue.New(b.again)
-	b.tally.probe, b.pending = b.o.Probe > 0, b.survey.Table.Count()[store.Pending]
+	if b.pending = b.survey.Table.Count()[store.Pending]; b.o.Probe > 0 {
+		b.tally.probed = map[uint64]store.State{}
+	}
 	b.mark = func(_ context.Context, key store.Row, cost money.Amount) error {
 		err := b.store.Start(key, cost)
 		b.halt.fail(err)

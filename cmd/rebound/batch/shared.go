@@ -24,16 +24,8 @@ func NewShared(o Options, key store.Key, mark Mark, pace Pacer) (*Shared, error)
 	o.Requests, o.Tokens = 0, 0 // the limits of this process are learned
 	b := &batch{o: o, began: time.Now(), secrets: secrets.Set{}.With(o.Secret...), key: key,
 		mark: mark, pace: pace}
-	b.requests.Header, b.requests.IdempotencyAs, b.requests.Key = o.Header, o.IdempotencyAs, key
-	b.in = &rows.Input{Where: targets(o)}
-	var err error
-	if b.in.Files, err = rows.OpenAttachments(o.Files); err != nil {
-		return nil, fmt.Errorf("--files: %w", err)
-	}
-	if o.Prices != "" {
-		if b.prices, err = money.ReadPrices(o.Prices); err != nil {
-			return nil, fmt.Errorf("--prices: %w", err)
-		}
+	if err := b.configure(); err != nil {
+		return nil, err
 	}
 	if o.Budget > 0 && b.prices == nil {
 		return nil, errNoPrices

@@ -16,7 +16,7 @@ import (
 
 // tally counts what a run does. Goroutines may share it.
 type tally struct {
-	probe bool // samples are kept
+	probed map[uint64]store.State // rows of a probe; nil = there is none
 
 	mu       sync.Mutex
 	rows     int
@@ -64,10 +64,13 @@ func (t *tally) end(j queue.Job, v verdict) {
 	if v.doubt {
 		t.doubt++
 	}
+	if t.probed != nil {
+		t.probed[j.Row.Key.ID] = v.state()
+	}
 	switch v.fate {
 	case succeeded:
 		t.done++
-		if t.probe {
+		if t.probed != nil {
 			t.samples = append(t.samples, estimate.Sample{
 				Seconds: v.seconds - v.limited.Seconds(), USD: v.cost.USD(),
 				Tokens: v.usage.Input + v.usage.Output,

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/rebound-go/rebound/cmd/rebound/batch/money"
+	"github.com/rebound-go/rebound/cmd/rebound/batch/store"
 	"github.com/rebound-go/rebound/llm"
 )
 
@@ -34,6 +35,14 @@ type verdict struct {
 	backoff  time.Duration // the part of seconds spent waiting before retries
 	usage    llm.Usage
 	cost     money.Amount // of all attempts, in all rounds
+}
+
+// state is what a run that goes on finds of the row.
+func (v verdict) state() store.State {
+	if v.doubt {
+		return store.InDoubt
+	}
+	return map[fate]store.State{succeeded: store.Done, gaveUp: store.Failed}[v.fate]
 }
 
 const (

@@ -58,7 +58,7 @@ func TestText(t *testing.T) {
 		want string
 	}{
 		{Rest{}, "no rows are left"},
-		{Rest{Rows: 5, Failed: 3}, "all 3 rows of the probe failed"},
+		{Rest{Rows: 5, Failed: 3}, "no row of the probe succeeded (3 failed)"},
 		{Rest{Rows: 3000, InFlight: 64, Requests: 60, Priced: true, Samples: samples(1, 0.01, 0)},
 			"bound by 60 requests per minute"},
 	} {
