@@ -95,7 +95,7 @@ func TestProbeIsOfTheRest(t *testing.T) {
 			t.Fatal(err)
 		}
 		rest := b.total() - before
-		want := fmt.Sprintf("estimate for the other %d rows, by 2 that are done", rest)
+		want := fmt.Sprintf("estimate for the other %d rows, from 2 results", rest)
 		if before != 2 || rest < 3 || s.Pending+s.InDoubt > 0 ||
 			!strings.Contains(probed.Estimate, want) {
 			t.Errorf("%d and %d calls, %+v; no %q in\n%s", before, rest, s, want, probed.Estimate)
@@ -106,8 +106,8 @@ func TestProbeIsOfTheRest(t *testing.T) {
 // What a probe that is cut leaves in doubt is part of the rest, unless it becomes an error.
 func TestProbeIsCut(t *testing.T) {
 	for path, want := range map[string]string{
-		generation: "estimate for the other 5 rows, by 4 that are done",
-		"/orders":  "estimate for the other 4 rows, by 4 that are done",
+		generation: "estimate for the other 5 rows, from 4 results",
+		"/orders":  "estimate for the other 4 rows, from 4 results",
 	} {
 		signals := make(chan Signal, 2)
 		b := newBench(t, func(w http.ResponseWriter, req *http.Request, id string, _ int) {
