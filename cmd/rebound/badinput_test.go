@@ -22,7 +22,7 @@ var badInput = []struct{ script, want string }{
 	{`rebound policies $'a\nb\e[31m\u202e'`, `"a\nb\x1b[31m\u202e" is neither a policy nor a file`},
 	{`mkdir d; rebound policies d`, `is a directory`},
 	{`: > e.yaml; rebound policies e.yaml`, `it is empty`},
-	{`printf '\x89PNG\r\n\x1a\n\0' > p.yaml; rebound policies p.yaml`, `it is not text`},
+	{`printf '\x89PNG\r\n\x1a\n\0' > p.yaml; rebound policies p.yaml`, `is not text: want YAML`},
 	{`printf '\xff\xfea\0' > u.yaml; rebound policies u.yaml`, `UTF-16`},
 	{`printf 'policies:\n  a: {}\n' > a.yaml; rebound policies a.yaml#`, `has no name after the #`},
 	{`printf 'policies:\n  a: {}\n' > a.yaml; rebound policies a.yaml#b`, `did you mean "a"?`},

@@ -12,20 +12,20 @@ import (
 	"github.com/rebound-go/rebound/fault"
 )
 
-// delayPattern finds the delay that a command's output asks for: the first group of the expression
-// that matched. Of several lines the last one counts.
+// delayPattern finds a delay in a command's output. It is the first group that matched. If several
+// lines match, the last one counts.
 type delayPattern struct {
 	all   []*regexp.Regexp
 	found atomic.Pointer[foundDelay]
 }
 
-// foundDelay is what a group has matched.
+// foundDelay is the text that a group matched.
 type foundDelay struct {
 	text string
 	unit time.Duration // of a number without a unit
 }
 
-// units are how a delay in a text is measured. The group's name may be one, too.
+// units are the units of a delay in a text, and names of groups.
 var units = map[string]time.Duration{
 	"ms": time.Millisecond, "msec": time.Millisecond, "millisecond": time.Millisecond,
 	"s": time.Second, "sec": time.Second, "second": time.Second,
@@ -34,14 +34,14 @@ var units = map[string]time.Duration{
 	"d": 24 * time.Hour, "day": 24 * time.Hour,
 }
 
-// Set compiles the expression. Of several any may match.
+// Set adds an expression. A line may match any of them.
 func (p *delayPattern) Set(text string) error {
 	re, err := regexp.Compile(text)
 	switch {
 	case err != nil:
 		return badRegexp(err)
 	case re.NumSubexp() == 0:
-		return fmt.Errorf("%q has no group for the delay: want one, as in 'again in ([0-9.]+)'", text)
+		return fmt.Errorf("%q has no group for the delay: want one, as in 'retry in ([0-9.]+)'", text)
 	}
 	p.all = append(p.all, re)
 	return nil
@@ -75,7 +75,7 @@ func (p *delayPattern) look(line []byte) {
 	}
 }
 
-// delay returns the delay that was found, 0 if none was.
+// delay returns the delay that was found, or 0.
 func (p *delayPattern) delay(now time.Time) (time.Duration, error) {
 	found := p.found.Load()
 	if found == nil {
@@ -83,7 +83,7 @@ func (p *delayPattern) delay(now time.Time) (time.Duration, error) {
 	}
 	d, ok := found.read(now)
 	if !ok {
-		return 0, fmt.Errorf("--delay-from has found %.40q, which is not a delay", found.text)
+		return 0, fmt.Errorf("--delay-from matched %.40q: want a delay, such as 30s", found.text)
 	}
 	return d, nil
 }
@@ -93,7 +93,7 @@ var (
 	measure    = regexp.MustCompile(`(?i)(\d+(?:\.\d*)?)\s*([a-z]+)(?:\s*,\s*|\s+and\s+|\s*)`)
 )
 
-// read reads a number, with units or without, or a date as in the header Retry-After.
+// read parses a number with or without units, or a date as in the header Retry-After.
 func (f foundDelay) read(now time.Time) (time.Duration, bool) {
 	text := strings.TrimSpace(f.text)
 	if bareNumber.MatchString(text) {
@@ -114,14 +114,14 @@ func (f foundDelay) read(now time.Time) (time.Duration, bool) {
 	return fault.ParseRetryAfter(map[string][]string{"Retry-After": {text}}, now)
 }
 
-// multiple is a number of units.
+// multiple returns number times unit, and false if that is not a duration.
 func multiple(number string, unit time.Duration) (time.Duration, bool) {
 	n, err := strconv.ParseFloat(number, 64)
 	d := n * float64(unit)
 	return time.Duration(d), err == nil && d < math.MaxInt64
 }
 
-// unitOf is the unit of that name, in the singular or the plural.
+// unitOf returns the unit of a name in the singular or the plural.
 func unitOf(name string) (time.Duration, bool) {
 	name = strings.ToLower(name)
 	if unit, ok := units[name]; ok {

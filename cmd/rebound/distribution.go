@@ -33,11 +33,11 @@ func sum(a, b time.Duration) time.Duration {
 	return a + b
 }
 
-// samples is how many evenly spread values stand for the distribution of a delay.
+// samples is the number of evenly spaced values that represent the distribution of a delay.
 const samples = 256
 
-// waits computes the distributions of the delays, one after the other. A delay may depend on the
-// one before, whose distribution is kept as quantiles. Nothing is drawn at random.
+// waits computes the distributions of the delays in order. A delay may depend on the previous one,
+// whose distribution is kept as quantiles. No random numbers are drawn.
 type waits struct {
 	decide      func(n int, prev time.Duration, u float64) time.Duration
 	least, most time.Duration
@@ -61,14 +61,14 @@ func newWaits(p *rebound.Policy, kind fault.Kind) *waits {
 	}
 }
 
-// next returns the delay after attempt n. It must be called for n = 1, 2, 3 and so on.
+// next returns the delay after attempt n. It must be called with n = 1, 2, 3 and so on.
 func (w *waits) next(n int) times {
 	if w.settled {
 		return w.last
 	}
 	chained := w.chained(n)
 	if !chained {
-		w.prev = w.prev[:1] // the delay before makes no difference
+		w.prev = w.prev[:1] // the previous delay has no effect
 	}
 	least, most := w.decide(n, w.least, 0), w.decide(n, w.most, math.Nextafter(1, 0))
 	all := make([]time.Duration, 0, len(w.prev)*samples)
@@ -85,7 +85,8 @@ func (w *waits) next(n int) times {
 	for i := range quantiles {
 		quantiles[i] = all[(2*i+1)*len(all)/(2*samples)]
 	}
-	// A delay that depends only on the one before has settled once two in a row are the same.
+	// If delays depend only on the previous one, two equal distributions in a row mean that all
+	// later ones are equal, too.
 	w.settled = chained && n > 1 && least == w.least && most == w.most &&
 		slices.Equal(quantiles, w.prev)
 	w.least, w.most, w.prev = least, most, quantiles
@@ -97,7 +98,7 @@ func (w *waits) next(n int) times {
 	return w.last
 }
 
-// chained reports whether the delay after attempt n depends on the one before.
+// chained reports whether the delay after attempt n depends on the previous delay.
 func (w *waits) chained(n int) bool {
 	for i := range 3 {
 		u := float64(i) / 3

@@ -9,17 +9,16 @@ import (
 	"github.com/rebound-go/rebound/cmd/rebound/process"
 )
 
-// ownFailure is the exit code when an output cannot be written, and of `rebound run`, `batch` and
-// `proxy` whenever they fail themselves. The other subcommands exit with 1 for what they were
-// given.
+// ownFailure is the exit code if output cannot be written. `rebound run`, `batch` and `proxy` also
+// use it for invalid flags and files. The exit code of other subcommands is then 1.
 const ownFailure = process.Failed
 
-// exited is an exit code whose error was printed already.
+// exited is an exit code without an error to print.
 type exited int
 
 func (exited) Error() string { return "exited" }
 
-// exitCode prints an error that was not printed yet, and returns the exit code.
+// exitCode prints err, unless it is only an exit code, and returns the exit code.
 func exitCode(root *cobra.Command, err error) int {
 	var code exited
 	switch {
@@ -49,8 +48,8 @@ func (o *checkedOutput) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// commandName returns an error for a command without a name, such as a variable that is not set.
-// Its exit code is that of a shell: there is no such command.
+// commandName returns an error if the name of the command is empty, for example because it is in a
+// variable that is not set. As in a shell, the exit code is that of an unknown command.
 func commandName(c *cobra.Command, command []string) error {
 	if len(command) == 0 || command[0] != "" {
 		return nil
@@ -60,8 +59,8 @@ func commandName(c *cobra.Command, command []string) error {
 	return exited(process.NotFound)
 }
 
-// ownError is a failure that is not the command's or the input's, such as a flag that does not
-// exist.
+// ownError is a failure of rebound itself, such as an invalid flag of `rebound run`. Its exit code
+// is ownFailure.
 type ownError struct{ err error }
 
 func (e ownError) Error() string { return e.err.Error() }

@@ -97,7 +97,7 @@ func (f *policyFlags) choose() (named, error) {
 	}
 	if f.set.Changed("timeout") {
 		p.spec.MaxElapsed = f.timeout
-		if f.timeout > 0 { // one attempt cannot last longer than all together
+		if f.timeout > 0 { // an attempt cannot last longer than all of them
 			p.spec.AttemptTimeout = min(p.spec.AttemptTimeout, f.timeout)
 		}
 	}
@@ -111,8 +111,8 @@ func (f *policyFlags) choose() (named, error) {
 	return p, err
 }
 
-// inFlags replaces the names of fields in an error of a policy by those of flags. Only a flag can
-// have made the policy invalid.
+// inFlags replaces the names of fields by those of flags, in an error of a policy. The policy is
+// valid without the flags, so a flag is the cause.
 func inFlags(text string) string {
 	text = fieldOfPolicy.ReplaceAllString(text, "")
 	for field, flag := range flagOf {
@@ -124,15 +124,15 @@ func inFlags(text string) string {
 var fieldOfPolicy = regexp.MustCompile(
 	`^(rebound: Policy\.)?(Backoff(: backoff: (\w+\.)?|\.))?`)
 
-// flagOf are the flags that set fields of a policy.
+// flagOf maps a field of a policy to the flag that sets it.
 var flagOf = map[string]string{
 	"Base": "delay", "Constant": "delay", "Max": "max-delay", "Factor": "factor", "Step": "step",
 	"Jitter": "jitter", "MaxElapsed": "timeout", "AttemptTimeout": "attempt-timeout",
 	"Min": "min-delay", "Delays": "steps",
 }
 
-// changeBackoff changes the delays. Another kind of backoff keeps only the base, the shortest and
-// longest delay and the jitter.
+// changeBackoff changes the delays. Another kind of backoff keeps the base, the shortest and
+// longest delay and the jitter, if it has such fields, and nothing else.
 func (f *policyFlags) changeBackoff(spec *policyfile.Policy) {
 	var b policyfile.Backoff
 	if spec.Backoff != nil {
@@ -155,7 +155,7 @@ func (f *policyFlags) changeBackoff(spec *policyfile.Policy) {
 	}
 	switch {
 	case f.set.Changed("delay") && f.delay == 0 && kind == "":
-		b = policyfile.Backoff{Kind: "constant"} // else 0 would mean the default of another kind
+		b = policyfile.Backoff{Kind: "constant"} // in other kinds, a base of 0 means the default
 	case f.set.Changed("delay"):
 		b.Base = f.delay
 	}

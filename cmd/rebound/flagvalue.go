@@ -16,7 +16,7 @@ import (
 	"github.com/rebound-go/rebound/policyfile"
 )
 
-// word is a flag for a value with UnmarshalText.
+// word is a flag for a value that has an UnmarshalText.
 type word struct {
 	to   encoding.TextUnmarshaler
 	kind string
@@ -50,7 +50,7 @@ func (d *duration) Set(text string) error {
 	case err != nil:
 		return err
 	case v == 0 && !d.zero:
-		return errors.New("it is 0: want a longer time")
+		return errors.New("it is 0: want more than 0")
 	}
 	*d.to, d.text = policyfile.Duration(v), text
 	return nil
@@ -96,7 +96,7 @@ func (d *durations) String() string { return d.text }
 // Type is what the help calls the value.
 func (d *durations) Type() string { return "durations" }
 
-// parseDelay reads seconds, or a number with a unit.
+// parseDelay parses a number of seconds, or a number with a unit.
 func parseDelay(text string) (time.Duration, error) {
 	withUnit := text
 	if seconds.MatchString(text) {
@@ -132,8 +132,8 @@ func (g growth) String() string {
 // Type is what the help calls the value.
 func (g growth) Type() string { return "number" }
 
-// habit is a flag that other programs have. Its value is the name of the flag that does the same
-// here, and setting it is an error that names that flag.
+// habit is a flag of other programs, such as --retries. Its value is the name of our flag for the
+// same thing. Setting it is an error that names our flag.
 type habit string
 
 // habits lists the flags of other programs.
@@ -146,7 +146,7 @@ var habits = map[string]habit{
 	"deadline": "timeout", "try-timeout": "attempt-timeout",
 }
 
-// retries counts attempts without the first.
+// retries counts the attempts after the first.
 const retries habit = "retries"
 
 func (h habit) Set(value string) error {
@@ -155,9 +155,9 @@ func (h habit) Set(value string) error {
 	case h != retries:
 		return fmt.Errorf("did you mean --%s %s?", string(h), value)
 	case err != nil || n < 0 || n == math.MaxInt:
-		return errors.New("did you mean --attempts? It counts the first one, too")
+		return errors.New("did you mean --attempts? It counts the first attempt, too")
 	}
-	return fmt.Errorf("did you mean --attempts %d? It counts the first one, too", n+1)
+	return fmt.Errorf("did you mean --attempts %d? It counts the first attempt, too", n+1)
 }
 
 func (h habit) String() string { return "" }

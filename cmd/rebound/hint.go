@@ -13,15 +13,15 @@ import (
 	"github.com/rebound-go/rebound/cmd/rebound/process"
 )
 
-// startHint returns what a command that cannot be started was probably meant to be, or "". Most
-// often it is a line for a shell, which rebound does not use.
+// startHint returns a hint for a command that cannot be started, or "". Most often the command
+// needs a shell, which rebound does not use.
 func startHint(args []string, res process.Result) string {
 	name := args[0]
 	switch {
 	case errors.Is(res.Err, exec.ErrNotFound):
 		return shellHint(args)
 	case errors.Is(res.Err, syscall.ENOEXEC):
-		return "a script without a #! line needs its shell: sh " + shellWord(name)
+		return "a script without a #! line needs a shell: sh " + shellWord(name)
 	case !errors.Is(res.Err, fs.ErrNotExist):
 		return ""
 	}
@@ -34,7 +34,7 @@ func startHint(args []string, res process.Result) string {
 	return ""
 }
 
-// assignment sets a variable in front of a command.
+// assignment matches name=value, which sets a variable in front of a command of the shell.
 var assignment = regexp.MustCompile(`^\w+=`)
 
 // shellHint is startHint for a name that is not in $PATH.
@@ -50,16 +50,16 @@ func shellHint(args []string) string {
 	case assignment.MatchString(name):
 		return "to set a variable: env " + line
 	case strings.ContainsAny(name, " \t\n;&|<>()$`*"), slices.Contains(keywords, name):
-		return "for a line of the shell: " + inShell
+		return "to run a shell command line: " + inShell
 	case slices.Contains(builtins, name):
-		return "for a builtin of the shell: " + inShell
+		return "to run a shell builtin: " + inShell
 	case exported(name):
-		return "for a function of the shell: " + inShell
+		return "to run a shell function: " + inShell
 	}
-	return "for a function of the shell: export -f " + name + ", then " + inShell
+	return "to run a shell function: export -f " + name + ", then " + inShell
 }
 
-// keywords begin a command of several words.
+// keywords are the words of shells that begin a compound command.
 var keywords = []string{
 	"!", "[[", "case", "coproc", "for", "function", "if", "select", "time", "until", "while", "{",
 }

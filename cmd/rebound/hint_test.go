@@ -10,16 +10,16 @@ import (
 // The error of a command that cannot start has the right hint.
 func TestStartHints(t *testing.T) {
 	for _, row := range []struct{ script, want string }{
-		{`rebound run -- 'a && b'`, `for a line of the shell: bash -c 'a && b'`},
-		{`rebound run -- 'ls -l'`, `for a line of the shell: bash -c 'ls -l'`},
-		{`rebound run -- './it is' "x'y"`, `for a line of the shell: bash -c './it is `},
-		{`rebound run -- if true`, `for a line of the shell: bash -c 'if true'`},
-		{`rebound run -- cd 'a b'`, `for a builtin of the shell: bash -c 'cd '\''a b'\'''`},
+		{`rebound run -- 'a && b'`, `to run a shell command line: bash -c 'a && b'`},
+		{`rebound run -- 'ls -l'`, `to run a shell command line: bash -c 'ls -l'`},
+		{`rebound run -- './it is' "x'y"`, `to run a shell command line: bash -c './it is `},
+		{`rebound run -- if true`, `to run a shell command line: bash -c 'if true'`},
+		{`rebound run -- cd 'a b'`, `to run a shell builtin: bash -c 'cd '\''a b'\'''`},
 		{`rebound run -- A=1 env`, `to set a variable: env A=1 env`},
 		{`rebound run -- deploy-it now`, `: export -f deploy-it, then bash -c 'deploy-it now'`},
 		{`f_x() { :; }; rebound run -- f_x`, `: export -f f_x, then bash -c f_x`},
-		{`f_x() { :; }; export -f f_x; rebound run -- f_x`, `for a function of the shell: bash -c f_x`},
-		{`echo ls > s; chmod +x s; rebound run -- ./s`, `needs its shell: sh ./s`},
+		{`f_x() { :; }; export -f f_x; rebound run -- f_x`, `to run a shell function: bash -c f_x`},
+		{`echo ls > s; chmod +x s; rebound run -- ./s`, `needs a shell: sh ./s`},
 		{`echo '#!/no/such' > s; chmod +x s; rebound run -- ./s`, `in its #! line does not exist`},
 		{`rebound run -- ./none`, `cannot start: no such file or directory (not`},
 		{`rebound run -- /`, `cannot start: is a directory (not`},

@@ -1,6 +1,6 @@
-// Command rebound runs retry policies: it prints their schedules (plan), plays them against outages
-// in a simulator (sim), runs commands under them until they work (run), and lists and checks the
-// files that they are in (policies).
+// Command rebound applies retry policies. The subcommands run, batch and proxy retry commands and
+// requests. plan prints the delays of a policy, sim simulates an outage, and policies checks policy
+// files.
 package main
 
 import (
@@ -18,7 +18,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root.SetIn(stdin)
 	root.SetErr(stderr)
 	err := root.Execute()
-	if out.err != nil { // help, for one, has no error of its own
+	if out.err != nil { // Execute does not report it if help cannot be written
 		err = ownError{out.err}
 	}
 	return exitCode(root, err)

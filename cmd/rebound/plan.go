@@ -20,8 +20,8 @@ func newPlan() *cobra.Command {
 		Use:   "plan [policy]",
 		Short: "Print the delays of a policy",
 		Long: "Print the delay before each attempt of a policy, and the sum of all delays up to that\n" +
-			"attempt. Each has a least, a mean and a most, because jitter is random. The time that\n" +
-			"the attempts themselves take is not included.",
+			"attempt. Jitter is random, so the least, the mean and the most are printed. The time of\n" +
+			"the attempts themselves is not included.",
 		Example: "  rebound plan aggressive\n" +
 			"  rebound plan policies.yaml#ocr --json\n" +
 			"  rebound plan --backoff decorrelated --delay 1s --attempts 8",
@@ -61,7 +61,7 @@ func newPlan() *cobra.Command {
 	return c
 }
 
-// maxRows keeps a plan within seconds: its rows are computed before any is printed.
+// maxRows bounds the time of a plan to seconds. All rows are computed before the first is printed.
 const maxRows = 10_000
 
 // pickPolicy reads the policy from the argument, which is a shorter form of --policy.
@@ -82,7 +82,7 @@ type plan struct {
 	Policy   string    `json:"policy"`
 	Attempts int       `json:"attempts"` // allowed; -1 = unlimited
 	Rows     []planRow `json:"rows"`
-	Gates    []string  `json:"gates,omitempty"` // limits; the rows do not include time in them
+	Gates    []string  `json:"gates,omitempty"` // limits; the rows do not include their waits
 	More     int       `json:"more,omitempty"`  // further attempts that are allowed
 	Stops    string    `json:"stops,omitempty"` // why fewer attempts may be made
 }
@@ -117,7 +117,7 @@ func makePlan(p *rebound.Policy, kind fault.Kind, rows int) plan {
 			made.More = 0
 			break
 		} else if most > 0 && total.Most >= most && made.Stops == "" {
-			made.Stops = fmt.Sprintf("attempt %d and later ones begin only within %v of the start",
+			made.Stops = fmt.Sprintf("from attempt %d on, the limit of %v for the call may be over",
 				n, most)
 		}
 		made.Rows = append(made.Rows, planRow{n, wait, total})
@@ -130,7 +130,7 @@ func (p plan) write(to io.Writer) error {
 	attempts := fmt.Sprintf("%d attempts", p.Attempts)
 	switch p.Attempts {
 	case rebound.Unlimited:
-		attempts = "attempts without limit"
+		attempts = "unlimited attempts"
 	case 1:
 		attempts = "1 attempt"
 	}

@@ -20,7 +20,7 @@ type played struct {
 	runs  []sim.Result
 }
 
-// names returns the policies of the study, as a table shows them.
+// names returns the names of the policies as tables show them.
 func (p *played) names() (all []string) {
 	for i := range p.runs[0].Policies {
 		all = append(all, shown(p.runs[0].Policies[i].Policy))
@@ -36,8 +36,7 @@ func (p *played) of(policy int) (all []sim.PolicyResult) {
 	return all
 }
 
-// play simulates all variants, each with that number of seeds. It shows its progress if it takes
-// long.
+// play simulates each variant with as many seeds as runs. It shows its progress on a terminal.
 func play(ctx context.Context, all []variant, runs int, stderr io.Writer) ([]played, error) {
 	if ctx == nil {
 		ctx = context.Background()
@@ -53,12 +52,12 @@ func play(ctx context.Context, all []variant, runs int, stderr io.Writer) ([]pla
 	p := newProgress(stderr, jobs)
 	defer p.end()
 	var wait sync.WaitGroup
-	room := make(chan bool, runtime.GOMAXPROCS(0))
+	permits := make(chan bool, runtime.GOMAXPROCS(0))
 	for i, v := range all {
 		for run := range runs {
-			room <- true
+			permits <- true
 			wait.Go(func() {
-				defer func() { <-room }()
+				defer func() { <-permits }()
 				r, err := v.study.run(ctx, run, p)
 				if err != nil {
 					stop(err)
@@ -103,7 +102,7 @@ func writeResults(out io.Writer, all []played) error {
 		return json.NewEncoder(out).Encode(all[0].runs[0])
 	}
 	type line struct {
-		Value string `json:",omitempty"` // of the field that is swept
+		Value string `json:",omitempty"` // of the swept field
 		sim.Result
 	}
 	var lines []line
@@ -115,7 +114,7 @@ func writeResults(out io.Writer, all []played) error {
 	return json.NewEncoder(out).Encode(lines)
 }
 
-// drawAll draws a run over time, the mean of several, or a sweep over its values.
+// drawAll draws the mean of all runs over time, or a sweep over its values.
 func drawAll(path, field string, all []played) error {
 	names := all[0].names()
 	first := all[0].runs[0]
@@ -142,7 +141,7 @@ func drawAll(path, field string, all []played) error {
 	return chart.DrawSweep(path, s)
 }
 
-// mean is a result whose counts and time series are the means of several runs.
+// mean returns a result whose counts and time series are the means of the runs.
 func mean(runs []sim.Result) sim.Result {
 	r := runs[0]
 	r.Policies = slices.Clone(r.Policies)

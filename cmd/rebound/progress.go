@@ -12,15 +12,15 @@ import (
 	"golang.org/x/term"
 )
 
-// progress shows on a terminal what is being simulated, and for how long already, once that has
-// taken a second. The zero progress shows nothing.
+// progress shows on a terminal which policy is simulated, and the time so far. It appears after a
+// second. The zero progress shows nothing.
 type progress struct {
 	bars *mpb.Progress
 	bar  *mpb.Bar
 	name atomic.Value // a string; the bar is drawn by another goroutine
 }
 
-// newProgress is for so many runs.
+// newProgress returns the progress of a number of runs.
 func newProgress(out io.Writer, runs int) *progress {
 	p := &progress{}
 	if f, ok := out.(*os.File); !ok || !term.IsTerminal(int(f.Fd())) {
@@ -46,7 +46,7 @@ func (p *progress) finish() {
 	}
 }
 
-// end takes the bar away.
+// end removes the bar.
 func (p *progress) end() {
 	if p.bar != nil {
 		p.bar.Abort(true)

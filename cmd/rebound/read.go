@@ -12,11 +12,11 @@ import (
 	"github.com/rebound-go/rebound/internal/strictjson"
 )
 
-// maxFile is more than any file of policies, or of a scenario, that is written by hand.
+// maxFile is larger than any file of policies or of a scenario that a person writes.
 const maxFile = maxJSON
 
-// readJSON returns a file as JSON. In what is made of YAML every value stands in the line it has in
-// the file, so that errors about the JSON name the right line.
+// readJSON returns a file as JSON. YAML is converted, and every value keeps its line, so that
+// errors about the JSON name the right line.
 func readJSON(path string) ([]byte, error) {
 	data, err := readText(path)
 	if err != nil {
@@ -37,7 +37,7 @@ func readJSON(path string) ([]byte, error) {
 	}
 	data, err = yamlToJSON(path, data)
 	if err == nil && len(bytes.TrimSpace(data)) == 0 {
-		return wrong("it has comments alone: want fields, such as policies")
+		return wrong("it has only comments: want fields, such as policies")
 	}
 	return data, err
 }
@@ -57,8 +57,7 @@ func readText(path string) ([]byte, error) {
 	case at >= 0:
 		return nil, &strictjson.Error{
 			File: shown(path), Line: 1 + bytes.Count(data[:at], []byte("\n")),
-			Err: fmt.Errorf("it is not text, as it has the byte 0x%02x: want YAML or JSON in UTF-8",
-				data[at]),
+			Err: fmt.Errorf("the byte 0x%02x is not text: want YAML or JSON in UTF-8", data[at]),
 		}
 	default:
 		return data, nil
@@ -66,7 +65,7 @@ func readText(path string) ([]byte, error) {
 	return nil, fmt.Errorf("%s: %w", shown(path), err)
 }
 
-// notText returns where data has what no text in UTF-8 has; -1 = nowhere.
+// notText returns the offset of the first byte that is not text in UTF-8, or -1.
 func notText(data []byte) int {
 	for i := 0; i < len(data); {
 		r, n := utf8.DecodeRune(data[i:])

@@ -30,7 +30,7 @@ type attemptReport struct {
 	TimedOut bool    `json:"timed_out,omitempty"`
 	Signal   string  `json:"signal,omitempty"` // that killed it
 	Took     float64 `json:"took_seconds"`
-	Wait     float64 `json:"wait_seconds"` // that followed
+	Wait     float64 `json:"wait_seconds"` // the delay after it
 }
 
 func (r *report) add(n int, res process.Result, v verdict, why string) {
@@ -46,7 +46,7 @@ func (r *report) add(n int, res process.Result, v verdict, why string) {
 // wait records the delay after the last attempt.
 func (r *report) wait(d time.Duration) { r.Attempts[len(r.Attempts)-1].Wait = d.Seconds() }
 
-// writeReport prints the report, if one is wanted.
+// writeReport prints the report if --report or --report-to is set.
 func (j *job) writeReport(err error, code int, elapsed time.Duration) error {
 	if j.reportTo == nil {
 		return nil
@@ -65,8 +65,7 @@ func (j *job) writeReport(err error, code int, elapsed time.Duration) error {
 	return errors.Join(writeJSON(j.reportTo, r), j.reportTo.Close())
 }
 
-// reportWriter opens the file for the report before anything is run. Without a path it returns
-// stderr.
+// reportWriter opens the file for the report. Without a path it returns stderr.
 func reportWriter(path string, stderr io.Writer) (io.WriteCloser, error) {
 	if path == "" {
 		return leftOpen{stderr}, nil
@@ -78,7 +77,7 @@ func reportWriter(path string, stderr io.Writer) (io.WriteCloser, error) {
 	return f, nil
 }
 
-// leftOpen is a writer that its Close leaves open.
+// leftOpen is a writer whose Close does nothing.
 type leftOpen struct{ io.Writer }
 
 func (leftOpen) Close() error { return nil }

@@ -22,7 +22,7 @@ const zero = "zero"
 type named struct {
 	name string
 	spec policyfile.Policy
-	path string // the field in the scenario's file; empty = not from that file
+	path string // its field in the scenario file; empty = it is not from that file
 }
 
 func (n named) build() (*rebound.Policy, error) {
@@ -33,7 +33,7 @@ func (n named) build() (*rebound.Policy, error) {
 	return p, nil
 }
 
-// builtin holds policies to compare others with in a simulation.
+// builtin holds policies that simulations compare others with.
 //
 //go:embed builtin.json
 var builtin []byte
@@ -52,15 +52,15 @@ func own() map[string]policyfile.Policy {
 
 func ownNames() []string { return slices.Sorted(maps.Keys(own())) }
 
-// find returns the policies that a reference stands for: one by its own name, such as aggressive;
-// one of a file, such as policies.yaml#ocr; or all of a file, such as policies.yaml.
+// find returns the policies that ref names. It may be a built-in policy, such as aggressive, one
+// policy of a file, such as policies.yaml#ocr, or a file with all its policies.
 func find(ref string) ([]named, error) {
 	if spec, ok := own()[ref]; ok {
 		return []named{{name: ref, spec: spec}}, nil
 	}
 	path, name, one := cutName(ref)
 	if one && name == "" {
-		return nil, fmt.Errorf("%q has no name after the #: want %s for all of the file", ref, path)
+		return nil, fmt.Errorf("%q has no name after the #: want %s for all its policies", ref, path)
 	}
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return nil, unknown(ref, "policy", ownNames(), "a file, or file#name")
@@ -82,7 +82,7 @@ func find(ref string) ([]named, error) {
 	return all, nil
 }
 
-// cutName cuts file#name. Where a whole reference is a file, its # is part of the file's name.
+// cutName cuts file#name at the #. If ref as a whole is a file, a # belongs to the file's name.
 func cutName(ref string) (path, name string, one bool) {
 	if _, err := os.Stat(ref); err == nil {
 		return ref, "", false
@@ -90,8 +90,8 @@ func cutName(ref string) (path, name string, one bool) {
 	return strings.Cut(ref, "#")
 }
 
-// unknown returns the error of a name that is not in names, and is not a file. other describes the
-// values that would be valid as well.
+// unknown returns the error for a ref that is neither in names nor a file. other describes the
+// other valid values.
 func unknown(ref, what string, names []string, other string) error {
 	hint := strictjson.Hint(ref, names)
 	if !strings.HasPrefix(hint, "did you") {
@@ -100,7 +100,7 @@ func unknown(ref, what string, names []string, other string) error {
 	return fmt.Errorf("%q is neither a %s nor a file: %s", ref, what, hint)
 }
 
-// findOne is find where there must be one.
+// findOne returns the only policy that ref names. Several are an error.
 func findOne(ref string) (named, error) {
 	all, err := find(ref)
 	if err != nil {

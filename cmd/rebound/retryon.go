@@ -11,16 +11,16 @@ import (
 	"github.com/rebound-go/rebound/cmd/rebound/process"
 )
 
-// verdict is what follows an attempt.
+// verdict is what an attempt leads to.
 type verdict int
 
 const (
-	works verdict = iota // it has succeeded
-	again                // it has failed, and another one may do better
-	never                // it has failed, and so would others
+	works verdict = iota // it succeeded
+	again                // it failed, and a retry may succeed
+	never                // it failed, and a retry would, too
 )
 
-// judge decides whether an attempt has succeeded, and whether another one is worth it.
+// judge decides whether an attempt succeeded, and whether a failed one is retried.
 type judge struct {
 	on, notOn             ends
 	onOutput, notOnOutput pattern
@@ -46,8 +46,8 @@ func (j *judge) reset() {
 	j.delayFrom.found.Store(nil)
 }
 
-// decide returns the verdict on an attempt, and in words how it ended. With stdout gone, a failure
-// is final unless --on names it: the next attempt would write for no reader.
+// decide returns the verdict on an attempt, and a text about its end. If stdoutGone, only --on and
+// --on-output cause a retry, because nothing reads what it would write.
 func (j *judge) decide(res process.Result, stdoutGone bool) (verdict, string) {
 	ended := res.String()
 	if res.Lost != nil {
@@ -125,8 +125,8 @@ func (e *ends) String() string { return e.text }
 // Type is what the help calls the value.
 func (e *ends) Type() string { return "list" }
 
-// has reports whether an attempt ended in one of the ways. One that was cut short did so in none
-// but timeout, whatever its exit code.
+// has reports whether an attempt failed in one of the ways. An attempt that was cut short counts
+// only as a timeout, whatever its exit code.
 func (e *ends) has(res process.Result) bool {
 	if res.Cut != nil {
 		return e.timeout
@@ -139,7 +139,7 @@ func (e *ends) has(res process.Result) bool {
 	return false
 }
 
-// pattern is regular expressions, and the first line that one of them matched.
+// pattern holds regular expressions, and the first line that matched one of them.
 type pattern struct {
 	texts []string
 	re    *regexp.Regexp // any of them
@@ -154,7 +154,7 @@ func (p *pattern) look(line []byte) {
 	}
 }
 
-// Set compiles the expression. Of several any may match.
+// Set adds an expression. A line may match any of them.
 func (p *pattern) Set(text string) error {
 	if text == "" {
 		return errors.New("the expression is empty: it would match every line")

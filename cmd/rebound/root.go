@@ -15,11 +15,11 @@ import (
 func newRoot(out io.Writer) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "rebound",
-		Short: "Retry policies: print, simulate, run commands under them",
-		Long: "rebound runs retry policies.\n\n" +
-			"A policy describes how failures are handled: the number of attempts, the delays, and\n" +
-			"when to stop. Built-in policies have a name, such as zero: see rebound policies. Your\n" +
-			"own policies are in files, such as policies.yaml#ocr.",
+		Short: "Retry commands and requests, and simulate retry policies",
+		Long: "rebound retries commands and requests under a policy, and simulates policies.\n\n" +
+			"A policy sets the number of attempts, the delays, and when to stop. Built-in policies\n" +
+			"have names, such as zero; rebound policies lists them. Your own policies are in files:\n" +
+			"policies.yaml#ocr is the policy ocr in the file policies.yaml.",
 		Version:               version(),
 		Args:                  cobra.ArbitraryArgs,
 		RunE:                  subcommand,
@@ -33,7 +33,7 @@ func newRoot(out io.Writer) *cobra.Command {
 	root.AddCommand(newPlan(), newSim(), newRun(), newPolicies(), newVersion(), newBatch(), newProxy(),
 		newMan())
 	root.SetHelpCommand(newHelp())
-	root.SetOut(out) // before the completion command, which keeps it
+	root.SetOut(out) // before InitDefaultCompletionCmd, which reads it
 	root.InitDefaultCompletionCmd()
 	for _, sub := range root.Commands() {
 		if sub.HasSubCommands() && sub.RunE == nil {
@@ -57,7 +57,8 @@ func newHelp() *cobra.Command {
 	}
 }
 
-// subcommand runs a command that has subcommands, when none is given or the given one is unknown.
+// subcommand runs a command that has subcommands. Without arguments it prints the help. Otherwise
+// the first argument is an unknown subcommand, and it returns an error with a hint.
 func subcommand(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return c.Help()

@@ -14,48 +14,50 @@ import (
 	"github.com/rebound-go/rebound/policyfile"
 )
 
-const runHelp = `Run a command until it works.
+const runHelp = `Run a command until it succeeds.
 
-The command runs without a shell, in a process group of its own. After an attempt that fails or runs
-out of time, nothing of it is left running. SIGTERM, SIGINT, SIGHUP, SIGQUIT and SIGABRT are passed
-to the command and end the run, and rebound then dies of the same signal. A second such signal kills
-at once. SIGUSR1, SIGUSR2, SIGALRM, SIGWINCH, Ctrl-Z and the real-time signals are only passed on.
+The command runs without a shell, in its own process group. When an attempt fails or times out,
+rebound ends the whole group. SIGTERM, SIGINT, SIGHUP, SIGQUIT and SIGABRT are passed to the command
+and end the run; rebound then ends by the same signal. A second such signal kills the command at
+once. Other signals, such as SIGUSR1, SIGWINCH, Ctrl-Z and real-time signals, are only passed on.
 
 The flags --on, --not-on, --on-output and --not-on-output decide which failures are retried. They
 replace the policy's own list; the rest of the policy applies. --on and --not-on take exit codes,
-ranges, signals that killed the command, and timeout: --on 75,100-110,SIGKILL,timeout. If there is
-an --on or --on-output, one of them must match. Otherwise every failure except 126 and 127 is
-retried. If a line of output matches --on-output, exit code 0 is a failure, too. If the system is
-short of processes, memory or files, the start of the command is retried. If nothing reads stdout
-any more, a failure is final.
+ranges, signals that killed the command, and timeout: --on 75,100-110,SIGKILL,timeout. With --on or
+--on-output, only failures that match one of them are retried. Without them, every failure except
+126 and 127 is retried. If output matches --on-output or --not-on-output, even exit code 0 is a
+failure. If the system is short of processes, memory or files, the start of the command is retried.
+If nothing reads stdout any more, only --on and --on-output cause a retry.
 
-With --delay-from the delay is read from a line of output: the first group of the expression that
-matched. A number is in seconds, or in the unit that the group is named after: (?P<ms>[0-9]+). Units
-(90s, 1m30s, 2 minutes) and dates are accepted as well. Jitter lengthens this delay by up to a
-quarter. A delay above --max-retry-after ends the run. Without the flag, the policy's maximum
+With --delay-from, the delay is read from a line of output. It is the first group of the expression
+that matched. A number is in seconds, or in the unit in the group's name: (?P<ms>[0-9]+). Numbers
+with units (90s, 1m30s, 2 minutes) and dates are accepted as well. Jitter lengthens the delay by up
+to a quarter. A delay above --max-retry-after ends the run. Without that flag, the policy's maximum
 applies, which is 2m by default.
 
-With --wait-for the command runs once a service accepts a connection, or answers a GET with 2xx.
-rebound waits for that as long as --timeout allows, or for a minute without it.
+With --wait-for, the command starts when a service accepts a connection, or answers a GET with 2xx.
+rebound waits for the service until --timeout ends, or for a minute without that flag.
 
-Standard input belongs to the command: whatever it does not read stays there. Every attempt reads a
-file from the beginning. From a pipe, a retry reads what is left. With --stdin replay, rebound
-copies the pipe, and every attempt reads it from the beginning; up to 160 KB more than the command
-reads are taken from the pipe. A terminal is read only with --foreground.
+The command reads standard input directly. What it does not read is left for the next program. Every
+attempt reads a file from the beginning. From a pipe, a retry reads what is left. With --stdin
+replay, rebound copies the pipe, and every attempt reads it from the beginning. rebound may then
+take up to 160 KB more from the pipe than the command reads. By default, a terminal is read only
+with --foreground.
 
-The environment of the command has REBOUND_ATTEMPT (1, 2, 3, …), REBOUND_ATTEMPTS (the most, 0 = no
-limit) and, from the second attempt on, REBOUND_PREVIOUS_EXIT.
+The environment of the command has REBOUND_ATTEMPT (1, 2, 3, …), REBOUND_ATTEMPTS (the maximum, 0 =
+no limit) and, from the second attempt on, REBOUND_PREVIOUS_EXIT.
 
-Nothing is printed if the first attempt succeeds. Messages go to stderr.
+Messages go to stderr. If the first attempt succeeds, there are none about it.
 
-Exit code: that of the last attempt, or 1 if that was 0 but its output matches --on-output
+The exit code is that of the last attempt. It is 1 if an attempt with exit code 0 failed by its
+output. Other codes:
   124    the last attempt or the whole run timed out, or a service was not ready
-  125    rebound itself failed: a flag, a file, a copy of input or output
-  126    the command cannot be run
+  125    rebound itself failed, for example because of an invalid flag or a full disk
+  126    the command cannot be started
   127    there is no such command, or its name is empty
   128+n  the last attempt was killed by signal n`
 
-// runFlags are the flags of `rebound run` beside those of the policy.
+// runFlags are the flags of `rebound run`.
 type runFlags struct {
 	policy policyFlags
 	judge  judge
@@ -74,7 +76,7 @@ func newRun() *cobra.Command {
 	flags := runFlags{killAfter: policyfile.Duration(10 * time.Second)}
 	c := &cobra.Command{
 		Use:   "run [flags] -- command [argument]...",
-		Short: "Run a command until it works",
+		Short: "Run a command until it succeeds",
 		Long:  runHelp,
 		Example: "  rebound run -- curl -fsS https://example.com/data.json\n" +
 			"  rebound run --wait-for tcp://localhost:5432 -t 30 -- psql -f schema.sql\n" +
@@ -121,13 +123,13 @@ func (f *runFlags) register(c *cobra.Command) {
 	s.Var(&duration{to: &f.maxRetryAfter}, "max-retry-after",
 		"longest delay of --delay-from; a longer one ends the run")
 	s.Var(&f.waitFor, "wait-for", "wait until tcp://host:port or http://host/path answers")
-	s.StringVar(&f.output, "output", "stream", "stdout: stream, or hold for the last attempt's only")
-	s.StringVar(&f.stdin, "stdin", "auto", "auto, replay (a pipe for each attempt), inherit or null")
+	s.StringVar(&f.output, "output", "stream", "stdout: stream, or hold for only that of the last attempt")
+	s.StringVar(&f.stdin, "stdin", "auto", "auto, replay (copy a pipe for retries), inherit or null")
 	s.Var(&duration{to: &f.killAfter, text: "10s", zero: true}, "kill-after",
 		"time from a signal until the command is killed")
 	s.BoolVar(&f.foreground, "foreground", false,
-		"give the command the terminal, without a group of its own")
-	s.BoolVarP(&f.quiet, "quiet", "q", false, "print nothing about failures")
+		"let the command use the terminal, without its own process group")
+	s.BoolVarP(&f.quiet, "quiet", "q", false, "print no messages")
 	s.StringVar(&f.report, "report", "", `print a report to stderr at the end: json`)
 	s.StringVar(&f.reportTo, "report-to", "", "file for the report")
 	complete(c, "output", []string{"stream", "hold"})
@@ -135,7 +137,7 @@ func (f *runFlags) register(c *cobra.Command) {
 	complete(c, "report", []string{"json"})
 }
 
-// job makes what the flags and arguments describe, or says what is wrong with them.
+// job returns the job that the flags and arguments describe, or an error about them.
 func (f *runFlags) job(c *cobra.Command, args []string) (*job, error) {
 	chosen, err := f.policy.choose()
 	if err != nil {
@@ -180,8 +182,8 @@ func (f *runFlags) job(c *cobra.Command, args []string) (*job, error) {
 	return j, err
 }
 
-// input is what attempts read. In a group of its own a command would be stopped when it reads the
-// terminal; so there is nothing to read.
+// input returns the input of the attempts. A command in its own process group would be stopped when
+// it reads the terminal, so --stdin auto replaces the terminal by an empty input.
 func (f *runFlags) input(stdin io.Reader) (*process.Input, error) {
 	file, isFile := stdin.(*os.File)
 	terminal := isFile && term.IsTerminal(int(file.Fd()))

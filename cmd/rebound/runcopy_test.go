@@ -54,7 +54,7 @@ func TestFailedCopies(t *testing.T) {
 	} {
 		want := strings.ReplaceAll(row.want, "stdout: no", "stdout: write /dev/stdout: no")
 		code, out := script(t, row.script)
-		if code != 125 || !strings.Contains(out, want) || strings.Contains(out, "again in") {
+		if code != 125 || !strings.Contains(out, want) || strings.Contains(out, "retry in") {
 			t.Errorf("%s: got exit code %d, %s, want 125 with %q, at once", row.script, code, out, want)
 		}
 	}

@@ -19,7 +19,7 @@ import (
 	"github.com/rebound-go/rebound/cmd/rebound/process"
 )
 
-// job is one command that is run until it works.
+// job is one command that is run until it succeeds.
 type job struct {
 	name   string // of the command, for messages
 	policy *rebound.Policy
@@ -28,7 +28,7 @@ type job struct {
 	stderr io.Writer
 	quiet  bool
 
-	services services // which must answer first
+	services services // that must be ready before the first attempt
 
 	report   report
 	reportTo io.WriteCloser // nil = no report
@@ -37,9 +37,9 @@ type job struct {
 	last  process.Result
 }
 
-// run makes the attempts and returns the exit code, and the signal that has ended them, if one has.
+// run makes the attempts. It returns the exit code, and the signal that ended the run or 0.
 func (j *job) run() (int, syscall.Signal) {
-	runtime.LockOSThread() // a command dies with the thread that started it: let that be main's
+	runtime.LockOSThread() // Linux kills a command when the thread that started it ends
 	process.FailWrites()
 	process.Adopt()
 	ctx, cancel := context.WithCancelCause(context.Background())
@@ -66,7 +66,7 @@ func (j *job) run() (int, syscall.Signal) {
 	return code, stop.Signal
 }
 
-// waitForServices waits within the time for all attempts, if that is limited.
+// waitForServices waits at most until MaxElapsed ends, or for waitLimit without one.
 func (j *job) waitForServices(ctx context.Context) error {
 	limit := waitLimit
 	if most := j.policy.MaxElapsed; most > 0 {
@@ -77,14 +77,14 @@ func (j *job) waitForServices(ctx context.Context) error {
 	return j.services.wait(ctx, j.say)
 }
 
-// attempts runs the command until it works.
+// attempts runs the command until it succeeds.
 func (j *job) attempts(ctx context.Context) error {
 	return rebound.Run(ctx, j.limits(time.Since(j.began)), func(attempt context.Context) error {
 		return j.attempt(ctx, attempt)
 	})
 }
 
-// limits is the policy for the attempts when so much time is used up.
+// limits returns the policy for the attempts, after a part of MaxElapsed was used.
 func (j *job) limits(used time.Duration) *rebound.Policy {
 	p := j.policy.Clone()
 	p.Name = j.name
@@ -94,12 +94,12 @@ func (j *job) limits(used time.Duration) *rebound.Policy {
 		p.AttemptTimeout = min(p.AttemptTimeout, p.MaxElapsed)
 	}
 	if len(j.judge.delayFrom.all) > 0 {
-		p.Throttled = backoff.Constant(0) // the delay is what the output says
+		p.Throttled = backoff.Constant(0) // the output alone sets the delay
 	}
 	return p
 }
 
-// listen has signals stop the job, or reach the command. It returns what ends that.
+// listen makes signals stop the job or reach the command. It returns a function that ends this.
 func (j *job) listen(cancel context.CancelCauseFunc) func() {
 	stops, others := make(chan os.Signal, 8), make(chan os.Signal, 8)
 	signal.Notify(stops, process.Stops()...)
@@ -131,7 +131,7 @@ func (j *job) listen(cancel context.CancelCauseFunc) func() {
 	}
 }
 
-// attempt runs the command once. Marks on the error carry the verdict of the flags to the policy.
+// attempt runs the command once. A mark on its error passes the verdict to the policy.
 func (j *job) attempt(all, ctx context.Context) error {
 	n := len(j.report.Attempts) + 1
 	previous := "REBOUND_PREVIOUS_EXIT" // unset: an outer rebound may have set it
@@ -143,7 +143,7 @@ func (j *job) attempt(all, ctx context.Context) error {
 		"REBOUND_ATTEMPTS="+strconv.Itoa(bound(j.policy)))
 	verdict, why := j.judge.decide(j.last, j.stdoutGone())
 	if verdict == never && j.timeIsOver() {
-		verdict = again // the policy stops for the time, which is the reason that counts
+		verdict = again // so that the reason for stopping is the time limit
 	}
 	if hint := startHint(j.runner.Args, j.last); hint != "" {
 		why += "; " + hint
@@ -160,7 +160,7 @@ func (j *job) attempt(all, ctx context.Context) error {
 	return rebound.Permanent(errors.New(why))
 }
 
-// retryable is the error of an attempt that is retried, with the delay that its output asks for.
+// retryable returns the error of an attempt that may be retried, with the delay in its output.
 func (j *job) retryable(why string) error {
 	delay, err := j.judge.delayFrom.delay(time.Now())
 	if err != nil {
@@ -172,7 +172,7 @@ func (j *job) retryable(why string) error {
 	return rebound.Transient(errors.New(why))
 }
 
-// timeIsOver reports whether the time for all attempts has cut the last one short.
+// timeIsOver reports whether the time limit for all attempts cut the last one short.
 func (j *job) timeIsOver() bool {
 	most := j.policy.MaxElapsed
 	return most > 0 && errors.Is(j.last.Cut, context.DeadlineExceeded) && time.Since(j.began) >= most
@@ -183,7 +183,7 @@ func (j *job) stdoutGone() bool {
 	return ok && process.Gone(f)
 }
 
-// bound is how many attempts there are at most, 0 for no limit.
+// bound returns the maximum number of attempts, or 0 for no limit.
 func bound(p *rebound.Policy) int { return max(p.MaxAttempts(), 0) }
 
 // observe prints a failure before the delay.
@@ -192,14 +192,14 @@ func (j *job) observe(_ context.Context, e rebound.Event) {
 		return
 	}
 	j.report.wait(e.Delay)
-	asked := ""
+	found := ""
 	if e.Fault.After > 0 {
-		asked = fmt.Sprintf(", as its output asks for %v", short(e.Fault.After))
+		found = fmt.Sprintf(" (--delay-from found %v)", short(e.Fault.After))
 	}
-	j.say("%s: %v; again in %v%s", j.current(), e.Err, short(e.Delay), asked)
+	j.say("%s: %v; retry in %v%s", j.current(), e.Err, short(e.Delay), found)
 }
 
-// current is what messages call the last attempt.
+// current names the last attempt in messages.
 func (j *job) current() string {
 	text := fmt.Sprintf("%s: attempt %d", j.name, len(j.report.Attempts))
 	if n := bound(j.policy); n > 0 {
@@ -214,13 +214,13 @@ func (j *job) say(format string, args ...any) {
 	}
 }
 
-// stopped reports a command that waits for the terminal.
+// stopped reports a command that was stopped because it used the terminal.
 func (j *job) stopped(sig syscall.Signal) {
-	j.say("%s: stopped by %s: to use the terminal it needs --foreground",
+	j.say("%s: stopped by %s: it needs --foreground to use the terminal",
 		j.name, process.Name(sig))
 }
 
-// sayEnd prints how the job has ended, unless that was by its first attempt's success.
+// sayEnd prints how the job ended, unless its first attempt succeeded.
 func (j *job) sayEnd(err error) {
 	switch {
 	case err == nil && len(j.report.Attempts) > 1:
@@ -228,7 +228,8 @@ func (j *job) sayEnd(err error) {
 	case errors.As(j.last.Cut, new(process.Stop)):
 		j.say("%s: %v", j.current(), j.last.Cut)
 	case errors.Is(err, rebound.WaitTooLong):
-		j.say("%s; --max-retry-after allows more", strings.TrimPrefix(err.Error(), "rebound: "))
+		j.say("%s; --max-retry-after allows longer delays",
+			strings.TrimPrefix(err.Error(), "rebound: "))
 	case errors.As(err, new(*rebound.Error)):
 		j.say("%s", strings.TrimPrefix(err.Error(), "rebound: "))
 	case err != nil:
@@ -236,7 +237,7 @@ func (j *job) sayEnd(err error) {
 	}
 }
 
-// exitCode is that of the last attempt, if there was one.
+// exitCode returns the exit code of the last attempt, or the one for the reason why there is none.
 func (j *job) exitCode(err error) int {
 	switch {
 	case err == nil:
@@ -251,7 +252,7 @@ func (j *job) exitCode(err error) int {
 	return cmp.Or(j.last.Code, 1)
 }
 
-// release writes what was held back. Of a copy with a hole nothing is written.
+// release writes the held stdout. An incomplete copy is not written.
 func (j *job) release(ctx context.Context) error {
 	if j.last.Lost != nil {
 		return nil

@@ -69,10 +69,10 @@ func TestInterruptEndsTheLoop(t *testing.T) {
 // A command that was stopped because it uses the terminal is reported.
 func TestStopForTheTerminalIsReported(t *testing.T) {
 	for script, want := range map[string]string{
-		"rebound run -- sh -c 'read x < /dev/tty'":              "sh: stopped by SIGTTIN: to use",
-		"rebound run -- stty -F /dev/tty -echo":                 "stty: stopped by SIGTTOU: to use",
-		"rebound run --stdin inherit -- cat":                    "cat: stopped by SIGTTIN: to use",
-		"rebound run --output hold -- sh -c 'read x </dev/tty'": "sh: stopped by SIGTTIN: to use",
+		"rebound run -- sh -c 'read x < /dev/tty'":              "sh: stopped by SIGTTIN: it needs",
+		"rebound run -- stty -F /dev/tty -echo":                 "stty: stopped by SIGTTOU: it needs",
+		"rebound run --stdin inherit -- cat":                    "cat: stopped by SIGTTIN: it needs",
+		"rebound run --output hold -- sh -c 'read x </dev/tty'": "sh: stopped by SIGTTIN: it needs",
 	} {
 		got := terminal(t, script, "--foreground", "\x03")
 		if !strings.Contains(got, want) || strings.Count(got, "stopped by SIGTT") != 1 {

@@ -77,10 +77,10 @@ type study struct {
 	policies []named
 	hedge    *hedgeFile
 	layers   []named            // the policies of the scenario's layers
-	fields   *strictjson.Fields // of the file, and what flags have set
+	fields   *strictjson.Fields // the fields of the file, and those that flags set
 }
 
-// readStudy returns a built-in scenario, or that of a file.
+// readStudy returns the study of a built-in scenario or of a file.
 func readStudy(ref string) (study, error) {
 	if slices.Contains(sim.Builtins(), ref) {
 		s, err := sim.Builtin(ref)
@@ -110,7 +110,7 @@ func parseStudy(path string, data []byte) (study, error) {
 		}
 		fields.Inherit("like")
 		s.Name, s.About = "", ""
-		f = scenarioFile{Scenario: s} // the second time, what the file says goes over it
+		f = scenarioFile{Scenario: s} // the second Decode overwrites it with the file's values
 		if _, err := strictjson.Decode(path, data, &f); err != nil {
 			return study{}, err
 		}
@@ -121,7 +121,8 @@ func parseStudy(path string, data []byte) (study, error) {
 	}
 	for _, name := range policyNames(f.Policies) {
 		if name == "" {
-			return study{}, fields.Blame("policies."+strictjson.Key(name), errors.New("want a name"))
+			return study{}, fields.Blame("policies."+strictjson.Key(name),
+				errors.New("the name is empty: want a name"))
 		}
 		if _, err := f.Policies[name].Build(name); err != nil {
 			return study{}, fields.Blame("policies."+strictjson.Key(name), err)
@@ -157,7 +158,7 @@ func (f *scenarioFile) fillLayers(fields *strictjson.Fields) (all []named, err e
 	return all, nil
 }
 
-// policy finds one by its name in the file, or elsewhere.
+// policy returns the policy that ref names: one of this file, or any that findOne knows.
 func (f *scenarioFile) policy(ref string) (named, error) {
 	if spec, ok := f.Policies[ref]; ok {
 		return named{ref, spec, "policies." + strictjson.Key(ref)}, nil
@@ -165,7 +166,7 @@ func (f *scenarioFile) policy(ref string) (named, error) {
 	return findOne(ref)
 }
 
-// compared are the policies to play.
+// compared returns the policies to simulate.
 func (f *scenarioFile) compared(fields *strictjson.Fields) (all []named, err error) {
 	for i, ref := range f.Compare {
 		p, err := f.policy(ref)

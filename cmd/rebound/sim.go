@@ -18,8 +18,8 @@ const simHelp = `Simulate an outage under several policies, and compare the resu
 
 Time is virtual. The policies run the same code as in your programs.
 
-The scenario is the name of a built-in one, or a YAML or JSON file. Without a scenario, the built-in
-ones are listed. A file has the fields of sim.Scenario in snake case, and these four:
+The scenario is the name of a built-in one, or a YAML or JSON file. Without a scenario, the names of
+the built-in ones are printed. A file has the fields of sim.Scenario in snake case, and these four:
   like      a built-in scenario, for the values that the file leaves out
   hedge     when to send a second request
   policies  policies, as in a policy file
@@ -33,8 +33,8 @@ The columns of the table:
   p50, p99       time of the calls that succeeded, delays included
 
 --set changes a field of the scenario, such as server.workers or server.windows[0].to, or a field of
-all policies, such as attempts or backoff.base. --sweep runs several values of one field. --runs
-repeats every run with other random numbers, and the table has the means and the ranges.
+all policies, such as attempts or backoff.base. --sweep compares several values of one field. --runs
+repeats every run with other random numbers, and the table then shows means and ranges.
 
 --plot draws load, answers, retries, queue and breakers over time. With --sweep, it draws success,
 load and latency for each value.`
@@ -85,7 +85,7 @@ func newSim() *cobra.Command {
 	s.Var(&duration{to: &flags.duration}, "duration", "length of the run; default the scenario's")
 	s.StringArrayVar(&flags.sets, "set", nil, "change a field: server.workers=5, attempts=4")
 	s.StringVar(&flags.sweep, "sweep", "",
-		"run several values of a field: attempts=1..5, backoff.base=100ms,1s, bin=1s..5s/2s")
+		"compare several values of a field: attempts=1..5, backoff.base=100ms,1s, bin=1s..5s/2s")
 	s.IntVar(&flags.runs, "runs", 1, "number of runs, each with another seed")
 	s.BoolVar(&flags.noJitter, "no-jitter", false, "run all policies without jitter")
 	s.BoolVar(&flags.asJSON, "json", false, "print all results as JSON, times in nanoseconds")
@@ -94,7 +94,7 @@ func newSim() *cobra.Command {
 	return c
 }
 
-// scenarioSchema is the JSON Schema of scenarios. A test keeps it in step with their fields.
+// scenarioSchema is the JSON Schema of scenario files. A test compares it with their fields.
 //
 //go:embed scenario.schema.json
 var scenarioSchema []byte
@@ -189,7 +189,7 @@ func (f *simFlags) change(c *cobra.Command, s *study) error {
 	return s.set("--set", f.sets)
 }
 
-// contrasting returns the policies whose comparison shows what a scenario is about.
+// contrasting returns the policies that show what a scenario is about.
 func contrasting(scenario string) []string {
 	if scenario == "herd" {
 		return []string{"patient", "patient-no-jitter"}

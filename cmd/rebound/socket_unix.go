@@ -7,9 +7,9 @@ import (
 	"syscall"
 )
 
-// listenUnix opens a socket to which its owner alone may connect, from the first moment on: a chmod
-// after it would come too late. The umask is the process's, so this runs before other files are
-// made.
+// listenUnix opens a socket that only its owner may connect to. Until a chmod after Listen, others
+// could connect. The umask is that of the whole process, so no other goroutine may create files
+// meanwhile.
 func listenUnix(path string) (net.Listener, error) {
 	defer syscall.Umask(syscall.Umask(0o177))
 	return net.Listen("unix", path)

@@ -36,7 +36,7 @@ var tableColumns = []column{
 	{"p99", quantile(0.99), func(v float64) string { return short(time.Duration(v)) }},
 }
 
-// recovery is the column in which a word may stand for a missing number.
+// recovery is the column that may have words for a missing number.
 const recovery = "recovery"
 
 func quantile(q float64) func(p *sim.PolicyResult) (float64, bool) {
@@ -45,7 +45,7 @@ func quantile(q float64) func(p *sim.PolicyResult) (float64, bool) {
 	}
 }
 
-// writeTable prints one line for each policy, and for each value of the field that is swept.
+// writeTable prints one line for each policy and each value of the swept field.
 func writeTable(out io.Writer, field string, all []played) error {
 	scenario := &all[0].runs[0].Scenario
 	title := shown(scenario.Name)
@@ -106,13 +106,13 @@ func (m *column) cell(r *sim.Result, runs []sim.PolicyResult) string {
 		text += fmt.Sprintf(" (%s–%s)", least, most)
 	}
 	if m.name == recovery && n < len(runs) {
-		text += fmt.Sprintf(", %d of %d not", len(runs)-n, len(runs))
+		text += fmt.Sprintf(", not in %d of %d runs", len(runs)-n, len(runs))
 	}
 	return text
 }
 
-// missing returns what stands for a missing number. A service has failed to recover only if there
-// was something to recover from, and enough calls to show a recovery.
+// missing returns the text for a missing number. "not recovered" needs an outage to recover from,
+// and enough calls after it to show a recovery.
 func (m *column) missing(r *sim.Result, p *sim.PolicyResult) string {
 	atEnd := r.TroubleEnd == r.Scenario.Duration
 	if m.name != recovery || r.TroubleEnd == 0 || p.Calls == 0 ||

@@ -10,7 +10,7 @@ import (
 	"github.com/rebound-go/rebound/internal/printable"
 )
 
-// shown is a name as it may stand on a terminal.
+// shown returns a name in a form that is safe to print on a terminal.
 func shown(name string) string {
 	if name == "" {
 		return `""`
@@ -18,8 +18,8 @@ func shown(name string) string {
 	return printable.Name(name)
 }
 
-// escaped is a text with an escape in the place of each character that a terminal would not just
-// show. Lines stay lines: a name in an error is in quotes already.
+// escaped replaces each character that a terminal would act on by an escape. Newlines and tabs
+// stay: names in errors are quoted already.
 func escaped(text string) string {
 	var b strings.Builder
 	for _, r := range text {
@@ -33,14 +33,14 @@ func escaped(text string) string {
 	return b.String()
 }
 
-// writeColumns prints rows as columns: the first is on the left of its column, and the others are
-// too, or with right on the right of theirs.
+// writeColumns prints rows as columns. The first column is flush left. The others are flush right
+// if right is true.
 func writeColumns(out io.Writer, rows [][]string, right bool) error {
 	_, err := io.WriteString(out, printable.Columns(rows, func(i int) bool { return i > 0 && right }))
 	return err
 }
 
-// short is a duration with about three digits.
+// short formats a duration with about three digits.
 func short(d time.Duration) string {
 	for unit := time.Microsecond; unit < time.Hour; unit *= 10 {
 		if d < 1000*unit {

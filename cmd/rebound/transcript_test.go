@@ -111,7 +111,7 @@ func replay(t *testing.T, transcript string) string {
 
 // measured are times that differ from run to run.
 var measured = regexp.MustCompile(
-	`(after |again in |_seconds": )[0-9][0-9.]*(µs|ms|s)?`)
+	`(after |; retry in |_seconds": )[0-9][0-9.]*(µs|ms|s)?`)
 
 func execute(t *testing.T, dir string, env []string, command string) string {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

@@ -35,7 +35,7 @@ func isEmpty(v pflag.Value) bool {
 			return true
 		}
 	}
-	return len(list.GetSlice()) == 0 // one of --policy ''
+	return len(list.GetSlice()) == 0 // --policy '' is a list of nothing
 }
 
 // dependent is a flag that has no effect without another flag, or together with another one.
@@ -57,19 +57,21 @@ func withoutEffect(c *cobra.Command, args []string) (err error) {
 		case d.without != "" && !set(d.without):
 			return fmt.Errorf("--%s has no effect without --%s", d.flag, d.without)
 		case d.beside != "" && set(d.beside):
-			return fmt.Errorf("--%s has no effect beside --%s: want one of them", d.flag, d.beside)
+			return fmt.Errorf("--%s has no effect together with --%s: want one of them", d.flag,
+				d.beside)
 		}
 	}
 	schema, _ := c.Flags().GetBool("schema") // false for a command that has none
 	list := c.Name() == "sim" && len(args) == 0
 	if schema && len(args) > 0 {
-		return fmt.Errorf("%s has no effect beside --schema: want one of them", shown(args[0]))
+		return fmt.Errorf("%s has no effect together with --schema: want one of them",
+			shown(args[0]))
 	}
 	c.Flags().Visit(func(f *pflag.Flag) {
 		switch {
 		case err != nil || f.Name == "schema":
 		case schema:
-			err = fmt.Errorf("--%s has no effect beside --schema: want one of them", f.Name)
+			err = fmt.Errorf("--%s has no effect together with --schema: want one of them", f.Name)
 		case list:
 			err = fmt.Errorf("--%s has no effect without a scenario: want rebound sim outage --%s …",
 				f.Name, f.Name)

@@ -13,7 +13,7 @@ import (
 	"github.com/rebound-go/rebound/policyfile"
 )
 
-// variant is a study with one value of the field that is swept; empty = nothing is.
+// variant is a study with one value of the swept field. Without a sweep, the value is empty.
 type variant struct {
 	value string
 	study study
@@ -26,7 +26,7 @@ func (s study) vary(sweep string) (field string, all []variant, err error) {
 	}
 	field, text, ok := strings.Cut(sweep, "=")
 	if !ok {
-		return "", nil, fmt.Errorf("--sweep %q has no values: want attempts=1..5", sweep)
+		return "", nil, fmt.Errorf("--sweep %q has no values: want for example attempts=1..5", sweep)
 	}
 	values, err := sweepValues(text)
 	if err != nil {
@@ -51,13 +51,14 @@ func (s study) clone() study {
 	return s
 }
 
-// set changes fields, each given to a flag as path=value: of the scenario, or else of all policies.
+// set sets fields. Each text is a path=value from a flag. The path is that of a field of the
+// scenario, or otherwise of all policies.
 func (s *study) set(flag string, all []string) error {
 	var paths []string
 	for _, text := range all {
 		path, value, ok := strings.Cut(text, "=")
 		if !ok {
-			return fmt.Errorf("%s %q has no value: want server.workers=5", flag, text)
+			return fmt.Errorf("%s %q has no value: want for example server.workers=5", flag, text)
 		}
 		if err := s.setOne(flag, path, value); err != nil {
 			return fmt.Errorf("%s %w", flag, err)
@@ -69,7 +70,7 @@ func (s *study) set(flag string, all []string) error {
 			return p == path || strings.HasPrefix(p, path+".")
 		})
 	})
-	// One by one, they may contradict each other: a longest delay, and then a longer first one.
+	// The check comes last: a new first delay may exceed the longest one until that is set, too.
 	for _, p := range s.policies {
 		if _, err := p.spec.Build(p.name); err != nil && len(all) > 0 {
 			return s.blamePolicy(p, "", err)
@@ -110,16 +111,17 @@ func (s *study) setOne(flag, path, value string) error {
 	return nil
 }
 
-// give records which flag has set a field. The first of two would have no effect.
+// give records the flag that set a field. A second one is an error, because the first would have no
+// effect.
 func (s *study) give(path, source string) error {
 	if first := s.fields.Given(path); first != "" {
-		return fmt.Errorf("%s: %s has set it already: want one of them", path, first)
+		return fmt.Errorf("%s: already set by %s: want one of them", path, first)
 	}
 	s.fields.Give(path, source)
 	return nil
 }
 
-// setHedge changes a field of the hedge. Studies may share it, so it is a new one.
+// setHedge sets a field of a new hedge, because studies may share the old one.
 func (s *study) setHedge(path, value string) error {
 	f := struct{ Hedge *hedgeFile }{&hedgeFile{}}
 	if s.hedge != nil {
@@ -130,7 +132,7 @@ func (s *study) setHedge(path, value string) error {
 	return err
 }
 
-// copied is a policy that shares nothing with the one it is a copy of.
+// copied returns a copy of a policy that shares nothing with it.
 func copied(spec policyfile.Policy) (policyfile.Policy, error) {
 	const any = "policy"
 	data, err := policyfile.Marshal(&policyfile.File{
@@ -146,7 +148,7 @@ func copied(spec policyfile.Policy) (policyfile.Policy, error) {
 	return file.Policies[any], nil
 }
 
-// maxValues is how many values of a sweep there are at most. A picture has no room for more.
+// maxValues is the largest number of values in a sweep. A chart has no space for more.
 const maxValues = 100
 
 // sweepValues reads 1..5, 0..1/0.25, 100ms..1s/100ms, or a list with commas.
@@ -155,7 +157,8 @@ func sweepValues(text string) ([]string, error) {
 	if !ok {
 		values := strings.Split(text, ",")
 		if slices.Contains(values, "") || len(values) > maxValues {
-			return nil, fmt.Errorf("%q is not a list of 1 to %d values: want 1,2,5 or 1..5", text, maxValues)
+			return nil, fmt.Errorf("%q is not a list of 1 to %d values: want for example 1,2,5 or 1..5",
+				text, maxValues)
 		}
 		return values, nil
 	}
@@ -170,8 +173,8 @@ func sweepValues(text string) ([]string, error) {
 	from, to, by := ends[0], ends[1], ends[2]
 	n := math.Floor((to-from)/by + 1e-9)
 	if !(by > 0 && to >= from && n < maxValues) {
-		return nil, fmt.Errorf("%q is not a range of 1 to %d values: want 1..5, or 100ms..1s/100ms",
-			text, maxValues)
+		return nil, fmt.Errorf("%q is not a range of 1 to %d values: want for example 1..5 or "+
+			"100ms..1s/100ms", text, maxValues)
 	}
 	var values []string
 	for i := 0.0; i <= n; i++ {
@@ -185,7 +188,7 @@ func sweepValues(text string) ([]string, error) {
 	return values, nil
 }
 
-// numbersOf reads numbers, or times as nanoseconds, but not some of each.
+// numbersOf parses numbers, or durations as nanoseconds. A mixture is an error.
 func numbersOf(texts ...string) (all []float64, isTime bool, err error) {
 	times := 0
 	for _, text := range texts {
@@ -199,7 +202,8 @@ func numbersOf(texts ...string) (all []float64, isTime bool, err error) {
 		all = append(all, v)
 	}
 	if times != 0 && times != len(texts) {
-		return nil, false, errors.New("a range of durations has a step: want 100ms..1s/100ms")
+		return nil, false, errors.New("a range of durations needs a duration as its step: want for " +
+			"example 100ms..1s/100ms")
 	}
 	return all, times > 0, nil
 }

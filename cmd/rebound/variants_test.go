@@ -131,7 +131,7 @@ func TestCells(t *testing.T) {
 		{"success", ends, runs(true, true, true), "60.00 % (50.00–70.00)"},
 		{"peak", ends, runs(true, true), "100/s"},
 		{"recovery", ends, runs(true, true), "500ms (at once–1s)"},
-		{"recovery", ends, runs(true, false, true), "1s (at once–2s), 1 of 3 not"},
+		{"recovery", ends, runs(true, false, true), "1s (at once–2s), not in 1 of 3 runs"},
 		{"recovery", ends, runs(false, false), "not recovered"},
 		{"recovery", &sim.Result{Scenario: sim.Scenario{Duration: 20}}, runs(false), "-"},
 		{"p99", ends, runs(true), "-"},

@@ -25,7 +25,7 @@ func newVersion() *cobra.Command {
 func version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
-		return "of an unknown build"
+		return "(unknown version)"
 	}
 	return versionOf(info) + fmt.Sprintf(", %s %s/%s", info.GoVersion, runtime.GOOS, runtime.GOARCH)
 }

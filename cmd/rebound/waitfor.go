@@ -14,10 +14,10 @@ import (
 	"github.com/rebound-go/rebound/cmd/rebound/process"
 )
 
-// services are what must answer before the command is run.
+// services lists the services that must be ready before the command starts.
 type services []*url.URL
 
-// Set adds one.
+// Set adds a service.
 func (s *services) Set(text string) error {
 	u, err := url.Parse(text)
 	switch {
@@ -36,7 +36,8 @@ func (s *services) Set(text string) error {
 	return nil
 }
 
-// validPort reports whether something can listen at a port. An empty one is that of the scheme.
+// validPort reports whether text is a port that a server can have. An empty text stands for the
+// default port of the scheme.
 func validPort(text string) bool {
 	port, err := strconv.ParseUint(text, 10, 16)
 	return text == "" || err == nil && port > 0
@@ -56,11 +57,11 @@ func (s *services) Type() string { return "URL" }
 const (
 	probeEvery = 250 * time.Millisecond
 	probeLimit = 5 * time.Second // for one answer
-	// waitLimit is how long services have to answer if there is no time for all attempts.
+	// waitLimit is how long to wait for services if there is no --timeout.
 	waitLimit = time.Minute
 )
 
-// notReady is the error of a service that has not answered in time.
+// notReady is the error of a service that was not ready in time.
 type notReady struct {
 	service *url.URL
 	after   time.Duration
@@ -71,8 +72,8 @@ func (e *notReady) Error() string {
 	return fmt.Sprintf("%s is not ready after %v: %v", e.service.Redacted(), short(e.after), e.last)
 }
 
-// wait returns when all services have answered, or an error when ctx ends. It says what it waits
-// for.
+// wait returns when all services are ready. If ctx ends first, it returns an error. It prints which
+// service it waits for.
 func (s services) wait(ctx context.Context, say func(format string, args ...any)) error {
 	began := time.Now()
 	for _, u := range s {
@@ -86,7 +87,7 @@ func (s services) wait(ctx context.Context, say func(format string, args ...any)
 				say("waiting for %s: %v", u.Redacted(), err)
 			}
 			if last == nil || ctx.Err() == nil {
-				last = err // rather than that the time was over in the middle of a probe
+				last = err // but not that ctx cut a probe short, if there is another error
 			}
 			select {
 			case <-ctx.Done():
@@ -104,7 +105,7 @@ func (s services) wait(ctx context.Context, say func(format string, args ...any)
 	return nil
 }
 
-// probe connects to a service. One that speaks HTTP must answer with success.
+// probe connects to a service. An HTTP service must also answer with a status 2xx.
 func probe(ctx context.Context, u *url.URL) error {
 	ctx, cancel := context.WithTimeout(ctx, probeLimit)
 	defer cancel()
@@ -125,7 +126,7 @@ func probe(ctx context.Context, u *url.URL) error {
 	var failed *url.Error
 	switch {
 	case errors.As(err, &failed):
-		return failed.Err // without the address, which is known
+		return failed.Err // messages name the address already
 	case err != nil:
 		return err
 	}

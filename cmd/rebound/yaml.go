@@ -15,7 +15,7 @@ import (
 	"github.com/rebound-go/rebound/internal/strictjson"
 )
 
-// maxJSON bounds what aliases, which may be nested, can make of a YAML file.
+// maxJSON bounds the JSON of a YAML file. Nested aliases can make a small file huge.
 const maxJSON = 10 << 20
 
 func yamlToJSON(path string, data []byte) ([]byte, error) {
@@ -36,7 +36,7 @@ func yamlToJSON(path string, data []byte) ([]byte, error) {
 			continue
 		}
 		if docs++; docs > 1 {
-			return nil, c.fail(doc.Body, "there is a second document: want one in a file")
+			return nil, c.fail(doc.Body, "a second document begins here: want one in a file")
 		}
 		if err := c.node(doc.Body); err != nil {
 			return nil, err
@@ -49,9 +49,9 @@ func yamlToJSON(path string, data []byte) ([]byte, error) {
 type converter struct {
 	path    string
 	out     strings.Builder
-	line    int // in which out ends
+	line    int // the line in which out ends
 	anchors map[string]ast.Node
-	depth   int // of aliases under way
+	depth   int // how many aliases the current node is inside
 }
 
 func (c *converter) fail(n ast.Node, format string, args ...any) error {
@@ -59,8 +59,8 @@ func (c *converter) fail(n ast.Node, format string, args ...any) error {
 	return &strictjson.Error{File: c.path, Line: line, Err: fmt.Errorf(format, args...)}
 }
 
-// reach ends lines until out is in that of n, or is there already: what an alias stands for comes
-// from lines above.
+// reach adds newlines until out is in the line of n. Inside an alias it adds none, because the node
+// is from a line above.
 func (c *converter) reach(n ast.Node) {
 	if c.depth > 0 {
 		return
@@ -72,7 +72,7 @@ func (c *converter) reach(n ast.Node) {
 
 func (c *converter) node(n ast.Node) error {
 	if c.out.Len() > maxJSON {
-		return c.fail(n, "its aliases make more than 10 MB of the file")
+		return c.fail(n, "with its aliases the file has more than 10 MB: want fewer aliases")
 	}
 	switch n := n.(type) {
 	case *ast.MappingNode:
@@ -106,7 +106,7 @@ func (c *converter) target(n *ast.AliasNode) (ast.Node, error) {
 	return target, nil
 }
 
-// exponent is a number of JSON with an exponent.
+// exponent matches a number of JSON that has an exponent.
 var exponent = regexp.MustCompile(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?[eE][+-]?[0-9]+$`)
 
 func (c *converter) scalar(n ast.Node) error {
@@ -114,7 +114,7 @@ func (c *converter) scalar(n ast.Node) error {
 	switch n := n.(type) {
 	case *ast.StringNode:
 		value = n.Value
-		// The parser takes 1e3 for a text, which YAML 1.2 has as a number.
+		// The parser returns 1e3 as a text. In YAML 1.2 it is a number.
 		if n.GetToken().Type == token.StringType && exponent.MatchString(n.Value) {
 			value = json.Number(n.Value)
 		}
@@ -172,8 +172,8 @@ func (c *converter) mapping(n ast.Node, entries []*ast.MappingValueNode) error {
 	return nil
 }
 
-// entries writes the entries of a map; of one that is merged into another, those alone that the
-// other has none of.
+// entries writes the entries of a map. If the map is merged into another one, keys that the other
+// one has are left out.
 func (c *converter) entries(
 	entries []*ast.MappingValueNode, own map[string]bool, merged bool, comma *string,
 ) error {
@@ -209,7 +209,7 @@ func (c *converter) entries(
 func (c *converter) merge(n ast.Node, own map[string]bool, comma *string) error {
 	alias, ok := n.(*ast.AliasNode)
 	if !ok {
-		return c.fail(n, "<< wants an alias, such as *base")
+		return c.fail(n, "<< needs an alias, such as *base")
 	}
 	target, err := c.target(alias)
 	if err != nil {
@@ -224,5 +224,5 @@ func (c *converter) merge(n ast.Node, own map[string]bool, comma *string) error 
 	case *ast.MappingValueNode:
 		return c.entries([]*ast.MappingValueNode{target}, own, true, comma)
 	}
-	return c.fail(n, "<< wants the alias of a map")
+	return c.fail(n, "<< needs the alias of a map")
 }

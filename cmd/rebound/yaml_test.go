@@ -38,13 +38,13 @@ func TestYAMLMistakes(t *testing.T) {
 	for _, row := range []struct{ yaml, want string }{
 		{"a: *x\n", "f:1: the alias *x has no anchor &x above it"},
 		{"a: &x\n  b: *x\n", "f:2: the alias *x has no anchor &x above it"},
-		{"a: 1\n---\nb: 2\n", "f:3: there is a second document: want one in a file"},
+		{"a: 1\n---\nb: 2\n", "f:3: a second document begins here: want one in a file"},
 		{"a: 1\na: 2\n", "f:2: mapping key \"a\" already defined at [1:1]"},
 		{"a:\n  b: !!binary x\n", "f:2: !!binary: want a text"},
 		{"a: .inf\n", "f:1: .inf: want a text, a number"},
 		{"a: 1\nb: [\n", "f:2: sequence end token"},
-		{"a:\n  <<: 5\n", "f:2: << wants an alias, such as *base"},
-		{bomb, "aliases make more than 10 MB of the file"},
+		{"a:\n  <<: 5\n", "f:2: << needs an alias, such as *base"},
+		{bomb, "with its aliases the file has more than 10 MB"},
 	} {
 		got, err := yamlToJSON("f", []byte(row.yaml))
 		if !strings.Contains(fmt.Sprint(err), row.want) {

@@ -1,6 +1,6 @@
-// Package chart draws what simulations have found: a panel for each kind of number over the same
-// time, in each a line for every policy. Lines differ in their dashes and in how dark they are, so
-// that a print in grey can be read.
+// Package chart draws the results of simulations. A panel shows one kind of number over time, or
+// over the values of a field, with a line for each policy. Lines differ in dashes and brightness,
+// so that a print in grey is readable.
 package chart
 
 import (
@@ -18,13 +18,13 @@ import (
 	"github.com/rebound-go/rebound/sim"
 )
 
-// CanDraw refuses a file whose name does not end in .svg, .png or .html.
+// CanDraw returns an error if the name of a file does not end in .svg, .png or .html.
 func CanDraw(path string) error {
 	switch strings.ToLower(filepath.Ext(path)) {
 	case ".svg", ".png", ".html":
 		return nil
 	}
-	return fmt.Errorf("%s: cannot draw that: want a name that ends in .svg, .png or .html", path)
+	return fmt.Errorf("cannot draw %s: want a name that ends in .svg, .png or .html", path)
 }
 
 // Draw writes a picture of the result to the file, in the format that its name ends in.
@@ -62,14 +62,14 @@ func (f *figure) svg(out io.Writer) error {
 	if _, err := c.WriteTo(&text); err != nil {
 		return err
 	}
-	// Where that typeface is missing, one of the same widths is to take its place.
+	// These typefaces have the same widths. One of them is used if Liberation Sans is missing.
 	_, err := strings.NewReplacer(
 		"font-family:Liberation Sans", "font-family:Liberation Sans,Arial,Helvetica,sans-serif",
 	).WriteString(out, text.String())
 	return err
 }
 
-// dotsPerInch make a picture sharp on screens with fine dots, too.
+// dotsPerInch makes a picture sharp on high-resolution screens, too.
 const dotsPerInch = 144
 
 func (f *figure) png(out io.Writer) error {

@@ -14,7 +14,7 @@ import (
 const (
 	width       = 21 * vg.Centimeter
 	panelHeight = 4.4 * vg.Centimeter
-	axisHeight  = 1.1 * vg.Centimeter // of the time below the last panel
+	axisHeight  = 1.1 * vg.Centimeter // of the axis below the last panel
 	margin      = 0.4 * vg.Centimeter
 	lineHeight  = 0.6 * vg.Centimeter
 )
@@ -26,22 +26,22 @@ type figure struct {
 	note          string   // beside the legend
 	panels        []panel
 	x             axis
-	shades        [][2]float64 // parts of the axis with a darker ground
+	shades        [][2]float64 // spans of the axis with a darker background
 	width, height vg.Length
-	table         [][]string // of a page, its head first
+	table         [][]string // of an HTML page; the first row is the head
 }
 
-// axis is the one that all panels share.
+// axis is the horizontal axis of all panels.
 type axis struct {
 	label     string
 	low, high float64
 	step      float64 // from one value of a line to the next
 	ticks     plot.Ticker
 	bare      plot.Ticker // the same, without numbers
-	stairs    bool        // a value holds for a whole step
+	stairs    bool        // a line is drawn as steps
 }
 
-// size makes room for the panels.
+// size sets the size that the panels need.
 func (f *figure) size() *figure {
 	f.width = width
 	f.height = vg.Length(len(f.panels))*panelHeight + axisHeight + f.head() + margin
@@ -58,7 +58,7 @@ var (
 	shadow = color.Gray{238} // of a window
 )
 
-// style is how the line of policy i looks.
+// style returns the style of the line of policy i.
 func style(i int) draw.LineStyle {
 	colors := []color.Color{
 		color.RGBA{8, 35, 90, 255}, color.RGBA{195, 70, 0, 255}, color.RGBA{90, 180, 235, 255},
@@ -74,7 +74,7 @@ func style(i int) draw.LineStyle {
 	}
 }
 
-// face is the text of the picture.
+// face returns the style of text.
 func face(size vg.Length) draw.TextStyle {
 	f := font.Font{Typeface: "Liberation", Variant: "Sans", Size: size}
 	return draw.TextStyle{
@@ -99,7 +99,7 @@ func (f *figure) draw(c draw.Canvas) error {
 	return nil
 }
 
-// drawPanels draws one plot below the other, so that a time is at the same place in all of them.
+// drawPanels draws the plots below each other, with their horizontal axes aligned.
 func (f *figure) drawPanels(c draw.Canvas, plots []*plot.Plot) {
 	areas := make([]draw.Canvas, len(plots))
 	left, right := c.Min.X, c.Max.X
@@ -121,7 +121,7 @@ func (f *figure) drawPanels(c draw.Canvas, plots []*plot.Plot) {
 	}
 }
 
-// plot makes the panel i.
+// plot returns the plot of panel i.
 func (f *figure) plot(i int) (*plot.Plot, error) {
 	panel := &f.panels[i]
 	p := plot.New()
@@ -162,7 +162,7 @@ func (f *figure) plot(i int) (*plot.Plot, error) {
 	return p, nil
 }
 
-// addLine draws a line, or on an axis of stairs the steps of one.
+// addLine draws a line, as steps if the axis has stairs.
 func (f *figure) addLine(p *plot.Plot, values []float64, s draw.LineStyle) error {
 	points := make(plotter.XYs, 0, len(values)+1)
 	for i, v := range values {
@@ -183,7 +183,7 @@ func (f *figure) addLine(p *plot.Plot, values []float64, s draw.LineStyle) error
 	return nil
 }
 
-// add adds what would otherwise widen the axes to its data.
+// add adds a plotter without changing the axes. plot.Plot.Add widens them to the data.
 func (f *figure) add(p *plot.Plot, what plot.Plotter) {
 	bottom, top, left, right := p.Y.Min, p.Y.Max, p.X.Min, p.X.Max
 	p.Add(what)
@@ -215,7 +215,7 @@ func (f *figure) addRanges(
 	return nil
 }
 
-// addShades darkens the ground, such as at the times at which something is wrong.
+// addShades darkens the background of spans, such as the time of an outage.
 func (f *figure) addShades(p *plot.Plot) error {
 	for _, shade := range f.shades {
 		from, to := shade[0], shade[1]
@@ -234,7 +234,7 @@ func (f *figure) addShades(p *plot.Plot) error {
 // sample is the length of a line in the legend.
 const sample = 1.1 * vg.Centimeter
 
-// legendRows distributes the names over as many rows as their names need.
+// legendRows distributes the names over rows that fit the width.
 func (f *figure) legendRows() (rows [][]int) {
 	used := f.width
 	for i := range f.names {

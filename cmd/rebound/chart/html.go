@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// page is a document that needs nothing from elsewhere.
+// page is a document that loads no other files.
 var page = template.Must(template.New("page").Parse(`<!DOCTYPE html>
 <html lang="en">
 <meta charset="utf-8">
@@ -37,7 +37,7 @@ func (f *figure) html(out io.Writer) error {
 	text := svg.String()
 	return page.Execute(out, map[string]any{
 		"Title": f.title, "About": f.about, "Table": f.table,
-		// Text in it was escaped when it was drawn; what is before <svg belongs to a file.
+		// The drawing has escaped its text. The lines before <svg are only for files.
 		"Picture": template.HTML(text[strings.Index(text, "<svg"):]),
 	})
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/rebound-go/rebound/sim"
 )
 
-// overTime is the figure of a result.
+// overTime returns the figure of a result over time.
 func overTime(r sim.Result) *figure {
 	s := r.Scenario
 	f := &figure{title: s.Name, about: s.About}
@@ -26,7 +26,7 @@ func overTime(r sim.Result) *figure {
 		f.note = fmt.Sprintf("grey: trouble; a step is %v", width)
 	}
 	f.table = [][]string{{
-		"policy", "calls", "succeeded", "failed", "attempts", "retries", "refused by a budget",
+		"policy", "calls", "succeeded", "failed", "attempts", "retries", "rejected by a budget",
 	}}
 	for _, p := range r.Policies {
 		f.names = append(f.names, p.Policy)

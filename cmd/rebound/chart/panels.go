@@ -7,7 +7,8 @@ import (
 	"github.com/rebound-go/rebound/sim"
 )
 
-// mostPoints is how many points of a line a reader can distinguish; more bins than that are merged.
+// mostPoints is how many points of a line a reader can distinguish. If there are more, bins are
+// merged.
 const mostPoints = 600
 
 // panel is one kind of number over time, or over the values of a sweep.
@@ -17,10 +18,11 @@ type panel struct {
 	ranges [][][2]float64 // for each of the values, the least and the most; nil = none
 	log    bool
 	zoom   bool // the scale need not begin at 0
-	always bool // drawn even if there is nothing but zeros
+	always bool // drawn even if all values are 0
 }
 
-// kinds are the panels that there may be. A value is of n bins, of width seconds in all.
+// kinds are the possible panels over time. value computes a point from bins that together are width
+// seconds long.
 var kinds = []struct {
 	label  string
 	always bool
@@ -63,7 +65,7 @@ func sum(bins []sim.Bin, of func(*sim.Bin) int64) float64 {
 	return float64(total)
 }
 
-// panels returns those that have something to show, and the width of a step in seconds.
+// panels returns the panels that have something to show, and the width of a step in seconds.
 func panels(r sim.Result) (all []panel, step float64) {
 	bins := len(r.Policies[0].Bins)
 	merge := max((bins+mostPoints-1)/mostPoints, 1)
@@ -85,7 +87,7 @@ func panels(r sim.Result) (all []panel, step float64) {
 	return all, step
 }
 
-// title is what stands above the panel: a label at the axis would have to stand on its side.
+// title returns the text above the panel. A label at the vertical axis would be rotated.
 func (p *panel) title() string {
 	if p.log {
 		return p.label + " (logarithmic)"
@@ -100,8 +102,8 @@ func (p *panel) max() (most float64) {
 	return most
 }
 
-// bounds are those of a scale that shows how the values differ, without making much of a little: it
-// is no finer than a tenth of the highest value.
+// bounds returns a scale that shows how the values differ. It covers at least a tenth of the
+// highest value, so that small differences look small.
 func (p *panel) bounds() (low, high float64) {
 	low, high = math.Inf(1), math.Inf(-1)
 	for i, line := range p.lines {
@@ -117,8 +119,8 @@ func (p *panel) bounds() (low, high float64) {
 	return max(middle-0.6*span, 0), middle + 0.6*span
 }
 
-// steep reports whether on a plain scale one line would press another one flat, or its own peak all
-// the rest of it.
+// steep reports whether a linear scale would show most values as almost 0, because of a peak or
+// another line.
 func (p *panel) steep() bool {
 	var positive []float64
 	for _, line := range p.lines {

@@ -8,11 +8,11 @@ import (
 	"github.com/rebound-go/rebound/sim"
 )
 
-// Sweep is what several policies do for several values of one field.
+// Sweep holds the results of several policies for several values of one field.
 type Sweep struct {
 	Title, About string
 	Field        string   // that was changed
-	Values       []string // that it was given, from left to right
+	Values       []string // of the field, from left to right
 	Lines        []Line
 }
 
@@ -22,7 +22,7 @@ type Line struct {
 	Points [][]sim.PolicyResult // for each value, the results of one run or of several
 }
 
-// measures are the panels of a sweep; those of which all values are 0 are left out.
+// measures are the panels of a sweep. A panel with only zeros is left out, except the first.
 var measures = []struct {
 	label string
 	value func(*sim.PolicyResult) float64
@@ -35,8 +35,8 @@ var measures = []struct {
 	{"peak after the trouble, attempts per s", func(r *sim.PolicyResult) float64 { return r.Peak }},
 }
 
-// overValues is the figure of a sweep. Its values are evenly spaced, as they need not be numbers. A
-// line is the mean of the runs, and a bar their range.
+// overValues returns the figure of a sweep. Its values are evenly spaced, because they need not be
+// numbers. A line shows the mean of the runs, and a bar their range.
 func overValues(s Sweep) *figure {
 	f := &figure{title: s.Title, about: s.About}
 	last := float64(len(s.Values) - 1)
@@ -70,7 +70,7 @@ func overValues(s Sweep) *figure {
 	return f.size()
 }
 
-// summary is the mean and the range of each point.
+// summary returns the mean and the range of each point, and the number of runs.
 func summary(
 	l Line, value func(*sim.PolicyResult) float64,
 ) (means []float64, ranges [][2]float64, runs int) {
@@ -90,12 +90,12 @@ func summary(
 // words are ticks at 0, 1, 2 and so on.
 type words []string
 
-// Ticks places them. Of many, some have no label.
+// Ticks returns the ticks. If there are many, some have no label.
 func (w words) Ticks(_, _ float64) (all []plot.Tick) {
 	const most = 16
 	every := (len(w) + most - 1) / most
 	for i, word := range w {
-		label := " " // one with "" would have no line in the grid
+		label := " " // with "", the grid would have no line here
 		if word != "" && i%every == 0 {
 			label = word
 		}

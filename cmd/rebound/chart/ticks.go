@@ -7,7 +7,7 @@ import (
 	"gonum.org/v1/plot"
 )
 
-// seconds and numbers are what ticks may be apart, for times and for all else.
+// seconds and numbers are the possible distances between ticks, of times and of other numbers.
 var (
 	seconds = []float64{
 		0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300,
@@ -32,7 +32,7 @@ type ticks struct {
 	bare  bool    // without numbers
 }
 
-// Ticks places them.
+// Ticks returns the ticks.
 func (t ticks) Ticks(low, high float64) (all []plot.Tick) {
 	step := t.steps[len(t.steps)-1]
 	for _, s := range t.steps {
@@ -42,7 +42,7 @@ func (t ticks) Ticks(low, high float64) (all []plot.Tick) {
 		}
 	}
 	for i := math.Ceil(low / step); i*step <= high; i++ {
-		tick := plot.Tick{Value: i * step, Label: " "} // one with "" would have no line in the grid
+		tick := plot.Tick{Value: i * step, Label: " "} // with "", the grid would have no line here
 		if !t.bare {
 			tick.Label = brief(tick.Value)
 		}
@@ -51,10 +51,10 @@ func (t ticks) Ticks(low, high float64) (all []plot.Tick) {
 	return all
 }
 
-// powers are the ticks of a logarithmic scale that begins at 1, where all that is less is drawn.
+// powers are the ticks of a logarithmic scale. It begins at 1, and smaller values are drawn there.
 type powers struct{}
 
-// Ticks places them at powers of 10.
+// Ticks returns ticks at the powers of 10.
 func (powers) Ticks(_, high float64) (all []plot.Tick) {
 	for v := 1.0; v <= high; v *= 10 {
 		label := brief(v)
@@ -66,7 +66,7 @@ func (powers) Ticks(_, high float64) (all []plot.Tick) {
 	return all
 }
 
-// brief is a round number in few letters.
+// brief formats a round number in a few characters.
 func brief(v float64) string {
 	switch {
 	case v >= 1e6:

@@ -11,7 +11,7 @@ import (
 // group is the command alone: there are no groups of processes here.
 type group struct {
 	command *os.Process
-	ended   chan struct{} // closed when the command has
+	ended   chan struct{} // closed when the command has ended
 	code    int
 }
 
@@ -28,7 +28,7 @@ func newGroup(p *os.Process, _ bool) *group {
 	return g
 }
 
-// signal kills: there is no other signal here.
+// signal kills the command, because this system has no signals.
 func (g *group) signal(syscall.Signal) { _ = g.command.Kill() }
 
 func (g *group) alive() bool { return false }
@@ -40,5 +40,5 @@ func (r *Runner) reap() {}
 
 func (r *Runner) collect() {}
 
-// Pass does nothing: there is no signal to hand on.
+// Pass does nothing, because this system has no signals.
 func (r *Runner) Pass(os.Signal) {}

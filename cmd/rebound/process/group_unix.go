@@ -15,18 +15,18 @@ import (
 type group struct {
 	pid     int // of the command, and the group
 	command *os.Process
-	alone   bool // the command is in the group of the caller, and meant alone
+	alone   bool // the command is in the caller's group, so only it gets signals
 
-	ended  chan struct{} // closed when the command has
+	ended  chan struct{} // closed when the command has ended
 	dead   atomic.Bool   // the same
 	status syscall.WaitStatus
 }
 
-// own puts the command into a group of its own, if it is to have one, and has it found as shells
-// find it.
+// own puts the command into a group of its own if group is true. It also allows programs that $PATH
+// finds in the current folder.
 func own(cmd *exec.Cmd, group bool) {
 	if errors.Is(cmd.Err, exec.ErrDot) {
-		cmd.Err = nil // $PATH has the folder, and shells run what is there
+		cmd.Err = nil // shells allow them, too
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: group}
 	dieWithParent(cmd.SysProcAttr)
@@ -36,7 +36,7 @@ func newGroup(p *os.Process, foreground bool) *group {
 	return &group{pid: p.Pid, command: p, alone: foreground, ended: make(chan struct{})}
 }
 
-// signal reaches all of the group, and wakes what is stopped so that it can see it.
+// signal sends sig to the whole group, and continues stopped processes so that they react to it.
 func (g *group) signal(sig syscall.Signal) {
 	switch {
 	case g.alone && g.dead.Load():
@@ -56,7 +56,7 @@ func (g *group) alive() bool {
 	return !g.alone && !errors.Is(syscall.Kill(-g.pid, 0), syscall.ESRCH)
 }
 
-// exit returns the exit code, as a shell would have it, and the signal that killed the command.
+// exit returns the exit code as a shell reports it, and the signal that killed the command or 0.
 func (g *group) exit() (int, syscall.Signal) {
 	if g.status.Signaled() {
 		return SignalBase + int(g.status.Signal()), g.status.Signal()
@@ -64,8 +64,8 @@ func (g *group) exit() (int, syscall.Signal) {
 	return g.status.ExitStatus(), 0
 }
 
-// reap has every child collected when it ends: the command, and the orphans of this and earlier
-// attempts that [Adopt] makes ours. Nothing else would collect those.
+// reap makes every child be collected when it ends: the command, and the orphans of this and
+// earlier attempts, which [Adopt] makes our children. Nothing else would collect them.
 func (r *Runner) reap() {
 	changed := make(chan os.Signal, 1)
 	signal.Notify(changed, syscall.SIGCHLD)
@@ -76,8 +76,8 @@ func (r *Runner) reap() {
 	}()
 }
 
-// collect notes the end or the stop of the command, and forgets other children that have ended.
-// While a command starts it waits, until the id of that is known.
+// collect records the end or the stop of the command. Other children that have ended are forgotten.
+// While a command starts, collect waits for the lock, because the command's id is not known yet.
 func (r *Runner) collect() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -97,13 +97,13 @@ func (r *Runner) collect() {
 			_ = r.group.command.Release()
 		case !r.Foreground && r.Stopped != nil &&
 			(status.StopSignal() == syscall.SIGTTIN || status.StopSignal() == syscall.SIGTTOU):
-			go r.Stopped(status.StopSignal()) // which may block, and must not keep the lock
+			go r.Stopped(status.StopSignal()) // it may block, so it must not hold the lock
 		}
 	}
 }
 
-// Pass hands a signal of [Forwards] to the attempt under way. SIGTSTP, the Ctrl-Z of a terminal,
-// stops the calling program too, and when that goes on, the attempt goes on.
+// Pass passes a signal of [Forwards] to the current attempt. SIGTSTP, which Ctrl-Z sends, also
+// stops this program. When this program continues, so does the attempt.
 func (r *Runner) Pass(sig os.Signal) {
 	s, ok := sig.(syscall.Signal)
 	if !ok {
@@ -116,7 +116,7 @@ func (r *Runner) Pass(sig os.Signal) {
 	goesOn := make(chan os.Signal, 1)
 	signal.Notify(goesOn, syscall.SIGCONT)
 	defer signal.Stop(goesOn)
-	r.forward(syscall.SIGSTOP) // SIGTSTP does not stop a group without a shell
+	r.forward(syscall.SIGSTOP) // the command may ignore SIGTSTP
 	_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
 	<-goesOn // this thread may run on for a moment before it is stopped
 	r.forward(syscall.SIGCONT)

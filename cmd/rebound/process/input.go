@@ -8,9 +8,9 @@ import (
 
 // Input is what attempts read.
 type Input struct {
-	file   *os.File // handed to the command itself
-	offset int64    // where it begins
-	fixed  bool     // file cannot be rewound
+	file   *os.File // the command reads it itself
+	offset int64    // where the first attempt begins
+	fixed  bool     // file is not rewound
 
 	mu    sync.Mutex
 	cond  *sync.Cond
@@ -21,9 +21,9 @@ type Input struct {
 	began bool
 }
 
-// Replay returns an input that every attempt reads from the beginning. A regular file is handed to
-// the command, and rewound. Of anything else a copy is kept as far as attempts read it, and what is
-// under way to them, up to 160 KB, is lost to whatever reads src next.
+// Replay returns an input that every attempt reads from the beginning. A regular file is rewound.
+// Anything else is copied as far as attempts read it. Up to 160 KB more are read from src, which
+// its next reader does not get.
 func Replay(src io.Reader) *Input {
 	if f, ok := src.(*os.File); ok {
 		if in := rewound(f); in != nil {
@@ -35,8 +35,8 @@ func Replay(src io.Reader) *Input {
 	return in
 }
 
-// Share returns an input that is handed to the command as it is. A regular file is rewound for the
-// next attempt; anything else an attempt reads from where the one before has stopped.
+// Share returns an input that the command reads itself. A regular file is rewound for the next
+// attempt. From anything else, an attempt reads what the previous ones have left.
 func Share(f *os.File) *Input {
 	if in := rewound(f); in != nil {
 		return in
@@ -44,10 +44,11 @@ func Share(f *os.File) *Input {
 	return Inherit(f)
 }
 
-// Inherit returns an input that all attempts read from f, each from where the last has stopped.
+// Inherit returns an input that the command reads itself. An attempt reads what the previous ones
+// have left.
 func Inherit(f *os.File) *Input { return &Input{file: f, fixed: true} }
 
-// rewound returns the input of a regular file, nil for other files.
+// rewound returns the input of a regular file, or nil for other files.
 func rewound(f *os.File) *Input {
 	stat, err := f.Stat()
 	if err != nil || !stat.Mode().IsRegular() {
@@ -71,8 +72,8 @@ func (in *Input) rewind() error {
 
 func (in *Input) reader() *reader { return &reader{in: in} }
 
-// pump reads from src what attempts ask for, in pieces. It is one goroutine, which may hang in a
-// read when the last attempt has ended.
+// pump reads src as far as attempts need it. It runs in one goroutine, which may still be in a Read
+// after the last attempt.
 func (in *Input) pump() {
 	buf := make([]byte, 64<<10)
 	for {
@@ -126,7 +127,7 @@ func (r *reader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// close lets a Read that waits return.
+// close makes a Read that waits return.
 func (r *reader) close() {
 	r.in.mu.Lock()
 	defer r.in.mu.Unlock()

@@ -9,23 +9,24 @@ import (
 	"time"
 )
 
-// grace is how long output that is on its way may take when the command has ended.
+// grace is how long to wait for more output after the end of the command.
 const grace = time.Second
 
-// output is a pipe that the command writes to, and where that goes.
+// output is a pipe that the command writes to, and its destination.
 type output struct {
 	from  *os.File
 	to    io.Writer
 	lines *lines
-	ended atomic.Bool // the command has
+	ended atomic.Bool // the command has ended
 }
 
-// copy returns why not all could be written, or nil. The command then gets SIGPIPE or EPIPE.
+// copy copies the pipe until its end. After an error it closes the pipe, so the command's next
+// write fails with SIGPIPE or EPIPE.
 func (o *output) copy() error {
 	defer o.from.Close()
 	defer o.lines.flush()
 	buf := make([]byte, 64<<10)
-	left := 1 << 20 // as much as a pipe can hold: all that the command has written
+	left := 1 << 20 // a pipe holds no more, so nothing of the command's is lost
 	for left > 0 {
 		ended := o.ended.Load()
 		if ended {
@@ -53,23 +54,23 @@ func (o *output) copy() error {
 	return nil
 }
 
-// end has copy end when nothing has come for a while.
+// end makes copy return when no output has come for grace.
 func (o *output) end() {
 	o.ended.Store(true)
 	o.expire()
 }
 
-// expire bounds how long a read may wait from now on.
+// expire makes reads fail that take longer than grace from now on.
 func (o *output) expire() {
 	if o.from.SetReadDeadline(time.Now().Add(grace)) != nil {
-		time.AfterFunc(grace, func() { o.from.Close() }) // this system has no such deadlines
+		time.AfterFunc(grace, func() { o.from.Close() }) // this system's pipes have no deadlines
 	}
 }
 
-// longestLine is how much of a line is watched in one piece.
+// longestLine is the length from which a line comes in pieces.
 const longestLine = 64 << 10
 
-// lines cuts what is written into lines. Without a function to watch them it does nothing.
+// lines splits output into lines and calls watch with each. If watch is nil, it does nothing.
 type lines struct {
 	watch func([]byte)
 	part  []byte

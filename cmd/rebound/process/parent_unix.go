@@ -7,14 +7,14 @@ import (
 	"syscall"
 )
 
-// dieWithParent does nothing: there is no way to ask for it here.
+// dieWithParent does nothing, because this system cannot do it.
 func dieWithParent(*syscall.SysProcAttr) {}
 
-// Adopt does nothing: init collects what commands leave behind.
+// Adopt does nothing. init collects the processes that commands leave behind.
 func Adopt() {}
 
-// systemForwards are those of [Forwards] that only this system has: none.
+// systemForwards returns nothing.
 func systemForwards() []os.Signal { return nil }
 
-// setDefault does nothing.
+// setDefault does nothing, and returns false.
 func setDefault(syscall.Signal) bool { return false }

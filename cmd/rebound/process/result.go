@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// The exit codes that GNU timeout and shells have for what is not an exit of the command itself.
+// Exit codes for other ends than an exit of the command. GNU timeout and shells use the same ones.
 const (
-	TimedOut   = 124 // cut short because its time was up
-	Failed     = 125 // the program that runs the command failed itself
+	TimedOut   = 124 // cut short by a timeout
+	Failed     = 125 // the program that runs the command failed
 	CannotRun  = 126 // found, but could not be started
 	NotFound   = 127 // not found
 	SignalBase = 128 // killed by the signal n: SignalBase + n
@@ -20,22 +20,21 @@ const (
 
 // Result is how an attempt ended.
 type Result struct {
-	Code   int            // exit code, as a shell would have it
+	Code   int            // exit code, as a shell reports it
 	Signal syscall.Signal // that killed the command; 0 = none did
-	Cut    error          // the cause of the end of the context that cut it short, or nil
+	Cut    error          // the cause of the context, if its end cut the attempt short, or nil
 	Err    error          // why the command could not be started, or nil
 	Lost   error          // why the Runner lost input or output of the command, or nil
 	Took   time.Duration  // from start to end
 }
 
-// Stop, as the cause of a context's end, has the command stopped with that signal, and not with
-// SIGTERM.
+// Stop is a cause of a context. When the context ends, the command gets Signal instead of SIGTERM.
 type Stop struct{ Signal syscall.Signal }
 
 func (s Stop) Error() string { return "stopped by " + Name(s.Signal) }
 
-// Busy reports whether the command could not be started for a reason that passes: the system is
-// short of processes, memory or files, or the program's file is still being written.
+// Busy reports whether the command could not be started for a transient reason: the system is short
+// of processes, memory or files, or the program's file is still being written.
 func (res Result) Busy() bool { return errors.Is(res.Err, syscall.ETXTBSY) || short(res.Err) }
 
 // short reports whether the system lacked what a start needs.
@@ -60,7 +59,7 @@ func startCode(err error) int {
 	return CannotRun
 }
 
-// signalOf is what a command that is cut short for that cause gets; 0 for none.
+// signalOf returns the signal for a command that is cut short for that cause; 0 for no cause.
 func signalOf(cause error) syscall.Signal {
 	var stop Stop
 	switch {
@@ -89,7 +88,7 @@ func (res Result) String() string {
 	return fmt.Sprintf("exit status %d", res.Code)
 }
 
-// reason is an error of package exec or os without the name of the command.
+// reason returns an error of package exec or os without the name of the command.
 func reason(err error) error {
 	var search *exec.Error
 	var system *fs.PathError

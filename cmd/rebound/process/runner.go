@@ -1,5 +1,5 @@
-// Package process runs a command again and again, each time as a group of processes of its own, of
-// which nothing is left when an attempt has failed or was cut short.
+// Package process runs a command in attempts. Each attempt is a process group of its own. When an
+// attempt fails or is cut short, all processes of its group are ended.
 package process
 
 import (
@@ -23,29 +23,30 @@ type Runner struct {
 	// Stdin is what attempts read. Nil = nothing.
 	Stdin *Input
 
-	// Stdout and Stderr take the output. An *os.File is handed to the command itself, unless Hold
-	// or Watch is set. Where both are one file, they stay one, so that the order is kept.
+	// Stdout and Stderr receive the output. The command writes to an *os.File itself, unless Watch
+	// is set, or Hold for Stdout. If both are the same file, the order of the output is kept.
 	Stdout, Stderr io.Writer
 
-	// Hold keeps what an attempt writes to stdout back until Release.
+	// Hold keeps the stdout of an attempt until Release.
 	Hold bool
 
-	// Watch is called with every line of output, by two goroutines, in pieces if it is very long.
+	// Watch is called with every line of output. A very long line comes in pieces. Two goroutines
+	// may call Watch at the same time.
 	Watch func(line []byte)
 
-	// Stopped is called by another goroutine when the command was stopped for its use of the
-	// terminal: by SIGTTIN when it reads, by SIGTTOU when it changes or writes.
+	// Stopped is called in a goroutine of its own when the command was stopped because it used the
+	// terminal: with SIGTTIN if it read, with SIGTTOU if it wrote or changed settings.
 	Stopped func(sig syscall.Signal)
 
-	// KillAfter is how long processes have to end after a signal. Then they are killed.
+	// KillAfter is the time from a signal until the processes that have not ended are killed.
 	KillAfter time.Duration
 
 	// Foreground leaves the command in the group of the caller, where it can use the terminal.
-	// Signals then reach the command alone, and not what it started.
+	// Signals then reach only the command, not the processes that it started.
 	Foreground bool
 
 	mu    sync.Mutex
-	group *group // of the attempt under way, or the last one
+	group *group // of the current or the last attempt
 	held  *spool
 
 	began    sync.Once
@@ -53,9 +54,10 @@ type Runner struct {
 	killOnce sync.Once
 }
 
-// Run makes one attempt, and returns when it has ended and, unless it exited with 0, all the
-// processes of its group have. When ctx ends, so does the attempt. The end of all, which is ctx or
-// a parent of it, ends all attempts. In env NAME=value sets a variable, and NAME alone unsets it.
+// Run makes one attempt, and returns when the command has ended. If it failed or was cut short, the
+// other processes of its group have ended as well. The end of ctx cuts the attempt short. all is
+// ctx or a parent of it, and its end means that there is no further attempt. In env, NAME=value
+// sets a variable, and NAME alone unsets it.
 func (r *Runner) Run(all, ctx context.Context, env ...string) Result {
 	r.begin()
 	began := time.Now()
@@ -64,7 +66,7 @@ func (r *Runner) Run(all, ctx context.Context, env ...string) Result {
 	var lost loss
 	s := &streams{fail: func(err error) {
 		lost.note(err)
-		if !errors.Is(err, syscall.EPIPE) { // which the command meets as well, at its next write
+		if !errors.Is(err, syscall.EPIPE) { // the command's own next write fails with this error
 			cut(err)
 		}
 	}}
@@ -83,7 +85,7 @@ func (r *Runner) Run(all, ctx context.Context, env ...string) Result {
 	g := r.current()
 	res := r.wait(ctx, g)
 	if res.Cut == nil && res.Code == 0 {
-		res.Cut = s.drain(ctx) // the output of what the command left behind is part of it
+		res.Cut = s.drain(ctx) // processes in the background may still write
 	}
 	if res.Cut != nil || res.Code != 0 {
 		r.finish(g, signalOf(res.Cut))
@@ -97,7 +99,7 @@ func (r *Runner) Run(all, ctx context.Context, env ...string) Result {
 	return res
 }
 
-// environment is that of the caller with changes, as for Run.
+// environment returns the environment of this process with changes, in the form of Run's env.
 func environment(changes []string) []string {
 	env := os.Environ()
 	for _, change := range changes {
@@ -110,7 +112,7 @@ func environment(changes []string) []string {
 	return env
 }
 
-// loss is the first copy that failed.
+// loss holds the first error of copying input or output.
 type loss struct {
 	mu  sync.Mutex
 	err error
@@ -124,8 +126,8 @@ func (l *loss) note(err error) {
 	}
 }
 
-// met returns the error, unless the command was killed by SIGPIPE: it would have met that without
-// copies, too. A command that was stopped by a signal to the caller has lost nothing.
+// met returns the error. It returns nil if SIGPIPE killed the command, because that would happen
+// without a copy, too. It also returns nil after a [Stop], when lost output does not matter.
 func (l *loss) met(res Result) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -136,7 +138,7 @@ func (l *loss) met(res Result) error {
 	return l.err
 }
 
-// start starts the command. A signal that comes meanwhile is delivered once it runs.
+// start starts the command. A signal that arrives meanwhile is passed on when the command runs.
 func (r *Runner) start(cmd *exec.Cmd) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -147,7 +149,7 @@ func (r *Runner) start(cmd *exec.Cmd) error {
 	return err
 }
 
-// begin makes what an attempt needs, and forgets the one before.
+// begin prepares an attempt, and forgets the previous one.
 func (r *Runner) begin() {
 	r.began.Do(r.reap)
 	r.killing()
@@ -170,7 +172,7 @@ func (r *Runner) killing() chan struct{} {
 	return r.kill
 }
 
-// wait waits for the command itself, and has it stopped when ctx ends.
+// wait waits for the command itself. When ctx ends, wait stops the command.
 func (r *Runner) wait(ctx context.Context, g *group) (res Result) {
 	select {
 	case <-g.ended:
@@ -191,8 +193,8 @@ func (r *Runner) wait(ctx context.Context, g *group) (res Result) {
 	return res
 }
 
-// finish ends what is left of the group. SIGTERM goes to those, too, who have got another signal:
-// shells have what they start in the background ignore SIGINT.
+// finish ends the remaining processes of the group. They get SIGTERM even after another signal,
+// because shells make background processes ignore SIGINT.
 func (r *Runner) finish(g *group, sent syscall.Signal) {
 	r.collect()
 	if !g.alive() {
@@ -215,7 +217,7 @@ func (r *Runner) finish(g *group, sent syscall.Signal) {
 		case <-kill:
 		case <-late:
 			if killed {
-				return // not even SIGKILL ends it: it hangs in the kernel
+				return // SIGKILL does not end a process that hangs in the kernel
 			}
 		}
 		g.signal(syscall.SIGKILL)
@@ -223,9 +225,8 @@ func (r *Runner) finish(g *group, sent syscall.Signal) {
 	}
 }
 
-// Clean ends what the last attempt has left behind, as Run does after an exit code other than 0.
-// Signals that come until the next attempt then reach no process: the id of the group may be
-// another's.
+// Clean ends the processes that the last attempt left behind, as Run does after a failure. Until
+// the next attempt, signals are not passed on, because another group may have the same id.
 func (r *Runner) Clean() {
 	g := r.current()
 	if g == nil {
@@ -237,13 +238,13 @@ func (r *Runner) Clean() {
 	r.group = nil
 }
 
-// Kill has the attempt under way, and all later ones that must be stopped, killed at once.
+// Kill sets KillAfter to 0 for the current attempt and all later ones.
 func (r *Runner) Kill() {
 	kill := r.killing()
 	r.killOnce.Do(func() { close(kill) })
 }
 
-// forward hands a signal on to the attempt under way, if there is one.
+// forward passes a signal to the current attempt, if there is one.
 func (r *Runner) forward(sig syscall.Signal) {
 	if g := r.current(); g != nil {
 		g.signal(sig)
@@ -256,8 +257,8 @@ func (r *Runner) current() *group {
 	return r.group
 }
 
-// Release writes what the last attempt wrote to stdout, if it was held. It returns when that is
-// written, or when ctx ends, with its cause.
+// Release writes the held stdout of the last attempt. If ctx ends first, it returns the context's
+// cause.
 func (r *Runner) Release(ctx context.Context) error {
 	if r.held == nil {
 		return nil
@@ -276,7 +277,7 @@ func (r *Runner) Release(ctx context.Context) error {
 	}
 }
 
-// drop forgets what was held.
+// drop discards the held output.
 func (r *Runner) drop() {
 	if r.held != nil {
 		r.held.Close()

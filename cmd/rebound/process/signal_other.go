@@ -16,20 +16,20 @@ func Name(sig syscall.Signal) string { return sig.String() }
 // ByName returns no signal.
 func ByName(string) syscall.Signal { return 0 }
 
-// Stops are the signals that ask a program to end.
+// Stops returns the signals that ask a program to end.
 func Stops() []os.Signal { return []os.Signal{os.Interrupt} }
 
-// Forwards are the signals whose meaning is the command's own: none.
+// Forwards returns nothing.
 func Forwards() []os.Signal { return nil }
 
-// FailWrites does nothing: a write to a closed pipe fails anyway.
+// FailWrites does nothing, because a write to a closed pipe always returns an error here.
 func FailWrites() {}
 
 // Adopt does nothing.
 func Adopt() {}
 
-// Die does nothing: no program ends by a signal here.
+// Die does nothing, because no program ends by a signal here.
 func Die(syscall.Signal) {}
 
-// Gone returns false: there is no way to ask for it here.
+// Gone returns false, because this system cannot report it.
 func Gone(*os.File) bool { return false }

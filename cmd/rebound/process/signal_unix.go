@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sigPipe ends a program that writes where nothing reads.
+// sigPipe ends a program that writes to a pipe without a reader.
 const sigPipe = syscall.SIGPIPE
 
 // Name is a signal's name, such as SIGTERM.
@@ -30,12 +30,12 @@ func ByName(name string) syscall.Signal {
 	return unix.SignalNum("SIG" + name)
 }
 
-// Stops are the signals that ask a program to end, but for those that our own caller has us ignore,
-// as nohup does.
+// Stops returns the signals that ask a program to end, without those that this program ignores from
+// its start, as under nohup.
 func Stops() (sigs []os.Signal) {
 	for _, sig := range []os.Signal{
 		syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT,
-		syscall.SIGABRT, // of a watchdog, such as systemd's; Go would print its stacks
+		syscall.SIGABRT, // from a watchdog, such as systemd's; Go would print its stacks
 	} {
 		if !signal.Ignored(sig) {
 			sigs = append(sigs, sig)
@@ -44,7 +44,7 @@ func Stops() (sigs []os.Signal) {
 	return sigs
 }
 
-// Forwards are the signals whose meaning is the command's own, and SIGTSTP.
+// Forwards returns the signals whose meaning the command defines, and SIGTSTP.
 func Forwards() []os.Signal {
 	return append([]os.Signal{
 		syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGWINCH, syscall.SIGTSTP,
@@ -52,13 +52,13 @@ func Forwards() []os.Signal {
 	}, systemForwards()...)
 }
 
-// FailWrites has a write to a closed pipe fail. It would end the program and leave the command
-// behind.
+// FailWrites makes a write to a closed pipe return an error. Otherwise SIGPIPE would end this
+// program and leave the command behind.
 func FailWrites() { signal.Notify(make(chan os.Signal, 1), sigPipe) }
 
-// Die ends this program by a signal that it has caught, so that its caller, such as a shell in a
-// loop, sees which one it was. It returns if the signal does not end it: that of a process 1 does
-// not, and a system may be without the means.
+// Die ends this program by a signal that it has caught. A shell that runs it in a loop then ends
+// the loop, too. Die returns if the signal cannot end this program, for example because it is
+// process 1.
 func Die(sig syscall.Signal) {
 	if os.Getpid() == 1 {
 		return
@@ -67,12 +67,12 @@ func Die(sig syscall.Signal) {
 	if !setDefault(sig) && (sig == syscall.SIGQUIT || sig == syscall.SIGABRT) {
 		return // Go would print its stacks
 	}
-	_ = syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{}) // the memory is of no interest
+	_ = syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{}) // no core dump
 	_ = syscall.Kill(os.Getpid(), sig)
-	time.Sleep(time.Second) // another thread may be the one that gets it
+	time.Sleep(time.Second) // another thread may get the signal, a little later
 }
 
-// Gone reports whether the other end of a pipe or a socket that we write to is closed.
+// Gone reports whether f is a pipe or a socket whose other end is closed.
 func Gone(f *os.File) bool {
 	fds := []unix.PollFd{{Fd: int32(f.Fd()), Events: unix.POLLOUT}}
 	n, err := unix.Poll(fds, 0)

@@ -11,11 +11,11 @@ const inMemory = 1 << 20
 // spool keeps what is written to it: 1 MB in memory, the rest in a temporary file without a name.
 type spool struct {
 	memory []byte
-	file   *os.File // what follows, if it is more
+	file   *os.File // the rest; nil = none
 	size   int64
 }
 
-// Write returns the error of the file, or of its creation. What it has kept can still be read.
+// Write returns the error of the file, or of its creation. What was kept can still be read.
 func (s *spool) Write(p []byte) (n int, err error) {
 	n = min(len(p), inMemory-len(s.memory))
 	s.memory = append(s.memory, p[:n]...)
@@ -38,7 +38,7 @@ func (s *spool) writeFile(p []byte) (n int, err error) {
 	return s.file.Write(p)
 }
 
-// ReadAt reads what is there; it is never asked for more.
+// ReadAt may read less than p can hold without an error: what is in memory, or in the file.
 func (s *spool) ReadAt(p []byte, at int64) (n int, err error) {
 	if at >= s.size {
 		return 0, io.EOF
@@ -49,10 +49,10 @@ func (s *spool) ReadAt(p []byte, at int64) (n int, err error) {
 	return s.file.ReadAt(p[:min(int64(len(p)), s.size-at)], at-int64(len(s.memory)))
 }
 
-// reader returns a reader of everything.
+// reader returns a reader of everything that was written so far.
 func (s *spool) reader() io.Reader { return io.NewSectionReader(s, 0, s.size) }
 
-// Close drops everything.
+// Close discards everything.
 func (s *spool) Close() {
 	if s.file != nil {
 		s.file.Close()

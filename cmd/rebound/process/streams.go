@@ -14,11 +14,11 @@ import (
 	"golang.org/x/term"
 )
 
-// streams are the pipes of one attempt. They are our own, not those of package exec, whose Wait
-// would wait for every process that holds one.
+// streams are the pipes of one attempt. They are not those of package exec, because its Wait waits
+// for every process that has one of them open.
 type streams struct {
 	fail    func(error) // is called when a copy fails
-	theirs  []*os.File  // ends for the command, closed once it runs
+	theirs  []*os.File  // the command's ends, closed when it has started
 	feed    *reader
 	input   *os.File // our end of the pipe that feed is written to
 	outputs []*output
@@ -41,15 +41,15 @@ func (r *Runner) connect(cmd *exec.Cmd, s *streams) error {
 		return err
 	}
 	if r.joined() {
-		cmd.Stderr = cmd.Stdout // with a pipe for each of them the order would be lost
+		cmd.Stderr = cmd.Stdout // two pipes would lose the order of the output
 		return nil
 	}
 	cmd.Stderr, err = s.connectOutput("stderr", r.Stderr, r.Watch)
 	return err
 }
 
-// joined reports whether stdout and stderr are one to the command, because they are one file. On a
-// terminal the output that is held parts from stderr, which a person wants to see at once.
+// joined reports whether the command gets one pipe or file for stdout and stderr, because they are
+// the same file. Stdout that is held is not joined with a terminal, where stderr is shown at once.
 func (r *Runner) joined() bool {
 	a, ok := r.Stdout.(*os.File)
 	b, ok2 := r.Stderr.(*os.File)
@@ -80,7 +80,7 @@ func (s *streams) connectInput(cmd *exec.Cmd, in *Input) error {
 		_, err := io.Copy(ours, s.feed)
 		switch {
 		case errors.Is(err, syscall.EPIPE), errors.Is(err, os.ErrClosed):
-			err = nil // the command has not read it all
+			err = nil // the command did not read all of it
 		case err != nil:
 			s.fail(fmt.Errorf("stdin: %w", err))
 		}
@@ -89,7 +89,7 @@ func (s *streams) connectInput(cmd *exec.Cmd, in *Input) error {
 	return nil
 }
 
-// connectOutput returns the file that the command is to write to.
+// connectOutput returns the file that the command writes to.
 func (s *streams) connectOutput(name string, to io.Writer, watch func([]byte)) (*os.File, error) {
 	if f, ok := to.(*os.File); ok && watch == nil {
 		return f, nil
@@ -108,7 +108,7 @@ func (s *streams) connectOutput(name string, to io.Writer, watch func([]byte)) (
 	return theirs, nil
 }
 
-// started closes the command's ends on our side.
+// started closes our copies of the command's ends.
 func (s *streams) started() {
 	for _, f := range s.theirs {
 		f.Close()
@@ -116,7 +116,7 @@ func (s *streams) started() {
 	s.theirs = nil
 }
 
-// drain waits for the end of all output, or of ctx, whose cause it then returns.
+// drain waits for the end of all output. If ctx ends first, it returns the context's cause.
 func (s *streams) drain(ctx context.Context) error {
 	select {
 	case <-s.drained():
@@ -135,9 +135,9 @@ func (s *streams) drained() <-chan struct{} {
 	return done
 }
 
-// close ends everything. What the command has written still arrives, however slow its reader is. A
-// process that has left the group and keeps its end open is not waited for. Once all is over, which
-// a signal is the reason for, nor is a reader that is slower than grace.
+// close ends the streams. It waits until the output of the command is written, even to a slow
+// reader. It does not wait for a process that left the group and keeps its end open. After the end
+// of all, which a signal causes, it waits for a slow reader only for grace.
 func (s *streams) close(all context.Context) {
 	s.started()
 	if s.feed != nil {

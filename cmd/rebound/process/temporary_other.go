@@ -4,7 +4,7 @@ package process
 
 import "os"
 
-// unlink does nothing: a file that is open cannot be removed.
+// unlink does nothing, because a file that is open cannot be removed here.
 func unlink(*os.File) {}
 
 func discard(f *os.File) { _ = os.Remove(f.Name()) }

@@ -4,7 +4,7 @@ package process
 
 import "os"
 
-// unlink takes a temporary file's name, so that nothing is left of it, whatever happens.
+// unlink removes the name of a temporary file, so that even a crash leaves nothing behind.
 func unlink(f *os.File) { _ = os.Remove(f.Name()) }
 
 func discard(*os.File) {}

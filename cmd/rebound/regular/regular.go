@@ -1,4 +1,4 @@
-// Package regular opens files that a user has named, and never blocks on what is not a file.
+// Package regular opens files that a user names. It never blocks on a FIFO.
 package regular
 
 import (
@@ -11,12 +11,12 @@ import (
 )
 
 // Open opens a file for reading. A directory, a device, a socket and a FIFO are errors: opening a
-// FIFO blocks until a program writes to it. A pipe that is open already may be read, as a shell
-// passes it: /dev/stdin, or /dev/fd/63 for <(command).
+// FIFO blocks until a program writes to it. A pipe that is already open is accepted: /dev/stdin, or
+// the /dev/fd/63 that a shell passes for <(command).
 func Open(path string) (*os.File, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return os.Open(path) // whose error says what was tried
+		return os.Open(path) // its error names the operation
 	}
 	what := kind(info.Mode())
 	if what == "FIFO" && isOpen(path) {
@@ -28,8 +28,8 @@ func Open(path string) (*os.File, error) {
 	return os.Open(path)
 }
 
-// Read is Open for the whole file, of at most so many bytes. The limit ends the reading of a pipe
-// without an end.
+// Read reads a whole file. A file of more than most bytes is an error, so Read returns even from an
+// endless pipe.
 func Read(path string, most int64) ([]byte, error) {
 	f, err := Open(path)
 	if err != nil {
@@ -57,7 +57,7 @@ func kind(m fs.FileMode) string {
 	return "device"
 }
 
-// isOpen reports whether the path names a file descriptor.
+// isOpen reports whether the path names a file descriptor of this process.
 func isOpen(path string) bool {
 	path = filepath.Clean(path)
 	return path == "/dev/stdin" || strings.HasPrefix(path, "/dev/fd/") ||
