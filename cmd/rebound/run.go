@@ -123,7 +123,8 @@ func (f *runFlags) register(c *cobra.Command) {
 	s.Var(&duration{to: &f.maxRetryAfter}, "max-retry-after",
 		"longest delay of --delay-from; a longer one ends the run")
 	s.Var(&f.waitFor, "wait-for", "wait until tcp://host:port or http://host/path answers")
-	s.StringVar(&f.output, "output", "stream", "stdout: stream, or hold for only that of the last attempt")
+	s.StringVar(&f.output, "output", "stream",
+		"stdout: stream, or hold for only that of the last attempt")
 	s.StringVar(&f.stdin, "stdin", "auto", "auto, replay (copy a pipe for retries), inherit or null")
 	s.Var(&duration{to: &f.killAfter, text: "10s", zero: true}, "kill-after",
 		"time from a signal until the command is killed")

@@ -57,7 +57,7 @@ type Limit struct {
 	long   float64 // the long-term latency, in ns
 	warm   int     // windows in long, up to warmup
 	found  bool    // SlowStart is over
-	slow   bool    // the window before was
+	slow   bool    // the previous window was slow
 }
 
 // Now returns the limit: how many attempts may be under way.

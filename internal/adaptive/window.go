@@ -9,7 +9,7 @@ import (
 
 const (
 	windowLength = time.Second
-	windowCalls  = 10   // samples that a window needs at least
+	windowCalls  = 10   // the least samples of a window
 	dropShare    = 0.05 // of a window's samples may be drops without an overload
 )
 
@@ -62,11 +62,10 @@ type Summary struct {
 	Latency    time.Duration // the mean of the attempts served; 0 = none was
 	Peak       int           // the most attempts in flight
 	Overloaded bool          // more than 5 % were dropped
-	Recovering bool          // the same, if those count that began before the last overload
+	Recovering bool          // the same, including those that began before the last overload
 }
 
-// Window collects samples until it holds those of one second, and ten of them. The zero Window is
-// empty.
+// Window collects samples for one second, and until it has ten of them. The zero Window is empty.
 type Window struct {
 	end    time.Duration
 	cut    time.Duration // the time of the last overload

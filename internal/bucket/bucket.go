@@ -46,8 +46,8 @@ const (
 	lateTicks = 1 << 12          // 41 s: see owedAt
 )
 
-// Take takes one token at the time now. If there is none, it returns b unchanged and false. The
-// word is then not written, so many rejected callers at a time do not contend for it.
+// Take takes one token at the time now. If there is none, it returns b unchanged and false. Callers
+// then need not write the word, so many rejected callers do not contend for it.
 func (b Bucket) Take(c Config, now time.Duration) (Bucket, bool) {
 	if c.Unlimited() {
 		return 0, true

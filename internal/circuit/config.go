@@ -22,7 +22,7 @@ type Config struct {
 	SlowAfter      time.Duration // with SlowRate; 0 = calls are not timed
 	SlowRate       float64       // of slow calls that opens; 0 = none does
 	Cooldown       time.Duration
-	MaxCooldown    time.Duration // that reopenings lead to; up to Cooldown = none do
+	MaxCooldown    time.Duration // the longest after reopenings; up to Cooldown = Cooldown
 	CooldownJitter float64
 	Counts         func(fault.Fault) bool // nil = transient, overloaded and unknown failures
 }

@@ -3,8 +3,8 @@ package circuit
 // last holds the marks of the last calls, 2 bits for each, in a ring.
 type last struct {
 	marks []uint64
-	size  int // calls that there is room for
-	next  int // where the next call goes: the oldest one's place, if there is no other
+	size  int // the capacity in calls
+	next  int // the index of the next call, which replaces the oldest one in a full ring
 }
 
 // marks are the two bits of a call that counts. They are 0 if the call was good and fast.
@@ -36,8 +36,8 @@ func newLast(size int) *last {
 	return &last{marks: make([]uint64, (size+perWord-1)/perWord), size: size}
 }
 
-// replace puts a call in the place of the oldest one and returns the marks of that one, or 0 if
-// there was room.
+// replace stores a call instead of the oldest one, and returns the marks of the oldest one. They
+// are 0 if the ring was not full.
 func (l *last) replace(m marks) (old marks) {
 	word, shift := &l.marks[l.next/perWord], l.next%perWord*markBits
 	old = marks(*word>>shift) & (markFailed | markSlow)

@@ -9,9 +9,9 @@ import (
 	"github.com/rebound-go/rebound/gate"
 )
 
-// Machine is the state of a breaker and nothing else. The zero Machine is closed. It is 32 bytes
-// large, and holds another 96 once it has counted a call for a Rate (144 for a SlowRate). A window
-// of calls takes another 56, and 2 bits for each call. A copy of a Machine shares its window.
+// Machine is the state of a breaker and nothing else. The zero Machine is closed. It takes 32
+// bytes. Its window takes another 96 for a Rate, and 144 for a SlowRate. A window of calls takes
+// 184, and 2 bits for each call. A copy of a Machine shares its window.
 //
 // Its methods take the configuration, which any number of Machines may share, and now, the time
 // since an arbitrary fixed start. They are not safe for concurrent use.
@@ -27,7 +27,7 @@ type Machine struct {
 // Trial is what a Machine counts beside its Word, from the first opening until it closes.
 type Trial struct {
 	FailedProbes uint16 // half-open: those that failed
-	Cooldowns    uint8  // begun since it was closed last, without those of Trip; at most 63
+	Cooldowns    uint8  // since it was last closed, without those of Trip; at most 63
 }
 
 // Enter requests admission at now. It returns false if the call is rejected. A shadow admits a call
@@ -106,10 +106,10 @@ func (s *Machine) Admit(cfg *Config, now time.Duration) bool {
 	return s.probe(cfg, now)
 }
 
-// probe admits a call to a half-open breaker, if there is room for a probe or the last one is
+// probe admits a call to a half-open breaker, if fewer than Probes are under way or the last one is
 // overdue.
 func (s *Machine) probe(cfg *Config, now time.Duration) bool {
-	// All probes are under way. Only if the last one is overdue may another one begin.
+	// If all probes are under way, another one may begin only when the last one is overdue.
 	if s.Word.Probing() >= int(cfg.Probes) {
 		if now < later(s.At, cfg.lease(s.Word.expired())) {
 			return false

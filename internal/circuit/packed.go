@@ -10,8 +10,8 @@ const (
 	HalfOpen
 )
 
-// Word holds everything about a breaker that fits 64 bits, so that one atomic load shows whether a
-// call may pass:
+// Word holds the state of a breaker in 64 bits, so that one atomic load shows whether a call may
+// pass:
 //
 //	63 … 32  generation: one more with every change of state
 //	31 … 30  state

@@ -12,7 +12,7 @@ const Buckets = 10
 // first call after a quiet time, not at fixed times of the clock, so the same calls always give the
 // same counts. A window of calls has only one bucket: when a call comes, the oldest one leaves it.
 type Window struct {
-	Head atomic.Int64 // when the newest bucket began; read by the lock-free way, too
+	Head atomic.Int64 // when the newest bucket began; also read without the lock
 	ring [Buckets]bucket
 	more *more // nil if the window is a time and calls are not timed
 }

@@ -35,8 +35,8 @@ type Daemon struct {
 	// Argv is the command line. It is set before Run.
 	Argv []string
 
-	// Ready returns nil once the server answers. That the port is open is not enough: many servers
-	// accept connections before they can serve them.
+	// Ready returns nil once the server answers. An open port is not enough: many servers accept
+	// connections before they can serve them.
 	Ready func() error
 
 	// owner is the user of the folder and the processes; nil = the user of this process.
@@ -135,11 +135,11 @@ func (d *Daemon) Run() error {
 		}
 		d.Kill()
 		if time.Now().After(deadline) {
-			// The log is the only place where a server says why it does not start.
+			// Only the log has the reason why a server does not start.
 			log, _ := os.ReadFile(d.out.Name())
 			return fmt.Errorf("%s does not answer:\n%s", d.Argv[0], log)
 		}
-		pause(100 * time.Millisecond) // processes of the one before may still be there
+		pause(100 * time.Millisecond) // processes of the previous server may still run
 	}
 }
 
@@ -174,9 +174,9 @@ func (d *Daemon) spawn() (<-chan struct{}, error) {
 	return gone, err
 }
 
-// watch makes a shell kill the process and remove the folder when this process ends, because the
-// pipe to the shell is closed then. The shell ignores the signals with which a terminal ends both,
-// as the server may. It waits before it removes the folder, since the server's children may write
+// watch starts a shell that kills the process and removes the folder when this process ends. That
+// closes the pipe which the shell reads. The shell ignores the signals with which a terminal would
+// end it as well. It waits before it removes the folder, since the server's children may write
 // there until they notice that the server is gone.
 //
 // On Linux there is Pdeathsig, but it kills a child when the thread that started the child ends,
@@ -239,8 +239,8 @@ func (d *Daemon) Remove() error {
 	return os.RemoveAll(d.Dir)
 }
 
-// pause waits for other processes. In a synctest bubble a sleep would return at once, without
-// waiting for them.
+// pause waits for other processes. It must not run in a synctest bubble, whose clock does not wait
+// for them.
 func pause(d time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), d)
 	defer cancel()
@@ -252,7 +252,7 @@ func pause(d time.Duration) {
 func Require(t testing.TB, start func() (*Daemon, error)) *Daemon {
 	t.Helper()
 	d, err := start()
-	// A skipped test in CI would go unnoticed. A test that is skipped in CI would go unnoticed.
+	// A test that is skipped in CI would go unnoticed.
 	if errors.Is(err, exec.ErrNotFound) && os.Getenv("CI") != "true" {
 		t.Skip(err, "; scripts/test installs it")
 	}

@@ -78,7 +78,7 @@ func (d *Daemon) postgresAnswers() error {
 	if _, err := conn.Read(kind[:]); err != nil {
 		return err
 	}
-	if kind[0] != 'R' { // an authentication
+	if kind[0] != 'R' {
 		return fmt.Errorf("the server answered %q", kind)
 	}
 	return nil

@@ -16,7 +16,7 @@ import (
 //
 // Any number of goroutines may use a Proxy.
 type Proxy struct {
-	Addr string // that clients connect to
+	Addr string // the address for clients
 
 	mu    sync.Mutex // guards all below
 	delay time.Duration
@@ -46,7 +46,7 @@ func NewProxy(t testing.TB, to string) *Proxy {
 				return
 			}
 			server, err := net.Dial("tcp", to)
-			if err != nil { // as a client without a proxy finds it
+			if err != nil { // the client's connection ends, as without a proxy
 				_ = client.Close()
 				continue
 			}

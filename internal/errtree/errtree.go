@@ -8,8 +8,8 @@ import "reflect"
 const maxNodes = 1000
 
 // Find returns the first error in err's tree, depth first, for which is returns true, or nil.
-// Unlike errors.As it skips nil pointers, and whatever is behind an Unwrap method that panics. It
-// allocates nothing if is captures nothing.
+// Unlike errors.As, it skips nil pointers, and errors behind an Unwrap method that panics. If is
+// captures nothing, Find allocates nothing.
 func Find(err error, is func(error) bool) error { return Outside(err, is, nil) }
 
 // Outside is [Find] that does not look inside errors for which stop returns true.

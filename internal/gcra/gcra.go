@@ -43,8 +43,8 @@ func (b Bucket) Cost(n float64) time.Duration {
 }
 
 // Take takes cost. It returns the next Tat, and turn, the instant at which the tokens are
-// available. A turn up to now means at once. A cost above a whole bucket is available when the
-// bucket is full, and leaves a debt.
+// available. If turn is not after now, they are available at once. A cost above a whole bucket is
+// available when the bucket is full, and leaves a debt.
 func (b Bucket) Take(tat Tat, now, cost time.Duration) (next Tat, turn time.Duration) {
 	next = max(tat, now) + cost
 	return next, b.Turn(next, cost)

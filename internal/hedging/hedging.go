@@ -11,11 +11,11 @@ import (
 const (
 	defaultPercentile = 0.95
 
-	manyCalls = 200             // are counted before their counts are halved
-	perHedge  = 10              // one hedge in so many calls is the most
-	fewCalls  = 20              // so many count at least: the first calls may have hedges too
-	minPause  = time.Second     // after an answer that the server is short of room
-	maxPause  = 2 * time.Minute // whatever delay the server asks for
+	manyCalls = 200             // calls after which both counts are halved
+	perHedge  = 10              // calls for each hedge
+	fewCalls  = 20              // least calls for that share, so that the first ones may have hedges
+	minPause  = time.Second     // without hedges, after a rate limit or an overload
+	maxPause  = 2 * time.Minute // the same, whatever delay the server asks for
 )
 
 // Config is what all States of a hedge share.
@@ -28,18 +28,18 @@ type Config struct {
 // since an arbitrary start, and never go back.
 type State struct {
 	times  histogram
-	calls  int           // recent ones that ended
+	calls  int           // recent calls that ended
 	hedges int           // of recent calls
-	held   bool          // no hedge begins until then:
-	until  time.Duration // in a time that may be below zero
+	held   bool          // until is set: a time may be 0 or negative
+	until  time.Duration // no hedge begins before
 }
 
 // Why a hedge must not start. The words are those of hedge.Reason, so that the simulator reports
 // the same ones.
 const (
-	Throttled = "throttled" // the server was short of room a moment ago
-	Share     = "share"     // of a tenth of the recent calls
-	Budget    = "budget"    // is empty; what keeps a State decides it
+	Throttled = "throttled" // the server was overloaded a moment ago
+	Share     = "share"     // a tenth of the recent calls was hedged
+	Budget    = "budget"    // the budget is empty; the owner of the State checks it
 )
 
 // Delay returns the time after which a call is hedged, or 0 if there are too few samples to hedge.

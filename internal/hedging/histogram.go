@@ -14,9 +14,9 @@ const (
 	highest  = 44 // the last bucket ends at 1<<highest ns
 	buckets  = (highest-lowest)<<partBits + 1
 
-	minSamples  = 20   // before there is a percentile
-	manySamples = 1000 // before they are halved
-	every       = 25   // samples the percentile is computed anew
+	minSamples  = 20   // from which there is a percentile
+	manySamples = 1000 // from which the counts are halved
+	every       = 25   // samples between two computations of the percentile
 )
 
 // histogram has fixed buckets, so that adding a time allocates nothing and costs the same for any
@@ -28,8 +28,8 @@ type histogram struct {
 	delay  time.Duration // the percentile; 0 = too few samples
 }
 
-// add counts a time. The percentile needs a pass over all buckets, so it is computed once every so
-// many samples.
+// add counts a time. The percentile needs a pass over all buckets, so it is computed only after
+// every samples.
 func (h *histogram) add(d time.Duration, percentile float64) {
 	h.counts[bucketOf(d)]++
 	h.total++

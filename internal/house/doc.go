@@ -1,3 +1,3 @@
-// Package house has no code but tests: the rules that this repository keeps, over the files of all
-// its modules. They run in the repository alone, and skip where its root module stands by itself.
+// Package house has only tests. They check the rules of this repository in the files of all its
+// modules. They are skipped outside the repository, where the root module is alone.
 package house

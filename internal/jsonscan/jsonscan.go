@@ -1,9 +1,8 @@
 // Package jsonscan finds values in JSON without decoding the others.
 //
 // It accepts exactly what encoding/json accepts, even strings that are not UTF-8, in a third of the
-// time. A batch reads each of its rows and answers several times, and there the difference is most
-// of what a row costs apart from its request. A function gets a part of the text itself, not a
-// copy.
+// time. A batch reads each of its rows and answers several times, which is most of what a row costs
+// besides its request. Results are parts of the text itself, not copies.
 package jsonscan
 
 import (
@@ -70,9 +69,6 @@ func Text(value []byte) (text string, ok bool) {
 // that encoding/json allows.
 const maxDepth = 10000
 
-// The functions below return where what they read ends, or -1 if it is not what they read. None of
-// them looks at what is behind: the caller does, which knows what may be there.
-
 // skip reads the value at i, after white space. depth is the number of objects and arrays around
 // it. The first byte decides what kind of value it is.
 //
@@ -95,7 +91,7 @@ func skip(text []byte, i, depth int) int {
 	case 'n':
 		return skipWord(text, i, "null")
 	}
-	// Or something that begins no value, which skipNumber rejects.
+	// If nothing above begins like this, skipNumber rejects what is not a number.
 	return skipNumber(text, i)
 }
 

@@ -36,13 +36,13 @@ func Timeout(f fault.Fault) bool { return fault.IsTimeout(f.Err) }
 // Connection is what [fault.IsConnection] reports.
 func Connection(f fault.Fault) bool { return fault.IsConnection(f.Err) }
 
-// Server is the class of failures that a server, or a classifier of the user's, has described as
-// passing: all failures of these kinds, except those of the operating system's input and output.
+// Server is the class of failures that a server or a custom classifier described as transient, rate
+// limited or overloaded. It does not include I/O errors of the operating system.
 func Server(f fault.Fault) bool {
 	switch f.Kind {
 	case fault.Transient, fault.RateLimited, fault.Overloaded:
-		// An I/O error counts here only if its kind is not the one that [fault.Of] returns, since then a
-		// classifier of the user's has chosen the kind.
+		// An I/O error counts here only if [fault.Of] returns another kind for it, because a custom
+		// classifier has then chosen the kind.
 		return !IO(f) || fault.Of(f.Err).Kind != f.Kind
 	}
 	return false
@@ -53,9 +53,9 @@ func Kind(k fault.Kind) func(fault.Fault) bool {
 	return func(f fault.Fault) bool { return f.Kind == k }
 }
 
-// IO is the class of passing failures of input or output: those of the operating system, of a file,
-// a network or a pipe. Failures that [fault.Of] returns as Permanent or Canceled are not in it,
-// such as a file that does not exist.
+// IO is the class of I/O errors of the operating system: of a file, a network or a pipe. Errors
+// that [fault.Of] returns as Permanent or Canceled are not in it, such as a file that does not
+// exist.
 func IO(f fault.Fault) bool {
 	found := errtree.Find(f.Err, isIO)
 	if found == nil {

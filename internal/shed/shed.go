@@ -32,7 +32,7 @@ type Config struct {
 	MinCalls int           // in the window before any is rejected
 }
 
-// Window counts the calls of a sliding time. The zero Window is empty.
+// Window counts the calls in a sliding window of time. The zero Window is empty.
 type Window struct {
 	tenths [Tenths]counts
 	sum    counts
@@ -123,7 +123,7 @@ func (w *Window) age(c *Config, now time.Duration) {
 
 func (c *Config) k() float64 {
 	if c.K > 0 {
-		return min(c.K, math.MaxFloat64) // which times 0 is a number
+		return min(c.K, math.MaxFloat64) // infinity times 0 would be NaN
 	}
 	return DefaultK
 }

@@ -83,7 +83,7 @@ func at(v reflect.Value, path string) (reflect.Value, error) {
 			if index == "" {
 				continue // no list
 			}
-			// The pattern allows digits only, but their number may be too large for an int.
+			// The pattern allows only digits, but the number may be too large for an int.
 			i, err := strconv.Atoi(index)
 			if err != nil || v.Kind() != reflect.Slice || i >= v.Len() {
 				return v, fmt.Errorf("%s has no item [%s]", done, index)

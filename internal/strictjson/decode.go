@@ -117,7 +117,7 @@ func (d *decoder) value(path string, v reflect.Value) error {
 	if err != nil {
 		return err
 	}
-	// Of a value of several lines, errors name the first.
+	// Errors about a value of several lines name its first line.
 	d.lines[path] = line
 	return d.assign(path, line, t, v)
 }
@@ -167,7 +167,7 @@ func (d *decoder) text(path string, line int, t json.Token, to encoding.TextUnma
 	default:
 		return d.fail(path, line, "want a text, got %s", shown(t))
 	}
-	// The value's own error says what is wrong; fail adds where.
+	// The value's own error describes the mistake; fail adds the place.
 	if err := to.UnmarshalText([]byte(text)); err != nil {
 		return d.fail(path, line, "%w", err)
 	}
@@ -178,7 +178,7 @@ func (d *decoder) text(path string, line int, t json.Token, to encoding.TextUnma
 func (d *decoder) unquoted(path string, line int, t json.Token, v reflect.Value) error {
 	text, quoted := t.(string)
 	// UnmarshalText would accept the number, but it would be written back without quotes.
-	_, err := strconv.ParseFloat(text, 64) // of other forms than JSON's, too: +5, 05
+	_, err := strconv.ParseFloat(text, 64) // forms that JSON does not have count, too: +5, 05
 	if !quoted || !v.CanInt() || err != nil {
 		return nil
 	}
@@ -255,8 +255,8 @@ func (d *decoder) object(
 	})
 }
 
-// entries calls each with the keys of an object and their lines. A key that is there twice is an
-// error, because one value would hide the other.
+// entries calls each with the keys of an object and their lines. A repeated key is an error,
+// because one value would hide the other.
 func (d *decoder) entries(
 	path string, line int, t json.Token, each func(string, int) error,
 ) error {

@@ -79,8 +79,8 @@ func FieldName(f reflect.StructField) (name string, embedded bool) {
 	return name, false
 }
 
-// sortedKeys returns the names in order: a map has none, and the first of several errors must
-// always be the same.
+// sortedKeys returns the names in order. Without an order, the first of several errors would differ
+// from run to run.
 func sortedKeys(fields map[string]field) []string { return slices.Sorted(maps.Keys(fields)) }
 
 // explicitZeros rejects zeros that would mean a default: see Decode. A zero in a file is meant as

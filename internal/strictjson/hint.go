@@ -7,7 +7,7 @@ import (
 )
 
 // Hint suggests the known name that is most like name. If none is like it, Hint lists all of them.
-// It never suggests several, which would be a list to search again.
+// It never suggests several, because a reader would have to search them, too.
 func Hint(name string, known []string) string {
 	if near := nearest(name, known); near != "" {
 		return fmt.Sprintf("did you mean %q?", near)
@@ -17,8 +17,7 @@ func Hint(name string, known []string) string {
 
 // nearest returns the known name that differs from name by a typing error or begins like it, or "".
 func nearest(name string, known []string) (best string) {
-	// Of several equally near names the first is taken. known is sorted, so the hint is always the
-	// same.
+	// If several names are equally near, the first one counts.
 	least := math.MaxInt
 	for _, k := range known {
 		// A guess in which more than a third of the letters differ would mislead.
