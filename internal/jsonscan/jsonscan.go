@@ -91,7 +91,8 @@ func skip(text []byte, i, depth int) int {
 	case 'n':
 		return skipWord(text, i, "null")
 	}
-	// If nothing above begins like this, skipNumber rejects what is not a number.
+	// Anything else must be a number. skipNumber rejects what begins no value, such as NaN, which
+	// JavaScript has and JSON does not.
 	return skipNumber(text, i)
 }
 
@@ -258,7 +259,8 @@ func digits(text []byte, i int) int {
 	return i
 }
 
-// skipWord reads true, false or null.
+// skipWord reads true, false or null. What follows the word is checked by the caller, as everywhere
+// here: trueish is rejected there.
 func skipWord(text []byte, i int, word string) int {
 	if !bytes.HasPrefix(text[i:], []byte(word)) {
 		return -1
