@@ -35,7 +35,8 @@ func First(text []byte) (value, rest []byte, ok bool) {
 // fields before the error.
 func Fields(text []byte, fn func(name, value []byte)) bool { return members(text, '{', fn) }
 
-// Elements is Fields for an array, whose elements have no names.
+// Elements is Fields for an array, whose elements have no names. It returns false if text is not
+// one array.
 func Elements(text []byte, fn func(value []byte)) bool {
 	return members(text, '[', func(_, value []byte) { fn(value) })
 }
@@ -259,8 +260,8 @@ func digits(text []byte, i int) int {
 	return i
 }
 
-// skipWord reads true, false or null. What follows the word is checked by the caller, as everywhere
-// here: trueish is rejected there.
+// skipWord reads true, false or null. It need not check that the word ends there, because the
+// caller rejects whatever follows the value.
 func skipWord(text []byte, i int, word string) int {
 	if !bytes.HasPrefix(text[i:], []byte(word)) {
 		return -1
