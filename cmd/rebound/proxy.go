@@ -25,17 +25,18 @@ address that is printed. With a command after --, the proxy runs the command and
 command gets these variables: REBOUND_BASE_URL, OPENAI_BASE_URL, ANTHROPIC_BASE_URL, NAME_BASE_URL
 for a route /name, and REBOUND_SOCKET for a unix socket.
 
-Credentials pass through to the API. Each has its own limits and breaker. They are never written to
-logs or metrics. The proxy listens on a loopback address or a unix socket; any other address
-requires --token.
+Credentials pass through to the API. Each has its own limits, and with --breaker its own breaker.
+Credentials are never written to logs or metrics. The proxy listens on a loopback address or a unix
+socket. Any other address requires --token-env or --token.
 
 Responses have the headers Rebound-Attempts, Rebound-Waited and Rebound-Stopped. If another retry by
 the client is pointless, the response has X-Should-Retry: false.
 
 Exit code:
-  0      drained after SIGINT or SIGTERM
-  125    rebound itself failed: a flag, the address, or --drain was too short
-  or that of the command: 128 + n after signal n, 126 if it cannot be run, 127 if it does not exist`
+  0      stopped by SIGINT or SIGTERM, and all requests have ended
+  125    rebound itself failed, or requests did not end within --drain
+With a command, the exit code is that of the command: 128+n after signal n, 126 if it cannot be run,
+127 if it does not exist.`
 
 func newProxy() *cobra.Command {
 	var f proxyFlags
@@ -60,7 +61,7 @@ func newProxy() *cobra.Command {
 	return c
 }
 
-// run serves until a signal, or until the command ends.
+// run serves until a signal arrives, or until the command ends.
 func (f *proxyFlags) run(c *cobra.Command, command []string) error {
 	var page live
 	if err := f.options(c, &page); err != nil {
@@ -105,7 +106,8 @@ func (f *proxyFlags) run(c *cobra.Command, command []string) error {
 	return f.drained(page.proxy.Serve(ctx, l, f.drain))
 }
 
-// around serves until the command ends, and has its exit code.
+// around serves while it runs the command. It returns the command's exit code, or the error of
+// serving.
 func (f *proxyFlags) around(
 	ctx context.Context, p *proxy.Proxy, l net.Listener, command []string,
 ) error {
@@ -122,18 +124,18 @@ func (f *proxyFlags) around(
 	return err
 }
 
-// drained is the error of a proxy that has ended.
+// drained returns the error of a proxy that has ended. err is the result of Serve.
 func (f *proxyFlags) drained(err error) error {
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, context.DeadlineExceeded):
-		err = fmt.Errorf("requests were cut, as they did not end within --drain %v", f.drain)
+		err = fmt.Errorf("requests were cut off: they did not end within --drain %v", f.drain)
 	}
 	return ownError{err}
 }
 
-// baseOf is the URL of a listener.
+// baseOf returns the URL of a listener.
 func baseOf(addr net.Addr) string {
 	if addr.Network() == "unix" {
 		return "unix:" + addr.String()
@@ -141,8 +143,8 @@ func baseOf(addr net.Addr) string {
 	return "http://" + addr.String()
 }
 
-// variables are the environment of the command. A unix socket is a variable of its own. The host of
-// the base URLs does not matter then, and is none that resolves.
+// variables returns the environment of the command. With a unix socket, REBOUND_SOCKET has its
+// path. Then the base URLs have a host that never resolves, because a client must use the socket.
 func (f *proxyFlags) variables(addr net.Addr) (env []string) {
 	base := baseOf(addr)
 	env = os.Environ()
@@ -166,5 +168,5 @@ func (f *proxyFlags) variables(addr net.Addr) (env []string) {
 	return env
 }
 
-// notInNames are the characters that names of variables cannot have.
+// notInNames matches the characters that a variable's name cannot have.
 var notInNames = regexp.MustCompile(`[^A-Za-z0-9]+`)

@@ -13,15 +13,15 @@ import (
 	"github.com/rebound-go/rebound/cmd/rebound/process"
 )
 
-// runWith runs a command that uses the proxy, and returns the exit code of both. Signals that would
-// end the proxy are passed on, so that the command ends first.
+// runWith runs a command with the environment env, and returns its exit code. It passes signals on
+// to the command, so that the command ends before the proxy.
 func runWith(command, env []string) int {
 	c := exec.Command(command[0], command[1:]...)
 	c.Env, c.Stdin, c.Stdout, c.Stderr = env, os.Stdin, os.Stdout, os.Stderr
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, process.Stops()...)
 	for _, s := range process.Forwards() {
-		if n, ok := s.(syscall.Signal); !ok || process.Name(n) != "SIGTSTP" { // which stops both
+		if n, ok := s.(syscall.Signal); !ok || process.Name(n) != "SIGTSTP" { // Ctrl-Z stops both
 			signal.Notify(signals, s)
 		}
 	}
@@ -38,7 +38,7 @@ func runWith(command, env []string) int {
 	for {
 		select {
 		case s := <-signals:
-			// A terminal has sent Ctrl-C to the command as well.
+			// On Ctrl-C, a terminal also sends the signal to the command.
 			if s != os.Interrupt || !term.IsTerminal(int(os.Stdin.Fd())) {
 				_ = c.Process.Signal(s)
 			}

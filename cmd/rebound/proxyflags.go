@@ -19,7 +19,7 @@ import (
 	"github.com/rebound-go/rebound/cmd/rebound/proxy"
 )
 
-// proxyFlags are the flags of `rebound proxy` as they are written.
+// proxyFlags are the flags of `rebound proxy`, before they are read into o.
 type proxyFlags struct {
 	o        proxy.Options
 	listen   string
@@ -36,7 +36,7 @@ type proxyFlags struct {
 
 func (f *proxyFlags) register(c *cobra.Command) {
 	s, o := c.Flags(), &f.o
-	s.StringVar(&f.listen, "listen", "127.0.0.1:7777", "address, or unix:/path; port 0 = any")
+	s.StringVar(&f.listen, "listen", "127.0.0.1:7777", "address, or unix:/path; port 0 = a free one")
 	s.StringVar(&f.to, "to", "", "URL of the API, for all paths")
 	s.StringArrayVar(&f.routes, "route", nil, "/PREFIX=URL; may be repeated")
 	s.StringArrayVarP(&f.policies, "policy", "p", nil, "policy for all, or /PREFIX=policy")
@@ -44,23 +44,23 @@ func (f *proxyFlags) register(c *cobra.Command) {
 	s.Float64Var(&o.Tokens, "tpm", 0, "tokens per minute per credential; 0 = learned")
 	s.IntVarP(&o.MaxInFlight, "max-in-flight", "j", 0,
 		"most requests at a time per credential; 0 = no limit")
-	s.BoolVar(&o.Breaker, "breaker", false, "a breaker for each credential")
+	s.BoolVar(&o.Breaker, "breaker", false, "add a breaker for each credential")
 	s.StringVar(&f.tokenEnv, "token-env", "", "variable with the token that clients must send")
 	s.StringVar(&o.Token, "token", "", "token that clients must send; visible in the process list")
-	s.StringVar(&f.keyEnv, "key-env", "", "variable with the API's key, sent for the client's token")
+	s.StringVar(&f.keyEnv, "key-env", "", "variable with the API key that replaces the client's token")
 	s.StringArrayVar(&o.Origin, "allow-origin", nil, "origin of web pages that may send requests")
 	s.Int64Var(&o.MaxBody, "max-body", 32<<20, "most bytes of a request's body")
-	s.Int64Var(&o.MaxMemory, "max-memory", 256<<20, "most bytes of all requests under way")
-	durationVar(s, &o.HeaderTimeout, "header-timeout", 10*time.Minute, "time to a response's header")
-	durationVar(s, &o.IdleTimeout, "idle-timeout", 5*time.Minute, "longest pause of a response")
-	durationVar(s, &f.drain, "drain", 30*time.Second, "time for requests under way at the end")
+	s.Int64Var(&o.MaxMemory, "max-memory", 256<<20, "most bytes of all request bodies together")
+	durationVar(s, &o.HeaderTimeout, "header-timeout", 10*time.Minute, "time until a response begins")
+	durationVar(s, &o.IdleTimeout, "idle-timeout", 5*time.Minute, "longest pause in a response")
+	durationVar(s, &f.drain, "drain", 30*time.Second, "time for requests in flight at the end")
 	s.StringVar(&f.debug, "debug", "", "address of the live page")
 	s.StringVar(&f.metrics, "metrics", "", "address of the metrics, at /metrics")
 	s.StringVar(&f.log, "log", "text", "log of the requests: text, json or off")
 	complete(c, "log", []string{"text", "json", "off"})
 }
 
-// options reads the routes, the policies and the secrets.
+// options reads the flags into f.o. The error names the invalid flag.
 func (f *proxyFlags) options(c *cobra.Command, page *live) error {
 	o := &f.o
 	if f.debug != "" {
@@ -113,7 +113,7 @@ func (f *proxyFlags) options(c *cobra.Command, page *live) error {
 	return nil
 }
 
-// check rejects numbers that mean nothing, and an empty secret.
+// check returns an error for an invalid number or origin.
 func (f *proxyFlags) check(s *pflag.FlagSet) error {
 	o := &f.o
 	for _, n := range []struct {
@@ -141,14 +141,14 @@ func (f *proxyFlags) check(s *pflag.FlagSet) error {
 	for _, origin := range o.Origin {
 		u, err := url.Parse(origin)
 		if err != nil || u.Scheme+"://"+u.Host != origin || u.Host == "" {
-			return fmt.Errorf("--allow-origin %q: want one such as http://localhost:3000", origin)
+			return fmt.Errorf("--allow-origin %q: want an origin such as http://localhost:3000", origin)
 		}
 	}
 	return nil
 }
 
-// choosePolicies gives each route the policy that is named for it, or else the one for all. The
-// order of the flags does not matter.
+// choosePolicies sets the policy of each route: the route's own --policy, otherwise the one for
+// all. The order of the flags does not matter.
 func (f *proxyFlags) choosePolicies() error {
 	type choice struct {
 		text   string
@@ -170,7 +170,7 @@ func (f *proxyFlags) choosePolicies() error {
 			return err
 		}
 		if first := chosen[prefix]; first != nil {
-			return fmt.Errorf("--policy %s and --policy %s are for the same routes: want one",
+			return fmt.Errorf("--policy %s and --policy %s are for the same routes: want one of them",
 				first.text, text)
 		}
 		chosen[prefix] = &choice{text: text, policy: p}
@@ -183,17 +183,17 @@ func (f *proxyFlags) choosePolicies() error {
 		}
 		c.used = true
 		r.Policy = func() *rebound.Policy {
-			fresh, _ := c.policy.build() // it was built before without an error
+			fresh, _ := c.policy.build() // it succeeded before
 			return fresh
 		}
 	}
 	for _, prefix := range slices.Sorted(maps.Keys(chosen)) {
 		c := chosen[prefix]
 		if !c.used && prefix == "" && len(f.o.Routes) > 0 {
-			return fmt.Errorf("--policy %s has no effect: each route has one of its own", c.text)
+			return fmt.Errorf("--policy %s has no effect: each route has its own --policy", c.text)
 		}
 		if !c.used && prefix != "" {
-			return fmt.Errorf("--policy %s: there is no route %s", c.text, prefix)
+			return fmt.Errorf("--policy %s: there is no --route %s", c.text, prefix)
 		}
 	}
 	return nil

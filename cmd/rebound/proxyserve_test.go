@@ -198,7 +198,7 @@ func TestProxyDrainIsTooShort(t *testing.T) {
 			if code := s.exit(t); code != row.code {
 				t.Errorf("got exit code %d, want %d", code, row.code)
 			}
-			const why = "requests were cut, as they did not end within --drain 20ms"
+			const why = "requests were cut off: they did not end within --drain 20ms"
 			if strings.Contains(s.printed(), why) != (row.code == 125) {
 				t.Errorf("printed\n%s", s.printed())
 			}

@@ -27,7 +27,8 @@ type live struct {
 	proxy    *proxy.Proxy // set before the page is served
 }
 
-// page is read-only. The breakers and limits are those of the moment.
+// page returns the live page, which is read-only. It reads the breakers and limits for each
+// request.
 func (l *live) page() http.Handler {
 	return rebounddebug.Handler(rebounddebug.Options{
 		Title: "rebound proxy", Recorder: &l.recorder,
@@ -59,7 +60,7 @@ func (l *live) limits(yield func(limit.Snapshot) bool) {
 	}
 }
 
-// listen opens the address of a flag.
+// listen opens the address of --listen.
 func listen(addr string) (net.Listener, error) {
 	path, ok := strings.CutPrefix(addr, "unix:")
 	if !ok {
@@ -83,7 +84,7 @@ func isSocket(path string) bool {
 	return err == nil && info.Mode()&os.ModeSocket != 0
 }
 
-// serveSide serves what is not for the clients, on an address of its own.
+// serveSide serves a read-only page of a flag on a separate loopback address, until end is called.
 func serveSide(
 	c *cobra.Command, flag, addr, path string, h http.Handler,
 ) (end func(), err error) {
@@ -102,7 +103,7 @@ func serveSide(
 		func(w http.ResponseWriter, req *http.Request) {
 			switch {
 			case !slices.Contains(hosts, strings.ToLower(req.Host)):
-				http.Error(w, "not served under this host", http.StatusMisdirectedRequest)
+				http.Error(w, "this host name is not served here", http.StatusMisdirectedRequest)
 			case req.Method != http.MethodGet && req.Method != http.MethodHead:
 				http.Error(w, "read-only", http.StatusMethodNotAllowed)
 			default:

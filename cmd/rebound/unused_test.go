@@ -51,8 +51,8 @@ var unused = []struct {
 	{"proxy --route /a=http://localhost -p /a=zero -p /a/=aggressive", 125,
 		"--policy /a=zero and --policy /a/=aggressive are for the same routes: want one"},
 	{"proxy --route /a=http://localhost -p /a=zero -p aggressive", 125,
-		"--policy aggressive has no effect: each route has one of its own"},
-	{"proxy --route /a=http://localhost -p /b=zero", 125, "--policy /b=zero: there is no route /b"},
+		"--policy aggressive has no effect: each route has its own --policy"},
+	{"proxy --route /a=http://localhost -p /b=zero", 125, "--policy /b=zero: there is no --route /b"},
 }
 
 // A flag that would be ignored is an error.

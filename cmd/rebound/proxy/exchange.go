@@ -10,12 +10,12 @@ import (
 	"github.com/rebound-go/rebound/cmd/rebound/proxy/secret"
 )
 
-// exchange is a request with what became of it.
+// exchange is the ResponseWriter of a request, which records the outcome.
 type exchange struct {
 	http.ResponseWriter
 	metrics.Outcome
 	secrets secret.Secrets
-	release func() // gives up the body of the request
+	release func() // releases the body of the request
 }
 
 type exchangeKey struct{}
@@ -35,7 +35,7 @@ func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
 // Flush sends what was written.
 func (x *exchange) Flush() { _ = http.NewResponseController(x.ResponseWriter).Flush() }
 
-// WriteHeader notes the status.
+// WriteHeader records the status.
 func (x *exchange) WriteHeader(status int) {
 	if status >= 200 {
 		x.Status = status
@@ -50,7 +50,7 @@ func (x *exchange) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// log writes a line for the request: no headers, no query, no bodies.
+// log writes a line for the request, without its path, headers, query or body.
 func (x *exchange) log(to *slog.Logger, req *http.Request, route string, took time.Duration) {
 	if to == nil {
 		return

@@ -17,12 +17,12 @@ import (
 
 var silent = log.New(io.Discard, "", 0)
 
-// ours are headers that are meant for the proxy.
+// ours are the request headers that are not passed on.
 var ours = []string{"Proxy-Authorization", "X-Rebound-Token", "Cookie", "Accept-Encoding",
 	"Origin", "Expect", "Sec-Fetch-Site", "Sec-Fetch-Mode", "Sec-Fetch-Dest", "Via", "Te", "X-Real-Ip"}
 
-// rewrite makes the request that is sent on. Hop-by-hop and forwarded headers are dropped already.
-// Accept-Encoding goes so that net/http unpacks answers, whose errors are read.
+// rewrite makes the request to the API. Hop-by-hop and forwarded headers are already dropped.
+// Without Accept-Encoding, net/http unpacks the answers, so that their errors can be read.
 func (p *Proxy) rewrite(pr *httputil.ProxyRequest, r Route) {
 	out := pr.Out
 	path := strings.TrimPrefix(pr.In.URL.Path, r.Prefix)
@@ -38,22 +38,22 @@ func (p *Proxy) rewrite(pr *httputil.ProxyRequest, r Route) {
 		secret.Replace(out, p.o.Key)
 	}
 	if out.GetBody = pr.In.GetBody; out.Body != nil {
-		out.Body = pr.In.Body // without the cover that stays open until the response has ended
+		out.Body = pr.In.Body // not ReverseProxy's wrapper, which stays open until the response ends
 	}
 }
 
-// modify adds to a response what it took.
+// modify adds the attempts, the delays and the error of the call to a response.
 func modify(resp *http.Response) error {
 	call := reboundhttp.CallOf(resp)
 	x := exchangeOf(resp.Request.Context())
-	x.release() // a stream may last for hours
+	x.release() // already now, because a stream may last for hours
 	x.Attempts = call.Attempts
 	for _, d := range call.Waits {
 		x.Waited += d
 	}
-	for name := range resp.Header { // which the proxy alone may send
+	for name := range resp.Header { // drops headers that only the proxy may send
 		if strings.HasPrefix(name, "Access-Control-") || strings.HasPrefix(name, "Rebound-") ||
-			name == "Alt-Svc" { // a way round the proxy
+			name == "Alt-Svc" { // it would lead clients past the proxy
 			resp.Header.Del(name)
 		}
 	}
@@ -68,7 +68,7 @@ func modify(resp *http.Response) error {
 	return nil
 }
 
-// failed answers a request that has no response.
+// failed answers a request if the API sent no response.
 func (p *Proxy) failed(w http.ResponseWriter, req *http.Request, err error) {
 	x := exchangeOf(req.Context())
 	f := &fault{http.StatusBadGateway, "failed", secret.Secrets{p.o.Key, p.o.Token}.Hide(err.Error())}

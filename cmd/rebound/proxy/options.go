@@ -19,29 +19,29 @@ import (
 	"github.com/rebound-go/rebound/llm"
 )
 
-// Options are the flags of the command. Zero means the default.
+// Options are the flags of the command. A zero field means its default.
 type Options struct {
 	Routes []Route
-	Hosts  []string // that clients may address, with the port; nil = any, which needs a Token
-	Token  string   // that clients must send; empty = none
-	Key    string   // is sent to the routes in the place of the client's credential; needs a Token
-	Origin []string // of browsers that may call; nil = none
+	Hosts  []string // accepted Host headers, such as localhost:7777; nil = any
+	Token  string   // token that clients must send; empty = none
+	Key    string   // API key that replaces the client's credential; empty = none; needs a Token
+	Origin []string // origins of web pages that may send requests
 
-	MaxBody   int64 // bytes of a request; 0 = 32 MiB
-	MaxMemory int64 // bytes of all requests under way; 0 = 256 MiB
+	MaxBody   int64 // bytes of a request's body; 0 = 32 MiB
+	MaxMemory int64 // bytes of all bodies in memory; 0 = 256 MiB
 
-	HeaderTimeout time.Duration // to the header of a response; 0 = that of llm.Transport
-	IdleTimeout   time.Duration // of a response's body; 0 = that of llm.Transport
+	HeaderTimeout time.Duration // until a response begins; 0 = llm.Transport's default
+	IdleTimeout   time.Duration // between bytes of a response; 0 = llm.Transport's default
 
 	Requests, Tokens float64 // per minute, for each credential and model; 0 = learned
 	MaxInFlight      int     // for each credential; 0 = no limit
-	Breaker          bool    // around the attempts of each credential, if the policy has none
+	Breaker          bool    // each credential gets a breaker if the policy has none
 
 	Log     *slog.Logger                         // nil = none
 	Observe func(context.Context, rebound.Event) // of all policies, without credentials; nil = none
 }
 
-// Route is where requests below a prefix go.
+// Route sends requests below a prefix to an API.
 type Route struct {
 	Prefix string                 // such as /openai; empty = all
 	Target *url.URL               // such as https://api.openai.com
@@ -55,7 +55,7 @@ const (
 	defaultMaxMemory = 256 << 20
 )
 
-// Proxy is the handler.
+// Proxy is the http.Handler of the proxy.
 type Proxy struct {
 	o       Options
 	memory  *body.Memory
@@ -66,7 +66,7 @@ type Proxy struct {
 	clients lru.Map[clientKey, *client]
 }
 
-// clientKey is whose limits and breakers they are: a route and the hash of a credential.
+// clientKey identifies a client: by a route and the hash of a credential.
 type clientKey struct {
 	route      int
 	credential [sha256.Size]byte
@@ -83,9 +83,9 @@ func New(o Options) (*Proxy, error) {
 		r.Prefix = strings.TrimSuffix(r.Prefix, "/")
 		switch {
 		case r.Prefix != "" && r.Prefix[0] != '/':
-			return nil, fmt.Errorf("route %s: want a prefix that begins with a slash", r.Prefix)
+			return nil, fmt.Errorf("route %q: want a prefix that begins with a slash", r.Prefix)
 		case seen[r.Prefix]:
-			return nil, fmt.Errorf("route %q is there twice", r.Prefix)
+			return nil, fmt.Errorf("route %q occurs twice: want a prefix for each route", r.Prefix)
 		case r.Target.Scheme == "http" && !strict.IsLoopback(r.Target.Hostname()):
 			return nil, fmt.Errorf("route %q: %s is not encrypted: want https, or a loopback address",
 				r.Prefix, r.Target.Redacted())
@@ -97,7 +97,8 @@ func New(o Options) (*Proxy, error) {
 		r.budget = &budget.Budget{}
 	}
 	if o.Key != "" && o.Token == "" {
-		return nil, fmt.Errorf("a key of the proxy's own needs a token: anybody could spend it")
+		return nil, fmt.Errorf("--key-env needs a token: want --token-env, so that not every client can use " +
+			"the key")
 	}
 	if o.MaxBody <= 0 {
 		o.MaxBody = defaultMaxBody
@@ -108,8 +109,8 @@ func New(o Options) (*Proxy, error) {
 	return &Proxy{o: o, memory: body.New(o.MaxBody, o.MaxMemory), base: newBase()}, nil
 }
 
-// newBase is what sends the requests. It takes no proxy from the environment, and follows no
-// redirects, as no http.Client is around it.
+// newBase returns the transport to the APIs. It uses no proxy from the environment. It follows no
+// redirects, because it is not in an http.Client.
 func newBase() http.RoundTripper {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.Proxy = nil

@@ -23,7 +23,7 @@ import (
 	"github.com/rebound-go/rebound/llm"
 )
 
-// ServeHTTP sends a request on, after all checks.
+// ServeHTTP checks a request, and sends it to the API.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	began := time.Now()
 	x := &exchange{ResponseWriter: w, Outcome: metrics.Outcome{Status: http.StatusOK}}
@@ -62,7 +62,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	c.Value.ServeHTTP(x, req.WithContext(withExchange(req.Context(), x)))
 }
 
-// route returns the index of the longest prefix of the path; -1 = none.
+// route returns the index of the route with the longest prefix of the path; -1 = none.
 func (p *Proxy) route(req *http.Request) int {
 	best := -1
 	for i, r := range p.o.Routes {
@@ -85,7 +85,7 @@ func (p *Proxy) name(route int) string {
 	return "/"
 }
 
-// client is what sends the requests of one credential.
+// client sends the requests of one credential on one route.
 type client struct {
 	*httputil.ReverseProxy
 	policy *rebound.Policy
@@ -93,8 +93,8 @@ type client struct {
 	quota  *llm.Quota
 }
 
-// client returns the client of a credential, which is in use until Done. Its breakers and limits
-// are of no other.
+// client returns the client of a route and a credential, which is in use until Done. Clients share
+// no breaker and no limit.
 func (p *Proxy) client(route int, credential secret.Secrets) *lru.Entry[clientKey, *client] {
 	return p.clients.Use(clientKey{route, credential.Hash()}, func() *client {
 		return p.newClient(p.o.Routes[route])
@@ -132,7 +132,7 @@ func (p *Proxy) newClient(r Route) *client {
 	}, policy, own, quota}
 }
 
-// Clients yields the policy and the quota of each credential that is remembered.
+// Clients yields the policy and the quota of each client.
 func (p *Proxy) Clients() iter.Seq2[*rebound.Policy, *llm.Quota] {
 	return func(yield func(*rebound.Policy, *llm.Quota) bool) {
 		for c := range p.clients.All() {
@@ -143,5 +143,5 @@ func (p *Proxy) Clients() iter.Seq2[*rebound.Policy, *llm.Quota] {
 	}
 }
 
-// maxWaiting is how many requests of one credential wait for others of it to end.
+// maxWaiting bounds the queue of requests of one client, if MaxInFlight is set.
 const maxWaiting = 10_000

@@ -473,7 +473,7 @@ func TestOptions(t *testing.T) {
 	for want, o := range map[string]Options{
 		"there is no route":       {},
 		"begins with a slash":     {Routes: []Route{{Prefix: "a", Target: https}}},
-		"is there twice":          {Routes: []Route{{Target: https}, {Prefix: "/", Target: https}}},
+		"occurs twice":            {Routes: []Route{{Target: https}, {Prefix: "/", Target: https}}},
 		"is not encrypted":        {Routes: []Route{{Target: &url.URL{Scheme: "http", Host: "a.b"}}}},
 		"of the proxy's own need": {Routes: []Route{{Target: https}}, Key: "k"},
 	} {

@@ -9,17 +9,16 @@ import (
 	"github.com/rebound-go/rebound/cmd/rebound/proxy/strict"
 )
 
-// headTimeout is how long a client may take for the head of a request.
+// headTimeout bounds the time in which a client sends the head of a request.
 const headTimeout = 10 * time.Second
 
-// Serve serves until the context ends. Then no request is taken any more, and those under way have
-// the time of drain to end; a stream is such a request. The error is that of the listener, or that
-// the drain was too short.
+// Serve serves until the context ends. Then it accepts no more requests, and requests in flight may
+// end within drain, streams included. It returns the error of the listener, or
+// context.DeadlineExceeded if requests did not end in time.
 func (p *Proxy) Serve(ctx context.Context, l net.Listener, drain time.Duration) error {
 	s := &http.Server{
 		Handler: p, ReadHeaderTimeout: headTimeout, MaxHeaderBytes: strict.MaxHead, ErrorLog: silent,
-		IdleTimeout: 2 * time.Minute,
-		// Chunks and lengths are what the strict listener follows.
+		IdleTimeout:                  2 * time.Minute,
 		DisableGeneralOptionsHandler: true,
 	}
 	ended := make(chan error, 1)

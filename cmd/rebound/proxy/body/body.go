@@ -1,4 +1,4 @@
-// Package body holds the bodies of requests, so that they can be sent again.
+// Package body holds request bodies in memory, so that they can be sent again.
 package body
 
 import (
@@ -11,28 +11,29 @@ import (
 	"golang.org/x/sync/semaphore"
 )
 
-// Why a body is not held.
+// The errors of Hold.
 var (
 	ErrLong   = errors.New("the body is too long")
 	ErrFull   = errors.New("too many requests are under way")
 	ErrBroken = errors.New("the body broke off")
 )
 
-// Memory bounds the bodies that are held at a time.
+// Memory bounds the memory of all bodies together.
 type Memory struct {
 	max  int64 // bytes of one body
 	left *semaphore.Weighted
 }
 
-// New returns a memory for bodies of at most max bytes, and of all bytes together.
+// New returns a Memory. One body has at most max bytes, and all bodies together have at most all
+// bytes.
 func New(max, all int64) *Memory { return &Memory{max, semaphore.NewWeighted(all)} }
 
-// step is how many bytes more are reserved for a body whose length is not known.
+// step is the number of bytes that are reserved at a time for a body of unknown length.
 const step = 64 << 10
 
-// Hold reads the body of a request in the place of whom sends it on. A length that is known is
-// reserved before the first byte is read. Call release, once or more, when no further attempt will
-// be made. An attempt that still sends the body keeps it until then.
+// Hold reads the body of a request into memory, and sets req.Body and req.GetBody. A known length
+// is reserved before the first byte is read. Call release, once or more, when no further attempt
+// will be made. The memory is freed when the last open reader is closed, too.
 func (m *Memory) Hold(req *http.Request) (release func(), err error) {
 	var n int64 // reserved
 	defer func() {
@@ -67,7 +68,7 @@ func (m *Memory) Hold(req *http.Request) (release func(), err error) {
 	return b.release, nil
 }
 
-// held is a body, until it is released and no reader is open.
+// held is a body in memory. It is freed when it is released and no reader is open.
 type held struct {
 	mu       sync.Mutex
 	text     []byte
@@ -76,7 +77,7 @@ type held struct {
 	free     func()
 }
 
-var errReleased = errors.New("the body is gone, as its request was answered")
+var errReleased = errors.New("the body was released, because the request was answered")
 
 // open returns a reader of the body, from its beginning.
 func (b *held) open() (io.ReadCloser, error) {
@@ -89,10 +90,11 @@ func (b *held) open() (io.ReadCloser, error) {
 	return &reader{of: b, rest: b.text}, nil
 }
 
-// reader reads a body. It has nothing of it once it is closed, however long requests keep it.
+// reader reads a body. After Close it keeps no reference to the body, even if a request keeps the
+// reader.
 type reader struct {
 	of     *held
-	mu     sync.Mutex // a transport may close what it reads
+	mu     sync.Mutex // a transport may call Close during Read
 	rest   []byte
 	closed bool
 }
@@ -123,7 +125,7 @@ func (r *reader) Close() error {
 
 func (b *held) release() { b.leave(func() { b.released = true }) }
 
-// leave makes a change, and gives the memory back if that was the last use of it.
+// leave makes a change, and frees the body if that was its last use.
 func (b *held) leave(change func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -134,7 +136,7 @@ func (b *held) leave(change func()) {
 	}
 }
 
-// grow reads a body whose length is not known. held is reserved, whatever the error.
+// grow reads a body of unknown length. held is the number of reserved bytes, also after an error.
 func (m *Memory) grow(r io.Reader) (text []byte, held int64, err error) {
 	for {
 		if int64(len(text)) == held {
@@ -159,12 +161,12 @@ func (m *Memory) grow(r io.Reader) (text []byte, held int64, err error) {
 	}
 }
 
-// Buffers are what responses are copied with. They are small since each stream has one.
+// Buffers is a pool of buffers for copying responses. They are small, because each stream has one.
 type Buffers struct{ pool sync.Pool }
 
 const bufferSize = 8 << 10
 
-// Get returns a buffer that is in no other use.
+// Get returns a buffer.
 func (b *Buffers) Get() []byte {
 	if buf, ok := b.pool.Get().(*[bufferSize]byte); ok {
 		return buf[:]

@@ -1,4 +1,4 @@
-// Package metrics counts what goes through a proxy.
+// Package metrics counts the requests of a proxy.
 package metrics
 
 import (
@@ -12,17 +12,17 @@ import (
 	"time"
 )
 
-// Outcome is what became of a request.
+// Outcome is the outcome of a request.
 type Outcome struct {
 	Status   int           // of the response
-	Attempts int           // made
-	Waited   time.Duration // between attempts
+	Attempts int           // to the API
+	Waited   time.Duration // the total of the delays between attempts
 	Bytes    int64         // of the response's body
-	Stopped  string        // why a failure was not retried; empty = it was none
+	Stopped  string        // why a failure was not retried; empty = success
 }
 
-// Metrics counts what goes through a proxy. It is an http.Handler that writes the text format of
-// Prometheus.
+// Metrics counts requests. It is an http.Handler that writes the text format of Prometheus. The
+// zero value is ready to use.
 type Metrics struct {
 	mu       sync.Mutex
 	inFlight int
@@ -36,14 +36,14 @@ type counts struct {
 	retried, stopped int
 }
 
-// Begin counts a request that has come.
+// Begin counts a request in flight.
 func (m *Metrics) Begin() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.inFlight++
 }
 
-// End counts what became of a request.
+// End counts the outcome of a request.
 func (m *Metrics) End(route string, o Outcome) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -1,4 +1,4 @@
-// Package secret finds the credentials of requests, and keeps them out of texts.
+// Package secret finds the credentials in requests, and redacts them in texts.
 package secret
 
 import (
@@ -12,10 +12,10 @@ import (
 	"strings"
 )
 
-// Secrets are the credentials of a request, sorted, as headers have no order.
+// Secrets are the credentials of a request. Of sorts them, because headers have no order.
 type Secrets []string
 
-// Is reports whether a header, or a parameter of a query, is a credential by its name.
+// Is reports whether a header or a query parameter is a credential, by its name.
 func Is(name string) bool {
 	name = strings.ReplaceAll(strings.ToLower(name), "_", "-")
 	switch {
@@ -33,7 +33,7 @@ func Is(name string) bool {
 	return false
 }
 
-// Of returns the credentials of a request, without schemes.
+// Of returns the credentials of a request, without the scheme Bearer.
 func Of(req *http.Request) (s Secrets) {
 	for name, values := range req.Header {
 		if !Is(name) {
@@ -52,10 +52,10 @@ func Of(req *http.Request) (s Secrets) {
 	return s
 }
 
-// divides reports whether a character ends a parameter of a query. Semicolons do for some servers.
+// divides reports whether a character ends a query parameter. For some servers, a semicolon does.
 func divides(r rune) bool { return r == '&' || r == ';' }
 
-// parameters yields those of a query.
+// parameters yields the parameters of a query, decoded.
 func parameters(query string) iter.Seq2[string, string] {
 	return func(yield func(name, value string) bool) {
 		for pair := range strings.FieldsFuncSeq(query, divides) {
@@ -74,7 +74,7 @@ func unescaped(s string) string {
 	return s
 }
 
-// Replace puts a key in the place of all credentials of a request.
+// Replace replaces each credential of a request by key.
 func Replace(req *http.Request, key string) {
 	for name := range req.Header {
 		switch {
@@ -93,7 +93,7 @@ func Replace(req *http.Request, key string) {
 	req.URL.RawQuery = strings.Join(pairs, "&")
 }
 
-// Hash is the same for the same credentials alone.
+// Hash returns a hash that identifies the credentials.
 func (s Secrets) Hash() [sha256.Size]byte {
 	h := sha256.New()
 	for _, one := range s {
@@ -102,7 +102,8 @@ func (s Secrets) Hash() [sha256.Size]byte {
 	return [sha256.Size]byte(h.Sum(nil))
 }
 
-// Hide is a text without the credentials. Short ones are not secrets, and stay.
+// Hide returns the text with the credentials replaced by ***. Those of under 6 bytes are not
+// replaced, because they occur in words.
 func (s Secrets) Hide(text string) string {
 	for _, one := range s {
 		if len(one) >= shortest {
@@ -115,7 +116,7 @@ func (s Secrets) Hide(text string) string {
 
 const shortest = 6
 
-// Error is an error whose text has no credentials.
+// Error returns err with the credentials hidden in its text.
 func (s Secrets) Error(err error) error {
 	if err == nil {
 		return nil
@@ -133,13 +134,13 @@ type hidden struct {
 
 func (h hidden) Error() string { return h.text }
 
-// Same compares in a time that depends on neither.
+// Same reports whether a equals b, in a time that does not depend on their contents.
 func Same(a, b string) bool {
 	x, y := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
 	return subtle.ConstantTimeCompare(x[:], y[:]) == 1
 }
 
-// Bearer is the value of a header without the scheme.
+// Bearer returns the value of a header without the scheme Bearer.
 func Bearer(value string) string {
 	scheme, token, ok := strings.Cut(value, " ")
 	if ok && strings.EqualFold(scheme, "bearer") {

@@ -8,13 +8,13 @@ import (
 	"strings"
 )
 
-// IsLoopback reports whether a host is this machine.
+// IsLoopback reports whether a host is localhost or a loopback address.
 func IsLoopback(host string) bool {
 	addr, err := netip.ParseAddr(host)
 	return host == "localhost" || err == nil && addr.IsLoopback()
 }
 
-// Leaves reports whether a path leads out of the folder that it begins in, as some server reads it.
+// Leaves reports whether a path has a part that some server reads as "..".
 func Leaves(path string) bool {
 	for part := range strings.FieldsFuncSeq(path, func(r rune) bool { return r == '/' || r == '\\' }) {
 		if name, _, _ := strings.Cut(part, ";"); name == ".." {
@@ -24,14 +24,15 @@ func Leaves(path string) bool {
 	return false
 }
 
-// Hosts are the names under which clients may address a loopback listener.
+// Hosts returns the Host headers that clients of a loopback listener may send. For another address
+// it returns an error, and for a unix socket nil, which accepts any Host.
 func Hosts(addr net.Addr) ([]string, error) {
 	tcp, ok := addr.(*net.TCPAddr)
 	if !ok {
-		return nil, nil // a unix socket, which no browser reaches
+		return nil, nil // a unix socket, which a browser cannot reach
 	}
 	if !tcp.IP.IsLoopback() {
-		return nil, errors.New("only loopback addresses and unix sockets need no token: want --token")
+		return nil, errors.New("this is no loopback address, so it needs a token: want --token-env")
 	}
 	var hosts []string
 	for _, name := range []string{"localhost", "127.0.0.1", "[::1]", net.JoinHostPort(

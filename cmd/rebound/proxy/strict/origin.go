@@ -2,13 +2,13 @@ package strict
 
 import "net/http"
 
-// IsPreflight reports whether a browser asks if a page may call. Such requests have no credentials.
+// IsPreflight reports whether a request is a CORS preflight. Preflights have no credentials.
 func IsPreflight(req *http.Request) bool {
 	return req.Method == http.MethodOptions && req.Header.Get("Origin") != "" &&
 		req.Header.Get("Access-Control-Request-Method") != ""
 }
 
-// AllowOrigin lets the page that has sent a request read the response.
+// AllowOrigin sets the headers that let the web page of a request read the response.
 func AllowOrigin(h http.Header, req *http.Request) {
 	h.Set("Access-Control-Allow-Origin", req.Header.Get("Origin"))
 	h.Set("Access-Control-Expose-Headers", "*")

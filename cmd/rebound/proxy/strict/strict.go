@@ -1,5 +1,5 @@
-// Package strict is a listener for HTTP/1 that rejects requests which two parsers may read
-// differently. Such requests smuggle others past a proxy (CWE-444).
+// Package strict is a listener for HTTP/1 that rejects ambiguous requests: two parsers may read
+// them differently. Such requests can smuggle others past a proxy (CWE-444).
 package strict
 
 import (
@@ -12,10 +12,9 @@ import (
 // MaxHead is how many bytes the head of a request may have.
 const MaxHead = 64 << 10
 
-// Listen returns l with connections that end at the first request which is not strict HTTP/1.1:
-// with a bare LF or CR, a folded line, blanks before a colon, Content-Length beside
-// Transfer-Encoding, several or malformed lengths, or an encoding other than chunked. The answer is
-// status 400.
+// Listen returns l with connections that end at the first ambiguous request: with a bare LF or CR,
+// a folded line, blanks before a colon, Content-Length beside Transfer-Encoding, several or
+// malformed lengths, or an encoding other than chunked. The answer is status 400.
 func Listen(l net.Listener) net.Listener { return listener{l} }
 
 type listener struct{ net.Listener }
@@ -28,7 +27,7 @@ func (l listener) Accept() (net.Conn, error) {
 	return &conn{Conn: c}, nil
 }
 
-// conn reads on behind what net/http reads, and follows the framing of the requests.
+// conn parses the framing of the requests in the bytes that net/http reads.
 type conn struct {
 	net.Conn
 	parser parser
@@ -38,7 +37,7 @@ type conn struct {
 const answer = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n" +
 	"Content-Length: 31\r\nConnection: close\r\n\r\nthe request is ambiguous: closed"
 
-// Read returns what the connection has, up to the first fault.
+// Read reads from the connection, until the first fault.
 func (c *conn) Read(p []byte) (int, error) {
 	if c.broken {
 		return 0, net.ErrClosed
@@ -46,9 +45,9 @@ func (c *conn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if !c.parser.feed(p[:n]) {
 		c.broken = true
-		// The server has seen no whole request since the last one, so nothing else is written now,
-		// unless a client pipelines: then the end of the connection is its answer.
-		// By single bytes it reads while it answers a request.
+		// The server has no complete request to answer now, so this answer does not mix with another. The
+		// exception is a read of one byte, with which net/http watches for the end of the connection
+		// while it answers. Then the connection only ends.
 		if len(p) > 1 {
 			_, _ = c.Conn.Write([]byte(answer))
 		}
@@ -58,7 +57,7 @@ func (c *conn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// CloseWrite lets the server end a connection gently.
+// CloseWrite lets net/http close a connection without losing the answer.
 func (c *conn) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
@@ -66,14 +65,14 @@ func (c *conn) CloseWrite() error {
 	return nil
 }
 
-// parser follows a stream of requests.
+// parser parses the framing of a stream of requests.
 type parser struct {
 	state state
-	line  []byte // of the head or of a chunk's size, so far
-	head  int    // bytes of the head so far
-	left  int64  // bytes of the body or the chunk
-	begun bool   // the head has its first line
-	old   bool   // which is that of HTTP/1.0
+	line  []byte // the incomplete line
+	head  int    // bytes of the head or the line so far
+	left  int64  // bytes of the body or the chunk that are missing
+	begun bool   // the first line was read
+	old   bool   // the request is HTTP/1.0
 
 	length  int64 // or unstated
 	chunked bool
@@ -85,14 +84,14 @@ const (
 	inHead state = iota
 	inBody
 	inSize     // of a chunk
-	inChunk    // its data
-	afterChunk // the line behind them
+	inChunk    // in the data of a chunk
+	afterChunk // in the line that ends the data
 	inTrailer
 )
 
 const unstated = -1
 
-// feed takes bytes as they come. ok is false at the first fault.
+// feed parses the next bytes. ok is false at the first fault.
 func (p *parser) feed(data []byte) (ok bool) {
 	for len(data) > 0 {
 		if p.state == inBody || p.state == inChunk {
@@ -133,7 +132,7 @@ func (p *parser) bodyEnded() {
 	p.begin()
 }
 
-// begin waits for the next request.
+// begin prepares for the next request.
 func (p *parser) begin() { *p = parser{line: p.line[:0]} }
 
 func (p *parser) lineEnded(line string) (ok bool) {
@@ -163,13 +162,13 @@ func (p *parser) lineEnded(line string) (ok bool) {
 	return isField(line) && p.field(line)
 }
 
-// isField reports whether a line is a field of its own, and not the rest of the one before.
+// isField reports whether a line is a header field, and not the continuation of one.
 func isField(line string) bool {
 	name, _, ok := strings.Cut(line, ":")
 	return ok && name != "" && !strings.ContainsAny(name, " \t")
 }
 
-// field takes in what decides where a request ends.
+// field reads the fields that decide where a request ends.
 func (p *parser) field(line string) (ok bool) {
 	name, value, _ := strings.Cut(line, ":")
 	value = strings.Trim(value, " \t")
@@ -204,7 +203,7 @@ func (p *parser) headEnded() (ok bool) {
 	return true
 }
 
-// size reads a chunk's size. Extensions are not read by anybody, and rejected.
+// size reads the size of a chunk. Chunk extensions are rejected, because servers ignore them.
 func (p *parser) size(line string) (ok bool) {
 	n, err := strconv.ParseInt(line, 16, 64)
 	if err != nil || n < 0 || line[0] == '+' || line[0] == '-' || len(line) > 15 {
