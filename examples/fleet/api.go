@@ -9,14 +9,14 @@ import (
 	"time"
 )
 
-// api is a service that answers most requests, and is overloaded now and then.
+// api is an HTTP service that reads receipts, and is sometimes overloaded.
 type api struct {
 	url    string
 	server http.Server
 
 	mu    sync.Mutex
 	calls int
-	times map[string]int // that each receipt was read
+	times map[string]int // how often each receipt was read
 }
 
 func serve(rows int) (*api, error) {
@@ -32,7 +32,7 @@ func serve(rows int) (*api, error) {
 
 func (a *api) close() { _ = a.server.Close() }
 
-// answer reads a receipt. Each twentieth request fails.
+// answer reads a receipt. Every twentieth request fails.
 func (a *api) answer(w http.ResponseWriter, r *http.Request) {
 	var body struct {
 		Messages []struct{ Content string }
@@ -56,14 +56,14 @@ func (a *api) answer(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprint(w, `{"choices":[{"message":{"content":"12.50 EUR"}}]}`)
 }
 
-// done is how many receipts were read.
+// done returns how many receipts were read.
 func (a *api) done() int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return len(a.times)
 }
 
-// repeated is how many were read again.
+// repeated returns how many reads were repeats.
 func (a *api) repeated() (n int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -1,11 +1,11 @@
-// Fleet is a batch on several machines, in small: it starts a PostgreSQL server, an API, and three
-// workers as child processes, and kills one of them with -9 in the middle. Nothing is lost and
-// nothing is doubled.
+// Fleet shows a batch on several machines, on one machine. It starts a PostgreSQL server, an API
+// and three workers, and kills one worker with -9 partway through. No row is lost, and none has two
+// results.
 //
 //	go run ./examples/fleet
 //
-// It needs PostgreSQL's programs, and Go to build the command rebound. Everything is in a temporary
-// folder, which it removes.
+// It needs PostgreSQL, and Go to build the command rebound. It keeps everything in temporary
+// folders, and removes them at the end.
 package main
 
 import (
@@ -45,7 +45,8 @@ type fleet struct {
 func run(out io.Writer, rows int) error {
 	server, err := daemon.Postgres()
 	if errors.Is(err, exec.ErrNotFound) {
-		return fmt.Errorf("PostgreSQL is not installed: on Debian, apt-get install postgresql (%w)", err)
+		return fmt.Errorf("PostgreSQL is not installed: on Debian, run apt-get install postgresql (%w)",
+			err)
 	}
 	if err != nil {
 		return err
@@ -68,7 +69,7 @@ func run(out io.Writer, rows int) error {
 	return f.night(rows)
 }
 
-// night loads the rows, has three workers send them, and looks at what came of it.
+// night loads the rows, starts three workers, kills one, and checks the results.
 func (f *fleet) night(rows int) error {
 	if err := f.writeInput(rows); err != nil {
 		return err
@@ -82,7 +83,7 @@ func (f *fleet) night(rows int) error {
 		if err := w.Start(); err != nil {
 			return err
 		}
-		defer func() { _ = w.Process.Kill() }() // if this function ends early
+		defer func() { _ = w.Process.Kill() }() // in case this function returns early
 		workers = append(workers, w)
 	}
 	for f.api.done() < rows/3 {
@@ -90,7 +91,7 @@ func (f *fleet) night(rows int) error {
 	}
 	_ = workers[0].Process.Kill()
 	_ = workers[0].Wait()
-	f.printf("killed one of three workers with -9, after %d of %d rows", f.api.done(), rows)
+	f.printf("killed one of three workers with -9 after %d of %d rows", f.api.done(), rows)
 	for _, w := range workers[1:] {
 		if err := w.Wait(); err != nil {
 			return fmt.Errorf("a worker: %w\n%s", err, w.Stderr)
@@ -102,7 +103,7 @@ func (f *fleet) night(rows int) error {
 	return f.compare(rows)
 }
 
-// compare compares the results with what the API has done.
+// compare compares the results with the requests that the API executed.
 func (f *fleet) compare(rows int) error {
 	file, err := os.Open(f.path("results.jsonl"))
 	if err != nil {
@@ -133,15 +134,15 @@ func (f *fleet) compare(rows int) error {
 	if err != nil {
 		return err
 	}
-	f.printf("%d rows were in doubt and were sent again; the API had done %d of them", status.Repeated,
-		again)
+	f.printf("%d rows were in doubt and were sent again; the API had already executed %d of them",
+		status.Repeated, again)
 	if lost+doubled > 0 || again > status.Repeated {
-		return errors.New("want no row lost, none doubled, and no more done twice than were in doubt")
+		return errors.New("want no row lost or doubled, and at most the rows in doubt executed twice")
 	}
 	return nil
 }
 
-// batch is a subcommand of rebound batch.
+// batch returns the command for a subcommand of rebound batch.
 func (f *fleet) batch(args ...string) *exec.Cmd {
 	c := exec.Command(f.command, append([]string{"batch", args[0], "--db", f.db}, args[1:]...)...)
 	if args[0] != "status" {

@@ -13,9 +13,9 @@ import (
 	"time"
 )
 
-// With -export and -serve the receipts and the services are there for `rebound batch`.
+// This file has -export and -serve, which let `rebound batch` use the receipts and the services.
 
-// row is a line of a batch's input. The key allows a request to be repeated.
+// row is a line of a batch's input. Its Idempotency-Key makes a repeat safe.
 type row struct {
 	ID      string            `json:"custom_id"`
 	URL     string            `json:"url"`
@@ -26,10 +26,10 @@ type row struct {
 // scanned is the body of a request to one of the services.
 type scanned struct {
 	Image []byte `json:"image,omitempty"` // as base64
-	Text  string `json:"text,omitempty"`  // instead
+	Text  string `json:"text,omitempty"`  // in place of Image
 }
 
-// export writes a row for each receipt, which asks the OCR service to read it.
+// export writes a row for each receipt, for the OCR service.
 func export(path string, receipts []receipt) error {
 	f, err := os.Create(path)
 	if err != nil {
@@ -64,8 +64,8 @@ func serve(ctx context.Context, cfg config, stdout io.Writer) error {
 	return nil
 }
 
-// batchServices are the services as a batch meets them. A batch has no check of its answers, so
-// those that are wrong or cut short are left out. And an outage passes for every receipt.
+// batchServices returns the services for a batch. A batch does not check its answers, so no answer
+// is misread or truncated. An outage ends for each receipt after three requests.
 func batchServices(cfg config) http.Handler {
 	mux := http.NewServeMux()
 	for _, s := range []*service{ocrService(cfg), visionService(cfg)} {
@@ -83,7 +83,7 @@ func batchServices(cfg config) http.Handler {
 	return mux
 }
 
-// unpacked gives a service the image, or the text, of a body in JSON.
+// unpacked replaces a JSON body by the image or the text in it.
 func unpacked(s *service) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var body scanned
@@ -100,7 +100,7 @@ func unpacked(s *service) http.Handler {
 	})
 }
 
-// forBatch exports the receipts and serves the services, whichever of the two is asked for.
+// forBatch carries out -export and -serve, and returns the exit code.
 func forBatch(ctx context.Context, cfg config, stdout, stderr io.Writer) int {
 	var err error
 	if cfg.export != "" {

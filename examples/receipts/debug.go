@@ -12,11 +12,11 @@ import (
 
 const debugPath = "/debug/rebound/"
 
-// debugPage is the live page of a run, on an address of its own.
+// debugPage is the live page of a run.
 type debugPage struct {
-	url    string // with the token that allows to force breakers
+	url    string // with the token for forcing breakers
 	server *http.Server
-	served chan struct{} // closed when the server is at its end
+	served chan struct{} // closed when the server has ended
 }
 
 func serveDebug(addr string, p *policies) (*debugPage, error) {
@@ -44,7 +44,7 @@ func serveDebug(addr string, p *policies) (*debugPage, error) {
 	return d, nil
 }
 
-// stop ends the server and closes the connections to the page. A nil page has nothing to stop.
+// stop ends the server and closes its connections. On a nil page it does nothing.
 func (d *debugPage) stop() {
 	if d != nil {
 		_ = d.server.Close()

@@ -21,7 +21,7 @@ func TestDebugPage(t *testing.T) {
 	var address string
 	lines := bufio.NewScanner(r)
 	for address == "" && lines.Scan() {
-		_, address, _ = strings.Cut(lines.Text(), "watch it at ")
+		_, address, _ = strings.Cut(lines.Text(), "live page: ")
 	}
 	address, token, _ := strings.Cut(address, "#token=")
 	if len(token) < 20 {

@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// readLocally is the fallback of the OCR service: it cannot make out smudged letters, so names
-// have gaps, but numbers are never smudged, and its totals are as right as the service's.
+// readLocally is the fallback of the OCR service. It cannot read smudged letters, so names have
+// gaps. Numbers are never smudged, so its totals are correct.
 func readLocally(image []byte) (extraction, error) {
 	e, err := parse(string(gaps(image)))
 	if err == nil {
@@ -19,7 +19,7 @@ func readLocally(image []byte) (extraction, error) {
 	return e, nil
 }
 
-// gaps returns the image with a question mark for every letter that is smudged.
+// gaps returns the image with a question mark in place of each smudged letter.
 func gaps(image []byte) []byte {
 	text := bytes.Clone(image)
 	for i, c := range text {

@@ -17,7 +17,7 @@ const (
 	scanEvery = 2500 * time.Millisecond // the scanner's pace
 )
 
-// job is everything there is: receipts, services, pipeline and ledger.
+// job is the state of the program.
 type job struct {
 	config
 	receipts    []receipt
@@ -64,7 +64,7 @@ func (j *job) close() {
 	j.vision.stop()
 }
 
-// work takes all receipts through the pipeline, or as many as there is time for until ctx ends.
+// work sends all receipts through the pipeline, until ctx ends.
 func (j *job) work(ctx context.Context) {
 	j.progress.start()
 	defer j.progress.stop()
@@ -81,7 +81,7 @@ func (j *job) work(ctx context.Context) {
 	all.Wait()
 }
 
-// scan puts one receipt after the other into the tray. What is in the tray is in the ledger.
+// scan puts one receipt after the other into the tray, and records each in the ledger.
 func (j *job) scan(ctx context.Context, tray chan<- receipt) {
 	defer close(tray)
 	next := time.NewTicker(j.speed.of(scanEvery))
@@ -102,7 +102,7 @@ func (j *job) breakerChanged(c breaker.Change) {
 	j.progress.logf("%s breaker: %v -> %v (%s)", c.Name, c.From, c.To, c.Why)
 }
 
-// status is the line of progress.
+// status returns the line of progress.
 func (j *job) status() string {
 	t := j.ledger.tally()
 	done := t.in - t.lost
@@ -112,7 +112,7 @@ func (j *job) status() string {
 		t.by[byFallback], t.by[skipped], t.by[failed])
 }
 
-// announce says what is going to happen.
+// announce prints the configuration of the run.
 func (j *job) announce(w io.Writer) {
 	fmt.Fprintf(w, "%d receipts, %d workers, seed %d; all seconds divided by %v\n",
 		len(j.receipts), workers, j.seed, float64(j.speed))
@@ -127,11 +127,11 @@ func (j *job) announce(w io.Writer) {
 	describe(j.ocr, j.policies.ocr, "else read locally")
 	describe(j.vision, j.policies.vision, "skipped when open")
 	if j.debugPage != nil {
-		fmt.Fprintf(w, "  watch it at %s\n", j.debugPage.url)
+		fmt.Fprintf(w, "  live page: %s\n", j.debugPage.url)
 	}
 }
 
-// report says what happened.
+// report prints the results of the run.
 func (j *job) report(w io.Writer) {
 	fmt.Fprintln(w, "\nWhat the services did:")
 	for _, s := range []*service{j.ocr, j.vision} {

@@ -1,21 +1,22 @@
-// Receipts is a night's work for rebound: a few hundred scanned receipts go through two HTTP
-// services that misbehave, and every receipt must come out right, exactly once.
+// Receipts is a batch job. It sends a few hundred scanned receipts through two HTTP services that
+// often fail. Every receipt must get a correct result, or an error, exactly once.
 //
 //	go run ./examples/receipts
-//	go run ./examples/receipts -no-retry     # the same night with one attempt per call
+//	go run ./examples/receipts -no-retry     # the same with one attempt per call
 //	go run ./examples/receipts -seed 7 -receipts 100 -speed 80
-//	go run ./examples/receipts -debug localhost:8080   # with a live page to watch it on
+//	go run ./examples/receipts -debug localhost:8080   # with a live page
 //	go run ./examples/receipts -export in.jsonl -serve localhost:7070   # for rebound batch
 //
-// Each receipt is read by an OCR service, under the aggressive preset and a breaker (5 failures,
-// 60 s) with a local reader to fall back to, and then sorted by a vision service, under the
-// rate-limit preset and a breaker (3 failures, 120 s), which is skipped while that is open. Both
-// services are real ones, on loopback. They answer 503, reset connections, hang, throttle with
-// Retry-After, cut answers short and read digits wrong, and each is down for a while: see
-// services.go. What they do to a receipt follows from the seed alone.
+// First, an OCR service reads each receipt. The calls use the aggressive preset, a breaker (5
+// failures, 60 s), and a local reader as the fallback. Then a vision service sorts it. These calls
+// use the rate-limit preset and a breaker (3 failures, 120 s). While that breaker is open, sorting
+// is skipped. Both services are HTTP servers on loopback. They answer 503, reset connections, hang,
+// throttle with Retry-After, truncate answers and misread digits. Each also has an outage: see
+// services.go. What happens to a request depends only on the seed, the receipt, and the number of
+// earlier requests for it.
 //
-// Where to read on: policies.go has everything that is decided about failures, pipeline.go the
-// calls made under it, and truth.go the ledger that proves that nothing got lost on the way.
+// To read on: policies.go has the policies, pipeline.go the calls that use them, and truth.go the
+// ledger that counts lost and doubled receipts.
 package main
 
 import (
@@ -30,15 +31,15 @@ import (
 
 func main() { os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr)) }
 
-// Exit codes. A receipt that failed, and is said to have failed, is no reason for exitWrong.
+// Exit codes. A receipt that is reported as failed does not cause exitWrong.
 const (
 	exitOK          = 0
-	exitWrong       = 1 // a receipt got lost, came out twice or came out wrong
+	exitWrong       = 1 // a receipt was lost, duplicated or wrong, or the program itself failed
 	exitUsage       = 2
 	exitInterrupted = 130
 )
 
-// run is the program: progress goes to stderr, the report and the line of truth to stdout.
+// run is the program. It writes the progress to stderr, and the report to stdout.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	cfg, err := parseFlags(args, stderr)
 	switch {

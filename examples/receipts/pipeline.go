@@ -15,7 +15,7 @@ import (
 	"github.com/rebound-go/rebound/fault"
 )
 
-// pipeline takes one receipt at a time through both services.
+// pipeline sends receipts through both services.
 type pipeline struct {
 	*policies
 	client    *http.Client
@@ -23,8 +23,8 @@ type pipeline struct {
 	visionURL string
 }
 
-// process never fails: whatever goes wrong with a receipt is part of its result, and the batch
-// goes on.
+// process sends a receipt through both services. An error is part of the result, so that the job
+// continues.
 func (p *pipeline) process(ctx context.Context, r receipt) result {
 	e, err := p.read(ctx, r)
 	if err != nil {
@@ -46,7 +46,7 @@ func (p *pipeline) process(ctx context.Context, r receipt) result {
 	return result{id: r.id, outcome: out, extraction: e, err: err}
 }
 
-// ended is out, unless it was Ctrl-C that brought it about.
+// ended returns out, or interrupted if ctx has ended.
 func ended(ctx context.Context, out outcome) outcome {
 	if ctx.Err() != nil {
 		return interrupted
@@ -54,8 +54,8 @@ func ended(ctx context.Context, out outcome) outcome {
 	return out
 }
 
-// read asks the OCR service what the receipt says. If that fails, or if the breaker does not even
-// let it try, the local reader has to do.
+// read asks the OCR service for the receipt's text. If the call fails or the breaker rejects it,
+// the local reader is the fallback.
 func (p *pipeline) read(ctx context.Context, r receipt) (extraction, error) {
 	return rebound.DoElse(ctx, p.ocr,
 		func(ctx context.Context) (e extraction, err error) {
@@ -68,7 +68,6 @@ func (p *pipeline) read(ctx context.Context, r receipt) (extraction, error) {
 	)
 }
 
-// sort asks the vision service for the receipt's category.
 func (p *pipeline) sort(ctx context.Context, r receipt) (string, error) {
 	l, err := rebound.DoChecked(ctx, p.vision,
 		func(ctx context.Context) (l label, err error) {
@@ -100,7 +99,7 @@ func (p *pipeline) post(ctx context.Context, url string, r receipt, answer any) 
 		return err
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body) // all of it before post returns: then ctx ends
+	body, err := io.ReadAll(resp.Body) // before post returns, because then ctx ends
 	if err != nil {
 		return err
 	}
@@ -118,8 +117,8 @@ func malformed(err error) error {
 	return rebound.Transient(fmt.Errorf("malformed answer: %w", err))
 }
 
-// statusError says with a mark what a status other than 200 means for the next attempt. Marks
-// outrank policies: without one, the aggressive preset would stop at a 503.
+// statusError marks the error of a status other than 200. A mark takes precedence over the policy.
+// Without one, the aggressive preset would not retry a 503.
 func statusError(resp *http.Response, body []byte) error {
 	err := fmt.Errorf("status %d: %s", resp.StatusCode, bytes.TrimSpace(body))
 	switch {

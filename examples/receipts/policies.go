@@ -12,8 +12,8 @@ import (
 	"github.com/rebound-go/rebound/stats"
 )
 
-// policies is all that this job has against failure: one policy per service, each with its own
-// breaker, one recorder for both, and a list of what the breakers did.
+// policies has a policy with a breaker for each service, a recorder for both, and a list of the
+// breakers' changes.
 type policies struct {
 	ocr, vision *rebound.Policy
 	recorder    stats.Recorder
@@ -28,9 +28,8 @@ func newPolicies(cfg config, onChange func(breaker.Change)) *policies {
 			p.changes.OnChange(c)
 			onChange(c)
 		}
-		// The budget that a policy has by default keeps a server full of callers from burying
-		// a service in trouble under their retries. A batch with a fixed number of workers
-		// cannot do that: there are never more requests than workers, retries or not.
+		// By default, a policy has a budget, which keeps many callers from overloading a service with
+		// retries. This job has a fixed number of workers, so there are never more requests than workers.
 		policy.Budget = budget.Unlimited
 		hurry(policy, cfg.speed)
 		if cfg.noRetry {
@@ -40,8 +39,8 @@ func newPolicies(cfg config, onChange func(breaker.Change)) *policies {
 	return p
 }
 
-// ocrPolicy: reading is quick and has a fallback, so try often, at short intervals, and turn
-// to the fallback as soon as the service is known to be down.
+// ocrPolicy retries often, with short delays, because reading is quick. While its breaker is open,
+// the fallback is used at once.
 func ocrPolicy() *rebound.Policy {
 	p := preset.Aggressive()
 	p.Name = "ocr"
@@ -50,8 +49,8 @@ func ocrPolicy() *rebound.Policy {
 	return p
 }
 
-// visionPolicy: the provider throttles, so keep to the pace that it asks for. A receipt without a
-// category is still of use, so do not wait for a service that is down.
+// visionPolicy follows Retry-After, because the provider throttles. While its breaker is open,
+// sorting is skipped, because a receipt without a category is still useful.
 func visionPolicy() *rebound.Policy {
 	p := preset.RateLimit()
 	p.Name = "vision"
@@ -60,7 +59,7 @@ func visionPolicy() *rebound.Policy {
 	return p
 }
 
-// hurry divides all of a policy's times by s.
+// hurry divides the times of a policy by s.
 func hurry(p *rebound.Policy, s speed) {
 	p.Backoff = hurried{p.Backoff, s}
 	if p.Throttled != nil {
@@ -72,7 +71,7 @@ func hurry(p *rebound.Policy, s speed) {
 	p.Breaker.Cooldown = s.of(p.Breaker.Cooldown)
 }
 
-// hurried is a backoff sped up: any type with a Delay method is one.
+// hurried is a backoff with shorter delays. Any type with the method Delay is a backoff.
 type hurried struct {
 	inner backoff.Backoff
 	speed speed

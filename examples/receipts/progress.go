@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// progress shows how far the job is: a line that redraws itself on a terminal, a line now and
-// then elsewhere, and in between what is worth a line of its own.
+// progress shows the status of the job. On a terminal it redraws a line, elsewhere it prints a line
+// every two seconds. logf prints other lines in between.
 type progress struct {
 	w      io.Writer
 	live   bool
@@ -37,7 +37,7 @@ func isTerminal(w io.Writer) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
-// start begins to show the status, until stop.
+// start shows the status at intervals, until stop is called.
 func (p *progress) start() {
 	every := 2 * time.Second
 	if p.live {
@@ -91,7 +91,7 @@ func (p *progress) logf(format string, args ...any) {
 
 func (p *progress) clock() string { return fmt.Sprintf("%5.1fs", time.Since(p.begin).Seconds()) }
 
-// bar is a picture of done out of all.
+// bar draws the share of done in all.
 func bar(done, all int) string {
 	const width = 20
 	n := width * done / max(all, 1)

@@ -16,33 +16,33 @@ import (
 // receipt is one input of the job.
 type receipt struct {
 	id    string // "r0001" and so on
-	image []byte // the scan, see scan
+	image []byte // the result of scan
 }
 
-// extraction is one output of the job, and the OCR service's answer.
+// extraction is the content of a receipt. It is the OCR service's answer, and the job's output.
 type extraction struct {
 	Shop     string `json:"shop"`
 	Date     string `json:"date"` // 2006-01-02
 	Items    []item `json:"items"`
 	Total    cents  `json:"total_cents"`
-	Category string `json:"-"` // the vision service's contribution; empty if skipped
-	local    bool   // read by the fallback: numbers are right, names have gaps
+	Category string `json:"-"` // from the vision service; empty if skipped
+	local    bool   // read by the fallback, so names have gaps
 }
 
 type item struct {
 	Count  int    `json:"count"`
 	Name   string `json:"name"`
-	Amount cents  `json:"amount_cents"` // for all Count of them
+	Amount cents  `json:"amount_cents"` // for all Count items
 }
 
 type cents int
 
 func (c cents) String() string { return fmt.Sprintf("%d.%02d", int(c)/100, int(c)%100) }
 
-// check refuses an extraction that cannot be what the paper says.
+// check returns an error if an extraction is inconsistent.
 func (e extraction) check() error {
 	if _, err := time.Parse(time.DateOnly, e.Date); err != nil {
-		return fmt.Errorf("no date: %w", err)
+		return fmt.Errorf("invalid date: %w", err)
 	}
 	var sum cents
 	for _, it := range e.Items {
@@ -54,16 +54,16 @@ func (e extraction) check() error {
 	return nil
 }
 
-// The lines of a receipt differ in their digits and punctuation, which a scan keeps.
+// The lines of a receipt are recognized by their digits and punctuation, which are never smudged.
 var (
 	itemLine  = regexp.MustCompile(`^(\d+) \* (.+?) +(\d+)\.(\d\d)$`)
 	totalLine = regexp.MustCompile(`^[^\d\s]+ +(\d+)\.(\d\d)$`)
 	dateLine  = regexp.MustCompile(`^(\d{4}-\d\d-\d\d) \d\d:\d\d$`)
 )
 
-var errUnreadable = errors.New("unreadable: there is no total")
+var errUnreadable = errors.New("unreadable: no total found")
 
-// parse extracts what the text of a receipt says.
+// parse reads the text of a receipt.
 func parse(text string) (extraction, error) {
 	lines := strings.Split(text, "\n")
 	e := extraction{Shop: lines[0]}
@@ -83,7 +83,7 @@ func parse(text string) (extraction, error) {
 	return e, nil
 }
 
-// amount takes digits only: the patterns above see to that.
+// amount converts digits to cents. The patterns above match nothing but digits.
 func amount(whole, fraction string) cents {
 	n, _ := strconv.Atoi(whole + fraction)
 	return cents(n)
@@ -92,8 +92,8 @@ func amount(whole, fraction string) cents {
 // smudge is set in the bytes of a scan that are hard to read.
 const smudge = 0x80
 
-// scan is the paper as the scanner delivers it: a third of the letters are smudged. The OCR service
-// can read those, the local fallback cannot.
+// scan returns the scan of a paper. A third of the letters are smudged. The OCR service can read
+// them, but the local fallback cannot.
 func scan(paper string) []byte {
 	h := fnv.New64a()
 	h.Write([]byte(paper))
@@ -107,15 +107,16 @@ func scan(paper string) []byte {
 	return image
 }
 
-// The receipts of a year, one file per month, made by the generator in testdata_test.go.
+// testdata has the receipts of a year, one file per month. The generator in testdata_test.go made
+// them.
 //
 //go:embed testdata/*.txt
 var testdata embed.FS
 
-// inTestdata is the number of receipts there.
+// inTestdata is the number of receipts in testdata.
 const inTestdata = 300
 
-// load returns the first n receipts, and beside them what is known to be right, by id.
+// load returns the first n receipts, and the correct results by id.
 func load(n int) ([]receipt, map[string]known, error) {
 	names, err := fs.Glob(testdata, "testdata/*.txt")
 	if err != nil {

@@ -31,7 +31,7 @@ func (s *service) start() error {
 	return nil
 }
 
-// stop returns when the last request is over, which a client that hung up does not delay.
+// stop ends the server. Requests in flight have a second to end.
 func (s *service) stop() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
@@ -41,7 +41,7 @@ func (s *service) stop() {
 	<-s.served
 }
 
-// ServeHTTP answers a request, or does what fate has in store for it.
+// ServeHTTP answers a request, or makes it fail.
 func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	image, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -76,7 +76,7 @@ func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// next counts the request and returns its fate.
+// next counts a request and returns its mishap.
 func (s *service) next(id string) (*rand.Rand, string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -86,7 +86,7 @@ func (s *service) next(id string) (*rand.Rand, string) {
 	return dice, fate
 }
 
-// work takes a while, unless the client hangs up.
+// work waits for d, or until the client disconnects.
 func (s *service) work(r *http.Request, d time.Duration) {
 	timer := time.NewTimer(s.speed.of(d))
 	defer timer.Stop()
@@ -98,7 +98,7 @@ func (s *service) work(r *http.Request, d time.Duration) {
 
 func (s *service) reply(w http.ResponseWriter, image []byte, fate string) {
 	if last := len(image) - 1; fate == misread && last >= 0 {
-		image[last] ^= 1 // one digit of the total for another
+		image[last] ^= 1 // changes a digit of the total
 	}
 	answer, err := s.answer(image)
 	if err != nil {
@@ -128,7 +128,7 @@ func breakOff(w http.ResponseWriter) {
 	_ = conn.Close()
 }
 
-// deeds sums up what the service did to its requests.
+// deeds returns the number of requests for each mishap.
 func (s *service) deeds() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

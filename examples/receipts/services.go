@@ -12,48 +12,49 @@ import (
 	"time"
 )
 
-// service is an HTTP service that misbehaves. Receipts are posted to /ID. What happens to a
-// request follows from the seed, the receipt and how many requests for it came before, not from
-// the clock or the order of arrival: the same seed is the same bad night on any machine.
+// service is an HTTP service that often fails. Receipts are posted to /ID. What happens to a
+// request depends on the seed, the receipt, and the number of earlier requests for it. It does not
+// depend on the clock or the order of arrival. So the same seed causes the same failures on any
+// machine.
 type service struct {
 	name     string
 	seed     uint64
 	speed    speed
-	took     [2]time.Duration // an answer takes between these
+	took     [2]time.Duration // the shortest and the longest time of an answer
 	mishaps  []mishap
-	downFor  int    // requests for a receipt find it down; 0 = all, of these receipts:
-	downFrom string // receipts from this one on find the service down,
-	calmFrom string // from this one on well, as services are when freshly restarted,
-	calmTo   string // and from this one on as before
+	downFor  int    // failing requests per receipt in the outage; 0 = all
+	downFrom string // the first receipt in the outage
+	calmFrom string // the first receipt after the outage, and without mishaps
+	calmTo   string // the first receipt with mishaps again
 	answer   func(image []byte) (any, error)
 
 	mu       sync.Mutex
-	arrivals map[string]int // requests, by receipt
-	count    map[string]int // what happened to them, by name of the mishap
+	arrivals map[string]int // number of requests by receipt
+	count    map[string]int // number of requests by mishap
 
 	url    string
 	server *http.Server
-	served chan struct{} // closed when the server is at its end
+	served chan struct{} // closed when the server has ended
 }
 
-// mishap is something that happens to this share of the requests.
+// mishap is a kind of failure that happens to a share of the requests.
 type mishap struct {
 	name  string
 	share float64
 }
 
-// The mishaps by name.
+// The names of the mishaps.
 const (
 	unavailable = "503"
 	throttled   = "429"       // with Retry-After
-	reset       = "reset"     // of the connection, instead of an answer
+	reset       = "reset"     // of the connection, without an answer
 	hang        = "hang"      // for longer than any timeout
 	truncated   = "truncated" // half of the answer is missing
 	misread     = "misread"   // one digit of the total is wrong
-	down        = "down"      // 503 or a reset, at once: not a share of requests, but an outage
+	down        = "down"      // 503 or a reset at once, in an outage
 )
 
-// ocrService reads receipts. It is down for 15 % of them, in the middle of the run.
+// ocrService reads receipts. It has an outage for 15 % of them, in the middle of the run.
 func ocrService(cfg config) *service {
 	return &service{
 		name: "ocr", seed: cfg.seed, speed: cfg.speed,
@@ -66,8 +67,8 @@ func ocrService(cfg config) *service {
 	}
 }
 
-// visionService says what sort of shop a receipt's logo belongs to. It is down for a moment, 2 %
-// of the receipts, late in the run.
+// visionService returns the category of a receipt's shop. It has an outage for 2 % of the receipts,
+// late in the run.
 func visionService(cfg config) *service {
 	return &service{
 		name: "vision", seed: cfg.seed, speed: cfg.speed,
@@ -80,12 +81,12 @@ func visionService(cfg config) *service {
 	}
 }
 
-// idAt is the id of the receipt at a point of the run, 0 = its beginning, 1 = its end.
+// idAt returns the id of the receipt at a point of the run, from 0 to 1.
 func idAt(cfg config, at float64) string {
 	return fmt.Sprintf("r%04d", 1+int(at*float64(cfg.receipts)))
 }
 
-// cleaned is the text of a scan, smudges and all.
+// cleaned returns the text of a scan, without the smudges.
 func cleaned(image []byte) string {
 	text := bytes.Clone(image)
 	for i := range text {
@@ -117,8 +118,8 @@ func look(text string) (label, error) {
 	return label{category}, nil
 }
 
-// fate says what happens to the n-th request for a receipt: a mishap, or "" for none. The dice are
-// for what else is left to chance about that request.
+// fate returns the mishap of the n-th request for a receipt, or "" for none. The dice are for other
+// random decisions about that request.
 func (s *service) fate(id string, n int) (*rand.Rand, string) {
 	h := fnv.New64a()
 	fmt.Fprint(h, s.name, id, n)

@@ -7,27 +7,27 @@ import (
 	"sync"
 )
 
-// outcome is what became of a receipt: exactly one of these.
+// outcome is the outcome of a receipt.
 type outcome int
 
 const (
 	extracted   outcome = iota // read by the OCR service and sorted by vision
 	byFallback                 // read locally; sorted, unless vision was skipped as well
 	skipped                    // read by the OCR service, but vision was skipped
-	failed                     // nothing came out, and the error says why
+	failed                     // no result, but an error
 	interrupted                // the job was stopped before its end
 	outcomes
 )
 
-// result is what the pipeline says of a receipt.
+// result is the pipeline's result for a receipt.
 type result struct {
 	id      string
 	outcome outcome
 	extraction
-	err error // why it failed, was skipped or interrupted
+	err error // why the receipt failed, was skipped or was interrupted
 }
 
-// known is the truth about a receipt, kept apart from all that is scanned and sent.
+// known is the correct result of a receipt. It is kept apart from the data that is sent.
 type known struct {
 	unreadable bool // the paper is torn: the only right outcome is failed
 	category   string
@@ -35,27 +35,27 @@ type known struct {
 	total      cents
 }
 
-// agrees reports whether a result that claims success is right.
+// agrees reports whether a successful result is correct.
 func (k known) agrees(r result) bool {
 	return !k.unreadable && r.Total == k.total && r.Date == k.date &&
 		(r.Category == k.category || r.Category == "" && r.outcome != extracted)
 }
 
-// ledger follows every receipt from the scanner to its outcome.
+// ledger records each receipt when it enters and leaves the pipeline.
 type ledger struct {
-	truth map[string]known // read only
+	truth map[string]known // read-only
 
 	mu   sync.Mutex
-	out  map[string]int // by receipt that came in: how often it came out
+	out  map[string]int // how often each receipt left the pipeline
 	sum  tally
-	errs map[string]error // of those that failed
+	errs map[string]error // of the failed receipts
 }
 
 func newLedger(truth map[string]known) *ledger {
 	return &ledger{truth: truth, out: make(map[string]int), errs: make(map[string]error)}
 }
 
-// took notes that a receipt came in.
+// took records that a receipt entered the pipeline.
 func (l *ledger) took(id string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -63,7 +63,7 @@ func (l *ledger) took(id string) {
 	l.out[id] = 0
 }
 
-// gave notes that a receipt came out, and compares it with what is known to be right.
+// gave records that a receipt left the pipeline, and compares its result with the correct one.
 func (l *ledger) gave(r result) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -83,7 +83,7 @@ func (l *ledger) gave(r result) {
 	l.sum.by[r.outcome]++
 }
 
-// tally returns the sums so far. What is still in the pipeline counts as lost until it comes out.
+// tally returns the sums so far. A receipt in the pipeline counts as lost.
 func (l *ledger) tally() tally {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -96,7 +96,7 @@ func (l *ledger) tally() tally {
 	return t
 }
 
-// failures returns the report lines of the receipts that failed, by id.
+// failures returns a line for each failed receipt, sorted by id.
 func (l *ledger) failures() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -114,10 +114,10 @@ type tally struct {
 	lost, duplicated, wrong int
 }
 
-// sound reports whether every receipt that came in came out right, or with an error, and once.
+// sound reports whether each receipt has a correct result or an error, exactly once.
 func (t tally) sound() bool { return t.lost == 0 && t.duplicated == 0 && t.wrong == 0 }
 
-// String is the line of truth.
+// String returns the last line of the report.
 func (t tally) String() string {
 	line := fmt.Sprintf("receipts in = %d, extracted = %d, by fallback = %d, skipped = %d, "+
 		"failed = %d, ", t.in, t.by[extracted], t.by[byFallback], t.by[skipped], t.by[failed])

@@ -166,7 +166,7 @@ func receipts(t *testing.T, args ...string) (page, origin string) {
 		_ = run.Wait()
 	})
 	for lines := bufio.NewScanner(stdout); lines.Scan(); {
-		if _, found, ok := strings.Cut(lines.Text(), "watch it at "); ok {
+		if _, found, ok := strings.Cut(lines.Text(), "live page: "); ok {
 			u, err := url.Parse(found)
 			if err != nil {
 				t.Fatal(err)

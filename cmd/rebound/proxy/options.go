@@ -97,8 +97,7 @@ func New(o Options) (*Proxy, error) {
 		r.budget = &budget.Budget{}
 	}
 	if o.Key != "" && o.Token == "" {
-		return nil, fmt.Errorf("--key-env needs a token: want --token-env, so that not every client can use " +
-			"the key")
+		return nil, fmt.Errorf("--key-env needs --token-env: otherwise any client could use the key")
 	}
 	if o.MaxBody <= 0 {
 		o.MaxBody = defaultMaxBody

@@ -471,11 +471,11 @@ func TestNoResponse(t *testing.T) {
 func TestOptions(t *testing.T) {
 	https := &url.URL{Scheme: "https", Host: "api.example.com"}
 	for want, o := range map[string]Options{
-		"there is no route":       {},
-		"begins with a slash":     {Routes: []Route{{Prefix: "a", Target: https}}},
-		"occurs twice":            {Routes: []Route{{Target: https}, {Prefix: "/", Target: https}}},
-		"is not encrypted":        {Routes: []Route{{Target: &url.URL{Scheme: "http", Host: "a.b"}}}},
-		"of the proxy's own need": {Routes: []Route{{Target: https}}, Key: "k"},
+		"there is no route":           {},
+		"begins with a slash":         {Routes: []Route{{Prefix: "a", Target: https}}},
+		"occurs twice":                {Routes: []Route{{Target: https}, {Prefix: "/", Target: https}}},
+		"is not encrypted":            {Routes: []Route{{Target: &url.URL{Scheme: "http", Host: "a.b"}}}},
+		"--key-env needs --token-env": {Routes: []Route{{Target: https}}, Key: "k"},
 	} {
 		if _, err := New(o); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %s", err, want)
