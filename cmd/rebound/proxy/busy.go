@@ -17,8 +17,8 @@ func (c *client) Busy() bool {
 // spent reports whether a budget that refills is not full.
 func spent(b *budget.Budget) bool { return b.Refill != budget.None && b.Level() < b.Size() }
 
-// limited reports whether a gate of the policy holds requests back. Limits of concurrency do only
-// while requests are under way.
+// limited reports whether a gate of the policy limits requests now. Concurrency limits are left
+// out: they do so only while requests are in flight.
 func limited(p *rebound.Policy) bool {
 	for _, g := range p.Gates {
 		switch g := g.(type) {
@@ -35,5 +35,6 @@ func limited(p *rebound.Policy) bool {
 	return false
 }
 
-// A rate limit with that share of its tokens is full. Its level is rounded.
+// almost is the share of its tokens at which a rate limit counts as full, because its level is
+// rounded.
 const almost = 1 - 1e-6
