@@ -36,7 +36,7 @@ func ExampleDoElse_breaker() {
 	// 5 read locally, breaker open: true
 }
 
-// In Policy.Breaker it stands inside the retries and counts attempts.
+// In Policy.Breaker, the breaker is inside the retries and counts attempts.
 func ExamplePolicy_breaker() {
 	b := &breaker.Breaker{Failures: 5}
 	policy := &rebound.Policy{Attempts: 3, Backoff: quickly, Breaker: b}
@@ -54,7 +54,7 @@ func ExamplePolicy_breaker() {
 	// 2 rejected open
 }
 
-// A policy of one attempt around another policy: its breaker stands around the retries and counts
+// A policy of one attempt goes around another policy. Its breaker is around the retries, and counts
 // whole calls. The outer policy does not retry what the inner one has given up on.
 func Example_breakerAroundRetry() {
 	b := &breaker.Breaker{Failures: 2}
@@ -77,7 +77,7 @@ func Example_breakerAroundRetry() {
 	// 6 open true
 }
 
-// seats is a gate: no more calls at a time than it has seats.
+// seats is a gate that admits as many calls at a time as it has seats.
 type seats chan struct{}
 
 func (s seats) Enter(ctx context.Context) (gate.Pass, error) {
@@ -104,7 +104,7 @@ func ExampleGate() {
 	// taken afterwards: 0
 }
 
-// Why does a breaker not close? What it knows of itself is plain data.
+// Why does a breaker not close? Its snapshot is plain data.
 func Example_breakerStuckOpen() {
 	b := &breaker.Breaker{Name: "ocr", Failures: 2, Cooldown: time.Hour}
 	policy := &rebound.Policy{Attempts: 2, Backoff: quickly, Breaker: b}

@@ -25,7 +25,7 @@ func ExamplePolicy_Schedule() {
 	// [1s 2s 4s 8s 10s]
 }
 
-// Rate limits get a schedule of their own. By default it has four times the delays.
+// Rate limits have their own schedule. By default its delays are four times as long.
 func ExamplePolicy_throttled() {
 	policy := &rebound.Policy{
 		Attempts: 5,
@@ -44,7 +44,7 @@ func ExamplePolicy_throttled() {
 	// rate_limited: 4s 8s 16s 32s
 }
 
-// Decide answers without waiting: what would follow this failure, and why?
+// Decide returns, without waiting, what would follow this failure, and why.
 func ExamplePolicy_Decide() {
 	policy := &rebound.Policy{Attempts: 2, Backoff: backoff.Constant(time.Second)}
 	timeout := fault.Fault{Kind: fault.Transient}
@@ -62,7 +62,7 @@ func ExamplePolicy_Decide() {
 	// false 0s "exhausted"
 }
 
-// A job engine keeps the queue and the delays. Between two attempts it stores the State alone.
+// A job engine keeps the queue and the delays. Between two attempts it stores only the State.
 func ExampleResume() {
 	ctx, policy := context.Background(), &rebound.Policy{Name: "job"}
 	job := func(context.Context) (int, error) { return 0, errors.New("flaky") }
@@ -96,7 +96,7 @@ func ExampleResume() {
 	// rebound: job: attempt 3 of 3: flaky (exhausted)
 }
 
-// A line before each wait, and one when the call is given up.
+// A line before each delay, and one when the call fails.
 func ExamplePolicy_observe() {
 	policy := &rebound.Policy{
 		Name:    "ocr",
@@ -140,7 +140,7 @@ func ExampleObservers() {
 	// 1 retry
 }
 
-// Only these errors are worth another try.
+// Only these errors are retried.
 func ExamplePolicy_retryIf() {
 	errBusy := errors.New("busy")
 	policy := &rebound.Policy{
@@ -229,7 +229,7 @@ func ExamplePolicy_nonIdempotent() {
 	// maybe_done false "not_idempotent"
 }
 
-// A policy in use has a budget of its own in it: Clone gives a variant a fresh one.
+// A policy in use holds its own budget. Clone gives a variant a new one.
 func ExamplePolicy_Clone() {
 	base := &rebound.Policy{Name: "api", Attempts: 5}
 	patient := base.Clone()
@@ -247,8 +247,8 @@ func ExamplePolicy_Validate() {
 	// Output: rebound: Policy.Attempts is -2: want 1 or more, 0 for 3, or rebound.Unlimited
 }
 
-// After an outage all clients come back in one instant, whatever backoff their calls have. A
-// random wait before the first call spreads them.
+// After an outage all clients come back at once, whatever backoff their calls have. A random delay
+// before the first call spreads them.
 func Example_herd() {
 	start := backoff.Exponential{Base: 10 * time.Second} // full jitter: between 0 and 10 s
 	dice := rand.New(rand.NewPCG(1, 2))                  // a program uses rand.Float64

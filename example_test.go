@@ -13,7 +13,7 @@ import (
 	"github.com/rebound-go/rebound/fault"
 )
 
-// User is what the API of these examples has to offer.
+// User is what the API of these examples returns.
 type User struct{ Name string }
 
 // userAPI fails the given number of times before it answers.
@@ -26,7 +26,7 @@ func (a *userAPI) User(_ context.Context, id int) (User, error) {
 	return User{Name: fmt.Sprint("user ", id)}, nil
 }
 
-// quickly keeps the examples from waiting. Real policies wait.
+// quickly makes the examples fast. Real policies have longer delays.
 var quickly = backoff.Constant(time.Millisecond)
 
 func Example() {
@@ -58,7 +58,7 @@ func ExampleDo() {
 	// Output: here it is <nil> 3
 }
 
-// After the last attempt the caller gets its error, and what else is to be known.
+// After the last attempt the caller gets the error, and everything else about the call.
 func ExampleDo_exhausted() {
 	policy := &rebound.Policy{Name: "ocr", Attempts: 4, Backoff: quickly}
 	partial, err := rebound.Do(context.Background(), policy,
@@ -98,8 +98,8 @@ func ExampleDoElse() {
 	// Output: user 42, as of yesterday <nil>
 }
 
-// A call that returns no error may have failed all the same. What check says of its result is
-// classified like any other error.
+// A call without an error may have failed all the same. The error that check returns for its result
+// is classified like any other.
 func ExampleDoChecked() {
 	statuses := []int{503, 429, 200}
 	status, err := rebound.DoChecked(context.Background(), &rebound.Policy{Backoff: quickly},
@@ -119,7 +119,7 @@ func ExampleDoChecked() {
 	// Output: 200 <nil>
 }
 
-// As a loop, for a body that wants to return, break or assign several variables.
+// As a loop, for a body with return, break or several variables.
 func ExampleAttempts() {
 	ctx, api := context.Background(), &userAPI{failures: 2}
 	policy := &rebound.Policy{Backoff: quickly}
@@ -139,7 +139,7 @@ func ExampleAttempts() {
 	// user 42 <nil>
 }
 
-// A call is made in the goroutine that makes it, so asynchronous callers need nothing else.
+// Do runs in the caller's goroutine, so asynchronous callers need nothing else.
 func ExampleDo_goroutines() {
 	policy := &rebound.Policy{Backoff: quickly}
 	results := make(chan string)
@@ -170,7 +170,7 @@ func ExamplePermanent() {
 	// Output: 1 true
 }
 
-// A mark has the last word, whatever RetryIf and classifiers say.
+// A mark outranks RetryIf and classifiers.
 func ExampleTransient() {
 	attempts := 0
 	never := func(fault.Fault) bool { return false }
@@ -183,8 +183,7 @@ func ExampleTransient() {
 	// Output: 3 true
 }
 
-// The wait that a server asks for is the least that is waited, and too long a one is not waited
-// at all.
+// A Retry-After delay is a lower bound. If it is too long, the call ends.
 func ExampleRetryAfter() {
 	err := rebound.Run(context.Background(), nil, func(context.Context) error {
 		return rebound.RetryAfter(errors.New("quota used up"), 3*time.Hour)

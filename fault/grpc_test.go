@@ -30,7 +30,7 @@ func (e *rpcError) GRPCStatus() *rpcStatus { return e.status }
 
 func rpc(code rpcCode, details ...any) error { return &rpcError{&rpcStatus{code, details}, ""} }
 
-// retryInfo, quotaFailure and what is in them are like Google's messages.
+// retryInfo, quotaFailure and their contents are like Google's messages.
 type (
 	protoDuration time.Duration
 	retryInfo     struct{ wait time.Duration }
@@ -161,7 +161,7 @@ func TestGRPCDetails(t *testing.T) {
 	}
 }
 
-// TestRPCExhausted: a client makes this code, too, of a reply that is larger than it accepts.
+// TestRPCExhausted: a client also returns this code for a reply that is too large for it.
 func TestRPCExhausted(t *testing.T) {
 	const limited = fault.RateLimited
 	text := func(s string) error { return &rpcError{&rpcStatus{code: 8}, s} }

@@ -270,7 +270,7 @@ type messageError struct {
 
 func (e *messageError) Error() string { return "429" }
 
-// FuzzLimitText: a text about a limit means a quota or a limit, and asks for a delay or none.
+// FuzzLimitText: a text about a limit means a quota or a limit, with a delay or without.
 func FuzzLimitText(f *testing.F) {
 	for _, s := range []string{"try again in 1m2.5s.", "Please retry after 20 seconds, or later",
 		"wait for 1e9 years", "limit: 0", "free-models-per-day", "retry in 99999999999999h",

@@ -43,7 +43,7 @@ func TestKafka(t *testing.T) {
 	}
 }
 
-// slow wraps an error, and has no more to add than that it took too long.
+// slow wraps an error, and adds only that it took too long.
 type slow struct{ error }
 
 func (slow) Timeout() bool   { return true }

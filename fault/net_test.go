@@ -29,7 +29,7 @@ type handshakeTimeout struct{}
 func (handshakeTimeout) Error() string { return "net/http: TLS handshake timeout" }
 func (handshakeTimeout) Timeout() bool { return true }
 
-// clientTimeout is like what http.Client.Timeout makes of any failure that it causes.
+// clientTimeout is like the error of http.Client.Timeout.
 type clientTimeout struct{ text string }
 
 func (e clientTimeout) Error() string {
@@ -115,7 +115,7 @@ var brokenRows = []row{
 	{"closed pipe", io.ErrClosedPipe, fault.Transient, fault.MaybeDone, ""},
 }
 
-// securityRows are failures of TLS and of addresses, which no retry mends.
+// securityRows are failures of TLS and of addresses, which no retry fixes.
 var securityRows = []row{
 	{"certificate", get(&tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}),
 		fault.Permanent, fault.NotSent, "tls.CertificateVerificationError"},
@@ -242,7 +242,7 @@ func fetch(ctx context.Context, client *http.Client, url string) error {
 	return err
 }
 
-// misbehave fails in the way that the path says.
+// misbehave fails in the way that the path names.
 func misbehave(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == "/around" {
 		http.Redirect(w, r, "/around", http.StatusFound)

@@ -20,7 +20,7 @@ import (
 	"github.com/rebound-go/rebound/internal/retryclass"
 )
 
-// row is one error and what is to be read from it. Every row is also tried wrapped.
+// row is one error and its classification. Every row is also tested with the error wrapped.
 type row struct {
 	name   string
 	err    error
@@ -82,8 +82,8 @@ type given2 struct{}
 
 func (given2) Error() string { return "given2" }
 
-// TestOfOutermost: of several errors that are recognised in a tree, the outermost decides, and of
-// siblings the first; what is said of one branch changes nothing about another.
+// TestOfOutermost: of several known errors in a tree, the outermost decides, and of siblings the
+// first. One branch does not affect another.
 func TestOfOutermost(t *testing.T) {
 	for _, r := range []row{
 		{"first of two", errors.Join(read(sys("read", syscall.ECONNRESET)), io.EOF),
@@ -116,7 +116,7 @@ func TestOfOutermost(t *testing.T) {
 	}
 }
 
-// sdkError is what most SDKs make of a status.
+// sdkError is like the errors of most SDKs for a status.
 type sdkError struct {
 	StatusCode int
 	err        error
@@ -201,7 +201,7 @@ type multi []error
 func (multi) Error() string     { return "multi" }
 func (m multi) Unwrap() []error { return m }
 
-// TestOfReadsAroundDamage: what cannot be read hides nothing beside or behind it.
+// TestOfReadsAroundDamage: an unreadable error does not hide those beside or behind it.
 func TestOfReadsAroundDamage(t *testing.T) {
 	for _, err := range []error{
 		errors.Join(nil, (*net.OpError)(nil), syscall.ECONNRESET),
@@ -226,7 +226,7 @@ func (g given) Error() string              { return "given" }
 func (g given) Unwrap() error              { return g.err }
 func (g given) DescribeFault() fault.Fault { return g.f }
 
-// TestOfWeakBesideHint: a timeout is more than a fact that decides nothing, in either order.
+// TestOfWeakBesideHint: a timeout outranks an undecided fact, in either order.
 func TestOfWeakBesideHint(t *testing.T) {
 	check(t, []row{
 		{"after a hint", errors.Join(rpc(2), context.DeadlineExceeded), fault.Transient,
@@ -239,7 +239,7 @@ func TestOfWeakBesideHint(t *testing.T) {
 	})
 }
 
-// TestOfOwnOpinion: what an error thinks of being retried changes no answer and no cancellation.
+// TestOfOwnOpinion: an error's own hint about retries changes no answer and no cancellation.
 func TestOfOwnOpinion(t *testing.T) {
 	check(t, []row{
 		{"an answer, not to be retried", opinion{false, sql.ErrNoRows}, fault.None, fault.NotDone, ""},

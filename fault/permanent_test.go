@@ -56,7 +56,7 @@ func TestHopeless(t *testing.T) {
 	})
 }
 
-// TestUndecided are errors near those above that only their maker can judge.
+// TestUndecided are errors similar to those above that only their origin can classify.
 func TestUndecided(t *testing.T) {
 	check(t, []row{
 		{"exit code", &exec.ExitError{ProcessState: &os.ProcessState{}}, unknown, maybe, ""},

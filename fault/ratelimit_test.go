@@ -10,10 +10,10 @@ import (
 	"github.com/rebound-go/rebound/fault"
 )
 
-// noon is what "now" is in tests that do not say.
+// noon is the default of "now" in tests.
 var noon = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 
-// longest is where a delay ends that a server can ask for.
+// longest is the longest Retry-After delay.
 const longest = time.Duration(1 << 62)
 
 func header(pairs ...string) http.Header {
@@ -24,7 +24,7 @@ func header(pairs ...string) http.Header {
 	return h
 }
 
-// none is the wait of a response that asks for none that makes sense.
+// none is the delay of a response without a valid one.
 const none = -1
 
 var waitsAsked = []struct {
@@ -51,13 +51,13 @@ var waitsAsked = []struct {
 	{[]string{"Retry-After", "Thursday, 01-Jan-26 12:00:30 GMT"}, 30 * time.Second},
 	{[]string{"Retry-After", "Thu Jan  1 12:00:30 2026"}, 30 * time.Second},
 	{[]string{"Retry-After", "Thu, 01 Jan 2026 11:00:00 GMT"}, 0},
-	// The server's clock is five minutes ahead of ours, and five minutes late.
+	// The server's clock is five minutes ahead of ours, and five minutes behind.
 	{[]string{"Retry-After", "Thu, 01 Jan 2026 12:05:30 GMT",
 		"Date", "Thu, 01 Jan 2026 12:05:00 GMT"}, 30 * time.Second},
 	{[]string{"Retry-After", "Thu, 01 Jan 2026 11:55:30 GMT",
 		"Date", "Thu, 01 Jan 2026 11:55:00 GMT"}, 30 * time.Second},
 
-	// Limits, when nothing asks for a wait.
+	// Limits without a Retry-After delay.
 	{[]string{"X-Ratelimit-Reset-Requests", "12ms"}, 12 * time.Millisecond},
 	{[]string{"X-Ratelimit-Reset-Tokens", "6m0s"}, 6 * time.Minute},
 	{[]string{"X-Ratelimit-Reset-Tokens", "17"}, 17 * time.Second},

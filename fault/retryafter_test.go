@@ -135,9 +135,9 @@ func TestRetryAfterHeaders(t *testing.T) {
 	}
 }
 
-// disagree are vectors of libraries that decide otherwise than we do: waits above a limit are cut
-// there, and here are the policy's to refuse; a fraction of a second is not taken there; a number
-// is a time there; one wants a negative wait to be none at all.
+// disagree are vectors of libraries that decide differently. They cut delays above a limit, which
+// the policy rejects here. They reject a fraction of a second. They read a number as a time. One
+// ignores a negative delay.
 var disagree = map[string]string{
 	"u3-max": "cut to a limit", "u3-max1": "cut to a limit",
 	"oai-13": "over a limit", "ant-4": "over a limit",
@@ -202,7 +202,7 @@ func vectorValue(id, v string) string {
 	return v
 }
 
-// vectorWant is the wait that a vector expects, -1 for none of the server's.
+// vectorWant is the delay that a vector expects, or -1 for no Retry-After delay.
 func vectorWant(expect map[string]any) (time.Duration, bool) {
 	number := func(key string) (time.Duration, bool) {
 		f, ok := expect[key].(float64)
@@ -241,7 +241,7 @@ func FuzzRetryAfter(f *testing.F) {
 		for _, name := range []string{"Retry-After", "Retry-After-Ms", "X-Amz-Retry-After"} {
 			got, ok := fault.ParseRetryAfter(map[string][]string{name: {s}}, time.Unix(now, 0))
 			if got < 0 || !ok && got != 0 || got > math.MaxInt64/5*4 {
-				t.Errorf("%s %q = %v, %v, want a wait that has room for jitter", name, s, got, ok)
+				t.Errorf("%s %q = %v, %v, want a delay with room for jitter", name, s, got, ok)
 			}
 		}
 	})

@@ -26,7 +26,7 @@ import (
 
 func post(err error) error { return &url.Error{Op: "Post", URL: "https://example.test", Err: err} }
 
-// TestSentOfTrees: of several branches each has to prove that the server did not act.
+// TestSentOfTrees: each of several branches has to prove that the server did not act.
 func TestSentOfTrees(t *testing.T) {
 	refused := dial(sys("connect", refusedErrno))
 	reset := read(sys("read", syscall.ECONNRESET))
@@ -156,7 +156,7 @@ func TestSentBehindRedirect(t *testing.T) {
 	})
 }
 
-// TestPaymentIsNotPostedAgain is what hangs on it.
+// TestPaymentIsNotPostedAgain shows the consequence.
 func TestPaymentIsNotPostedAgain(t *testing.T) {
 	down := httptest.NewServer(nil)
 	down.Close()
@@ -183,7 +183,7 @@ func TestPaymentIsNotPostedAgain(t *testing.T) {
 	}
 }
 
-// TestBelieved: what drivers and connections say of themselves proves nothing.
+// TestBelieved: claims of drivers and connections about themselves prove nothing.
 func TestBelieved(t *testing.T) {
 	refused := dial(sys("connect", refusedErrno))
 	alert := func(op, text string) error { return &net.OpError{Op: op, Err: errors.New(text)} }
@@ -239,8 +239,8 @@ func TestBelieved(t *testing.T) {
 	check(t, rows)
 }
 
-// TestRecurs are failures of net/http that the same request meets again, and TestPasses are system
-// errors that it does not.
+// TestRecurs are failures of net/http that happen again for the same request, and TestPasses are
+// system errors that pass.
 func TestRecurs(t *testing.T) {
 	var rows []row
 	for _, text := range []string{

@@ -226,7 +226,7 @@ func TestSQLNumbers(t *testing.T) {
 	})
 }
 
-// TestSQLWaits: a finding about a database never asks for a wait.
+// TestSQLWaits: an error of a database never has a Retry-After delay.
 func TestSQLWaits(t *testing.T) {
 	for _, err := range []error{pg("40001"), my(1213, "40001"), mssqlError{40501}} {
 		if f := fault.Of(err); f.After != 0 || f.Final {

@@ -6,8 +6,8 @@ import (
 	"github.com/rebound-go/rebound/fault"
 )
 
-// TestSessionState: what hangs on the connection heals with the next attempt, which gets another
-// one, or finds it prepared anew. Nothing was done.
+// TestSessionState: the next attempt gets another connection, or a reset one, so a failure of the
+// session passes. Nothing was done.
 func TestSessionState(t *testing.T) {
 	plan := &pgError{"0A000", "cached plan must not change result type"}
 	check(t, []row{
@@ -51,7 +51,7 @@ func TestConflicts(t *testing.T) {
 	})
 }
 
-// TestOpenErrorSpace: a number or state on no list means nothing where anything may have it.
+// TestOpenErrorSpace: an unlisted number or state proves nothing if any server may define it.
 func TestOpenErrorSpace(t *testing.T) {
 	none := "\x00\x00\x00\x00\x00"
 	check(t, []row{
@@ -70,7 +70,7 @@ func TestOpenErrorSpace(t *testing.T) {
 	})
 }
 
-// TestInBetween: what a pooler, a proxy or a foreign server answers leaves open what was done.
+// TestInBetween: an answer of a pooler, a proxy or a foreign server does not show what was done.
 func TestInBetween(t *testing.T) {
 	check(t, []row{
 		{"pgcat", pg("58000"), transient, maybe, ""},
@@ -84,7 +84,8 @@ func TestInBetween(t *testing.T) {
 	})
 }
 
-// TestConnectionLost: the server has closed the connection, by itself or for the client's silence.
+// TestConnectionLost: the server has closed the connection, by itself or because the client was
+// idle.
 func TestConnectionLost(t *testing.T) {
 	rows := []row{
 		{"idle in transaction", pg("25P03"), transient, maybe, "sqlstate 25P03"},

@@ -13,7 +13,7 @@ import (
 	"github.com/rebound-go/rebound/fault"
 )
 
-// load reads a file of what other projects' sources and tests say; each names them.
+// load reads a file of vectors from other projects' sources and tests, which it names.
 func load(t *testing.T, name string, into any) {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join("testdata", name))
@@ -29,8 +29,8 @@ func retryable(k fault.Kind) bool {
 	return k == fault.Transient || k == fault.RateLimited || k == fault.Overloaded
 }
 
-// TestStatusVotes: what most of twelve clients retry is retryable, and what none does is not, save
-// for 421 and 425, which their RFCs say are to be repeated.
+// TestStatusVotes: a status that most of twelve clients retry is retryable. One that none retries
+// is not, except 421 and 425, which may be repeated by their RFCs.
 func TestStatusVotes(t *testing.T) {
 	var file struct {
 		Votes map[string]int `json:"votes_for_retry_out_of_12"`
@@ -69,7 +69,7 @@ type awsCase struct {
 	}
 }
 
-// err is the error of a case that is a status and a code, nil if it is something else.
+// err is the error of a case with a status and a code, or nil for other cases.
 func (c awsCase) err() error {
 	g := c.Given
 	switch {

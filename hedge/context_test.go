@@ -11,8 +11,8 @@ import (
 
 type ctxKey struct{}
 
-// A context that is made at the first look is like one that was made at once: whether it ends
-// before the look, after it, or with the caller's, and for those derived from it too.
+// A context that is made at its first use behaves like one that was made at once, whether it ends
+// before that use, after it, or with the caller's. So do the contexts derived from it.
 func TestLegContext(t *testing.T) {
 	for _, looked := range []bool{false, true} {
 		for _, end := range []string{"not", "itself", "caller"} {
@@ -62,12 +62,12 @@ func TestLegContext(t *testing.T) {
 	}
 }
 
-// A context that has ended without a look shows its end to what asks it by Value, as package
-// context does.
+// A context that ended before its first use shows its end through Value, which package context
+// uses.
 func TestLegContextEndsByValue(t *testing.T) {
 	c := &legContext{Context: context.WithValue(t.Context(), ctxKey{}, "v")}
 	if c.Value(ctxKey{}) != "v" || c.Err() != nil || c.made != nil {
-		t.Error("a value, or Err, is a look")
+		t.Error("Value or Err counts as a use")
 	}
 	c.end(ErrLost)
 	if c.Value(ctxKey{}) != "v" || c.made == nil || c.made.Err() == nil {
@@ -75,7 +75,7 @@ func TestLegContextEndsByValue(t *testing.T) {
 	}
 }
 
-// The first end counts: that of a caller is not replaced by that of the call.
+// The first end counts: the end of the call does not replace that of the caller.
 func TestLegContextEndsOnce(t *testing.T) {
 	caller, cancel := context.WithDeadline(t.Context(), time.Now())
 	defer cancel()
@@ -117,7 +117,7 @@ func TestLegContextIsKnown(t *testing.T) {
 	}
 }
 
-// While the first attempt waits in a queue no hedge begins, and that time is not measured.
+// While the first attempt waits in a queue, no hedge begins and no time is measured.
 func TestHold(t *testing.T) {
 	for _, row := range []struct {
 		name          string
@@ -205,8 +205,8 @@ func TestHoldEnds(t *testing.T) {
 	})
 }
 
-// A hedge that waits in a queue holds no further hedge back, and one hedge around another is not
-// its call.
+// A hedge that waits in a queue does not delay further hedges, and a hedge inside another has its
+// own call.
 func TestHoldIsOfTheFirstAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := &Hedge{After: 100 * ms, Max: 2}

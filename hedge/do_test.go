@@ -55,7 +55,7 @@ func TestCallerEnds(t *testing.T) {
 	})
 }
 
-// The contexts of all attempts end with the call, so that no timer of theirs is left.
+// The contexts of all attempts end with the call, so that no timer is left.
 func TestContextsEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var kept context.Context
@@ -69,8 +69,8 @@ func TestContextsEnd(t *testing.T) {
 	})
 }
 
-// A breaker around each attempt does not count those that lost, and a policy around the call sees
-// one attempt.
+// A breaker around each attempt does not count those that lost, and for a policy around the call
+// there is one attempt.
 func TestComposition(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &breaker.Breaker{Failures: 1}
@@ -92,7 +92,7 @@ func TestComposition(t *testing.T) {
 	})
 }
 
-// A call with an invalid hedge fails before its first attempt, and for good.
+// A call with an invalid hedge fails permanently before its first attempt.
 func TestInvalid(t *testing.T) {
 	for _, row := range []struct {
 		hedge *Hedge
@@ -130,7 +130,7 @@ func TestInvalid(t *testing.T) {
 
 var nan = func() (zero float64) { return zero / zero }()
 
-// What a call without a hedge costs: a context, a timer if there is a delay, and the call.
+// A call without a hedge costs a context, a timer if there is a delay, and the call.
 func TestAllocs(t *testing.T) {
 	fn := func(context.Context) (int, error) { return 1, nil }
 	for name, row := range map[string]struct {

@@ -99,8 +99,8 @@ func allSlow(r *rand.Rand) func() time.Duration {
 	return func() time.Duration { return 300*ms + time.Duration(r.Int64N(int64(700*ms))) }
 }
 
-// At a service of which one answer in a hundred is slow, the 99th percentile is at least halved,
-// for at most a twentieth more requests.
+// If one answer in a hundred is slow, hedges at least halve the 99th percentile, for at most a
+// twentieth more requests.
 func TestTail(t *testing.T) {
 	for name, row := range map[string]struct {
 		hedge   func() *Hedge
@@ -162,7 +162,7 @@ func TestBrownOut(t *testing.T) {
 	}
 }
 
-// There is no delay before 20 successes, and failures are none.
+// There is no delay before 20 successes. Failures do not count as successes.
 func TestSamples(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := &Hedge{Name: "reads"}
@@ -291,7 +291,7 @@ func TestOwnBudget(t *testing.T) {
 	}
 }
 
-// A hedge that the budget denies leaves its room in the share.
+// A hedge that the budget denies does not use up the share.
 func TestDeniedHedgeIsNoShare(t *testing.T) {
 	h := &Hedge{Budget: &budget.Budget{Capacity: 1, Refill: budget.None}}
 	first := h.take()
@@ -321,7 +321,7 @@ func TestNil(t *testing.T) {
 	}
 }
 
-// Max holds from the first call on.
+// Max applies from the first call on.
 func TestMaxOfTheFirstCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := &Hedge{After: 100 * ms, Max: 3}

@@ -12,7 +12,7 @@ import (
 	"github.com/rebound-go/rebound/fault"
 )
 
-// outcome is what a call looks like from outside.
+// outcome is what the caller observes of a call.
 type outcome struct {
 	value     int
 	err       error
@@ -57,7 +57,7 @@ func reference(legs []leg, delay time.Duration, most int) (o outcome) {
 			if len(ends) > 1 {
 				event(at, Won, winner)
 			}
-			for i := range ends { // the others are cut off, unless they ignore it
+			for i := range ends { // the others are canceled, unless they ignore it
 				if ends[i] >= 0 && !legs[i].stubborn {
 					ends[i], under = -1, under-1
 					event(at, Lost, i+1)

@@ -53,8 +53,8 @@ var panicking = []struct {
 		[]act{{150 * ms, returns, false}, {100 * ms, exits, true}}, nil, 200 * ms, []int{1}},
 }
 
-// A panic in any attempt is the caller's, and so is a Goexit, when all others have ended. What
-// they brought is discarded.
+// A panic or a Goexit in any attempt continues in the caller, when all others have ended. Their
+// values are discarded.
 func TestPanics(t *testing.T) {
 	for _, row := range panicking {
 		t.Run(row.name, func(t *testing.T) {
@@ -119,7 +119,7 @@ func (a act) perform(ctx context.Context, value int) error {
 
 func boom(context.Context, Event) { panic("boom") }
 
-// A panic in what the user gives beside fn kills no process either.
+// A panic in the user's other functions does not kill the process either.
 func TestPanicsInCallbacks(t *testing.T) {
 	empty := &budget.Budget{Capacity: 1, Refill: budget.None}
 	if err := empty.Take(); err != nil {

@@ -12,8 +12,8 @@ import (
 	"github.com/rebound-go/rebound/budget"
 )
 
-// Whichever attempt wins, fails or is cut off: none is alive once Do has returned, what it returns
-// is never discarded, and all else always.
+// Whichever attempt wins, fails or is canceled: none runs after Do has returned. The returned value
+// is never discarded, and all others always are.
 func TestHammer(t *testing.T) {
 	var wg sync.WaitGroup
 	h := []*Hedge{

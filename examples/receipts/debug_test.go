@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// The page is there from the first receipt to the last, and then no more.
+// The page is served from the first receipt to the last, and then no more.
 func TestDebugPage(t *testing.T) {
 	r, w := io.Pipe()
 	code := make(chan int)
@@ -47,13 +47,13 @@ func TestDebugPage(t *testing.T) {
 		t.Errorf("exit code %d, want %d", got, exitOK)
 	}
 	if _, err := http.Get(address); err == nil {
-		t.Error("the page is still there when the run is over")
+		t.Error("the page is still served when the run is over")
 	}
 }
 
 func TestDebugAddressThatCannotBe(t *testing.T) {
 	code, _, stderr := night(t.Context(), "-debug", "nowhere.invalid:1")
 	if code != exitWrong || !strings.HasPrefix(stderr, "receipts: -debug: ") {
-		t.Errorf("exit code %d, %q; want %d and what is wrong with -debug", code, stderr, exitWrong)
+		t.Errorf("exit code %d, %q; want %d and the error of -debug", code, stderr, exitWrong)
 	}
 }

@@ -87,7 +87,7 @@ func TestInterrupt(t *testing.T) {
 	}
 }
 
-// Neither services nor workers outlive the night, be it over or interrupted.
+// No service and no worker outlives the run, whether it is complete or interrupted.
 func TestNothingIsLeftRunning(t *testing.T) {
 	before := runtime.NumGoroutine()
 	night(t.Context(), "-receipts", "10", "-speed", "1000", "-debug", "localhost:0")

@@ -66,7 +66,8 @@ func TestTornReceiptFailsAtOnce(t *testing.T) {
 	if r.outcome != failed {
 		t.Fatalf("outcome %d, want %d", r.outcome, failed)
 	}
-	// An attempt before may have met something else: time runs fast here, and timeouts are short.
+	// An earlier attempt may have failed in another way, because time runs fast here and timeouts are
+	// short.
 	for _, want := range []string{
 		" of 5: status 422", "(not retryable after", "then its fallback failed",
 	} {

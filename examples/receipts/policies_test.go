@@ -55,7 +55,7 @@ func TestHurriedPolicies(t *testing.T) {
 			t.Errorf("%s waits %v, want %v", tt.policy.Name, got, tt.waits)
 		}
 		if got := tt.policy.AttemptTimeout; got != tt.timeout {
-			t.Errorf("%s gives an attempt %v, want %v", tt.policy.Name, got, tt.timeout)
+			t.Errorf("%s has an attempt timeout of %v, want %v", tt.policy.Name, got, tt.timeout)
 		}
 		if got := tt.policy.Breaker.Cooldown; got != tt.cooldown {
 			t.Errorf("%s cools down for %v, want %v", tt.policy.Name, got, tt.cooldown)
@@ -67,9 +67,9 @@ func TestHurriedPolicies(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	// Jitter is still the presets': up to half of the wait on top of it.
+	// The jitter is that of the presets: it adds up to half of the delay.
 	if got, want := p.ocr.Backoff.Delay(1, 0, 0.5), 15625*time.Microsecond; got != want {
-		t.Errorf("the middle of the first wait's jitter is %v, want %v", got, want)
+		t.Errorf("the mean of the first delay is %v, want %v", got, want)
 	}
 }
 

@@ -42,7 +42,7 @@ func TestOnlyATerminalIsLive(t *testing.T) {
 	}
 	defer file.Close()
 	if isTerminal(file) || isTerminal(&bytes.Buffer{}) {
-		t.Error("a file or a buffer passes for a terminal")
+		t.Error("a file or a buffer is taken for a terminal")
 	}
 }
 

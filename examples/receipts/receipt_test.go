@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// Every receipt comes out as the label beside it says: whole from the OCR service, with right
-// numbers and gaps in its names from the local reader, and not at all if it is torn.
+// Every receipt is read as its label says: whole by the OCR service, with the right numbers but
+// gaps in its names by the local reader, and not at all if it is torn.
 func TestReaders(t *testing.T) {
 	receipts, truth, err := load(inTestdata)
 	if err != nil {
@@ -41,7 +41,7 @@ func TestReaders(t *testing.T) {
 		gaps += strings.Count(local.Shop, "?")
 	}
 	if gaps == 0 {
-		t.Error("the local reader is as good as the service: nothing to see")
+		t.Error("the local reader is as good as the service, so the example shows nothing")
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 	"github.com/rebound-go/rebound/fault"
 )
 
-// fates is what happens to the first three requests for every receipt, by receipt and request.
+// fates are the results of the first three requests for every receipt, by receipt and request.
 func fates(s *service) map[string]string {
 	m := make(map[string]string)
 	for i := range inTestdata {
@@ -29,15 +29,15 @@ func TestFateFollowsFromTheSeed(t *testing.T) {
 		again := fates(build(config{receipts: inTestdata, seed: 1}))
 		two := fates(build(config{receipts: inTestdata, seed: 2}))
 		if !maps.Equal(one, again) {
-			t.Error("the same seed made another night of it")
+			t.Error("the same seed gave another run")
 		}
 		if maps.Equal(one, two) {
-			t.Error("another seed made the same night of it")
+			t.Error("another seed gave the same run")
 		}
 	}
 }
 
-// All that is promised to go wrong does so, and at about its share.
+// Every promised failure happens, at about its share.
 func TestFateHasEverythingInStore(t *testing.T) {
 	const nights = 20
 	for _, build := range []func(config) *service{ocrService, visionService} {
@@ -102,7 +102,7 @@ func doomed(t *testing.T, fate string) (*service, receipt) {
 	return s, receipts[0]
 }
 
-// What a policy gets to know of each mishap, over a real connection.
+// What a policy learns about each failure, over a real connection.
 func TestMishapsAsFaults(t *testing.T) {
 	for fate, want := range map[string]fault.Kind{
 		unavailable: fault.Transient,
@@ -132,10 +132,10 @@ func TestMishapsAsFaults(t *testing.T) {
 			t.Errorf("%q: %v is %v, want %v", fate, err, f.Kind, want)
 		}
 		if wait := 5 * time.Second / maxSpeed; fate == throttled && f.After < wait {
-			t.Errorf("asked to wait for %v, want at least %v", f.After, wait)
+			t.Errorf("a Retry-After delay of %v, want at least %v", f.After, wait)
 		}
 		if want := fmt.Sprintf("1 requests: %s 1", fate); fate != "" && s.deeds() != want {
-			t.Errorf("the service says that it did %q, want %q", s.deeds(), want)
+			t.Errorf("the service reports %q, want %q", s.deeds(), want)
 		}
 	}
 }

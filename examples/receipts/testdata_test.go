@@ -29,10 +29,10 @@ type good struct {
 	price cents
 }
 
-// torn receipts are unreadable, to the best of services.
+// torn receipts are unreadable, even for the best service.
 var torn = []string{"r0088", "r0274"}
 
-// month is one file: 25 receipts with what is known to be right about them.
+// month is one file: 25 receipts with their right values.
 func month(m int) string {
 	const perMonth = inTestdata / 12
 	dice := rand.New(rand.NewPCG(2026, uint64(m)))
@@ -79,7 +79,7 @@ func TestTestdataIsGenerated(t *testing.T) {
 			t.Fatal(err)
 		}
 		if string(got) != month(m) {
-			t.Errorf("%s is not what the generator makes: run the test with -update", name)
+			t.Errorf("%s differs from the generator's: run the test with -update", name)
 		}
 	}
 }

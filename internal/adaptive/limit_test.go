@@ -24,7 +24,7 @@ func (l *Limit) window10(t *testing.T, c *Config, now time.Duration, s Sample) t
 	return now + windowLength
 }
 
-// row is what the attempts of a window were like, and the limit after it.
+// row describes the attempts of a window, and the limit after it.
 type row struct {
 	s    Sample
 	want float64
@@ -58,7 +58,7 @@ func TestLaws(t *testing.T) {
 		{"AIMD", Config{Target: 30 * ms}, []row{
 			{served(30*ms, 20), 21},
 			{served(31*ms, 20), 18.9},
-			{served(31*ms, 9), 18.9}, // the latency has another cause than this limit
+			{served(31*ms, 9), 18.9}, // the latency is not caused by this limit
 			{served(10*ms, 9), 18.9},
 			{dropped(10*ms, 9), 17.01},
 			{served(10*ms, 9), 18.01},
@@ -152,8 +152,8 @@ func TestUnusedLimitStays(t *testing.T) {
 	}
 }
 
-// A cohort that fails together counts once, however many there are, and even if the end of a window
-// is between them (aibrix#2452).
+// Attempts that fail together count once, however many they are, and even across the end of a
+// window (aibrix#2452).
 func TestCohortCountsOnce(t *testing.T) {
 	c := &Config{Initial: 1000}
 	var l Limit
@@ -165,7 +165,7 @@ func TestCohortCountsOnce(t *testing.T) {
 	if got := l.Now(c); got != 900 {
 		t.Errorf("limit %d after a cohort of 1000 timeouts, want 900", got)
 	}
-	// While such drops go on to arrive, the limit does not grow either.
+	// While such drops still arrive, the limit does not grow either.
 	for i := range 100 {
 		v := []Verdict{Served, Dropped}[i%2]
 		now := 10*time.Second + time.Duration(i)*50*time.Millisecond
@@ -215,8 +215,8 @@ func TestFewDropsAreNoOverload(t *testing.T) {
 	}
 }
 
-// A window that waits for its tenth sample lasts as long as that takes; after a pause a new one
-// lasts a second from its first sample on.
+// A window lasts until its tenth sample. After a pause, a new window lasts a second from its first
+// sample on.
 func TestWindows(t *testing.T) {
 	var w Window
 	s := Sample{time.Millisecond, 3, Served}
@@ -377,7 +377,7 @@ func (r *reference) add(now time.Duration, s Sample) {
 
 func (r *reference) learn(mean float64) {
 	if r.means = append(r.means, mean); len(r.means) <= 10 {
-		// The plain mean, but for what was forgotten on the way.
+		// The plain mean, except for forgotten samples.
 		r.long += (mean - r.long) / float64(len(r.means))
 	} else {
 		r.long = r.long*(1-2./601) + mean*2/601

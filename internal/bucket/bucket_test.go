@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// TestTimeline is a bucket's life in rows of time, call, and the level after it.
+// TestTimeline is a bucket's life in rows of time, call, and level after the call.
 func TestTimeline(t *testing.T) {
 	const minute, month = time.Minute, 30 * 24 * time.Hour
 	c := Config{Capacity: 3}

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// model is a bucket as a book would write it, without words, ticks or millionths.
+// model is a textbook bucket, without words, ticks or millionths.
 type model struct{ level, at float64 }
 
 func (m *model) refill(b Config, now float64) {

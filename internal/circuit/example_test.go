@@ -10,7 +10,7 @@ import (
 	"github.com/rebound-go/rebound/internal/circuit"
 )
 
-// A service that answers ever more slowly is about to fail.
+// A service that becomes slower and slower is about to fail.
 func ExampleMachine_slowCalls() {
 	cfg := circuit.ConfigOf(&breaker.Breaker{
 		SlowAfter: 2 * time.Second, SlowRate: 0.5, MinCalls: 4,
@@ -30,7 +30,7 @@ func ExampleMachine_slowCalls() {
 	// 3s: open "slow calls"
 }
 
-// A simulator drives any number of breakers through one configuration, with a clock of its own.
+// A simulator runs any number of breakers with one configuration and its own clock.
 func ExampleMachine() {
 	cfg := circuit.ConfigOf(&breaker.Breaker{Failures: 1, Cooldown: 10 * time.Second})
 	var s circuit.Machine

@@ -18,7 +18,7 @@ func TestGenerationsWrap(t *testing.T) {
 	}
 }
 
-// TestWordsSaturate keeps counts from running over into their neighbours.
+// TestWordsSaturate: a count does not overflow into its neighbour.
 func TestWordsSaturate(t *testing.T) {
 	w := Word(streakMask)
 	if got := w.failed(); got != w {
@@ -47,7 +47,7 @@ func TestBucketsHalve(t *testing.T) {
 	}
 }
 
-// However often a breaker opens again, its cooldown does not begin anew.
+// However often a breaker opens again, its cooldown does not restart.
 func TestManyCooldowns(t *testing.T) {
 	cfg := &Config{Failures: 1, Probes: 1, Cooldown: time.Second, MaxCooldown: math.MaxInt64}
 	var s Machine

@@ -52,7 +52,7 @@ func child() {
 	select {}
 }
 
-// alive reports whether a process runs. One that has ended and is not waited for does not.
+// alive reports whether a process runs. A zombie does not.
 func alive(pid int) bool {
 	stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	_, rest, _ := strings.Cut(string(stat), ") ")
@@ -70,8 +70,8 @@ func await(t *testing.T, what string, happened func() bool) {
 	t.Fatalf("waited for %s", what)
 }
 
-// A server and its folder end with the process that started it, even if that is killed, and not
-// with the thread that did.
+// A server and its folder end with the process that started it, even if that is killed. They do not
+// end with the thread that started it.
 func TestServerEndsWithItsParent(t *testing.T) {
 	exe, err := os.Executable()
 	if err != nil {
@@ -102,7 +102,7 @@ func TestServerEndsWithItsParent(t *testing.T) {
 	})
 }
 
-// A server that is killed and started again is watched anew, and no watcher is left behind.
+// A server that is killed and started again gets a new watcher, and no watcher is left behind.
 func TestKillAndRun(t *testing.T) {
 	d := Require(t, sleeper)
 	first := d.cmd.Process.Pid

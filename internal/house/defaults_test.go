@@ -9,15 +9,15 @@ import (
 	"testing"
 )
 
-// someDefaults are looked for, lest the rule looks at nothing.
+// someDefaults must be found, so that the rule checks something.
 var someDefaults = []string{
 	"rebound.defaultAttempts", "rebound.defaultMaxRetryAfter", "bucket.DefaultCapacity",
 	"breaker.defaultFailures", "breaker.defaultCooldown", "backoff.defaultMax",
 	"reboundhttp.defaultMaxBuffer", "sim.defaultDuration",
 }
 
-// A default is the number that stands for a zero. It has a name, and only the package whose field
-// the zero is in knows it; others ask that package.
+// A default is the number that a zero means. It has a name, and is written only in the package of
+// the field; others call that package.
 func TestDefaultsAreWrittenOnce(t *testing.T) {
 	named := map[string]bool{}
 	for _, p := range goPackages(t) {
@@ -51,7 +51,7 @@ type defaultValue struct {
 	owner *types.Package // of the field that is zero, if it is one
 }
 
-// defaultsOf finds what zeros are replaced by in three forms: cmp.Or(x, constant), orDefault(x,
+// defaultsOf finds the replacements of zeros in three forms: cmp.Or(x, constant), orDefault(x,
 // constant), and a branch for x == 0 that returns or assigns a constant.
 func defaultsOf(p *goPackage) (found []defaultValue) {
 	add := func(zero ast.Expr, values ...ast.Expr) {

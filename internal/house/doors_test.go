@@ -13,9 +13,9 @@ import (
 // engine is package rebound and what it may import itself.
 const engine = "rebound fault gate backoff breaker budget "
 
-// doors says which of our packages each package of the root module may import, its tests apart,
-// which may import any. A new package gets its row here. Of internal packages a row names those
-// that are used, and no others.
+// doors lists which of our packages each package of the root module may import. Its tests may
+// import any. A new package gets its row here. A row names exactly those internal packages that are
+// used.
 var doors = map[string]string{
 	"fault":   "",
 	"backoff": "",
@@ -166,8 +166,7 @@ func TestRootModuleRequiresNothing(t *testing.T) {
 	}
 }
 
-// A program that has no use for HTTP, SQL, JSON or logs must not carry them: net/http alone adds
-// 4 MB to it.
+// A program without HTTP, SQL, JSON or logs must not contain them: net/http alone adds 4 MB.
 func TestRootPackageIsLight(t *testing.T) {
 	out, err := exec.Command("go", "list", "-deps", ".").CombinedOutput()
 	if err != nil {
@@ -184,8 +183,8 @@ func TestRootPackageIsLight(t *testing.T) {
 	}
 }
 
-// go test work runs the modules that go.work lists: all but tools, which has no tests, and
-// interop/engines, which .ci/run tests apart: a workspace has one version of a module, and those
+// go test work runs the modules that go.work lists. Two are missing: tools has no tests, and
+// .ci/run tests interop/engines separately. A workspace has one version of a module, and those
 // engines would choose it for all others.
 func TestWorkspaceIsComplete(t *testing.T) {
 	var work struct{ Use []struct{ DiskPath string } }

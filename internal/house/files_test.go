@@ -17,7 +17,7 @@ import (
 const modulePath = "github.com/rebound-go/rebound"
 
 // The tests run in the root of the repository. A root module by itself, as in the module
-// cache, has neither the other modules nor their pages: there is nothing to check.
+// cache, has neither the other modules nor their pages, so there is nothing to check.
 func TestMain(m *testing.M) {
 	enter("../..")
 	if _, err := os.Stat("cmd/rebound/go.mod"); err != nil {

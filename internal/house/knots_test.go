@@ -15,7 +15,7 @@ const (
 	maxKnot  = 4 // files that reach each other by the names they use
 )
 
-// knots says which packages may have more, and why: pairs, files of the largest knot.
+// knots lists which packages may have more, and why: pairs, files of the largest knot.
 var knots = map[string]struct {
 	pairs, files int
 	why          string
@@ -44,7 +44,7 @@ func TestFilesAreStacked(t *testing.T) {
 	}
 }
 
-// fileUses returns the files of a package that each file uses a package-level name or a method of.
+// fileUses returns, for each file of a package, the files whose names or methods it uses.
 func fileUses(p *goPackage) map[string]map[string]bool {
 	name := func(o types.Object) string {
 		return path.Base(sources.fset.Position(o.Pos()).Filename)
@@ -84,7 +84,7 @@ func mutual(uses map[string]map[string]bool) (pairs []string) {
 	return pairs
 }
 
-// largestLoop returns the most files that all reach each other, a single one if none do.
+// largestLoop returns the largest set of files that all reach each other, or a single one.
 func largestLoop(uses map[string]map[string]bool) (loop []string) {
 	for from := range uses {
 		forth := reached(uses, from)
@@ -102,7 +102,7 @@ func largestLoop(uses map[string]map[string]bool) (loop []string) {
 	return loop
 }
 
-// reached returns what a file uses, what that uses, and so on.
+// reached returns the files that a file uses, directly and indirectly.
 func reached(uses map[string]map[string]bool, from string) map[string]bool {
 	seen := map[string]bool{}
 	var visit func(string)

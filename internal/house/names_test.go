@@ -10,7 +10,7 @@ const (
 	maxNames     = 30 // exported by any other
 )
 
-// manyNames says which packages may export more, and why.
+// manyNames lists which packages may export more, and why.
 var manyNames = map[string]struct {
 	most int
 	why  string
@@ -25,8 +25,8 @@ var manyNames = map[string]struct {
 	"internal/circuit":        {60, "package breaker works on the parts of a Word without a lock"},
 }
 
-// A package that fits in the head: types, functions, methods, constants and variables count, the
-// fields of structs do not.
+// A package should be small enough to remember. Types, functions, methods, constants and variables
+// count; fields of structs do not.
 func TestExportedNamesAreFew(t *testing.T) {
 	for _, p := range goPackages(t) {
 		if p.types.Name() == "main" {
@@ -50,8 +50,8 @@ func TestExportedNamesAreFew(t *testing.T) {
 	}
 }
 
-// exportedNames returns the names that a package's page explains. What an interface asks for
-// counts, as every implementation has to have it.
+// exportedNames returns the names that a package's page explains. The methods of an interface
+// count, because every implementation must have them.
 func exportedNames(p *types.Package) (names []string) {
 	for _, name := range p.Scope().Names() {
 		o := p.Scope().Lookup(name)

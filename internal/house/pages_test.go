@@ -75,8 +75,8 @@ var (
 	testName = regexp.MustCompile(`^(Example|Test|Fuzz|Benchmark)([A-Z_]\w*)?$`)
 )
 
-// Every link within the repository leads somewhere, and one whose text is the name of an Example
-// or a Test leads to the file that has it.
+// Every link within the repository has a target. If its text is the name of an Example or a Test,
+// the target has that function.
 func TestLinks(t *testing.T) {
 	for page, text := range pages(t) {
 		prose := codeBlock.ReplaceAllString(text, "") // Go's generics look like links
@@ -102,7 +102,7 @@ func hasFunc(file, name string) bool {
 	return err == nil && strings.Contains(string(src), "\nfunc "+name+"(")
 }
 
-// The table of packages is complete, and the two commands of a newcomer are there to be run.
+// The table of packages is complete, and the two commands of a newcomer exist.
 func TestReadmeIsComplete(t *testing.T) {
 	readme := pages(t)["README.md"]
 	rooms := map[string]bool{}

@@ -33,8 +33,8 @@ var wholeProgram = regexp.MustCompile(
 	"(?ms)^```(?:go|sh)\n((?:(?://[^\n]*\n)*package \\w+|#!/usr/bin/env bash)\n.*?)^```$" +
 		"(?:\n\nIt prints\n\n```text\n(.*?)^```$)?")
 
-// Each page has a program that can be copied as a whole. It runs, and prints what the page has
-// below it. That takes some 15 s, so they run with -long, and in .ci/run.
+// Each page has a program that can be copied whole. It runs, and prints the text below it. That
+// takes some 15 s, so the programs run with -long, and in .ci/run.
 func TestPagesHaveAProgram(t *testing.T) {
 	for page, text := range pages(t) {
 		if _, ok := withoutProgram[page]; ok || !strings.HasPrefix(page, "docs/") {

@@ -10,7 +10,7 @@ import (
 	"unicode/utf8"
 )
 
-// The limits are those of a page: what does not fit on one is read in pieces.
+// The limits are those of a page. What does not fit on a page is read in pieces.
 const (
 	maxLines   = 300 // of a file, tests apart
 	maxColumns = 100 // of a line, a tab counting as one
@@ -68,7 +68,7 @@ func TestFunctionsAreShort(t *testing.T) {
 
 const maxFileBytes = 400_000 // of the samples of bench, by all libraries
 
-// A file that a build has left behind would be in every clone, and in the module that users get.
+// A file left by a build would be in every clone, and in the module that users download.
 func TestNoFileIsLarge(t *testing.T) {
 	enter(".")
 	out, err := exec.Command("git", "ls-files").Output()

@@ -9,9 +9,9 @@ import (
 	"unicode"
 )
 
-// A test that sleeps is slow, and fails on a busy machine; in the bubble of synctest.Test sleeping
-// takes no time. So a sleep stands in a function literal given to synctest.Test, or in a function
-// whose name occurs nowhere but in such bubbles.
+// A test that sleeps is slow, and fails on a busy machine. In the bubble of synctest.Test sleeping
+// takes no time. So a sleep is in a function literal given to synctest.Test, or in a function whose
+// name occurs only in such bubbles.
 func TestNoTestSleeps(t *testing.T) {
 	type sleep struct {
 		file *sourceFile
@@ -54,8 +54,8 @@ func isFunc(e ast.Expr, pkg, name string) bool {
 	return ok && x.Name == pkg
 }
 
-// enclosing returns the name of the innermost function with a name, declared or assigned to a
-// variable; none if that is an exported one, as tests are, which may be called from anywhere.
+// enclosing returns the name of the innermost named function, declared or assigned to a variable.
+// It returns none for an exported one, such as a test, because that may be called from anywhere.
 func enclosing(stack []ast.Node) string {
 	for _, n := range slices.Backward(stack) {
 		var name ast.Expr

@@ -92,8 +92,8 @@ func standard(name string) bool {
 	return !strings.Contains(first, ".")
 }
 
-// repository imports our own packages from their source, those of the standard library from what
-// the go command has compiled, and all others as if they were empty.
+// repository imports our own packages from source, those of the standard library in their compiled
+// form, and all others as if they were empty.
 type repository struct{ std types.Importer }
 
 func newRepository(std []string) (*repository, error) {

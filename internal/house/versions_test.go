@@ -49,7 +49,7 @@ func workspace(t *testing.T) (dirs []string) {
 	return dirs
 }
 
-// The Go version promised is the one needed: by the library, go.mod's, and in a clone, go.work's.
+// The promised Go versions are those needed: go.mod's for the library, and go.work's in a clone.
 func TestPromisedGoVersions(t *testing.T) {
 	library, clone := goVersion(t, "go.mod"), goVersion(t, "go.work")
 	command := goVersion(t, "cmd/rebound/go.mod")
@@ -100,7 +100,7 @@ func TestNeededGoVersions(t *testing.T) {
 	}
 }
 
-// What a release refuses, it refuses before it does anything.
+// A release checks everything before it does anything.
 func TestReleaseRefuses(t *testing.T) {
 	if _, err := exec.LookPath("bash"); err != nil {
 		t.Skip(err)

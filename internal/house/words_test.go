@@ -9,15 +9,15 @@ import (
 	"testing"
 )
 
-// CONTRIBUTING.md says how to write. The pages are measured: code, tables, headings and pictures
-// are left out, a list item is a sentence of its own, and sentences of under five words are none.
+// CONTRIBUTING.md has the rules. The pages are measured without code, tables, headings and
+// pictures. A list item is a sentence of its own. Sentences of under five words do not count.
 const (
 	maxMedian  = 15  // words of a sentence
 	maxCommas  = 1.0 // in a sentence of a page, on average
 	longWords  = 25
 	maxLong    = .02 // of the sentences have more than longWords
 	maxWords   = 40  // of any sentence
-	minPerPage = 5   // sentences of a page whose median says something
+	minPerPage = 5   // sentences of a page with a meaningful median
 )
 
 // homeWords make things talk, or stand for a word of the glossary.
@@ -70,7 +70,7 @@ func TestPagesReadWell(t *testing.T) {
 		len(all), medianWords(all), commas(all), long, longWords)
 }
 
-// commas is how many a sentence has on average.
+// commas is the mean number of commas in a sentence.
 func commas(sentences []string) float64 {
 	n := 0
 	for _, s := range sentences {

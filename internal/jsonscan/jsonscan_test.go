@@ -30,7 +30,7 @@ func FuzzAgreesWithEncodingJSON(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) { agree(t, text) })
 }
 
-// agree compares all functions with what encoding/json makes of a text.
+// agree compares all functions with encoding/json for a text.
 func agree(t *testing.T, text []byte) {
 	t.Helper()
 	if got, want := Valid(text), json.Valid(text); got != want {
@@ -40,7 +40,7 @@ func agree(t *testing.T, text []byte) {
 	dec := json.NewDecoder(bytes.NewReader(text))
 	err := dec.Decode(&v)
 	first, rest, ok := First(text)
-	// Of what is no value at all, encoding/json sees more: it looks at the next byte, too.
+	// If a text is not a value, encoding/json looks at the next byte, too.
 	if err == nil && (!ok || !bytes.Equal(first, v) || len(rest) != len(text)-int(dec.InputOffset())) {
 		t.Errorf("%.99q: the first value is %.99q, %v, want %q", text, first, ok, v)
 	}

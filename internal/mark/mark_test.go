@@ -12,7 +12,7 @@ import (
 	"github.com/rebound-go/rebound/internal/mark"
 )
 
-// given is an error that knows its own fault.
+// given is an error with its own fault.
 type given struct {
 	f   fault.Fault
 	err error

@@ -33,7 +33,7 @@ func TestTimeline(t *testing.T) {
 		{12 * time.Second, 0, true, 30. / 31},  //
 		{11 * time.Second, 0, true, 30. / 31},  // late: nothing comes back
 		{19*time.Second + 999e6, 0, true, 30. / 31},
-		{20 * time.Second, 0, true, 0}, // it ages when it is read
+		{20 * time.Second, 0, true, 0}, // reading it advances its time
 		{1000 * time.Hour, 10, false, 10. / 11},
 		{2000 * time.Hour, 0, false, 0},
 	} {
@@ -66,7 +66,7 @@ func TestConfig(t *testing.T) {
 	}
 }
 
-// Rejected calls count at once and keep the share up; admitted ones count when they end.
+// Rejected calls count at once and keep the share high. Admitted ones count when they end.
 func TestEnter(t *testing.T) {
 	c := &Config{}
 	var w Window

@@ -68,7 +68,7 @@ func ExampleDecode() {
 	//	want at most that
 }
 
-// What is not quite JSON, or not quite the type, is an error with a line and a field.
+// A text that is not exactly JSON, or not exactly of the type, is an error with a line and a field.
 func TestStrict(t *testing.T) {
 	type inner struct {
 		Base  time.Duration `zero:"100ms,unless kind=constant"`
@@ -163,7 +163,7 @@ func TestBlameNamesFieldsOnce(t *testing.T) {
 	}
 }
 
-// A field that a flag has set is blamed on the flag, as are those around it that are not set.
+// An error about a field from a flag names the flag. So does one about unset fields around it.
 func TestBlameOnFlags(t *testing.T) {
 	var v struct {
 		Rate    float64
