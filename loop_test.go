@@ -41,7 +41,7 @@ func mustError(t *testing.T, err error) *rebound.Error {
 	return e
 }
 
-// recorder is a gate that notes what happens to it.
+// recorder is a gate that records its calls.
 type recorder struct {
 	name   string
 	log    *[]string
@@ -99,7 +99,8 @@ func TestGatesNest(t *testing.T) {
 	}
 }
 
-// Rule 9: a panic, or Goexit, in fn leaves every gate with a failure, and goes on.
+// Rule 9: after a panic or a Goexit in fn every gate is left with a failure, and the panic
+// continues.
 func TestPanicLeavesGates(t *testing.T) {
 	for name, end := range map[string]func(){
 		"panic": func() { panic("boom") }, "Goexit": runtime.Goexit,
@@ -131,8 +132,8 @@ func TestPanicLeavesGates(t *testing.T) {
 	}
 }
 
-// Rule 11: an open breaker stops the call at once. One that opened between two attempts is the
-// Cause, and the attempt's own failure stays in Err.
+// Rule 11: an open breaker ends the call at once. If it opened between two attempts, its error is
+// the Cause, and the attempt's failure stays in Err.
 func TestOpenBreakerStopsTheCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &rebound.Policy{Attempts: 5, Breaker: &breaker.Breaker{Failures: 2}}
@@ -162,8 +163,8 @@ func TestOpenBreakerStopsTheCall(t *testing.T) {
 	})
 }
 
-// Rule 11: a call does not wait for an attempt that its breaker will refuse anyway, and a retry
-// that is refused after its wait costs nothing.
+// Rule 11: a call does not wait for an attempt that its breaker will reject, and a retry that is
+// rejected after its delay costs nothing.
 func TestNoWaitBehindAnOpenBreaker(t *testing.T) {
 	var hosts breaker.Group[string]
 	hosts.Template.Failures = 1
@@ -210,7 +211,7 @@ func TestRefusedRetryReturnsItsToken(t *testing.T) {
 	}
 }
 
-// Rule 10, as far as the engine decides it: whose fault an attempt's end is.
+// Rule 10, as far as the engine decides it: what caused the end of an attempt.
 func TestWhatTheBreakerIsTold(t *testing.T) {
 	for _, row := range []struct {
 		name string
@@ -253,7 +254,7 @@ func TestWhatTheBreakerIsTold(t *testing.T) {
 	}
 }
 
-// A gate that waits, and is interrupted by the context's end, has not refused the call.
+// A gate whose wait is interrupted by the context's end has not rejected the call.
 func TestGateInterruptedByContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -292,7 +293,7 @@ func TestRefusalBelowIsFinalAbove(t *testing.T) {
 	}
 }
 
-// bulkhead lets everybody in, and counts.
+// bulkhead admits and counts all attempts.
 type bulkhead struct{ inside, total int }
 
 func (b *bulkhead) Enter(context.Context) (gate.Pass, error) {
@@ -303,8 +304,8 @@ func (b *bulkhead) Enter(context.Context) (gate.Pass, error) {
 
 func (b *bulkhead) Leave(gate.Pass, gate.Outcome) { b.inside-- }
 
-// What a layer below never did, because a limiter refused it or it must not be done twice, is
-// neither repeated nor held against the service.
+// If a layer below never made the call, because a limiter rejected it or it must not be repeated,
+// it is not retried and does not count as a failure of the service.
 func TestRefusalsBelow(t *testing.T) {
 	full := &recorder{name: "a", log: new([]string), refuse: errors.New("full")}
 	for name, inner := range map[string]*rebound.Policy{
@@ -383,7 +384,7 @@ func TestWhenCallsEnd(t *testing.T) {
 	}
 }
 
-// Rule 7: every wait ends at once when the context does, and leaves no timer behind.
+// Rule 7: every delay ends at once when the context ends, and leaves no timer.
 func TestWaitEndsWithContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -418,7 +419,7 @@ func TestDeadContext(t *testing.T) {
 	}
 }
 
-// MaxElapsed bounds what gates wait as well, and no attempt begins after it.
+// MaxElapsed also bounds the wait in gates, and no attempt begins after it.
 func TestMaxElapsedBoundsGates(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for name, g := range map[string]gate.Gate{"obeys it": waiting{}, "ignores it": stubborn{}} {
@@ -464,8 +465,8 @@ func (stubborn) Enter(context.Context) (gate.Pass, error) {
 	return gate.Pass{}, nil
 }
 
-// Rule 15: elapsed times count from the start where MaxElapsed, AttemptTimeout or Observe asks for
-// them; else there are none.
+// Rule 15: elapsed times count from the start if MaxElapsed, AttemptTimeout or Observe needs them;
+// otherwise there are none.
 func TestElapsed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		slow := func(context.Context) error {
@@ -493,7 +494,7 @@ func TestElapsed(t *testing.T) {
 	})
 }
 
-// A call that was resumed goes on where its State left it.
+// A resumed call continues from its State.
 func TestResume(t *testing.T) {
 	p := &rebound.Policy{Name: "job", Attempts: 4, MaxElapsed: time.Hour,
 		Backoff: backoff.Exponential{Base: time.Second, Jitter: backoff.None()}}
@@ -524,7 +525,7 @@ func TestResume(t *testing.T) {
 	})
 }
 
-// A durable engine may wait for hours, and try again what a layer below has retried to the end.
+// A durable engine may wait for hours, and may retry an error that a layer below has given up on.
 func TestResumeDurable(t *testing.T) {
 	inner := &rebound.Policy{Attempts: 2, Backoff: backoff.Constant(0)}
 	exhausted := rebound.Run(t.Context(), inner, func(context.Context) error { return errFlaky })
@@ -539,7 +540,7 @@ func TestResumeDurable(t *testing.T) {
 	}
 }
 
-// The context of a durable loop is that of one attempt: its deadline ends that, and no delay.
+// The context of a durable loop is that of one attempt: its deadline ends the attempt, not a delay.
 func TestResumeDurableDeadline(t *testing.T) {
 	canceled := func(ctx context.Context) (context.Context, context.CancelFunc) {
 		ctx, cancel := context.WithCancel(ctx)
@@ -612,7 +613,7 @@ func TestAnnounce(t *testing.T) {
 	}
 }
 
-// Redirect is not charged; Retry is. Both keep to the bounds that Decide did not see.
+// Redirect is not charged; Retry is. Both check the bounds that Decide did not check.
 func TestRedirect(t *testing.T) {
 	p := &rebound.Policy{MaxElapsed: time.Minute, Backoff: backoff.Constant(time.Second)}
 	next := map[string]func(*rebound.Loop, time.Duration) error{
@@ -676,7 +677,7 @@ func TestMaxElapsedCutsTheAttempt(t *testing.T) {
 	}
 }
 
-// A success, an answer or a permanent failure that comes after MaxElapsed is what it is.
+// A success, an answer or a permanent failure after MaxElapsed keeps its meaning.
 func TestLateResults(t *testing.T) {
 	for _, row := range []struct {
 		err  error
@@ -699,7 +700,7 @@ func TestLateResults(t *testing.T) {
 	}
 }
 
-// Do passes each delay on as the previous one: decorrelated backoff grows from it.
+// Do passes each delay on as the previous one, from which decorrelated backoff grows.
 func TestPreviousDelayReachesBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var seen []time.Duration
@@ -711,7 +712,7 @@ func TestPreviousDelayReachesBackoff(t *testing.T) {
 	})
 }
 
-// tripled writes down the previous delay and returns three times as much.
+// tripled records the previous delay, and returns three times as much.
 type tripled struct{ seen *[]time.Duration }
 
 func (b tripled) Delay(_ int, prev time.Duration, _ float64) time.Duration {
@@ -734,7 +735,7 @@ func TestPanicCountsOnEveryPath(t *testing.T) {
 	}
 }
 
-// An Observe that panics on Retrying does not take the retry's token with it.
+// If Observe panics on Retrying, the retry's token is returned.
 func TestObserverPanicKeepsTheToken(t *testing.T) {
 	p := &rebound.Policy{Observe: func(_ context.Context, e rebound.Event) {
 		if e.Kind == rebound.Retrying {
@@ -750,8 +751,8 @@ func TestObserverPanicKeepsTheToken(t *testing.T) {
 	}
 }
 
-// An attempt whose own time is up, or whose caller is gone, may still have been answered: a
-// permanent failure stays permanent, and shows the breaker that the service is alive.
+// An attempt after its timeout, or after the caller's end, may still have an answer. A permanent
+// failure stays permanent, and shows the breaker that the service works.
 func TestLateAnswersShowLife(t *testing.T) {
 	missing := &fs.PathError{Op: "open", Err: fs.ErrNotExist}
 	for _, row := range []struct {
@@ -815,7 +816,7 @@ type list []error
 
 func (list) Error() string { return "a list of errors" }
 
-// Decide judges the error that it is given, not the one that Try returned.
+// Decide classifies its argument, not the error that Try returned.
 func TestDecideAnotherError(t *testing.T) {
 	late := func(ctx context.Context) (int, error) {
 		<-ctx.Done()
@@ -858,7 +859,7 @@ func TestDecideAnotherError(t *testing.T) {
 	}
 }
 
-// hook is called by everything that a user can hang into a call.
+// hook is called by every callback of a call.
 type hook func()
 
 func (h hook) Delay(int, time.Duration, float64) time.Duration { h(); return time.Second }
@@ -910,11 +911,11 @@ func hooked(ctx context.Context, h hook, canceled bool) (calls int, left float64
 	return calls, p.RetryBudget().Level()
 }
 
-// inner is another gate that does the same.
+// inner is a second gate that does the same.
 func (h hook) inner() gate.Gate { return &struct{ hook }{h} }
 
-// A retry is paid for if its attempt has begun, and only then, whichever hook ends the call by a
-// panic or by runtime.Goexit.
+// A retry is charged only if its attempt has begun, whichever hook ends the call by a panic or by
+// runtime.Goexit.
 func TestOnlyAttemptsArePaidFor(t *testing.T) {
 	for name, end := range map[string]func(){
 		"panic": func() { panic("hook") }, "Goexit": runtime.Goexit, "error": func() {},
@@ -942,7 +943,7 @@ func TestOnlyAttemptsArePaidFor(t *testing.T) {
 	}
 }
 
-// One attempt is paid for once and announced once, however often its retry is asked for. The last
+// One attempt is charged once and announced once, however often its retry is requested. The last
 // call decides whether it is charged.
 func TestRetryTwice(t *testing.T) {
 	for _, row := range []struct {
@@ -993,7 +994,7 @@ func TestRetryTwice(t *testing.T) {
 	}
 }
 
-// A call that had all its attempts before it was resumed gets no other.
+// A call that had all its attempts before it was resumed gets no more.
 func TestResumeBeyondTheLimit(t *testing.T) {
 	for _, row := range []struct {
 		limit, attempt int
@@ -1024,7 +1025,7 @@ func TestResumeBeyondTheLimit(t *testing.T) {
 	}
 }
 
-// pause is a gate that lets everybody wait for a second.
+// pause is a gate in which every attempt waits for a second.
 type pause struct{}
 
 func (pause) Enter(context.Context) (gate.Pass, error) {
@@ -1033,8 +1034,8 @@ func (pause) Enter(context.Context) (gate.Pass, error) {
 }
 func (pause) Leave(gate.Pass, gate.Outcome) {}
 
-// Each attempt has all of its AttemptTimeout, from when it begins, and MaxElapsed counts from when
-// the call began: wherever time passes before, and whatever the loop's own clock says.
+// Each attempt has its whole AttemptTimeout, and MaxElapsed counts from the start of the call,
+// wherever time passes before and whatever the loop's own clock shows.
 func TestDeadlines(t *testing.T) {
 	const late = 3 * time.Second // from the beginning of the loop to the first attempt
 	for _, row := range []struct {
@@ -1097,8 +1098,8 @@ type closed struct{ error }
 func (c closed) Enter(context.Context) (gate.Pass, error) { return gate.Pass{}, c.error }
 func (closed) Leave(gate.Pass, gate.Outcome)              {}
 
-// An engine makes an attempt that was rejected later: after the policy's delay, and when the gate
-// may admit it. In a process a rejection ends the call.
+// An engine makes a rejected attempt later: after the policy's delay, and when the gate may admit
+// it. In a process, a rejection ends the call.
 func TestDurableRejection(t *testing.T) {
 	asks := rebound.RetryAfter(errFlaky, time.Minute)
 	for _, row := range []struct {

@@ -51,7 +51,7 @@ func TestInvalidPolicies(t *testing.T) {
 	}
 }
 
-// checkInvalid checks that p is invalid, by an error that has the names, and ends every call.
+// checkInvalid checks that p is invalid, that the error has the names, and that every call ends.
 func checkInvalid(t *testing.T, p *rebound.Policy, names []string) {
 	t.Helper()
 	err := p.Validate()
@@ -74,7 +74,7 @@ func checkInvalid(t *testing.T, p *rebound.Policy, names []string) {
 	}
 }
 
-// A gate is there, is valid, and is listed once.
+// A gate is not nil, is valid, and is listed once.
 func TestInvalidGates(t *testing.T) {
 	same := &breaker.Breaker{}
 	twice := named{&breaker.Breaker{}}
@@ -142,7 +142,7 @@ func TestClone(t *testing.T) {
 	}
 }
 
-// Rules 12 and 14: a budget of its own for every policy variable, fresh in a clone.
+// Rules 12 and 14: every policy variable has its own budget, and a clone has a new one.
 func TestOwnBudgets(t *testing.T) {
 	spend := func(p *rebound.Policy) (retries int) {
 		for p.RetryBudget().Take() == nil {
@@ -165,7 +165,7 @@ func TestOwnBudgets(t *testing.T) {
 	}
 	err := p.RetryBudget().Take()
 	if !errors.Is(err, budget.ErrEmpty) || !strings.Contains(err.Error(), "budget.Unlimited") {
-		t.Errorf("the refusal %v does not say what to do", err)
+		t.Errorf("the rejection %v has no advice", err)
 	}
 	for _, p := range []*rebound.Policy{
 		{Attempts: rebound.Unlimited}, {Budget: budget.Unlimited},
@@ -186,7 +186,7 @@ func TestOwnBudgets(t *testing.T) {
 	}
 }
 
-// Rule 12: whatever headers an outage sends, retries are charged, but those after RateLimited.
+// Rule 12: whatever the headers in an outage, every retry is charged, except after RateLimited.
 func TestWhatABudgetIsChargedFor(t *testing.T) {
 	for _, row := range []struct {
 		kind  fault.Kind
@@ -248,11 +248,11 @@ func TestOutOfBudget(t *testing.T) {
 	}
 }
 
-// traffic is what became of a number of calls under a policy.
+// traffic counts the results of calls under a policy.
 type traffic struct{ calls, attempts, ok, denied int }
 
-// drive makes calls at a steady pace, each failing with probability p per attempt, and returns
-// what became of them in each period. Retries come at once, so that a period has its own calls'.
+// drive makes calls at a steady pace, whose attempts fail with probability p, and returns the
+// results of each period. Retries come at once, so each is in the period of its call.
 func drive(
 	t *testing.T, policy *rebound.Policy, pace time.Duration, p float64, period time.Duration,
 	periods int,
@@ -286,7 +286,8 @@ func drive(
 	return each, all
 }
 
-// Rule 12: one call a minute to a dead service keeps all its attempts, for ever.
+// Rule 12: with one call a minute to a service that is down, every call makes all its attempts, for
+// ever.
 func TestLoneCallerKeepsItsAttempts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, got := drive(t, &rebound.Policy{Backoff: atOnce}, time.Minute, 1, 24*time.Hour, 1)
@@ -321,8 +322,8 @@ func TestTotalOutage(t *testing.T) {
 	})
 }
 
-// Rule 12: independent failures lose hardly a retry until they are so many that something else
-// must be wrong. The figures are exact for the seed.
+// Rule 12: with independent failures, almost no retry is lost until there are so many failures that
+// something else must be wrong. The figures are exact for the seed.
 func TestIndependentFailures(t *testing.T) {
 	for _, row := range []struct {
 		p      float64
@@ -333,7 +334,7 @@ func TestIndependentFailures(t *testing.T) {
 		{0.01, nil, 0, 0},
 		{0.05, nil, 1, 13},                // one retry in 5,000 is lost
 		{0.08, nil, 67, 118},              // 0.8 %
-		{0.30, nil, 24499, 24524},         // a service in this state must not be pushed
+		{0.30, nil, 24499, 24524},         // a service in this state must not get more load
 		{0.30, budget.Unlimited, 0, 2738}, // 0.3³ of the calls have bad luck three times
 	} {
 		t.Run(fmt.Sprint(row.p, row.budget == budget.Unlimited), func(t *testing.T) {
@@ -391,7 +392,7 @@ func TestOutageIsNotMadeWorse(t *testing.T) {
 	}
 }
 
-// A limited rate is no outage: 50 workers that each meet one 429 lose nothing.
+// A rate limit is not an outage: 50 workers that each get one 429 lose nothing.
 func TestRateLimitLosesNoCall(t *testing.T) {
 	for _, after := range []time.Duration{0, time.Second} {
 		synctest.Test(t, func(t *testing.T) {

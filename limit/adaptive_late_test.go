@@ -8,8 +8,8 @@ import (
 	"github.com/rebound-go/rebound/gate"
 )
 
-// A goroutine that is interrupted in Leave adds its sample to a window that is over by then. The
-// next window lasts a second all the same.
+// A goroutine that is interrupted in Leave adds its sample after the end of its window. The next
+// window still lasts a second.
 func TestAdaptiveLateSample(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := &Adaptive{Initial: 5, Target: time.Hour}

@@ -174,7 +174,7 @@ func TestAdaptiveEndedContextTakesNoPermit(t *testing.T) {
 	}
 }
 
-// Those that wait get the permits that a higher limit brings, in their order.
+// Waiting attempts get the permits of a higher limit in their order.
 func TestAdaptiveQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := &limit.Adaptive{Initial: 10, Target: time.Second, Queue: 40, Wait: time.Minute}
@@ -281,7 +281,7 @@ func TestAdaptiveHammer(t *testing.T) {
 						o = timedOut
 					}
 					inside.Add(-1)
-					// Times of ten seconds fill windows that the test need not wait for.
+					// Latencies of ten seconds fill windows, so that the test does not wait for them.
 					p.A -= uint64(r.Int64N(10_000_000_000))
 					l.Leave(p, o)
 				}
@@ -336,7 +336,7 @@ func TestAdaptiveModel(t *testing.T) {
 	}
 }
 
-// withPasses is a gate that keeps the passes of those inside, by the number in their contexts.
+// withPasses is a gate that keeps the passes of admitted attempts, by the number in their contexts.
 type withPasses struct {
 	gate.Gate
 	passes sync.Map
@@ -407,8 +407,8 @@ func compareAdaptive(t *testing.T, seed uint64) {
 	}
 }
 
-// Most samples take no lock and come to the law later, as a sum. The limit is that of a law that
-// gets each of them at once.
+// Most samples take no lock, and reach the law later as a sum. The limit is the same as if the law
+// got each at once.
 func TestAdaptiveFollowsTheBareLaw(t *testing.T) {
 	for seed := range uint64(20) {
 		synctest.Test(t, func(t *testing.T) {

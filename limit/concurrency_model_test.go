@@ -83,7 +83,7 @@ type attempts struct {
 }
 
 func (a *attempts) enter(id int) {
-	// A gate that keeps something of each attempt finds its number there.
+	// A gate that keeps state for each attempt finds the attempt's number there.
 	ctx, cancel := context.WithCancel(context.WithValue(context.Background(), a.gate, id))
 	a.cancels[id] = cancel
 	go func() {

@@ -109,7 +109,7 @@ func (v visit) stay(g gate.Gate) string {
 		ctx, cancel = context.WithDeadline(context.Background(), start.Add(seconds(v.until)))
 	}
 	defer cancel()
-	time.Sleep(seconds(v.at) + time.Duration(v.at)) // a few nanoseconds after what ends just then
+	time.Sleep(seconds(v.at) + time.Duration(v.at)) // a few nanoseconds after an end at the same time
 	pass, err := g.Enter(ctx)
 	how := "in"
 	switch {
@@ -129,7 +129,7 @@ func (v visit) stay(g gate.Gate) string {
 	return got
 }
 
-// checkFree reports what an unused limit would not have.
+// checkFree reports differences from an unused limit.
 func checkFree(t *testing.T, c *limit.Concurrency) {
 	t.Helper()
 	if s := c.Snapshot(); s.InFlight != 0 || s.Waiting != 0 {
@@ -137,7 +137,7 @@ func checkFree(t *testing.T, c *limit.Concurrency) {
 	}
 }
 
-// The permit of an attempt that panics is not lost, as with other bulkheads that then stay full.
+// A panic does not lose the attempt's permit. Other bulkheads then stay full.
 func TestConcurrencyAfterPanics(t *testing.T) {
 	c := &limit.Concurrency{Max: 1, Queue: 1, Wait: time.Second}
 	p := &rebound.Policy{Gates: []gate.Gate{c}}
@@ -160,8 +160,8 @@ func TestConcurrencyAfterPanics(t *testing.T) {
 	}
 }
 
-// A waiter that gives up in the instant at which a permit is handed to it takes the permit, or
-// passes it on. A permit that got lost would be missing at the end.
+// A waiter may give up at the moment when it gets a permit. It then takes the permit or passes it
+// on. A lost permit would be missing at the end.
 func TestConcurrencyGivesUpAtHandOver(t *testing.T) {
 	for name, c := range map[string]*limit.Concurrency{
 		"context": {Max: 1, Queue: 2}, "wait": {Max: 1, Queue: 2, Wait: time.Second},
@@ -194,7 +194,7 @@ func TestConcurrencyGivesUpAtHandOver(t *testing.T) {
 	}
 }
 
-// The context's end counts, not what a waiter sees first.
+// The end of the context decides, not what a waiter notices first.
 func TestConcurrencyEndedContextTakesNoPermit(t *testing.T) {
 	c := &limit.Concurrency{Max: 1, Queue: 1}
 	gone := errors.New("the user has left")

@@ -88,7 +88,7 @@ func TestGroupKeepsWhatIsInUse(t *testing.T) {
 		collect()
 	}
 	if g.For("held") != held {
-		t.Error("the key of a limit that is held has got another limit")
+		t.Error("the key of a limit with a reference has got another limit")
 	}
 	if _, err := g.For("under way").Enter(t.Context()); !errors.Is(err, ErrFull) {
 		t.Errorf("with one of one under way: %v, want ErrFull", err)
@@ -108,18 +108,18 @@ func TestGroupForgets(t *testing.T) {
 	collect()
 	g.sweep(false)
 	if n := g.count.Load(); n != 100 {
-		t.Errorf("%d remembered before they are idle, want 100", n)
+		t.Errorf("%d kept before they are idle, want 100", n)
 	}
 	g.For(7)
 	g.sweep(true)
 	collect()
 	g.sweep(true)
 	if n := g.count.Load(); n != 1 || g.For(7).Name != "7" {
-		t.Errorf("%d remembered though there are many, want the one used since the last look", n)
+		t.Errorf("%d kept of many, want the one used since the last sweep", n)
 	}
 }
 
-// What a limit has learned is kept until it is idle.
+// A learned limit is kept until it is idle.
 func TestGroupRemembersWhatWasLearned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dropped := gate.Outcome{Fault: fault.Fault{Kind: fault.Overloaded}}
@@ -193,7 +193,7 @@ func TestGroupIdle(t *testing.T) {
 			}
 		}
 		if got := fmt.Sprint(keys()); got != "[a]" {
-			t.Errorf("%s remembered, want a, which is used all the time", got)
+			t.Errorf("%s kept, want a, which is used all the time", got)
 		}
 		time.Sleep(59 * time.Second)
 		if got := fmt.Sprint(keys()); got != "[a]" {
@@ -207,7 +207,7 @@ func TestGroupIdle(t *testing.T) {
 	})
 }
 
-// A new key finds the memory of the old ones, without a call of All.
+// A new key gets the memory of the old ones, without a call of All.
 func TestGroupNewKeyForgetsIdleOnes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var g Group[int, Rate]
@@ -220,7 +220,7 @@ func TestGroupNewKeyForgetsIdleOnes(t *testing.T) {
 			collect()
 		}
 		if n := g.count.Load(); n > 2 {
-			t.Errorf("%d remembered, want the last two at most", n)
+			t.Errorf("%d kept, want at most the last two", n)
 		}
 	})
 }
@@ -262,7 +262,7 @@ func TestGroupWakes(t *testing.T) {
 	} {
 		for _, n := range []float64{1, 0} {
 			if n == 0 && name != "Learn" {
-				continue // a Rate that knows no limit has no debts
+				continue // a Rate without a limit has no debts
 			}
 			g := Group[string, Rate]{Template: Rate{N: n, Per: time.Hour}}
 			func() {
@@ -367,7 +367,7 @@ func TestGroupRace(t *testing.T) {
 	}
 }
 
-// A limit that is used again after the group has let it go is remembered again.
+// A limit that is used again after the group has dropped it is kept again.
 func TestGroupRemembersAgain(t *testing.T) {
 	g := Group[string, Throttle]{Template: Throttle{MinCalls: 1}}
 	func() {
@@ -380,7 +380,7 @@ func TestGroupRemembersAgain(t *testing.T) {
 	}()
 	collect()
 	if s := g.For("a").Snapshot(); s.Limit == 1 {
-		t.Error("what was learned after the limit had been let go is forgotten")
+		t.Error("a limit learned after the drop is lost")
 	}
 }
 

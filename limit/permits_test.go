@@ -110,7 +110,7 @@ func TestPermitsWithAnotherLimit(t *testing.T) {
 	}
 }
 
-// Between a Leave and the hand-over, a newcomer must not take the permit of the one that waits.
+// Between a Leave and the hand-over, a new attempt must not take the permit of a waiting one.
 func TestPermitsNobodyBargesIn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var p permits
@@ -122,7 +122,7 @@ func TestPermitsNobodyBargesIn(t *testing.T) {
 			t.Error("no attempt waits")
 		}
 		if p.take(1) {
-			t.Error("a newcomer takes the permit before the one that waits")
+			t.Error("a new attempt takes the permit before the waiting one")
 		}
 		p.grant(1)
 		if !<-in {
@@ -131,7 +131,7 @@ func TestPermitsNobodyBargesIn(t *testing.T) {
 	})
 }
 
-// A permit that reaches an attempt whose context has ended goes on to the next one.
+// If a permit reaches an attempt whose context has ended, the next one gets it.
 func TestPermitsPassOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var p permits
@@ -157,7 +157,7 @@ func TestPermitsPassOn(t *testing.T) {
 	})
 }
 
-// A limit that grows at the moment at which an attempt comes to the queue is not missed.
+// An attempt that enters the queue at the moment when the limit grows gets a permit.
 func TestPermitsOfALimitThatGrows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var p permits

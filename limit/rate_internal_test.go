@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// A context that ends at the very moment of the turn has its error, and the turn is given back.
+// If the context ends at the moment of the turn, Enter returns its error, and the turn is returned.
 func TestRateContextEndsAtTheTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &Rate{N: 1, Wait: time.Minute}

@@ -13,8 +13,7 @@ import (
 	"github.com/rebound-go/rebound/limit"
 )
 
-// slowRate is a token bucket as a book on the subject has it: a queue in the open, and time in
-// steps of a millisecond.
+// slowRate is a textbook token bucket, with an explicit queue and time in steps of a millisecond.
 type slowRate struct {
 	tokens, burst, perMs float64
 	queue                []*slowWaiter
@@ -37,7 +36,7 @@ func (s *slowRate) tick() (served, canceled []int) {
 	return s.serve(), canceled
 }
 
-// serve gives tokens to those that wait. A bucket that is full serves any of them, for a debt.
+// serve gives tokens to waiting attempts. A full bucket serves any attempt, for a debt.
 func (s *slowRate) serve() (served []int) {
 	for len(s.queue) > 0 && s.tokens >= min(s.queue[0].n, s.burst)-1e-6 {
 		s.tokens -= s.queue[0].n
@@ -49,7 +48,7 @@ func (s *slowRate) serve() (served []int) {
 
 func (s *slowRate) debit(n float64) { s.tokens = min(s.tokens-n, s.burst) }
 
-// learn takes remaining tokens, or none before reset, for the most there are.
+// learn takes the remaining tokens, or none before the reset, as the maximum.
 func (s *slowRate) learn(remaining float64, reset time.Duration) {
 	if remaining < 1 {
 		remaining = min(remaining, 1-s.perMs*float64(reset/ms))
@@ -57,7 +56,7 @@ func (s *slowRate) learn(remaining float64, reset time.Duration) {
 	s.tokens = min(s.tokens, remaining)
 }
 
-// rateModel is a Rate beside its model, and what became of each attempt in both.
+// rateModel is a Rate beside its model, and the result of each attempt in both.
 type rateModel struct {
 	rate  *limit.Rate
 	model *slowRate

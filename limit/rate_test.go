@@ -28,7 +28,7 @@ func TestRateIsAGate(t *testing.T) {
 	reboundtest.TestGate(t, func() gate.Gate { return &limit.Rate{N: 1e6, Burst: 2000} }, traits)
 }
 
-// taken is what a step of a timeline found: it returned nil or not, after so long.
+// taken is the result of a step of a timeline: whether it returned nil, and after how long.
 type taken struct {
 	ok    bool
 	after time.Duration
@@ -40,7 +40,7 @@ func take(ctx context.Context, r *limit.Rate, n float64) taken {
 	return taken{err == nil, time.Since(begin)}
 }
 
-// rateStep is taken when the one before has ended, and not before at.
+// rateStep is made when the one before has ended, but not before at.
 type rateStep struct {
 	at time.Duration // since the start
 	do func(*limit.Rate) taken
@@ -59,7 +59,7 @@ func learn(left float64, reset time.Duration) func(*limit.Rate) taken {
 	return func(r *limit.Rate) taken { r.Learn(left, reset); return yes(0) }
 }
 
-// later has a step take place after d, whatever happens meanwhile.
+// later makes a step after d, whatever happens in the meantime.
 func later(d time.Duration, do func(*limit.Rate) taken) func(*limit.Rate) taken {
 	return func(r *limit.Rate) taken {
 		time.AfterFunc(d, func() { do(r) })
@@ -125,7 +125,7 @@ var rateTimelines = []struct {
 		{0, n(1), yes(0)}, {0, n(1), no}, {999 * ms, n(1), no}, {time.Second, n(1e9), yes(0)},
 		{0, learn(5, time.Second), yes(0)}, {0, debit(4), yes(0)}, {0, n(2), no},
 		{0, n(1), yes(0)}, {0, debit(1), yes(0)},
-		// A report at the very reset is that of the next period.
+		// A report at the moment of the reset belongs to the next period.
 		{2 * time.Second, learn(5, time.Second), yes(0)}, {0, n(6), no}, {0, n(5), yes(0)},
 	}},
 	{"waits as long as it takes", &limit.Rate{N: 0.001, Wait: math.MaxInt64}, []rateStep{
@@ -173,7 +173,7 @@ func TestRateTimeline(t *testing.T) {
 	}
 }
 
-// A turn that the deadline cuts off, and one that the context's end cuts short, take nothing.
+// A turn past the deadline takes nothing. Neither does a wait that the context's end cuts short.
 func TestRateGivesTurnsBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &limit.Rate{N: 1, Wait: time.Hour}
@@ -218,7 +218,7 @@ func TestRateGivesTurnsBack(t *testing.T) {
 	})
 }
 
-// A report and a debit move those that wait, too; a wait that becomes too long is given up.
+// A report and a debit move waiting attempts, too. A wait that becomes too long ends.
 func TestRateMovesWaiters(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &limit.Rate{N: 10, Wait: time.Second}
@@ -349,8 +349,7 @@ func TestRateHammer(t *testing.T) {
 	}
 }
 
-// A wait for a reset may become longer on the way. It ends at the deadline of its call, which does
-// not come closer by that.
+// A wait for a reset may become longer. It ends at the latest at the deadline of its call.
 func TestRateWaitsForALaterReset(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &limit.Rate{Wait: 2 * time.Second}
@@ -367,8 +366,8 @@ func TestRateWaitsForALaterReset(t *testing.T) {
 	})
 }
 
-// Numbers that are none reach a limit from headers and from divisions by zero. They change nothing,
-// and a snapshot can always be written as JSON.
+// NaN and infinity may come from headers and from divisions by zero. They change nothing, and a
+// snapshot can always be written as JSON.
 func TestRateOfNoNumbers(t *testing.T) {
 	nan, inf := math.NaN(), math.Inf(1)
 	for _, r := range []*limit.Rate{
@@ -399,7 +398,7 @@ func TestRateOfNoNumbers(t *testing.T) {
 	}
 }
 
-// Attempts that wait for the reset of a limit that is not known otherwise are seen to wait.
+// Attempts that wait for the reset of an otherwise unknown limit are counted as waiting.
 func TestRateShowsWhoWaitsForAReset(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &limit.Rate{Wait: time.Minute}
@@ -448,7 +447,7 @@ func TestRateTurnAtTheDeadline(t *testing.T) {
 	})
 }
 
-// What is given back comes to the one that waits, at once.
+// A returned token goes to the waiting attempt at once.
 func TestRateGivenBackToAWaiter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &limit.Rate{N: 1, Wait: time.Minute}
@@ -460,7 +459,7 @@ func TestRateGivenBackToAWaiter(t *testing.T) {
 	})
 }
 
-// One whose time is over has not what comes to those before it.
+// An attempt whose time is over gets no token returned for those before it.
 func TestRateGivesUpBehindOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &limit.Rate{N: 1, Burst: 5, Wait: time.Minute}
@@ -476,7 +475,7 @@ func TestRateGivesUpBehindOthers(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 6500*ms)
 		defer cancel()
 		if err := r.Take(ctx, 1); !errors.Is(err, limit.ErrRate) {
-			t.Errorf("%v after %v, want a rejection: the turn has become later than the deadline",
+			t.Errorf("%v after %v, want a rejection: the turn is now after the deadline",
 				err, time.Since(start))
 		}
 		if d := <-first; d != 7*time.Second {

@@ -154,7 +154,7 @@ func TestThrottleAdmitsAfterOnePanic(t *testing.T) {
 	}
 }
 
-// The share agrees with the number of outcomes, however they come in.
+// The share agrees with the number of outcomes, in any order.
 func TestThrottleHammer(t *testing.T) {
 	l := &limit.Throttle{K: 1000, Window: time.Hour}
 	const goroutines, rounds = 8, 5000
@@ -210,7 +210,7 @@ func TestThrottleValidate(t *testing.T) {
 	}
 }
 
-// However great K is, the share of attempts that may pass is a number.
+// However large K is, the share of attempts that may pass is a number.
 func TestThrottleOfAnyK(t *testing.T) {
 	for _, k := range []float64{math.Inf(1), math.MaxFloat64} {
 		l := &limit.Throttle{K: k}

@@ -35,7 +35,7 @@ const (
 
 const googleArray = "/v1beta/models/g:streamGenerateContent"
 
-// badAnswers are bodies with a good status that are no success.
+// badAnswers are bodies with a good status that are failures.
 var badAnswers = []struct {
 	name  string
 	path  string
@@ -85,7 +85,7 @@ var badAnswers = []struct {
 	{"events in spite of the type, cut", "", typed(asJSON, role+"\n\n")},
 }
 
-// TestBadAnswers: the next attempt gets another answer, or the caller an error.
+// TestBadAnswers: the next attempt gets another answer, or the caller gets an error.
 func TestBadAnswers(t *testing.T) {
 	good := failing(200, `{"choices": []}`)
 	for _, row := range badAnswers {
@@ -121,7 +121,7 @@ func zipped(kind, body string) reply {
 	return r
 }
 
-// TestGoodAnswers are bodies that look a little like those above, and reach the caller as they are.
+// TestGoodAnswers are bodies that resemble those above, and reach the caller unchanged.
 func TestGoodAnswers(t *testing.T) {
 	for _, row := range []struct {
 		name  string
@@ -194,8 +194,7 @@ func TestAnswerStatus(t *testing.T) {
 	}
 }
 
-// TestStreamEnds: a stream of choices that are finished is whole without a mark, if its end is
-// clean.
+// TestStreamEnds: a stream whose choices are finished is whole without a mark, if its end is clean.
 func TestStreamEnds(t *testing.T) {
 	piece := func(index, reason string) string {
 		return `data: {"choices": [{"index": ` + index + `, "delta": {"content": "Hi"}, ` +
@@ -299,7 +298,7 @@ func TestOutputIsNotRepeated(t *testing.T) {
 	}
 }
 
-// TestEncodedErrors: a client that asks for an encoding by itself gets it for errors, too.
+// TestEncodedErrors: a client that requests an encoding gets it for errors, too.
 func TestEncodedErrors(t *testing.T) {
 	quota := openai("insufficient_quota", "insufficient_quota", "")
 	gz := zipped(asJSON, quota)
@@ -431,7 +430,7 @@ type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
-// TestWholeThoughLate: a body that comes to its end after all is whole, whatever the timer says.
+// TestWholeThoughLate: a body that reaches its end is whole, even if the timer has fired.
 func TestWholeThoughLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		base := roundTrip(func(req *http.Request) (*http.Response, error) {
@@ -445,7 +444,7 @@ func TestWholeThoughLate(t *testing.T) {
 	})
 }
 
-// late is a stream whose output comes when its attempt's time is up, which it does not respect.
+// late is a stream whose output comes after the end of its attempt, which it ignores.
 type late struct {
 	io.Reader
 	ready  <-chan time.Time // nil = at once
@@ -462,7 +461,7 @@ func (l *late) Read(p []byte) (int, error) {
 
 func (l *late) Close() error { l.closed = true; return nil }
 
-// TestStreamTooLate: a stream whose attempt ran out of time in the last moment is given up.
+// TestStreamTooLate: a stream whose attempt timed out at the last moment is discarded.
 func TestStreamTooLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var opened []*late

@@ -25,7 +25,7 @@ const (
 	notDone = fault.NotDone
 )
 
-// response is a response with a bad status, as a policy's Classify sees it.
+// response is a response with a bad status, as a policy's Classify gets it.
 func response(status int, body string, header ...string) *reboundhttp.StatusError {
 	h := http.Header{}
 	for i := 0; i < len(header); i += 2 {
@@ -231,7 +231,7 @@ func TestClassifyCompatible(t *testing.T) {
 	})
 }
 
-// A body that cannot be read costs nothing more than the status.
+// If a body cannot be read, the status decides.
 func TestClassifyUnreadable(t *testing.T) {
 	for _, body := range []string{
 		"", "null", "true", `"insufficient_quota"`, "{", "[[[", "<html>insufficient_quota</html>",
@@ -250,7 +250,7 @@ func TestClassifyUnreadable(t *testing.T) {
 	}
 }
 
-// A Transport adds to a response that SDKs must not retry it. Its meaning stays the same.
+// A Transport marks a response that SDKs must not retry. The kind stays the same.
 func TestClassifyGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &service{replies: []reply{failing(429, "{}", "Retry-After", "300")}}

@@ -19,7 +19,7 @@ import (
 	"github.com/rebound-go/rebound/reboundhttp"
 )
 
-// line is a connection whose peer can go silent: it stays open, and nothing passes any more.
+// line is a connection whose peer can stop: it stays open, but passes no data.
 type line struct {
 	net.Conn
 	silent *atomic.Bool
@@ -41,7 +41,7 @@ func (l line) Read(p []byte) (int, error) {
 	}
 }
 
-// lines is the Base of a client whose connections go silent all at once.
+// lines is the Base of a client whose connections all stop at once.
 type lines struct {
 	http.RoundTripper
 	mu    sync.Mutex
@@ -56,8 +56,8 @@ func (l *lines) silence() {
 	}
 }
 
-// provider speaks HTTP/2. The connection goes silent where the header Cut of the first request that
-// has one says: before its response's header, before its output, or after that.
+// provider is an HTTP/2 server. The first request with a header Cut stops the connection where that
+// header names: before the response's header, before its output, or after that.
 func provider(t *testing.T) (url string, base *lines) {
 	t.Helper()
 	base = &lines{}

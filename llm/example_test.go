@@ -18,7 +18,7 @@ import (
 	"github.com/rebound-go/rebound/reboundhttp"
 )
 
-// quick is llm.NewPolicy with waits that an example can afford.
+// quick is llm.NewPolicy with short delays.
 func quick() *rebound.Policy {
 	p := llm.NewPolicy()
 	p.Backoff = backoff.Constant(time.Millisecond)
@@ -229,7 +229,7 @@ func ExampleFallback() {
 	// Output: Hello! <nil>
 }
 
-// Requests to other endpoints are repeated too, once it is said that this does no harm.
+// Requests to other endpoints are repeated, too, if Idempotent allows it.
 func ExampleIsGeneration() {
 	t := &llm.Transport{
 		Idempotent: func(r *http.Request) bool {
@@ -262,7 +262,7 @@ func ExampleIsEnd() {
 	// true
 }
 
-// Workers share a quota of two requests per second. The third waits, and none is refused.
+// Workers share a quota of two requests per second. The third waits, and none is rejected.
 func ExampleQuota() {
 	srv := play(goodReply)
 	defer srv.Close()

@@ -16,7 +16,7 @@ import (
 	"github.com/rebound-go/rebound/llm"
 )
 
-// The tests here hold Fallback to what rebound.Do does in the same place.
+// These tests check that Fallback does the same as rebound.Do.
 
 // ten is a policy of three attempts with 10 s between them, whose events are kept in log.
 func ten(log *[]rebound.Event) *rebound.Policy {
@@ -28,7 +28,7 @@ func ten(log *[]rebound.Event) *rebound.Policy {
 
 func boom(context.Context, string) (int, error) { return 0, errors.New("boom") }
 
-// A delay that ends at an open breaker is not begun.
+// A delay that ends while the breaker is open does not begin.
 func TestFallbackOpenBreaker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log []rebound.Event
@@ -68,7 +68,7 @@ func TestFallbackCancelledDelay(t *testing.T) {
 	})
 }
 
-// An answer shows that the service is well, and earns what a success does.
+// An answer shows that the service is healthy, and deposits as much as a success.
 func TestFallbackAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &rebound.Policy{Attempts: 3, Backoff: backoff.Constant(0), Budget: &budget.Budget{},

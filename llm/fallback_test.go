@@ -30,7 +30,7 @@ var (
 		Fault: fault.Fault{Kind: transient}}
 )
 
-// exact is a policy whose waits are 1 s, or 10 s when throttled.
+// exact is a policy whose delays are 1 s, or 10 s when throttled.
 func exact(attempts int) *rebound.Policy {
 	return &rebound.Policy{
 		Name: "chain", Attempts: attempts,
@@ -104,7 +104,7 @@ var chains = []struct {
 		rebound.OutOfBudget, 0},
 }
 
-// timed is d for a policy that asks for a clock, else 0.
+// timed is d for a policy that needs a clock, otherwise 0.
 func timed(p *rebound.Policy, d time.Duration) time.Duration {
 	if p.MaxElapsed|p.AttemptTimeout == 0 && p.Observe == nil {
 		return 0
@@ -171,7 +171,7 @@ func TestFallbackCancel(t *testing.T) {
 	}
 }
 
-// The gates of the policy stand around each attempt, and its attempts have its timeout.
+// Each attempt enters the policy's gates and has its timeout.
 func TestFallbackGates(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &breaker.Breaker{Failures: 2}
@@ -235,7 +235,7 @@ func TestFallbackOneAccount(t *testing.T) {
 	})
 }
 
-// sdkError is an error as the SDKs make it.
+// sdkError is like the errors of SDKs.
 type sdkError struct{ Response *http.Response }
 
 func (e *sdkError) Error() string   { return e.Response.Status }

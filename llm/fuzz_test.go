@@ -39,9 +39,9 @@ func (s *sized) Read(p []byte) (int, error) { return s.Reader.Read(p[:min(len(p)
 
 var kinds = []string{asSSE, asJSON, asLines, "", "text/plain", "text/html", "audio/mpeg"}
 
-// FuzzAnswerShapes: whatever a server sends under whatever type, in whatever pieces, the caller
-// gets either its bytes, all of them and no others, or an error: in the beginning, at the end, or
-// as a status. What decides is the body, and not how it is cut.
+// FuzzAnswerShapes: whatever a server sends, with any type and in any pieces, the caller gets
+// exactly its bytes or an error: at the beginning, at the end, or as a status. The body decides,
+// not how it is cut.
 func FuzzAnswerShapes(f *testing.F) {
 	for _, body := range []string{
 		text(role, hello, done), text(hello), text(started, crowded), `{"choices": []}`, `{"choi`, "",
@@ -95,9 +95,9 @@ func FuzzAnswerShapes(f *testing.F) {
 	})
 }
 
-// FuzzErrorBodies: what an error's body means is a failure with a delay that has room for jitter,
-// never less severe than the status where nothing known is in it, and the same however it is cut
-// into an SDK's or a Transport's error.
+// FuzzErrorBodies: an error's body always means a failure with a delay that has room for jitter.
+// Without known content it is never less severe than the status. It means the same in an SDK's
+// error and in a Transport's.
 func FuzzErrorBodies(f *testing.F) {
 	for _, q := range quotas {
 		f.Add(429, q.body, "")

@@ -76,7 +76,7 @@ func (s *service) RoundTrip(req *http.Request) (*http.Response, error) {
 
 type replyBody struct {
 	io.Reader
-	piece int // bytes read at a time, which respect no event
+	piece int // bytes read at a time, across events
 	end   error
 	ctx   context.Context
 	s     *service

@@ -19,7 +19,7 @@ import (
 	"github.com/rebound-go/rebound/llm"
 )
 
-// paced is a service and what a client with a quota gets from it.
+// paced is a service, and the results of a client with a quota.
 type paced struct {
 	service
 	client *http.Client
@@ -35,7 +35,7 @@ func newPaced(q *llm.Quota, replies ...reply) *paced {
 
 const gemini = "/v1beta/models/gemini:streamGenerateContent"
 
-// ask sends a body, and returns when the answer was there, and why there was none.
+// ask sends a body, and returns when the answer came, or why none came.
 func (p *paced) ask(ctx context.Context, path, body string) (at time.Duration, err error) {
 	req, err := http.NewRequestWithContext(ctx, "POST", "http://llm.example"+path,
 		strings.NewReader(body))
@@ -54,7 +54,7 @@ func (p *paced) ask(ctx context.Context, path, body string) (at time.Duration, e
 	return time.Since(p.begin), err
 }
 
-// times sends so many bodies one after the other and returns when each answer was there.
+// times sends bodies one after the other, and returns when each answer came.
 func (p *paced) times(t *testing.T, n int, path, body string) (at []time.Duration) {
 	t.Helper()
 	for range n {
@@ -105,7 +105,7 @@ func TestQuotaPaces(t *testing.T) {
 		{"tokens as estimated", &llm.Quota{Tokens: 2000}, "", thousand, []reply{answer(`{}`)},
 			seconds(0, 0, 30, 60)},
 		{"tokens as used, fewer", &llm.Quota{Tokens: 2000}, "", thousand, []reply{used(500)},
-			seconds(0, 0, 0, 15)}, // 500, 500, then 1000 have to be there
+			seconds(0, 0, 0, 15)}, // needs 500, 500, then 1000
 		{"tokens as used, more", &llm.Quota{Tokens: 2000}, "", thousand, []reply{used(3000)},
 			seconds(0, 60)}, // a debt of 1000
 		{"more than the quota", &llm.Quota{Tokens: 500}, "", thousand, []reply{answer(`{}`)},
@@ -207,7 +207,7 @@ func TestQuotaLearns(t *testing.T) {
 	}
 }
 
-// One model's limits are not another's, nor one credential's another's.
+// Each model and each credential has its own limits.
 func TestQuotaKeys(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := &llm.Quota{Requests: 1}
@@ -238,7 +238,7 @@ func TestQuotaKeys(t *testing.T) {
 	})
 }
 
-// An attempt has its share of both limits or of neither.
+// An attempt takes from both limits or from neither.
 func TestQuotaTakesBothOrNeither(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := &llm.Quota{Requests: 60, Tokens: 1000, Wait: 30 * time.Second}
@@ -258,7 +258,7 @@ func TestQuotaTakesBothOrNeither(t *testing.T) {
 		}
 		for s := range q.Snapshots() {
 			if strings.HasSuffix(s.Name, "requests") && s.Level < 1 {
-				t.Errorf("got %+v, want the request given back", s)
+				t.Errorf("got %+v, want the request returned", s)
 			}
 		}
 		if got := p.times(t, 1, chatPath, thousand); got[0] != time.Minute {
@@ -267,7 +267,7 @@ func TestQuotaTakesBothOrNeither(t *testing.T) {
 	})
 }
 
-// Many at once are sent in order, each in its turn, and none is refused.
+// Concurrent requests are sent in order, each in its turn, and none is rejected.
 func TestQuotaConcurrently(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPaced(&llm.Quota{Requests: 600}, used(1))
@@ -306,7 +306,7 @@ func TestQuotaDoesNotWaitForHours(t *testing.T) {
 	})
 }
 
-// What was certainly not sent is given back.
+// The tokens of a request that was certainly not sent are returned.
 func TestQuotaGivesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := &llm.Quota{Requests: 1, Tokens: 1000}

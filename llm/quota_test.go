@@ -20,7 +20,7 @@ func router(limit, headers string) string {
 		"code": 429, "metadata": {"headers": {%s}}}}`, limit, headers)
 }
 
-// quotas are limits of a 429 that waiting for minutes does not help, in the words of many.
+// quotas are texts of many providers for limits that do not end within minutes.
 var quotas = []struct{ name, body string }{
 	{"OpenRouter", router("free-models-per-day", `"X-RateLimit-Remaining": "0"`)},
 	{"Bedrock", `{"message": "Too many tokens per day, please wait before trying again."}`},
@@ -51,7 +51,7 @@ var quotas = []struct{ name, body string }{
 		"metadata": {"raw": "{\"error\": {\"message\": \"daily limit reached\"}}"}}}`},
 }
 
-// passing are limits of a 429 that pass, some in words much like those above.
+// passing are texts for limits that pass, some very similar to those above.
 var passing = []struct {
 	name, body string
 	after      time.Duration
@@ -113,7 +113,7 @@ func (e *bedrockErr) ErrorCode() string    { return e.code }
 func (e *bedrockErr) ErrorMessage() string { return e.message }
 func (e *bedrockErr) HTTPStatusCode() int  { return 429 }
 
-// TestQuotasOfSDKs: the same words mean the same in an SDK's error, for fault.Of as well.
+// TestQuotasOfSDKs: the same texts mean the same in an SDK's error, also for fault.Of.
 func TestQuotasOfSDKs(t *testing.T) {
 	for _, tc := range []struct {
 		err  error
@@ -185,7 +185,7 @@ func TestIsAccount(t *testing.T) {
 	}
 }
 
-// A limit of which nothing remains is one, whatever the status of GitHub and the like.
+// A limit with nothing remaining is a rate limit, whatever the status, as GitHub's.
 func TestForbiddenLimit(t *testing.T) {
 	err := response(http.StatusForbidden, message("API rate limit exceeded"),
 		"X-RateLimit-Remaining", "0", "X-RateLimit-Reset", "30")

@@ -41,7 +41,7 @@ func TestQuotaLearnsDuringARetryAfterDelay(t *testing.T) {
 	}
 }
 
-// A limit that the provider changes with each answer does not fill the bucket anew each time.
+// A limit that changes with each answer does not fill the bucket each time.
 func TestQuotaOfALimitThatChanges(t *testing.T) {
 	for _, row := range []struct {
 		name      string
@@ -51,7 +51,7 @@ func TestQuotaOfALimitThatChanges(t *testing.T) {
 		want      []time.Duration
 	}{
 		{"requests", "x-ratelimit-limit-requests", "60", "30", 1, seconds(0, 0, 2, 3, 5)},
-		// The first is free, as nothing is known. Those after a limit of 2000 find 1000 left.
+		// The first is free, because no limit is known. Those after a limit of 2000 have 1000 left.
 		{"tokens", "x-ratelimit-limit-tokens", "2000", "1000", 1000, seconds(0, 0, 60, 60, 180)},
 		// One of twenty that may be taken at once is used, then two of one.
 		{"a higher limit", "x-ratelimit-limit-requests", "60", "1200", 1, seconds(0, 0, 0, 2)},
@@ -69,8 +69,8 @@ func TestQuotaOfALimitThatChanges(t *testing.T) {
 	}
 }
 
-// What each attempt of a call is charged: nothing for what the provider has certainly not done, the
-// estimate for what it may have done, and the usage where it is reported.
+// The charge of each attempt: nothing if the provider certainly did nothing, the estimate if it may
+// have, and the usage if it is reported.
 func TestQuotaChargesAttempts(t *testing.T) {
 	busy := func(status int) reply { return failing(status, message("busy"), "Retry-After", "1") }
 	for _, row := range []struct {

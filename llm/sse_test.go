@@ -60,7 +60,7 @@ func TestParser(t *testing.T) {
 	}
 }
 
-// text is an event that prints.
+// text is a printable form of an event.
 type text struct{ name, id, data string }
 
 func texts(all []Event) []text {
@@ -93,7 +93,7 @@ func TestParserTooLong(t *testing.T) {
 	}
 }
 
-// FuzzParser compares the parser, fed in pieces, with one that has the whole stream before it.
+// FuzzParser compares the parser, which gets pieces, with one that gets the whole stream.
 func FuzzParser(f *testing.F) {
 	for _, s := range []string{
 		"data: x\n\n", "event: e\r\nid: 1\r\rdata: x\n\n", "\xef\xbb\xbfdata\n\n: c\n\ndata: y",
@@ -111,8 +111,8 @@ func FuzzParser(f *testing.F) {
 	})
 }
 
-// simple is the parsing of the HTML standard, section 9.2.6, on a stream that is all there, with a
-// field called error, and with JSON that no field's name stands before.
+// simple is the parser of the HTML standard, section 9.2.6, for a whole stream. It also accepts a
+// field called error, and JSON without a field name.
 func simple(stream string) []text {
 	all := []text{}
 	stream = strings.TrimPrefix(stream, "\ufeff")
@@ -157,8 +157,7 @@ func simple(stream string) []text {
 	return all
 }
 
-// FuzzBody reads bodies: whatever they are, the status and its meaning survive unless a word in
-// them is known.
+// FuzzBody reads bodies. The status decides unless a body has a known word.
 func FuzzBody(f *testing.F) {
 	for _, s := range []string{
 		`{"error": {"code": "insufficient_quota"}}`, `[{"error": {"status": "UNAVAILABLE"}}]`,

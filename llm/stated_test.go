@@ -10,7 +10,7 @@ import (
 	"github.com/rebound-go/rebound/llm"
 )
 
-// stated are headers, and what of them is the limit of a minute; 0 = not known.
+// stated are headers, and their limits per minute; 0 = unknown.
 var stated = []struct {
 	name             string
 	requests, tokens float64
@@ -77,7 +77,7 @@ func TestQuotaReadsLimits(t *testing.T) {
 	}
 }
 
-// When each of several calls has its answer, each of which used so many tokens.
+// The times at which several calls have their answers, with the tokens that each used.
 func TestQuotaPacesByHeaders(t *testing.T) {
 	for _, row := range []struct {
 		name   string
@@ -96,7 +96,7 @@ func TestQuotaPacesByHeaders(t *testing.T) {
 		{"the lesser of two", 1000, []string{"x-ratelimit-limit-tokens-minute", "6000",
 			"x-ratelimit-remaining-tokens-minute", "0", "x-ratelimit-limit-tokens-month", "900000",
 			"x-ratelimit-remaining-tokens-month", "800000"}, seconds(0, 10, 20)},
-		// What was used still counts after the next answer, which states the same limits.
+		// Used tokens still count after the next answer, which states the same limits.
 		{"two parts", 30000, []string{"x-ratelimit-limit-tokens-prompt", "60000",
 			"x-ratelimit-remaining-tokens-prompt", "60000",
 			"x-ratelimit-limit-tokens-generated", "6000",

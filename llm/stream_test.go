@@ -15,7 +15,7 @@ import (
 	"github.com/rebound-go/rebound/llm"
 )
 
-// opened has a service's replies as streams, and notes from which events on.
+// opened opens a service's replies as streams, and records the event that each continues from.
 type opened struct {
 	service
 	from []string
@@ -36,7 +36,7 @@ func (o *opened) open(ctx context.Context, last string) (io.ReadCloser, error) {
 
 func open(replies ...reply) *opened { return &opened{service: service{replies: replies}} }
 
-// listen reads a stream, and gives the data of its events.
+// listen reads a stream, and returns the data of its events.
 func listen(ctx context.Context, s *llm.Stream) (data []string, err error) {
 	for e, err := range s.Events(ctx) {
 		if err != nil {

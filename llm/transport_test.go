@@ -214,7 +214,7 @@ func llmClient(base http.RoundTripper, attempts int) *http.Client {
 	return &http.Client{Transport: &llm.Transport{Base: base, Policy: p}}
 }
 
-// What an SDK above must not repeat says so, and what it may leave alone does not.
+// A response that an SDK must not retry has the header, and others do not.
 func TestShouldRetry(t *testing.T) {
 	for _, row := range []struct {
 		name  string
@@ -244,7 +244,7 @@ func TestShouldRetry(t *testing.T) {
 	}
 }
 
-// What an SDK repeats is sent once more, and not as often as a new request.
+// A request that an SDK repeats is sent once, not as often as a new request.
 func TestStainlessRetry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &service{replies: []reply{stream(role).with(errReset)}}
@@ -400,7 +400,7 @@ type closer struct {
 
 func (c *closer) CloseIdleConnections() { c.closes++ }
 
-// A 421 holds for its connection: the next attempt wants another.
+// A 421 applies to its connection, so the next attempt needs another.
 func TestMisdirected(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &closer{service: service{replies: []reply{failing(421, ""), stream(hello, done)}}}
@@ -411,8 +411,8 @@ func TestMisdirected(t *testing.T) {
 	})
 }
 
-// A policy for one request is read as the Transport's own is, and an SDK's repetition gets a single
-// attempt by it.
+// A policy for one request is treated like the Transport's own, and an SDK's retry gets a single
+// attempt under it.
 func TestTransportRequestPolicy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		quota := failing(429, `{"error": {"code": "insufficient_quota"}}`)
@@ -451,7 +451,7 @@ func TestTransportRequestPolicy(t *testing.T) {
 	})
 }
 
-// What Google streams without alt=sse is an array in JSON, given piece by piece.
+// Without alt=sse, Google streams an array in JSON, piece by piece.
 func TestTransportArrayStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &service{replies: []reply{failing(200, `[{"candidates": []}`).with(errHang)}}
@@ -469,7 +469,7 @@ func TestTransportArrayStream(t *testing.T) {
 	})
 }
 
-// Google's candidates end each for itself, and the stream with the last of those that it has had.
+// Each of Google's candidates ends by itself, and the stream ends with the last one.
 func TestStreamsOfCandidates(t *testing.T) {
 	const generate = "/v1beta/models/gemini:streamGenerateContent"
 	part := func(index, more string) string {

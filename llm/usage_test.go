@@ -12,7 +12,7 @@ import (
 	"github.com/rebound-go/rebound/llm"
 )
 
-// taken sends a request and returns the tokens that it has taken from the quota in the end.
+// taken sends a request, and returns the tokens that it took from the quota in the end.
 func taken(t *testing.T, req *http.Request, r reply) (tokens float64) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -121,7 +121,7 @@ func TestUsage(t *testing.T) {
 	}
 }
 
-// Streams that are closed early and read at once by many settle once each.
+// Streams that are closed early, or read by many at once, settle once each.
 func TestQuotaHammer(t *testing.T) {
 	q := &llm.Quota{Tokens: 1e9}
 	client := &http.Client{Transport: &llm.Transport{Quota: q, Base: &service{replies: []reply{

@@ -21,7 +21,7 @@ import (
 	"github.com/rebound-go/rebound/internal/daemon"
 )
 
-// traced is a driver as libraries for tracing wrap it: its type is not the driver's.
+// traced is a driver inside a wrapper, as tracing libraries make it. Its type is not the driver's.
 type traced struct{ driver.Driver }
 
 func init() {
@@ -36,7 +36,7 @@ type database struct {
 	dsn string
 }
 
-// startPostgres starts a PostgreSQL server of the test's own.
+// startPostgres starts a PostgreSQL server for one test.
 func startPostgres(t testing.TB) *database {
 	t.Helper()
 	d := daemon.Require(t, daemon.Postgres)
@@ -48,7 +48,7 @@ func (d *database) overSocket() string {
 	return fmt.Sprintf("postgres://postgres@/postgres?host=%s&port=%d&sslmode=disable", d.Dir, d.Port)
 }
 
-// startMariaDB starts a MariaDB server of the test's own.
+// startMariaDB starts a MariaDB server for one test.
 func startMariaDB(t testing.TB) *database {
 	t.Helper()
 	d := &database{Daemon: daemon.Require(t, mariaDB)}
@@ -70,7 +70,7 @@ func mariaDB() (*daemon.Daemon, error) {
 		return nil, err
 	}
 	data := filepath.Join(d.Dir, "data")
-	// A folder of its own for temporary tables, too: several set-ups at the same time remove each
+	// Each server also has its own folder for temporary tables, because concurrent set-ups remove each
 	// other's.
 	tmp := "--tmpdir=" + d.Dir
 	d.Argv = []string{server, "--no-defaults", "--datadir=" + data, tmp,

@@ -12,8 +12,8 @@ import (
 	"github.com/rebound-go/rebound/reboundsql"
 )
 
-// A statement of MariaDB that waits for a lock is over max_statement_time. In a transaction it is
-// made again once the lock is gone; by itself it may have committed before its time ran out.
+// A statement in MariaDB exceeds max_statement_time while it waits for a lock. In a transaction it
+// is retried when the lock is free. On its own it may have committed before its time ran out.
 func TestStatementTimeMariaDB(t *testing.T) {
 	t.Parallel()
 	d := startMariaDB(t)

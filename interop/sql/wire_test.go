@@ -42,8 +42,8 @@ func (w *wire) cut() {
 	}
 }
 
-// mute keeps all that the server says from arriving, on connections that stand as on new ones,
-// until the wire is cut. What is said to the server still arrives there.
+// mute drops everything that the server sends, on old and new connections, until the wire is cut.
+// Data to the server still arrives.
 func (w *wire) mute() {
 	const toxic = `{"name": "mute", "type": "timeout", "stream": "downstream", "toxicity": 1,
 		"attributes": {"timeout": 0}}`
@@ -52,7 +52,7 @@ func (w *wire) mute() {
 	}
 }
 
-// mend ends what mute began: the answers on their way are lost for good, with their connections.
+// mend ends what mute began. The answers on their way are lost, with their connections.
 func (w *wire) mend() {
 	w.proxy.Stop()
 	w.proxy.Toxics.ResetToxics(w.t.Context())
