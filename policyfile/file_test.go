@@ -127,7 +127,8 @@ func TestGates(t *testing.T) {
 	}
 }
 
-// Every preset can be written down: what the file says waits as long, and retries the same.
+// Every preset can be written to a file. The policy from the file has the same delays, and retries
+// the same failures.
 func TestPresets(t *testing.T) {
 	file := policyfile.Presets()
 	presets := []*rebound.Policy{
@@ -151,7 +152,7 @@ func TestPresets(t *testing.T) {
 	}
 }
 
-// compareFailures meets all sorts of failures with both policies.
+// compareFailures compares both policies for all sorts of failures.
 func compareFailures(t *testing.T, p, want *rebound.Policy) {
 	t.Helper()
 	for _, err := range []error{
@@ -292,7 +293,7 @@ func TestMistakesInBackoffs(t *testing.T) {
 	}
 }
 
-// A policy's name is not taken for the path of another one's field.
+// A policy's name is not confused with the path of another policy's field.
 func TestNamesLikePaths(t *testing.T) {
 	for _, row := range []struct{ text, want string }{
 		{`{"a.max_retry_after": {}, "a": {}}`, "<nil>"},

@@ -13,7 +13,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite schema.json and presets.json")
 
-// words are the types that a file writes as one word, and what JSON Schema says of them.
+// words are the types that are one word in a file, and their JSON Schemas.
 var words = map[reflect.Type]map[string]any{
 	reflect.TypeFor[Duration](): jsonschema.Duration,
 	reflect.TypeFor[Attempts](): {

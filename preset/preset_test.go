@@ -24,7 +24,7 @@ type numbers struct {
 	name     string
 	attempts int
 	waits    []time.Duration // the first eight, without jitter
-	most     []time.Duration // the second wait alone, with all its jitter
+	most     []time.Duration // only the second delay, with all its jitter
 }
 
 var presets = []numbers{
@@ -152,7 +152,7 @@ func TestRetries(t *testing.T) {
 	}
 }
 
-// TestKinds gives the presets an error that all of them retry, classified by hand.
+// TestKinds uses an error that all presets retry, with each kind set by hand.
 func TestKinds(t *testing.T) {
 	for kind, want := range map[fault.Kind]bool{
 		fault.None: false, fault.Unknown: true, fault.Transient: true, fault.RateLimited: true,
@@ -169,7 +169,7 @@ func TestKinds(t *testing.T) {
 	}
 }
 
-// TestAttemptTimeout has an attempt's own time run out, which its error does not say.
+// TestAttemptTimeout: an attempt times out, but its error does not show it.
 func TestAttemptTimeout(t *testing.T) {
 	for _, want := range presets {
 		p := want.make()
@@ -187,8 +187,7 @@ func TestAttemptTimeout(t *testing.T) {
 	}
 }
 
-// A Classify that is set on a preset counts: what it calls passing is retried, and what it calls
-// permanent is not.
+// A preset's Classify applies: its transient errors are retried, and its permanent ones are not.
 func TestClassifyOfTheUser(t *testing.T) {
 	for _, want := range presets {
 		for kind, retries := range map[fault.Kind]bool{

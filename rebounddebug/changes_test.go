@@ -8,7 +8,7 @@ import (
 	"github.com/rebound-go/rebound/breaker"
 )
 
-// However many changes there are, and breakers that have any, a bounded number is kept: the latest.
+// Of any number of changes and breakers, only the latest changes are kept.
 func TestChangesAreBounded(t *testing.T) {
 	var c Changes
 	now := time.Now()

@@ -11,7 +11,7 @@ import (
 	"github.com/rebound-go/rebound/rebounddebug"
 )
 
-// order posts an order as a program on the same machine would, with a token if there is one.
+// order posts an order as a program on the same machine, with a token if there is one.
 func order(h http.Handler, token, id, set string, header ...string) *httptest.ResponseRecorder {
 	form := url.Values{"breaker": {id}, "set": {set}}.Encode()
 	r := httptest.NewRequest(http.MethodPost, address, strings.NewReader(form))
@@ -48,11 +48,11 @@ func TestControl(t *testing.T) {
 		}
 	}
 	if v := look(t, h); !v.Control {
-		t.Error("the page does not say that breakers may be controlled")
+		t.Error("the page does not show that breakers may be controlled")
 	}
 }
 
-// What is refused changes nothing.
+// A rejected order changes nothing.
 func TestControlIsRefused(t *testing.T) {
 	b := &breaker.Breaker{Name: "ocr"}
 	page := func(token string) http.Handler {
@@ -110,8 +110,8 @@ func TestControlIsRefused(t *testing.T) {
 	}
 }
 
-// Breakers of one name have ids of their own, however many there are, also beside a name that
-// looks like one. With work for each pair of them this would take minutes.
+// Any number of breakers with one name have different ids, even beside a name that looks like an
+// id. With work for each pair of them, this would take minutes.
 func TestControlOfOneName(t *testing.T) {
 	var all []rebounddebug.Breaker
 	for _, name := range []string{"a", "a #2", "a", "a #2", "a"} {

@@ -71,7 +71,7 @@ func TestWhatIsServed(t *testing.T) {
 	}
 }
 
-// Whatever the answer is, it forbids all that the page does not need.
+// Every answer forbids everything that the page does not need.
 func TestHeaders(t *testing.T) {
 	h := rebounddebug.Handler(rebounddebug.Options{})
 	for _, path := range []string{"", "?format=json", "page.js", "none", "index.html"} {
@@ -99,7 +99,7 @@ func TestHeaders(t *testing.T) {
 	}
 }
 
-// The page is all there is: nothing in it points to another place, or would need a looser policy.
+// The page is self-contained: it links to no other site, and needs no looser policy.
 func TestPageIsSelfContained(t *testing.T) {
 	foreign := regexp.MustCompile(`(?i)(https?:)?//[a-z0-9.-]+\.[a-z]{2,}|innerHTML|\bstyle=|\son\w+=`)
 	err := fs.WalkDir(os.DirFS("page"), ".", func(name string, d fs.DirEntry, err error) error {
@@ -135,7 +135,7 @@ func TestOtherMethods(t *testing.T) {
 	}
 }
 
-// view is the JSON, as far as tests look at it.
+// view is the part of the JSON that tests check.
 type view struct {
 	Time     time.Time
 	Title    string
@@ -231,7 +231,7 @@ func TestPolicies(t *testing.T) {
 		t.Errorf("a policy's own budget is %+v, want 10 of 10", b)
 	}
 	if v.Title != "test" || v.Control || v.Total.Calls != 2 || v.Total.Attempts != 4 {
-		t.Errorf("got %+v, want 2 calls with 4 attempts in all", v)
+		t.Errorf("got %+v, want 2 calls with 4 attempts in total", v)
 	}
 	if len(v.Failures) != 2 || v.Failures[1].Reason != "exhausted" ||
 		v.Failures[1].Kind != "unknown" {
@@ -239,7 +239,7 @@ func TestPolicies(t *testing.T) {
 	}
 }
 
-// gate is a breaker that stands among a policy's gates.
+// gate is a breaker among a policy's gates.
 type refusingGate struct{ breaker.Breaker }
 
 func TestBreakers(t *testing.T) {
@@ -307,8 +307,8 @@ func TestInvalidBudget(t *testing.T) {
 	}
 }
 
-// Of many breakers the ones that are not closed are shown, and the others are counted. Control
-// reaches them all.
+// Of many breakers, those that are not closed are shown, and the others are counted. All can be
+// controlled.
 func TestManyBreakers(t *testing.T) {
 	group := &breaker.Group[string]{}
 	var listed []rebounddebug.Breaker
@@ -357,8 +357,7 @@ func TestManyBreakers(t *testing.T) {
 	}
 }
 
-// Breakers of one state are in the order given, however many there are: a page whose cards change
-// places cannot be read.
+// Breakers of one state stay in the given order, because a page whose cards move cannot be read.
 func TestOrderOfBreakers(t *testing.T) {
 	var listed []rebounddebug.Breaker
 	var open, closed []string

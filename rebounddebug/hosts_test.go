@@ -8,7 +8,7 @@ import (
 	"github.com/rebound-go/rebound/rebounddebug"
 )
 
-// A name of another site that points to this machine gets nothing, whatever it asks for.
+// A name of another site that points to this machine gets no answer to any request.
 func TestHosts(t *testing.T) {
 	h := rebounddebug.Handler(rebounddebug.Options{
 		Hosts: []string{"debug.example.com", "Intern."}, ControlToken: "sesame",

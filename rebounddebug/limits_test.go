@@ -25,7 +25,7 @@ type fixed struct {
 
 func (f *fixed) Snapshot() limit.Snapshot { return f.state }
 
-// limits is the limits and hedges in the JSON.
+// limits are the limits and hedges in the JSON.
 type limits struct {
 	Limits  []limitRow
 	LeftOut int `json:"limits_left_out"`
@@ -50,7 +50,7 @@ func lookAtLimits(t *testing.T, o rebounddebug.Options) (v limits) {
 	return v
 }
 
-// ids is the limits in the order shown.
+// ids are the ids of the limits in the shown order.
 func (v limits) ids() (ids []string) {
 	for _, l := range v.Limits {
 		ids = append(ids, l.ID)
@@ -58,7 +58,7 @@ func (v limits) ids() (ids []string) {
 	return ids
 }
 
-// Limits are found among the gates, each once. Those that hold something back come first.
+// Limits are found among the gates, each once. Those that delay or reject attempts come first.
 func TestLimits(t *testing.T) {
 	of := func(name, kind string, most, level float64, inFlight, waiting int) *fixed {
 		return &fixed{state: limit.Snapshot{Name: name, Kind: kind, Limit: most, Level: level,

@@ -19,7 +19,7 @@ import (
 	"github.com/rebound-go/rebound/stats"
 )
 
-// client is the ResponseWriter of one who watches. It breaks down after so many events, if not 0.
+// client is the ResponseWriter of a watcher. It fails after a number of events, if that is not 0.
 type client struct {
 	mu     sync.Mutex
 	begin  time.Time
@@ -57,7 +57,7 @@ func (c *client) times() (times []string) {
 	return times
 }
 
-// follow has a client watch until ctx ends. The channel is closed when it is over.
+// follow has a client watch until ctx ends. Then it closes the channel.
 func follow(ctx context.Context, h http.Handler, breaks int) (*client, <-chan struct{}) {
 	c := &client{begin: time.Now(), header: http.Header{}, breaks: breaks}
 	over := make(chan struct{})
@@ -68,7 +68,7 @@ func follow(ctx context.Context, h http.Handler, breaks int) (*client, <-chan st
 	return c, over
 }
 
-// An event at once, another when something has changed, and a heartbeat when nothing has.
+// One event comes at once, another when something has changed, and a heartbeat when nothing has.
 func TestStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var recorder stats.Recorder
@@ -101,7 +101,7 @@ func TestStream(t *testing.T) {
 	})
 }
 
-// Sixteen may watch at a time. One who does not read makes room for another.
+// At most sixteen clients may watch. One that does not read is dropped for another.
 func TestStreamsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := rebounddebug.Handler(rebounddebug.Options{Recorder: new(stats.Recorder)})
@@ -120,7 +120,7 @@ func TestStreamsAreBounded(t *testing.T) {
 		c, over = follow(ctx, h, 0)
 		time.Sleep(time.Second)
 		if got := strings.Join(c.times(), ", "); got != "0s state" {
-			t.Errorf("after one has gone: %q, want a state", got)
+			t.Errorf("after one has left: %q, want a state", got)
 		}
 		cancel()
 		<-over
@@ -128,7 +128,7 @@ func TestStreamsAreBounded(t *testing.T) {
 	})
 }
 
-// counted is a breaker that counts how often it is looked at.
+// counted is a breaker that counts its snapshots.
 type counted struct {
 	*breaker.Breaker
 	looks *atomic.Int64
@@ -139,7 +139,7 @@ func (c counted) Snapshot() breaker.Snapshot {
 	return c.Breaker.Snapshot()
 }
 
-// However many watch, the state is computed once in a tick, and all see the same.
+// However many clients watch, the state is computed once per tick, and is the same for all.
 func TestWatchersShareTheWork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var looks atomic.Int64
@@ -170,7 +170,7 @@ func TestWatchersShareTheWork(t *testing.T) {
 			}
 		}
 		if n := looks.Load(); n != 7 {
-			t.Errorf("%d looks in 6.5 s, want 7: one for each tick", n)
+			t.Errorf("%d snapshots in 6.5 s, want 7: one for each tick", n)
 		}
 	})
 }

@@ -134,7 +134,7 @@ func ExampleClient() {
 	// Output: SERVING <nil>
 }
 
-// Another interceptor may stand outside, where it runs once per call, or inside, where it runs once
+// Another interceptor may be outside, where it runs once per call, or inside, where it runs once
 // per attempt.
 func ExampleUnary() {
 	addr, stop := start(&flaky{fail: 1})
@@ -151,7 +151,7 @@ func ExampleUnary() {
 	// call: OK
 }
 
-// printing returns an interceptor that prints the code of what is inside.
+// printing returns an interceptor that prints the code of the inner call.
 func printing(what string) grpc.UnaryClientInterceptor {
 	return func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn,
 		invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {

@@ -50,8 +50,8 @@ func fastConnect() grpc.DialOption {
 	return grpc.WithConnectParams(grpc.ConnectParams{MinConnectTimeout: time.Second})
 }
 
-// A refused connection proves that nothing was sent, so even what must not happen twice is retried,
-// until the server is there.
+// A refused connection proves that nothing was sent. So even a NonIdempotent call is retried until
+// the server is up.
 func TestRefusedConnection(t *testing.T) {
 	checkGoroutines(t)
 	addr := freePort(t)
@@ -132,7 +132,7 @@ func TestRefusedWithoutMark(t *testing.T) {
 	}
 }
 
-// An interceptor inside that fails by itself proves nothing about what it has sent.
+// If an inner interceptor fails by itself, that does not show what it has sent.
 func TestUnsentIsGRPCsWord(t *testing.T) {
 	addr, _ := serve(t, failing(0, nil))
 	p := &rebound.Policy{NonIdempotent: true}
@@ -150,7 +150,7 @@ func TestUnsentIsGRPCsWord(t *testing.T) {
 	}
 }
 
-// A server that dies in the middle of a call may have acted.
+// A server that is killed in the middle of a call may have acted.
 func TestServerKilled(t *testing.T) {
 	checkGoroutines(t)
 	for _, nonIdempotent := range []bool{false, true} {
@@ -201,7 +201,7 @@ func TestServerKilled(t *testing.T) {
 	}
 }
 
-// A server that sheds its connections, by GOAWAY, costs no failures.
+// A server that closes its connections by GOAWAY causes no failures.
 func TestGoAway(t *testing.T) {
 	s := failing(0, nil)
 	addr, _ := serve(t, s, grpc.KeepaliveParams(keepalive.ServerParameters{
@@ -261,7 +261,7 @@ func TestSilentServer(t *testing.T) {
 	}
 }
 
-// A connection that breaks before any byte of the answer is half-open: keepalive finds it.
+// A connection that breaks before any byte of the answer is half-open. Keepalive detects it.
 func TestHalfOpen(t *testing.T) {
 	s := failing(0, nil)
 	addr, _ := serve(t, s)
@@ -284,7 +284,7 @@ func TestHalfOpen(t *testing.T) {
 	}
 }
 
-// The codes that a client makes itself are not retried where that is of no use, and not charged.
+// Codes that the client makes itself are not retried if that is useless, and not charged.
 func TestClientMadeCodes(t *testing.T) {
 	big := strings.Repeat("x", 5<<20)
 	s := &service{
@@ -388,7 +388,7 @@ func TestRetryInfo(t *testing.T) {
 	if _, err := call(t.Context(), dial(t, addr, p)); err != nil || delay < 30*time.Millisecond {
 		t.Errorf("%v, delay %v", err, delay)
 	}
-	// Pushback is gRPC's own, and wins.
+	// Pushback is gRPC's own, and outranks the policy.
 	s.calls.Store(0)
 	unary := s.unary
 	s.unary = func(ctx context.Context, n int, req *text) (*text, error) {
@@ -401,7 +401,7 @@ func TestRetryInfo(t *testing.T) {
 	}
 }
 
-// A retry that the deadline would cut off is not waited for.
+// A delay past the deadline does not begin.
 func TestDeadline(t *testing.T) {
 	s := failing(99, fail(codes.Unavailable))
 	var deadlines []time.Duration
@@ -420,7 +420,7 @@ func TestDeadline(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	if len(deadlines) != 1 || deadlines[0] > 10*time.Second {
-		t.Errorf("the server saw the deadlines %v, want that of the attempt", deadlines)
+		t.Errorf("the server got the deadlines %v, want that of the attempt", deadlines)
 	}
 }
 
@@ -669,7 +669,8 @@ func TestRejectionsHaveCodes(t *testing.T) {
 	}
 }
 
-// A panic of an observer or of an interceptor inside is the caller's. It leaves nothing behind.
+// A panic of an observer or of an inner interceptor continues in the caller, and leaves nothing
+// behind.
 func TestPanics(t *testing.T) {
 	checkGoroutines(t)
 	s := failing(99, fail(codes.Unavailable))

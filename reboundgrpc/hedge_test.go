@@ -36,7 +36,7 @@ func hedged(p *rebound.Policy, h *hedge.Hedge) *reboundgrpc.Client {
 }
 
 // slowFirst is a service where the first attempt of a call hangs until it is canceled, which gone
-// reports. Which one arrives first does not matter.
+// reports. Either attempt may arrive first.
 func slowFirst(gone chan<- error) *service {
 	return &service{unary: func(ctx context.Context, _ int, _ *text) (*text, error) {
 		in, _ := metadata.FromIncomingContext(ctx)
@@ -93,7 +93,7 @@ func TestHedgeWins(t *testing.T) {
 	if len(events) != 1 || events[0].Kind != rebound.Succeeded || events[0].Attempt != 1 {
 		t.Errorf("events %+v", events)
 	}
-	// The breaker saw two attempts, of which the canceled one is not a failure.
+	// The breaker counted two attempts, and the canceled one is not a failure.
 	if c := b.Snapshot(); c.Failures != 0 {
 		t.Errorf("the breaker counts %+v", c)
 	}
@@ -148,7 +148,7 @@ func TestHedgeAndRetry(t *testing.T) {
 	}
 }
 
-// A gate's rejection ends a hedged call as it ends any other.
+// A gate's rejection ends a hedged call like any other.
 func TestHedgeRejected(t *testing.T) {
 	b := &breaker.Breaker{}
 	b.ForceOpen()
@@ -183,7 +183,7 @@ func (g *slowGate) Enter(context.Context) (gate.Pass, error) {
 
 func (g *slowGate) Leave(gate.Pass, gate.Outcome) {}
 
-// A call that waits in a gate is not hedged, and is not taken for slow.
+// A call that waits in a gate is not hedged, and does not count as slow.
 func TestHedgeDoesNotQueue(t *testing.T) {
 	s, g := failing(0, nil), new(slowGate)
 	addr, _ := serve(t, s)
@@ -205,7 +205,7 @@ func TestHedgeIsInvalid(t *testing.T) {
 	}
 }
 
-// What stands around each attempt stands around each leg, once.
+// The gates and the breaker are entered once for each leg.
 func TestHedgePassesGatesOnce(t *testing.T) {
 	s := failing(1, fail(codes.Unavailable))
 	addr, _ := serve(t, s)
@@ -274,7 +274,7 @@ func TestHedgeMaxElapsed(t *testing.T) {
 	}
 }
 
-// A reply that there cannot be two of is not hedged.
+// A call with a reply that cannot exist twice is not hedged.
 func TestHedgeOfNoReply(t *testing.T) {
 	addr, _ := serve(t, failing(0, nil))
 	h := &hedge.Hedge{After: time.Nanosecond}

@@ -130,7 +130,7 @@ func dialClient(
 	return dialPlain(t, addr, append(c.DialOptions(), opts...)...)
 }
 
-// dialPlain returns a connection with opts alone.
+// dialPlain returns a connection with opts only.
 func dialPlain(t testing.TB, addr string, opts ...grpc.DialOption) *grpc.ClientConn {
 	t.Helper()
 	conn, err := grpc.NewClient(addr, append(opts,
@@ -142,7 +142,7 @@ func dialPlain(t testing.TB, addr string, opts ...grpc.DialOption) *grpc.ClientC
 	return conn
 }
 
-// ready waits until conn is connected, so that its first call takes no longer than others.
+// ready waits until conn is connected, so that its first call is as fast as later ones.
 func ready(t testing.TB, conn *grpc.ClientConn) {
 	t.Helper()
 	conn.Connect()

@@ -63,7 +63,7 @@ func erratic(
 }
 
 // Whatever servers and callers do: gates are left as often as they are entered, callbacks come once
-// per call, messages are those of one attempt, and nothing stays behind.
+// per call, messages are of one attempt, and nothing is left behind.
 func TestAnything(t *testing.T) {
 	checkGoroutines(t)
 	s := &service{}

@@ -25,7 +25,7 @@ import (
 	"github.com/rebound-go/rebound/limit"
 )
 
-// mergingCodec decodes into what a message already holds, as codecs of JSON and vtprotobuf do.
+// mergingCodec decodes into the old content of a message, as codecs of JSON and vtprotobuf do.
 type mergingCodec struct{}
 
 func (mergingCodec) Name() string                       { return "merging" }
@@ -61,7 +61,7 @@ func documents(t *testing.T, failures int) (addr string) {
 	return addr
 }
 
-// The reply of an attempt that failed after all is in no part of the call's.
+// The reply of a failed attempt is in no part of the call's reply.
 func TestRepliesDoNotMerge(t *testing.T) {
 	method := "/documents.Documents/Read"
 	for _, how := range []string{"unary", "hedged", "stream"} {
@@ -92,13 +92,13 @@ func TestRepliesDoNotMerge(t *testing.T) {
 				t.Errorf("%s, %T: got %+v, %v", how, m, d, err)
 			}
 			if *body != "text" && !reset {
-				t.Errorf("%s: the caller's place for the body is lost", how)
+				t.Errorf("%s: the caller's target for the body is lost", how)
 			}
 		}
 	}
 }
 
-// What an earlier attempt has left in the options is not the last one's.
+// Values of an earlier attempt in the options are replaced by the last one's.
 func TestPeerOfRefused(t *testing.T) {
 	addr, server := serve(t, failing(99, fail(codes.Unavailable)))
 	p := quick(2)
@@ -110,7 +110,7 @@ func TestPeerOfRefused(t *testing.T) {
 	}
 }
 
-// lateSend is a stream whose SendMsg returns when its attempt is over.
+// lateSend is a stream whose SendMsg returns after the end of its attempt.
 type lateSend struct {
 	grpc.ClientStream
 	ctx context.Context
@@ -122,8 +122,8 @@ func (l lateSend) SendMsg(m any) error {
 	return err
 }
 
-// gRPC ends a stream on a goroutine of its own if a timeout has. It does not write to the options
-// once another attempt has begun, or the call has failed.
+// After a timeout, gRPC ends a stream on its own goroutine. It must not write to the options when
+// another attempt has begun or the call has failed.
 func TestOutputsOfTimedOutStream(t *testing.T) {
 	checkGoroutines(t)
 	s := &service{stream: func(_ int, _ *text, st grpc.ServerStream) error {
@@ -154,7 +154,7 @@ func TestOutputsOfTimedOutStream(t *testing.T) {
 	}
 }
 
-// Messages that came before the timeout are dropped, whatever their codec is.
+// Messages from before the timeout are dropped, whatever their codec.
 func TestMessagesOfTimedOutStream(t *testing.T) {
 	addr, _ := serve(t, failing(0, nil), grpc.ForceServerCodec(plainCodec{}),
 		grpc.UnknownServiceHandler(func(_ any, st grpc.ServerStream) error {
@@ -287,8 +287,8 @@ func TestHedgedBesideInterceptors(t *testing.T) {
 	}
 }
 
-// A stream that its client leaves early gives its permit back, and the error of a handler is no
-// rejection: it has no pushback.
+// A stream that its client leaves early returns its permit. The error of a handler is not a
+// rejection, so it has no pushback.
 func TestServerStreamsLeft(t *testing.T) {
 	checkGoroutines(t)
 	one := &limit.Concurrency{Max: 1, Queue: 1, Wait: 10 * time.Second}

@@ -27,7 +27,7 @@ type door struct {
 	outcomes chan gate.Outcome
 }
 
-// overloaded is a rejection that asks for a delay.
+// overloaded is a rejection with a delay.
 type overloaded time.Duration
 
 func (overloaded) Error() string { return "secret" }
@@ -173,7 +173,7 @@ func TestServerClientGone(t *testing.T) {
 	}
 }
 
-// A gate in which the call waited until its client was gone.
+// A gate in which the call waited until its client had disconnected.
 func TestServerGoneInTheGate(t *testing.T) {
 	full := &limit.Concurrency{Max: 1, Queue: 5, Wait: time.Minute}
 	release := make(chan struct{})
@@ -202,7 +202,7 @@ func TestServerGoneInTheGate(t *testing.T) {
 	}
 }
 
-// A panic leaves the gate, and is the server's to recover.
+// After a panic the gate is left, and the server may recover it.
 func TestServerPanic(t *testing.T) {
 	d := newDoor()
 	recovered := func(
@@ -226,7 +226,7 @@ func TestServerPanic(t *testing.T) {
 	}
 }
 
-// Both ends together: the client comes back when the server's limit has room.
+// Client and server together: the client retries when the server's limit has room.
 func TestServerLimitAndClient(t *testing.T) {
 	rate := &limit.Rate{N: 1, Per: 50 * time.Millisecond, Burst: 1}
 	s := failing(0, nil)

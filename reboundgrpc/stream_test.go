@@ -176,7 +176,7 @@ func TestStreamHeaderOfFailure(t *testing.T) {
 	}
 }
 
-// The server is at work once NewStream and SendMsg have returned, before anybody receives.
+// The server works when NewStream and SendMsg have returned, before the caller receives.
 func TestStreamBeginsAtOnce(t *testing.T) {
 	begun := make(chan struct{})
 	s := &service{stream: func(int, *text, grpc.ServerStream) error {
@@ -283,7 +283,7 @@ func TestStreamIsLeftAndObserverPanics(t *testing.T) {
 	t.Errorf("RecvMsg returned %v", st.RecvMsg(new(text)))
 }
 
-// AttemptTimeout is for the first message. The stream may last as long as it likes.
+// AttemptTimeout bounds the first message. The stream may last longer.
 func TestStreamOutlivesAttempt(t *testing.T) {
 	s := &service{}
 	s.stream = func(n int, _ *text, st grpc.ServerStream) error {
@@ -317,7 +317,7 @@ func TestStreamOutlivesAttempt(t *testing.T) {
 			t.Errorf("%s: got %q, %v", name, got, err)
 		}
 		if st.Context().Err() == nil {
-			t.Errorf("%s: the context of a stream that is over lives on", name)
+			t.Errorf("%s: the context outlives its stream", name)
 		}
 	}
 }
@@ -346,7 +346,7 @@ func TestStreamOfSlowCaller(t *testing.T) {
 	}
 }
 
-// Attempts that time out end with DEADLINE_EXCEEDED, though it is this package that cancels them.
+// Attempts that time out end with DEADLINE_EXCEEDED, although this package cancels them.
 func TestStreamTimesOut(t *testing.T) {
 	checkGoroutines(t)
 	s := &service{stream: func(_ int, _ *text, st grpc.ServerStream) error {
@@ -429,7 +429,7 @@ func TestStreamLeavesItsGate(t *testing.T) {
 	}
 }
 
-// Of streams on which the client sends, only the opening is retried.
+// For streams on which the client sends, only the opening is retried.
 func TestBidi(t *testing.T) {
 	checkGoroutines(t)
 	s := &service{bidi: func(n int, st grpc.ServerStream) error {
@@ -528,7 +528,7 @@ func TestStreamFailsInSend(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for range 100 { // whatever waits for the pause comes now
+		for range 100 { // everything that waits for the pause comes now
 			runtime.Gosched()
 		}
 		if got, err := read(st); !slices.Equal(got, []string{"a"}) || err != nil {

@@ -97,7 +97,7 @@ func TestPreviousAttempts(t *testing.T) {
 	}
 }
 
-// pushbacks are the trailers that a server may send, and what becomes of a call whose first attempt
+// pushbacks are the trailers that a server may send, and the result of a call whose first attempt
 // ended with one.
 var pushbacks = []struct {
 	values  []string

@@ -35,7 +35,7 @@ func answer(req *http.Request, status int, body string) *http.Response {
 	}
 }
 
-// handmade is the least that a retrying transport can do.
+// handmade is a minimal retrying transport.
 type handmade struct{ next http.RoundTripper }
 
 func (t handmade) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -116,7 +116,8 @@ type still struct{ resp *http.Response }
 
 func (s still) RoundTrip(*http.Request) (*http.Response, error) { return s.resp, nil }
 
-// TestSuccessAllocatesNothing: of its own, that is, around a Base that is not net/http's.
+// TestSuccessAllocatesNothing: the Transport itself allocates nothing around a Base other than
+// net/http's.
 func TestSuccessAllocatesNothing(t *testing.T) {
 	req := request(t, "GET", "")
 	tr := &Transport{Base: still{answer(req, 200, "ok")}}

@@ -17,11 +17,11 @@ import (
 	"github.com/rebound-go/rebound/budget"
 )
 
-// muting is a proxy whose connections can go silent: they stay open, and nothing passes any more.
+// muting is a proxy whose connections can stop: they stay open, but pass no data.
 type muting struct {
 	net.Listener
 	mu    sync.Mutex
-	mute  []chan struct{} // of each connection, closed when it goes silent
+	mute  []chan struct{} // of each connection, closed when it stops
 	conns atomic.Int32
 }
 
@@ -63,7 +63,7 @@ func mutingProxy(t *testing.T, to string) *muting {
 	return p
 }
 
-// pass copies from a to b, and drops what comes once mute is closed.
+// pass copies from a to b, and drops data when mute is closed.
 func pass(a, b net.Conn, mute chan struct{}) {
 	defer b.Close()
 	buf := make([]byte, 32<<10)
@@ -80,7 +80,7 @@ func pass(a, b net.Conn, mute chan struct{}) {
 	}
 }
 
-// silence ends what passes over the connections there are.
+// silence stops all open connections.
 func (p *muting) silence() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -170,7 +170,7 @@ func TestDeadConnectionIsLeft(t *testing.T) {
 	}
 }
 
-// TestDeadBodyIsLeft: the connection of a body that is silent too long serves no further request.
+// TestDeadBodyIsLeft: the connection of a body that pauses too long serves no further request.
 func TestDeadBodyIsLeft(t *testing.T) {
 	t.Parallel()
 	url, proxy, base := h2(t, func(w http.ResponseWriter, r *http.Request) {
@@ -200,8 +200,8 @@ func TestDeadBodyIsLeft(t *testing.T) {
 	read(t, resp)
 }
 
-// TestSharedConnectionStays: a request that is slow does not end others on its connection. After it
-// new requests take another connection.
+// TestSharedConnectionStays: a slow request does not end others on its connection. After it, new
+// requests use another connection.
 func TestSharedConnectionStays(t *testing.T) {
 	t.Parallel()
 	slow, begun := make(chan struct{}), make(chan struct{}, 9)

@@ -33,14 +33,14 @@ func (b *slowBody) Read(p []byte) (int, error) {
 	return copy(p, "x"), nil
 }
 
-// seen is a policy that looks at bodies.
+// seen is a policy whose classifier reads bodies.
 func seen() *rebound.Policy {
 	p := seconds()
 	p.Observe = func(context.Context, rebound.Event) {}
 	return p
 }
 
-// TestReadAheadLastsASecond, whatever the type of the body, and goes on with one Read at most.
+// TestReadAheadLastsASecond, whatever the type of the body, plus at most one Read.
 func TestReadAheadLastsASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for name, wrap := range map[string]func(io.Reader) io.Reader{
@@ -81,7 +81,7 @@ func halfBody() io.ReadCloser {
 	return io.NopCloser(io.MultiReader(strings.NewReader("half"), failing{errDisk}))
 }
 
-// TestBodyThatCannotBeRead is not a failure of the server: the request is not made again.
+// TestBodyThatCannotBeRead: this is not a failure of the server, so the request is not repeated.
 func TestBodyThatCannotBeRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var whole atomic.Int32
@@ -112,8 +112,8 @@ func TestBodyThatCannotBeRead(t *testing.T) {
 	})
 }
 
-// TestBodyClosedByNetHTTP: what a body's Read returns after its Close is not why the attempt
-// failed.
+// TestBodyClosedByNetHTTP: the error of a body's Read after its Close is not the cause of the
+// failure.
 func TestBodyClosedByNetHTTP(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var opened []*io.PipeReader
@@ -231,8 +231,8 @@ func TestGarbageAfterTheRequest(t *testing.T) {
 	}
 }
 
-// TestBaseWithASecondWay: net/http had no connection, but Base had sent the request by a way of its
-// own before. A POST is not sent again.
+// TestBaseWithASecondWay: net/http had no connection, but Base had sent the request in another way
+// before. A POST is not sent again.
 func TestBaseWithASecondWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		end := make(chan struct{})
@@ -278,10 +278,10 @@ func TestLimitsEnd(t *testing.T) {
 				resp.Body.Close()
 			}
 			if ctx.Err() == nil {
-				t.Errorf("fails %v: the attempt is over, and its context is not", fails)
+				t.Errorf("fails %v: the attempt has ended, but its context has not", fails)
 			}
 			if l.whole.Stop() || l.header.Stop() {
-				t.Errorf("fails %v: the attempt is over, and a timer is running", fails)
+				t.Errorf("fails %v: the attempt has ended, but a timer is running", fails)
 			}
 		}
 	})

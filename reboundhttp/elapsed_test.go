@@ -87,7 +87,7 @@ func TestMaxElapsedLeavesTheBodyAlone(t *testing.T) {
 	})
 }
 
-// TestMaxElapsedBeforeTheResponse: MaxElapsed is over while the response is on its way to settle.
+// TestMaxElapsedBeforeTheResponse: MaxElapsed ends just before settle gets the response.
 func TestMaxElapsedBeforeTheResponse(t *testing.T) {
 	for _, fails := range []error{nil, io.EOF} {
 		bound, end := context.WithCancelCause(t.Context())
@@ -111,7 +111,7 @@ func TestMaxElapsedBeforeTheResponse(t *testing.T) {
 	}
 }
 
-// TestMaxElapsedIsInForceAgain: a second attempt has what is left of MaxElapsed.
+// TestMaxElapsedIsInForceAgain: a second attempt has the rest of MaxElapsed.
 func TestMaxElapsedIsInForceAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := seconds()

@@ -20,7 +20,7 @@ import (
 	"github.com/rebound-go/rebound/reboundhttp"
 )
 
-// busy is a server that answers 503 so many times, and then 200.
+// busy is a server that answers 503 n times, and then 200.
 func busy(times int) *httptest.Server {
 	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if times--; times >= 0 {
@@ -77,8 +77,8 @@ func ExampleCallOf() {
 	// true
 }
 
-// A POST is repeated only if the server certainly did not act on it. Where repeating does no harm,
-// say so.
+// A POST is repeated only if the server certainly did not act on it. If repeating does no harm, set
+// Idempotent.
 func ExampleTransport_idempotent() {
 	srv := busy(1)
 	defer srv.Close()
@@ -182,15 +182,15 @@ func ExampleTransport_breakers() {
 	// open
 }
 
-// A stream has no end that a timeout could know beforehand. Limit the time until it begins, and the
-// time between two pieces of it.
+// The length of a stream is unknown, so a timeout for all of it does not fit. Limit the time until
+// it begins, and the time between two pieces.
 func ExampleTransport_stream() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for n := range 3 {
 			fmt.Fprintf(w, "data: %d\n", n)
 			http.NewResponseController(w).Flush()
 		}
-		<-r.Context().Done() // says no more, and does not hang up
+		<-r.Context().Done() // sends nothing more, and does not close
 	}))
 	defer srv.Close()
 
@@ -216,7 +216,7 @@ func ExampleTransport_stream() {
 	// reboundhttp: no data for 50ms
 }
 
-// A program with its own retry loop asks Classify what an outcome means.
+// A program with its own retry loop can classify outcomes with Classify.
 func ExampleClassify() {
 	srv := busy(9)
 	defer srv.Close()
@@ -276,7 +276,7 @@ func ExampleRetryAfter() {
 	// 0s false
 }
 
-// A server that works on one request at a time, and on 60 a minute, answers the others at once.
+// A server that accepts one request at a time, and 60 a minute, rejects the others at once.
 func ExampleLimit() {
 	pages := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, "hello")

@@ -35,7 +35,7 @@ func after(d time.Duration, s step) step {
 	}
 }
 
-// stubborn answers as s does after d, whatever becomes of the request's context.
+// stubborn answers as s does after d, and ignores the request's context.
 func stubborn(d time.Duration, s step) step {
 	return func(req *http.Request) (*http.Response, error) {
 		<-time.After(d)
@@ -140,7 +140,7 @@ func TestHedgedCalls(t *testing.T) {
 				if (call.Err != nil) != (resp.StatusCode >= 400) {
 					t.Errorf("CallOf returns the error %v", call.Err)
 				}
-				// The context of its request lives until its body is closed.
+				// The context of the winner's request lives until its body is closed.
 				time.Sleep(time.Hour)
 				if n := alive(); n != 1 {
 					t.Errorf("%d contexts are left, want that of the response", n)
@@ -216,7 +216,7 @@ func TestBodiesOfLegs(t *testing.T) {
 	}
 }
 
-// What is hedged is what is repeated whatever the failure.
+// Only requests that may be repeated after any failure are hedged.
 func TestWhatIsHedged(t *testing.T) {
 	keyed := http.Header{"Idempotency-Key": {"k"}}
 	for _, row := range []struct {
@@ -276,7 +276,7 @@ func TestWhatIsHedged(t *testing.T) {
 	}
 }
 
-// doorkeeper is a gate that counts, and rejects all but the first so many.
+// doorkeeper is a gate that counts, and admits only the first n.
 type doorkeeper struct {
 	room     int
 	mu       sync.Mutex
@@ -392,8 +392,7 @@ func TestWaitingRequestsAreNotHedged(t *testing.T) {
 	})
 }
 
-// A hedge is due when the first request has been out for the delay. The time in a gate does not
-// count.
+// A hedge is due when the first request was sent a delay ago. The time in a gate does not count.
 func TestHedgeOfARequestThatHasWaited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		base := play(hangs, after(20*ms, status(200)))
@@ -416,8 +415,8 @@ func TestHedgeOfARequestThatHasWaited(t *testing.T) {
 	})
 }
 
-// A queue in front of a service does not make the service slow: the measured delay is that of the
-// requests, and the budget pays for no hedges of those in the queue.
+// Time in a queue does not count as a slow service: only the requests are measured, and those in
+// the queue are not hedged.
 func TestHedgesAndAQueue(t *testing.T) {
 	for _, h := range []*hedge.Hedge{{}, after100(1)} {
 		synctest.Test(t, func(t *testing.T) {
@@ -442,7 +441,7 @@ func TestHedgesAndAQueue(t *testing.T) {
 	}
 }
 
-// A hedge around a client has nothing to do with the hedges of its Transport.
+// A hedge around a client does not affect the hedges of its Transport.
 func TestHedgeAroundTransport(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		base := play(hangs, after(50*ms, status(200)))
@@ -497,8 +496,8 @@ func TestLostLegsOpenNoBreaker(t *testing.T) {
 	})
 }
 
-// A half-open breaker admits its probes alone: a hedge takes none of them twice, and a probe that
-// lost is given back.
+// A half-open breaker admits only its probes. A hedge takes no probe twice, and a probe that lost
+// is returned.
 func TestHedgesOfProbes(t *testing.T) {
 	for _, row := range []struct {
 		name   string
@@ -599,7 +598,7 @@ func TestCallerEndsLegs(t *testing.T) {
 	})
 }
 
-// A panic of Base in a hedge is the caller's, and leaves no response open.
+// A panic of Base in a hedge continues in the caller, and leaves no response open.
 func TestPanicOfALeg(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		base := play(stubborn(300*ms, status(500)),

@@ -34,7 +34,7 @@ func serve(t *testing.T, h2 bool, h http.Handler, c *census) (*httptest.Server, 
 	return srv, base
 }
 
-// The winner's body is read long after the others have ended, and they do end, at the server too.
+// The winner's body is read long after the others have ended, at the server, too.
 func TestHedgedStreams(t *testing.T) {
 	for _, h2 := range []bool{false, true} {
 		goroutines := runtime.NumGoroutine()
@@ -186,9 +186,9 @@ func (s *slowServer) load(t *testing.T, tr http.RoundTripper, url string, worker
 	return times[len(times)*99/100], float64(s.n.Load()-before) / float64(len(times))
 }
 
-// Against a real server, one answer of each hundred being slow: the 99th percentile is at least
-// halved for a twentieth more requests, and the ten that the hedge's budget holds. When all answers
-// are slow, the server gets a tenth more requests at most.
+// With a real server that is slow once in a hundred answers, hedges at least halve the 99th
+// percentile. They cost a twentieth more requests, and the ten that the hedge's budget holds. If
+// all answers are slow, the server gets at most a tenth more requests.
 func TestHedgesCutTheTail(t *testing.T) {
 	const workers, calls = 8, 150
 	s := &slowServer{}

@@ -16,11 +16,11 @@ import (
 	"github.com/rebound-go/rebound/backoff"
 )
 
-// step is how a scripted Base meets one attempt.
+// step is what a scripted Base does with one attempt.
 type step func(*http.Request) (*http.Response, error)
 
-// script is a Base that plays its steps in turn, the last one for ever, and remembers what it was
-// sent and what became of the responses. It reads and closes bodies as a RoundTripper must.
+// script is a Base that plays its steps in turn, the last one for ever. It records the requests,
+// and whether responses were closed. It reads and closes bodies as a RoundTripper must.
 type script struct {
 	steps []step
 
@@ -132,7 +132,7 @@ func once(t testing.TB, method string, body io.Reader) *http.Request {
 	return req
 }
 
-// outcome is what a RoundTrip came to, in short: "200", or the reason of its error.
+// outcome is the result of a RoundTrip in short: "200", or the reason of its error.
 func outcome(resp *http.Response, err error) string {
 	var reason rebound.Reason
 	switch {

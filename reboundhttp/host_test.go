@@ -40,7 +40,7 @@ func TestHostsAreForgotten(t *testing.T) {
 	})
 }
 
-// TestHostsAreBounded: a crawler meets 30,000 hosts, of which some are down for ever.
+// TestHostsAreBounded: a crawler visits 30,000 hosts, of which some are down for ever.
 func TestHostsAreBounded(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {

@@ -19,7 +19,7 @@ import (
 
 var nowhere = log.New(io.Discard, "", 0)
 
-// eventually waits until ok, for ten seconds at most.
+// eventually waits until ok, for at most ten seconds.
 func eventually(ok func() bool) bool {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
@@ -137,7 +137,7 @@ func TestNothingLeaks(t *testing.T) {
 func put(client *http.Client, url string) (attempts int, err error) {
 	var body io.Reader = strings.NewReader("question")
 	if strings.HasSuffix(url, "7") {
-		body = io.MultiReader(body) // which NewRequest knows no GetBody for
+		body = io.MultiReader(body) // for which NewRequest sets no GetBody
 	}
 	req, err := http.NewRequest(http.MethodPut, url, body)
 	if err != nil {

@@ -21,7 +21,7 @@ import (
 	"github.com/rebound-go/rebound/limit"
 )
 
-// watchman is a gate that rejects with err, and remembers the outcomes of what it admits.
+// watchman is a gate that rejects with err, and records the outcomes of admitted calls.
 type watchman struct {
 	err      error
 	outcomes []gate.Outcome
@@ -43,7 +43,7 @@ func (w *watchman) Leave(p gate.Pass, o gate.Outcome) {
 	w.outcomes = append(w.outcomes, o)
 }
 
-// slowDown is a rejection that asks for a delay.
+// slowDown is a rejection with a delay.
 type slowDown struct {
 	kind  fault.Kind
 	after time.Duration
@@ -89,7 +89,7 @@ func TestLimitAnswersRejections(t *testing.T) {
 	}
 }
 
-// A client of ours finds the same kind and the same delay, in whole seconds, as a caller beside the
+// Our client gets the same kind and the same delay, in whole seconds, as a local caller of the
 // limit.
 func TestLimitIsReadByTransport(t *testing.T) {
 	r := &limit.Rate{N: 1, Per: 90 * time.Second}
@@ -218,7 +218,7 @@ func TestLimitWaits(t *testing.T) {
 	})
 }
 
-// What net/http's writers can do beside writing, handlers can do through the limit.
+// Through the limit, handlers can use all methods of net/http's writers.
 func TestLimitPassesThrough(t *testing.T) {
 	g, done := &watchman{}, make(chan struct{})
 	h := Limit(g, http.HandlerFunc(
@@ -256,7 +256,7 @@ func TestLimitPassesThrough(t *testing.T) {
 		t.Errorf("%+v, want one success", o)
 	}
 
-	// A writer that cannot flush is not said to have flushed.
+	// For a writer that cannot flush, Flush returns an error.
 	w := &watchedWriter{ResponseWriter: plainWriter{httptest.NewRecorder()}}
 	if err := http.NewResponseController(w).Flush(); !errors.Is(err, http.ErrNotSupported) ||
 		w.status != 0 {

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// A Base that looks for a trace gets one with every request, and one that never does with few.
+// A Base that reads the trace gets one with every request, and one that never does gets few.
 func TestLooks(t *testing.T) {
 	var l looks
 	records := 0
@@ -30,6 +30,6 @@ func TestLooks(t *testing.T) {
 	}
 	read(t, resp)
 	if !tr.looks.seen.Load() {
-		t.Error("net/http looked for a trace, and it was not noticed")
+		t.Error("net/http read the trace, but this was not noticed")
 	}
 }

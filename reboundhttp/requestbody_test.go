@@ -66,7 +66,7 @@ func TestBodyWithoutGetBody(t *testing.T) {
 	}
 }
 
-// A connection that is refused has cost nothing of the body, however long that is.
+// A refused connection uses nothing of the body, however long that is.
 func TestUnsentBodyIsNeverSpent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := 0
@@ -95,8 +95,8 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
-// A Base may go on reading a request's body, and close it, after RoundTrip has returned: that must
-// take nothing from the next attempt's reader, and race with nothing.
+// A Base may still read and close a request's body after RoundTrip has returned. This must not
+// affect the next attempt's reader, or race with it.
 func TestReadersLinger(t *testing.T) {
 	body := strings.Repeat("0123456789", 10_000)
 	for _, getBody := range []bool{true, false} {
@@ -131,8 +131,8 @@ func TestReadersLinger(t *testing.T) {
 	}
 }
 
-// A body that is still being written when the server answers is closed when that ends, and is not
-// waited for.
+// If the server answers while the body is still being written, RoundTrip does not wait for the
+// body. It is closed when the writing ends.
 func TestBodyIsSentAsItComes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, w := io.Pipe()
@@ -233,7 +233,7 @@ func TestPolicyWaitsWhileTheBodyIsKept(t *testing.T) {
 	})
 }
 
-// A response that came before the body was lost is still the last, and the caller's.
+// A response from before the loss of the body is still the last, and is returned.
 func TestBodyLostAfterResponse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lost := errors.New("lost")
@@ -274,8 +274,8 @@ func TestSourceStaysOpen(t *testing.T) {
 	}
 }
 
-// A reader that lingers while another reads on fails as soon as what it has not read is no longer
-// kept, wherever it is. The one that is ahead can go on.
+// A reader that falls behind fails as soon as its unread part is no longer kept. The reader ahead
+// can continue.
 func TestReplayLosesReadersBehind(t *testing.T) {
 	req := once(t, "PUT", &closing{Reader: strings.NewReader("0123456789")})
 	r := newReplay(req, 6)

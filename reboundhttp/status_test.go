@@ -13,7 +13,7 @@ import (
 	"github.com/rebound-go/rebound/fault"
 )
 
-// TestAsFaultHasIt: a response means the same here as in package fault.
+// TestAsFaultHasIt: a response has the same kind here as in package fault.
 func TestAsFaultHasIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // in which time stands still
 		now := time.Now()

@@ -62,7 +62,7 @@ func (l *pipeListener) Close() error {
 
 func (l *pipeListener) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
 
-// stall waits until the client is gone, which a server notices once it has read the body.
+// stall waits until the client has disconnected, which a server notices after it has read the body.
 func stall(w http.ResponseWriter, r *http.Request) {
 	io.Copy(io.Discard, r.Body)
 	<-r.Context().Done()
@@ -88,7 +88,7 @@ func drip(pause time.Duration, words ...string) http.HandlerFunc {
 	}
 }
 
-// isTimeout checks all that a timeout of ours promises.
+// isTimeout checks all properties of our timeouts.
 func isTimeout(t *testing.T, err error) {
 	t.Helper()
 	var timeout interface{ Timeout() bool }
@@ -231,7 +231,7 @@ func TestIdleTimeout(t *testing.T) {
 		}
 		time.Sleep(15 * time.Second) // which is the reader's own affair
 		rest, err := io.ReadAll(resp.Body)
-		// A pipe holds nothing back: b arrives at 9+15 s, c 9 s later, and then nothing.
+		// A pipe buffers nothing: b arrives at 9+15 s, c 9 s later, and then nothing.
 		if string(rest) != "bc" || time.Since(start) != (9+15+9+10)*time.Second {
 			t.Errorf("read %q in %v, want bc in 43s", rest, time.Since(start))
 		}
@@ -279,7 +279,7 @@ func TestLimitsLeaveOtherProtocolsAlone(t *testing.T) {
 	})
 }
 
-// A bad response that never ends is not waited for, and the rest of it is not lost.
+// A bad response that never ends is returned at once, and its rest can be read.
 func TestSlowBadResponse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var n atomic.Int32
@@ -313,7 +313,7 @@ func TestSlowBadResponse(t *testing.T) {
 	})
 }
 
-// TestDeadlineIsThatOfTheAttempt: what stands below sees when the attempt will end.
+// TestDeadlineIsThatOfTheAttempt: the layer below gets the attempt's deadline.
 func TestDeadlineIsThatOfTheAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, tt := range []struct {
@@ -354,8 +354,8 @@ func TestDeadlineIsThatOfTheAttempt(t *testing.T) {
 	})
 }
 
-// TestBaseThatGoesByTheDeadline: an attempt that Base itself ends at its deadline is one that timed
-// out, by the same error.
+// TestBaseThatGoesByTheDeadline: if Base itself ends an attempt at its deadline, the error is the
+// same timeout.
 func TestBaseThatGoesByTheDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		base := roundTripper(func(req *http.Request) (*http.Response, error) {

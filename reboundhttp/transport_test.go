@@ -214,7 +214,7 @@ func TestCallOf(t *testing.T) {
 		}
 		for i, tt := range tests {
 			tr := &Transport{Base: play(tt.steps...), Policy: seconds()}
-			// What becomes of the body, and who wraps it, makes no difference.
+			// It does not matter whether the body is read, or who wraps it.
 			client := &http.Client{Transport: tr, Timeout: time.Hour}
 			resp, err := client.Do(request(t, "GET", ""))
 			if err != nil {
@@ -230,7 +230,7 @@ func TestCallOf(t *testing.T) {
 			}
 			resp.Body.Close()
 		}
-		// A request made in the context of an earlier response has nothing to do with that.
+		// A request in the context of an earlier response does not affect that response.
 		tr := &Transport{Base: play(status(500)), Policy: seconds()}
 		old, err := tr.RoundTrip(request(t, "GET", ""))
 		if err != nil {
@@ -401,7 +401,7 @@ func TestCallerEnds(t *testing.T) {
 			t.Errorf("%d responses were not closed", base.open)
 		}
 
-		// A deadline that the wait would pass ends the call at once, with the response.
+		// If a delay would pass the deadline, the call ends at once with the response.
 		ctx, stop := context.WithTimeout(t.Context(), 15*time.Second)
 		defer stop()
 		start := time.Now()
@@ -555,7 +555,7 @@ func TestInvalid(t *testing.T) {
 	}
 }
 
-// closing counts how often it is closed.
+// closing counts its Close calls.
 type closing struct {
 	io.Reader
 	closed int
@@ -635,7 +635,7 @@ func TestBareResponses(t *testing.T) {
 	})
 }
 
-// A mark outranks RetryIf also where the Transport has something to add.
+// A mark outranks RetryIf even if the Transport adds a header.
 func TestMarksOutrankRetryIf(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		never := &rebound.Policy{RetryIf: func(fault.Fault) bool { return false }}
@@ -662,7 +662,7 @@ func TestCloseIdleConnections(t *testing.T) {
 	if base.closed != 1 {
 		t.Errorf("Base was asked %d times, want once", base.closed)
 	}
-	(&Transport{Base: play()}).CloseIdleConnections() // which knows no such thing
+	(&Transport{Base: play()}).CloseIdleConnections() // which has no such method
 }
 
 type idling struct {

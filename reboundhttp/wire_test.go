@@ -25,8 +25,8 @@ import (
 	"github.com/rebound-go/rebound/hedge"
 )
 
-// hasty is a server that drops a connection once it has read the second request on it, as one does
-// that closes idle connections just when the client makes use of one.
+// hasty is a server that drops a connection after reading the second request on it. A server that
+// closes idle connections does this if the client uses one at that moment.
 type hasty struct {
 	net.Listener
 	requests atomic.Int32
@@ -70,8 +70,8 @@ func (h *hasty) serve(conn net.Conn) {
 
 func (h *hasty) url() string { return "http://" + h.Addr().String() + "/" }
 
-// net/http sends again by itself what it takes to be repeatable: that is counted, also where the
-// response seems to be the first one, and behind a Base that wraps net/http.
+// Requests that net/http repeats by itself are counted, even if the response seems to be the first
+// one, and also in a Base that wraps net/http.
 func TestHiddenResendsAreCounted(t *testing.T) {
 	tests := []struct {
 		method, key string
@@ -124,8 +124,8 @@ func TestHiddenResendsAreCounted(t *testing.T) {
 	}
 }
 
-// TestTraceOnDemand: a trace is built when net/http looks for one, however many responses came
-// from elsewhere before, and the caller's own trace still gets its calls.
+// TestTraceOnDemand: a trace is built when net/http reads it, however many responses came from
+// elsewhere before. The caller's own trace still gets its calls.
 func TestTraceOnDemand(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		real := pipes(t, func(http.ResponseWriter, *http.Request) {})
@@ -149,7 +149,7 @@ func TestTraceOnDemand(t *testing.T) {
 			if i == 31 {
 				ctx = resp.Request.Context()
 			} else if r := recordOf(resp); r != nil && r.conns.built.Load() != nil {
-				t.Errorf("a trace was built for a Base that looked for none")
+				t.Errorf("a trace was built for a Base that did not read it")
 			}
 		}
 		if r, _ := ctx.Value(recordKey{}).(*record); r == nil || r.conns.built.Load() == nil {
@@ -205,7 +205,7 @@ func TestProxies(t *testing.T) {
 		{"http", "GET", 502, 3, "502", fault.Transient},
 		{"http", "POST", 502, 1, "502", fault.Transient},
 		{"http", "GET", 407, 1, "407", fault.Permanent},
-		// A proxy that refuses to connect has sent nothing on.
+		// If a proxy refuses to connect, nothing was sent to the server.
 		{"https", "POST", 502, 3, "exhausted", fault.Transient},
 		{"https", "POST", 503, 3, "exhausted", fault.Overloaded},
 		{"https", "GET", 407, 1, "not_retryable", fault.Permanent},
@@ -318,8 +318,8 @@ func TestConnectionRefused(t *testing.T) {
 	}
 }
 
-// A server answers every request on the connections it does not want with 421, as one does that
-// serves several names; the next attempt comes on another connection, be the first busy or not.
+// A server for several names answers 421 to every request on a wrong connection. The next attempt
+// uses another connection, whether the first is busy or not.
 func TestMisdirected(t *testing.T) {
 	for _, tt := range []struct {
 		name     string

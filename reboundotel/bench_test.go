@@ -16,8 +16,8 @@ import (
 	"github.com/rebound-go/rebound/stats"
 )
 
-// BenchmarkSuccess is what a call that succeeds at once costs with each observer attached. The
-// table in docs/observe.md is made from it.
+// BenchmarkSuccess measures the cost of a call that succeeds at once, with each observer. The table
+// in docs/observe.md is made from it.
 func BenchmarkSuccess(b *testing.B) {
 	var recorder stats.Recorder
 	log := &reboundslog.Logger{To: slog.New(slog.NewJSONHandler(io.Discard, nil))}
@@ -57,7 +57,7 @@ func BenchmarkSuccess(b *testing.B) {
 		benchTelemetry(b, reboundotel.Options{AttemptSpans: true}))
 }
 
-// benchTelemetry has a real SDK whose spans go nowhere.
+// benchTelemetry has a real SDK whose spans are dropped.
 func benchTelemetry(b *testing.B, o reboundotel.Options) *reboundotel.Telemetry {
 	b.Helper()
 	o.MeterProvider = sdkmetric.NewMeterProvider(sdkmetric.WithReader(sdkmetric.NewManualReader()))

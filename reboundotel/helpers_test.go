@@ -41,7 +41,7 @@ func newSDK(t *testing.T, o reboundotel.Options) *sdk {
 	return s
 }
 
-// policy has waits that take no time.
+// policy has delays of zero.
 func (s *sdk) policy(name string) *rebound.Policy {
 	return &rebound.Policy{
 		Name: name, Observe: s.Observe,
@@ -49,8 +49,8 @@ func (s *sdk) policy(name string) *rebound.Policy {
 	}
 }
 
-// metrics collects, and writes down each data point as a line: the metric, its attributes, and
-// its value: of histograms the count, and the sum if the unit is not seconds.
+// metrics collects, and returns each data point as a line with the metric, its attributes and its
+// value. For a histogram, that is the count, and the sum if the unit is not seconds.
 func (s *sdk) metrics() (lines []string) {
 	s.Helper()
 	var all metricdata.ResourceMetrics
@@ -115,7 +115,7 @@ func want(t *testing.T, got []string, lines ...string) {
 	}
 }
 
-// failing returns a function that fails so many times with err.
+// failing returns a function that fails n times with err.
 func failing(times int, err error) func(context.Context) (int, error) {
 	n := 0
 	return func(context.Context) (int, error) {

@@ -130,7 +130,7 @@ func TestGaugesAndTransitions(t *testing.T) {
 	)
 }
 
-// Names that are made up for single calls do not become so many time series.
+// Generated names for single calls do not become one time series each.
 func TestCardinalityIsBounded(t *testing.T) {
 	s := newSDK(t, reboundotel.Options{})
 	for i := range 1000 {
@@ -161,7 +161,7 @@ func TestCardinalityIsBounded(t *testing.T) {
 	}
 }
 
-// The success path allocates nothing, with a real SDK behind it.
+// The success path allocates nothing, with a real SDK.
 func TestSuccessAllocatesNothing(t *testing.T) {
 	s := newSDK(t, reboundotel.Options{})
 	p, ctx := s.policy("ocr"), context.Background()

@@ -27,7 +27,7 @@ import (
 	"github.com/rebound-go/rebound/reboundotel"
 )
 
-// serve sets up Prometheus as docs/metrics.md has it.
+// serve sets up Prometheus as in docs/metrics.md.
 func serve() (*reboundotel.Telemetry, http.Handler, error) {
 	registry := prometheus.NewRegistry()
 	exporter, err := otelprometheus.New(otelprometheus.WithRegisterer(registry))
@@ -42,7 +42,7 @@ func serve() (*reboundotel.Telemetry, http.Handler, error) {
 	return telemetry, promhttp.HandlerFor(registry, promhttp.HandlerOpts{}), nil
 }
 
-// scrape makes every metric have a value, and returns what Prometheus would find.
+// scrape gives every metric a value, and returns what Prometheus would get.
 func scrape(t *testing.T) string {
 	telemetry, handler, failed := serve()
 	if failed != nil {
@@ -96,7 +96,7 @@ func scrape(t *testing.T) string {
 	return recorder.Body.String()
 }
 
-// samples is what Prometheus would find, by name.
+// samples are what Prometheus would get, by name.
 func samples(t *testing.T) map[string]string {
 	found := map[string]string{}
 	for line := range strings.Lines(scrape(t)) {
@@ -113,7 +113,7 @@ var (
 	values = regexp.MustCompile(`label_values\((.*), (.*)\)`) // a variable of Grafana
 )
 
-// checkQuery checks that Prometheus finds every metric of a query, with the labels that it names.
+// checkQuery checks that every metric and label of a query exists.
 func checkQuery(t *testing.T, found map[string]string, query string) {
 	t.Helper()
 	query = values.ReplaceAllString(query, "$1 by ($2)")
@@ -142,7 +142,7 @@ func checkQuery(t *testing.T, found map[string]string, query string) {
 	}
 }
 
-// Every metric that the docs, the dashboard and the alert rules ask Prometheus for is there.
+// Every metric in the docs, the dashboard and the alert rules exists.
 func TestQueries(t *testing.T) {
 	found := samples(t)
 	for file, queries := range map[string]struct {
@@ -201,7 +201,7 @@ func TestCallsWithoutAttempt(t *testing.T) {
 	t.Errorf("no bucket of 0 in:\n%s", found)
 }
 
-// The table of metrics in the docs is what is scraped.
+// The table of metrics in the docs matches the scraped metrics.
 func TestTableOfTheDocs(t *testing.T) {
 	page, err := os.ReadFile("../docs/metrics.md")
 	if err != nil {

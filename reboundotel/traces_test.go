@@ -17,7 +17,7 @@ import (
 	"github.com/rebound-go/rebound/reboundotel"
 )
 
-// tree writes down the spans in the order in which they ended: name, parent, status, attributes,
+// tree prints the spans in the order in which they ended: name, parent, status, attributes,
 // and events.
 func (s *sdk) tree() (lines []string) {
 	ended := s.spans.GetSpans()
@@ -83,8 +83,8 @@ func TestAttemptSpans(t *testing.T) {
 	)
 }
 
-// A call by another entry point has its span by Start, and its attempts by Attempt; the same
-// function serves calls that run at the same time.
+// A call by another entry point gets its span from Start, and those of its attempts from Attempt.
+// Concurrent calls may use the same function.
 func TestStart(t *testing.T) {
 	s := newSDK(t, reboundotel.Options{AttemptSpans: true})
 	p := s.policy("ocr")
@@ -106,7 +106,7 @@ func TestStart(t *testing.T) {
 	}
 }
 
-// Without a call's span, attempts have theirs, and events go to whatever span there is.
+// Without a call's span, attempts have spans, and events go to the current span.
 func TestWithoutCallSpan(t *testing.T) {
 	s := newSDK(t, reboundotel.Options{AttemptSpans: true})
 	fn := reboundotel.Attempt(s.Telemetry, failing(1, errDown))
@@ -117,7 +117,7 @@ func TestWithoutCallSpan(t *testing.T) {
 	)
 }
 
-// What an attempt sends bears the attempt's own span, so that the server's is its child.
+// Requests of an attempt carry the attempt's span, so the server's span is its child.
 func TestContextIsPropagated(t *testing.T) {
 	for _, attempts := range []bool{false, true} {
 		s := newSDK(t, reboundotel.Options{AttemptSpans: attempts})
@@ -157,7 +157,7 @@ func TestContextIsPropagated(t *testing.T) {
 	}
 }
 
-// A panic ends all spans, and goes on.
+// A panic ends all spans, and continues.
 func TestPanicEndsSpans(t *testing.T) {
 	s := newSDK(t, reboundotel.Options{AttemptSpans: true})
 	func() {

@@ -19,7 +19,7 @@ import (
 
 const noText = "bad\xff"
 
-// report has everything report under names and errors that are no UTF-8.
+// report makes everything report with names and errors that are not UTF-8.
 func report(t *testing.T, telemetry *reboundotel.Telemetry) {
 	t.Helper()
 	b := &breaker.Breaker{Name: noText, OnChange: telemetry.OnChange}
@@ -45,7 +45,7 @@ func report(t *testing.T, telemetry *reboundotel.Telemetry) {
 	end(err)
 }
 
-// A name or an error that is no UTF-8 fails nothing: exporters refuse whole batches with one.
+// Invalid UTF-8 in a name or an error does no harm. Exporters reject whole batches for it.
 func TestNamesThatAreNoText(t *testing.T) {
 	s := newSDK(t, reboundotel.Options{AttemptSpans: true})
 	report(t, s.Telemetry)
@@ -66,7 +66,7 @@ func TestNamesThatAreNoText(t *testing.T) {
 		}
 	}
 	if n := strings.Count(all, "bad\uFFFD"); n < 20 {
-		t.Errorf("%d of the texts are there, want all:\n%s", n, all)
+		t.Errorf("got %d of the texts, want all:\n%s", n, all)
 	}
 
 	telemetry, handler, err := serve()

@@ -18,14 +18,14 @@ import (
 	"github.com/rebound-go/rebound/reboundotel"
 )
 
-// only is the lines that begin with one of the names.
+// only returns the lines that begin with one of the names.
 func only(lines []string, names ...string) []string {
 	return slices.DeleteFunc(lines, func(line string) bool {
 		return !slices.ContainsFunc(names, func(n string) bool { return strings.HasPrefix(line, n) })
 	})
 }
 
-// breakers returns two of one name.
+// breakers returns two with one name.
 func breakers(name string) (open, closed *breaker.Breaker) {
 	open, closed = &breaker.Breaker{Name: name}, &breaker.Breaker{Name: name}
 	open.ForceOpen()
@@ -39,8 +39,8 @@ func watch(t *testing.T, s *sdk, o reboundotel.Objects) {
 	}
 }
 
-// Breakers of one name add up, in whatever order and by however many calls of Watch they come, and
-// one that is given twice counts once.
+// Breakers with one name are added up, in any order and over any number of calls of Watch. One that
+// is given twice counts once.
 func TestBreakersOfOneNameAddUp(t *testing.T) {
 	for name, order := range map[string]func(open, closed *breaker.Breaker) []reboundotel.Breaker{
 		"open first": func(o, c *breaker.Breaker) []reboundotel.Breaker {
@@ -71,8 +71,8 @@ func TestBreakersOfOneNameAddUp(t *testing.T) {
 	}
 }
 
-// The breakers of a group are read anew each time, and an open one among the many whose names are
-// not reported is seen.
+// The breakers of a group are read again each time. An open one whose name is not reported is
+// counted, too.
 func TestGroupsAddUp(t *testing.T) {
 	s := newSDK(t, reboundotel.Options{})
 	var g breaker.Group[string]
@@ -123,7 +123,7 @@ func TestShadows(t *testing.T) {
 	)
 }
 
-// Hedges of one name add up, and one that is given twice counts once.
+// Hedges with one name are added up. One that is given twice counts once.
 func TestHedges(t *testing.T) {
 	s := newSDK(t, reboundotel.Options{})
 	a := &hedge.Hedge{Name: "h", After: time.Minute}
@@ -136,7 +136,7 @@ func TestHedges(t *testing.T) {
 	want(t, lines, "rebound.hedge.calls{hedge=h} 3", "rebound.hedge.delay{hedge=h} 3600")
 }
 
-// Of budgets of one name the lowest level counts, with the capacity of that budget.
+// For budgets with one name the lowest level counts, with the capacity of that budget.
 func TestBudgetsOfOneName(t *testing.T) {
 	for _, order := range [][2]float64{{20, 5}, {5, 20}} {
 		s := newSDK(t, reboundotel.Options{})
@@ -219,7 +219,7 @@ func TestKindsOfLimits(t *testing.T) {
 	}
 }
 
-// The count of rejections rises only, though a group forgets a limit and makes it anew.
+// The count of rejections never falls, even if a group drops a limit and makes it again.
 func TestRejectionsOnlyRise(t *testing.T) {
 	s := newSDK(t, reboundotel.Options{})
 	now := map[string]uint64{}

@@ -10,7 +10,7 @@ import (
 	"github.com/rebound-go/rebound/reboundredis"
 )
 
-// Rows of docs/redis.md: a turn of a real Redis on loopback, beside the least script.
+// Rows of docs/redis.md: a turn from a real Redis on loopback, and a minimal script for comparison.
 func BenchmarkTake(b *testing.B) {
 	s := start(b)
 	least := redis.NewScript("return redis.call('INCR', KEYS[1])")

@@ -44,7 +44,7 @@ func startCluster(t *testing.T) (c cluster) {
 	return c
 }
 
-// await waits until every server finds the cluster complete.
+// await waits until the cluster is complete for every server.
 func (c cluster) await() {
 	for _, s := range c {
 		s.await("the cluster to be complete", func() bool {
@@ -78,8 +78,8 @@ func (c cluster) holder(key string) (holder, other *server, slot int64) {
 
 func (s *server) id() string { return s.do("CLUSTER", "MYID").(string) }
 
-// A limit keeps its bucket while its slot moves to another server, at every step of the move, and
-// none of the steps looks like an outage.
+// A limit keeps its bucket while its slot moves to another server. No step of the move looks like
+// an outage.
 func TestClusterMovesTheKey(t *testing.T) {
 	t.Parallel()
 	c := startCluster(t)
@@ -114,7 +114,7 @@ func TestClusterMovesTheKey(t *testing.T) {
 	if n := around.Snapshot().Opened; n > 0 {
 		t.Errorf("the move was an outage %d times", n)
 	}
-	// A canceled wait gives its turn back there, too.
+	// A canceled wait returns its turn there, too.
 	waits := closing(&reboundredis.Rate{
 		Client: c.client(t), Key: "{ocr}:wait", N: 1, Per: time.Hour, Wait: 2 * time.Hour,
 	})
@@ -129,7 +129,7 @@ func TestClusterMovesTheKey(t *testing.T) {
 	})
 }
 
-// While the server of a key is gone the local share decides, for that key alone.
+// While the server of a key is down, the local share decides for that key alone.
 func TestClusterLosesAServer(t *testing.T) {
 	t.Parallel()
 	c := startCluster(t)
@@ -167,8 +167,8 @@ func TestClusterLosesAServer(t *testing.T) {
 	}
 }
 
-// A client of one server that belongs to a cluster never finds the keys of the others. That is a
-// mistake, and no outage.
+// A client for one server of a cluster never gets the keys of the others. That is a mistake, not an
+// outage.
 func TestClientOfOneServer(t *testing.T) {
 	t.Parallel()
 	c := startCluster(t)

@@ -97,7 +97,7 @@ func TestValidate(t *testing.T) {
 		if err == nil {
 			continue
 		}
-		// An invalid limit lets nothing pass.
+		// An invalid limit admits nothing.
 		if got := take(r); got == nil || got.Error() != text {
 			t.Errorf("Take returns %v, want %s", got, text)
 		}
@@ -120,7 +120,7 @@ func TestInvalidN(t *testing.T) {
 	}
 }
 
-// Take counts as limit.Rate does: what is more than the bucket is there when it is full.
+// Take counts as limit.Rate does: more tokens than the bucket holds are available when it is full.
 func TestTake(t *testing.T) {
 	s := start(t)
 	fresh := func(key string) *reboundredis.Rate {

@@ -14,8 +14,7 @@ import (
 	"github.com/rebound-go/rebound/reboundredis"
 )
 
-// Eight processes share 100 attempts per second. No Redis listens here, so that the local share
-// decides.
+// Eight processes share 100 attempts per second. No Redis runs here, so the local share decides.
 func ExampleRate() {
 	client := redis.NewClient(&redis.Options{
 		Addr:                  "localhost:1",
@@ -40,7 +39,8 @@ func ExampleRate() {
 	// Output: a receipt <nil>
 }
 
-// The breaker opens with those of the other processes. No Redis listens here, so it goes on alone.
+// The breaker opens together with those of the other processes. No Redis runs here, so it works
+// alone.
 func ExampleVerdicts() {
 	client := redis.NewClient(&redis.Options{Addr: "localhost:1", DialerRetries: 1})
 	defer client.Close()

@@ -83,7 +83,7 @@ func books(wait time.Duration) func(context.Context) (any, error) {
 
 func localShare(n int) *limit.Rate { return &limit.Rate{N: 1, Per: time.Hour, Burst: n} }
 
-// A Redis that hangs is asked by those that ask already, and the client connects once.
+// If Redis hangs, only attempts that already asked wait for it, and the client connects once.
 func TestHangingRedis(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fakeRedis{book: hangs, load: func(ctx context.Context) error {
@@ -110,7 +110,7 @@ func TestHangingRedis(t *testing.T) {
 		if f.booked != 10 || f.loads != 1 {
 			t.Errorf("asked %d times, connected %d times; want 10 and once", f.booked, f.loads)
 		}
-		// While it connects no attempt asks, and none finds Redis well.
+		// While the client connects, no attempt asks Redis, and none takes it for healthy.
 		time.Sleep(3 * time.Second)
 		for range 10 {
 			if err := r.Take(t.Context(), 1); err != nil {
@@ -129,7 +129,7 @@ func TestHangingRedis(t *testing.T) {
 	})
 }
 
-// An attempt waits for Timeout, also for another one that leases turns for both.
+// An attempt waits for at most Timeout, even if another one leases turns for both.
 func TestHangingLease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fakeRedis{book: func(context.Context) (any, error) {
@@ -166,7 +166,7 @@ func TestContextEnds(t *testing.T) {
 	})
 }
 
-// Attempts that want leased turns ask one at a time, and those that waited take what is there.
+// Attempts that need leased turns ask one at a time, and the waiting ones take the leased turns.
 func TestOneAsksForAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fakeRedis{book: books(0)}
@@ -212,7 +212,7 @@ func TestLeasesAreOfOneToken(t *testing.T) {
 	}
 }
 
-// While Redis is gone the local share decides, also where Redis has rejected just before.
+// While Redis is down, the local share decides, even if Redis has just rejected.
 func TestLocalAfterRejection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fakeRedis{book: func(context.Context) (any, error) {
@@ -267,7 +267,7 @@ func TestRefusalOfAKnownTurn(t *testing.T) {
 	})
 }
 
-// Turns of canceled attempts go back to Redis. What Redis does not take is for other attempts.
+// Turns of canceled attempts go back to Redis. Other attempts use those that Redis does not take.
 func TestGiveBack(t *testing.T) {
 	for _, row := range []struct {
 		name  string

@@ -187,7 +187,7 @@ func (s *server) debt() time.Duration {
 	return time.Duration(tat-time.Now().UnixMicro()) * time.Microsecond
 }
 
-// A wait is bounded by Wait and the deadline. Those that do not wait take nothing.
+// A wait is bounded by Wait and the deadline. Rejected attempts take nothing.
 func TestWaitsAreBounded(t *testing.T) {
 	s := start(t)
 	r := slow(s, 90*time.Second)
@@ -214,7 +214,7 @@ func TestWaitsAreBounded(t *testing.T) {
 	w.leave(t)
 }
 
-// A canceled wait gives its turn back to Redis if it is the last one.
+// A canceled wait returns its turn to Redis if it is the last one.
 func TestCanceledWaitGivesItsTurnBack(t *testing.T) {
 	s := start(t)
 	r := slow(s, time.Hour)
@@ -235,8 +235,8 @@ func TestCanceledWaitGivesItsTurnBack(t *testing.T) {
 	}
 }
 
-// Another turn is left to the next attempt of the process. When the turns behind it are given back,
-// it is, too.
+// Any other turn goes to the next attempt of the process. If the turns after it are returned, it is
+// returned, too.
 func TestCanceledWaitInTheMiddle(t *testing.T) {
 	s := start(t)
 	r, other := slow(s, time.Hour), slow(s, time.Hour)
@@ -272,7 +272,7 @@ func TestCanceledWaitInTheMiddle(t *testing.T) {
 	await(t, "both turns to be back", func() bool { return s.debt() <= time.Minute })
 }
 
-// What is lost in Redis is found out within a second, also by those that have been rejected.
+// Lost data in Redis is noticed within a second, even by rejected attempts.
 func TestFlushedServer(t *testing.T) {
 	s := start(t)
 	r := slow(s, 0)
@@ -291,7 +291,7 @@ func TestFlushedServer(t *testing.T) {
 	}
 }
 
-// A clock that is set back lengthens no wait; one that is set forward fills the bucket once.
+// If the clock is set back, no wait becomes longer. If it is set forward, the bucket fills up once.
 func TestClockIsSet(t *testing.T) {
 	for _, by := range []time.Duration{-24 * time.Hour, -time.Second, time.Hour} {
 		s := start(t)
@@ -339,7 +339,7 @@ func (s *server) scripts() (n int) {
 	return n
 }
 
-// A process that takes much leases turns, and the fleet stays within its rate all the same.
+// A busy process leases turns, and the fleet still stays within its rate.
 func TestLeases(t *testing.T) {
 	s := start(t)
 	const perSecond, most = 20_000, 10_000
@@ -399,7 +399,7 @@ func killed(addr string) {
 	select {}
 }
 
-// A process that is killed loses the turns that it holds, and no others.
+// A killed process loses only the turns that it holds.
 func TestKilledProcess(t *testing.T) {
 	s := start(t)
 	cmd := exec.Command(os.Args[0])

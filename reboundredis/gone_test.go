@@ -22,7 +22,7 @@ func share(n int) *limit.Rate {
 	return &limit.Rate{Name: "local", N: 1, Per: time.Hour, Burst: n}
 }
 
-// outages are the ways in which Redis can be gone, and come back.
+// outages are the ways in which Redis can fail and recover.
 var outages = []struct {
 	name       string
 	args       []string
@@ -69,8 +69,8 @@ var outages = []struct {
 		func(s *server) { s.do("SCRIPT", "KILL") }},
 }
 
-// While Redis is gone the share of the process decides, at once but for one attempt. When it is
-// back, the shared limit does.
+// While Redis is down, the share of the process decides, for all but one attempt at once. When
+// Redis is back, the shared limit decides.
 func TestLocalShare(t *testing.T) {
 	for _, row := range outages {
 		t.Run(row.name, func(t *testing.T) {
@@ -98,7 +98,7 @@ func TestLocalShare(t *testing.T) {
 				t.Errorf("%d passed, then %v; want at most the 30 of the share", passed, err)
 			}
 			if n := around.Snapshot().Rejected - before; n == 0 {
-				t.Errorf("every attempt has asked Redis, want one")
+				t.Errorf("every attempt asked Redis, want one")
 			}
 			if change := <-opened; change != "closed open" {
 				t.Errorf("the breaker around Redis changed as %s", change)
@@ -144,8 +144,7 @@ func TestFailClosed(t *testing.T) {
 	await(t, "Redis to be back", func() bool { return take(r) == nil })
 }
 
-// A handshake that takes longer than Timeout does not keep the limit from a Redis that answers in
-// time.
+// Redis is used if it answers in time, even if its handshake takes longer than Timeout.
 func TestSlowHandshake(t *testing.T) {
 	s := start(t)
 	around := &breaker.Breaker{Failures: 1, Cooldown: 50 * time.Millisecond}
@@ -162,7 +161,7 @@ func TestSlowHandshake(t *testing.T) {
 	}
 }
 
-// A deadline that leaves Redis no time proves nothing about it.
+// A deadline that is too short for Redis proves nothing about Redis.
 func TestShortDeadlines(t *testing.T) {
 	s := start(t)
 	around := &breaker.Breaker{Failures: 1, Cooldown: time.Hour}
@@ -218,7 +217,7 @@ func TestLocalShareIsWarm(t *testing.T) {
 	}
 }
 
-// mistakes are what no fallback may hide.
+// mistakes are errors that no fallback may hide.
 var mistakes = []struct {
 	name  string
 	setup func(*server)

@@ -28,8 +28,8 @@ func noGoroutines(t *testing.T) {
 	})
 }
 
-// Attempts come and are canceled while Redis comes and goes. In the end nothing is left: no
-// goroutine, no wait, and no turn but those that were taken.
+// Attempts come and are canceled while Redis fails and recovers. In the end nothing is left: no
+// goroutine, no wait, and only the turns that were taken.
 func TestHammer(t *testing.T) {
 	for _, per := range []time.Duration{time.Second, time.Minute} { // with leases and without
 		s := start(t)
@@ -98,7 +98,7 @@ func TestVerdictsLeaveNothing(t *testing.T) {
 	}
 }
 
-// A key may hold any bytes. Errors show it quoted.
+// A key may have any bytes. Errors quote it.
 func TestHostileKeys(t *testing.T) {
 	s := start(t)
 	for _, key := range []string{

@@ -19,7 +19,7 @@ import (
 // patient is a Timeout for tests on a busy machine.
 const patient = 10 * time.Second
 
-// closing sets what decides while Redis is gone: nothing passes then.
+// closing makes the limit reject everything while Redis is down.
 func closing(r *reboundredis.Rate) *reboundredis.Rate {
 	r.FailClosed, r.Timeout = true, patient
 	return r

@@ -15,7 +15,7 @@ import (
 	"github.com/rebound-go/rebound/reboundredis"
 )
 
-// held is the value of the key, and its time to live.
+// held returns the value of the key, and its time to live.
 func (s *server) held() (tat, last time.Time, token, ttl time.Duration) {
 	s.tb.Helper()
 	var at, since int64
@@ -27,7 +27,7 @@ func (s *server) held() (tat, last time.Time, token, ttl time.Duration) {
 	return time.UnixMicro(at), time.UnixMicro(since), token, ttl
 }
 
-// The key has the time of the last booking, and is gone when the bucket is full.
+// The key holds the time of the last booking, and expires when the bucket is full.
 func TestKeyInRedis(t *testing.T) {
 	s := start(t)
 	r := slow(s, time.Hour)
@@ -54,7 +54,7 @@ func TestKeyInRedis(t *testing.T) {
 	w.leave(t)
 	await(t, "the turn to be back", func() bool { return s.debt() <= time.Minute })
 	if _, _, _, ttl := s.held(); ttl <= 0 {
-		t.Error("the key lives for ever when a turn is back")
+		t.Error("the key never expires after a turn was returned")
 	}
 
 	quick := closing(&reboundredis.Rate{Client: s.client(), Key: "quick", N: 100})
@@ -67,7 +67,7 @@ func TestKeyInRedis(t *testing.T) {
 	}
 }
 
-// A turn that is followed by that of another process is not given back to Redis.
+// A turn before that of another process is not returned to Redis.
 func TestTurnsOfOthersStay(t *testing.T) {
 	s := start(t)
 	r, other := slow(s, time.Hour), slow(s, time.Hour)
@@ -85,7 +85,7 @@ func TestTurnsOfOthersStay(t *testing.T) {
 	second.leave(t)
 }
 
-// Programs with another limit for the same key: the tokens that are taken count.
+// Programs with different limits for one key: tokens that were taken count.
 func TestChangedLimit(t *testing.T) {
 	type limits struct {
 		n     float64
@@ -139,7 +139,8 @@ func TestChangedLimit(t *testing.T) {
 	}
 }
 
-// While two programs have another limit, neither starves the other for longer than by its own.
+// While two programs have different limits, neither starves the other for longer than its own limit
+// does.
 func TestMixedLimits(t *testing.T) {
 	s := start(t)
 	daily := closing(&reboundredis.Rate{Client: s.client(), Key: "k", N: 1, Per: 24 * time.Hour})
@@ -154,7 +155,7 @@ func TestMixedLimits(t *testing.T) {
 	}
 }
 
-// fake is a server that answers every script alike.
+// fake is a server that gives the same answer to every script.
 type fake struct {
 	redis.Scripter
 	reply any
@@ -166,7 +167,7 @@ func (f fake) EvalSha(ctx context.Context, _ string, _ []string, _ ...any) *redi
 	return cmd
 }
 
-// A server that answers something else is an error.
+// Any other answer of the server is an error.
 func TestForeignAnswers(t *testing.T) {
 	good := []any{int64(1), "0", "1"}
 	for i, reply := range []any{

@@ -74,7 +74,7 @@ func newAuthority(t *testing.T) *authority {
 	return a
 }
 
-// A connection by TLS works. What is wrong with it for good is an error, and no outage.
+// A connection by TLS works. A permanent mistake in it is an error, not an outage.
 func TestTLS(t *testing.T) {
 	own, other := newAuthority(t), newAuthority(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -27,7 +27,7 @@ func leaseTest(gap time.Duration, attempts int) (booked, asked, most int) {
 	return booked, asked, most
 }
 
-// A process leases what it uses, so that little is lost, whatever it uses.
+// A process leases about as much as it uses, so that little is lost at any rate.
 func TestLeasesAreUsed(t *testing.T) {
 	for _, row := range []struct {
 		gap   time.Duration
@@ -88,7 +88,7 @@ func TestTakeOfPooledTurns(t *testing.T) {
 	}
 }
 
-// What a process knows of the others after answers at some instants.
+// What a process derives about the others from answers at given times.
 func TestRoom(t *testing.T) {
 	now := time.Now()
 	b := booking{n: 1, cost: time.Second, depth: 3 * time.Second}
@@ -131,7 +131,7 @@ func TestRoom(t *testing.T) {
 			t.Errorf("%s: rejections have left %d turns", row.name, free)
 		}
 	}
-	// An answer that was slow may be of its beginning.
+	// A slow answer may be from the beginning of its request.
 	var s turns
 	s.learn(b, 1, answer{wait: 5 * time.Second}, now, at(2))
 	if got := s.room(b, at(2)); got != 3*time.Second {
@@ -189,7 +189,7 @@ func TestMicros(t *testing.T) {
 	}
 }
 
-// Errors of Redis 6 and older begin otherwise inside a script.
+// In a script, errors of Redis 6 and older begin differently.
 func TestPasses(t *testing.T) {
 	for answer, want := range map[string]bool{
 		"LOADING Redis is loading the dataset in memory":                                     true,

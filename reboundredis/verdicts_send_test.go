@@ -8,8 +8,7 @@ import (
 	"github.com/rebound-go/rebound/breaker"
 )
 
-// What a breaker obeys: an opening of ours that is new, while it is closed and calls are bound to
-// it.
+// A breaker obeys a new opening of its group while it is closed and attached.
 func TestObey(t *testing.T) {
 	for _, row := range []struct {
 		name  string
@@ -52,7 +51,7 @@ func TestObey(t *testing.T) {
 	}
 }
 
-// Of an opening either half or more is obeyed, or nothing.
+// An opening is obeyed for at least half of its time, or not at all.
 func TestAllow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := &Verdicts{}
@@ -72,7 +71,7 @@ func TestAllow(t *testing.T) {
 	})
 }
 
-// Only the opening of a closed breaker by its calls is sent: nothing of the others begins.
+// Only the opening of a closed breaker by its calls is sent.
 func TestOnChange(t *testing.T) {
 	good := breaker.Change{From: breaker.Closed, To: breaker.Open, Why: "failures in a row"}
 	v := &Verdicts{around: &breaker.Breaker{}}

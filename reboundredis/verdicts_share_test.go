@@ -40,7 +40,7 @@ func TestFlappingProcess(t *testing.T) {
 				}
 				time.Sleep(time.Second)
 				if b.State() == breaker.HalfOpen {
-					b.Reset() // a probe has found the service well
+					b.Reset() // a probe has succeeded
 				}
 			}
 			if open > row.most || open < row.first {

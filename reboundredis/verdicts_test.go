@@ -69,7 +69,7 @@ func (m *member) history() string {
 	return strings.Join(m.changes, ", ")
 }
 
-// subscribed waits until so many members have subscribed.
+// subscribed waits until n members have subscribed.
 func (s *server) subscribed(n int64) {
 	s.tb.Helper()
 	c := s.client()
@@ -82,7 +82,7 @@ func isOpen(m *member) func() bool {
 	return func() bool { return m.State() == breaker.Open }
 }
 
-// An opening reaches those that run and those that start, once, and does not come back.
+// An opening reaches running and starting members, once, and does not come back.
 func TestOpeningTravels(t *testing.T) {
 	s := start(t)
 	first, second := join(t, s), join(t, s)
@@ -98,7 +98,7 @@ func TestOpeningTravels(t *testing.T) {
 			t.Errorf("the breaker is open for another %v, want about 30s", left)
 		}
 	}
-	// Each is asked again whenever it subscribes anew.
+	// The last opening is read at every new subscription.
 	for _, m := range []*member{second, third} {
 		m.Reset()
 	}
@@ -135,7 +135,7 @@ func TestSubscriptionOutlivesTheServer(t *testing.T) {
 	await(t, "the second breaker to open", isOpen(second))
 }
 
-// An opening while Redis is gone travels when it is back, and delays no call meanwhile.
+// An opening while Redis is down is sent when Redis is back, and delays no call in the meantime.
 func TestOpeningWhileRedisIsGone(t *testing.T) {
 	s := start(t)
 	first := join(t, s)
@@ -149,7 +149,7 @@ func TestOpeningWhileRedisIsGone(t *testing.T) {
 	}
 }
 
-// What is not sent, and who does not obey.
+// What is not sent, and which breakers do not obey.
 func TestWhatDoesNotTravel(t *testing.T) {
 	s := start(t)
 	sender, observer := join(t, s), join(t, s)
@@ -183,7 +183,7 @@ func TestWhatDoesNotTravel(t *testing.T) {
 	}
 }
 
-// The longest time that another is obeyed for is Max.
+// An opening of another process is obeyed for at most Max.
 func TestMax(t *testing.T) {
 	s := start(t)
 	s.do("SET", "ocr:open", "opened X", "PX", fmt.Sprint(time.Hour.Milliseconds()))
@@ -257,7 +257,7 @@ func TestStartFails(t *testing.T) {
 	}
 }
 
-// What cannot be sent is reported.
+// An opening that cannot be sent is reported.
 func TestOnError(t *testing.T) {
 	s := start(t)
 	got := make(chan error, 1)
@@ -275,8 +275,7 @@ func TestOnError(t *testing.T) {
 	}
 }
 
-// An opening reaches the fleet of its Key at once, and no other. What another version of a program
-// sends is ignored.
+// An opening reaches only the fleet of its Key, at once. Messages of another version are ignored.
 func TestFleetsDoNotMix(t *testing.T) {
 	s := start(t)
 	keyed := func(key string, db int) *member {
@@ -309,7 +308,7 @@ func TestFleetsDoNotMix(t *testing.T) {
 	}
 }
 
-// A connection that dies without a word is found out, and an opening that was lost is looked for.
+// A dead connection is detected, and a lost opening is read again.
 func TestDeadSubscription(t *testing.T) {
 	t.Parallel()
 	s := start(t)

@@ -10,7 +10,7 @@ import (
 	"github.com/rebound-go/rebound/reboundriver"
 )
 
-// BenchmarkSuccess is what Middleware adds to a job that succeeds.
+// BenchmarkSuccess measures what Middleware adds to a job that succeeds.
 func BenchmarkSuccess(b *testing.B) {
 	job := &rivertype.JobRow{Attempt: 1, MaxAttempts: 3}
 	done := func(context.Context) error { return nil }

@@ -25,7 +25,7 @@ func Example() {
 	// Output: 8
 }
 
-// What River does with the error of a job is in the error that Middleware returns.
+// The error that Middleware returns decides what River does with a job.
 func ExampleMiddleware() {
 	m := &reboundriver.Middleware{Policy: &rebound.Policy{Name: "receipts"}}
 	job := &rivertype.JobRow{Attempt: 1, MaxAttempts: 3}

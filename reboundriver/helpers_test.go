@@ -73,7 +73,7 @@ func migrate(t testing.TB, url string) {
 	}
 }
 
-// args are those of a job, whose worker does what the test says.
+// args are those of a job, whose worker does what the test sets.
 type args struct{ Name string }
 
 func (args) Kind() string { return "receipt" }
@@ -85,7 +85,7 @@ type worker struct {
 
 func (w *worker) Work(ctx context.Context, job *river.Job[args]) error { return w.work(ctx, job) }
 
-// engine is a client that works on a queue of its own.
+// engine is a client with its own queue.
 type engine struct {
 	*river.Client[pgxTx]
 	t      testing.TB

@@ -160,7 +160,7 @@ func TestOpenBreakerSnoozes(t *testing.T) {
 	}
 }
 
-// Jobs that a breaker has rejected come back when it may admit one, and not all at once.
+// Jobs that a breaker has rejected come back when it may admit one, but not all at once.
 func TestRejectedJobsSpread(t *testing.T) {
 	p := quick(3)
 	p.Breaker = &breaker.Breaker{}

@@ -26,7 +26,7 @@ import (
 	"github.com/rebound-go/rebound/internal/daemon"
 )
 
-// work is the process of a worker that begins a job and does not end it.
+// work is the process of a worker that begins a job but does not end it.
 func work(url string) {
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &worker{work: func(context.Context, *river.Job[args]) error {
@@ -113,7 +113,7 @@ func pause(t *testing.T, d time.Duration) {
 	<-ctx.Done()
 }
 
-// A server that is killed in the middle takes no job with it.
+// A server that is killed in the middle loses no job.
 func TestServerGone(t *testing.T) {
 	t.Parallel()
 	d := daemon.Require(t, daemon.Postgres)
@@ -144,7 +144,7 @@ func TestServerGone(t *testing.T) {
 	}
 }
 
-// A server that is slow makes a job slow, and no more.
+// A slow server only makes a job slow.
 func TestServerSlow(t *testing.T) {
 	t.Parallel()
 	url := postgres(t)
@@ -165,7 +165,7 @@ func TestServerSlow(t *testing.T) {
 	}
 }
 
-// A wrong password is an error at once, and a permanent one: no retry mends it.
+// A wrong password is a permanent error at once, because no retry fixes it.
 func TestWrongPassword(t *testing.T) {
 	t.Parallel()
 	d := daemon.Require(t, daemon.Postgres)

@@ -20,7 +20,7 @@ import (
 	"github.com/rebound-go/rebound/reboundriver"
 )
 
-// row is a job that has failed so many times, the first time an hour ago.
+// row is a job that has failed n times, the first time an hour ago.
 func row(attempt, maxAttempts, errs int) *rivertype.JobRow {
 	job := &rivertype.JobRow{Attempt: attempt, MaxAttempts: maxAttempts}
 	for range errs {
@@ -29,7 +29,7 @@ func row(attempt, maxAttempts, errs int) *rivertype.JobRow {
 	return job
 }
 
-// What River gets, by the row and the policy.
+// What River gets for each row and policy.
 func TestDecisions(t *testing.T) {
 	flaky := errors.New("flaky")
 	asks := rebound.RetryAfter(flaky, 10*time.Minute)
@@ -86,7 +86,7 @@ func TestDecisions(t *testing.T) {
 	}
 }
 
-// answer is an error that is none: sql.ErrNoRows is like that.
+// answer is an error that is an answer, like sql.ErrNoRows.
 type answer struct{}
 
 func (*answer) Error() string { return "no rows" }
@@ -94,7 +94,7 @@ func (*answer) Error() string { return "no rows" }
 // DescribeFault returns the error's classification.
 func (*answer) DescribeFault() fault.Fault { return fault.Fault{Kind: fault.None} }
 
-// The end of a job's context: that of the client is not a failure, that of the job's time is one.
+// The end of a job's context is a failure after the job's time, but not when the client stops.
 func TestEndOfTheContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var events []rebound.Event
@@ -165,7 +165,8 @@ func TestJobCancelInTheMiddle(t *testing.T) {
 	}
 }
 
-// Work's own decision is returned as it is, and is no retry of the policy. A success is an event.
+// Work's own decision is returned unchanged, and is not a retry of the policy. A success is an
+// event.
 func TestOwnDecisionsRaiseNoRetry(t *testing.T) {
 	for _, c := range []struct {
 		err  error
@@ -188,7 +189,7 @@ func TestOwnDecisionsRaiseNoRetry(t *testing.T) {
 	}
 }
 
-// NextRetry is what the middleware has decided for this failure, once.
+// NextRetry returns the middleware's decision for this failure, once.
 func TestDecidedDelay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &rebound.Policy{Backoff: backoff.Constant(time.Minute),

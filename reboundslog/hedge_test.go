@@ -34,7 +34,7 @@ func TestHedgeLines(t *testing.T) {
 	}
 }
 
-// Hedges that are denied do not flood the log, and are no lines of a policy of the same name.
+// Denied hedges do not flood the log, and do not count as lines of a policy with the same name.
 func TestHedgesDoNotFlood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b bytes.Buffer

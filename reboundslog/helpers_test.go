@@ -2,7 +2,7 @@ package reboundslog_test
 
 import "log/slog"
 
-// timeless leaves out of a log what is never twice the same, and the level.
+// timeless removes the level, and everything that differs between runs.
 var timeless = &slog.HandlerOptions{
 	ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
 		switch a.Key {

@@ -37,7 +37,7 @@ func into(w io.Writer) *reboundslog.Logger {
 	}))}
 }
 
-// down makes a call of the named policy that fails for good after two retries.
+// down makes a call of the named policy that fails after two retries.
 func down(ctx context.Context, l *reboundslog.Logger, name string) error {
 	p := &rebound.Policy{Name: name, Backoff: backoff.Constant(time.Second), Observe: l.Observe}
 	return rebound.Run(ctx, p, func(context.Context) error { return errDown })
@@ -164,7 +164,8 @@ func TestErrorAndCause(t *testing.T) {
 	}
 }
 
-// A hundred calls fail at once, then one 12 s later: ten lines of a kind, and what is missing.
+// A hundred calls fail at once, and one 12 s later: ten lines of each kind, and the number of those
+// dropped.
 func TestOutageDoesNotFlood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b bytes.Buffer
@@ -253,7 +254,7 @@ func TestLimits(t *testing.T) {
 	})
 }
 
-// Names that are made up for single calls neither fill the memory nor the log.
+// Generated names for single calls fill neither the memory nor the log.
 func TestNamesAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b bytes.Buffer
@@ -272,7 +273,7 @@ func TestNamesAreBounded(t *testing.T) {
 	})
 }
 
-// Whatever comes at once from many goroutines is either written or counted.
+// Concurrent lines of many goroutines are either written or counted.
 func TestNothingGetsLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b syncBuffer
@@ -331,8 +332,8 @@ func (h *handler) Handle(ctx context.Context, r slog.Record) error {
 
 type mine struct{} // the key of a value in the caller's context
 
-// The caller's context goes to the handler, which may find a trace in it. Lines that it does not
-// want are not counted against the limit.
+// The handler gets the caller's context, which may contain a trace. Lines below the handler's level
+// do not count toward the limit.
 func TestHandlerIsAsked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := new(handler)
@@ -383,7 +384,7 @@ func TestSuccessAllocatesNothing(t *testing.T) {
 	}
 }
 
-// BenchmarkObserve is what a call pays for being observed.
+// BenchmarkObserve measures the cost of observing a call.
 func BenchmarkObserve(b *testing.B) {
 	l := &reboundslog.Logger{To: slog.New(slog.NewJSONHandler(io.Discard, nil))}
 	for _, row := range []struct {
