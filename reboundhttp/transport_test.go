@@ -214,7 +214,7 @@ func TestCallOf(t *testing.T) {
 		}
 		for i, tt := range tests {
 			tr := &Transport{Base: play(tt.steps...), Policy: seconds()}
-			// It does not matter whether the body is read, or who wraps it.
+			// The client's Timeout wraps the body, which does not matter.
 			client := &http.Client{Transport: tr, Timeout: time.Hour}
 			resp, err := client.Do(request(t, "GET", ""))
 			if err != nil {
@@ -635,7 +635,7 @@ func TestBareResponses(t *testing.T) {
 	})
 }
 
-// A mark outranks RetryIf even if the Transport adds a header.
+// A mark outranks RetryIf even if the Transport adds facts to the error.
 func TestMarksOutrankRetryIf(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		never := &rebound.Policy{RetryIf: func(fault.Fault) bool { return false }}

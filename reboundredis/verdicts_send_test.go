@@ -8,7 +8,7 @@ import (
 	"github.com/rebound-go/rebound/breaker"
 )
 
-// A breaker obeys a new opening of its group while it is closed and attached.
+// A breaker obeys a new opening of the fleet while it is closed and not forced.
 func TestObey(t *testing.T) {
 	for _, row := range []struct {
 		name  string

@@ -15,7 +15,7 @@ import (
 	"github.com/rebound-go/rebound/reboundsql"
 )
 
-// answers gives what Applied returns, in order: a bool or an error.
+// answers are what Applied returns, in order: a bool or an error.
 func answers(all ...any) func(context.Context) (bool, error) {
 	return func(ctx context.Context) (bool, error) {
 		if ctx.Err() != nil {
@@ -108,7 +108,7 @@ func TestApplied(t *testing.T) {
 	}
 }
 
-// stuck makes the server hang on a word until the context there ends.
+// stuck makes the server hang on a word until its context ends.
 func stuck(s *server, word string, times int) {
 	s.hook = func(ctx context.Context, w string) error {
 		if w != word || times == 0 {
@@ -155,7 +155,7 @@ func TestAttemptTimeout(t *testing.T) {
 	}
 }
 
-// A context that ends during BEGIN keeps the function from being called.
+// If the context ends during BEGIN, the function is not called.
 func TestEndDuringBegin(t *testing.T) {
 	for name, result := range map[string]error{"begun": nil, "failed": context.Canceled} {
 		t.Run(name, func(t *testing.T) {
@@ -181,7 +181,7 @@ func TestEndDuringBegin(t *testing.T) {
 	}
 }
 
-// watched counts what waits for its end.
+// watched counts the functions that wait for its end.
 type watched struct {
 	context.Context
 	waiting atomic.Int32
@@ -196,7 +196,7 @@ func (w *watched) AfterFunc(f func()) func() bool {
 	return func() bool { w.waiting.Add(-1); return stop() }
 }
 
-// A context that outlives many transactions remembers none of them.
+// A context that outlives many transactions keeps none of them.
 func TestNothingWaitsForTheContext(t *testing.T) {
 	ctx := &watched{Context: t.Context()}
 	s := new(server).says("exec", state("42601")).says("begin", nil, state("42601"))
@@ -209,7 +209,7 @@ func TestNothingWaitsForTheContext(t *testing.T) {
 	}
 }
 
-// The question is not asked with the time of the attempt that has run out.
+// Applied is not called with the ended context of the attempt.
 func TestAppliedHasTimeOfItsOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &server{}
@@ -230,7 +230,7 @@ func TestAppliedHasTimeOfItsOwn(t *testing.T) {
 	})
 }
 
-// A closure that takes no notice of its context is not committed after its time.
+// A closure that ignores its context is not committed after its time.
 func TestNoCommitAfterTheEnd(t *testing.T) {
 	s := &server{}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -263,7 +263,7 @@ func TestCallerLeavesDuringCommit(t *testing.T) {
 	}
 }
 
-// A pool full of connections that died without a word costs one attempt one probe.
+// A pool full of dead connections costs one attempt one probe.
 func TestDeadPoolIsFoundOutOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &server{}
@@ -300,8 +300,8 @@ func TestDeadPoolIsFoundOutOnce(t *testing.T) {
 	})
 }
 
-// A ROLLBACK that hangs is given up, where its driver heeds a context, after five seconds, whatever
-// context the call has.
+// A ROLLBACK that hangs is abandoned after five seconds, under any context of the call, if the
+// driver obeys contexts.
 func TestRollbackIsBounded(t *testing.T) {
 	for _, name := range []string{"canceled at the end", "never canceled", "ended before"} {
 		t.Run(name, func(t *testing.T) {
@@ -353,7 +353,7 @@ func TestRollbackAfterTheAttempt(t *testing.T) {
 	})
 }
 
-// InTx costs little beside the transaction, so that it can be used for all of them.
+// InTx costs little beside the transaction, so it can be used for every transaction.
 func TestAllocations(t *testing.T) {
 	s := &server{}
 	db := s.database(t)

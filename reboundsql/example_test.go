@@ -12,7 +12,7 @@ import (
 	"github.com/rebound-go/rebound/reboundsql"
 )
 
-// The databases of these examples are scripted: what they answer first is in says.
+// The databases of these examples are scripted: says holds their first answers.
 
 func ExampleInTx() {
 	db := sql.OpenDB(new(server).says("UPDATE accounts …", state("40001")))
@@ -30,9 +30,9 @@ func ExampleInTx() {
 	// Output: 2 <nil>
 }
 
-// The transaction writes a row with a key that its caller has chosen, so that it can be found out
-// whether a COMMIT without an answer was carried out. The question waits for the COMMIT to end,
-// because it asks for a lock on that row.
+// The transaction writes a row with a key that its caller has chosen. So Applied can find out
+// whether a COMMIT without an answer was carried out. Its query waits for the COMMIT to end,
+// because it takes a lock on that row.
 func ExampleInTx_options() {
 	db := sql.OpenDB(new(server).says("commit", io.ErrUnexpectedEOF))
 	defer db.Close()
@@ -66,7 +66,7 @@ func Example_inDoubt() {
 	// Output: look before you repeat it: commit in doubt: unexpected EOF
 }
 
-// Anything that begins, commits and rolls back will do. With pgx it is pool.Begin and pool.Reset.
+// Any type that begins, commits and rolls back works. With pgx, use pool.Begin and pool.Reset.
 func ExampleInTxOf() {
 	var done []string
 	begin := func(context.Context) (native, error) { return native{log: &done}, nil }

@@ -87,7 +87,7 @@ func TestExecWithInvalidArguments(t *testing.T) {
 func TestQuery(t *testing.T) {
 	s := new(server).says("row", nil, io.ErrUnexpectedEOF)
 	p := quick(3)
-	p.NonIdempotent = true // of no concern to a query
+	p.NonIdempotent = true // ignored by a query
 	got, err := reboundsql.Query(t.Context(), s.database(t), p, nil, number, "SELECT")
 	check(t, s, err, "1:open 1:SELECT 1:row 1:row 1:ping 1:SELECT 1:row 1:row 1:row", "")
 	if want := []int{1, 2}; !slices.Equal(got, want) {
@@ -137,7 +137,7 @@ var queries = map[string]bool{
 	"":                                                           false,
 }
 
-// A query that changes something is not repeated if it may have been carried out.
+// A query with changes is not repeated if it may have been carried out.
 func TestQueryThatWrites(t *testing.T) {
 	for query, repeated := range queries {
 		for _, c := range []struct {
@@ -167,7 +167,7 @@ func TestQueryThatWrites(t *testing.T) {
 	}
 }
 
-// A read-only transaction keeps a query from changing anything, whatever its text.
+// In a read-only transaction a query changes nothing, whatever its text.
 func TestQueryInReadOnlyTransaction(t *testing.T) {
 	o := &reboundsql.Options{Tx: readOnly}
 	s := new(server).says("SELECT charge()", io.EOF)
@@ -182,7 +182,7 @@ func TestQueryInReadOnlyTransaction(t *testing.T) {
 	check(t, s, err, "1:open 1:begin/ro 1:INSERT 1:rollback", rebound.NotRetryable)
 }
 
-// Exec asks, too, whether a statement whose answer was lost has been carried out.
+// Exec also calls Applied for a statement whose answer was lost.
 func TestExecApplied(t *testing.T) {
 	for _, c := range questions[:2] {
 		s := new(server).says("exec", errWire)
@@ -213,8 +213,7 @@ func TestExecIgnoresTx(t *testing.T) {
 
 func number(rows *sql.Rows) (n int, err error) { return n, rows.Scan(&n) }
 
-// A connection to a server that does not write leaves the pool, even if its call has no further
-// attempt.
+// A connection to a read-only server leaves the pool, even if its call has no further attempt.
 func TestReadOnlyConnectionLeavesThePool(t *testing.T) {
 	for _, c := range []struct {
 		err  error
@@ -251,7 +250,7 @@ func TestReadOnlyConnectionLeavesThePool(t *testing.T) {
 	}
 }
 
-// Nor is it given to a caller who waits for a connection.
+// A caller that waits for a connection does not get it either.
 func TestReadOnlyConnectionIsNotPassedOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &server{}
@@ -272,7 +271,7 @@ func TestReadOnlyConnectionIsNotPassedOn(t *testing.T) {
 	})
 }
 
-// The connections of a transaction that asked to be read-only are as good as before.
+// The connections of a transaction that was read-only by choice stay in the pool.
 func TestReadOnlyTransactionKeepsThePool(t *testing.T) {
 	db := new(server).says("exec", state("25006")).database(t)
 	o := &reboundsql.Options{Tx: readOnly}

@@ -18,19 +18,19 @@ import (
 	"github.com/rebound-go/rebound/budget"
 )
 
-// server is a database that writes down what it is asked and answers by a script: what a test has
-// queued for a word ("open", "begin", "exec", "query", "commit", "rollback", "ping") is returned
-// first, then no errors.
+// server is a database that records its requests and answers by a script. The errors that a test
+// has queued for a word ("open", "begin", "exec", "query", "commit", "rollback", "ping") are
+// returned first, and then none.
 type server struct {
 	mu     sync.Mutex
 	script map[string][]error
 	log    []string
 	conns  int                                          // opened so far
 	open   int                                          // open now
-	hook   func(ctx context.Context, word string) error // in place of the script, if it is there
+	hook   func(ctx context.Context, word string) error // in place of the script, if it is set
 }
 
-// state is an error as those of PostgreSQL's drivers.
+// state is an error like those of PostgreSQL's drivers.
 type state string
 
 func (s state) Error() string    { return "ERROR " + string(s) }
@@ -64,14 +64,14 @@ func (s *server) step(ctx context.Context, conn int, word string) error {
 	return err
 }
 
-// asked is what the server was asked, each word with the number of its connection before it.
+// asked are the server's requests, each word after the number of its connection.
 func (s *server) asked() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return strings.Join(s.log, " ")
 }
 
-// times is how often the server was asked one word.
+// times is how often the server got one word.
 func (s *server) times(word string) int {
 	return strings.Count(s.asked()+" ", ":"+word+" ")
 }
@@ -158,7 +158,7 @@ func (r *fakeRows) Next(dest []driver.Value) error {
 	return nil
 }
 
-// database opens s, and sees to it that no connection is in use, or open, at the end.
+// database opens s, and checks that no connection is in use, or open, at the end.
 func (s *server) database(t testing.TB) *sql.DB {
 	t.Helper()
 	db := sql.OpenDB(s)
@@ -176,7 +176,7 @@ func (s *server) database(t testing.TB) *sql.DB {
 	return db
 }
 
-// quick is a policy of n attempts that waits no longer than it must.
+// quick is a policy of n attempts with minimal delays.
 func quick(n int) *rebound.Policy {
 	return &rebound.Policy{
 		Attempts: n, Budget: budget.Unlimited,

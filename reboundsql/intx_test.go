@@ -19,7 +19,7 @@ import (
 
 var readOnly = &sql.TxOptions{ReadOnly: true}
 
-// failures are what can go wrong, and what the server is asked then.
+// failures are what can go wrong, and what the server gets then.
 var failures = []struct {
 	name   string
 	server *server
@@ -185,8 +185,7 @@ func check(t *testing.T, s *server, err error, want string, reason rebound.Reaso
 	}
 }
 
-// What is not in doubt is certainly not done, and a policy for calls that must not happen twice
-// may know.
+// A failure that is not in doubt is certainly not done, even for a NonIdempotent policy.
 func TestNonIdempotentPolicyRepeatsTransactions(t *testing.T) {
 	p := quick(3)
 	p.NonIdempotent = true
@@ -203,7 +202,7 @@ func TestNonIdempotentPolicyRepeatsTransactions(t *testing.T) {
 	}
 }
 
-// A classifier that has its own idea of errors does not know that the transaction was rolled back.
+// A custom classifier does not take into account that the transaction was rolled back.
 func TestNonIdempotentPolicyWithClassifier(t *testing.T) {
 	p := quick(3)
 	p.NonIdempotent, p.Budget = true, &budget.Budget{Capacity: 10}
@@ -228,7 +227,7 @@ func TestNonIdempotentPolicyWithClassifier(t *testing.T) {
 	}
 }
 
-// The retries of a policy with its own classifier are paid for by that policy.
+// The retries of a policy with its own classifier are charged to that policy's budget.
 func TestClassifierKeepsBudget(t *testing.T) {
 	p := &rebound.Policy{Attempts: 2, NonIdempotent: true, Classify: fault.Of,
 		Backoff: backoff.Constant(time.Nanosecond)}
@@ -242,7 +241,7 @@ func TestClassifierKeepsBudget(t *testing.T) {
 	}
 }
 
-// A function that marks a violation as permanent knows better than RetryUnique.
+// A function that marks a violation as permanent overrides RetryUnique.
 func TestMarkOutranksRetryUnique(t *testing.T) {
 	s := new(server).says("exec", state("23505"))
 	o := &reboundsql.Options{RetryUnique: true}
@@ -307,7 +306,7 @@ func TestErrorsOfTheClosureComeThrough(t *testing.T) {
 	}
 }
 
-// A loss is looked into once: a failure after it that says nothing of connections costs no probe.
+// A lost connection is probed once: a later failure that is not about connections costs no probe.
 func TestLossIsForgotten(t *testing.T) {
 	for _, row := range []struct {
 		loss error

@@ -11,9 +11,9 @@ import (
 	"github.com/rebound-go/rebound/reboundsql"
 )
 
-// Ten thousand transactions that fail in every way there is leave no connection in use, which
-// database looks at, and no goroutine behind, which the bubble would wait for. A pool of one
-// connection would have the first leak hang.
+// Ten thousand transactions that fail in every possible way leave no connection in use, which
+// database checks, and no goroutine, for which the bubble would wait. With a pool of one
+// connection, the first leak would block.
 func TestNothingLeaks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		before := runtime.NumGoroutine()

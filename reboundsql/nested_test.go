@@ -42,7 +42,8 @@ func nest(
 	return outer, inner, err
 }
 
-// What ends the whole transaction is not retried in a savepoint, and the whole is retried.
+// A failure that ends the whole transaction is not retried in a savepoint. The whole transaction is
+// retried.
 func TestConflictInSavepoint(t *testing.T) {
 	classified := quick(3)
 	classified.Classify = func(err error) fault.Fault { return fault.Of(err) }
@@ -89,7 +90,7 @@ func TestConflictInHiddenSavepoint(t *testing.T) {
 	}
 }
 
-// What a savepoint can mend is retried there, and final if it could not.
+// A failure that a savepoint can undo is retried there. If the retries fail, it is final.
 func TestFailureOfASavepointAlone(t *testing.T) {
 	lock := state("55P03")
 	outer, inner, err := nest(t, quick(3), true, lock, lock)
@@ -106,7 +107,7 @@ func TestFailureOfASavepointAlone(t *testing.T) {
 	}
 }
 
-// A transaction of a pool inside the function of another is none of its savepoints.
+// A pool's transaction inside the function of another is not one of its savepoints.
 func TestTransactionInTransaction(t *testing.T) {
 	a, b := new(server), new(server).says("exec", state("40001"))
 	other := b.database(t)
@@ -126,7 +127,7 @@ func TestTransactionInTransaction(t *testing.T) {
 	check(t, a, err, "1:open 1:begin 1:rollback", rebound.AlreadyRetried)
 }
 
-// Savepoints draw on the budget of their policy.
+// The retries of savepoints are charged to the budget of their policy.
 func TestSavepointKeepsBudget(t *testing.T) {
 	p := &rebound.Policy{Backoff: backoff.Constant(0)}
 	before := p.RetryBudget().Level()

@@ -17,7 +17,7 @@ import (
 	"github.com/rebound-go/rebound/reboundsql"
 )
 
-// MySQLError, OracleError, mssqlError and sqliteError have the shapes of the drivers' errors.
+// MySQLError, OracleError, mssqlError and sqliteError are like the drivers' errors.
 type MySQLError struct {
 	Number   uint16
 	SQLState [5]byte
@@ -45,10 +45,10 @@ type sqliteError int
 func (e sqliteError) Error() string { return "sqlite error" }
 func (e sqliteError) Code() int     { return int(e) }
 
-// outcomes say what an answer proves, to a COMMIT and to a statement that commits by itself.
+// outcomes list what an answer proves after a COMMIT, and after a statement that commits by itself.
 var outcomes = []struct {
 	err               error
-	commit, statement bool // nothing was done for certain
+	commit, statement bool // certainly nothing was done
 }{
 	{state("40001"), true, true},
 	{state("40P01"), true, true},
@@ -160,7 +160,8 @@ type safe struct{}
 func (safe) Error() string     { return "conn closed" }
 func (safe) SafeToRetry() bool { return true }
 
-// lie is a policy whose classifier repeats what fault.Of says of statements inside transactions.
+// lie is a policy whose classifier returns what fault.Of returns for statements inside
+// transactions.
 func lie() *rebound.Policy {
 	p := quick(2)
 	p.Classify = fault.First(fault.Of)
@@ -197,7 +198,7 @@ func TestWhatAStatementProves(t *testing.T) {
 	}
 }
 
-// A classifier that knows more than fault.Of is believed.
+// A classifier that proves more than fault.Of decides.
 func TestClassifierProves(t *testing.T) {
 	p := quick(2)
 	p.Classify = func(err error) fault.Fault {

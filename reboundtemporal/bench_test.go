@@ -12,7 +12,7 @@ import (
 	"github.com/rebound-go/rebound/reboundtemporal"
 )
 
-// loop is an interceptor that executes an activity b.N times, in place of once.
+// loop is an interceptor that executes an activity b.N times instead of once.
 type loop struct {
 	interceptor.WorkerInterceptorBase
 	b *testing.B
@@ -39,8 +39,8 @@ func (l *looping) ExecuteActivity(
 	return v, err
 }
 
-// BenchmarkActivity is what Interceptor adds to an activity that does nothing, and to one that
-// fails. Nothing is sent to a server.
+// BenchmarkActivity measures what Interceptor adds to an activity that does nothing, and to one
+// that fails. No server is involved.
 func BenchmarkActivity(b *testing.B) {
 	for name, err := range map[string]error{"success": nil, "failure": errReset} {
 		for kind, in := range map[string][]interceptor.WorkerInterceptor{

@@ -30,7 +30,7 @@ func Receipt(ctx workflow.Context) error {
 	return workflow.ExecuteActivity(ctx, Mail).Get(ctx, nil)
 }
 
-// Mail fails three times, the last time for good.
+// Mail fails three times, the last time permanently.
 func Mail(ctx context.Context) error {
 	calls++
 	switch calls {
@@ -50,7 +50,7 @@ func Example() {
 			&reboundtemporal.Interceptor{Policy: receipts},
 		},
 	}
-	// Here is the SDK's test environment, whose clock skips delays. A program calls worker.New.
+	// This is the SDK's test environment, whose clock skips delays. A program calls worker.New.
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(silent{})
 	env := suite.NewTestWorkflowEnvironment()
@@ -72,7 +72,7 @@ func Example() {
 	// over an hour: true
 }
 
-// The data of a policy. The delays of failures that a worker sees come from the interceptor.
+// The data of a policy. If a worker gets the failure, the delay comes from the interceptor.
 func ExampleRetryPolicy() {
 	r := reboundtemporal.RetryPolicy(&rebound.Policy{Attempts: 5, NonIdempotent: true})
 	fmt.Println(r.MaximumAttempts, r.InitialInterval, r.BackoffCoefficient, r.MaximumInterval)

@@ -81,7 +81,7 @@ func (r *recorder) last(t *testing.T) *temporal.ApplicationError {
 	return app
 }
 
-// result is what became of an activity.
+// result is the outcome of an activity.
 type result struct {
 	recorder
 	calls int

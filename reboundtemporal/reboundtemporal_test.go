@@ -40,7 +40,7 @@ func TestDelays(t *testing.T) {
 	for name, test := range map[string]struct {
 		policy *rebound.Policy
 		err    error
-		n      int // attempts that fail before the one that is looked at
+		n      int // failed attempts before the checked one
 		want   time.Duration
 		upTo   time.Duration
 	}{
@@ -91,7 +91,7 @@ func TestStops(t *testing.T) {
 		err    error
 		calls  int
 		reason rebound.Reason
-		final  bool // not retryable; else it is the server that stops
+		final  bool // not retryable; otherwise the server stops
 	}{
 		"permanent": {&rebound.Policy{}, nil, rebound.Permanent(errReset), 1,
 			rebound.NotRetryable, true},
@@ -167,7 +167,7 @@ func TestSameAsWithout(t *testing.T) {
 	}
 }
 
-// chain is what a workflow can learn of an error: forms, types and messages.
+// chain is what a workflow can get from an error: forms, types and messages.
 func chain(err error) (all []string) {
 	for ; err != nil; err = errors.Unwrap(err) {
 		s := fmt.Sprintf("%T", err)
@@ -179,7 +179,7 @@ func chain(err error) (all []string) {
 	return all
 }
 
-// A mark has no type of its own, and hides none.
+// A mark has no type, and hides none.
 func TestMarksHaveNoType(t *testing.T) {
 	for _, mark := range []func(error) error{
 		rebound.Permanent,
@@ -204,7 +204,7 @@ func TestMarksHaveNoType(t *testing.T) {
 	}
 }
 
-// The types of a retry policy of the workflow's own stay in force.
+// The types in the workflow's own retry policy stay valid.
 func TestNonRetryableErrorTypes(t *testing.T) {
 	rp := &temporal.RetryPolicy{NonRetryableErrorTypes: []string{"declined"}}
 	r := run(t, &rebound.Policy{Attempts: 5}, rp, func(context.Context, int) error {
@@ -215,7 +215,7 @@ func TestNonRetryableErrorTypes(t *testing.T) {
 	}
 }
 
-// A breaker that rejects an attempt has Temporal come back when it may admit one.
+// If a breaker rejects an attempt, Temporal retries when the breaker may admit one.
 func TestRejected(t *testing.T) {
 	b := &breaker.Breaker{}
 	b.ForceOpen()
@@ -238,8 +238,8 @@ func TestRejected(t *testing.T) {
 	}
 }
 
-// A rejected attempt counts for Temporal, so the policy's last one is the end where the server has
-// no limit of its own. Without a limit of the policy the server's holds.
+// Temporal counts a rejected attempt. So the policy's last attempt is the end if the server has no
+// limit. Without a limit of the policy, the server's applies.
 func TestRejectedAttemptsCount(t *testing.T) {
 	for _, row := range []struct {
 		attempts, server, want int
@@ -275,8 +275,8 @@ func (q queue) Enter(ctx context.Context) (gate.Pass, error) {
 }
 func (queue) Leave(gate.Pass, gate.Outcome) {}
 
-// An attempt that a gate holds until the worker stops has done nothing, so that Temporal makes it
-// again, also what must not happen twice.
+// An attempt that waits in a gate until the worker stops has done nothing. So Temporal retries it,
+// even if the policy is NonIdempotent.
 func TestWorkerStopsBeforeTheAttempt(t *testing.T) {
 	r := &result{recorder: recorder{policy: &temporal.RetryPolicy{MaximumAttempts: 9}}}
 	stops := errors.New("the worker stops")
@@ -339,7 +339,7 @@ type grows struct{}
 
 func (grows) Delay(_ int, prev time.Duration, _ float64) time.Duration { return prev + time.Second }
 
-// A server without a last attempt leaves that to the policy.
+// If the server has no last attempt, the policy decides.
 func TestServerWithoutLastAttempt(t *testing.T) {
 	p := &rebound.Policy{Attempts: 2}
 	r := run(t, p, &temporal.RetryPolicy{}, func(context.Context, int) error { return errReset })

@@ -23,8 +23,8 @@ import (
 	"github.com/rebound-go/rebound/reboundtemporal"
 )
 
-// devserver starts the Temporal server that TEMPORAL_DEVSERVER names; CONTRIBUTING says how to
-// build it. It is not part of what scripts/test installs, so a test without it skips in CI too.
+// devserver starts the Temporal server that TEMPORAL_DEVSERVER names; CONTRIBUTING.md describes how
+// to build it. It is not part of what scripts/test installs, so a test without it skips in CI too.
 func devserver(t *testing.T) (*daemon.Daemon, client.Client) {
 	t.Helper()
 	program := os.Getenv("TEMPORAL_DEVSERVER")
@@ -85,7 +85,7 @@ func (s *sequence) calls() int {
 	return len(s.at)
 }
 
-// flow is what TestServer's workflow does.
+// flow is TestServer's workflow.
 type flow struct {
 	policy  *rebound.Policy
 	timeout time.Duration
@@ -137,7 +137,7 @@ func wait(t *testing.T, c client.Client, id string) error {
 	return c.GetWorkflow(ctx, id, "").Get(ctx, nil)
 }
 
-// TestServer compares what a real server does with what the test environment only says it would.
+// TestServer compares a real server with the test environment.
 func TestServer(t *testing.T) {
 	d, c := devserver(t)
 	quick := backoff.Constant(100 * time.Millisecond)

@@ -19,8 +19,8 @@ import (
 	"github.com/rebound-go/rebound/reboundtemporal"
 )
 
-// TestEndedContexts: the end of an activity's context is Temporal's business, except that what must
-// not happen twice is not repeated when a worker stops in the middle. There are no details then.
+// TestEndedContexts: Temporal handles the end of an activity's context. But if a worker stops in
+// the middle, a NonIdempotent activity is not repeated. There are no details then.
 func TestEndedContexts(t *testing.T) {
 	canceled, stopped := temporal.NewCanceledError(), worker.ErrWorkerShutdown
 	permanent := rebound.Permanent(errReset)
@@ -77,7 +77,7 @@ func TestEndedContexts(t *testing.T) {
 
 func notSent(error) fault.Fault { return fault.Fault{Kind: fault.Transient, Sent: fault.NotSent} }
 
-// TestKept are errors of the SDK, which have a form of their own.
+// TestKept are errors of the SDK, which keep their form.
 func TestKept(t *testing.T) {
 	for _, err := range []error{
 		temporal.NewApplicationError("m", "Type"), temporal.NewCanceledError(),
@@ -152,7 +152,7 @@ func TestPending(t *testing.T) {
 	}
 }
 
-// A permanent failure shows a breaker that the service is well, even if the activity declares it.
+// A permanent failure shows a breaker that the service works, even if the activity declares it.
 func TestGatesSeeNonRetryable(t *testing.T) {
 	c := &counter{}
 	p := &rebound.Policy{Gates: []gate.Gate{c}}
@@ -162,7 +162,7 @@ func TestGatesSeeNonRetryable(t *testing.T) {
 	}
 }
 
-// A panic leaves the gates, and is retried by the data of the policy.
+// After a panic the gates are left, and the policy's data decides about the retry.
 func TestPanic(t *testing.T) {
 	for _, once := range []bool{false, true} {
 		c := &counter{}

@@ -30,7 +30,7 @@ func seconds(ns ...int) (waits []time.Duration) {
 	return waits
 }
 
-// doubling waits 1s → 2s → 4s …, whatever jitter there would be.
+// doubling has delays of 1s → 2s → 4s …, without jitter.
 func doubling(attempts int) *rebound.Policy {
 	return &rebound.Policy{
 		Attempts: attempts,
@@ -98,7 +98,7 @@ func TestDoError(t *testing.T) {
 	}
 }
 
-// TestDoKeepsTheValue checks that what fn returned last stands beside the error.
+// TestDoKeepsTheValue checks that fn's last value is returned beside the error.
 func TestDoKeepsTheValue(t *testing.T) {
 	n := 0
 	got, err := reboundtest.Do(doubling(3), func(context.Context) (int, error) {
@@ -145,9 +145,9 @@ func (d *diary) Leave(_ gate.Pass, o gate.Outcome) {
 	*d.log = append(*d.log, fmt.Sprintf("leave %d %v", o.Result, o.Fault.Kind))
 }
 
-// TestDoIsLikeTheRealThing has the engine make thousands of different calls in a bubble, where it
-// really waits, and compares every trace, event, gate and error with what Do says. It holds for
-// all but two things, by design: the jitter, and what a breaker or a budget does in a wait.
+// TestDoIsLikeTheRealThing makes thousands of different calls with the engine in a bubble, where it
+// really waits. It compares every trace, event, gate and error with those of Do. Two things differ
+// by design: the jitter, and changes of a breaker or a budget during a delay.
 func TestDoIsLikeTheRealThing(t *testing.T) {
 	ends := map[rebound.Reason]bool{}
 	for seed := range uint64(1000) {
@@ -190,7 +190,7 @@ func timeless(line string) string { return times.ReplaceAllString(line, "$1") }
 
 type counted = func(context.Context) (int, error)
 
-// play makes three calls with a random policy, and returns all that can be seen of them.
+// play makes three calls with a random policy, and returns everything observable.
 func play(
 	seed uint64, ends map[rebound.Reason]bool,
 	do func(*rebound.Policy, counted) (int, error),

@@ -32,7 +32,7 @@ func ExampleDo() {
 	// Output: ok 3 [1s 2s] <nil>
 }
 
-// After the last attempt its error comes back, with the reason for stopping.
+// After the last attempt its error is returned, with the reason for stopping.
 func ExampleDo_exhausted() {
 	policy := &rebound.Policy{
 		Name: "ocr", Attempts: 4, Backoff: backoff.Exponential{Base: time.Second},
@@ -94,7 +94,7 @@ func ExampleNewServer() {
 	// 4 requests
 }
 
-// exampleTB is a test that is never over.
+// exampleTB is a test that never ends.
 type exampleTB struct{ testing.TB }
 
 func (*exampleTB) Helper()        {}

@@ -15,13 +15,13 @@ const (
 	modelFailures = 4
 )
 
-// bugs are what a model does wrong. The first two are no mistakes.
+// bugs are what a model does wrong. The first two are not mistakes.
 type bugs struct {
-	queue  bool // who finds all places taken waits for one
+	queue  bool // an attempt waits if all places are taken
 	breaks bool // failures shut it
 
 	extra                       int    // places beyond the limit
-	leakOn                      string // an attempt that ends so keeps its place
+	leakOn                      string // an attempt with such an end keeps its place
 	leakOnRefusal, leakOnCancel bool   // these take one
 	stubborn, mute, sleepy      bool   // in the queue: to the context, about it, for a free place
 	unmatched, stuck, alloc     bool   // errors; Leave; memory
@@ -34,7 +34,7 @@ type bugs struct {
 	leakProbe, noLease        bool // of a probe that was skipped, or lost
 }
 
-// model is a bulkhead and a circuit breaker in one, as plain as can be.
+// model is a minimal bulkhead and circuit breaker in one.
 type model struct {
 	bugs
 	places chan struct{} // nil: no limit

@@ -83,7 +83,7 @@ var (
 	shutting = GateTraits{Failures: modelFailures, Cooldown: modelCooldown}
 )
 
-// mistakes are gates that each do one thing wrong, and checks that must find it.
+// mistakes are gates that each do one thing wrong, and the checks that must find it.
 var mistakes = []struct {
 	mistake string
 	bugs    bugs
@@ -177,7 +177,7 @@ func TestGateFindsAllocations(t *testing.T) {
 	}
 }
 
-// findings runs all checks that apply, each in a bubble, and returns what those say that failed.
+// findings runs all checks that apply, each in a bubble, and returns the failures.
 func findings(t *testing.T, b bugs, traits GateTraits) map[string]string {
 	found := map[string]string{}
 	for _, check := range gateChecks {

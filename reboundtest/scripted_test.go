@@ -42,7 +42,7 @@ func TestThen(t *testing.T) {
 	}
 }
 
-// TestScriptIsShared has goroutines play a script: each line is played once, but for the last.
+// TestScriptIsShared: goroutines share a script, and each line except the last is played once.
 func TestScriptIsShared(t *testing.T) {
 	const calls = 100
 	lines := make([]error, calls)

@@ -13,7 +13,7 @@ import (
 	"github.com/rebound-go/rebound/reboundtest"
 )
 
-// get returns the status and the body of an answer, or what was wrong with either.
+// get returns the status and the body of an answer, or the error of either.
 func get(ctx context.Context, url string) (status int, header http.Header, body string, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
@@ -147,7 +147,7 @@ func TestRequests(t *testing.T) {
 	}
 }
 
-// TestServerStops checks that what hangs does not outlive the test it hangs in.
+// TestServerStops checks that a request that hangs does not outlive its test.
 func TestServerStops(t *testing.T) {
 	ended := make(chan error, 1)
 	t.Run("hang", func(t *testing.T) {

@@ -8,7 +8,7 @@ import (
 	"github.com/rebound-go/rebound/breaker"
 )
 
-// A shadow changes nothing for calls, and the bins show when it would be open.
+// A shadow does not affect calls, and the bins show when it would be open.
 func TestShadowBreaker(t *testing.T) {
 	s := Scenario{
 		Duration: 2 * time.Minute,

@@ -9,7 +9,7 @@ import (
 	"github.com/rebound-go/rebound/budget"
 )
 
-// The numbers of the default budget: a change to them must answer to these tests, and to
+// The numbers of the default budget. A change to them must pass these tests, and update
 // docs/budget.md.
 
 // TestDefaultBudgetInOutage: over any 10 s of a total outage at 100 calls a second or more, the
@@ -101,8 +101,8 @@ func TestDefaultBudgetForLoneCaller(t *testing.T) {
 	}
 }
 
-// TestDefaultBudgetInFleet: a refill is a floor for each process, and a fleet multiplies it. With
-// 100 processes the default leaves a server of 1000/s room to drain its queue.
+// TestDefaultBudgetInFleet: every process has its own refill, so a fleet multiplies it. With 100
+// processes and the default, a server of 1000/s can still drain its queue.
 func TestDefaultBudgetInFleet(t *testing.T) {
 	for _, c := range []struct {
 		refill   float64 // 0 = the default, 0.1

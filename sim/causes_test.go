@@ -11,7 +11,7 @@ import (
 	"github.com/rebound-go/rebound/reboundhttp"
 )
 
-// What a status means in a simulation is what reboundhttp makes of it: of every cause that is one.
+// A status has the same kind in a simulation as in reboundhttp, for every cause.
 func TestStatusesMeanWhatHTTPClientsMakeOfThem(t *testing.T) {
 	errs := causeErrors(&Server{Windows: []Window{{Throttle: 1, RetryAfter: time.Minute}}})
 	l := newLayer(&rebound.Policy{}, 1, 1, 0, errs)
@@ -32,8 +32,8 @@ func TestStatusesMeanWhatHTTPClientsMakeOfThem(t *testing.T) {
 	}
 }
 
-// A policy for calls that must not happen twice does not retry a 503, which may have been carried
-// out; a refused connection and a 429 it does.
+// A NonIdempotent policy does not retry a 503, which may have been carried out. It retries a
+// refused connection and a 429.
 func TestNonIdempotentCallsMeetAFullQueue(t *testing.T) {
 	p := &rebound.Policy{
 		NonIdempotent: true, Attempts: 4, Backoff: backoff.Constant(100 * ms), Budget: budget.Unlimited,
@@ -53,7 +53,7 @@ func TestNonIdempotentCallsMeetAFullQueue(t *testing.T) {
 	}
 }
 
-// A run that ends in trouble has no time after the trouble, in which it could recover.
+// A run that ends during the trouble has no time to recover.
 func TestTroubleToTheEnd(t *testing.T) {
 	const s = time.Second
 	for _, c := range []struct {

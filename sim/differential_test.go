@@ -15,8 +15,8 @@ import (
 	"github.com/rebound-go/rebound/hedge"
 )
 
-// real plays a scenario of the kind that TestAgainstGoroutines uses with goroutines: clients that
-// call Do, and a server of workers that take attempts from a channel.
+// real plays a scenario like those of TestAgainstGoroutines with goroutines. Clients call Do, and
+// the server's workers take attempts from a channel.
 type real struct {
 	s      *Scenario
 	errs   []error
@@ -55,7 +55,7 @@ func (x *real) serve(ctx context.Context) error {
 	case <-j.done:
 		return nil
 	case <-ctx.Done():
-		// The request that loses to another one counts as nothing.
+		// A request that loses to another one does not count.
 		if !errors.Is(context.Cause(ctx), hedge.ErrLost) {
 			x.count(&x.counts.TimedOut)
 		}
@@ -84,7 +84,7 @@ func (x *real) draw(d Dist) time.Duration {
 	return time.Duration(rand.ExpFloat64() * float64(d.Mean))
 }
 
-// client calls the server by itself, or through a hedge.
+// client calls the server directly, or through a hedge.
 func (x *real) client(ctx context.Context, p *rebound.Policy, h *hedge.Hedge) {
 	request := x.serve
 	if h != nil {
@@ -184,8 +184,8 @@ func hedgedGoroutines(
 
 // TestAgainstGoroutines compares the simulator with the same scenario played by real goroutines
 // that call Do, under synctest's clock: the sum of ten runs of each, to within 1 % or the noise.
-// Clients that fail together come back together, so counts are noisier than independent ones would
-// be: their noise is measured, by how much the ten runs differ among themselves.
+// Clients that fail together come back together, so counts are noisier than independent ones. The
+// noise is measured by the differences between the ten runs.
 func TestAgainstGoroutines(t *testing.T) {
 	const clients, seeds = 10_000 / slow, 10
 	for _, c := range []struct {
@@ -202,7 +202,7 @@ func TestAgainstGoroutines(t *testing.T) {
 		{"budget", clients / 100, 0.01, func() *rebound.Policy {
 			return &rebound.Policy{Attempts: 4, AttemptTimeout: time.Second}
 		}},
-		// All clients of a process fare alike here: that is noise that does not average out so soon.
+		// All clients of a process have the same results here, so the noise averages out slowly.
 		{"breaker", clients / 100, 0.04, func() *rebound.Policy {
 			return &rebound.Policy{
 				AttemptTimeout: time.Second,
@@ -229,7 +229,7 @@ func TestAgainstGoroutines(t *testing.T) {
 	}
 }
 
-// compare complains of counts whose sums differ by more than the share tol, or than the noise.
+// compare reports counts whose sums differ by more than the share tol and the noise.
 func compare(t *testing.T, got, want []Counts, tol float64) {
 	t.Helper()
 	for name, of := range map[string]func(*Counts) int64{

@@ -18,7 +18,7 @@ import (
 	"github.com/rebound-go/rebound/budget"
 )
 
-// busy has a bit of everything.
+// busy is a scenario with a bit of everything.
 func busy() Scenario {
 	return Scenario{
 		Seed: 7, Duration: 40 * time.Second,
@@ -61,7 +61,7 @@ func run(t testing.TB, s Scenario) Result {
 	return r
 }
 
-// fresh is r with policies that have no budget yet: what they were configured to be.
+// fresh is r with its policies as they were configured, without budgets yet.
 func fresh(r Result) Result {
 	r.Scenario.Policies = slices.Clone(r.Scenario.Policies)
 	for i, p := range r.Scenario.Policies {
@@ -122,7 +122,7 @@ func TestPinned(t *testing.T) {
 	}
 }
 
-// TestEager: hearing an answer as soon as it is known, which saves every second event, changes
+// TestEager: handling an answer as soon as it is known, which saves every second event, changes
 // nothing.
 func TestEager(t *testing.T) {
 	s := scenarioS(500)
@@ -154,7 +154,7 @@ func TestEager(t *testing.T) {
 	}
 }
 
-// check complains of numbers that do not add up.
+// check reports numbers that do not add up.
 func check(t *testing.T, r PolicyResult) {
 	t.Helper()
 	var sum Counts
@@ -196,7 +196,7 @@ func TestNumbersAddUp(t *testing.T) {
 	}
 }
 
-// TestJSON: a scenario survives JSON, but for its policies, and so does a result.
+// TestJSON: a scenario without its policies survives JSON, and so does a result.
 func TestJSON(t *testing.T) {
 	want := run(t, busy())
 	text, err := json.Marshal(want)
@@ -230,7 +230,7 @@ func TestPoliciesAreOnlyRead(t *testing.T) {
 	}
 }
 
-// TestMemory: a client takes no more than 256 bytes, everything counted that a run allocates.
+// TestMemory: a client takes at most 256 bytes, including everything that a run allocates.
 func TestMemory(t *testing.T) {
 	const clients = 200_000 / slow
 	s := scenarioS(clients)
@@ -243,7 +243,7 @@ func TestMemory(t *testing.T) {
 	}
 }
 
-// TestRunawayScenarios: what would never end ends with an error that says what to change.
+// TestRunawayScenarios: a run that would never end returns an error that says what to change.
 func TestRunawayScenarios(t *testing.T) {
 	for _, c := range []struct {
 		s    Scenario

@@ -43,8 +43,8 @@ func ExampleRun() {
 	// default    1.00 attempts per call in the outage, back 0s after it
 }
 
-// Ten slow seconds, and a server that never comes back: retries keep its queue full of work for
-// callers that have long gone. The default budget lets it recover.
+// After ten slow seconds, the server never recovers: retries keep its queue full of work for
+// callers that have given up. With the default budget it recovers.
 func ExampleBuiltin() {
 	s, err := sim.Builtin("metastable")
 	if err != nil {
@@ -89,8 +89,8 @@ func ExampleBuiltins() {
 	// cascade     a slow server keeps the workers of the service before it busy for 30 s
 }
 
-// A herd comes back together, unless something spreads it: jitter, or a random wait before the
-// first call.
+// A herd comes back together unless it is spread by jitter, or by a random delay before the first
+// call.
 func ExampleScenario_herd() {
 	herd, _ := sim.Builtin("herd")
 	herd.Policies = []*rebound.Policy{{

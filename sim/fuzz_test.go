@@ -12,8 +12,8 @@ import (
 	"github.com/rebound-go/rebound/limit"
 )
 
-// FuzzRun: every scenario either runs, and its numbers add up, or is refused with an error that
-// says what would be right.
+// FuzzRun: every scenario either runs, and its numbers add up, or is rejected with an error that
+// has the valid values.
 func FuzzRun(f *testing.F) {
 	f.Add(uint64(1), uint16(3), uint16(10), uint16(100), int8(3), uint8(2), uint8(100), uint32(0x1234))
 	f.Fuzz(func(t *testing.T, seed uint64, clients, think, service uint16, attempts int8,

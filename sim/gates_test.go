@@ -14,12 +14,12 @@ import (
 	"github.com/rebound-go/rebound/limit"
 )
 
-// behind is a policy of one attempt behind gates.
+// behind is a policy of one attempt with gates.
 func behind(gates ...gate.Gate) *rebound.Policy {
 	return &rebound.Policy{Attempts: 1, Gates: gates}
 }
 
-// together are n clients of one process that begin a call each at time 0.
+// together are n clients of one process that each begin a call at time 0.
 func together(n int) Clients { return Clients{Count: n, Calls: 1, Burst: true, Processes: 1} }
 
 // Small enough to be counted by hand: of seven attempts that take 100 ms each.
@@ -149,7 +149,7 @@ func TestLimitModels(t *testing.T) {
 	}
 }
 
-// When all calls are over, nothing is left of them in any limit.
+// When all calls have ended, nothing is left of them in any limit.
 func TestLimitsEndEmpty(t *testing.T) {
 	for _, gates := range [][]gate.Gate{
 		{&limit.Concurrency{Max: 3, Queue: 5, Wait: 30 * ms}},
@@ -210,8 +210,8 @@ func TestRateLearnsFromRejections(t *testing.T) {
 	}
 }
 
-// A rate passes N in each Per: of more calls than that, so many reach the server. Those that wait
-// do so for Wait at most.
+// A rate admits N in each Per. If there are more calls, N reach the server, and the others wait for
+// at most Wait.
 func TestRateLimit(t *testing.T) {
 	for _, l := range []*limit.Rate{
 		{N: 50}, {N: 3000, Per: time.Minute}, {N: 50, Burst: 10}, {N: 50, Wait: time.Second},
@@ -227,7 +227,7 @@ func TestRateLimit(t *testing.T) {
 		if got := r.Latency.Quantile(1); got > l.Wait+l.Wait/20 || got < l.Wait*8/10 {
 			t.Errorf("%v: the longest wait was %v", l.Wait, got)
 		}
-		// Below the limit everything passes, if it may wait.
+		// Below the limit every attempt passes, if it may wait.
 		s.Clients.Rate = 40
 		if r := play(t, s, behind(l)); l.Wait > 0 && r.Rejected > r.Calls/1000 {
 			t.Errorf("%d of %d calls were rejected below the limit", r.Rejected, r.Calls)
@@ -302,7 +302,7 @@ func TestThrottleLimit(t *testing.T) {
 	}
 	near(t, "attempts a second", attempts, low, 0.02*loose)
 	near(t, "accepted a second", ok, low/2, 0.02*loose)
-	// A server that accepts half of the attempts, or more, is not throttled.
+	// A server that accepts at least half of the attempts is not throttled.
 	s.Clients.Rate, s.Duration = 1000, time.Minute
 	r = play(t, s, behind(&limit.Throttle{Window: 10 * time.Second}))
 	if r.Rejected > r.Calls/1000 {
@@ -362,7 +362,7 @@ func TestLimitsAgainstGoroutines(t *testing.T) {
 	}
 }
 
-// A rejection of a limit below is final, and no server was asked.
+// A rejection of a limit below is final, and nothing was sent to the server.
 func TestLimitBetweenLayers(t *testing.T) {
 	s := Scenario{
 		Duration: time.Second, Clients: together(5),

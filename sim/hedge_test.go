@@ -12,8 +12,7 @@ import (
 	"github.com/rebound-go/rebound/hedge"
 )
 
-// TestHedgesOfLostAttempts: of attempts that are never answered with probability p, a hedge leaves
-// calls that fail with p².
+// TestHedgesOfLostAttempts: if an attempt is lost with probability p, a hedged call fails with p².
 func TestHedgesOfLostAttempts(t *testing.T) {
 	for _, c := range []struct {
 		p      float64
@@ -158,7 +157,7 @@ func TestHedgeModels(t *testing.T) {
 	}
 }
 
-// Retries and hedges that share a budget take from one bucket, of which nothing is left in the end.
+// Retries and hedges that share a budget take from one bucket, which is empty in the end.
 func TestHedgesShareTheBudget(t *testing.T) {
 	b := &budget.Budget{Capacity: 5, Refill: budget.None}
 	s := Scenario{
@@ -172,8 +171,8 @@ func TestHedgesShareTheBudget(t *testing.T) {
 	}
 }
 
-// TestHedgesOfABrownout: a server that becomes slow as a whole gets a tenth more requests at most,
-// whether its answers come late or its workers are busy.
+// TestHedgesOfABrownout: a server that becomes slow as a whole gets at most a tenth more requests,
+// whether its answers are late or its workers are busy.
 func TestHedgesOfABrownout(t *testing.T) {
 	for _, h := range []*hedge.Hedge{
 		{}, {After: 20 * ms}, {After: 20 * ms, Max: 5, Budget: budget.Unlimited},
@@ -194,7 +193,7 @@ func TestHedgesOfABrownout(t *testing.T) {
 				slowCalls += float64(b.Calls)
 			}
 			if r.Hedges == 0 || slowHedges > 0.1*slowCalls {
-				t.Errorf("%v hedges of %v calls while the server was slow, %d in all",
+				t.Errorf("%v hedges of %v calls while the server was slow, %d in total",
 					slowHedges, slowCalls, r.Hedges)
 			}
 		}

@@ -35,8 +35,8 @@ var lawPhases = []time.Duration{
 	20 * time.Second, 60 * time.Second, 90 * time.Second, 120 * time.Second,
 }
 
-// phase is what one law did in one phase: answers in time a second, the 99th percentile of their
-// latencies in ms, and the mean limit.
+// phase is the result of one law in one phase: answers in time per second, the 99th percentile of
+// their latencies in ms, and the mean limit.
 type phase struct{ served, p99, limit float64 }
 
 func playLaw(t *testing.T, seed uint64, p *rebound.Policy, l func() law) (phases []phase) {
@@ -50,8 +50,8 @@ func playLaw(t *testing.T, seed uint64, p *rebound.Policy, l func() law) (phases
 		if err != nil {
 			t.Fatal(err)
 		}
-		// A run that ends sooner is the beginning of the longer one: so the phases' latencies are
-		// those of one run less those of another.
+		// A shorter run is the beginning of a longer one. So a phase's latencies are those of one run
+		// minus those of another.
 		s.Duration = end
 		x := newEngine(&s, p)
 		if l != nil {
@@ -131,7 +131,7 @@ func (v *vegas) step(rtt float64, w adaptive.Summary) float64 {
 	return 0
 }
 
-// TestLaws is the table in docs/limits.md: five laws, and of ten seeds the means.
+// TestLaws is the table in docs/limits.md: five laws, and the means of ten seeds.
 func TestLaws(t *testing.T) {
 	behindLimit := func(target time.Duration) *rebound.Policy {
 		return behind(&limit.Adaptive{Target: target})

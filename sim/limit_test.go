@@ -13,7 +13,7 @@ import (
 	"github.com/rebound-go/rebound/budget"
 )
 
-// asks comes back exactly when it is asked to.
+// asks is a policy that obeys Retry-After delays exactly.
 var asks = &rebound.Policy{
 	Attempts: rebound.Unlimited, Backoff: backoff.Constant(time.Hour), Budget: budget.Unlimited,
 	Throttled: backoff.Constant(0), MaxRetryAfter: time.Hour,
@@ -32,7 +32,7 @@ func TestLimits(t *testing.T) {
 		// 3 pass at 0, 3 of 4 at 1 s, the last at 2 s.
 		{"fixed windows", 7, Limit{Requests: 3}, 7 + 4 + 1, 2 * s},
 		{"fixed windows of 10 s", 7, Limit{Requests: 3, Per: 10 * s}, 7 + 4 + 1, 20 * s},
-		// 3 pass at 0, and one in each second: all that wait come back for it.
+		// 3 pass at 0, and one in each second, for which all waiting clients come back.
 		{"a bucket", 7, Limit{Requests: 3, Per: 3 * s, Bucket: true}, 7 + 4 + 3 + 2 + 1, 4 * s},
 		{"in whole seconds", 4, Limit{Requests: 2, Per: s, Bucket: true, Round: s}, 4 + 2, s},
 		{"exact", 4, Limit{Requests: 2, Per: s, Bucket: true}, 4 + 2 + 1, s},
@@ -41,7 +41,7 @@ func TestLimits(t *testing.T) {
 		{"tokens of a bucket", 4, Limit{Tokens: 100, Cost: 40, Bucket: true}, 4 + 2 + 1, 600 * ms},
 		{"the lower of two", 4, Limit{Requests: 3, Tokens: 2}, 4 + 2, s},
 		{"the lower of two, turned round", 4, Limit{Requests: 2, Tokens: 3}, 4 + 2, s},
-		// What is refused counts: of 4 attempts at 0, one passes, and the last owes 3.
+		// Rejected attempts count: of 4 attempts at 0, one passes, and the last owes 3.
 		{"refused ones count", 2, Limit{Requests: 1, Bucket: true, CountRefused: true}, 2 + 1, 2 * s},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -56,7 +56,7 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// Without a Retry-After the policy's own delay counts, and a mute layer passes the server's on.
+// Without a Retry-After the policy's own delay is used. A mute layer passes the server's delay on.
 func TestLimitsAsk(t *testing.T) {
 	p := &rebound.Policy{Attempts: 2, Throttled: backoff.Constant(300 * ms)}
 	for _, c := range []struct {
@@ -127,7 +127,7 @@ func TestLimitFormulas(t *testing.T) {
 		off := max(0.01*loose, 4/math.Sqrt(5000/slow*rate/(1+rate*0.1)))
 		near(t, "a bucket of one", got, rate/(1+rate*0.1), off)
 	}
-	// Far above the limit, a bucket lets through what it gets, tokens alike.
+	// Far above the limit, a bucket admits as many attempts, or tokens, as it gets.
 	near(t, "a bucket", through(500, Limit{Requests: 20, Bucket: true}), 20, 0.01)
 	tokens := Limit{Tokens: 1000, Cost: 50, CostSpread: 40, Bucket: true, CountRefused: false}
 	if got := through(500, tokens); got < 20 || got > 1000/10 {
@@ -135,7 +135,7 @@ func TestLimitFormulas(t *testing.T) {
 	}
 }
 
-// limitedServer is a limit written anew, with a lock and floats, for real goroutines.
+// limitedServer is a second implementation of a limit, with a lock and floats, for real goroutines.
 type limitedServer struct {
 	Limit
 	mu      sync.Mutex

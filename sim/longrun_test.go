@@ -10,11 +10,11 @@ import (
 	"github.com/rebound-go/rebound/limit"
 )
 
-// TestOverloadThatLasts is what docs/limits.md says of half an hour at 1.5 times the capacity, of
-// 2000 a second: the server is always used to the full. Without a Target, Gradient2 takes the queue
-// for normal within minutes, and makes it longer; with one, the limit stays. Ten processes have ten
-// limits, which are too high together from the start on, and each takes the others' queue for
-// normal.
+// TestOverloadThatLasts checks the figures in docs/limits.md for half an hour at 1.5 times the
+// capacity of 2000 a second. The server is always fully used. Without a Target, Gradient2 takes the
+// queue for normal within minutes, and makes it longer. With a Target, the limit stays. Ten
+// processes have ten limits, which are too high together from the start, and each takes the others'
+// queue for normal.
 func TestOverloadThatLasts(t *testing.T) {
 	const target = 30 * ms
 	minutes := []int{1, 5, 20, 30}[:4-loose/2*2] // the race detector has no time for more than two
@@ -45,10 +45,9 @@ func TestOverloadThatLasts(t *testing.T) {
 	}
 }
 
-// TestThrottleAfterOutage is what docs/limits.md says of a throttle in a total outage of two
-// minutes. It keeps attempts away when half of its window is past, and goes on for 7 to 13 minutes
-// when the server is back. A breaker behind it opens first, so that the throttle has nothing to
-// count.
+// TestThrottleAfterOutage checks the figures in docs/limits.md for a throttle in a total outage of
+// two minutes. It rejects attempts after half of its window, and for 7 to 13 minutes after the
+// server is back. A breaker after it opens first, so the throttle has nothing to count.
 func TestThrottleAfterOutage(t *testing.T) {
 	const outage = 2 * time.Minute
 	for _, c := range []struct {

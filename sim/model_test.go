@@ -214,7 +214,7 @@ func TestModels(t *testing.T) {
 	}
 }
 
-// TestBreakerInOutage: five failures open it, and then one probe in each cooldown is let through.
+// TestBreakerInOutage: five failures open it, and then it admits one probe in each cooldown.
 func TestBreakerInOutage(t *testing.T) {
 	s := Scenario{
 		Duration: 2 * time.Minute,
@@ -249,8 +249,8 @@ func TestBreakerInOutage(t *testing.T) {
 	}
 }
 
-// TestBreakerBetweenLayers: an open breaker in a layer ends the call in all layers inside one
-// program; a mute layer looks overloaded to the one above, which tries again.
+// TestBreakerBetweenLayers: inside one program, an open breaker in a layer ends the call in all
+// layers. For the layer above, a mute layer looks overloaded, so it retries.
 func TestBreakerBetweenLayers(t *testing.T) {
 	for _, c := range []struct {
 		mute               bool
@@ -277,8 +277,8 @@ func TestBreakerBetweenLayers(t *testing.T) {
 	}
 }
 
-// TestShortQueue: what keeps the server of the metastable scenario down is its long queue. One that
-// is drained in a tenth of a second recovers, whatever the clients do.
+// TestShortQueue: the long queue keeps the server of the metastable scenario down. With a queue
+// that drains in a tenth of a second the server recovers, whatever the clients do.
 func TestShortQueue(t *testing.T) {
 	s := metastable()
 	s.Server.Queue = 100
@@ -288,7 +288,7 @@ func TestShortQueue(t *testing.T) {
 	}
 }
 
-// TestFaults: failures look to a policy like those of a real server.
+// TestFaults: for a policy, failures look like those of a real server.
 func TestFaults(t *testing.T) {
 	l := newLayer(&rebound.Policy{}, 1, 1, 0, causeErrors(&Server{
 		Windows: []Window{{RetryAfter: time.Minute}},
@@ -311,7 +311,7 @@ func TestFaults(t *testing.T) {
 		}
 	}
 	if !fault.IsConnection(l.errs[refused]) || !fault.IsTimeout(l.errs[expired]) {
-		t.Error("a refused connection or a timeout is not known as such")
+		t.Error("a refused connection or a timeout is not recognized")
 	}
 	if l.ended.Kind != fault.Canceled {
 		t.Errorf("the end of a call's context: got %v, want canceled", l.ended.Kind)

@@ -130,7 +130,7 @@ func TestDistributions(t *testing.T) {
 	}
 }
 
-// TestArrivals: each second sees the calls that the profile gives it.
+// TestArrivals: each second has the calls of the profile.
 func TestArrivals(t *testing.T) {
 	at := func(s int) time.Duration { return time.Duration(s) * time.Second }
 	s := Scenario{

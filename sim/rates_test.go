@@ -22,8 +22,8 @@ type rateOp struct {
 	last  time.Duration // of a call: its deadline
 }
 
-// TestPacerAgainstRate has a limit.Rate and its model meet the same calls and answers. Each call
-// passes, or is rejected, at the same time in both.
+// TestPacerAgainstRate gives a limit.Rate and its model the same calls and answers. Each call is
+// admitted or rejected at the same time in both.
 func TestPacerAgainstRate(t *testing.T) {
 	for seed := range uint64(200) {
 		r := rand.New(rand.NewPCG(seed, 1))
@@ -48,7 +48,7 @@ func TestPacerAgainstRate(t *testing.T) {
 	}
 }
 
-// news is what became of a call. Times are rounded, as real timers add some nanoseconds.
+// news is the result of a call. Times are rounded, because real timers add some nanoseconds.
 func news(id uint32, at time.Duration, passed bool) string {
 	return fmt.Sprintf("%03d %v %v", id, at.Round(10*time.Microsecond), passed)
 }
@@ -94,7 +94,7 @@ func passModel(p *pacer, ops []rateOp) (all []string) {
 			wakes[w.id] = w.due()
 		}
 	}
-	// until wakes all that are due before a time, in order.
+	// until wakes all calls that are due before a time, in order.
 	until := func(end time.Duration) {
 		for {
 			first, found := uint32(0), false

@@ -22,7 +22,7 @@ func play(t testing.TB, s Scenario, p *rebound.Policy) PolicyResult {
 	return r.Policies[0]
 }
 
-// near complains unless got is within the share tol of want.
+// near reports an error unless got is within the share tol of want.
 func near(t testing.TB, what string, got, want, tol float64) {
 	t.Helper()
 	if !(math.Abs(got-want) <= tol*math.Abs(want)) {
@@ -34,7 +34,7 @@ func fullJitter(base, limit time.Duration) backoff.Backoff {
 	return backoff.Exponential{Base: base, Max: limit}
 }
 
-// TestIndependentFailures: k retries make of a failure with probability p one with p^(k+1).
+// TestIndependentFailures: with k retries, a call fails with probability p^(k+1) instead of p.
 func TestIndependentFailures(t *testing.T) {
 	for _, fails := range []float64{0.01, 0.1, 0.3, 0.5, 0.9} {
 		for _, attempts := range []int{1, 2, 3, 5} {
@@ -56,8 +56,8 @@ func TestIndependentFailures(t *testing.T) {
 }
 
 // TestBudgetBoundsLoad: a budget of 5 tokens that gets 0.1 for each call and costs 1 for each
-// retry. If every second attempt fails, retries are all that it gives: 0.1 per call, and what it
-// held at first and what time gave, over the calls made.
+// retry. If every second attempt fails, all its tokens are used: 0.1 per call, and those held at
+// first and gained over time, divided by the calls.
 func TestBudgetBoundsLoad(t *testing.T) {
 	const calls = 200 // few enough for the tokens held at first to show
 	var load, success float64
@@ -101,7 +101,7 @@ func TestLayersMultiply(t *testing.T) {
 	}
 }
 
-// goodput is the share of the calls that are served in the last 20 s.
+// goodput is the share of calls that are served in the last 20 s.
 func goodput(r PolicyResult) float64 {
 	var ok, calls int64
 	for _, b := range r.Bins[len(r.Bins)-20:] {
@@ -160,8 +160,8 @@ func TestMetastableCollapse(t *testing.T) {
 	})
 }
 
-// TestHerd: 10,000 clients fail in the same instant, and come back to a server that answers
-// anything at once.
+// TestHerd: 10,000 clients fail at the same moment, and come back to a server that answers
+// everything at once.
 func TestHerd(t *testing.T) {
 	patient := &rebound.Policy{
 		Attempts: rebound.Unlimited, Backoff: fullJitter(100*time.Millisecond, 10*time.Second),

@@ -18,8 +18,8 @@ import (
 )
 
 // TestReplicaFormulas: one of n replicas refuses everything. k attempts at random ones fail with
-// probability (1/n)ᵏ; sticky calls with 1/n, whatever they do. A breaker for each replica takes the
-// load off the broken one; where calls avoid it, none fails.
+// probability (1/n)ᵏ; sticky calls with 1/n, whatever they do. A breaker for each replica removes
+// the load from the broken one. If calls avoid that replica, none fails.
 func TestReplicaFormulas(t *testing.T) {
 	const n, k = 4, 3
 	bad := 1.0 / n
@@ -51,8 +51,8 @@ func TestReplicaFormulas(t *testing.T) {
 	}
 }
 
-// TestSlowReplica: replicas behind a balancer are queues of their own, each with its part of a
-// Poisson process. One of them is slower; the latency of all is a mixture of M/M/1.
+// TestSlowReplica: each replica behind a balancer has its own queue and its part of a Poisson
+// process. One is slower. The latency of all is a mixture of M/M/1.
 func TestSlowReplica(t *testing.T) {
 	const n, rate, mean, factor = 5, 300.0, 0.01, 1.5
 	r := play(t, Scenario{
@@ -66,7 +66,7 @@ func TestSlowReplica(t *testing.T) {
 		fast, slow := 1/mean-rate/n, 1/(mean*factor)-rate/n
 		return math.Exp(-fast*t)*(n-1)/n + math.Exp(-slow*t)/n
 	}
-	// A queue near its capacity forgets slowly, so the far end of the tail needs a long run.
+	// A queue near its capacity changes slowly, so the end of the tail needs a long run.
 	for _, q := range []float64{0.5, 0.9, 0.99, 0.999}[:4-loose/2] {
 		got := r.Latency.Quantile(q).Seconds()
 		low, high := 0.0, 10.0
@@ -81,7 +81,7 @@ func TestSlowReplica(t *testing.T) {
 	}
 }
 
-// Replicas that are well share the load of one that is avoided evenly.
+// The healthy replicas share the load of an avoided one evenly.
 func TestAvoidingSpreads(t *testing.T) {
 	l := newLayer(&rebound.Policy{
 		Breaker: &breaker.Breaker{Failures: 1, Cooldown: time.Hour},
@@ -93,7 +93,7 @@ func TestAvoidingSpreads(t *testing.T) {
 	for range 30_000 {
 		var f frame
 		if !l.admit(&f, 0, &r) {
-			t.Fatal("no replica admits an attempt, want the three that are well")
+			t.Fatal("no replica admits an attempt, want the three healthy ones")
 		}
 		counts[f.process]++
 	}
@@ -142,8 +142,7 @@ func TestRamp(t *testing.T) {
 	}
 }
 
-// TestPoison: of the calls, a share q fails whatever is done, at the cost of all attempts; the
-// others fail independently.
+// TestPoison: a share q of the calls fails in every attempt. The others fail independently.
 func TestPoison(t *testing.T) {
 	const q, p = 0.1, 0.3
 	for _, k := range []int{1, 3, 5} {

@@ -29,7 +29,8 @@ func policyS() *rebound.Policy {
 	return &rebound.Policy{Attempts: rebound.Unlimited, Backoff: full, Throttled: full}
 }
 
-// BenchmarkScenarioS is the speed of the simulator: a million clients are to take less than 5 s.
+// BenchmarkScenarioS measures the speed of the simulator. A million clients should take less than 5
+// s.
 func BenchmarkScenarioS(b *testing.B) {
 	for _, n := range []int{10_000, 100_000, 1_000_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {

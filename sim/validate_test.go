@@ -37,8 +37,8 @@ func policy(p *rebound.Policy) func(*Scenario) {
 	return func(s *Scenario) { s.Policies = []*rebound.Policy{nil, p} }
 }
 
-// invalid are changes that make a good scenario a bad one, and how the error begins, which names
-// the field.
+// invalid are changes that make a scenario invalid, and the beginning of the error, which names the
+// field.
 var invalid = []struct {
 	want   string
 	change func(*Scenario)
@@ -215,7 +215,7 @@ func TestValidation(t *testing.T) {
 }
 
 // namesFields checks that all names of Go in an error are those of fields, by their path from
-// Scenario on or by the last name. Others mean nothing to those who read a scenario from a file.
+// Scenario on or by the last name. Other names mean nothing in a scenario from a file.
 func namesFields(t *testing.T, err error) {
 	t.Helper()
 	_, text, _ := strings.Cut(err.Error(), ": want ")

@@ -89,7 +89,7 @@ func TestLayerWorkers(t *testing.T) {
 }
 
 // TestLayerQueueFormulas: a layer is an M/M/c queue. Without a queue it loses calls by Erlang's
-// formula B, whatever the distribution of what keeps its workers busy, the server included.
+// formula B, for any distribution of its workers' time, the server's included.
 func TestLayerQueueFormulas(t *testing.T) {
 	once := &rebound.Policy{Attempts: 1}
 	for _, c := range []struct {

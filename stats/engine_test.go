@@ -15,7 +15,7 @@ import (
 	"github.com/rebound-go/rebound/stats"
 )
 
-// moody is a gate that refuses one attempt in eight.
+// moody is a gate that rejects one attempt in eight.
 type moody struct{ r *rand.Rand }
 
 var errMoody = errors.New("not now")
@@ -29,8 +29,8 @@ func (m moody) Enter(context.Context) (gate.Pass, error) {
 
 func (m moody) Leave(gate.Pass, gate.Outcome) {}
 
-// TestEngine has the engine make calls that end in every way it knows. Whatever its events look
-// like, the counts must be what fn itself has counted.
+// TestEngine makes calls that end in every possible way. Whatever the events, the counts must match
+// those of fn itself.
 func TestEngine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(1, 2))

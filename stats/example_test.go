@@ -17,7 +17,7 @@ func Example() {
 		Name: "ocr", Attempts: 4, Backoff: backoff.Constant(0), Observe: rec.Observe,
 	}
 
-	// A batch: the seventh receipt cannot be read, every third needs a second attempt.
+	// In this batch, the seventh receipt cannot be read, and every third needs a second attempt.
 	for i := range 9 {
 		tries := 0
 		rebound.Run(context.Background(), policy, func(context.Context) error {

@@ -12,8 +12,8 @@ import (
 	"github.com/rebound-go/rebound/stats"
 )
 
-// FuzzModel plays calls of every shape to a Recorder, and the plain facts of the same calls to a
-// model that knows no events: both must come to the same sums.
+// FuzzModel plays calls of every kind to a Recorder, and the facts of the same calls to a model
+// without events. Both must have the same sums.
 func FuzzModel(f *testing.F) {
 	f.Add([]byte("\x00\x13\x27\x33\x41\x5f"))
 	f.Add([]byte("three attempts, and then none"))
@@ -46,7 +46,7 @@ func FuzzModel(f *testing.F) {
 	})
 }
 
-// call is a call as it went.
+// call is what happened in a call.
 type call struct {
 	policy  string
 	made    int // attempts
@@ -59,10 +59,10 @@ type ending uint8
 
 const (
 	ok            ending = iota // the last attempt succeeded
-	failed                      // the last attempt failed, and that was that
+	failed                      // the last attempt failed, and the call ended
 	canceled                    // the last attempt failed because the context ended
 	cutInWait                   // the context ended in the wait after the last attempt
-	refusedBehind               // a gate refused the attempt after the wait
+	refusedBehind               // a gate rejected the attempt after the delay
 	endings
 )
 
@@ -75,7 +75,7 @@ func newCall(a, b, c byte) call {
 	}
 }
 
-// failures is how many attempts failed, and waits how many of them were followed by a wait.
+// failures is how many attempts failed, and waits how many of them were followed by a delay.
 func (c call) failures() (failures, waits int) {
 	switch {
 	case c.made == 0:

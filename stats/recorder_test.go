@@ -133,7 +133,7 @@ func TestSummary(t *testing.T) {
 	}
 }
 
-// TestRejections has breakers and a gate reject calls, by so many names that not all are kept.
+// TestRejections: breakers and a gate reject calls, under more names than are kept.
 func TestRejections(t *testing.T) {
 	r := observe(rejected("", 0, "b"), rejected("", 2, "b"), rejected("", 0, "a"),
 		rejected("", 0, ""), gaveUp("", 0, 0, rebound.Rejected),
@@ -175,7 +175,7 @@ func TestPerPolicy(t *testing.T) {
 	}
 }
 
-// TestRecent has 40 calls fail, a second apart: the last 16 are known, newest first.
+// TestRecent: of 40 calls that fail a second apart, the last 16 are kept, newest first.
 func TestRecent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var r stats.Recorder
@@ -203,7 +203,7 @@ func TestRecent(t *testing.T) {
 	})
 }
 
-// TestRecentSurvives has a failure whose error cannot be printed.
+// TestRecentSurvives: a failure's error cannot be printed.
 func TestRecentSurvives(t *testing.T) {
 	e := gaveUp("ocr", 1, fault.Permanent, rebound.NotRetryable)
 	e.Err = (*fs.PathError)(nil)
@@ -245,8 +245,8 @@ func TestJSON(t *testing.T) {
 	}
 }
 
-// TestConcurrent has many goroutines record while others look: at every moment the numbers fit
-// together, and in the end nothing is missing.
+// TestConcurrent: many goroutines record while others read. At every moment the numbers are
+// consistent, and in the end nothing is missing.
 func TestConcurrent(t *testing.T) {
 	const workers, calls = 8, 500
 	var r stats.Recorder
@@ -326,7 +326,7 @@ func TestObserveDoesNotAllocate(t *testing.T) {
 	}
 	var r stats.Recorder
 	ctx := context.Background()
-	for range 1000 { // until every shard knows the policy, and remembers enough failures
+	for range 1000 { // until every shard has the policy, and enough failures
 		for _, e := range events {
 			r.Observe(ctx, e)
 		}

@@ -16,7 +16,7 @@ import (
 
 var update = flag.Bool("update", false, "write what the tests print to testdata")
 
-// batch is a batch of receipts, read by two services and filed under no name at all.
+// batch is a batch of receipts, read by two services and filed by a policy without a name.
 func batch() *stats.Recorder {
 	var r stats.Recorder
 	for i := range 1200 {
