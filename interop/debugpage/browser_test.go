@@ -45,7 +45,7 @@ func browser(t *testing.T) context.Context {
 		chromedp.Flag("disable-dev-shm-usage", true), chromedp.Flag("hide-scrollbars", true),
 		chromedp.WindowSize(1280, 900), chromedp.WSURLReadTimeout(longestWait),
 	}
-	// Not t.Context(), which ends before the clean-up that has the browser leave in peace.
+	// Not t.Context(), which ends before the clean-up that stops the browser.
 	ctx, cancel := context.WithTimeout(context.Background(), longestWait)
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
@@ -53,7 +53,7 @@ func browser(t *testing.T) context.Context {
 	ctx, cancel = chromedp.NewContext(ctx)
 	t.Cleanup(cancel)
 	do(t, ctx)
-	t.Cleanup(func() { _ = chromedp.Cancel(ctx) }) // which waits until it has
+	t.Cleanup(func() { _ = chromedp.Cancel(ctx) }) // which waits until the browser has stopped
 	return ctx
 }
 
@@ -64,7 +64,7 @@ func do(t *testing.T, ctx context.Context, actions ...chromedp.Action) {
 	}
 }
 
-// eval returns what an expression is in the page.
+// eval returns the value of an expression in the page.
 func eval[T any](t *testing.T, ctx context.Context, expression string) (v T) {
 	t.Helper()
 	do(t, ctx, chromedp.Evaluate(expression, &v))
@@ -80,7 +80,7 @@ func until(t *testing.T, ctx context.Context, expression string) {
 	}
 }
 
-// traffic is what a tab has asked for, and what it had to complain about.
+// traffic is what a tab has requested, and its errors.
 type traffic struct {
 	mu         sync.Mutex
 	requests   []string
@@ -88,7 +88,7 @@ type traffic struct {
 	complaints []string
 }
 
-// watch writes down a tab's traffic.
+// watch records a tab's traffic.
 func watch(t *testing.T, ctx context.Context) *traffic {
 	t.Helper()
 	w := &traffic{statuses: map[string]int64{}}
@@ -114,7 +114,7 @@ func watch(t *testing.T, ctx context.Context) *traffic {
 	return w
 }
 
-// check fails the test if the tab complained, or asked for anything from another place.
+// check fails the test if the tab had errors, or sent a request to another host.
 func (w *traffic) check(t *testing.T, origin string) {
 	t.Helper()
 	w.mu.Lock()
@@ -172,15 +172,15 @@ func receipts(t *testing.T, args ...string) (page, origin string) {
 				t.Fatal(err)
 			}
 			go func() {
-				for lines.Scan() { // so that it never waits for us to read
+				for lines.Scan() { // so that it never blocks on a full pipe
 				}
 			}()
 			return found, u.Scheme + "://" + u.Host
 		}
 	}
-	t.Fatal("receipts did not say where to watch it")
+	t.Fatal("receipts printed no address of its page")
 	return "", ""
 }
 
-// awaited has Evaluate wait for a promise.
+// awaited makes Evaluate wait for a promise.
 func awaited(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithAwaitPromise(true) }

@@ -36,7 +36,7 @@ func present(selector string) string {
 	return fmt.Sprintf("document.querySelector('%s') !== null", selector)
 }
 
-// TestPage watches a run of the receipts from its begin until both services have been down.
+// TestPage watches a run of the receipts from its start until both services have been down.
 func TestPage(t *testing.T) {
 	ctx := browser(t)
 	page, origin := receipts(t, "-speed", "25")
@@ -59,7 +59,7 @@ func TestPage(t *testing.T) {
 	until(t, ctx, present(card("ocr", `[data-state="closed"]`)))
 	for _, state := range []string{"open", "closed"} {
 		if !eval[bool](t, ctx, present(card("ocr", " .history ."+state))) {
-			t.Errorf("the picture of the OCR breaker shows nothing %s", state)
+			t.Errorf("the picture of the OCR breaker has nothing %s", state)
 		}
 	}
 	until(t, ctx, present(card("vision", `[data-state="open"]`)))
@@ -75,8 +75,8 @@ func listen(t *testing.T, ctx context.Context) {
 	}).observe(document.getElementById("news"), {childList: true, characterData: true}); 0`, nil))
 }
 
-// forceOpen forces the vision breaker open by keyboard, sees that the calls obey, also after a
-// reload, and resets it.
+// forceOpen forces the vision breaker open by keyboard, checks that calls are rejected, also after
+// a reload, and resets it.
 func forceOpen(t *testing.T, ctx context.Context) {
 	unattempted := `Number((document.querySelector('#policies tr[data-key="vision"]').cells[2]` +
 		`.textContent.match(/(\d+)\snot/) || [0, 0])[1])`
@@ -95,7 +95,7 @@ func forceOpen(t *testing.T, ctx context.Context) {
 	until(t, ctx, present(card("vision", `[data-state="closed"]`)))
 }
 
-// crossSite has a page of another site try to open the breakers.
+// crossSite tries to open the breakers from a page of another site.
 func crossSite(t *testing.T, ctx context.Context, address string) {
 	evil := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
@@ -123,7 +123,7 @@ func crossSite(t *testing.T, ctx context.Context, address string) {
 		got := ""
 		do(t, tab, chromedp.Evaluate(fmt.Sprintf(post, address, options), &got, awaited))
 		if got != "refused" {
-			t.Errorf("fetch with %s from another site: %q, want it refused", options, got)
+			t.Errorf("fetch with %s from another site: %q, want it rejected", options, got)
 		}
 	}
 	if eval[bool](t, ctx, present(card("ocr", " .badge"))+
@@ -132,7 +132,7 @@ func crossSite(t *testing.T, ctx context.Context, address string) {
 	}
 }
 
-// TestRebinding has a site whose name has come to point to this machine try to read the page.
+// TestRebinding tries to read the page from a site whose name now points to this machine.
 func TestRebinding(t *testing.T) {
 	ctx := browser(t)
 	server := httptest.NewServer(rebounddebug.Handler(rebounddebug.Options{Title: "secret"}))
@@ -153,7 +153,7 @@ func TestRebinding(t *testing.T) {
 //go:embed contrast.js
 var contrast string
 
-// looks looks at the page in light and dark, wide and narrow.
+// looks checks the page in light and dark, wide and narrow.
 func looks(t *testing.T, ctx context.Context, page string) {
 	defer do(t, ctx, emulation.SetEmulatedMedia(), emulation.ClearDeviceMetricsOverride())
 	for _, look := range []struct {
@@ -200,7 +200,7 @@ func screenshot(t *testing.T, ctx context.Context, name string) {
 	}
 }
 
-// TestContrastRatio is the measure's own test: black on white is 21, by WCAG 2.2.
+// TestContrastRatio tests the measure itself: black on white is 21, by WCAG 2.2.
 func TestContrastRatio(t *testing.T) {
 	ctx := browser(t)
 	do(t, ctx, chromedp.Navigate("data:text/html,<p style='color:%23888;background:%23fff'>hard</p>"))

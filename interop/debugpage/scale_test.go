@@ -53,7 +53,7 @@ func limits() (all []rebounddebug.Limit) {
 }
 
 // TestManyBreakers shows a page of 5,000 breakers, of which a few are open, with limits, a hedge
-// and names that try to turn the text around.
+// and names that try to reverse the text.
 func TestManyBreakers(t *testing.T) {
 	ctx := browser(t)
 	var many []rebounddebug.Breaker

@@ -138,7 +138,7 @@ func TestAWS(t *testing.T) {
 			}
 			var api interface{ ErrorCode() string }
 			if test.finds != nil && (!errors.As(err, &api) || !errors.Is(err, test.finds)) {
-				t.Errorf("the error of the API, and %v: %v", test.finds, err)
+				t.Errorf("want the error of the API, and %v: %v", test.finds, err)
 			}
 		})
 	}
@@ -181,7 +181,7 @@ func TestAWSBreaker(t *testing.T) {
 	}
 }
 
-// A call of another client has attempts and a budget of its own.
+// A call of another client has its own attempts and budget.
 func TestAWSBudget(t *testing.T) {
 	p := &rebound.Policy{Backoff: backoff.Constant(0)}
 	many := make([]answer, 0, 100)

@@ -268,7 +268,7 @@ func TestKafka(t *testing.T) {
 	}
 }
 
-// A worker that stops in the middle of a record leaves it to the next one.
+// If a worker stops in the middle of a record, the next worker gets the record.
 func TestKafkaRedelivers(t *testing.T) {
 	b := startKafka(t, 1, 2)
 	p := &rebound.Policy{Backoff: backoff.Constant(time.Hour)}
@@ -289,7 +289,7 @@ func TestKafkaRedelivers(t *testing.T) {
 	}
 }
 
-// The broker is gone while a worker works, and comes back. No record is lost or skipped.
+// The broker goes down while a worker works, and comes back. No record is lost or skipped.
 func TestKafkaBrokerGone(t *testing.T) {
 	const records = 20
 	b := startKafka(t, 1, records)
@@ -377,8 +377,8 @@ func rejectOnce(req kmsg.Request) (kmsg.Response, error, bool) {
 	return resp, nil, true
 }
 
-// A second worker joins while the first works on a record: each record is done once, and a
-// partition is with one worker at a time.
+// A second worker joins while the first works on a record. Each record is done once, and each
+// partition has one worker at a time.
 func TestKafkaRebalance(t *testing.T) {
 	const partitions, records = 4, 20
 	b := startKafka(t, partitions, records)
@@ -422,7 +422,7 @@ func TestKafkaRebalance(t *testing.T) {
 	}
 }
 
-// A wrong password and a broker that is not there are errors, at the start and later.
+// A wrong password and a missing broker are errors, at the start and later.
 func TestKafkaWrong(t *testing.T) {
 	b := startKafka(t, 1, 1)
 	user := kgo.SASL(plain.Auth{User: "user", Pass: "password"}.AsMechanism())

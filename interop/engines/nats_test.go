@@ -331,7 +331,7 @@ func TestNATSGone(t *testing.T) {
 			return nil
 		}).acked()
 		if len(lost) != 2 {
-			t.Errorf("%d deliveries of a message without a place", len(lost))
+			t.Errorf("%d deliveries of a message that could not be stored", len(lost))
 		}
 	})
 }
@@ -391,7 +391,7 @@ func TestNATSWrongPassword(t *testing.T) {
 			t.Errorf("the connection was closed for %v", err)
 		}
 	case <-time.After(20 * time.Second):
-		t.Error("the worker goes on without a password")
+		t.Error("the worker continues without a password")
 	}
 	_, err := nats.Connect(n.server.ClientURL(), nats.UserInfo("user", "wrong"))
 	if !errors.Is(err, nats.ErrAuthorization) {

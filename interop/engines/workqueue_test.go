@@ -77,7 +77,7 @@ func TestWorkqueue(t *testing.T) {
 	}
 }
 
-// A policy with jitter has delays, and one with a RetryIf or few attempts, too.
+// A policy with jitter, a RetryIf or few attempts has delays, too.
 func TestWorkqueueJitter(t *testing.T) {
 	p := &rebound.Policy{Attempts: 1, MaxElapsed: time.Second, NonIdempotent: true,
 		RetryIf: func(fault.Fault) bool { return false }}
@@ -93,7 +93,7 @@ func TestWorkqueueJitter(t *testing.T) {
 	}
 }
 
-// A queue whose items fail twice, one of them for good.
+// A queue whose items fail twice, one of them permanently.
 func TestWorkqueueRuns(t *testing.T) {
 	p := &rebound.Policy{Backoff: backoff.Constant(time.Millisecond)}
 	q := workqueue.NewTypedRateLimitingQueue(newLimiter[string](p))

@@ -26,7 +26,7 @@ import (
 
 type message = wrapperspb.BytesValue
 
-// protocols are those that a Connect client can speak.
+// protocols are those of a Connect client.
 var protocols = map[string][]connect.ClientOption{
 	"connect": nil, "grpc": {connect.WithGRPC()}, "grpc-web": {connect.WithGRPCWeb()},
 }
@@ -65,8 +65,8 @@ func both() *http.Protocols {
 	return &p
 }
 
-// charge calls the method by a policy for calls that must not happen twice, which would retry every
-// failure of a call that was not carried out.
+// charge calls the method under a NonIdempotent policy, which retries every failure of a call that
+// was not carried out.
 func charge(ctx context.Context, url string, opts ...connect.ClientOption) *rebound.Error {
 	var only http.Protocols
 	only.SetUnencryptedHTTP2(true) // gRPC needs it
@@ -86,7 +86,7 @@ func charge(ctx context.Context, url string, opts ...connect.ClientOption) *rebo
 	return e
 }
 
-// connectLimited is a limit that states when there is room again.
+// connectLimited is a limit error with the time at which there is room again.
 func connectLimited() error {
 	err := connect.NewError(connect.CodeResourceExhausted, errors.New("slow down"))
 	if d, dErr := connect.NewErrorDetail(&errdetails.RetryInfo{
@@ -146,7 +146,7 @@ func TestConnectCodes(t *testing.T) {
 	}
 }
 
-// cut lets the handler run, and breaks what the client gets of its response.
+// cut lets the handler run, and cuts its response.
 type cut struct {
 	http.ResponseWriter
 	change func([]byte) []byte
@@ -166,7 +166,7 @@ func garbled(h http.Handler) http.Handler {
 	})
 }
 
-// instead lets the handler run, and answers in its place.
+// instead lets the handler run, and replaces its answer.
 func instead(answer http.HandlerFunc) func(http.Handler) http.Handler {
 	return func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -180,7 +180,7 @@ func statusInstead(code int) func(http.Handler) http.Handler {
 	return instead(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) })
 }
 
-// Codes that the client makes of a call that was carried out prove nothing.
+// Codes that the client makes itself prove nothing: the call may have been carried out.
 func TestConnectCodesOfTheClient(t *testing.T) {
 	for _, row := range []struct {
 		name   string
@@ -222,7 +222,7 @@ func TestConnectCodesOfTheClient(t *testing.T) {
 	}
 }
 
-// A server that is not there was not asked, in any protocol.
+// A missing server got nothing, in any protocol.
 func TestConnectNoServer(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

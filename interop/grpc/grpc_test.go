@@ -1,4 +1,4 @@
-// Package grpc holds rebound to a real grpc-go client and server.
+// Package grpc tests rebound with a real grpc-go client and server.
 package grpc_test
 
 import (
@@ -72,7 +72,7 @@ func (p *payments) charge(
 	return p.answer(p.charged.Add(1))
 }
 
-// call charges by a policy for calls that must not happen twice.
+// call charges under a NonIdempotent policy.
 func call(ctx context.Context, conn *grpc.ClientConn) error {
 	p := &rebound.Policy{NonIdempotent: true, Backoff: backoff.Constant(0),
 		Throttled: backoff.Constant(0), Budget: budget.Unlimited}
@@ -127,7 +127,7 @@ func TestCodesOfTheClient(t *testing.T) {
 	}
 }
 
-// A refusal that a server has written proves that it did nothing, and its RetryInfo is obeyed.
+// A server's rejection proves that it did nothing, and its RetryInfo is obeyed.
 func TestCodesOfTheServer(t *testing.T) {
 	limited, err := status.New(codes.ResourceExhausted, "too many charges").WithDetails(
 		&errdetails.RetryInfo{RetryDelay: durationpb.New(50 * time.Millisecond)})
@@ -150,7 +150,7 @@ func TestCodesOfTheServer(t *testing.T) {
 	}
 }
 
-// What a grpc-go client returns when there is no server is no answer of one.
+// The error of a grpc-go client without a server is not an answer of a server.
 func TestNoServer(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

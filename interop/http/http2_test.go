@@ -19,7 +19,7 @@ import (
 	"github.com/rebound-go/rebound/reboundhttp"
 )
 
-// reply is how a raw server meets a request; it returns whether the connection goes on.
+// reply is how a raw server handles a request. It returns whether the connection continues.
 type reply func(f *http2.Framer, stream uint32) bool
 
 // raw is an HTTP/2 server that answers each request with a given list of frames. It repeats the
@@ -34,7 +34,7 @@ type raw struct {
 	wg       sync.WaitGroup
 }
 
-// serveRaw returns the server and a transport that speaks HTTP/2 to it.
+// serveRaw returns the server and a transport that uses HTTP/2 with it.
 func serveRaw(t *testing.T, replies ...reply) (*raw, *http.Transport) {
 	s := &raw{pipe: newPipe(), replies: replies}
 	var accepting sync.WaitGroup
@@ -145,7 +145,7 @@ func rst(code http2.ErrCode) reply {
 	return func(f *http2.Framer, stream uint32) bool { return f.WriteRSTStream(stream, code) == nil }
 }
 
-// goAway says that streams up to this one, or none at all, may have been processed.
+// goAway announces that streams up to this one, or none at all, may have been processed.
 func goAway(code http2.ErrCode, thisOne bool) reply {
 	return func(f *http2.Framer, stream uint32) bool {
 		last := uint32(0)
@@ -166,7 +166,7 @@ func TestHTTP2Failures(t *testing.T) {
 		reason rebound.Reason
 		kind   fault.Kind
 	}{
-		// net/http itself sends these again, and is counted.
+		// net/http itself sends these again, and its requests are counted.
 		{"refused", "GET", rst(http2.ErrCodeRefusedStream), 3, "", 0},
 		{"refused", "POST", rst(http2.ErrCodeRefusedStream), 3, "", 0},
 		{"going away", "POST", goAway(http2.ErrCodeNo, false), 3, "", 0},
@@ -230,7 +230,7 @@ func TestHTTP2RefusedForEver(t *testing.T) {
 			t.Errorf("took %v, want net/http's 63s and a little", took)
 		}
 
-		// Time to the first byte limits that, too.
+		// FirstByteTimeout limits that, too.
 		tr := &reboundhttp.Transport{Base: base, FirstByteTimeout: 2 * time.Second}
 		start = time.Now()
 		req, _ = http.NewRequest("GET", "http://api.test/", nil)

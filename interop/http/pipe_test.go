@@ -1,6 +1,5 @@
-// Package http_test has reboundhttp meet what it will meet: other people's SDKs, servers that
-// speak HTTP/2 badly, and networks that fail. What waits runs in the time of a synctest bubble,
-// over pipes instead of a network.
+// Package http_test tests reboundhttp with real SDKs, servers with faulty HTTP/2, and networks that
+// fail. Tests with delays run in a synctest bubble, over pipes instead of a network.
 package http_test
 
 import (

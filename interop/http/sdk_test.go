@@ -19,7 +19,7 @@ import (
 	"github.com/rebound-go/rebound/reboundhttp"
 )
 
-// sdks ask for a completion with their defaults, three attempts among them.
+// sdks request a completion with their defaults, such as three attempts.
 var sdks = map[string]func(context.Context, *http.Client) error{
 	"openai": func(ctx context.Context, hc *http.Client) error {
 		c := openai.NewClient(openaioption.WithHTTPClient(hc), openaioption.WithAPIKey("k"),
@@ -43,7 +43,7 @@ var sdks = map[string]func(context.Context, *http.Client) error{
 	},
 }
 
-// An SDK above a Transport adds nothing to the attempts that the Transport makes.
+// An SDK above a Transport adds no attempts to those of the Transport.
 func TestSDKsDoNotMultiply(t *testing.T) {
 	always := func(*http.Request) bool { return true }
 	tests := []struct {
@@ -58,7 +58,7 @@ func TestSDKsDoNotMultiply(t *testing.T) {
 		{"overloaded, harmless", 503, 3, always, 3},
 		{"overloaded, harmless, five attempts", 529, 5, always, 5},
 		{"internal error, harmless", 500, 3, always, 3},
-		// What the Transport must not repeat it leaves to the SDK, which thinks otherwise.
+		// Requests that the Transport must not repeat are left to the SDK, which repeats them.
 		{"overloaded", 503, 3, nil, 3},
 		{"permanent", 400, 3, always, 1},
 	}
@@ -90,7 +90,7 @@ func TestSDKsDoNotMultiply(t *testing.T) {
 					RawJSON() string
 				}
 				if !errors.As(err, &raw) || !strings.Contains(raw.RawJSON(), "a message") {
-					t.Errorf("%s, %s: %v, want the server's own words", sdk, tt.name, err)
+					t.Errorf("%s, %s: %v, want the server's own text", sdk, tt.name, err)
 				}
 			})
 		}

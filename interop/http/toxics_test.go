@@ -20,7 +20,7 @@ import (
 	"github.com/rebound-go/rebound/reboundhttp"
 )
 
-// poisoned starts a proxy before a server, and adds toxics, in JSON, to it.
+// poisoned starts a proxy in front of a server, and adds toxics in JSON to it.
 func poisoned(t *testing.T, upstream string, toxics ...string) *toxiproxy.Proxy {
 	t.Helper()
 	zerolog.SetGlobalLevel(zerolog.Disabled)
@@ -52,8 +52,9 @@ const (
 
 var answer = bytes.Repeat([]byte("0123456789"), 2000)
 
-// What a row wants of a call: how many requests the client made and the server saw, why it stopped
-// and with what kind of failure (Unknown: any), or at what length the reading of the body failed.
+// What a row expects of a call: how many requests the client made and the server got, why the call
+// ended and with which kind of failure (Unknown: any), or after how many bytes the reading of the
+// body failed.
 var poisons = []struct {
 	name, method, toxic string
 	made, seen          int
@@ -119,14 +120,14 @@ func TestToxics(t *testing.T) {
 				t.Errorf("%+v, want %v", e.Fault, tt.kind)
 			}
 			if read > tt.read || resp != nil && read < tt.read/5 {
-				t.Errorf("read %d bytes, want %d at most", read, tt.read)
+				t.Errorf("read %d bytes, want at most %d", read, tt.read)
 			}
 		})
 	}
 }
 
-// call makes one request and reads what it can. A failure of the reading must be known as one that
-// may pass.
+// call makes one request and reads as much as it can. A failure of the reading must be classified
+// as transient.
 func call(base http.RoundTripper, method, url string) (int, *http.Response, error) {
 	tr := &reboundhttp.Transport{
 		Base:             base,

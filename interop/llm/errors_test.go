@@ -32,7 +32,7 @@ const (
 	transient = fault.Transient
 )
 
-// openaiBody is an error of OpenAI's.
+// openaiBody is an error from OpenAI.
 func openaiBody(code, message string) string {
 	return `{"error": {"message": "` + message + `", "type": "t", "param": null, "code": "` +
 		code + `"}}`
@@ -96,7 +96,7 @@ var errorRows = []errorRow{
 		permanent, 0},
 }
 
-// Classify reads what the SDKs make of the providers' errors, also without a Transport.
+// Classify reads the SDKs' errors, also without a Transport.
 func TestErrors(t *testing.T) {
 	for _, row := range errorRows {
 		t.Run(row.sdk.name+" "+row.name, func(t *testing.T) {
@@ -156,7 +156,7 @@ func TestNetwork(t *testing.T) {
 
 const unknownHost = "host.invalid:80"
 
-// dial connects, but for the host that no name server knows, also where there is no name server.
+// dial connects, except to the host that does not exist, even where there is no name server.
 func dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	if addr == unknownHost {
 		err := &net.DNSError{Err: "no such host", Name: "host.invalid", IsNotFound: true}

@@ -21,7 +21,7 @@ import (
 	"github.com/rebound-go/rebound/llm"
 )
 
-// quick is llm.NewPolicy with waits that an example can afford.
+// quick is llm.NewPolicy with short delays.
 func quick() *rebound.Policy {
 	p := llm.NewPolicy()
 	p.Backoff = backoff.Constant(time.Millisecond)
@@ -153,7 +153,7 @@ func Example_streaming() {
 	// Output: Hello … the rest of the answer got lost
 }
 
-// A quota of one provider is no reason to have no answer.
+// If the quota of one provider is used up, another one answers.
 func Example_fallback() {
 	gpt, claude := play(quota), play(busy, "200 "+anthropicSDK.answer)
 	defer gpt.Close()
@@ -179,7 +179,7 @@ func Example_fallback() {
 	// Output: Hello! <nil>
 }
 
-// Without a Transport the policy goes around the SDK, whose own retries must then be off.
+// Without a Transport, the policy goes around the SDK, whose own retries must be off.
 func Example_aroundTheSDK() {
 	srv := play(busy, "200 "+openaiSDK.answer)
 	defer srv.Close()

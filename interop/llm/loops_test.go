@@ -48,7 +48,7 @@ func respond(status int, body string, header ...string) http.HandlerFunc {
 	}
 }
 
-// What goes over the wire for a status is the same whether the SDK retries or not.
+// For a status, the requests are the same whether the SDK retries or not.
 func TestStatuses(t *testing.T) {
 	const once, thrice = 1, 3
 	for status, want := range map[int]int{
@@ -103,8 +103,8 @@ func TestBodiesAndHeaders(t *testing.T) {
 	}
 }
 
-// An error has no header by which to stop an SDK. What the SDK repeats is then sent once more, so
-// that attempts add up: 3 + 1 + 1, and do not multiply to 9.
+// An error has no header that stops an SDK. Each retry of the SDK is sent once, so attempts add up
+// to 3 + 1 + 1, and do not multiply to 9.
 func TestConnectionsThatFail(t *testing.T) {
 	hang := func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
@@ -180,7 +180,7 @@ func TestCancel(t *testing.T) {
 	})
 }
 
-// A deadline that the wait would pass ends the call at once, with the server's own answer.
+// If a delay would pass the deadline, the call ends at once with the server's own answer.
 func TestDeadline(t *testing.T) {
 	each(t, func(t *testing.T, s sdk, own bool) {
 		synctest.Test(t, func(t *testing.T) {

@@ -20,8 +20,8 @@ import (
 	"github.com/rebound-go/rebound/llm"
 )
 
-// paidAPI is an API that allows so many requests per second, in bursts of a second's worth. A
-// refused request counts against the limit, as OpenAI's do.
+// paidAPI is an API that allows a number of requests per second, in bursts of one second's number.
+// Rejected requests count toward the limit, as OpenAI's do.
 type paidAPI struct {
 	rate float64
 
@@ -56,9 +56,9 @@ func (l *paidAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, `{"choices": [{"message": {"content": "42"}}]}`)
 }
 
-// outcome is what a job of 64 workers has done in its time.
+// outcome is the result of a job of 64 workers.
 type outcome struct {
-	share   float64 // of what the API allows, that was served
+	share   float64 // the served share of what the API allows
 	refused float64 // requests per row
 	lost    int64   // rows given up before the time was over
 }
@@ -104,8 +104,7 @@ func job(t *testing.T, quota *llm.Quota, last time.Duration) outcome {
 		float64(api.refused.Load()) / float64(rows.Load()), lost.Load()}
 }
 
-// 64 workers share one quota and lose nothing; each for itself they spend their attempts on
-// refusals.
+// 64 workers that share one quota lose nothing. Without it, most of their attempts are rejected.
 func TestSharedQuota(t *testing.T) {
 	t.Parallel()
 	const last = 20 * time.Second
@@ -114,11 +113,11 @@ func TestSharedQuota(t *testing.T) {
 	wg.Go(func() { alone = job(t, nil, last) })
 	wg.Go(func() { shared = job(t, &llm.Quota{}, last) })
 	wg.Wait()
-	t.Logf("each for itself %+v, with a shared quota %+v", alone, shared)
+	t.Logf("without a quota %+v, with a shared one %+v", alone, shared)
 	if shared.share < 0.8 || shared.refused >= 0.02 || shared.lost != 0 {
-		t.Errorf("got %+v, want a share of 0.8, 0.02 refusals a row, nothing lost", shared)
+		t.Errorf("got %+v, want a share of 0.8, 0.02 rejections a row, nothing lost", shared)
 	}
 	if alone.share > shared.share/2 || alone.refused < 1 {
-		t.Errorf("each for itself got %+v: the API does not limit", alone)
+		t.Errorf("without a quota got %+v: the API does not limit", alone)
 	}
 }

@@ -1,5 +1,5 @@
-// Package llm_test has llm meet the SDKs of OpenAI, Anthropic and Google, with their own retries on
-// and off. What waits runs in the time of a synctest bubble, over pipes instead of a network.
+// Package llm_test tests llm with the SDKs of OpenAI, Anthropic and Google, with their own retries
+// on and off. Tests with delays run in a synctest bubble, over pipes instead of a network.
 package llm_test
 
 import (

@@ -76,7 +76,7 @@ type provider struct {
 	crowd    string   // an event that says that the model is overloaded
 	busy     answer
 	quota    answer
-	quotaHas string // what an error shows of it
+	quotaHas string // the part of it in an error
 }
 
 var openaiAPI = provider{

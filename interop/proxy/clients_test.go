@@ -16,7 +16,7 @@ import (
 	openaioption "github.com/openai/openai-go/v3/option"
 )
 
-// outcome is what a client made of an answer.
+// outcome is what a client returns for an answer.
 type outcome struct {
 	Text   string `json:"text"`
 	Error  string `json:"error"`
@@ -31,7 +31,7 @@ type client struct {
 	bodies bool                     // errors show what the provider wrote
 }
 
-// asker sends a request to a base URL. How is ask or stream.
+// asker sends a request to a base URL. how is ask or stream.
 type asker func(t *testing.T, base, provider, how string) outcome
 
 var clients = []client{

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// The examples of docs/proxy.md, run by the proxy, see none of the faults.
+// The examples of docs/proxy.md, run by the proxy, get none of the faults.
 func TestExamplesOfThePage(t *testing.T) {
 	page, err := os.ReadFile("../../docs/proxy.md")
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package proxy_test has clients in Go, Node and Python meet `rebound proxy`, which runs as a
-// process of its own in front of a server with faults.
+// Package proxy_test tests `rebound proxy` with clients in Go, Node and Python. The proxy is a
+// separate process in front of a server with faults.
 package proxy_test
 
 import (
@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-// built is a folder for what is made once: the command, and the SDKs of Node.
+// built is a folder for what is built once: the command, and the SDKs for Node.
 var built string
 
 func TestMain(m *testing.M) {
@@ -46,7 +46,7 @@ var command = sync.OnceValues(func() (string, error) {
 	return path, err
 })
 
-// policies have delays that a test can afford. A request is made three times.
+// policies have short delays. A request is sent three times.
 const policies = `{"policies": {"quick": {"attempts": 3,
 	"backoff": {"kind": "constant", "base": "1ms"},
 	"throttled": {"kind": "constant", "base": "1ms"}}}}`
@@ -128,7 +128,7 @@ func (p *process) printed() string {
 	return p.log.String()
 }
 
-// need skips the test without a program, except in continuous integration.
+// need skips the test if a program is missing, except in continuous integration.
 func need(t *testing.T, program string, args ...string) {
 	t.Helper()
 	if out, err := exec.Command(program, args...).CombinedOutput(); err != nil {

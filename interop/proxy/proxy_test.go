@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// row is what the server does, and what a client sees of it through the proxy.
+// row is what the server does, and what a client gets through the proxy.
 type row struct {
 	name    string
 	how     string // ask or stream
@@ -48,7 +48,7 @@ var rows = []row{
 		answers: func(p provider) []answer { return []answer{stream(p.events[0], p.crowd)} }},
 	{name: "reset after output", how: "stream", want: 1, breaks: true,
 		answers: func(p provider) []answer { return []answer{cut(p.events[:2]...)} }},
-	// No client notices this one by itself.
+	// No client detects this one by itself.
 	{name: "ends without its end mark", how: "stream", want: 1, breaks: true,
 		answers: func(p provider) []answer { return []answer{stream(p.events[:2]...)} }},
 }

@@ -28,8 +28,8 @@ func pooled(t *testing.T, driver, dsn string) *sql.DB {
 	return db
 }
 
-// chaos breaks the wire four times a second, with the answers to what was sent lost, and kills the
-// server several times, until stop is closed.
+// chaos breaks the wire four times a second, so that answers are lost, and kills the server several
+// times, until stop is closed.
 func chaos(t *testing.T, d *database, w *wire, stop <-chan struct{}) (kills, cuts int) {
 	next := *bankTime / 5
 	death := time.NewTimer(next)
@@ -144,8 +144,8 @@ func TestBankMariaDB(t *testing.T) {
 	t.Logf("retries: %v", retries.n)
 }
 
-// appliedPostgres tries to use the key of a transfer itself, in a transaction that is rolled back.
-// If another transaction has inserted it and not ended yet, that waits until it has.
+// appliedPostgres inserts the key of a transfer itself, in a transaction that is rolled back. If
+// another transaction has inserted the key and has not ended yet, the insert waits for its end.
 func appliedPostgres(db *sql.DB) func(context.Context, transfer) (bool, error) {
 	return func(ctx context.Context, m transfer) (bool, error) {
 		tx, err := db.BeginTx(ctx, nil)
@@ -176,7 +176,7 @@ func appliedMariaDB(db *sql.DB) func(context.Context, transfer) (bool, error) {
 	}
 }
 
-// native is a teller with pgx alone.
+// native is a teller that uses only pgx.
 func native(pool *pgxpool.Pool, p *rebound.Policy) teller {
 	begin := func(ctx context.Context) (pgx.Tx, error) {
 		return pool.BeginTx(ctx, pgxOptions(serializable))

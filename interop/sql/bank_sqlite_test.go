@@ -18,7 +18,7 @@ import (
 	"github.com/rebound-go/rebound/reboundsql"
 )
 
-// A teller of SQLite is a process: this test binary, started again with these set.
+// A teller of SQLite is a process: this test binary, started with these variables.
 const (
 	branchFile = "REBOUND_BANK_FILE"
 	branchName = "REBOUND_BANK_NAME"
@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// branch is the process of four tellers. It prints what they report, a transfer a line.
+// branch is the process of four tellers. It prints their reports, one line for each transfer.
 func branch(file, name, kind string) error {
 	duration, err := time.ParseDuration(os.Getenv("REBOUND_BANK_TIME"))
 	if err != nil {
@@ -47,7 +47,7 @@ func branch(file, name, kind string) error {
 		return err
 	}
 	defer db.Close()
-	// SQLite is serializable as it is, and its driver knows no other word for it.
+	// SQLite is always serializable, and its driver has no option for it.
 	serializable = nil
 	tell := plain(db)
 	switch kind {
@@ -61,8 +61,8 @@ func branch(file, name, kind string) error {
 	return nil
 }
 
-// branches runs four of them on one file, kills the last in the middle of its work, and gathers
-// what they have reported.
+// branches runs four of them on one file, kills the last in the middle of its work, and collects
+// their reports.
 func branches(t *testing.T, file, kind string) *ledger {
 	l := &ledger{}
 	var open sync.WaitGroup

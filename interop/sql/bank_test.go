@@ -22,7 +22,7 @@ import (
 // The figures in docs/sql.md are of go test ./sql -run Bank -bank 20s -v.
 var bankTime = flag.Duration("bank", 3*time.Second, "how long each bank is open")
 
-// thorough reports whether there is time for more than what a change could break.
+// thorough reports whether there is time for a long run.
 func thorough() bool { return *bankTime >= 10*time.Second }
 
 const (
@@ -39,14 +39,14 @@ type transfer struct {
 	amount   int
 }
 
-// querier is what a transfer needs of a transaction.
+// querier is the part of a transaction that a transfer needs.
 type querier interface {
 	balance(ctx context.Context, account int) (int, error)
 	exec(ctx context.Context, statement string) error
 }
 
-// move reads two balances and writes what they are to be: if another transfer comes in between,
-// money is lost or made. Accounts are locked in any order, so that transfers deadlock.
+// move reads two balances and writes the new ones. If another transfer comes in between, money is
+// lost or created. Accounts are locked in any order, so that transfers deadlock.
 func (m transfer) move(ctx context.Context, q querier) error {
 	from, err := q.balance(ctx, m.from)
 	if err != nil {
@@ -87,7 +87,7 @@ type teller func(context.Context, transfer) error
 
 var serializable = &sql.TxOptions{Isolation: sql.LevelSerializable}
 
-// plain is a teller as database/sql has it.
+// plain is a teller that uses only database/sql.
 func plain(db *sql.DB) teller {
 	return func(ctx context.Context, m transfer) error {
 		tx, err := db.BeginTx(ctx, serializable)
@@ -102,7 +102,7 @@ func plain(db *sql.DB) teller {
 	}
 }
 
-// naive tries everything again, up to ten times.
+// naive retries everything, up to ten attempts.
 func naive(db *sql.DB) teller {
 	once := plain(db)
 	return func(ctx context.Context, m transfer) (err error) {
@@ -130,15 +130,15 @@ func patient(retries *tally) *rebound.Policy {
 	return p
 }
 
-// resilient is a teller that uses reboundsql. applied, if there is one, says whether a transfer
-// was carried out.
+// resilient is a teller that uses reboundsql. applied, if set, returns whether a transfer was
+// carried out.
 func resilient(
 	db *sql.DB, p *rebound.Policy, applied func(context.Context, transfer) (bool, error),
 ) teller {
 	return isolated(db, p, serializable, applied)
 }
 
-// isolated is a resilient teller whose transactions have options of their own.
+// isolated is a resilient teller whose transactions have their own options.
 func isolated(
 	db *sql.DB, p *rebound.Policy, tx *sql.TxOptions,
 	applied func(context.Context, transfer) (bool, error),
@@ -179,7 +179,7 @@ func (l *ledger) report(m transfer, err error) {
 	}
 }
 
-// serve has n tellers at work for d, each transfer with a key that begins with name.
+// serve runs n tellers for d. The key of each transfer begins with name.
 func (l *ledger) serve(name string, n int, d time.Duration, tell teller) {
 	end := time.Now().Add(d)
 	var working sync.WaitGroup
@@ -191,7 +191,7 @@ func (l *ledger) serve(name string, n int, d time.Duration, tell teller) {
 					(from + 1 + rand.IntN(accounts-1)) % accounts, 1 + rand.IntN(9)}
 				err := tell(context.Background(), m)
 				if l.report(m, err); err != nil {
-					pause(10 * time.Millisecond) // with no server, nothing fails faster
+					pause(10 * time.Millisecond) // without a server, calls fail at once
 				}
 			}
 		})
@@ -199,7 +199,7 @@ func (l *ledger) serve(name string, n int, d time.Duration, tell teller) {
 	working.Wait()
 }
 
-// audit is what the books say of what the tellers have reported.
+// audit compares the database with the tellers' reports.
 type audit struct {
 	done, failed, doubt           int
 	lost, twice, phantom, applied int // done and absent, or there again; failed or in doubt, and there
@@ -268,10 +268,10 @@ func (a audit) row(who string) string {
 		a.doubt, a.applied, a.phantom, a.twice, a.lost, a.money)
 }
 
-// honest fails the test unless all that was reported is true.
+// honest fails the test unless every report is true.
 func (a audit) honest(t testing.TB, who string) {
 	t.Helper()
 	if a.phantom+a.twice+a.lost+a.crooked != 0 || a.money != 0 || a.done == 0 {
-		t.Errorf("%s: got %+v, want every report to be true, and no money made or lost", who, a)
+		t.Errorf("%s: got %+v, want every report to be true, and no money created or lost", who, a)
 	}
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/rebound-go/rebound/reboundsql"
 )
 
-// execer executes a statement in a transaction of whatever driver.
+// execer executes a statement in a transaction of any driver.
 type execer func(context.Context, string) error
 
 // client is a way to run transactions: InTx with a driver, or InTxOf with a pool of pgx.
@@ -27,7 +27,7 @@ type client struct {
 	run  func(context.Context, reboundsql.Options, *rebound.Policy,
 		func(context.Context, execer) error) error
 	exec   execer  // one statement on one connection, without reboundsql
-	direct *sql.DB // past the wire, to look with
+	direct *sql.DB // past the wire, for checks
 	db     *sql.DB // over the wire; nil for a pool of pgx
 }
 
@@ -57,8 +57,8 @@ func overSQL(t testing.TB, driver, dsn string, direct *sql.DB) *client {
 	}, exec, direct, db}
 }
 
-// inUse is how many connections of a pool are in use, once those that broke have been closed, which
-// pgx does behind its caller's back.
+// inUse is how many connections of a pool are in use, after broken ones were closed, which pgx does
+// in the background.
 func inUse(pool *pgxpool.Pool) int32 {
 	for range 500 {
 		if pool.Stat().AcquiredConns() == 0 {
@@ -155,8 +155,8 @@ func TestWire(t *testing.T) {
 	})
 }
 
-// A wire that breaks when COMMIT has been sent and before its answer has come: the transaction was
-// applied, and the client cannot know.
+// The wire breaks after COMMIT was sent and before its answer comes. The transaction was applied,
+// but the client cannot find out.
 func commitInDoubt(t *testing.T, c *client, w *wire) {
 	for _, v := range []struct {
 		name  string
@@ -187,8 +187,7 @@ func commitInDoubt(t *testing.T, c *client, w *wire) {
 	}
 }
 
-// breakAtCommit inserts a row and, the first time, sees to it that the answer to the COMMIT that
-// follows is lost.
+// breakAtCommit inserts a row and, the first time, drops the answer to the COMMIT that follows.
 func breakAtCommit(w *wire, key string) func(context.Context, execer) error {
 	attempts := 0
 	return func(ctx context.Context, exec execer) error {
@@ -225,7 +224,7 @@ func commitTimesOut(t *testing.T, c *client, w *wire) {
 	}
 }
 
-// slow is an expression that takes the server its time, and is a number.
+// slow is an expression that takes time on the server, and is a number.
 func (c *client) slow() string {
 	if c.driver() == "mysql" {
 		return "SLEEP(0.7)"
@@ -233,8 +232,8 @@ func (c *client) slow() string {
 	return "length(pg_sleep(0.7)::text)"
 }
 
-// loseAnswer has the answer to the next slow statement lost: the wire is mute from the moment that
-// the server executes it until it is done. The channel is closed then.
+// loseAnswer drops the answer to the next slow statement: the wire is mute while the server
+// executes it. Then the channel is closed.
 func loseAnswer(c *client, w *wire) <-chan struct{} {
 	running := "SELECT count(*) FROM pg_stat_activity " +
 		"WHERE state = 'active' AND query LIKE 'INSERT INTO d SELECT%pg_sleep%'"
@@ -301,8 +300,8 @@ func statementInDoubt(t *testing.T, c *client, w *wire) {
 	}
 }
 
-// The engine alone, around a driver's own Exec: what a driver returns for an answer that was lost
-// proves nothing, so a policy for calls that must not happen twice stops.
+// The engine alone, around a driver's own Exec: a driver's error for a lost answer proves nothing,
+// so a NonIdempotent policy stops.
 func reboundAlone(t *testing.T, c *client, w *wire) {
 	p := policy(nil)
 	p.NonIdempotent = true
@@ -319,7 +318,7 @@ func reboundAlone(t *testing.T, c *client, w *wire) {
 	}
 }
 
-// A wire that breaks in the middle of a transaction has undone it for certain.
+// If the wire breaks in the middle of a transaction, the transaction is certainly undone.
 func connectionLost(t *testing.T, c *client, w *wire) {
 	attempts := 0
 	p := policy(nil)
@@ -389,7 +388,7 @@ func occupy(ctx context.Context, c *client, n int, fn func(context.Context, exec
 	return err
 }
 
-// MariaDB says in words, with a number that has other meanings too, that it does not write.
+// MariaDB reports a read-only server by a text, with a number that has other meanings, too.
 func TestReadOnlyMariaDB(t *testing.T) {
 	t.Parallel()
 	d := startMariaDB(t)

@@ -36,7 +36,7 @@ func (t *tally) add(word string) {
 	t.n[word]++
 }
 
-// policy makes up to ten attempts that follow each other soon, and counts what they are made for.
+// policy makes up to ten attempts with short delays, and counts the reasons of its retries.
 func policy(retries *tally) *rebound.Policy {
 	return &rebound.Policy{
 		Attempts:  10,
@@ -51,14 +51,14 @@ func policy(retries *tally) *rebound.Policy {
 	}
 }
 
-// engine is a driver with a database behind it, and how that says what the tests need.
+// engine is a driver with a database, and its statements for the tests.
 type engine struct {
 	db       *sql.DB
 	sleep    string // a statement that takes 10 s
 	readOnly string // a statement that makes its connection read-only; "" = there is none
-	refusal  string // what the policy sees then
-	conflict string // what the policy sees of a transaction that lost against another
-	unique   string // the same of a key that was there already
+	refusal  string // what the policy gets then
+	conflict string // what the policy gets from a transaction that lost against another
+	unique   string // the same for a key that existed already
 	others   sync.WaitGroup
 }
 
@@ -103,8 +103,8 @@ func TestDrivers(t *testing.T) {
 	})
 }
 
-// Two transactions read a row each and then write the row that the other one has read: one of
-// them must lose. It is made again.
+// Two transactions read a row each, and then write the row that the other one has read. One of them
+// must lose, and is retried.
 func (e *engine) testConflict(t *testing.T) {
 	retries := &tally{}
 	p := policy(retries)
@@ -275,7 +275,7 @@ func (e *engine) testReadOnly(t *testing.T) {
 	}
 	for name, do := range map[string]func(*rebound.Policy) error{"InTx": inTx, "Exec": exec} {
 		if _, pq := e.db.Driver().(*pq.Driver); pq && name == "InTx" {
-			continue // its BEGIN asks for READ WRITE by itself
+			continue // its BEGIN sets READ WRITE by itself
 		}
 		mustExec(t, e.db, e.readOnly)
 		retries := &tally{}
