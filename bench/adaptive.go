@@ -13,7 +13,7 @@ import (
 	"github.com/rebound-go/rebound/limit"
 )
 
-// adaptiveEntries are the limits that measure the calls they let pass. None of them rejects one.
+// adaptiveEntries are the limits that measure their calls. None of them rejects a call here.
 var adaptiveEntries = []Entry{
 	{"limit_adaptive", "floor", Floor, "two atomic adds, the clock twice", adaptiveFloor, nil, nil},
 	{"limit_adaptive", "failsafe", Peer, "executor", func() Op {

@@ -64,7 +64,7 @@ func avastFlaky() Op {
 	}
 }
 
-// avastConfig is a retry.DelayContext, so that the delay can be had alone.
+// avastConfig is a retry.DelayContext, which computes a delay without a retry.
 type avastConfig struct{}
 
 func (avastConfig) Delay() time.Duration     { return baseDelay }
@@ -81,7 +81,7 @@ func avastDelay(f retry.DelayTypeFunc) func() Op {
 	}
 }
 
-// avastDebt has a bucket that is half empty, and never full.
+// avastDebt has a bucket that is half empty, and never becomes full.
 func avastDebt() Op {
 	b := retry.NewFixedTokenBucketThrottle(retry.FixedTokenBucketThrottleConfig{
 		MaxCapacity: 1 << 60, ThrottleCost: 1 << 59,

@@ -11,8 +11,8 @@ import (
 	"github.com/aws/smithy-go/middleware"
 )
 
-// The AWS SDK has no retry function for other people's calls: its loop is a middleware, which
-// keeps spans, metrics and metadata too.
+// The AWS SDK has no retry function for other calls than its own. Its loop is a middleware, which
+// also records spans, metrics and metadata.
 var awsEntries = []Entry{
 	{"retry_ok", "aws-sdk", Peer, "whole middleware, token bucket", awsOK, nil, nil},
 	{"retry_2fail", "aws-sdk", Peer, "whole middleware, no token bucket", awsFlaky, nil, nil},
@@ -25,10 +25,10 @@ var awsEntries = []Entry{
 	{"budget_take", "aws-sdk", Peer, "TokenRateLimit.GetToken(5), release", awsTake, nil, nil},
 }
 
-// manyTokens is more than any benchmark adds.
+// manyTokens is more than a benchmark ever adds.
 const manyTokens = math.MaxUint / 16
 
-// awsDebt has a bucket that is half empty, and never full.
+// awsDebt has a bucket that is half empty, and never becomes full.
 func awsDebt() Op {
 	l := ratelimit.NewTokenRateLimit(manyTokens)
 	if _, err := l.GetToken(context.Background(), manyTokens/2); err != nil {

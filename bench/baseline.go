@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// The hand-written limits of retries and budgets.
+// floors are the hand-written retries and budgets.
 var floors = []Entry{
 	{"harness", "harness", Floor, "", func() Op {
 		return func(_ context.Context, id int) (int, error) { return id + 1, nil }

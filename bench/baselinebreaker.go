@@ -10,12 +10,12 @@ import (
 
 var errOpen = errors.New("open")
 
-// The hand-written limits of breakers.
+// breakerFloors are the hand-written breakers.
 var breakerFloors = []Entry{
 	{"breaker_closed", "floor", Floor, "one atomic load, counts nothing", func() Op {
 		return floorGuard(0)
 	}, nil, nil},
-	{"breaker_open", "floor", Floor, "one atomic load, never asks whether it is over", func() Op {
+	{"breaker_open", "floor", Floor, "one atomic load, no check of the cooldown", func() Op {
 		return floorGuard(1)
 	}, nil, nil},
 	{"breaker_open", "floor+clock", Floor, "atomic load and clock", floorOpen, nil, nil},
@@ -53,7 +53,7 @@ func floorOpen() Op {
 	}
 }
 
-// ring is the least that a window needs: the clock to find the bucket, and an add to count.
+// ring is a minimal window: it reads the clock to find the bucket, and adds to it.
 type ring struct {
 	state   atomic.Uint32
 	start   time.Time

@@ -7,7 +7,7 @@ import (
 
 const handWritten = "hand-written transport of 15 lines"
 
-// The hand-written limits of HTTP.
+// httpFloors are the hand-written HTTP clients.
 var httpFloors = []Entry{
 	{"http_stub_ok", "floor", Floor, "bare http.Client", nil, bareClient, nil},
 	{"http_loop_ok", "floor", Floor, "bare http.Client", nil, bareClient, nil},

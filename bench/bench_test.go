@@ -68,8 +68,7 @@ func testHTTP(t *testing.T, s Scenario, e Entry) {
 	}
 }
 
-// Rebound has an entry, and something to compare it with, in every scenario that is not about the
-// machine.
+// Every scenario that is not about the machine has an entry of rebound, a floor and a peer.
 func TestScenariosAreComparisons(t *testing.T) {
 	for _, s := range Scenarios {
 		var kinds []Kind
@@ -118,7 +117,8 @@ func TestOursAllocatesNothing(t *testing.T) {
 	})
 }
 
-// BenchmarkEntries measures one goroutine, under the name "cores" as many as -cpu says.
+// BenchmarkEntries measures each entry in one goroutine. Under the name "cores" it uses as many
+// goroutines as -cpu.
 func BenchmarkEntries(b *testing.B) {
 	each(func(s Scenario, e Entry) {
 		if e.Held != nil {

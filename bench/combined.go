@@ -7,7 +7,7 @@ import (
 	"github.com/sethvargo/go-retry"
 )
 
-// What people build of several libraries.
+// mixedEntries combine several libraries, as programs do.
 var mixedEntries = []Entry{
 	{"stack", "avast+sony", Peer, "context.WithTimeout; retrier without the call's context",
 		func() Op {

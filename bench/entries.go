@@ -16,7 +16,7 @@ func entries() []Entry {
 		sethvargoEntries, sonyEntries, mixedEntries, xtimeEntries, reboundEntries)
 }
 
-// Modules are the libraries that are compared, by the first part of an entry's Lib.
+// Modules are the modules of the compared libraries, by the first part of an entry's Lib.
 var Modules = map[string]string{
 	"avast":            "github.com/avast/retry-go/v5",
 	"aws-sdk":          "github.com/aws/aws-sdk-go-v2",

@@ -14,7 +14,7 @@ import (
 	"github.com/failsafe-go/failsafe-go/retrypolicy"
 )
 
-const failsafeBlind = "its policies see no context of the call"
+const failsafeBlind = "its policies do not get the call's context"
 
 var failsafeEntries = []Entry{
 	{"retry_ok", "failsafe", Peer, failsafeBlind, func() Op {
@@ -76,7 +76,7 @@ func failsafeFlaky() Op {
 	}
 }
 
-// permits is what a budget of failsafe can do, which its public interface hides.
+// permits are the methods of a budget of failsafe that its public interface hides.
 type permits interface {
 	RecordExecution()
 	ReleaseExecution()

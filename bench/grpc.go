@@ -52,7 +52,7 @@ func grpcRetry() grpc.UnaryClientInterceptor {
 		retry.WithBackoff(func(context.Context, uint) time.Duration { return 0 }))
 }
 
-// callTwice is a second call after one that failed.
+// callTwice repeats a call that failed.
 func callTwice(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn,
 	invoke grpc.UnaryInvoker, opts ...grpc.CallOption,
 ) error {
@@ -63,7 +63,7 @@ func callTwice(ctx context.Context, method string, req, reply any, cc *grpc.Clie
 	return err
 }
 
-// grpcStub is a call without a network: what the interceptor does beside it.
+// grpcStub is a call without a network, so that the interceptor is measured.
 func grpcStub(in grpc.UnaryClientInterceptor) Op {
 	req, reply := new(healthpb.HealthCheckRequest), new(healthpb.HealthCheckResponse)
 	invoke := func(ctx context.Context, _ string, _, _ any, _ *grpc.ClientConn,
@@ -80,8 +80,8 @@ func grpcStub(in grpc.UnaryClientInterceptor) Op {
 	}
 }
 
-// grpcLoop is a call of a server on loopback. It is never closed: it lives as long as the operation
-// does.
+// grpcLoop is a call to a server on loopback. The server is never closed, because the operation
+// needs it until the program ends.
 func grpcLoop(in grpc.UnaryClientInterceptor, failing bool) Op {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -107,7 +107,8 @@ func grpcLoop(in grpc.UnaryClientInterceptor, failing bool) Op {
 	}
 }
 
-// healthServer answers, every other time if it is failing. One call at a time uses it.
+// healthServer answers every call, or every other call if it is failing. It must not be called
+// concurrently.
 type healthServer struct {
 	healthpb.UnimplementedHealthServer
 	failing bool

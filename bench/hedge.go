@@ -14,7 +14,7 @@ import (
 	"github.com/rebound-go/rebound/reboundhttp"
 )
 
-// hedgeDelay is the delay of all hedges, which none of the calls lasts for.
+// hedgeDelay is the delay of all hedges. Every call ends before it.
 const hedgeDelay = time.Second
 
 var hedgeEntries = []Entry{

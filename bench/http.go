@@ -32,7 +32,7 @@ func answer(r *http.Request, code int, status, body string) *http.Response {
 	}
 }
 
-// target is where requests go.
+// target is the destination of requests.
 type target struct {
 	transport   http.RoundTripper
 	url         string
@@ -71,7 +71,7 @@ func newTarget(scenario string) target {
 	}}
 }
 
-// get is what a user does with a client: make a request, read the response, close it.
+// get uses a client as programs do: it makes a request, reads the response, and closes it.
 func get(ctx context.Context, do Doer, url string) error {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {

@@ -20,7 +20,7 @@ import (
 	"github.com/rebound-go/rebound/limit"
 )
 
-// What all limits are set to: neither is ever reached.
+// The settings of all limits. They are never reached.
 const (
 	maxPermits = 100
 	perSec     = 1e9
@@ -69,7 +69,7 @@ func newRate() gate.Gate { return &limit.Rate{N: perSec, Burst: burst} }
 
 // busy is work that takes about a microsecond.
 func busy(ctx context.Context, id int) (int, error) {
-	if spin(perMicrosecond()) == 0 { // it never is; nothing else uses the result
+	if spin(perMicrosecond()) == 0 { // never true, but it uses the result
 		return 0, nil
 	}
 	return work(ctx, id)
@@ -85,8 +85,8 @@ func spin(n int) (x uint64) {
 	return x
 }
 
-// perMicrosecond is how often spin turns in a microsecond on this machine: at its fastest, as
-// others may use it meanwhile.
+// perMicrosecond returns the iterations of spin in a microsecond. The fastest of 20 runs counts,
+// because other programs may slow the rest.
 var perMicrosecond = sync.OnceValue(func() int {
 	const turns = 100_000
 	least := time.Hour
@@ -213,7 +213,7 @@ func rateFailsafe(fn call, l ratelimiter.RateLimiter[int]) func() Op {
 	}
 }
 
-// gateOp calls fn inside a gate as an engine does, with a deferred Leave.
+// gateOp calls fn inside a gate as package rebound does, with a deferred Leave.
 func gateOp(fn call, fresh func() gate.Gate) func() Op {
 	return func() Op {
 		g := fresh()

@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// The building blocks, the first ones also shared by goroutines.
+// parts are the building blocks. The shared parts are also measured with one object for all
+// goroutines.
 var parts = slices.Concat(
 	sharedPart("atomic load", func() func(context.Context, int) int {
 		var a atomic.Int64
@@ -95,7 +96,7 @@ func deferred(ctx context.Context, id int) (n int) {
 
 var escaped atomic.Value
 
-// escape makes f escape, and keeps it only while a test counts.
+// escape makes f escape to the heap. It stores f only while a test counts.
 //
 //go:noinline
 func escape(f func() (int, error)) {

@@ -35,7 +35,7 @@ var reboundEntries = []Entry{
 	{"breaker_closed", "rebound+do", Ours, whole, func() Op { return reboundGuarded(counting5()) },
 		nil, nil},
 	{"breaker_open", "rebound", Ours, bare, func() Op { return reboundGate(open()) }, nil, nil},
-	{"breaker_open", "rebound+do", Ours, "the same as a whole error of Do", func() Op {
+	{"breaker_open", "rebound+do", Ours, "with the error of Do", func() Op {
 		return reboundGuarded(open())
 	}, nil, nil},
 	{"breaker_window", "rebound", Ours, bare, func() Op { return reboundGate(windowed()) },
@@ -48,7 +48,7 @@ var reboundEntries = []Entry{
 			return gated(ctx, g.For(keys[id&1023]), id)
 		}
 	}, nil, nil},
-	{"breaker_keyed", "rebound+failure", Ours, "Group that remembers a key's failure", func() Op {
+	{"breaker_keyed", "rebound+failure", Ours, "Group with one key that has failed", func() Op {
 		g := &breaker.Group[string]{Template: *counting5()}
 		refuseOne(g.For("down"))
 		return func(ctx context.Context, id int) (int, error) {
@@ -72,7 +72,7 @@ var reboundEntries = []Entry{
 	{"http_loop_503", "rebound", Ours, "", nil, reboundClient, nil},
 	{"held_breaker", "rebound", Ours, "", nil, nil, held(counting5, reboundTouch)},
 	{"held_window", "rebound", Ours, "", nil, nil, held(windowed, reboundTouch)},
-	{"held_key", "rebound", Ours, "Group: a key that does well is not kept", nil, nil,
+	{"held_key", "rebound", Ours, "Group: keeps no key without failures", nil, nil,
 		heldByKey(func() *breaker.Group[string] { return new(breaker.Group[string]) },
 			func(g *breaker.Group[string], key string) {
 				_, _ = gated(context.Background(), g.For(key), 0)
@@ -98,7 +98,7 @@ func open() *breaker.Breaker {
 	return b
 }
 
-// refuseOne lets a call fail.
+// refuseOne records a call that fails.
 func refuseOne(g gate.Gate) {
 	if pass, err := g.Enter(context.Background()); err == nil {
 		f := fault.Fault{Kind: fault.Transient, Err: errTransient}
@@ -108,7 +108,7 @@ func refuseOne(g gate.Gate) {
 
 func reboundTouch(b *breaker.Breaker) { _, _ = gated(context.Background(), b, 0) }
 
-// gated is a call through a gate by hand.
+// gated calls work through a gate by hand.
 func gated[G gate.Gate](ctx context.Context, g G, id int) (int, error) {
 	pass, err := g.Enter(ctx)
 	if err != nil {
@@ -153,7 +153,7 @@ func reboundDelay() Op {
 	}
 }
 
-// reboundDebt has a budget that is nearly empty, and earns too little to be full ever.
+// reboundDebt has a budget that is nearly empty, and whose deposits are too small to fill it.
 func reboundDebt() Op {
 	b := &budget.Budget{Capacity: 68_000, Deposit: 1e-5, Refill: budget.None}
 	for range 60_000 {

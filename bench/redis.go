@@ -14,8 +14,8 @@ import (
 	"github.com/rebound-go/rebound/reboundredis"
 )
 
-// redisEntries take a turn of a rate limit from a server on loopback. It stands for Redis: it gives
-// one answer to every script, so that what the client does is measured.
+// redisEntries take a turn of a rate limit from a stub of Redis on loopback. The stub has one
+// answer to every script, so that the client is measured.
 var redisEntries = []Entry{
 	{"redis_rate", "floor", Floor, "a bare EVALSHA", redisScript, nil, nil},
 	{"redis_rate", "redis_rate", Peer, "Allow: does not wait", redisRatePeer, nil, nil},
@@ -65,8 +65,8 @@ func redisRate(perSecond float64) Op {
 	}
 }
 
-// redisClient is the client of a server that is never closed: it lives as long as the operation
-// does.
+// redisClient returns the client of a new server. The server is never closed, because the operation
+// needs it until the program ends.
 func redisClient(answer string) *redis.Client {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -86,10 +86,10 @@ func redisClient(answer string) *redis.Client {
 	})
 }
 
-// redisTurn is the answer of our script: a turn that has been there for a second.
+// redisTurn is the answer of our script: a turn that began a second ago.
 const redisTurn = "*3\r\n:1\r\n$8\r\n-1000000\r\n$1\r\n0\r\n"
 
-// serveRedis answers every script with a turn, and knows nothing else.
+// serveRedis answers every script with a turn, and every other command with an error.
 func serveRedis(conn net.Conn, turn string) {
 	defer conn.Close()
 	for in := bufio.NewReader(conn); ; {

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// Held is how many objects share the cost of what all of them share.
+// Held is the number of objects that [Heap] measures. They share the cost of common parts.
 const Held = 100_000
 
 // sink keeps results from being optimised away.
@@ -38,7 +38,7 @@ func Parallel(b *testing.B, s Scenario, e Entry) {
 	ctx := context.Background()
 	var start atomic.Int64
 	b.ReportAllocs()
-	b.ResetTimer() // Loop does so by itself
+	b.ResetTimer() // RunParallel does not do it, but Loop does
 	b.RunParallel(func(pb *testing.PB) {
 		id, sum := int(start.Add(1000)), 0
 		for pb.Next() {
@@ -54,7 +54,7 @@ func Parallel(b *testing.B, s Scenario, e Entry) {
 	})
 }
 
-// operation sets an entry up, an HTTP one with something to talk to.
+// operation sets an entry up. For an HTTP entry it also starts a server or a stub.
 func (e Entry) operation() (op Op, end func()) {
 	if e.HTTP == nil {
 		return e.Op(), func() {}

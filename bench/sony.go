@@ -8,7 +8,7 @@ import (
 	"github.com/sony/gobreaker/v2"
 )
 
-const sonySteps = "Allow and done by hand: blind to panics"
+const sonySteps = "Allow and done by hand: panics are not counted"
 
 var sonyEntries = []Entry{
 	{"breaker_closed", "sony", Peer, "", func() Op { return sonyExecute(newSony()) }, nil, nil},
@@ -81,7 +81,7 @@ func sonyKeyed() Op {
 	}
 }
 
-// sonyTimed is what the mixed stacks have inside: a breaker around an attempt timeout.
+// sonyTimed is the inner part of the mixed stacks: a breaker around an attempt timeout.
 func sonyTimed(ctx context.Context, b sonyBreaker, id int) (int, error) {
 	return b.Execute(func() (int, error) {
 		ctx, cancel := context.WithTimeout(ctx, callTimeout)

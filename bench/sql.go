@@ -34,8 +34,8 @@ var sqlEntries = []Entry{
 	}, nil, nil},
 }
 
-// newDB returns a database of one connection and one row. It is never closed: it lives as long as
-// the operation does.
+// newDB returns a database of one connection and one row. It is never closed, because the operation
+// needs it until the program ends.
 func newDB() *sql.DB {
 	db, err := sql.Open("sqlite", ":memory:")
 	if err != nil {
@@ -50,13 +50,13 @@ func newDB() *sql.DB {
 	return db
 }
 
-// inTx is a transaction as one writes it by hand.
+// inTx is a hand-written transaction.
 func inTx(ctx context.Context, db *sql.DB, id int) (int, error) {
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return 0, err
 	}
-	defer func() { _ = tx.Rollback() }() // of no effect after a Commit
+	defer func() { _ = tx.Rollback() }() // has no effect after a Commit
 	v, err := update(ctx, tx, id)
 	if err != nil {
 		return v, err

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// What all libraries are configured to.
+// The configuration of all libraries.
 const (
 	baseDelay   = 100 * time.Millisecond
 	maxDelay    = 10 * time.Second
@@ -20,7 +20,7 @@ var errTransient = errors.New("transient")
 
 var (
 	counting bool         // a test counts
-	calls    atomic.Int64 // calls of work and flaky, while it does
+	calls    atomic.Int64 // calls of work and flaky, while counting
 )
 
 // work is the call that libraries protect. It succeeds.
@@ -49,7 +49,7 @@ func flaky(_ context.Context, n *int, id int) (int, error) {
 // fails opens breakers while they are set up.
 func fails() (int, error) { return 0, errTransient }
 
-// keys are those of breaker_keyed.
+// keys are the keys of breaker_keyed.
 var keys = numbered("svc-", 1024)
 
 func numbered(prefix string, n int) []string {
@@ -71,10 +71,11 @@ func held[T any](create func() T, touch func(T)) func([]any) {
 	}
 }
 
-// heldKeys are those of held_key.
+// heldKeys are the keys of held_key.
 var heldKeys = sync.OnceValue(func() []string { return numbered("service-", Held) })
 
-// heldByKey returns the Held of a registry: create makes one, and call makes a call by a key.
+// heldByKey returns the Held of a registry. create makes the registry, and call makes a call by a
+// key.
 func heldByKey[T any](create func() T, call func(registry T, key string)) func([]any) {
 	return func(keep []any) {
 		registry := create()

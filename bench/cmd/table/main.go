@@ -3,13 +3,13 @@
 //	table [-only retry] [-lib rebound] [-count 10] [-time 30ms] [-limit 10m] [-raw raw.txt] \
 //		[-scale=false] [-from raw.txt] [-page docs/performance.md]
 //
-// The entries of a scenario take turns, a sample each, so that what the machine does meanwhile
-// meets all of them. A turn during which other processes took more than a tenth of the machine is
-// taken again, until the limit. A figure is the range of the samples of quiet turns; one that has
-// fewer than three of them has a ~ before it, and is of all turns.
+// The entries of a scenario are measured in turns, one sample of each entry in a turn. So other
+// work of the machine affects all of them. If other processes used more than a tenth of the
+// machine, the turn is repeated, until the limit. A figure is the range of the samples of quiet
+// turns. If there are fewer than three quiet turns, it is that of all turns, and has a ~ before it.
 //
-// With -from nothing is measured: the tables are printed from samples that -raw has written. With
-// -page the table at the beginning of a page is written anew.
+// With -from, nothing is measured: the tables are printed from the file that -raw wrote. With
+// -page, the table at the beginning of a page is rewritten.
 package main
 
 import (
@@ -32,9 +32,9 @@ var (
 	benchtime = flag.String("time", "30ms", "time per sample")
 	limit     = flag.Duration("limit", 10*time.Minute, "start no further turn after this time")
 	raw       = flag.String("raw", "", "file for the samples, as benchstat reads them")
-	scale     = flag.Bool("scale", true, "how groups and waiting calls scale, too")
+	scale     = flag.Bool("scale", true, "also measure how groups and waiting calls scale")
 	from      = flag.String("from", "", "file of samples to print, instead of measuring")
-	page      = flag.String("page", "", "page whose first table is to be written anew")
+	page      = flag.String("page", "", "page whose first table is rewritten")
 )
 
 func main() {
@@ -98,7 +98,7 @@ func measured(groups []*group) (about, error) {
 	return a, nil
 }
 
-// chosen returns the rows that the flags ask for, by scenario.
+// chosen returns the rows that the flags select, by scenario.
 func chosen() (groups []*group) {
 	for _, s := range bench.Scenarios {
 		if !strings.Contains(s.Name, *only) {

@@ -13,8 +13,9 @@ func printTables(w io.Writer, a about, groups []*group) {
 	fmt.Fprintf(w, "# The same work, side by side\n\n%s, %s, %s, %d cores, %s.\n", a.date, a.system,
 		a.toolchain, a.cores, a.processor)
 	fmt.Fprint(w, "\nA figure is the range of its samples without the fastest and the slowest ",
-		"tenth. One before ~ is from\na machine that did other work. A ratio is of medians; ≈ ",
-		"stands where the ranges overlap.\n\n| library | module | version |\n| --- | --- | --- |\n")
+		"tenth. A ~ marks a figure that\nwas measured while the machine did other work. A ratio is ",
+		"one of medians; ≈ means that the ranges\noverlap.\n\n",
+		"| library | module | version |\n| --- | --- | --- |\n")
 	for _, l := range a.libraries {
 		fmt.Fprintf(w, "| %s | %s | %s |\n", l.name, l.module, l.version)
 	}
@@ -23,8 +24,8 @@ func printTables(w io.Writer, a about, groups []*group) {
 	}
 }
 
-// printScenario prints the table of one scenario: × is the ratio to the best peer, and to the best
-// floor, of the first figure.
+// printScenario prints the table of one scenario. × is the ratio of the first figure to that of the
+// best peer, and to that of the best floor.
 func printScenario(w io.Writer, rows []*row) {
 	rows = slices.DeleteFunc(slices.Clone(rows), func(r *row) bool { return !r.measured })
 	if len(rows) == 0 {
@@ -62,7 +63,7 @@ func styled(e bench.Entry) string {
 	return "_" + e.Lib + "_"
 }
 
-// marked is a figure, with a ~ if the machine was not quiet.
+// marked returns a figure, with a ~ if the machine was not quiet.
 func marked(s series) string {
 	text := s.interval().String()
 	if _, quiet := s.chosen(); !quiet {

@@ -8,7 +8,7 @@ import (
 	"github.com/rebound-go/rebound/bench"
 )
 
-// row is an entry and what was measured of it.
+// row is an entry and its measurements.
 type row struct {
 	scenario bench.Scenario
 	entry    bench.Entry
@@ -18,7 +18,7 @@ type row struct {
 	measured      bool
 }
 
-// name is the row's in the samples, as benchstat reads them.
+// name returns the name of the row in the samples, in benchstat's form.
 func (r *row) name(cores bool) string {
 	name := "BenchmarkEntries/" + strings.ReplaceAll(r.scenario.Name+"/"+r.entry.Lib, " ", "_")
 	if cores {
@@ -33,10 +33,10 @@ type series struct{ quiet, noisy []sample }
 // sample is one measurement.
 type sample struct {
 	ns   float64
-	line string // as benchstat reads it
+	line string // in benchstat's form
 }
 
-// enough is how many samples of a quiet machine make a figure.
+// enough is how many quiet samples make a figure.
 const enough = 3
 
 // chosen returns the quiet samples, or all of them if too few are quiet.
@@ -70,7 +70,7 @@ func (i interval) overlaps(with interval) bool {
 	return i.low <= with.high && with.low <= i.high
 }
 
-// String writes the figure with two digits: a third one would differ in the next run.
+// String returns the figure with two digits, because a third one would differ in the next run.
 func (i interval) String() string {
 	low, high := digits(i.low), digits(i.high)
 	switch {
@@ -82,7 +82,7 @@ func (i interval) String() string {
 	return low + "–" + high
 }
 
-// digits writes v with two significant digits.
+// digits formats v with two significant digits.
 func digits(v float64) string {
 	if v < 10 {
 		return fmt.Sprintf("%.1f", v)
@@ -94,10 +94,10 @@ func digits(v float64) string {
 	return fmt.Sprintf("%.0f", unit*float64(int(v/unit+0.5)))
 }
 
-// heap is what an object takes, which is exact.
+// heap is the figure of an object's size, which is exact.
 func heap(bytes float64) interval { return interval{bytes, bytes, bytes} }
 
-// figure is what a row is compared by.
+// figure returns the figure that is compared with other rows.
 func (r *row) figure() interval {
 	if r.entry.Held != nil {
 		return heap(max(r.bytes, 0))
@@ -105,7 +105,7 @@ func (r *row) figure() interval {
 	return r.serial.interval()
 }
 
-// ratio is how many times to a figure is: "" if there is nothing to compare, and ≈ if their ranges
+// ratio returns v divided by to. It returns "" if there is nothing to compare, and ≈ if their ranges
 // overlap.
 func ratio(v, to interval) string {
 	switch {
@@ -122,7 +122,7 @@ func ratio(v, to interval) string {
 	return fmt.Sprintf("%.2f", v.middle/to.middle)
 }
 
-// best is the row with the smallest figure of a kind, or nil.
+// best returns the row with the smallest figure of a kind, or nil.
 func best(rows []*row, k bench.Kind) (least *row) {
 	for _, r := range rows {
 		if v := r.figure().middle; r.entry.Kind == k && v > 0 &&
@@ -133,7 +133,7 @@ func best(rows []*row, k bench.Kind) (least *row) {
 	return least
 }
 
-// figureOf is that of a row that may not be there.
+// figureOf returns the figure of a row that may be nil.
 func figureOf(r *row) interval {
 	if r == nil {
 		return interval{}

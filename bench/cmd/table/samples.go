@@ -15,7 +15,7 @@ import (
 	"github.com/rebound-go/rebound/bench"
 )
 
-// about is what a table says of its samples.
+// about describes the machine and the program that took the samples.
 type about struct {
 	date, toolchain, system, processor string
 	cores                              int
@@ -23,10 +23,10 @@ type about struct {
 	scaling                            scaling
 }
 
-// library is one that is compared.
+// library is a compared library.
 type library struct{ name, module, version string }
 
-// here is about this machine and this program.
+// here describes this machine and this program.
 func here() about {
 	return about{
 		date: time.Now().UTC().Format("2 January 2006"), toolchain: runtime.Version(),
@@ -35,7 +35,7 @@ func here() about {
 	}
 }
 
-// libraries returns those whose code is in this program. Their versions are those of go.mod.
+// libraries returns the libraries that this program is built with, with their versions in go.mod.
 func libraries() (all []library) {
 	info, _ := debug.ReadBuildInfo()
 	for name, module := range bench.Modules {
@@ -58,8 +58,8 @@ func processor() string {
 	return "unknown processor"
 }
 
-// writeSamples writes what the figures were made of, for benchstat and for -from. Benchstat passes
-// over lines that begin with #.
+// writeSamples writes the samples for benchstat and for -from. Benchstat ignores lines that begin
+// with #.
 func writeSamples(w io.Writer, a about, groups []*group) {
 	system, arch, _ := strings.Cut(a.system, "/")
 	fmt.Fprintf(w, "goos: %s\ngoarch: %s\npkg: github.com/rebound-go/rebound/bench\ncpu: %s\n",
@@ -85,7 +85,7 @@ func writeSamples(w io.Writer, a about, groups []*group) {
 	}
 }
 
-// readSamples fills the groups with what writeSamples has written.
+// readSamples fills the groups with the samples that writeSamples wrote.
 func readSamples(in io.Reader, groups []*group) (a about, err error) {
 	figures := map[string]*series{}
 	rows := map[string]*row{}

@@ -19,7 +19,7 @@ import (
 	"github.com/rebound-go/rebound/gate"
 )
 
-// scaling is how groups and waiting calls scale.
+// scaling holds the figures of groups with many keys, and of many waiting calls.
 type scaling struct {
 	groups  []groupScale
 	waiting []waitScale
@@ -52,14 +52,14 @@ func (s scaling) print(w io.Writer) {
 	if len(s.groups) == 0 {
 		return
 	}
-	fmt.Fprint(w, "\n## Scaling\n\nA breaker.Group in which every key has failed once: a call by one",
-		" of its keys, and the heap per\nkey, the key aside.\n\n",
+	fmt.Fprint(w, "\n## Scaling\n\nA breaker.Group in which every key has failed once: the time of ",
+		"a call by a key, and the heap per\nkey, without the key itself.\n\n",
 		"| keys | ns per call | bytes per key |\n| --: | --: | --: |\n")
 	for _, g := range s.groups {
 		fmt.Fprintf(w, "| %d | %s | %.0f |\n", g.keys, digits(g.ns), g.bytes)
 	}
 	fmt.Fprint(w, "\nCalls that wait in a backoff of 2 s, each in a goroutine of its own: memory per ",
-		"call, stack included,\nand how late they went on.\n\n| calls | bytes per call | median | ",
+		"call with its stack,\nand how late the retries were.\n\n| calls | bytes per call | median | ",
 		"latest |\n| --: | --: | --: | --: |\n")
 	for _, c := range s.waiting {
 		fmt.Fprintf(w, "| %d | %.0f | %v | %v |\n", c.calls, c.bytes,
@@ -90,7 +90,7 @@ func (s *scaling) parse(key string, fields []string) {
 	}
 }
 
-// groupOf returns what a call by one of n keys takes, and the bytes per key.
+// groupOf returns the time of a call by one of n keys, and the bytes per key.
 func groupOf(n int) (ns, heap float64) {
 	ctx := context.Background()
 	keys := make([]string, n)
@@ -105,7 +105,7 @@ func groupOf(n int) (ns, heap float64) {
 		}
 	}
 	heap = (memory() - before) / float64(n)
-	step := max(n*6/10|1, 1) // odd: goes through all keys, and not in the order of memory
+	step := max(n*6/10|1, 1) // visits the keys in another order than that of memory
 	result := testing.Benchmark(func(b *testing.B) {
 		i := 0
 		for b.Loop() {
@@ -122,8 +122,8 @@ func groupOf(n int) (ns, heap float64) {
 
 var errFirst = errors.New("the first attempt fails")
 
-// waiting lets n calls fail once, and returns the memory that one takes while it waits for its
-// second attempt, and how late those were, in order.
+// waiting makes n calls fail once. It returns the memory of a call that waits for its retry, and
+// how late the retries were, in ascending order.
 func waiting(n int) (heap float64, late []time.Duration) {
 	const wait = 2 * time.Second
 	p := &rebound.Policy{Backoff: backoff.Constant(wait), Budget: budget.Unlimited}
@@ -152,7 +152,7 @@ func waiting(n int) (heap float64, late []time.Duration) {
 	return heap, late
 }
 
-// memory is what heap and stacks take, in bytes.
+// memory returns the size of the heap and the stacks in bytes.
 func memory() float64 {
 	runtime.GC()
 	runtime.GC()

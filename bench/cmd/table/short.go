@@ -10,14 +10,14 @@ import (
 	"github.com/rebound-go/rebound/bench"
 )
 
-// shortRow is one line of the table that docs/performance.md begins with. An empty lib stands for
-// rebound, and a row with only is about that floor alone.
+// shortRow is one line of the first table of docs/performance.md. An empty lib stands for rebound.
+// A row with only has just that floor.
 type shortRow struct{ title, scenario, lib, only string }
 
 var shortRows = []shortRow{
 	{"the first call succeeds", "retry_ok", "", ""},
 	{"two failures, zero delay, success", "retry_2fail", "", ""},
-	{"… by hand, with a timer for each delay, as peers have", "retry_2fail", "", "floor+timer"},
+	{"… by hand, with a timer for each delay, as in peers", "retry_2fail", "", "floor+timer"},
 	{"the next delay", "delay", "", ""},
 	{"breaker, closed, in `Do`", "breaker_closed", "rebound+do", ""},
 	{"… Enter and Leave by hand", "breaker_closed", "", ""},
@@ -78,7 +78,7 @@ func (s shortRow) print(w io.Writer, rows []*row) {
 		peer, both(ours), ours.bytes, ours.allocs)
 }
 
-// both is a row's figures on one core and, if it has one, on two.
+// both returns the figures of a row on one core and, if there are any, on two cores.
 func both(r *row) string {
 	if r == nil {
 		return ""
@@ -89,7 +89,7 @@ func both(r *row) string {
 	return marked(r.serial)
 }
 
-// Marks in the page around what this program writes.
+// Marks around the table that this program writes into a page.
 const (
 	shortBegins = "<!-- go run ./bench/cmd/table -page -->\n"
 	shortEnds   = "<!-- end -->\n"

@@ -11,19 +11,18 @@ import (
 	"github.com/rebound-go/rebound/bench"
 )
 
-// group is the rows of one scenario. They are measured in turns: each turn takes one sample of
-// each row, so that what the machine does meanwhile meets all of them, and the turn is of a quiet
-// machine for all of them or for none.
+// group is the rows of one scenario. They are measured in turns, one sample of each row in a turn.
+// So other work of the machine affects all rows, and a turn is quiet for all of them or for none.
 type group struct {
 	rows  []*row
-	turns int // of a quiet machine
-	tried int
+	turns int // quiet ones
+	tried int // all
 }
 
-// maxForeign is the share of the machine that others may use in a quiet turn.
+// maxForeign is the share of the machine that other processes may use in a quiet turn.
 const maxForeign = 0.1
 
-// turn takes a turn unless there are n quiet ones, and reports whether there are fewer after it.
+// turn takes a turn if there are fewer than n quiet ones, and reports whether there still are.
 func (g *group) turn(n int) bool {
 	if len(g.rows) == 0 || g.turns >= n {
 		return false
@@ -39,8 +38,8 @@ func (g *group) turn(n int) bool {
 	before := usage()
 	serial, cores := map[*row]sample{}, map[*row]sample{}
 	for i := range g.rows {
-		// Each turn begins with another row: the first one may find the caches of the scenario
-		// before.
+		// Each turn begins with another row, because the caches of the first one may be those of the
+		// previous scenario.
 		r := g.rows[(i+g.tried)%len(g.rows)]
 		serial[r] = r.measure(bench.Serial, false)
 		if r.scenario.Cores {
@@ -86,8 +85,8 @@ func (r *row) measure(how func(*testing.B, bench.Scenario, bench.Entry), cores b
 // ticks is processor time used since the machine started, in hundredths of a second.
 type ticks struct{ all, busy, own float64 }
 
-// usage reads the processor times of the machine and of this process; on systems that do not have
-// them in /proc they are 0, and every turn counts as quiet.
+// usage reads the processor times of the machine and of this process. On systems without /proc they
+// are 0, and every turn counts as quiet.
 func usage() (t ticks) {
 	machine, _ := os.ReadFile("/proc/stat")
 	line, _, _ := strings.Cut(string(machine), "\n")
@@ -113,7 +112,7 @@ func numbers(text string) (n []float64) {
 	return n
 }
 
-// foreign is the share of the machine that other processes have used since.
+// foreign returns the share of the machine that other processes have used since.
 func (t ticks) foreign(since ticks) float64 {
 	others := t.busy - since.busy - (t.own - since.own)
 	return max(others, 0) / max(t.all-since.all, 1)
