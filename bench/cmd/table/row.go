@@ -105,8 +105,8 @@ func (r *row) figure() interval {
 	return r.serial.interval()
 }
 
-// ratio returns v divided by to. It returns "" if there is nothing to compare, and ≈ if their ranges
-// overlap.
+// ratio returns v divided by to. It returns "" if there is nothing to compare, and ≈ if their
+// ranges overlap.
 func ratio(v, to interval) string {
 	switch {
 	case to.middle == 0 || v.middle == 0:

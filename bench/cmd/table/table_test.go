@@ -130,7 +130,7 @@ func TestShort(t *testing.T) {
 | --- | --: | --: | --: | --: | --: |
 | two failures, zero delay, success | 17–18 / 8.5 | 1300–1400 / 650 (eapache) ` +
 		`| 250–260 / 130 | 16 | 2 |
-| … by hand, with a timer for each delay, as peers have | 1300 / 650 |  |  |  |  |
+| … by hand, with a timer for each delay, as in peers | 1300 / 650 |  |  |  |  |
 ` + shortEnds + "b\n"
 	if err != nil || string(got) != want {
 		t.Errorf("the page is\n%s\nwant\n%s", got, want)
