@@ -73,7 +73,8 @@ func (f *batchFlags) registerCalls(c *cobra.Command) {
 	durationVar(s, &o.Deadline, "deadline", 0, "stop after this time")
 	s.StringVar(&f.maxFailures, "max-failures", "",
 		"stop after this many failures, or this share, such as 5%")
-	s.IntVar(&o.First, "first", 20, "stop after this many rows if all failed alike; -1 = never")
+	s.IntVar(&o.First, "first", 20,
+		"stop after this many rows if all failed with one code; -1 = never")
 	durationVar(s, &o.Grace, "grace", 30*time.Second, "time for requests in flight when it stops")
 	s.StringVar(&o.Report, "report", "", "file for the report as JSON")
 	s.StringVar(&f.debug, "debug", "", "address of a live page, such as localhost:8080")
@@ -118,7 +119,7 @@ func (f *batchFlags) calls(c *cobra.Command) (err error) {
 	o.IdempotencyAs = f.key
 	switch {
 	case o.Requests < 0 || o.Tokens < 0:
-		return errors.New("--rpm and --tpm: want more than 0, or 0 to learn the limit")
+		return errors.New("--rpm and --tpm: want a limit above 0, or 0 to learn it")
 	case o.MaxInFlight < 1:
 		return fmt.Errorf("--max-in-flight %d: want 1 or more", o.MaxInFlight)
 	case o.RowAttempts < 1:

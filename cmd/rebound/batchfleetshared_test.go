@@ -28,7 +28,7 @@ func TestFleetJudges(t *testing.T) {
 		want     string
 	}{
 		{"first", []string{"--first", "30"}, func(int64) bool { return true }, 30, 30 + 3*2 + 6,
-			"rows all failed alike: bad: m"},
+			"rows all failed with bad: m"},
 		{"max-failures", []string{"--max-failures", "10"}, func(n int64) bool { return n%2 == 0 }, 22,
 			22 + 2*(3*2+6), "more than --max-failures 10"},
 		{"share", []string{"--max-failures", "40%"}, func(n int64) bool { return n > 60 }, 100,

@@ -92,12 +92,12 @@ func expandHeader(value string) (expanded string, used []string, err error) {
 	return expanded, used, err
 }
 
-// goesOn are the arguments of the command that goes on after one with args. It has no --probe,
-// which would end it early, and no --retry, since what that has taken up is pending. It reads the
-// copy of standard input.
+// goesOn returns the arguments of the command that continues a batch, from the args of this one. It
+// drops --probe, which would end the run early, and --retry, because its rows are already pending.
+// In place of standard input it names the copy.
 func goesOn(flags *pflag.FlagSet, args []string, spool string) (rest []string) {
 	for i := 0; i < len(args); i++ {
-		n := 1 // words of the flag
+		n := 1 // arguments that the flag takes up
 		name, _, joined := strings.Cut(strings.TrimLeft(args[i], "-"), "=")
 		dashes := len(args[i]) - len(strings.TrimLeft(args[i], "-"))
 		var f *pflag.Flag
@@ -106,7 +106,7 @@ func goesOn(flags *pflag.FlagSet, args []string, spool string) (rest []string) {
 			rest = append(rest, spool)
 			continue
 		case args[i] == "--":
-			flags = &pflag.FlagSet{} // the rest are none
+			flags = &pflag.FlagSet{} // no flags follow
 		case dashes == 2:
 			f = flags.Lookup(name)
 		case dashes == 1 && len(name) == 1:

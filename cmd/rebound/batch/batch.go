@@ -70,7 +70,8 @@ func (b *batch) open() (err error) {
 	return nil
 }
 
-// configure sets what comes from the options and the key, and reads the prices.
+// configure sets up the requests, the input and its files from the options and the key. It also
+// reads the prices.
 func (b *batch) configure() (err error) {
 	b.requests.Header, b.requests.IdempotencyAs, b.requests.Key = b.o.Header, b.o.IdempotencyAs, b.key
 	b.in = &rows.Input{Name: b.o.Input, Where: targets(b.o)}

@@ -23,8 +23,8 @@ type call struct {
 	row        rows.Row
 	req        *http.Request
 	repeatable bool
-	most       money.Amount // an attempt can cost at most this
-	before     money.Amount // the cost, at most, of attempts in earlier rounds
+	most       money.Amount // the most that an attempt can cost
+	before     money.Amount // the most that earlier rounds can have cost
 
 	place    atomic.Int32
 	attempts int // that have begun
@@ -34,7 +34,7 @@ type call struct {
 	backoff  time.Duration // time spent waiting before retries
 	reserved money.Amount  // the cost in the row's mark
 	maybe    bool          // the server may have acted on a failed attempt
-	lost     money.Amount  // the cost, at most, of attempts whose outcome is unknown
+	lost     money.Amount  // the most that attempts of unknown outcome can have cost
 	pace     paced
 	answered bool // the last attempt was answered, and its cost is still reserved
 }

@@ -50,7 +50,7 @@ type Options struct {
 	Prices      string  // file
 	Deadline    time.Duration
 	MaxFailures Failures
-	First       int // stop after this many rows if all failed alike; 0 = 20, negative = never
+	First       int // stop after this many rows if all failed with one code; 0 = 20, negative = never
 	Grace       time.Duration
 	Crash       bool // the journal survives a crash of the process, but not a power cut
 

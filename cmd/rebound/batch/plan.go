@@ -55,7 +55,8 @@ func (b *batch) checkPrices() error {
 	return err
 }
 
-// eachToSend gives fn each row that a run sends. held is how many go to the errors instead.
+// eachToSend calls fn for each row that a run sends. held counts the rows in doubt that become
+// errors instead.
 func (b *batch) eachToSend(fn func(line int, r rows.Row) error) (held int, err error) {
 	err = b.in.Scan(func(n int, r rows.Row, err error) error {
 		if err != nil {

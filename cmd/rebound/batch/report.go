@@ -43,7 +43,7 @@ type Waits struct {
 	Backoff float64 `json:"backoff"` // before retries
 }
 
-// Reason is a code with which rows failed.
+// Reason counts the rows that failed with one code.
 type Reason struct {
 	Code    string `json:"code"`
 	Rows    int    `json:"rows"`

@@ -137,7 +137,7 @@ func (s *Shared) Hold(one queue.Job) Round {
 // Stored counts a row after its line was stored.
 func (s *Shared) Stored(out Round) { s.r.tally.ended(out.v) }
 
-// Judge stops the process if too many rows failed, or if the first rows all failed alike.
+// Judge stops the process if too many rows failed, or if the first rows all failed with one code.
 func (s *Shared) Judge(e Ended) { s.r.judge(e) }
 
 // Summary returns what this process did. Its counts of rows are not those of the batch.

@@ -16,7 +16,7 @@ import (
 
 // tally counts what a run does. Goroutines may share it.
 type tally struct {
-	probed map[uint64]store.State // rows of a probe; nil = there is none
+	probed map[uint64]store.State // states of the rows that the probe sent; nil = no probe
 
 	mu       sync.Mutex
 	rows     int
@@ -30,7 +30,7 @@ type tally struct {
 	output   float64
 	limited  time.Duration
 	backoff  time.Duration
-	samples  []estimate.Sample // if probe is set
+	samples  []estimate.Sample // of a probe
 	lost     money.Amount      // cost of rows that failed
 	reasons  map[string]*Reason
 

@@ -37,7 +37,7 @@ type verdict struct {
 	cost     money.Amount // of all attempts, in all rounds
 }
 
-// state is what a run that goes on finds of the row.
+// state returns the state in which the next run finds the row.
 func (v verdict) state() store.State {
 	if v.doubt {
 		return store.InDoubt

@@ -57,14 +57,14 @@ func (b *batch) heldBack(r rows.Row, lost money.Amount) verdict {
 	return v
 }
 
-// judge stops the batch if too many rows failed, or if the first rows all failed alike.
+// judge stops the batch if too many rows failed, or if the first rows all failed with one code.
 func (b *run) judge(e Ended) {
 	switch {
 	case b.o.MaxFailures.exceeded(e.Rows, e.Failed):
 		b.halt.stop(exitStopped, fmt.Sprintf("%d of %d rows failed: more than --max-failures %v",
 			e.Failed, e.Rows, b.o.MaxFailures))
 	case b.o.First > 0 && e.Rows >= b.o.First && e.Alike:
-		b.halt.stop(exitStopped, fmt.Sprintf("the first %d rows all failed alike: %s: %s", e.Rows,
+		b.halt.stop(exitStopped, fmt.Sprintf("the first %d rows all failed with %s: %s", e.Rows,
 			e.Code, e.Why))
 	}
 }

@@ -62,7 +62,7 @@ func (p *Proxy) refused(req *http.Request, route int) *fault {
 		return &fault{http.StatusProxyAuthRequired, "token", "want the proxy's token in " +
 			"Proxy-Authorization: Bearer TOKEN, or in X-Rebound-Token"}
 	case route < 0:
-		return &fault{http.StatusNotFound, "route", "no route has this path"}
+		return &fault{http.StatusNotFound, "route", "no route matches this path"}
 	case strict.Leaves(req.URL.Path):
 		return &fault{http.StatusBadRequest, "path", "the path leaves its route"}
 	}
@@ -105,7 +105,7 @@ func (p *Proxy) hold(w http.ResponseWriter, req *http.Request) (release func(), 
 			"the body has more than %d bytes: want less, or a larger --max-body", p.o.MaxBody)}
 	case errors.Is(err, body.ErrFull):
 		return nil, &fault{http.StatusServiceUnavailable, "max_memory", err.Error() +
-			": retry later, or set a larger --max-memory"}
+			": want fewer requests at a time, or a larger --max-memory"}
 	case err != nil:
 		return nil, &fault{http.StatusBadRequest, "body", err.Error()}
 	}

@@ -149,7 +149,7 @@ func Text(r Rest) string {
 		return "estimate: no rows are left\n"
 	}
 	if len(r.Samples) == 0 {
-		return fmt.Sprintf("estimate: none, as no row of the probe succeeded (%d failed)\n", r.Failed)
+		return fmt.Sprintf("estimate: none: no row of the probe succeeded (%d failed)\n", r.Failed)
 	}
 	e, err := Of(r)
 	if err != nil {

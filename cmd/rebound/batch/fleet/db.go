@@ -208,8 +208,8 @@ func (d *DB) find(ctx context.Context, name string) (info, error) {
 	case name != "":
 		return info{}, fmt.Errorf("--batch %s: the database has no batch of that name", name)
 	}
-	return info{}, errors.New("the database has no batch: want rebound batch load INPUT --db URL " +
-		"first")
+	return info{}, errors.New("the database has no batch: load one with rebound batch load INPUT " +
+		"--db URL")
 }
 
 var badName = regexp.MustCompile(`[^a-z0-9]+`)

@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	// ahead is how far ahead a worker books permits. A killed worker wastes no more than these.
+	// ahead is how far ahead a worker books permits. A killed worker wastes at most these permits.
 	ahead = 2 * time.Second
 
 	// clockError is how much two processes may differ about the end of a pause.

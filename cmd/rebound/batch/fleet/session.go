@@ -57,8 +57,8 @@ func newSession(ctx context.Context, address string, s *session) (*session, erro
 	return s, nil
 }
 
-// enter adds the worker. The first worker begins a run, and resets the counts and the learned
-// limits of the run before.
+// enter adds the worker. If no other worker is alive, a new run begins: the counts and the learned
+// limits are reset.
 func (s *session) enter(ctx context.Context, tx pgx.Tx) error {
 	if err := tx.QueryRow(ctx, "SELECT stops FROM rebound.batch WHERE name = $1 FOR NO KEY UPDATE",
 		s.batch.name).Scan(&s.batch.stops); err != nil {
@@ -84,8 +84,8 @@ func (s *session) enter(ctx context.Context, tx pgx.Tx) error {
 	return err
 }
 
-// firstRows is how many rows are sent before a first one has been handled. It may show that nothing
-// works.
+// firstRows is how many rows are sent before a first one has been handled. That row may show that
+// nothing works.
 const firstRows = 8
 
 // claim is a row that this session holds.

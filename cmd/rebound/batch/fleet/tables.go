@@ -9,8 +9,8 @@ const (
 	failed
 )
 
-// isGone is true if a worker sent no heartbeat for longer than its lease. While the database was
-// down, no worker could, so that time does not count.
+// isGone is true if a worker sent no heartbeat for longer than its lease. The time before the start
+// of the server does not count, because workers could not send one.
 const isGone = "greatest(seen, pg_postmaster_start_time()) < now() - lease"
 
 // tables creates the tables. Amounts are in billionths of a dollar.

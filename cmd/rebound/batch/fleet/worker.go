@@ -111,8 +111,8 @@ func (s *session) begin(ctx context.Context) bool {
 	return false
 }
 
-// ended opens the way for all rows after a first one has been handled. It publishes the limits that
-// this row has shown.
+// ended is called after a row was handled. The first time, it publishes the limits that the row has
+// shown, and then allows all rows to be sent.
 func (s *session) ended() {
 	if s.through.CompareAndSwap(false, true) {
 		ctx, cancel := context.WithTimeout(s.feeding, lastWrites)

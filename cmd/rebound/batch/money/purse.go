@@ -21,9 +21,8 @@ type Purse struct {
 // ErrSpent is returned by [Purse.Reserve] if the budget is too small for the call.
 var ErrSpent = errors.New("the budget is used up")
 
-// Reserve reserves the most that a call can cost. It waits if the limit allows the call only after
-// calls in flight have cost less than they reserved. If the limit can no longer allow the call, it
-// returns ErrSpent.
+// Reserve reserves the most that a call can cost. If calls in flight reserve too much, it waits for
+// them to settle. If the spent amount leaves too little, it returns ErrSpent.
 func (p *Purse) Reserve(ctx context.Context, most Amount) error {
 	for {
 		p.mu.Lock()

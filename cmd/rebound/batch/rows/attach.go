@@ -107,8 +107,8 @@ func (a Attachments) encode(ref reference) ([]byte, error) {
 	return json.Marshal("data:" + kind + ";base64," + base64.StdEncoding.EncodeToString(data))
 }
 
-// expand replaces each reference in a JSON text by the result of fn. Everything else keeps its
-// exact form.
+// expand replaces each reference in a JSON text by the result of fn. Other values keep their exact
+// text.
 func (a Attachments) expand(
 	body json.RawMessage, fn func(reference) ([]byte, error),
 ) ([]byte, error) {

@@ -216,7 +216,7 @@ func (in *Input) Check(key store.Key) (s Survey, err error) {
 		return s, err
 	}
 	if s.Table.Len() == 0 {
-		return s, fmt.Errorf("%s has no rows", in.Name)
+		return s, fmt.Errorf("%s has no rows: want a line for each row", in.Name)
 	}
 	return s, nil
 }
@@ -236,8 +236,8 @@ func (in *Input) nameRepeated(key store.Key, repeated map[uint64]bool, bad *faul
 	})
 }
 
-// Guess estimates the number of rows from the beginning of the file, a little too high. So a slice
-// of this capacity rarely grows, which would need its memory twice.
+// Guess estimates the number of rows from the beginning of the file. The estimate is a little too
+// high, because a slice that grows needs its memory twice for a moment.
 func (in *Input) Guess() int {
 	head := make([]byte, 1<<20)
 	n, _ := in.file.ReadAt(head, 0)

@@ -14,8 +14,8 @@ import (
 // The errors of Hold.
 var (
 	ErrLong   = errors.New("the body is too long")
-	ErrFull   = errors.New("too many requests are under way")
-	ErrBroken = errors.New("the body broke off")
+	ErrFull   = errors.New("the bodies of the requests in flight need too much memory")
+	ErrBroken = errors.New("the body ended early")
 )
 
 // Memory bounds the memory of all bodies together.
@@ -33,7 +33,7 @@ const step = 64 << 10
 
 // Hold reads the body of a request into memory, and sets req.Body and req.GetBody. A known length
 // is reserved before the first byte is read. Call release, once or more, when no further attempt
-// will be made. The memory is freed when the last open reader is closed, too.
+// will be made. The memory is freed after release, when no reader is open.
 func (m *Memory) Hold(req *http.Request) (release func(), err error) {
 	var n int64 // reserved
 	defer func() {

@@ -32,7 +32,7 @@ func Hosts(addr net.Addr) ([]string, error) {
 		return nil, nil // a unix socket, which a browser cannot reach
 	}
 	if !tcp.IP.IsLoopback() {
-		return nil, errors.New("this is no loopback address, so it needs a token: want --token-env")
+		return nil, errors.New("this is not a loopback address, so it needs a token: want --token-env")
 	}
 	var hosts []string
 	for _, name := range []string{"localhost", "127.0.0.1", "[::1]", net.JoinHostPort(
