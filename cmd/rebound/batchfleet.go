@@ -27,8 +27,9 @@ already has are kept, so running the same load again adds nothing. If the conten
 changed, it is updated unless the row was sent already; rows that could not be updated are
 counted. load creates the tables, in the schema "rebound".
 
-The batch is named after the file. Without --base, rows may have URLs without a host; the workers'
---base then applies.`
+The batch is named after the file. If the batch of that name has another input, nothing is added:
+set --batch to a new name, or to this name to add the rows anyway. Without --base, rows may have
+URLs without a host; the workers' --base then applies.`
 
 const workHelp = `Send the rows of a batch in a database, on any number of machines.
 
@@ -118,9 +119,6 @@ func newBatchLoad() *cobra.Command {
 		f.o.Input = args[0]
 		if err := errors.Join(f.targets(c), f.retries()); err != nil {
 			return err
-		}
-		if f.name == "" {
-			f.name = fleet.NameOf(args[0])
 		}
 		l, err := fleet.Load(c.Context(), db, f.name, f.o)
 		if err != nil {

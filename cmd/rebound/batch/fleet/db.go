@@ -20,7 +20,6 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
-	"github.com/riverqueue/river/rivermigrate"
 
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/backoff"
@@ -189,6 +188,9 @@ func (d *DB) named(ctx context.Context, name string) ([]info, error) {
 
 // find returns the batch of that name. Without a name, it returns the only batch.
 func (d *DB) find(ctx context.Context, name string) (info, error) {
+	if err := d.checkVersion(ctx); err != nil {
+		return info{}, d.own(err)
+	}
 	found, err := d.named(ctx, name)
 	if code := (*pgconn.PgError)(nil); errors.As(err, &code) &&
 		(code.Code == "42P01" || code.Code == "3F000") { // the tables do not exist
@@ -235,45 +237,6 @@ func NameOf(file string) string {
 		return "batch"
 	}
 	return name
-}
-
-// migrate creates the schema and the tables, and updates River's tables to its current version.
-func (d *DB) migrate(ctx context.Context) error {
-	conn, err := d.pool.Acquire(ctx)
-	if err != nil {
-		return err
-	}
-	defer conn.Release()
-	// The lock keeps two processes from doing this at the same time.
-	if _, err := conn.Exec(ctx, "SELECT pg_advisory_lock(7234017283807667300)"); err != nil {
-		return err
-	}
-	defer func() {
-		_, _ = conn.Exec(context.WithoutCancel(ctx), "SELECT pg_advisory_unlock(7234017283807667300)")
-	}()
-	if err := ensure(ctx, conn, "to_regnamespace('rebound')", "CREATE SCHEMA rebound"); err != nil {
-		return err
-	}
-	m, err := rivermigrate.New(riverpgxv5.New(d.pool), &rivermigrate.Config{
-		Schema: schema, Logger: quiet()})
-	if err != nil {
-		return err
-	}
-	if _, err := m.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
-		return err
-	}
-	return ensure(ctx, conn, "to_regclass('rebound.worker')", tables) // the last table
-}
-
-// ensure runs sql if name does not exist. IF NOT EXISTS would need the right to create it, even if
-// it exists.
-func ensure(ctx context.Context, conn *pgxpool.Conn, name, sql string) error {
-	var missing bool
-	err := conn.QueryRow(ctx, "SELECT "+name+" IS NULL").Scan(&missing)
-	if err == nil && missing {
-		_, err = conn.Exec(ctx, sql)
-	}
-	return err
 }
 
 // quiet is River's logger. It discards everything, because workers report what users need.

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -42,7 +43,8 @@ func (rowArgs) Kind() string { return "rebound_batch_row" }
 var unknown = &url.URL{Scheme: "https", Host: "base.invalid"}
 
 // Load checks an input, and adds its new rows to the batch of that name. It creates the tables and
-// the batch if necessary.
+// the batch if necessary. Without a name, the batch is named after the file: then it is an error if
+// the batch has another input, which may have the same name in another folder.
 func Load(ctx context.Context, d *DB, name string, o batch.Options) (l Loaded, err error) {
 	in := &rows.Input{Name: o.Input, Where: rows.Targets{Base: o.Base}}
 	if o.Base == nil {
@@ -72,11 +74,12 @@ func Load(ctx context.Context, d *DB, name string, o batch.Options) (l Loaded, e
 	if err := d.migrate(ctx); err != nil {
 		return l, d.own(err)
 	}
-	l = Loaded{Batch: name, Rows: survey.Table.Len()}
+	l = Loaded{Batch: cmp.Or(name, NameOf(o.Input)), Rows: survey.Table.Len()}
 	err = pgx.BeginFunc(ctx, d.pool, func(tx pgx.Tx) error {
-		return (&loading{Loaded: &l, tx: tx, in: in, o: o, key: key, hosts: map[string]int{}}).run(ctx, d)
+		return (&loading{Loaded: &l, tx: tx, in: in, o: o, named: name != "", key: key,
+			hosts: map[string]int{}}).run(ctx, d)
 	})
-	if errors.Is(err, rows.ErrChanged) {
+	if errors.Is(err, rows.ErrChanged) || errors.Is(err, errOther) {
 		return l, err
 	}
 	return l, d.own(err)
@@ -90,6 +93,7 @@ type loading struct {
 	o   batch.Options
 	key store.Key
 
+	named bool           // by the user
 	hosts map[string]int // number of rows by origin
 }
 
@@ -103,6 +107,9 @@ func (l *loading) run(ctx context.Context, d *DB) error {
 		return err
 	}
 	if err := l.copy(ctx); err != nil {
+		return err
+	}
+	if err := l.recognize(ctx); err != nil {
 		return err
 	}
 	if err := l.retry(ctx); err != nil {
@@ -156,6 +163,26 @@ func (l *loading) copy(ctx context.Context) error {
 		return err
 	}
 	_, err = l.exec(ctx, "ANALYZE incoming")
+	return err
+}
+
+var errOther = errors.New("has another input")
+
+// recognize returns errOther if the batch has another input: fewer than half of the rows of the
+// smaller one are in both.
+func (l *loading) recognize(ctx context.Context) error {
+	if l.named {
+		return nil
+	}
+	var have, same int
+	err := l.tx.QueryRow(ctx, `SELECT count(*), count(i.nr) FROM rebound.row r LEFT JOIN incoming i
+		ON i.custom_id = r.custom_id AND i.digest = r.digest WHERE r.batch = $1`, l.Batch).
+		Scan(&have, &same)
+	if err == nil && 2*same < min(have, l.Rows) {
+		err = fmt.Errorf("the batch %s %w: of its %d rows, %d are in %s: want --batch with another name "+
+			"for a batch of its own, or --batch %[1]s to add the rows", l.Batch, errOther, have, same,
+			l.in.Name)
+	}
 	return err
 }
 

@@ -1,5 +1,16 @@
 package fleet
 
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivermigrate"
+)
+
 // The states of a row.
 const (
 	pending = iota
@@ -12,6 +23,9 @@ const (
 // isGone is true if a worker sent no heartbeat for longer than its lease. The time before the start
 // of the server does not count, because workers could not send one.
 const isGone = "greatest(seen, pg_postmaster_start_time()) < now() - lease"
+
+// layout is the version of the tables. It changes with them; their comment has it, too.
+const layout = 1
 
 // tables creates the tables. Amounts are in billionths of a dollar.
 const tables = `
@@ -33,6 +47,7 @@ CREATE TABLE rebound.batch (
 	spent       bigint NOT NULL DEFAULT 0, -- the cost of rows that have ended
 	reserved    bigint NOT NULL DEFAULT 0  -- the sum of row.reserved
 );
+COMMENT ON TABLE rebound.batch IS 'layout 1';
 CREATE TABLE rebound.pace (
 	batch       text NOT NULL REFERENCES rebound.batch ON DELETE CASCADE,
 	name        text NOT NULL, -- a model, or a host
@@ -72,3 +87,91 @@ CREATE TABLE rebound.worker (
 	seen  timestamptz NOT NULL DEFAULT now(),
 	lease interval NOT NULL -- time without a heartbeat until others take its rows
 );`
+
+// The tables are not those of this version.
+var (
+	errNewTables = errors.New("a newer rebound has made the tables in the schema " +
+		"rebound: want that version on all machines")
+	errOldTables = errors.New("an older rebound has made the tables in the schema " +
+		"rebound: want that version to end and dump the batches, then DROP SCHEMA rebound CASCADE")
+	errOldRiver = errors.New("River's tables are those of an older rebound: run rebound batch " +
+		"load with this version, and use it on all machines")
+)
+
+// checkVersion returns one of these errors, or nil if there are no tables.
+func (d *DB) checkVersion(ctx context.Context) error {
+	var exist bool
+	var comment string
+	err := d.pool.QueryRow(ctx, `SELECT to_regclass('rebound.worker') IS NOT NULL,
+		coalesce(obj_description(to_regclass('rebound.batch'), 'pg_class'), '')`).
+		Scan(&exist, &comment)
+	if err != nil || !exist {
+		return err
+	}
+	var made, river int
+	_, _ = fmt.Sscanf(comment, "layout %d", &made) // else it is 0
+	if err := d.pool.QueryRow(ctx, `SELECT coalesce(max(version), 0) FROM rebound.river_migration
+		WHERE line = 'main'`).Scan(&river); err != nil {
+		return err
+	}
+	m, err := d.migrator()
+	if err != nil {
+		return err
+	}
+	all := m.AllVersions()
+	switch known := all[len(all)-1].Version; {
+	case made > layout, river > known:
+		return errNewTables
+	case made < layout:
+		return errOldTables
+	case river < known:
+		return errOldRiver
+	}
+	return nil
+}
+
+func (d *DB) migrator() (*rivermigrate.Migrator[pgx.Tx], error) {
+	return rivermigrate.New(riverpgxv5.New(d.pool), &rivermigrate.Config{
+		Schema: schema, Logger: quiet()})
+}
+
+// migrate creates the schema and the tables, and updates River's tables to its current version.
+func (d *DB) migrate(ctx context.Context) error {
+	conn, err := d.pool.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Release()
+	// The lock keeps two processes from doing this at the same time.
+	if _, err := conn.Exec(ctx, "SELECT pg_advisory_lock(7234017283807667300)"); err != nil {
+		return err
+	}
+	defer func() {
+		_, _ = conn.Exec(context.WithoutCancel(ctx), "SELECT pg_advisory_unlock(7234017283807667300)")
+	}()
+	if err := ensure(ctx, conn, "to_regnamespace('rebound')", "CREATE SCHEMA rebound"); err != nil {
+		return err
+	}
+	if err := d.checkVersion(ctx); err != nil && !errors.Is(err, errOldRiver) {
+		return err
+	}
+	m, err := d.migrator()
+	if err != nil {
+		return err
+	}
+	if _, err := m.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
+		return err
+	}
+	return ensure(ctx, conn, "to_regclass('rebound.worker')", tables) // the last table
+}
+
+// ensure runs sql if name does not exist. IF NOT EXISTS would need the right to create it, even if
+// it exists.
+func ensure(ctx context.Context, conn *pgxpool.Conn, name, sql string) error {
+	var missing bool
+	err := conn.QueryRow(ctx, "SELECT "+name+" IS NULL").Scan(&missing)
+	if err == nil && missing {
+		_, err = conn.Exec(ctx, sql)
+	}
+	return err
+}
