@@ -76,7 +76,7 @@ func (x *torture) serve(w http.ResponseWriter, r *http.Request) {
 	case chance < 5:
 		http.Error(w, `{"error":{"message":"overloaded"}}`, http.StatusServiceUnavailable)
 		return
-	case chance < 6:
+	case chance < 6, body.Row == 0: // so one row fails at least
 		http.Error(w, `{"error":{"code":"bad","message":"no such thing"}}`, http.StatusBadRequest)
 		return
 	}
