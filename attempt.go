@@ -8,11 +8,12 @@ import (
 	"github.com/rebound-go/rebound/gate"
 )
 
-// Try makes one attempt of l's call: it calls fn behind the policy's gates and breaker, under its
-// timeouts, and classifies the error for them and for [Loop.Decide]. It keeps no reference to fn.
+// Try makes one attempt of l's call. It passes the policy's gates and breaker, calls fn under the
+// policy's timeouts, and classifies the error for the gates and for [Loop.Decide]. It keeps no
+// reference to fn.
 //
-// The error is the one that fn returned. If fn was not called, it is the reason: a gate's error,
-// the context's cause, [PastElapsed], [Exhausted], or the error of an invalid policy.
+// Try returns the error of fn. If fn was not called, it returns the reason: a gate's error, the
+// context's cause, [PastElapsed], [Exhausted], or the error of an invalid policy.
 func Try[T any](l *Loop, fn func(context.Context) (T, error)) (v T, err error) {
 	l.tried, l.cut, l.reason, l.refusal = true, false, "", nil
 	switch {
@@ -35,7 +36,7 @@ func (l *Loop) begin() {
 	l.retry = notAnnounced
 }
 
-// guarded makes one attempt behind gates or the breaker, or under a timeout.
+// guarded makes one attempt of a policy with gates, a breaker or a timeout.
 func guarded[T any](l *Loop, fn func(context.Context) (T, error)) (v T, err error) {
 	if l.retry != notAnnounced {
 		defer l.abandon()
@@ -69,9 +70,9 @@ func (l *Loop) abandon() {
 	}
 }
 
-// over returns why the attempt must not begin, or "". The call may have ended before it, or while
-// it waited in a gate. MaxElapsed is compared with the clock too, because the context's timer may
-// fire late.
+// over returns why the attempt must not begin, or "". The call may have ended before the attempt,
+// or while the attempt waited in a gate. MaxElapsed is compared with the clock too, because the
+// context's timer may fire late.
 func (l *Loop) over(ctx context.Context) Reason {
 	switch {
 	case ctx.Err() == nil && (len(l.p.Gates) == 0 || l.p.MaxElapsed == 0 ||
@@ -84,7 +85,8 @@ func (l *Loop) over(ctx context.Context) Reason {
 }
 
 // through makes one attempt behind the gates given, the breaker last. It calls itself for each
-// gate, so that passes are kept on the stack: a slice of them costs an allocation per attempt.
+// gate, so that passes are on the stack. A slice of passes would cost an allocation for each
+// attempt.
 func through[T any](
 	l *Loop, ctx context.Context, gates []gate.Gate, fn func(context.Context) (T, error),
 ) (v T, err error) {
@@ -154,8 +156,9 @@ func abandon(left *bool, g gate.Gate, pass gate.Pass) {
 	}
 }
 
-// attemptStart is the time now. The first attempt of Do begins when the call does, and for that the
-// clock has been read already; a second look would cost as much as the rest of the attempt.
+// attemptStart returns the start of the attempt. The first attempt of Do begins with the call, for
+// which the clock has already been read. A second look at the clock would cost as much as the rest
+// of the attempt.
 func (l *Loop) attemptStart() time.Time {
 	if l.fresh && l.attempt == 1 && len(l.p.Gates) == 0 {
 		return l.began.at

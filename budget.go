@@ -7,7 +7,7 @@ import (
 	"github.com/rebound-go/rebound/fault"
 )
 
-// charge is what an announced retry has cost.
+// charge is the state of an announced retry in the budget.
 type charge uint8
 
 const (
@@ -16,9 +16,9 @@ const (
 	charged
 )
 
-// takeRetry charges the policy's budget for one retry after a failure of kind k. An error is the
-// refusal. A retry after RateLimited is not charged: the server is well, did not act, and the
-// delays are longer.
+// takeRetry charges the policy's budget for one retry after a failure of kind k. It returns the
+// budget's error if there is no token. A retry after RateLimited is not charged: the server is
+// healthy and did not act, and the delays are longer.
 func (p *Policy) takeRetry(k fault.Kind) error {
 	if k == fault.RateLimited {
 		return nil
@@ -39,8 +39,8 @@ func (p *Policy) returnRetry(k fault.Kind) {
 	}
 }
 
-// refusal is the error with which the breaker, or a gate that can foresee it, would reject an
-// attempt after a delay of d.
+// refusal returns the error with which the breaker, or a gate that can foresee it, would reject an
+// attempt after a delay of d, or nil.
 func (p *Policy) refusal(d time.Duration) error {
 	if p.Breaker != nil {
 		if err := p.Breaker.Refusal(d); err != nil {
@@ -73,8 +73,9 @@ func (p *Policy) pay() {
 	b.Success()
 }
 
-// RetryBudget returns the budget that p draws on, to look at its level: Budget, or else p's own.
-// Nil means that there is none, because Budget or Attempts is unlimited.
+// RetryBudget returns the budget that p draws on: Budget, or else p's own. It is for metrics and
+// for copies of a policy that share its budget. It returns nil if retries have no budget, because
+// Budget or Attempts is unlimited.
 func (p *Policy) RetryBudget() *budget.Budget {
 	if p == nil {
 		p = &shared

@@ -58,8 +58,8 @@ func (l *Loop) timedOut(err error) {
 	}
 }
 
-// answered reports whether f is a result that the end of a context does not explain: an answer, or
-// a permanent failure of a call that was sent.
+// answered reports whether f is a result that the end of a context does not cause: an answer, or a
+// permanent failure of a call that was sent.
 func answered(f *fault.Fault, err error) bool {
 	switch f.Kind {
 	case fault.None:
@@ -71,8 +71,8 @@ func answered(f *fault.Fault, err error) bool {
 }
 
 // outcome is how the attempt ended, for its gates. A deadline of the caller that expires during an
-// attempt counts against the service; a cancellation does not. An answer that came too late for the
-// caller still shows that the service is alive.
+// attempt counts against the service; a cancellation does not. An answer after the caller's
+// deadline still shows that the service is alive.
 func (l *Loop) outcome() gate.Outcome {
 	if l.result != gate.Failed {
 		return gate.Outcome{Result: l.result}
@@ -82,9 +82,9 @@ func (l *Loop) outcome() gate.Outcome {
 	return o
 }
 
-// Fault returns what err means as the outcome of an attempt made under ctx: what p.Classify makes
-// of it, marks, and the end of the caller's own context, which alone makes a failure Canceled. A
-// nil error is [fault.None].
+// Fault classifies err, the outcome of an attempt under ctx. It calls p.Classify, and applies marks
+// such as [Permanent]. A failure is Canceled only if ctx, the caller's own context, has ended. A
+// nil error has the kind [fault.None].
 func (p *Policy) Fault(ctx context.Context, err error) (f fault.Fault) {
 	if err == nil {
 		return fault.Fault{Kind: fault.None}
@@ -97,8 +97,8 @@ func (p *Policy) Fault(ctx context.Context, err error) (f fault.Fault) {
 	return f
 }
 
-// classify fills in what an error that is not nil means by itself. A Fault is large: returned by
-// value it took longer than computing the delay.
+// classify sets f to what an error that is not nil means by itself. It does not return f, because a
+// Fault is large: a copy took longer than computing the delay.
 func (p *Policy) classify(f *fault.Fault, err error) {
 	if p.Classify == nil {
 		*f = fault.Of(err)
@@ -110,7 +110,7 @@ func (p *Policy) classify(f *fault.Fault, err error) {
 	}
 }
 
-// within makes f that of a call under ctx, whose end, and nothing else, is a cancellation.
+// within corrects f for a call under ctx. The failure is Canceled if ctx has ended, and only then.
 func within(ctx context.Context, f *fault.Fault, err error) {
 	switch {
 	case ended(ctx) == nil:
@@ -122,8 +122,8 @@ func within(ctx context.Context, f *fault.Fault, err error) {
 	}
 }
 
-// ended is ctx.Err, except that it does not wait for the context's timer to notice that its
-// deadline has passed: a connection that keeps the deadline by itself may be first.
+// ended is ctx.Err, but it also compares the deadline with the clock. A connection with the same
+// deadline may end before the context's timer fires.
 func ended(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -134,7 +134,7 @@ func ended(ctx context.Context) error {
 	return nil
 }
 
-// cause is what ended the call from outside.
+// cause returns the error that ended the call from outside.
 func (l *Loop) cause(r Reason) error {
 	switch {
 	case r == Canceled:
@@ -155,7 +155,8 @@ func causeOf(ctx context.Context) error {
 	return ended(ctx)
 }
 
-// timeoutError is a failure of an attempt whose own time was up, where the error does not say so.
+// timeoutError is a failure of an attempt whose own time was up, if the error does not report a
+// timeout.
 type timeoutError struct{ err error }
 
 func (e *timeoutError) Error() string { return "attempt timed out: " + textOf(e.err) }

@@ -2,7 +2,8 @@ package rebound
 
 import "time"
 
-// start is when a call began: one look at the clock, which serves its first deadline, too.
+// start is the time when a call began. It is one look at the clock, which its first deadline also
+// uses.
 type start struct {
 	mono time.Duration // on the clock of now
 	at   time.Time     // zero if the policy has no timeout

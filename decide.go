@@ -12,7 +12,7 @@ import (
 // State is the input of [Policy.Decide], apart from the failure itself.
 type State struct {
 	Attempt int           // the attempt that failed, from 1
-	Elapsed time.Duration // since the call began
+	Elapsed time.Duration // the time since the call began
 	Prev    time.Duration // the delay before that attempt; 0 before the first, or see Durable
 	Left    time.Duration // until the context's deadline; 0 = there is none
 	U       float64       // a random number in [0, 1) for the jitter; below 0 = no jitter
@@ -37,8 +37,8 @@ var defaultBackoff backoff.Backoff = backoff.Exponential{}
 
 // Decide returns what follows a failure. It is pure: it reads no clock, draws no random number and
 // keeps no state. So any loop can run the policy, and a schedule can be computed without waiting.
-// Decide ignores the budget, the breaker and the gates, which have state; a [Loop] asks them
-// afterwards.
+// Decide ignores the budget, the breaker and the gates, because they have state. A [Loop] uses them
+// after Decide.
 func (p *Policy) Decide(s State, f fault.Fault) Decision {
 	if p == nil {
 		p = &shared
@@ -106,8 +106,8 @@ func (p *Policy) maxRetryAfter() time.Duration {
 }
 
 // delay is the delay after a failure. A Retry-After delay is a lower bound, and the jitter on top
-// of it only lengthens it, by up to a quarter. Without that jitter all clients of the server would
-// come back at the same instant.
+// of it only lengthens it, by up to a quarter. Without this jitter all clients of the server would
+// retry at the same instant.
 func (p *Policy) delay(s *State, f *fault.Fault) time.Duration {
 	d := p.backoff(s, f.Kind)
 	if f.After <= 0 {
@@ -149,8 +149,8 @@ func (p *Policy) backoff(s *State, k fault.Kind) time.Duration {
 // maxSteps bounds the work for a job with many failures. By then a backoff has reached its cap.
 const maxSteps = 1000
 
-// before is the delay of b before attempt n, without jitter. It stands in for the real delay with
-// an engine that stores only the number of failures.
+// before is the delay of b before attempt n, without jitter. It replaces the real delay for an
+// engine that stores only the number of failures.
 func before(b backoff.Backoff, n int) (prev time.Duration) {
 	for i := max(n-maxSteps, 1); i < n; i++ {
 		prev = max(b.Delay(i, prev, -1), 0)
@@ -172,7 +172,7 @@ func saturated(ns float64) time.Duration {
 	return time.Duration(ns)
 }
 
-// Schedule returns the delays after the first n failures, without jitter, for failures that are
+// Schedule returns the delays after the first n failures, without jitter, if the failures are
 // Transient. It ignores the limits on attempts and time.
 func (p *Policy) Schedule(n int) []time.Duration {
 	if p == nil {

@@ -9,7 +9,7 @@
 //	})
 //
 // [Run], [DoChecked], [DoElse] and [Attempts] are other forms of the same call. [Loop] is for code
-// that cannot be written as a function.
+// that cannot be a function given to Do.
 //
 // The zero Policy is ready to use, and so is a nil *Policy. Both make up to three attempts, with
 // exponential backoff from 100 ms and full jitter. They obey Retry-After delays of up to two
@@ -21,7 +21,8 @@
 // Tests check each of these:
 //
 //   - The error of a failed call is an [*Error]. It holds the last attempt's error, the [Reason]
-//     for stopping, and what ended the call from outside. errors.Is and errors.As find all three.
+//     why the call stopped, and the error that ended the call from outside, if any. errors.Is and
+//     errors.As find all three.
 //   - A delay that would pass the context's deadline or [Policy.MaxElapsed] is not begun.
 //   - A call whose first attempt succeeds allocates nothing, takes no lock, starts no timer and
 //     reads no clock, unless a field of its policy needs one.
@@ -52,11 +53,11 @@
 // # Compatibility
 //
 // Before v1.0.0 a minor version may change the API; the changelog lists each change. From v1.0.0
-// on, code that compiles keeps compiling within a major version. One exception: structs may get
+// on, code that compiles keeps compiling within a major version. The exception: structs may get new
 // fields, so write their literals with field names. Reasons, kinds and event kinds keep their
 // names. A minor version may improve defaults, error texts and the kind that [fault.Of] gives an
 // error; the changelog lists each such change.
 //
-// The module needs Go 1.25 or newer and nothing beyond the standard library, of which this package
-// imports a small part. Only a minor or major version raises the Go version that it needs.
+// The module needs Go 1.25 or newer and only the standard library. This package imports a small
+// part of that library. Only a minor or major version of the module raises the Go version.
 package rebound

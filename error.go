@@ -37,8 +37,8 @@ func (r Reason) Error() string { return string(r) }
 
 func (r Reason) words() string { return strings.ReplaceAll(string(r), "_", " ") }
 
-// ErrUnset is in the error of an [Attempts] loop whose body never assigned the error variable that
-// was given to the loop. The usual cause is an inner := that shadows the variable.
+// ErrUnset matches, by errors.Is, the error of an [Attempts] loop whose body did not assign the
+// loop's error variable. The usual cause is an inner := that shadows the variable.
 var ErrUnset = errors.New(
 	"the loop's body did not assign its error: is it shadowed by an inner := ?")
 
@@ -54,11 +54,11 @@ type Error struct {
 	Reason   Reason        // why there was no further attempt
 	Fault    fault.Fault   // what the last attempt's failure meant
 	Limit    int           // attempts that the policy allows; 0 = no limit
-	Elapsed  time.Duration // since the call began; 0 if the policy has no use for a clock
+	Elapsed  time.Duration // since the call began; 0 if the policy needs no clock
 	Err      error         // the last attempt's error; nil if there was no attempt
-	Cause    error         // what ended the call from outside, such as a gate's error; or nil
+	Cause    error         // the error that ended the call from outside, such as a gate's; or nil
 
-	ctxErr error // the context's Err beside its cause, for Is
+	ctxErr error // the context's Err, which Cause may not be, for Is
 }
 
 // Error describes the failure in one line.
@@ -86,7 +86,8 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// lastText is the last error's text behind the fact that decided, unless the text has it already.
+// lastText returns the last error's text. The fault's Detail stands before it, unless the text
+// contains the Detail.
 func (e *Error) lastText() string {
 	if e.Err == nil {
 		return e.Fault.Detail
@@ -108,7 +109,7 @@ func (e *Error) causeText() string {
 	return ""
 }
 
-// bounds are the reasons for which a delay can be too long.
+// bounds are the reasons that mean that a delay was too long.
 var bounds = []Reason{WaitTooLong, PastDeadline, PastElapsed}
 
 // textOf is err's text, even if err is a nil pointer whose Error method panics.
@@ -147,7 +148,7 @@ func (e *Error) As(target any) bool {
 		return true
 	}
 	if e.Err != nil && errors.As(e.Err, target) {
-		return true // before Cause, which may hold a sibling's error of the same type
+		return true // before Cause, which may hold another call's error of the same type
 	}
 	return e.Cause != nil && errors.As(e.Cause, target)
 }
@@ -171,8 +172,9 @@ func (e *Error) DescribeFault() fault.Fault {
 	return f
 }
 
-// permanentBelow reports whether err is of a layer below that stopped for a Permanent mark: what
-// outranks that layer's classifier and predicate outranks those above, unless they are marked.
+// permanentBelow reports whether err is from an inner policy that stopped because of a Permanent
+// mark. Such a mark also outranks the Classify and RetryIf of outer policies, unless err itself is
+// marked.
 func permanentBelow(err error) bool {
 	if mark.On(err) {
 		return false
@@ -201,8 +203,9 @@ func (e *Error) rejectedFault() fault.Fault {
 	return f
 }
 
-// canceledFault is what the end of this call's context means to a layer above, whose own context
-// may well be alive: a deadline is a timeout, as of any attempt, the rest is cancellation.
+// canceledFault returns what the end of this call's context means to an outer call, whose own
+// context may not have ended. A deadline is a timeout of the outer call's attempt. Anything else is
+// a cancellation.
 func (e *Error) canceledFault(f fault.Fault) fault.Fault {
 	f.Kind = fault.Canceled
 	if errors.Is(e.ctxErr, context.DeadlineExceeded) {

@@ -7,8 +7,8 @@ import (
 	"github.com/rebound-go/rebound/fault"
 )
 
-// EventKind is what an [Event] reports. Its value is a stable word for logs, metrics and JSON. A
-// call raises one Retrying event for every retry that it decides on. It ends with exactly one
+// EventKind is the kind of an [Event]. Its value is a stable word for logs, metrics and JSON. A
+// call reports one Retrying event before the delay of each retry. At its end it reports exactly one
 // Succeeded or GaveUp, unless it panics. A FellBack may follow a GaveUp.
 type EventKind string
 

@@ -11,7 +11,7 @@ import (
 
 // Loop is the retry loop of one call, for code that cannot be a function given to [Do]: a job
 // engine, a chain of models, a virtual clock. Do, [Attempts], reboundtest.Do and llm.Fallback are
-// built on it. Its methods are called in this order:
+// built on it. Call its methods in this order:
 //
 //	l := rebound.Begin(ctx, policy)
 //	for {
@@ -29,9 +29,9 @@ import (
 //		}
 //	}
 //
-// A Loop is a value on its caller's stack, so it costs no allocation. It serves one call, on one
-// goroutine, and ends with Succeed, Stop, or an error of Retry. Make it with [Begin] or [Resume];
-// its fields may be set before the first attempt.
+// A Loop is a value on its caller's stack, so it costs no allocation. It serves one call on one
+// goroutine, and ends with Succeed, Stop, or an error of Retry. Make it with [Begin] or [Resume].
+// Its fields may be set before the first attempt.
 type Loop struct {
 	// Sleep returns after d, or as soon as ctx ends. Nil = a timer, or no sleep if d is 0.
 	Sleep func(ctx context.Context, d time.Duration)
@@ -76,8 +76,8 @@ func Begin(ctx context.Context, p *Policy) Loop {
 }
 
 // Resume returns the loop of a call that has already failed s.Attempt times, perhaps in another
-// process. If no attempt is left, [Try] returns [Exhausted]. The elapsed time begins at s.Elapsed;
-// s.Prev and s.Durable are as in [Policy.Decide]; s.Left and s.U are ignored. With s.Durable, ctx
+// process. If no attempt is left, [Try] returns [Exhausted]. The elapsed time begins at s.Elapsed.
+// s.Prev and s.Durable are as in [Policy.Decide]. s.Left and s.U are ignored. With s.Durable, ctx
 // belongs to one attempt, as in job engines, so its deadline bounds no delay.
 func Resume(ctx context.Context, p *Policy, s State) Loop {
 	l := Begin(ctx, p)
@@ -86,7 +86,7 @@ func Resume(ctx context.Context, p *Policy, s State) Loop {
 	return l
 }
 
-// State returns what [Resume] needs to go on with the call later. Call it after [Loop.Retry].
+// State returns the input with which [Resume] continues the call. Call it after [Loop.Retry].
 func (l *Loop) State() State {
 	return State{Attempt: l.attempt, Elapsed: l.elapsed(), Prev: l.prev, Durable: l.durable}
 }
@@ -106,9 +106,9 @@ func (l *Loop) elapsed() time.Duration {
 }
 
 // Decide returns what follows the attempt that ended with err. It classifies err, unless [Try] has
-// done so, and calls [Policy.Decide]. At the first failure it also validates the policy. The err
-// may wrap the error of Try, or be the error of a check. A nil err is a success, which is not
-// retried.
+// done so, and calls [Policy.Decide]. At the first failure it also validates the policy. err may
+// wrap the error of Try, or be another error, such as that of a check. A nil err is a success,
+// which is not retried.
 func (l *Loop) Decide(err error) Decision {
 	switch {
 	case err == nil:
@@ -169,17 +169,17 @@ func (l *Loop) clock(s *State) {
 	}
 }
 
-// Retry asks the breaker and the gates whether they would reject an attempt after delay, charges
-// the budget, raises the event and sleeps. It returns nil when the attempt is due, or the [*Error]
-// that ends the call. A second Retry before the attempt only sleeps.
+// Retry prepares the next attempt: it asks the breaker and the gates for a Refusal after delay,
+// charges the budget, reports the event and sleeps. It returns nil when the attempt is due, or the
+// [*Error] that ends the call. A second Retry before the attempt only sleeps.
 func (l *Loop) Retry(delay time.Duration) error { return l.next(delay, charged) }
 
-// Redirect is Retry for an attempt at something other than what has failed, such as another
-// replica or another model. It is not charged to the budget, which protects what has failed.
+// Redirect is Retry for an attempt elsewhere, such as with another replica or model. It does not
+// charge the budget, which protects the service that failed.
 func (l *Loop) Redirect(delay time.Duration) error { return l.next(delay, free) }
 
 func (l *Loop) next(delay time.Duration, c charge) error {
-	if delay > l.decided { // Decide has not compared this one to what is left
+	if delay > l.decided { // Decide has not compared this delay with the time left
 		var s State
 		l.clock(&s)
 		if reason := l.p.past(&s, delay); reason != "" {
@@ -206,14 +206,14 @@ func (l *Loop) next(delay time.Duration, c charge) error {
 	return nil
 }
 
-// Announce raises the event of a retry that a job engine makes later. It charges no budget.
+// Announce reports the event of a retry that a job engine makes later. It charges no budget.
 func (l *Loop) Announce(delay time.Duration) {
 	if l.p.Observe != nil {
 		l.event(Event{Kind: Retrying, Fault: l.fault, Err: l.last, Delay: delay})
 	}
 }
 
-// wait returns false if the caller's context has ended. A panic or a Goexit calls the retry off.
+// wait returns false if the caller's context has ended. A panic or a Goexit returns the charge.
 func (l *Loop) wait(delay time.Duration, announce bool) (due bool) {
 	done := false
 	defer func() {
@@ -261,7 +261,7 @@ func (l *Loop) Stop(r Reason, cause error) error {
 		e.ctxErr = ended(l.ctx)
 	}
 	if l.fault.Kind == fault.None && l.last != nil {
-		l.p.deposit() // an answer: the service is well
+		l.p.deposit() // an answer: the service is healthy
 	}
 	if l.p.Observe != nil {
 		l.event(Event{

@@ -15,8 +15,8 @@ import (
 	"github.com/rebound-go/rebound/gate"
 )
 
-// Unlimited, as the value of [Policy.Attempts], allows any number of attempts. The policy then has
-// no budget of its own; a budget set in [Policy.Budget] still applies.
+// Unlimited is the value of [Policy.Attempts] that allows any number of attempts. The policy then
+// has no budget of its own. A budget set in [Policy.Budget] still applies.
 const Unlimited = -1
 
 const (
@@ -46,13 +46,13 @@ type Policy struct {
 	// Nil = 4 times the delay of Backoff.
 	Throttled backoff.Backoff
 
-	// MaxElapsed bounds the whole call, delays included. A delay that would pass it is not begun,
-	// and the context of an attempt under way ends when it is over. An fn that ignores its context
-	// is not interrupted. 0 = no bound but the context's deadline.
+	// MaxElapsed bounds the whole call, delays included. A delay that would exceed it is not begun.
+	// When it is over, the context of the attempt under way ends. An fn that ignores its context is
+	// not interrupted. 0 = no bound but the context's deadline.
 	MaxElapsed time.Duration
 
-	// AttemptTimeout bounds each attempt through the attempt's context. That context also ends when
-	// fn returns, so fn must not return anything that still needs it, such as an unread body. A
+	// AttemptTimeout bounds each attempt through the attempt's context. That context also ends when fn
+	// returns. So fn must not return anything that still needs the context, such as an unread body. A
 	// timeout is Transient. 0 = none.
 	AttemptTimeout time.Duration
 
@@ -63,17 +63,17 @@ type Policy struct {
 	// Classify classifies errors. Marks such as Permanent outrank it. Nil = fault.Of.
 	Classify fault.Classifier
 
-	// RetryIf reports whether a failure is retried. Marks outrank it, and so does the end of the
-	// caller's context. Nil = all kinds but None, Permanent and Canceled.
+	// RetryIf reports whether a failure is retried. Marks and the end of the caller's context outrank
+	// RetryIf. Nil = all kinds but None, Permanent and Canceled.
 	RetryIf func(fault.Fault) bool
 
 	// NonIdempotent is for calls that must not take effect twice. A failure is then retried only if
 	// it proves that the server did not act.
 	NonIdempotent bool
 
-	// Budget limits retries to a share of the traffic. Several policies may share one.
-	// Nil = a budget of this policy's own. It has the defaults of budget.Budget, with a Capacity of
-	// at least the retries of one call. budget.Unlimited = none.
+	// Budget limits retries to a share of the traffic. Several policies may share one. Nil = a budget
+	// of this policy's own, with the defaults of budget.Budget. Its Capacity is at least the number of
+	// retries of one call. budget.Unlimited = none.
 	Budget *budget.Budget
 
 	// Breaker guards each attempt. Calls are rejected without an attempt while it is open.
@@ -88,8 +88,8 @@ type Policy struct {
 	// block, because the call waits for it. Observers combines several. Nil = none.
 	Observe func(context.Context, Event)
 
-	// Both are written by calls in flight, so they are atomic. A policy without failures leaves
-	// them alone, which keeps the path of a success free of writes to shared memory.
+	// Both are atomic, because concurrent calls write them. Only failures write them, so a success
+	// writes no shared memory.
 	own   atomic.Pointer[budget.Budget] // made at the first failure
 	valid atomic.Bool                   // Validate found nothing at an earlier failure
 }
@@ -97,8 +97,8 @@ type Policy struct {
 // shared is the policy of all calls without one.
 var shared Policy
 
-// Clone returns a copy of p that may be changed, with a fresh budget of its own. What p refers to
-// (Budget, Breaker, the gates) is shared with the copy. Clone of nil is a new zero Policy.
+// Clone returns a copy of p that may be changed, with a fresh budget of its own. The copy shares
+// the Budget, the Breaker and the gates with p. Clone of nil is a new zero Policy.
 func (p *Policy) Clone() *Policy {
 	if p == nil {
 		return &Policy{}
@@ -122,8 +122,8 @@ func (p *Policy) Clone() *Policy {
 }
 
 // Validate returns an error that names the first invalid field and the values that are valid, or
-// nil. Calling it is optional: after a first failure a call validates its policy, unless an earlier
-// call has done so, and stops with reason Invalid if Validate returns an error.
+// nil. Calling Validate is optional. A call validates its policy after its first failure, unless an
+// earlier call has done so. If the policy is invalid, the call stops with reason Invalid.
 func (p *Policy) Validate() error {
 	if p == nil {
 		return nil
@@ -223,14 +223,14 @@ func (p *Policy) validateGates() error {
 	return nil
 }
 
-// same reports whether a and b are one value. Values of types that == cannot compare are not.
+// same reports whether a == b. It returns false for types that == cannot compare.
 func same(a, b any) (one bool) {
 	defer func() { _ = recover() }()
 	return a == b
 }
 
-// hasState reports whether a gate can count attempts. Pointers to types without a field may be
-// equal though the gates are not one.
+// hasState reports whether a gate's type has fields. Without fields, pointers to two gates may be
+// equal, and a gate cannot count attempts.
 func hasState(g gate.Gate) bool {
 	t := reflect.TypeOf(g)
 	if t.Kind() == reflect.Pointer {
@@ -245,7 +245,7 @@ func isNil(g gate.Gate) bool {
 	return !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil()
 }
 
-// validator is what backoffs and gates may have beside their own methods.
+// validator is a method that backoffs and gates may have.
 type validator interface{ Validate() error }
 
 // validate calls a backoff's own Validate, if it has one.
@@ -262,7 +262,7 @@ func invalid(field string, err error) error {
 	return fmt.Errorf("rebound: Policy.%s: %w", field, err)
 }
 
-// MaxAttempts returns how often a call may call fn: Attempts, or 3 if that is 0. It returns
+// MaxAttempts returns the largest number of attempts: Attempts, or 3 if Attempts is 0. It returns
 // [Unlimited], a negative number, if there is no limit.
 func (p *Policy) MaxAttempts() int {
 	if p == nil || p.Attempts == 0 {
@@ -271,18 +271,18 @@ func (p *Policy) MaxAttempts() int {
 	return p.Attempts
 }
 
-// timed reports whether something of p depends on the time since the call began.
+// timed reports whether a field of p needs the time since the call began.
 func (p *Policy) timed() bool {
 	return p.MaxElapsed|p.AttemptTimeout > 0 || p.Observe != nil
 }
 
-// guarded reports whether something of p stands around each attempt.
+// guarded reports whether an attempt of p has a timeout, a breaker or gates.
 func (p *Policy) guarded() bool {
 	return p.MaxElapsed|p.AttemptTimeout > 0 || p.Breaker != nil || len(p.Gates) > 0
 }
 
-// plain reports whether a first attempt of p that succeeds needs no Loop: nothing stands around fn,
-// except perhaps a breaker.
+// plain reports whether a first attempt of p that succeeds needs no Loop. Such a policy has no
+// timeouts, no gates and no Observe. It may have a breaker.
 func (p *Policy) plain() bool {
 	return !p.timed() && len(p.Gates) == 0
 }

@@ -60,18 +60,18 @@ type Breaker struct {
 	// WindowCalls if that is less. 0 = the window is a time.
 	WindowCalls int
 
-	// SlowAfter is the duration from which on a call counts as slow, whether it succeeds or fails. 0 =
-	// no call is slow.
+	// SlowAfter is the duration at which a call counts as slow, whether it succeeds or fails. 0 = no
+	// call is slow.
 	SlowAfter time.Duration
 
 	// SlowRate is the share of slow calls among the calls in Window, in (0, 1], at which the breaker
 	// opens. If it is set, a slow probe counts as failed. 0 = slow calls do not open it.
 	SlowRate float64
 
-	// Cooldown is how long the breaker stays open before it admits a probe. It is also how long a
-	// probe may take. If all probes are under way and the last of them began a Cooldown ago, their
-	// results will be ignored and another probe is admitted. That time doubles whenever this happens,
-	// so that a service whose calls take longer than Cooldown can still close the breaker. 0 = 60 s.
+	// Cooldown is how long the breaker stays open before it admits a probe. It also bounds the time of
+	// probes. If all probes are under way and the last of them began a Cooldown ago, another probe is
+	// admitted, and the results of the others are ignored. Each time this happens, the bound doubles,
+	// so that slow calls can still close the breaker. 0 = 60 s.
 	Cooldown time.Duration
 
 	// MaxCooldown makes the cooldown grow. Each time that the breaker opens again without closing in
@@ -100,8 +100,8 @@ type Breaker struct {
 	//
 	// A failure that does not count is a success, because the server has answered. Some failures show
 	// nothing about the server and are neither: those of kind RateLimited and Canceled, Permanent ones
-	// that were never sent, and calls that a later gate rejected. An answer (kind None) is always a
-	// success and a panic always a failure; Counts is not called for these. If Counts panics, the call
+	// that were never sent, and calls that a later gate rejected. Counts is not called for answers
+	// (kind None), which are successes, or for panics, which are failures. If Counts panics, the call
 	// has failed.
 	Counts func(fault.Fault) bool
 
@@ -133,9 +133,8 @@ func (b *Breaker) enter() (gate.Pass, error) {
 	return b.state.enter(b.owner())
 }
 
-// Refusal returns the error with which Enter would reject a call after a delay of d, as far as is
-// known now: the [*OpenError] of a breaker that will still be open then, or nil. A Shadow rejects
-// nothing.
+// Refusal returns the error with which Enter would reject a call after a delay of d, judged by the
+// state now: an [*OpenError] if the breaker will still be open, or nil. A Shadow rejects nothing.
 func (b *Breaker) Refusal(d time.Duration) error { return b.state.foresee(b.config(), d) }
 
 // Leave reports how a call that [Breaker.Enter] admitted has ended. It must be called exactly once

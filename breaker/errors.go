@@ -8,7 +8,7 @@ import (
 	"github.com/rebound-go/rebound/internal/clock"
 )
 
-// ErrOpen is in the error of every call that a breaker rejects: errors.Is finds it.
+// ErrOpen matches, by errors.Is, the error of every call that a breaker rejects.
 var ErrOpen = errors.New("breaker open")
 
 // OpenError is the rejection of a call: the breaker is open, or it is half-open with all its probes
@@ -30,8 +30,8 @@ func (e *OpenError) lasts(now time.Duration) bool {
 	return e.State == Open && (e.Forced || now < e.until)
 }
 
-// Remaining returns the rest of the cooldown at the moment of the call. It is 0 if the cooldown is
-// over, if the breaker is half-open, and if it is forced open, because that has no known end.
+// Remaining returns the rest of the cooldown now. It is 0 if the cooldown is over, if the breaker
+// is half-open, and if it is forced open.
 func (e *OpenError) Remaining() time.Duration {
 	if e.State != Open || e.Forced {
 		return 0
@@ -68,8 +68,8 @@ func rounded(d time.Duration) time.Duration {
 // Is makes every OpenError match [ErrOpen].
 func (e *OpenError) Is(target error) bool { return target == ErrOpen }
 
-// DescribeFault returns a fault that was never sent, since the call was rejected. It is Final, so
-// that no layer above retries during the cooldown, when a retry would be rejected too.
+// DescribeFault returns an Overloaded fault that was never sent, with the rest of the cooldown. It
+// is Final, so that no outer policy retries during the cooldown.
 func (e *OpenError) DescribeFault() fault.Fault {
 	return fault.Fault{
 		Kind: fault.Overloaded, Sent: fault.NotSent, Final: true,

@@ -24,11 +24,11 @@ const defaultIdle = 10 * time.Minute
 // a breaker will not be used again, call [Keyed.Reset].
 type Group[K comparable] struct {
 	// Template configures every breaker. A breaker's name is the Template's Name, a slash and the key;
-	// without a Name, it is the key alone. The String method of a key must not use the group.
+	// without a Name, it is the key alone. A key's String method must not use the group.
 	Template Breaker
 
-	// Idle is how long a closed breaker is kept after its last use, at least. It counts as the
-	// template's Window if that is longer. Memory is freed when new keys fail, and by All. 0 = 10 min.
+	// Idle is how long a closed breaker is kept after its last use, at least. If the template's Window
+	// is longer, Idle is the Window. Memory is freed when new keys fail, and by All. 0 = 10 min.
 	Idle time.Duration
 
 	breakers sync.Map     // of K to *shared

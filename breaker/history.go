@@ -12,9 +12,9 @@ import (
 // history is what a breaker keeps after its first change of state. A breaker that never changes has
 // none.
 type history struct {
-	refusal  atomic.Pointer[OpenError] // of the state now, if it rejects calls
+	refusal  atomic.Pointer[OpenError] // the error of the present state; nil if closed
 	early    atomic.Pointer[OpenError] // refusal, as long as no rejection needs the clock
-	rejected atomic.Uint64             // calls, or those that would be without Shadow
+	rejected atomic.Uint64             // rejections; of a Shadow, those that it would have made
 
 	// Guarded by the shared's mu:
 	last     Change
@@ -34,14 +34,14 @@ type history struct {
 // sleeps, both the clock and the timer stop.
 const (
 	minEarly = time.Second // below, there is no time for a timer to be late
-	askClock = 1024        // one in so many rejections asks the clock all the same
+	askClock = 1024        // one in 1024 rejections reads the clock
 )
 
 // rejectEarly returns the error of a cooldown that is not over, and counts the rejection, if no
 // clock is needed for it.
 //
-// The timer may never fire: on a platform without preemption it does not during a loop that calls
-// until it is admitted. One of the calls that read the clock ends such a loop.
+// On a platform without preemption, the timer never fires during a loop that calls until it is
+// admitted. So one call in askClock reads the clock, which ends such a loop.
 func (l *history) rejectEarly() *OpenError {
 	if l == nil {
 		return nil

@@ -55,7 +55,7 @@ type Change struct {
 // Snapshot is the state and the counts of a breaker at one moment: plain data, ready for JSON.
 type Snapshot struct {
 	Name   string `json:"name"`
-	State  State  `json:"state"` // as [Breaker.State] has it, or would without Shadow
+	State  State  `json:"state"` // as of [Breaker.State], but as if Shadow were false
 	Forced bool   `json:"forced,omitempty"`
 	Shadow bool   `json:"shadow,omitempty"` // it rejects nothing
 
@@ -64,13 +64,13 @@ type Snapshot struct {
 	Opened   int       `json:"opened"`              // how often it has opened
 	OpenedBy string    `json:"opened_by,omitempty"` // the failure that opened it last
 
-	// Rejected counts the calls that were rejected, RejectedNow those since the breaker opened last. A
-	// Shadow counts the calls that it would have rejected.
+	// Rejected is the number of calls rejected so far, and RejectedNow is the number since the breaker
+	// opened last. A Shadow counts the calls that it would have rejected.
 	Rejected    uint64 `json:"rejected"`
 	RejectedNow uint64 `json:"rejected_now"`
 
-	// Remaining is the rest of the cooldown, in nanoseconds. It is 0 if the breaker is not open, or
-	// forced.
+	// Remaining is the rest of the cooldown, in nanoseconds in JSON. It is 0 if the breaker is not
+	// open, or forced.
 	Remaining time.Duration `json:"remaining_ns"`
 
 	Failures    int     `json:"failures"`     // in a row; those that opened it, if open
@@ -89,9 +89,9 @@ type Snapshot struct {
 	Generation uint32 `json:"generation"`
 }
 
-// fill copies the content of the state machine at now. An open breaker whose cooldown is over
-// counts as half-open, although no call has probed it yet. The snapshot then has the state, the
-// time and the reason that the next call will find.
+// fill copies the state machine at now. An open breaker whose cooldown is over counts as half-open,
+// although no probe has begun. The snapshot then has the state, the time and the reason that the
+// next call will find.
 func (v *Snapshot) fill(s *circuit.Machine, now time.Duration) {
 	v.State, v.Forced, v.Generation = State(s.State(now)), s.Word.Forced(), s.Word.Gen()
 	v.Remaining = s.Remaining(now)

@@ -16,10 +16,9 @@ const (
 	defaultProbes   = 1
 )
 
-// Validate returns an error that names the first field that is negative, out of range, or
-// contradicts another one, and its valid values; or nil. An invalid breaker that was not validated
-// still works: such a field counts as zero, too many Probes as 4095, and too many WindowCalls as
-// 1000000.
+// Validate returns an error that names the first invalid field and its valid values, or nil. A
+// breaker with invalid fields still works: an invalid field counts as zero, too many Probes as
+// 4095, and too many WindowCalls as 1000000.
 func (b *Breaker) Validate() error {
 	switch {
 	case b.Failures < 0:

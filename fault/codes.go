@@ -20,9 +20,9 @@ type codeMeaning struct {
 	status int
 }
 
-// codes are the error codes of AWS and of language model providers that say more than the status
-// they come with, or contradict it: OpenAI sends insufficient_quota with a 429, though no delay
-// helps. The codes of throttling are those in the lists of botocore and smithy.
+// codes are the error codes of AWS and of language model providers that are more exact than their
+// status, or contradict it. For example, OpenAI sends insufficient_quota with a 429, although no
+// delay helps. The codes of throttling are those in the lists of botocore and smithy.
 //
 // The status is used where a code arrives without one, as in the middle of a stream.
 var codes = map[string]codeMeaning{
@@ -109,8 +109,8 @@ var codes = map[string]codeMeaning{
 	"UNAUTHENTICATED":     {codeNone, 401},
 	"UNAVAILABLE":         {codeOverloaded, 503},
 
-	// AWS: who asks. These mean no more than their status, which an error in the middle of a stream
-	// lacks.
+	// AWS: credentials. These mean no more than their status, but an error in the middle of a stream
+	// has no status.
 	"AccessDeniedException":       {codeNone, 403},
 	"ExpiredTokenException":       {codeNone, 403},
 	"IncompleteSignature":         {codeNone, 403},
@@ -148,10 +148,10 @@ var kindStatus = map[Kind]int{
 	Transient: 500, RateLimited: 429, Overloaded: 503, Permanent: 400,
 }
 
-// Code returns the meaning of an error code that a provider sends beside or instead of a status,
-// such as OpenAI's "insufficient_quota" or AWS's "ThrottlingException". It also returns the HTTP
-// status that the code comes with, or should come with. A code that means no more than its status
-// has [Unknown] kind. An unknown code has status 0.
+// Code returns the meaning of an error code that a provider sends with or instead of a status, such
+// as OpenAI's "insufficient_quota" or AWS's "ThrottlingException". It also returns the code's usual
+// HTTP status. If a code means no more than its status, the kind is [Unknown]. For an unknown code,
+// the status is 0.
 func Code(text string) (f Fault, status int) {
 	m, known := codes[text]
 	if !known {

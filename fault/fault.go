@@ -12,12 +12,12 @@ import (
 	"time"
 )
 
-// Kind is what to expect of another attempt. It prints, and marshals to text, as a lower case word
-// such as "rate_limited".
+// Kind is the meaning of a failure: whether another attempt may succeed. As text and in JSON it is
+// a lower case word such as "rate_limited".
 //
 // Transient, RateLimited and Overloaded failures may pass. Delays are longer after RateLimited and
-// Overloaded ones. By default a policy retries Unknown failures too, because many network failures
-// cannot be recognised.
+// Overloaded ones. By default a policy retries Unknown failures too, because not all network
+// failures are recognised.
 type Kind uint8
 
 const (
@@ -27,9 +27,9 @@ const (
 	None                    // not a failure: an answer, such as "no rows"
 	Transient               // passes by itself: a reset, a timeout, a deadlock
 	RateLimited             // the caller is asked to slow down
-	Overloaded              // the server has no room for anybody
+	Overloaded              // the server has no capacity for anyone
 	Permanent               // the same call will fail again
-	Canceled                // the caller gave up
+	Canceled                // the caller's context was canceled
 )
 
 var kindNames = [...]string{
@@ -50,7 +50,7 @@ func (k *Kind) UnmarshalText(text []byte) error {
 	return err
 }
 
-// Sent is whether the server could have acted on the call. It decides whether a call that must not
+// Sent shows whether the server may have acted on the call. It decides whether a call that must not
 // happen twice may be retried.
 //
 // The zero value is MaybeDone: without a proof, the server may have acted.
@@ -85,7 +85,7 @@ func indexOf(names []string, what string, text []byte) (int, error) {
 	return 0, fmt.Errorf("fault: no %s is called %q: want one of %q", what, text, names)
 }
 
-// nameOf never panics, since logs and reports print values of unknown origin.
+// nameOf never panics, because logs and reports print values of unknown origin.
 func nameOf(names []string, i int) string {
 	if i < len(names) {
 		return names[i]
@@ -96,21 +96,21 @@ func nameOf(names []string, i int) string {
 // Fault is one failure, classified. The zero Fault is a failure of [Unknown] kind that the server
 // may have acted on.
 type Fault struct {
-	// Kind is what to expect of another attempt.
+	// Kind shows whether another attempt may succeed.
 	Kind Kind
 
 	// Sent is whether the server could have acted on the call.
 	Sent Sent
 
-	// Final means that a layer below has already retried the call, or must not. A policy does not
-	// retry the failure, whatever its Kind.
+	// Final is true if a layer below has already retried the call, or must not retry it. A policy does
+	// not retry a Final failure of any Kind.
 	Final bool
 
 	// After is the Retry-After delay. 0 = the server asked for none.
 	After time.Duration
 
-	// Detail is the fact that decided, such as "status 503" or "sqlstate 40001". It has few
-	// different values, so that it may be a label in metrics.
+	// Detail is the fact that decided the Kind, such as "status 503" or "sqlstate 40001". It has few
+	// different values, so it may be a label in metrics.
 	Detail string
 
 	// Err is the error that was classified.
@@ -137,12 +137,12 @@ func First(classifiers ...Classifier) Classifier {
 	}
 }
 
-// Describer is implemented by errors that describe their own fault. [Of] uses the outermost
-// Describer in an error's tree. Only Sent is not taken from it alone: it is the weakest that any
-// branch of the tree proves.
+// Describer is an error that describes its own fault. [Of] returns the fault of the outermost
+// Describer in an error's tree. The exception is Sent. If the tree has several branches, as with
+// errors.Join, Sent is what all branches prove.
 //
-// Do not implement it in an error that wraps a more specific cause, because Of does not look at
-// that cause.
+// Of does not examine the errors that a Describer wraps. So DescribeFault should start from
+// fault.Of of the wrapped error, if there is one.
 type Describer interface {
 	error
 	DescribeFault() Fault

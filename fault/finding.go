@@ -6,9 +6,9 @@ import "time"
 // call the error's methods, which may panic; the walk recovers.
 type reader func(err error) finding
 
-// rank says how much a finding proves. The highest rank decides, and among equals the outermost
-// finding. A weak finding yields to whatever its own error wraps, because the cause is more
-// specific.
+// rank is how much a finding proves. The finding with the highest rank decides, and among equals
+// the outermost. A weak finding yields to any finding inside its own error, because the cause is
+// more specific.
 type rank uint8
 
 const (
@@ -19,18 +19,18 @@ const (
 	code         // the server's own code, which is more than the status that came with it
 )
 
-// reach is what an error shows about everything that it wraps. The outermost error with a reach
+// reach is what an error shows about the errors that it wraps. The outermost error with a reach
 // decides.
 type reach uint8
 
 const (
 	neverSent  reach = 1 + iota // the call did not leave: a dial failed
-	underWay                    // a connection stood
+	underWay                    // there was a connection
 	redirected                  // what is wrapped may be the failure of a later request
 )
 
-// flags are facts that predicates such as IsTimeout ask for. They add up over the tree: unlike
-// kinds, they do not compete.
+// flags are facts for predicates such as IsTimeout. All flags in a tree count, while only one kind
+// does.
 type flags uint8
 
 const (
@@ -39,7 +39,7 @@ const (
 	final                        // a layer below has retried already
 	retry                        // the error states that it may be retried
 	noRetry                      // the error states that it must not be retried
-	local                        // Sent holds only if no connection stood yet
+	local                        // Sent holds only if there was no connection yet
 )
 
 // finding is what one reader found in one error of a tree. A finding is a value without pointers to
@@ -61,8 +61,8 @@ func found(f Fault) finding {
 }
 
 // applyRetryHint lets an error's own retry or noRetry flag override the kind. Answers and
-// cancellation keep their kind, because no server can know better. RateLimited and Overloaded keep
-// theirs when the hint is to retry, because their longer delays still apply.
+// cancellation keep their kind, because a server's hint cannot change these facts. RateLimited and
+// Overloaded keep theirs when the hint is to retry, because their longer delays still apply.
 func applyRetryHint(k Kind, hints flags) Kind {
 	switch k {
 	case None, Canceled:

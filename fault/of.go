@@ -9,23 +9,24 @@ import (
 	"time"
 )
 
-// Of returns what an error means, from the error alone and without importing what made it.
+// Of returns what an error means. It needs only the error, and does not import the package that
+// made it.
 //
-// A mark in the error's tree decides, such as rebound.Permanent; otherwise the outermost
-// [Describer]. Otherwise Of recognises, by type, method and field and through any wrapping: errors
-// of the standard library, system error numbers, HTTP statuses and the SDK errors that carry them,
-// gRPC codes, SQL states and the codes of database drivers.
+// A mark in the error's tree decides, such as rebound.Permanent. Without a mark, the outermost
+// [Describer] decides. Without either, Of examines the types, methods and fields of all errors in
+// the tree. It recognises errors of the standard library, system error numbers, HTTP statuses and
+// the errors of SDKs that hold them, gRPC codes, SQL states and the codes of database drivers.
 //
 // Sent is what the whole tree proves. If an error wraps several others, as errors.Join does, each
-// of them must prove that the server did not act. A kind of [None] yields to any failure beside it.
-// A plain text at the start of fmt.Errorf("%w: %w", …) is a label, which proves nothing and
-// disproves nothing.
+// of them must prove that the server did not act. If one of them is an answer ([None]) and another
+// a failure, the failure decides. A plain text at the start of fmt.Errorf("%w: %w", …) is a label,
+// and is ignored.
 //
 // An error that is not recognised is [Unknown]. Of has no context: [context.Canceled] is [Canceled]
 // and [context.DeadlineExceeded] is [Transient]. An expired deadline may be an attempt's own
-// timeout; only the caller's context shows whether the caller gave up. A bare io.EOF is Transient,
-// since as the outcome of a call it means that the peer closed the connection. A nil error is
-// [None]. Of never panics, whatever the error's methods do.
+// timeout, and only the caller's context shows whether the call has ended. A plain io.EOF is
+// Transient, because it means that the peer closed the connection. A nil error is [None]. Of never
+// panics, even if a method of the error does.
 func Of(err error) Fault {
 	if err == nil {
 		return Fault{Kind: None}
@@ -144,7 +145,7 @@ func (p proof) sent() Sent {
 // return their findings and do not receive the walk, so that the compiler can keep it on the stack.
 type walk struct {
 	left      int
-	through   bool  // see through Describers
+	through   bool  // examine the errors inside Describers
 	described bool  // there is a Describer
 	marked    bool  // and it is a mark
 	fault     Fault // of the outermost

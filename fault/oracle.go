@@ -41,8 +41,8 @@ func oracle(number int) finding {
 
 // oracleNumbers are from "Oracle Database Error Messages".
 var oracleNumbers = map[int]finding{
-	// Conflicts between transactions. Conflicts between transactions. The statement was rolled back;
-	// the transaction may run again.
+	// Conflicts between transactions. The statement was rolled back, and the transaction may run
+	// again.
 	51:    locked, // timeout waiting for a resource
 	54:    locked, // busy, with NOWAIT
 	60:    locked, // deadlock

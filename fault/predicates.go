@@ -5,7 +5,8 @@ package fault
 // or 504, or the timeout code of an SDK or a database. Marks such as rebound.Permanent make no
 // difference.
 //
-// It looks inside Describers too: a predicate is about what happened, not about what to do.
+// It also examines the errors inside Describers, because it reports what happened, and not what to
+// do.
 func IsTimeout(err error) bool {
 	w := walk{left: maxNodes, through: true}
 	w.chain(err, 0)
@@ -15,8 +16,8 @@ func IsTimeout(err error) bool {
 // IsConnection reports whether err means that no connection could be made, or that it broke.
 // Examples: the connection was refused, reset or closed by the peer; a host or network was not
 // reachable; a name server failed; a driver's connection was bad; an SQLSTATE is in class 08; a
-// gRPC service was unavailable. It is false for a name that does not exist and for a certificate
-// that fails.
+// gRPC service was unavailable. It is false for a host name that does not exist and for an invalid
+// certificate.
 func IsConnection(err error) bool { return passing(err, connection) }
 
 // passing reports whether err's tree has one of the flags, unless the failure as a whole is

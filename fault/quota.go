@@ -54,8 +54,7 @@ var (
 	}
 )
 
-// moneyWords are phrases about an account that has to be paid for, as they occur in the error texts
-// of providers.
+// moneyWords are phrases about an account without money, from the error texts of providers.
 var moneyWords = []string{
 	"insufficient balance", "insufficient credit", "insufficient fund", "insufficient quota",
 	"insufficient account balance", "not enough credit", "not enough balance",
@@ -68,7 +67,8 @@ var moneyWords = []string{
 	"in arrears", "overdue", "purchase more", "余额不足", "欠费", "充值",
 }
 
-// quotaWords are phrases about a quota whose period is not named. They count only if no period is.
+// quotaWords are phrases about a quota without a period. They count only if the text names no
+// period.
 var quotaWords = []string{
 	"exceeded your current quota", "usage limit", "free quota", "allocated quota", "trial quota",
 	"quota has been exhausted", "quota is exhausted", "quota exhausted",

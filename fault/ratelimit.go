@@ -7,20 +7,20 @@ import (
 	"time"
 )
 
-// RateLimit is what the headers of a response state about one of the server's limits.
+// RateLimit is one of a server's limits, as the headers of a response state it.
 type RateLimit struct {
 	// Name distinguishes the limits of one response, such as "requests", "input-tokens" or
-	// "tokens-minute". It is the part of the header's name that remains, in lower case, without the
-	// usual words. In a RateLimit header it is the name given there. Empty = the limit has no name.
+	// "tokens-minute". It is the header's name in lower case, without the words that all such headers
+	// have. In a RateLimit header it is the name given there. Empty = the limit has no name.
 	Name string
 
 	// Limit is the number of requests, tokens or other units in each window. -1 = not stated.
 	Limit float64
 
-	// Remaining is how many of them are left in this window. -1 = not stated.
+	// Remaining is the number of units left in this window. -1 = not stated.
 	Remaining float64
 
-	// Reset is the time until there is more. 0 = not stated, or in the past.
+	// Reset is the time until more units are available. 0 = not stated, or in the past.
 	Reset time.Duration
 
 	// Window is the period to which Limit applies. 0 = not stated.
@@ -29,8 +29,8 @@ type RateLimit struct {
 
 // RateLimits returns the limits that a response's headers state, sorted by name. It reads the
 // headers that [ParseRetryAfter] reads: x-ratelimit-*, anthropic-ratelimit-* and others like them,
-// and RateLimit and RateLimit-Policy of the IETF's draft. The header is an http.Header. now is when
-// the response arrived.
+// and RateLimit and RateLimit-Policy of the IETF's draft. The header is an http.Header. now is the
+// time when the response arrived.
 func RateLimits(header map[string][]string, now time.Time) []RateLimit {
 	l := limits{response: header, received: now}
 	for name, values := range header {

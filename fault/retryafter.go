@@ -15,12 +15,12 @@ import "time"
 // A reset may be in seconds, in seconds or milliseconds since 1970, a date, or a duration such as
 // 6m0s.
 //
-// If the response states several limits, those with nothing remaining count, or else those whose
-// remainder is not stated. Of these, the longest reset decides.
+// If the response states several limits, the longest reset of those with nothing remaining decides.
+// If there is none, the longest reset of those that do not state what remains decides.
 //
 // Numbers may have a fraction. A date has one of the three forms of RFC 9110, section 5.6.7, or one
-// of ISO 8601. It is compared with the response's Date header, which makes up for a wrong clock, or
-// else with now. A date in the past is a delay of 0; a reset in the past is ignored.
+// of ISO 8601. It is compared with the response's Date header, so that a wrong clock does no harm,
+// or else with now. A date in the past is a delay of 0. A reset in the past is ignored.
 //
 // ok is false if the response asks for no delay, or for an invalid one: a negative or malformed
 // value, or more than 146 years. The header is an http.Header.

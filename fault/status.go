@@ -7,9 +7,9 @@ import (
 )
 
 // Status is the meaning of an HTTP status code by itself, from RFC 9110 and from the practice of
-// servers. A bare 503 leaves open whether the call was carried out, because a proxy may send it
-// after the origin acted. Codes from 100 to 399 are not failures: their Kind is [None]. [Response]
-// also uses the headers.
+// servers. A 503 does not prove that the server did not act, because a proxy may send it after the
+// server acted. Codes from 100 to 399 are not failures: their Kind is [None]. [Response] also uses
+// the headers.
 func Status(code int) Fault {
 	if code >= 100 && code < 400 {
 		return Fault{Kind: None}
@@ -82,7 +82,7 @@ func Response(code int, header map[string][]string, now time.Time) Fault {
 		return f
 	}
 	switch code {
-	// RFC 9110 lets a server say so of a condition that passes.
+	// RFC 9110 lets a server send Retry-After with a 413 that is temporary.
 	case 413:
 		if _, ok, _ := requested(header, now); ok {
 			f.Kind = Transient

@@ -20,11 +20,10 @@ import (
 // least ten.
 //
 //   - The limit grows by about one while the latency is normal, if more than half of it was in use.
-//   - It shrinks when the latency is above 1.5 times that of the last minutes, or above Target if
-//     that is set. The law is Gradient2 of Netflix's concurrency-limits.
+//   - It shrinks when the latency is above 1.5 times that of the last minutes, or above Target, if
+//     Target is set. The algorithm is Gradient2 of Netflix's concurrency-limits.
 //   - It shrinks by a tenth if more than 5 % of the attempts were rate limited, overloaded or timed
-//     out. Such attempts that began before the last cut met another limit. They do not cut it
-//     again, but keep it from growing.
+//     out. Attempts that began before the limit last shrank only keep it from growing.
 //
 // Other failures and canceled attempts change nothing. Without a Target, a queue at the service
 // that lasts for minutes becomes the normal latency, and the limit grows until attempts time out.
@@ -41,7 +40,7 @@ type Adaptive struct {
 	// Min and Max are the lowest and the highest limit. 0 = 1 and 1000.
 	Min, Max int
 
-	// Queue is how many attempts may wait for a permit. 0 = none.
+	// Queue is the largest number of attempts that wait for a permit. 0 = none.
 	Queue int
 
 	// Wait is the longest time that an attempt stays in the queue. 0 = until its context ends.
@@ -50,9 +49,9 @@ type Adaptive struct {
 	// Target is the mean latency to keep. 0 = the service's normal latency.
 	Target time.Duration
 
-	// SlowStart doubles the limit in each window, until the latency or rejections show that it is too
-	// high. Then the limit is halved, and changes as described above from there on. It suits a program
-	// with much to do. If many such programs start at the same time, they overload the service.
+	// SlowStart doubles the limit in each window, until the latency or rejections show that the limit
+	// is too high. Then the limit is halved, and from then on changes as described above. It suits a
+	// program with much work. If many such programs start at the same time, they overload the service.
 	SlowStart bool
 	// OnChange is called after each change of the limit, once at a time and in order. Nil = none.
 	OnChange func(Change)
@@ -78,9 +77,9 @@ type Change struct {
 	From, To int    // attempts at a time
 }
 
-// Enter takes a permit. If there is none, it waits for one, provided that the queue has room. It
-// returns an [*Error] if it gets none within Wait, or the context's cause if the context ends
-// first. In both cases it has taken nothing.
+// Enter takes a permit. If there is none and the queue has room, it waits for one. It returns an
+// [*Error] if it gets none within Wait, or the context's cause if the context ends first. If it
+// returns an error, it has taken nothing.
 func (a *Adaptive) Enter(ctx context.Context) (gate.Pass, error) {
 	if ctx.Err() != nil || !a.permits.take(a.most()) {
 		if err := a.wait(ctx); err != nil {
@@ -108,7 +107,7 @@ func (a *Adaptive) Leave(p gate.Pass, o gate.Outcome) {
 	if a.permits.drop() {
 		a.permits.grant(a.most()) // as many as the new limit has room for
 	}
-	// The last step, as OnChange may panic.
+	// This is the last step, because OnChange may panic.
 	for moved && a.reportOne() {
 	}
 }
@@ -136,7 +135,7 @@ func (a *Adaptive) addQuickly(now, latency time.Duration, inFlight uint64) bool 
 	return true
 }
 
-// add adds the sample of an attempt, unless its outcome says nothing about the service. It returns
+// add adds the sample of an attempt, unless its outcome shows nothing about the service. It returns
 // whether the limit has changed.
 func (a *Adaptive) add(now, latency time.Duration, inFlight uint64, o gate.Outcome) bool {
 	s := adaptive.Sample{Latency: latency, InFlight: int(inFlight), Verdict: adaptive.Judge(o)}
@@ -201,8 +200,7 @@ func (a *Adaptive) Snapshot() Snapshot {
 	return a.permits.snapshot(a.Name, "adaptive", a.most())
 }
 
-// Validate returns an error that names the first field that is negative or contradicts another one,
-// or nil.
+// Validate returns an error that names the first invalid field and its valid values, or nil.
 func (a *Adaptive) Validate() error {
 	c := a.config()
 	low, high := c.Bounds()
@@ -228,7 +226,7 @@ func (a *Adaptive) config() adaptive.Config {
 		SlowStart: a.SlowStart}
 }
 
-// most is how many attempts may run at a time.
+// most returns the largest number of attempts at a time.
 func (a *Adaptive) most() int {
 	if n := a.limit.Load(); n > 0 {
 		return int(n)

@@ -16,7 +16,7 @@ const defaultMax = 100
 // Concurrency admits Max attempts at a time. Up to Queue more wait for a permit, in the order of
 // their arrival. All others are rejected at once.
 //
-// An attempt that ends hands its permit to the first attempt in the queue, so a later one cannot
+// An attempt that ends hands its permit to the first attempt in the queue, so no later attempt can
 // take it. An attempt whose context ends leaves the queue.
 //
 // The zero Concurrency is ready to use: 100 attempts at a time, and none waits. Goroutines and
@@ -26,7 +26,7 @@ type Concurrency struct {
 
 	// Max is the largest number of attempts at a time. 0 = 100.
 	Max int
-	// Queue is how many attempts may wait for a permit. 0 = none.
+	// Queue is the largest number of attempts that wait for a permit. 0 = none.
 	Queue int
 	// Wait is the longest time that an attempt stays in the queue. It requires a Queue. 0 = until the
 	// attempt's context ends.
@@ -36,9 +36,9 @@ type Concurrency struct {
 	err     atomic.Pointer[Error]
 }
 
-// Enter takes a permit. If there is none, it waits for one, provided that the queue has room. It
-// returns an [*Error] if it gets none within Wait, or the context's cause if the context ends
-// first. In both cases it has taken nothing.
+// Enter takes a permit. If there is none and the queue has room, it waits for one. It returns an
+// [*Error] if it gets none within Wait, or the context's cause if the context ends first. If it
+// returns an error, it has taken nothing.
 func (c *Concurrency) Enter(ctx context.Context) (gate.Pass, error) {
 	if ctx.Err() == nil && c.permits.take(c.limit()) {
 		return gate.Pass{}, nil
@@ -46,8 +46,7 @@ func (c *Concurrency) Enter(ctx context.Context) (gate.Pass, error) {
 	return gate.Pass{}, c.wait(ctx)
 }
 
-// Leave returns the permit, or hands it to the first attempt in the queue. The outcome makes no
-// difference.
+// Leave returns the permit, or hands it to the first attempt in the queue. It ignores the outcome.
 func (c *Concurrency) Leave(gate.Pass, gate.Outcome) {
 	if c.permits.drop() {
 		c.permits.grant(c.limit())
@@ -73,8 +72,7 @@ func (c *Concurrency) Snapshot() Snapshot {
 	return c.permits.snapshot(c.Name, "concurrency", c.limit())
 }
 
-// Validate returns an error that names the first field that is negative, or a Wait without a Queue;
-// or nil.
+// Validate returns an error that names the first invalid field and its valid values, or nil.
 func (c *Concurrency) Validate() error {
 	switch {
 	case c.Max < 0:

@@ -15,7 +15,7 @@ const (
 	// Idle limits are released by time. Many keys are released earlier, because a server that keys
 	// limits by tenant or address would otherwise keep them all for Idle.
 	defaultIdle = 10 * time.Minute
-	manyKeys    = 1024 // so many are remembered before memory is looked for
+	manyKeys    = 1024 // with fewer, no memory is freed early
 )
 
 // kinds are the limits that a [Group] holds.
@@ -27,10 +27,10 @@ type kinds interface {
 // ready to use, for example Group[string, Rate]. Goroutines may share a Group. It must not be
 // copied once in use.
 //
-// A limit that is in use, has attempts under way or is in debt is never forgotten: all callers of
-// For with its key share it. Any other limit is forgotten when its key has not been used for Idle.
-// If there are many keys, it is forgotten sooner, provided that a new limit would admit as much. A
-// limit that was forgotten counts its rejections from 0 again.
+// All callers of For with the same key share one limit. A limit that is in use, has attempts under
+// way or is in debt is never forgotten. Any other limit is forgotten when its key has not been used
+// for Idle. If there are many keys, it is forgotten sooner, if a new limit would admit as much. A
+// new limit counts its rejections from 0.
 type Group[K comparable, L kinds] struct {
 	// Template has the fields of every limit. A limit's name is the Template's Name, a slash and the
 	// key; without a Name, it is the key alone.
@@ -41,19 +41,19 @@ type Group[K comparable, L kinds] struct {
 
 	limits sync.Map     // of K to *keyed[L]
 	count  atomic.Int64 // of the map
-	most   atomic.Int64 // the count from which on memory is looked for; 0 = manyKeys
-	swept  atomic.Int64 // on the clock, when idle limits were last looked for
-	mu     sync.Mutex   // held while a limit is looked for
+	most   atomic.Int64 // the count at which memory is freed early; 0 = manyKeys
+	swept  atomic.Int64 // when idle limits were last released
+	mu     sync.Mutex   // held while limits are released
 }
 
 // keyed is the limit of one key.
 type keyed[L any] struct {
-	// kept is the limit, or nil if it may be forgotten. With the weak pointer held, the garbage
-	// collector then finds out whether a caller still uses it.
+	// kept is the limit, or nil if it may be forgotten. Then held, a weak pointer, stays valid only
+	// while a caller still uses the limit.
 	kept atomic.Pointer[L]
 	held weak.Pointer[L]
-	used atomic.Bool   // by For, since idle limits were last looked for
-	last time.Duration // when a use was last seen; Group.mu guards it
+	used atomic.Bool   // by For, since idle limits were last released
+	last time.Duration // the last use that was recorded; Group.mu guards it
 }
 
 // get returns the limit, or nil if it is gone.
@@ -150,7 +150,8 @@ func (g *Group[K, L]) sweep(many bool) {
 	g.most.Store(left + max(left/2, manyKeys))
 }
 
-// release leaves it to the garbage collector whether the limit lives on, if it may be forgotten.
+// release forgets a limit if it may be forgotten. If a caller still uses the limit, the weak
+// pointer finds it again.
 func (g *Group[K, L]) release(key K, e *keyed[L], now time.Duration, many bool) {
 	l := e.get()
 	if l == nil {

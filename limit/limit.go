@@ -1,9 +1,9 @@
-// Package limit bounds what is asked of a service before anything fails: how many attempts run at a
-// time, and how many start in a period.
+// Package limit bounds the load on a service: the number of attempts at a time, and the number in a
+// period.
 //
 //   - [Concurrency] bounds the attempts under way.
 //   - [Rate] bounds the attempts, the tokens or the bytes in a period.
-//   - [Adaptive] bounds the attempts under way by what the service's latency allows.
+//   - [Adaptive] bounds the attempts under way by a limit that follows the service's latency.
 //   - [Throttle] rejects a share of the attempts while the service rejects many.
 //   - [Group] holds a limit for each key, such as each host or model.
 //
@@ -23,7 +23,7 @@ import (
 	"github.com/rebound-go/rebound/fault"
 )
 
-// errors.Is finds one of these in every rejection by a limit of that kind.
+// Each rejection matches one of these errors, by errors.Is.
 var (
 	ErrFull = errors.New("concurrency limit reached") // by a Concurrency or an Adaptive
 	ErrRate = errors.New("rate limit reached")        // by a Rate
@@ -43,8 +43,8 @@ type Snapshot struct {
 	InFlight int `json:"in_flight"` // attempts under way; 0 for the kinds rate and throttle
 	Waiting  int `json:"waiting"`   // attempts that wait in Enter
 
-	// Level is what can be taken at once: permits, or tokens for the kind rate. It is negative while a
-	// rate limit is in debt, and 0 if it is unknown.
+	// Level is the number of permits, or of tokens for the kind rate, that can be taken at once. It is
+	// negative while a rate limit is in debt, and 0 if it is unknown.
 	Level float64 `json:"level"`
 
 	Rejected uint64 `json:"rejected"` // attempts rejected so far
@@ -79,8 +79,8 @@ func (e *Error) DescribeFault() fault.Fault {
 	return f
 }
 
-// RateError returns the rejection of a custom rate limit. errors.Is finds [ErrRate] in it. detail
-// describes the limit. room returns the time until there is room, and is called for each
+// RateError returns the rejection of a custom rate limit. It matches [ErrRate]. detail describes
+// the limit in the error's text. room returns the time until there is room, and is called for each
 // classification. A nil room means that the time is unknown.
 func RateError(name, detail string, room func() time.Duration) *Error {
 	return &Error{Name: name, is: ErrRate, kind: fault.RateLimited, detail: detail, room: room}
@@ -101,7 +101,7 @@ func invalid(kind, name, field string, got any, want string) error {
 	return fmt.Errorf("%s: %s is %v: want %s", titled("limit."+kind, name), field, got, want)
 }
 
-// finite reports whether x is a number that a limit can count with.
+// finite reports whether x is a number and not infinite.
 func finite(x float64) bool { return math.Abs(x) <= math.MaxFloat64 }
 
 // titled is the kind of a limit with its name, if it has one.

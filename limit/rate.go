@@ -12,8 +12,8 @@ import (
 	"github.com/rebound-go/rebound/internal/gcra"
 )
 
-// Rate admits N attempts in each Per. An attempt that comes too early waits for its turn, if the
-// turn is within Wait and before the context's deadline. All others are rejected at once.
+// Rate admits N attempts in each Per. An attempt that comes too early waits for its turn. If the
+// turn is later than Wait or the context's deadline, the attempt is rejected at once.
 //
 // The zero Rate has no limit and admits everything until [Rate.Learn] reports one. Goroutines and
 // policies may share a Rate. It must not be copied, nor its fields changed, once in use.
@@ -30,7 +30,7 @@ type Rate struct {
 	// Per is the period of N. 0 = 1 s.
 	Per time.Duration
 
-	// Burst is the number of tokens in a full bucket. 0 = 1, which spaces attempts evenly.
+	// Burst is the number of tokens in a full bucket. 0 = 1, so that attempts are evenly spaced.
 	Burst int
 
 	// Wait is the longest time that an attempt waits for its turn. 0 = none.
@@ -50,15 +50,15 @@ func (r *Rate) Enter(ctx context.Context) (gate.Pass, error) {
 	return gate.Pass{}, r.Take(ctx, 1)
 }
 
-// Leave does nothing: the token of an attempt is used, whatever its outcome.
+// Leave does nothing, because every admitted attempt uses its token.
 func (r *Rate) Leave(gate.Pass, gate.Outcome) {}
 
-// Take takes n tokens, such as the bytes of a request or the tokens of a prompt, and waits for its
-// turn. If n is more than Burst, its turn comes when the bucket is full.
+// Take waits for its turn and takes n tokens. A token may stand for an attempt, a byte of a request
+// or a token of a prompt. If n is more than Burst, the turn comes when the bucket is full.
 //
-// Take returns an [*Error] at once if the turn is later than Wait allows or than the context's
-// deadline. It returns the context's cause if the context ends first. In both cases it has taken
-// nothing. An n that is negative, infinite or not a number is an error.
+// If Take returns an error, it has taken nothing. It returns an [*Error] at once if the turn is
+// later than Wait or the context's deadline. It returns the context's cause if the context ends
+// first. An n that is negative, infinite or not a number is an error.
 func (r *Rate) Take(ctx context.Context, n float64) error {
 	switch {
 	case ctx.Err() != nil:
@@ -82,9 +82,9 @@ func (r *Rate) Take(ctx context.Context, n float64) error {
 	}
 }
 
-// Debit takes n tokens without waiting, and may leave a debt that later attempts wait for. It is
-// for what an attempt used beyond the tokens that it took. A negative n gives tokens back. An n
-// that is infinite or not a number changes nothing.
+// Debit takes n tokens without waiting. It may leave a debt, which delays later attempts. Use it if
+// an attempt has used more tokens than it took. A negative n gives tokens back. An n that is
+// infinite or not a number changes nothing.
 func (r *Rate) Debit(n float64) {
 	if !finite(n) {
 		return
@@ -130,12 +130,12 @@ func (r *Rate) Learn(remaining float64, reset time.Duration) {
 			return
 		}
 		if r.tat.CompareAndSwap(old, old+int64(later)) {
-			return // a waiter finds out at its former turn
+			return // a waiter gets its new turn when its timer fires
 		}
 	}
 }
 
-// Refusal returns the [*Error] that Enter would return after a delay of d, as far as is known now,
+// Refusal returns the [*Error] that Enter would return after a delay of d, judged by the state now,
 // or nil.
 func (r *Rate) Refusal(d time.Duration) error { return r.RefusalN(d, 1) }
 
@@ -162,8 +162,7 @@ func (r *Rate) Snapshot() Snapshot {
 	return s
 }
 
-// Validate returns an error that names the first field that is negative, infinite, or not a number;
-// or nil.
+// Validate returns an error that names the first invalid field and its valid values, or nil.
 func (r *Rate) Validate() error {
 	switch {
 	case !finite(r.N) || r.N < 0:
@@ -178,8 +177,7 @@ func (r *Rate) Validate() error {
 	return nil
 }
 
-// bucket is computed once. Its division would take as long as everything else in Take but the
-// clock.
+// bucket is computed once. Its division takes as long as the rest of Take without the clock.
 func (r *Rate) bucket() gcra.Bucket {
 	if b := r.cached.Load(); b != nil {
 		return *b

@@ -22,18 +22,18 @@ type rateQueue struct {
 	mu       sync.Mutex
 	waiters  list.List     // of *waiter
 	booked   time.Duration // the sum of their costs
-	forReset int           // that wait for the reset of an allowance, in no order
+	forReset int           // attempts that wait for the reset of an allowance, in no order
 }
 
 // waiter is one attempt in the queue. The queue's mu guards it.
 type waiter struct {
 	at    *list.Element
-	last  time.Duration // when it gives up
+	last  time.Duration // the last time at which its turn is useful
 	cost  time.Duration
 	timer *time.Timer // set to last, or to the turn of the first waiter if that is earlier
 }
 
-// turn returns the time at which the tokens of a waiter are there. The caller holds the queue's mu.
+// turn returns the time at which a waiter's tokens are available. The caller holds the queue's mu.
 func (r *Rate) turn(w *waiter) time.Duration {
 	before := time.Duration(0)
 	for e := w.at.Prev(); e != nil; e = e.Prev() {
@@ -88,7 +88,7 @@ func (r *Rate) book(ctx context.Context, b gcra.Bucket, cost time.Duration) erro
 
 // wakeUp reports whether a waiter is done, and its error.
 func (r *Rate) wakeUp(ctx context.Context, w *waiter) (over bool, err error) {
-	ended := ctx.Err() != nil // perhaps at the moment of the turn
+	ended := ctx.Err() != nil // this may be at the moment of the turn
 	r.queue.mu.Lock()
 	defer r.queue.mu.Unlock()
 	if ended {
@@ -108,8 +108,8 @@ func (r *Rate) wakeUp(ctx context.Context, w *waiter) (over bool, err error) {
 	return false, nil
 }
 
-// join takes a turn and enters the queue. If it returns no waiter, the turn is now, or the error is
-// the reason for none.
+// join takes a turn and enters the queue. It returns nil and no error if the turn is now, and an
+// error if there is no useful turn.
 func (r *Rate) join(ctx context.Context, b gcra.Bucket, cost time.Duration) (*waiter, error) {
 	r.queue.mu.Lock()
 	defer r.queue.mu.Unlock()
@@ -154,8 +154,8 @@ type allowance struct {
 	until time.Duration
 }
 
-// takeKnown takes tokens from what the last report left. Without a report every attempt is
-// admitted, and again after the report's reset, until the next report.
+// takeKnown takes tokens from the allowance that was reported last. Without a report, and after the
+// reset of the last one, it admits every attempt.
 func (r *Rate) takeKnown(ctx context.Context, n float64) error {
 	if r.known.Load() == nil {
 		return nil

@@ -13,14 +13,14 @@ import (
 	"github.com/rebound-go/rebound/internal/shed"
 )
 
-// Throttle rejects a share of the attempts at random while the service accepts few of them, so that
-// the service need not spend its time on rejections. Counted over Window, the share is
+// Throttle rejects a random share of the attempts while the service accepts few of them. So the
+// service does not spend its time on rejections. The share, counted over Window, is
 //
 //	max(0, (attempts − K · accepted) / (attempts + 1))
 //
-// The service accepts an attempt that it answers, even with a permanent error. An attempt counts
-// when it ends; one that the Throttle rejects counts at once. Attempts that were canceled or
-// skipped do not count, nor do those that a limit or a breaker inside fn rejected.
+// The service accepts an attempt if it answers, even with a permanent error. An attempt counts when
+// it ends. An attempt that the Throttle rejects counts at once. Attempts that were canceled or
+// skipped do not count, and neither do those that a limit or a breaker inside fn rejected.
 //
 // A Throttle suits a service that rejects some of its callers. After a total outage the share falls
 // only slowly, because few attempts are admitted and only those can succeed. A breaker in the same
@@ -33,7 +33,7 @@ type Throttle struct {
 	// Name is the limit's name in errors and snapshots.
 	Name string
 
-	// K is the number of attempts for each accepted one above which attempts are rejected. 0 = 2.
+	// K is the ratio of attempts to accepted attempts above which the Throttle rejects. 0 = 2.
 	K float64
 
 	// Window is the time over which attempts count. 0 = 2 min.
@@ -86,7 +86,7 @@ func (t *Throttle) Leave(_ gate.Pass, o gate.Outcome) {
 	t.mu.Unlock()
 }
 
-// Refusal returns nil, because it is a matter of chance which attempts are rejected.
+// Refusal returns nil, because attempts are rejected at random.
 func (t *Throttle) Refusal(time.Duration) error { return nil }
 
 // Snapshot returns the state of the limit now.
@@ -100,8 +100,7 @@ func (t *Throttle) Snapshot() Snapshot {
 	}
 }
 
-// Validate returns an error that names the first field that is negative, infinite, not a number, or
-// too small; or nil.
+// Validate returns an error that names the first invalid field and its valid values, or nil.
 func (t *Throttle) Validate() error {
 	switch {
 	case t.K != 0 && !(t.K >= 1 && finite(t.K)):

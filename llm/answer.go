@@ -13,9 +13,9 @@ import (
 	"github.com/rebound-go/rebound/internal/jsonscan"
 )
 
-// whole reads a JSON answer to its end before the caller gets it, since half a document is of
-// little use to the caller, and a failure can still be retried. An answer longer than maxHeld is
-// passed on as it arrives.
+// whole reads a JSON answer to its end before the caller gets it. Half a document is of little use
+// to the caller, and until then a failure can be retried. An answer longer than maxHeld is passed
+// on as it arrives.
 func whole(resp *http.Response, body *peekedBody, r *reservation) (*http.Response, error) {
 	switch err := body.all(maxHeld); {
 	case err == nil:
@@ -50,9 +50,9 @@ func whole(resp *http.Response, body *peekedBody, r *reservation) (*http.Respons
 // finding is what the text of an answer shows. It is read in one pass, because a batch has millions
 // of answers.
 type finding struct {
-	first    []byte // value in it, or the first element if that is an array
-	complete bool   // it is one value in JSON or several
-	failed   bool   // the first is an error
+	first    []byte // the first value, or its first element if it is an array
+	complete bool   // it consists of whole JSON values
+	failed   bool   // first is an error
 	usage    usage
 }
 
@@ -66,7 +66,7 @@ func readAnswer(text []byte) (a finding) {
 		a.first, a.failed = bytes.TrimSpace(text), failed
 		return a
 	}
-	// Otherwise the text is an array of Google's, lines of JSON, or no JSON at all.
+	// Otherwise the text is a JSON array from Google, lines of JSON, or not JSON.
 	a.first, a.complete = firstValue(text)
 	a.failed, a.usage = isFailure(a.first), usage{}
 	a.usage.add(text)
@@ -97,8 +97,8 @@ func firstValue(text []byte) (first json.RawMessage, complete bool) {
 	return first, complete
 }
 
-// firstPiece reads the first of the values that an answer consists of. The caller reads the others
-// as they arrive: waiting for all of them would defeat streaming.
+// firstPiece reads the first value of an answer in pieces. The caller reads the others as they
+// arrive, because waiting for all of them would defeat streaming.
 func firstPiece(
 	resp *http.Response, body *peekedBody, r *reservation,
 ) (*http.Response, error) {
@@ -118,9 +118,9 @@ func firstPiece(
 	return resp, nil
 }
 
-// isFailure reports whether an answer is an error, whatever its status. Only its top level and its
-// choices are examined. Further down, an error may be one that the model quotes, or part of a
-// tool's schema. Most providers send an error field that is null in a success, so its presence
+// isFailure reports whether an answer is an error. The status does not matter. Only its top level
+// and its choices are examined. Further down, an error may be one that the model quotes, or part of
+// a tool's schema. Most providers send an error field that is null in a success, so its presence
 // alone means nothing.
 func isFailure(answer []byte) bool {
 	failed := false
@@ -143,7 +143,7 @@ func isError(name, value []byte) (failed bool) {
 		return string(value) == "false"
 	case "choices":
 		jsonscan.Elements(value, func(c []byte) { failed = failed || choiceFailed(c) })
-	// Its status_code is 0 in a success.
+	// The status_code is 0 in a success.
 	case "base_resp": // of MiniMax
 		jsonscan.Fields(value, func(name, code []byte) {
 			failed = failed || string(name) == "status_code" && present(code)
@@ -162,11 +162,11 @@ func choiceFailed(c []byte) (failed bool) {
 	return failed
 }
 
-// refusal is the response that the provider would have sent if the failure had been known before
+// refusal returns the response that the provider would have sent if it had known the failure before
 // the header. SDKs read errors from a status and a body, and do not look for one in a success.
 func refusal(resp *http.Response, e Event) *http.Response {
 	body := errorBody(e)
-	// The headers stay, since Retry-After and the rate limits in them still hold.
+	// The headers stay, because Retry-After and the rate limits in them are still valid.
 	r := *resp
 	r.StatusCode = parse(e.Data).guessStatus()
 	r.Status = strconv.Itoa(r.StatusCode) + " " + http.StatusText(r.StatusCode)

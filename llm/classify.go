@@ -20,9 +20,9 @@ import (
 // Anthropic, Google and AWS.
 //
 // A quota, a credit or a spending limit that is used up is Permanent. So is a request that is too
-// large for the model, or for the limit itself. A limit that passes is RateLimited, with the delay
-// that the body states if no header does. If the body cannot be read or has no known code, the
-// status decides.
+// large for the model, or larger than the whole limit. A limit that passes is RateLimited. Its
+// delay is that of the header, or else that of the body. If the body cannot be read or has no known
+// code, the status decides.
 //
 // An SDK's error is Final if it was made from a response that a [Transport] has returned after
 // retries. Marks such as rebound.Permanent outrank everything else.
@@ -49,9 +49,8 @@ func Classify(err error) fault.Fault {
 	return f
 }
 
-// conflict returns f, but Transient for a 409 that answers a generation. A generation creates
-// nothing that could conflict. The APIs of OpenAI and Anthropic use 409 for a lock that was not
-// free in time.
+// conflict makes f Transient for a 409 to a generation. A generation creates nothing that could
+// conflict. The APIs of OpenAI and Anthropic use 409 for a lock that was not free in time.
 func conflict(f fault.Fault, resp *http.Response) fault.Fault {
 	if resp.StatusCode == http.StatusConflict && f.Kind == fault.Permanent &&
 		!forbidden(resp.Header) && resp.Request != nil && IsGeneration(resp.Request) {
@@ -95,7 +94,7 @@ func IsAccount(err error) bool {
 // quotaSpent is the suffix that [fault.Of] gives to the detail of a limit that does not pass.
 const quotaSpent = ", quota spent"
 
-// isDenied reports whether a status is about who calls or who pays.
+// isDenied reports whether a status is about credentials or payment.
 func isDenied(status int) bool {
 	switch status {
 	case http.StatusUnauthorized, http.StatusPaymentRequired, http.StatusForbidden,
@@ -112,7 +111,7 @@ var deniedDetails = []string{
 	"grpc UNAUTHENTICATED", "grpc PERMISSION_DENIED",
 }
 
-// overrule corrects f, which is what a response's status and headers mean, by the response's body.
+// overrule corrects f, the meaning of a response's status and headers, by the response's body.
 func (r report) overrule(f fault.Fault, h http.Header) fault.Fault {
 	if f.Kind == fault.None || f.Kind == fault.Unknown { // the 200 of a stream, or nothing
 		f = withKindOf(f, fault.Status(r.guessStatus()))
@@ -134,8 +133,8 @@ func forbidden(h http.Header) bool {
 	return fault.Response(http.StatusInternalServerError, h, time.Now()).Kind == fault.Permanent
 }
 
-// withKindOf is f with the kind and detail of g. Sent is g's as well, unless f proves that nothing
-// was sent.
+// withKindOf returns f with the kind and detail of g. Sent is g's as well, unless f proves that
+// nothing was sent.
 func withKindOf(f, g fault.Fault) fault.Fault {
 	f.Kind, f.Detail = g.Kind, g.Detail
 	if f.Sent != fault.NotSent {
@@ -144,8 +143,9 @@ func withKindOf(f, g fault.Fault) fault.Fault {
 	return f
 }
 
-// fault is what the body means, given what the status means. It is Unknown if the body adds
-// nothing. A permanent code decides even beside others, because a retry would meet it again.
+// fault returns the meaning of the body. f is the meaning of the status. The result is Unknown if
+// the body adds nothing. A permanent code decides over other codes, because a retry would get it
+// again.
 func (r report) fault(f fault.Fault, h http.Header) fault.Fault {
 	best := fault.Fault{Kind: fault.Unknown}
 	for _, code := range r.codes {
@@ -174,8 +174,9 @@ type limitError struct {
 
 func (*limitError) Error() string { return "" }
 
-// limited is what the body of a response about a limit means beside its code. If f has a delay, it
-// comes from a header. A header outranks the text, and what a router passes on in the body.
+// limited returns the meaning of a response about a limit. best is the meaning of its code. A delay
+// in f is from a header. A header outranks the text, and a header that a router passes on in the
+// body.
 func (r report) limited(best, f fault.Fault, h http.Header) fault.Fault {
 	// The response's own header is not used, because a Transport may have added X-Should-Retry for
 	// SDKs.
@@ -184,8 +185,7 @@ func (r report) limited(best, f fault.Fault, h http.Header) fault.Fault {
 	case f.After > 0:
 		seconds := strconv.FormatFloat(f.After.Seconds(), 'f', -1, 64)
 		header = http.Header{"Retry-After": {seconds}}
-	// The response states a delay that is invalid. It must still keep a delay in the text from being
-	// used.
+	// The header has an invalid delay. A delay in the text must not be used instead.
 	case statesDelay(h):
 		header = http.Header{"Retry-After": {"none"}}
 	}
@@ -221,8 +221,8 @@ func statesDelay(h http.Header) bool {
 	return false
 }
 
-// guessStatus is the status that the body states, or else the status that belongs to its codes or
-// its text. It is 500 if there is none. Errors inside a stream come without a status of their own.
+// guessStatus returns the status that the body states, or else the status of its codes or its text,
+// or else 500. Errors inside a stream come without a status of their own.
 func (r report) guessStatus() int {
 	if r.status != 0 {
 		return r.status
@@ -251,8 +251,8 @@ func (r report) isSpent() bool {
 // amountsText is how OpenAI, Azure and Groq phrase the amounts of a token limit.
 var amountsText = regexp.MustCompile(`Limit:? (\d{1,15})\b.*\bRequested:? (\d{1,15})\b`)
 
-// amounts are the tokens that a request asked for and the tokens of the whole limit. A request that
-// asked for more than the limit fails after any delay.
+// amounts returns the tokens that a request asked for and the tokens of the whole limit. If a
+// request asks for more than the limit, no delay helps.
 func amounts(text string) (asked, limit int, ok bool) {
 	m := amountsText.FindStringSubmatch(text)
 	if m == nil {

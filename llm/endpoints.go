@@ -24,11 +24,11 @@ var bedrock = []string{
 }
 
 // IsGeneration reports whether req asks a language model to generate, embed or count. The path
-// decides. Repeating such a request costs tokens at most, even if the model has answered the first
-// time.
+// decides. Such a request can be repeated: if the model has already answered it, that only costs
+// tokens.
 //
-// Requests that start a batch, create a file or add to a conversation are not generations. The path
-// does not show one exception: a response of OpenAI's may belong to a conversation.
+// Requests that start a batch, create a file or add to a conversation are not generations. One
+// exception is not visible in the path: a response of OpenAI may belong to a conversation.
 func IsGeneration(req *http.Request) bool {
 	if req.Method != http.MethodPost || req.URL == nil {
 		return false

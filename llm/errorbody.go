@@ -29,8 +29,8 @@ type report struct {
 }
 
 const (
-	// The limits protect against a body that is hostile or broken.
-	maxDepth = 6  // of the objects that are looked into
+	// These bounds protect against a hostile or broken body.
+	maxDepth = 6  // of nested objects that are read
 	maxCodes = 16 // more than any provider has
 
 	maxDecoded = 64 << 20 // bytes of a body without its encoding
@@ -49,8 +49,6 @@ func parse(body []byte) (r report) {
 	// Any JSON is read, not one struct for each provider, because proxies and gateways wrap errors and
 	// new fields appear often.
 	var v any
-	// Any JSON, not one struct a provider: proxies and gateways wrap errors, and new fields appear
-	// often.
 	if json.Unmarshal(body, &v) == nil {
 		r.read(v, 0)
 	}
@@ -183,7 +181,7 @@ func (r *report) addDetails(v any, depth int) {
 	}
 }
 
-// passOn reads what a router adds about the provider behind it: the provider's body and headers.
+// passOn reads the body and headers of the provider behind a router.
 func (r *report) passOn(metadata map[string]any, depth int) {
 	headers, _ := metadata["headers"].(map[string]any)
 	for name, v := range headers {

@@ -12,12 +12,12 @@ import (
 	"github.com/rebound-go/rebound/internal/jsonscan"
 )
 
-// Request is what a request asks of a model, as far as its path and body show.
+// Request describes a request to a model, by its path and body.
 type Request struct {
 	// Model is the model's name, ID or deployment. Empty = not stated.
 	Model string
 
-	// Input is the estimated number of tokens in the prompt.
+	// Input is the estimated number of tokens in the prompt: see [ReadRequest].
 	Input int
 
 	// MaxOutput is the largest number of tokens that all answers may have together. 0 = not stated.
@@ -25,7 +25,7 @@ type Request struct {
 }
 
 const (
-	// Rules of thumb: an estimate only has to be near enough until the answer reports its usage.
+	// These are rules of thumb. The usage that the answer reports corrects an estimate.
 	bytesPerToken = 4    // of English and of code, as OpenAI advises
 	perAttachment = 1000 // tokens of a picture, a page or a sound in base64, as OpenAI's pictures have
 
@@ -40,9 +40,9 @@ var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 // for requests that are mostly small.
 const keptBody = 64 << 10 // bytes
 
-// ReadRequest reads the path of a request and a copy of its body, from GetBody. Without GetBody
-// only the path may show the model, and ContentLength stands for the body. It never reads req.Body,
-// and returns what it has found so far if GetBody fails.
+// ReadRequest reads the path of a request and a copy of its body, from GetBody. Without GetBody, or
+// if GetBody fails, Model is that of the path, and Input is computed from ContentLength.
+// ReadRequest never reads req.Body.
 //
 // Four bytes count as one token. A run of base64, such as a picture, counts as 1000 tokens.
 func ReadRequest(req *http.Request) Request {

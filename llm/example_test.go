@@ -210,7 +210,7 @@ func ExampleStreamError() {
 		fmt.Println("the user has seen a part of the answer")
 	}
 	// Output:
-	// llm: the stream, with output sent, ended without its end mark: unexpected EOF
+	// llm: the stream, after output, ended without its end mark: unexpected EOF
 	// the user has seen a part of the answer
 }
 

@@ -13,22 +13,24 @@ import (
 	"github.com/rebound-go/rebound/reboundhttp"
 )
 
-// Fallback calls fn with the first of several models, providers or deployments, and continues with
-// the others when one fails, until one answers. The whole chain is one call by p: p's Attempts,
-// MaxElapsed, gates and Observe apply to it as a whole. A [Transport], or any
-// [reboundhttp.Transport], that gets the context given to fn makes a single attempt and ignores its
-// own policy. A nil p is the policy of [NewPolicy], shared by all chains.
+// Fallback calls fn with the first of several models, providers or deployments. If one fails, it
+// continues with the others, until one answers. The whole chain is one call by p: p's Attempts,
+// MaxElapsed, gates and Observe apply to the chain. Under the context given to fn, a [Transport] or
+// a [reboundhttp.Transport] makes a single attempt and ignores its own policy. A nil p is the
+// policy of [NewPolicy], shared by all chains.
 //
-// A model whose failure is transient (a reset, a timeout, a 500) gets a second attempt after p's
-// delay. A model that fails again, is overloaded or limits the rate is left alone for its
-// Retry-After delay, or else for the delay that p computes. The next attempt goes without a delay
-// to the first other model that is ready. A model that cannot answer within this call is not called
-// again: its quota is used up, its context is too short, its key is wrong, or its Retry-After delay
-// is above MaxRetryAfter. Put the best model first.
+// Put the best model first. What follows a failure depends on it:
+//   - After a first transient failure (a reset, a timeout, a 500), the same model gets a second
+//     attempt after p's delay.
+//   - After a second one, an overload or a rate limit, the model is not called for its Retry-After
+//     delay, or else for p's delay. The next attempt is made at once with the first other model
+//     that is ready.
+//   - After a permanent failure, such as a used quota, a prompt that is too long, a wrong key, or a
+//     Retry-After delay above MaxRetryAfter, the model is not called again.
 //
-// The first attempt at each model is free; further ones draw on p's budget. A failure after output
-// of a stream, [StreamError.Output], ends the chain. The error is a [*rebound.Error] for the last
-// attempt.
+// The first attempt with each model is not charged to p's budget. Further ones are. A stream that
+// fails after output, as [StreamError.Output] reports, ends the chain. The error is a
+// [*rebound.Error] for the last attempt.
 func Fallback[M, T any](
 	ctx context.Context, p *rebound.Policy, models []M, fn func(context.Context, M) (T, error),
 ) (v T, err error) {
@@ -53,7 +55,7 @@ func Fallback[M, T any](
 	}
 }
 
-var errNoModels = errors.New("llm: Fallback was given no models")
+var errNoModels = errors.New("llm: Fallback: models is empty: want at least one")
 
 // chain is one call of Fallback.
 type chain struct {
@@ -61,15 +63,15 @@ type chain struct {
 	p      *rebound.Policy // of the loop
 	below  *rebound.Policy // for the transports below
 	models []model
-	at     int         // the model that is asked
+	at     int         // the model of the next attempt
 	fault  fault.Fault // of the last failure
 }
 
 // model is the state of one model in a call. One goroutine uses it, so it needs no lock.
 type model struct {
 	tried, dead bool
-	failures    int       // that passed
-	ready       time.Time // is left alone until then
+	failures    int       // transient ones and limits
+	ready       time.Time // when it may be called again
 }
 
 func newChain(ctx context.Context, p *rebound.Policy, models int) *chain {
@@ -112,8 +114,7 @@ func (c *chain) failed(err error) error {
 	return c.move()
 }
 
-// note records what the failure shows about the model. A limit of the policy shows nothing about
-// it.
+// note records what the failure shows about the model.
 func (c *chain) note(d rebound.Decision) {
 	m := &c.models[c.at]
 	m.failures++
@@ -157,13 +158,12 @@ func (c *chain) next() int {
 	return best
 }
 
-// passing reports whether a second attempt at the same model is worth while. A model that is
-// limited or overloaded needs time first.
+// passing reports whether a second attempt with the same model is useful. A limited or overloaded
+// model needs time first.
 func passing(k fault.Kind) bool { return k == fault.Transient || k == fault.Unknown }
 
 // move goes to the next model, if time and budget allow, and sleeps until that model is ready. If
-// the budget has no token for another attempt at it, a model without an attempt may be left, which
-// is free.
+// the budget has no token for a retry, move chooses a model without an attempt, which costs none.
 func (c *chain) move() error {
 	next := c.next()
 	if c.models[next].tried && c.broke() {

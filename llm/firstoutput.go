@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// firstOutput makes the attempts of the repeating transport. An attempt at a generation lasts until
-// the answer is complete, or until a stream has its first output. So a failure before that is
+// firstOutput makes the attempts of the reboundhttp.Transport. An attempt of a generation lasts
+// until the answer is complete, or until a stream has its first output. So a failure before that is
 // retried like any other.
 type firstOutput struct {
 	base          http.RoundTripper
@@ -24,11 +24,10 @@ type firstOutput struct {
 func (g *firstOutput) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(req.Context())
 	body := &idleBody{limit: g.idle, ctx: ctx, cancel: cancel}
-	// The timer is not a deadline of the context, which has to live on for the body. The body uses the
-	// same timer later: resetting it costs less than making another.
+	// A timer is used and not a deadline, because the context must not end before the body. The body
+	// uses the same timer later, because a reset costs less than another timer.
 	body.timer = time.AfterFunc(g.header, func() {
-		// The same timer serves the header and the pauses: once the body is read, a pause has ended the
-		// attempt.
+		// Once the body is being read, the timer bounds its pauses.
 		if body.read.Load() {
 			body.late()
 		} else {
@@ -98,7 +97,7 @@ func (g *firstOutput) stream(resp *http.Response, r *reservation) (*http.Respons
 	case e == nil:
 		resp.Body = r.metered(w, false)
 		return resp, nil
-	// The stream broke without an error of the provider's, so there is no response to make of it.
+	// The stream broke without an error event, so no response can be made from it.
 	case e.Err != nil:
 		_ = w.Close()
 		return nil, e
@@ -143,7 +142,7 @@ func (b *idleBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	// The timer runs only while Read waits for data, not while the caller works with it.
 	b.timer.Stop()
-	if err == io.EOF { // a whole body is whole, however late
+	if err == io.EOF { // the body is complete
 		return n, err
 	}
 	return n, waitedFor(b.ctx, err)

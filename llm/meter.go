@@ -30,27 +30,26 @@ type meter struct {
 	// mu guards what follows; the Rates have locks of their own.
 	mu     sync.Mutex
 	mean   float64   // tokens of an answer, beyond the estimate of its prompt
-	paused time.Time // until when no request is sent
-	valid  time.Time // until when what was learned is
+	paused time.Time // no request is sent before this time
+	valid  time.Time // what was learned is valid until then
 }
 
 // meterEntry is a meter in use.
 type meterEntry = lru.Entry[meterKey, *meter]
 
 const (
-	forever = math.MaxInt64 // the context alone ends the wait
+	forever = math.MaxInt64 // only the context ends the wait
 
-	// Longer resets belong to limits of days and months. No attempt waits for those, as no policy
-	// does.
+	// Longer resets belong to limits of days and months. No attempt waits for them.
 	longestPause = 2 * time.Minute
 
-	smoothing = 0.1 // of the mean; half of it is from the last seven answers
+	smoothing = 0.1 // the weight of an answer: the last seven make up half of the mean
 
 	// A bucket with that share of its tokens is full. Its level is rounded.
 	almost = 1 - 1e-6
 )
 
-// seed is that of the hashes of credentials.
+// seed is the seed of the hashes of credentials.
 var seed = maphash.MakeSeed()
 
 // meter returns the meter of a request, and makes it for the first request of its kind. A limit
@@ -152,8 +151,7 @@ func (m *meter) set(tokens bool, n float64) {
 	next := m.quota.rate(m.name+what, n, time.Minute, burst(n, share))
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	// What is used stays used. Otherwise a limit that changes with every answer would hold nothing
-	// back.
+	// Used tokens stay used. Otherwise a limit that changes with every answer would limit nothing.
 	if old.N > 0 {
 		next.Debit(max(float64(old.Burst)-old.Snapshot().Level, 0))
 	}
@@ -163,7 +161,7 @@ func (m *meter) set(tokens bool, n float64) {
 	rate.CompareAndSwap(old, next)
 }
 
-// pause lets no request pass for d. It is recorded beside the Rate, because a new limit would
+// pause lets no request pass for d. It also records the end of the pause, because a new Rate would
 // otherwise end it.
 func (m *meter) pause(d time.Duration) {
 	m.keep(d)
@@ -190,8 +188,8 @@ var refusals = []*regexp.Regexp{
 func stated(name string) string { return name + `(?: of|:)? (?P<` + name + `>\d+(?:,\d{3})*)` }
 
 // learnRefusal reads the limit in the text of a 429. No attempt starts during the Retry-After
-// delay: the provider would reject the other callers as well. If the provider sends neither headers
-// nor such a text, each call keeps to its own backoff.
+// delay, because the provider would reject all callers. If the provider sends neither headers nor
+// such a text, each call uses its own backoff.
 func (m *meter) learnRefusal(f fault.Fault) {
 	if e := (*reboundhttp.StatusError)(nil); errors.As(f.Err, &e) {
 		m.read(ofResponse(e.Response, e.Body).text)

@@ -15,12 +15,12 @@ import (
 // [Classify] is the classifier. Retry-After delays of up to 2 minutes are obeyed. Longer ones
 // belong to quotas that last for hours or days, and end the call at once.
 //
-// The policy does not bound the time of an attempt, because a long answer, or one that the model
-// reasons about, takes minutes. [Transport] bounds the time to a response's header, and the pauses
-// in its body. Use a context with a deadline, or MaxElapsed, to bound the whole call.
+// The policy does not bound the time of an attempt, because a long answer, or long reasoning, takes
+// minutes. [Transport] bounds the time to a response's header, and the pauses in its body. Use a
+// context with a deadline, or MaxElapsed, to bound the whole call.
 //
-// Each call returns a new policy, which may be changed before its first use. Keep it and share it,
-// because its retry budget lives in it.
+// Each call of NewPolicy returns a new policy, which may be changed before its first use. Keep the
+// policy and share it, because it holds its retry budget.
 func NewPolicy() *rebound.Policy {
 	return &rebound.Policy{
 		Name:      "llm",
@@ -31,13 +31,13 @@ func NewPolicy() *rebound.Policy {
 	}
 }
 
-// doubling has jitter to both sides rather than full jitter: a delay near zero would send another
-// request, and pay for its prompt, before the cause can have passed.
+// doubling has jitter to both sides, and not full jitter. After a delay near zero, the cause has
+// not passed, and the retry would pay for another prompt.
 func doubling(base, longest time.Duration) backoff.Backoff {
 	return backoff.Exponential{
 		Base: base, Factor: 2, Max: longest, Jitter: backoff.Proportional(0.5),
 	}
 }
 
-// shared is the policy of streams and chains without one of their own.
+// shared is the policy of streams and chains without their own.
 var shared = NewPolicy()

@@ -24,8 +24,8 @@ import (
 //
 // Limits that are not given are learned from the provider: from the headers x-ratelimit-*,
 // anthropic-ratelimit-* and RateLimit, and from the text of errors with status 429. Until the first
-// answer no attempt waits. If a header states that less is remaining than expected, the level is
-// lowered, even of a given limit, since other programs may use the same quota.
+// answer no attempt waits. If a header states that less remains than expected, the level is
+// lowered, even for a given limit, because other programs may use the same quota.
 //
 // A thousand limits are kept; beyond that, the least recently used are forgotten. A limit in use is
 // never forgotten: while a request is under way or its answer is read, while attempts are held
@@ -53,7 +53,7 @@ type Quota struct {
 	// Applies reports whether a request is subject to the quota. Nil = IsGeneration.
 	Applies func(*http.Request) bool
 
-	// Wait is the longest time in the queue of each of the two limits. An attempt that would have to
+	// Wait is the longest time that an attempt waits for each of the two limits. An attempt that would
 	// wait longer is rejected at once, with [limit.ErrRate]. 0 = until the request's context ends.
 	Wait time.Duration
 
@@ -71,10 +71,10 @@ type meterKey struct {
 func (q *Quota) Validate() error {
 	switch {
 	case !(q.Requests >= 0 && q.Requests <= math.MaxFloat64):
-		return fmt.Errorf("llm: Quota.Requests is %v: want more than 0 a minute, or 0 to learn it",
+		return fmt.Errorf("llm: Quota.Requests is %v: want a number per minute, or 0 to learn it",
 			q.Requests)
 	case !(q.Tokens >= 0 && q.Tokens <= math.MaxFloat64):
-		return fmt.Errorf("llm: Quota.Tokens is %v: want more than 0 a minute, or 0 to learn it",
+		return fmt.Errorf("llm: Quota.Tokens is %v: want a number per minute, or 0 to learn it",
 			q.Tokens)
 	case q.Wait < 0:
 		return fmt.Errorf("llm: Quota.Wait is %v: want more than 0, or 0 for no limit", q.Wait)
@@ -141,9 +141,9 @@ func reserved(req *http.Request) *reservation {
 	return nil
 }
 
-// quotaCall is the gate of one call, whose attempts follow one another, so it needs no lock. As a
-// gate of the policy it waits before the attempt's timeouts begin, and its rejection counts like
-// any gate's. It is also the context of the call's request, which saves two contexts.
+// quotaCall is the gate of one call, whose attempts follow one another, so it needs no lock.
+// Because it is a gate, attempts wait before their timeouts begin, and a rejection is reported like
+// that of any gate. It is also the context of the call's request, which saves two contexts.
 type quotaCall struct {
 	context.Context
 	quota  *Quota
@@ -202,7 +202,7 @@ func (c *quotaCall) Refusal(d time.Duration) error {
 	return tokens.RefusalN(d, c.estimate(tokens))
 }
 
-// Leave returns what the server certainly has not counted, and learns from a 429.
+// Leave returns the tokens that the server certainly has not counted, and learns from a 429.
 func (c *quotaCall) Leave(_ gate.Pass, o gate.Outcome) {
 	r := c.now
 	switch {

@@ -7,8 +7,8 @@ import (
 	"github.com/rebound-go/rebound/limit"
 )
 
-// reservation is what one attempt has taken from a quota. A nil reservation belongs to an attempt
-// without a quota, so that callers need not distinguish the two.
+// reservation holds what one attempt has taken from a quota. For an attempt without a quota it is
+// nil, and its methods do nothing.
 type reservation struct {
 	entry                  *meterEntry
 	meter                  *meter // of entry

@@ -8,7 +8,7 @@ import (
 	"github.com/rebound-go/rebound/reboundhttp"
 )
 
-// answer is what an error keeps of a provider's answer.
+// answer is a provider's answer as an error holds it.
 type answer struct {
 	report
 	resp *http.Response // nil if the error does not keep it

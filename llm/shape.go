@@ -21,25 +21,25 @@ type answerError struct {
 func (e *answerError) Error() string { return "llm: the answer " + e.what }
 func (e *answerError) Unwrap() error { return e.err }
 
-// DescribeFault makes it a failure that passes, like a broken connection: the cause is usually a
-// gateway or a server that was stopped in the middle.
+// DescribeFault makes it Transient, like a broken connection. The usual cause is a gateway, or a
+// server that was stopped in the middle.
 func (e *answerError) DescribeFault() fault.Fault {
 	return fault.Fault{Kind: fault.Transient, Detail: "no answer"}
 }
 
 var (
-	errBlank = &answerError{"is blank", io.ErrUnexpectedEOF}
-	errHalf  = &answerError{"is not whole", io.ErrUnexpectedEOF}
-	errPage  = &answerError{"is a page in HTML", nil}
+	errBlank = &answerError{"is empty", io.ErrUnexpectedEOF}
+	errHalf  = &answerError{"is incomplete", io.ErrUnexpectedEOF}
+	errPage  = &answerError{"is an HTML page", nil}
 )
 
 // answerShape is how an answer has to be read.
 type answerShape uint8
 
 const (
-	shapeOpaque   answerShape = iota // not at all: sound, pictures, an encoding that is not known
-	shapeDocument                    // a value in JSON
-	shapePieces                      // several, each of which counts
+	shapeOpaque   answerShape = iota // not read: sound, pictures, an unknown encoding
+	shapeDocument                    // a JSON value
+	shapePieces                      // several JSON values, passed on as they arrive
 	shapeEvents                      // a stream of events
 )
 

@@ -25,7 +25,7 @@ const maxEvent = 16 << 20
 // keeps no more than one event.
 type parser struct {
 	limit int    // of the bytes of an event; 0 = maxEvent
-	line  []byte // the line that is not at its end yet, or what is kept of it
+	line  []byte // the kept part of the unfinished line
 	long  int    // bytes of that line, kept or not
 	size  int    // bytes of the event so far
 	event Event
@@ -104,7 +104,7 @@ func (s *parser) endLine(got func(Event)) {
 	}
 }
 
-// rest is what there is of an event that the stream ended in.
+// rest returns the unfinished event at the end of the stream.
 func (s *parser) rest() Event {
 	if s.long > 0 {
 		s.endLine(nil)

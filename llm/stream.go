@@ -12,9 +12,8 @@ import (
 	"github.com/rebound-go/rebound"
 )
 
-// Stream reads a stream of server-sent events, for programs without an SDK. It repeats the opening
-// until the first output arrives. After that, an error ends the stream, unless the stream
-// [Stream.Resumes].
+// Stream reads a stream of server-sent events, for programs without an SDK. It retries until the
+// first output arrives. After that, an error ends the stream, unless Resumes is set.
 //
 // Open should use a client without retries of its own. With a [Transport] no Stream is needed: a
 // plain loop over the body is enough, because the Transport watches its streams. Any number of
@@ -24,10 +23,9 @@ type Stream struct {
 	// first, and always if the stream does not resume. ctx ends with the stream.
 	Open func(ctx context.Context, last string) (io.ReadCloser, error)
 
-	// Resumes reports that Open can continue after the last event, so that a stream which breaks after
-	// output can be opened again. Attempts and MaxElapsed then start anew, but only if there was
-	// output since the last failure. An Open that fails and a stream without output count as failed
-	// attempts.
+	// Resumes declares that Open can continue after the last event. Then a stream that breaks after
+	// output is opened again. Attempts and MaxElapsed start anew, but only if there was output since
+	// the last failure. An Open that fails, and a stream without output, count as failed attempts.
 	Resumes bool
 
 	// Policy is the policy of opening the stream. Its AttemptTimeout bounds the time to the first
@@ -44,8 +42,7 @@ type Stream struct {
 
 // Events opens the stream and yields its events, including the end mark. An error comes last: a
 // [*rebound.Error] if the stream did not reach its first output, and otherwise a [*StreamError].
-// Only reading is timed, so the loop's body may take as long as it likes. Leaving the loop closes
-// the stream.
+// Only reading is timed, so the loop's body may take any time. To leave the loop closes the stream.
 func (s *Stream) Events(ctx context.Context) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		r := reading{Stream: s}
@@ -147,8 +144,8 @@ func (r *reading) begin(ctx, attempt context.Context) error {
 
 var errNoBody = errors.New("llm: Stream.Open returned neither a stream nor an error")
 
-// deliver yields what has been read and reads on. more is false if the stream or the caller is
-// done; otherwise broken is what ended the stream.
+// deliver yields the events that were read, and reads more. more is false if the stream is complete
+// or the caller has left the loop. Otherwise broken is the error that ended the stream.
 func (r *reading) deliver(yield func(Event, error) bool) (broken *StreamError, more bool) {
 	defer r.w.Close()
 	buf := make([]byte, chunkSize)

@@ -24,7 +24,7 @@ type streamReader struct {
 
 	body   io.ReadCloser
 	parser parser
-	seen   func(Event)  // is given each event but errors, if not nil
+	seen   func(Event)  // gets each event but errors, if not nil
 	held   []byte       // what was read before the first output
 	out    bool         // output came
 	done   bool         // the end mark came
@@ -184,7 +184,7 @@ func (w *streamReader) Close() error { return w.body.Close() }
 // for the mark such a stream would look like a short answer.
 func isCut(err error) bool { return err == io.ErrUnexpectedEOF }
 
-// StreamError is the failure of a stream after its response had begun with a good status.
+// StreamError is the failure of a stream whose response had a good status.
 type StreamError struct {
 	// Err is what ended the stream: io.ErrUnexpectedEOF if there was no end mark, a timeout, or the
 	// error of the connection. Nil if Event ended it.
@@ -193,8 +193,8 @@ type StreamError struct {
 	// Event is the error that the provider sent, if it sent one.
 	Event Event
 
-	// Output reports whether the caller already had output. Because output cannot be taken back, such
-	// a stream was not repeated.
+	// Output reports whether the caller already had output. Such a stream was not retried, because
+	// output cannot be taken back.
 	Output bool
 }
 
@@ -202,7 +202,7 @@ type StreamError struct {
 func (e *StreamError) Error() string {
 	text := "llm: the stream"
 	if e.Output {
-		text += ", with output sent,"
+		text += ", after output,"
 	}
 	switch {
 	case e.Err == nil:
@@ -210,7 +210,7 @@ func (e *StreamError) Error() string {
 	case isCut(e.Err):
 		return text + " ended without its end mark: " + e.Err.Error()
 	}
-	return text + " broke: " + fmt.Sprint(e.Err) // which a typed nil survives
+	return text + " broke: " + fmt.Sprint(e.Err) // because a typed nil may panic
 }
 
 // brief is at most the first 200 bytes of data.

@@ -18,31 +18,31 @@ import (
 // Any number of goroutines may use it. Its fields must not be changed once it is in use.
 //
 // A JSON answer to a generation is read to its end first. The request is retried if the answer
-// breaks off, is blank, or is an error in spite of its status. JSON in pieces, such as Google's
+// breaks off, is empty, or is an error with a good status. JSON in pieces, such as Google's
 // streamGenerateContent without alt=sse, is passed on after the first piece. If the Content-Type
 // and the body's first byte disagree on JSON or events, the byte decides.
 //
-// A stream of events that answers a generation is returned once its first output has arrived, and
-// is retried if it fails before. If the provider sends an error by then, the error becomes a
-// response with the status that belongs to it. After the first output nothing is retried. An error
-// event then reaches the caller unchanged. If the stream breaks, pauses for too long or ends
-// without its end mark, the body's Read returns a [*StreamError].
+// A stream of events is returned once its first output has arrived. If the stream fails before
+// that, it is retried. If the last attempt fails with an error event, the event becomes a response
+// with the status that fits it. After the first output nothing is retried. An error event then
+// reaches the caller unchanged. If the stream breaks, pauses for too long or ends without its end
+// mark, the body's Read returns a [*StreamError].
 //
 // The attempts of SDKs with a retry loop of their own add to those of the policy and do not
 // multiply them. A response that is not worth a retry has the header X-Should-Retry: false, which
-// the SDKs of OpenAI and Anthropic obey. They still retry every error that is not a response; such
-// a retry gets a single attempt.
+// the SDKs of OpenAI and Anthropic obey. They still retry an error without a response. Such a retry
+// gets a single attempt.
 type Transport struct {
 	// Base makes the attempts. Nil = http.DefaultTransport.
 	Base http.RoundTripper
 
-	// Policy is the policy of each request. Its AttemptTimeout would cover a whole stream. A policy
-	// without Classify gets [Classify], and so does a policy from [reboundhttp.WithPolicy]. Nil = the
-	// policy of [NewPolicy].
+	// Policy is the policy of each request. Leave its AttemptTimeout at 0 for streams, because it
+	// covers the whole stream. A policy without Classify uses [Classify], and so does a policy from
+	// [reboundhttp.WithPolicy]. Nil = the policy of [NewPolicy].
 	Policy *rebound.Policy
 
-	// Idempotent reports whether a request may be repeated, beside those that always may. Nil =
-	// IsGeneration.
+	// Idempotent reports whether a request may be repeated. It is not called for requests that always
+	// may. Nil = IsGeneration.
 	Idempotent func(*http.Request) bool
 
 	// Breakers holds a breaker for each host. Nil = none.
@@ -66,7 +66,7 @@ type Transport struct {
 
 	// Output reports whether an event is output, which cannot be taken back. The stream may be retried
 	// until the first such event. Up to 4 MiB are held back before it. If Output always returns false,
-	// a stream arrives in one piece, whole or not at all. Nil = IsOutput.
+	// a stream of up to 4 MiB is returned only when it is complete. Nil = IsOutput.
 	Output func(Event) bool
 
 	// Ended reports whether an event marks the end of a stream. Nil = IsEnd.
@@ -74,7 +74,7 @@ type Transport struct {
 
 	once  sync.Once
 	inner *reboundhttp.Transport
-	err   error // what is wrong with the fields
+	err   error // the error of Validate
 }
 
 // NewClient returns a client with a [Transport] whose Policy is p. A nil p is the policy of
@@ -127,8 +127,8 @@ func singleAttempt(req *http.Request, p *rebound.Policy) *http.Request {
 	return req.WithContext(reboundhttp.WithPolicy(req.Context(), p))
 }
 
-// gaveUp reports whether resp is a failure that further attempts would not change. A request that
-// must not be repeated is another matter: the SDK may know that it may.
+// gaveUp reports whether resp is a failure that further attempts would not change. For a request
+// that was not repeated because it is not idempotent, the SDK decides.
 func gaveUp(resp *http.Response) bool {
 	e, bad := reboundhttp.CallOf(resp).Err.(*rebound.Error)
 	return bad && e.Reason != rebound.NotIdempotent
@@ -140,7 +140,6 @@ func (t *Transport) build() {
 	if t.err = t.Validate(); t.err != nil {
 		return
 	}
-	// firstOutput stands below the policy: a stream that fails before its output is a failed attempt.
 	g := &firstOutput{
 		base: t.Base, output: t.Output, ended: t.Ended,
 		header: cmp.Or(t.HeaderTimeout, defaultHeader), idle: cmp.Or(t.IdleTimeout, defaultIdle),

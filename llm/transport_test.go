@@ -193,7 +193,7 @@ func TestStreamError(t *testing.T) {
 	})
 	for want, e := range map[string]*llm.StreamError{
 		"llm: the stream ended without its end mark: unexpected EOF": {Err: io.ErrUnexpectedEOF},
-		"llm: the stream, with output sent, broke: " + errReset.Error(): {
+		"llm: the stream, after output, broke: " + errReset.Error(): {
 			Err: errReset, Output: true},
 		`llm: the stream ended with an error: {"error": 1}`: {
 			Event: llm.Event{Data: []byte(`{"error": 1}`)}},

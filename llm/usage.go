@@ -94,7 +94,7 @@ func (u *usage) also(o usage) {
 
 // count adds one object of counts, and the object inside it that Cohere has.
 func (u *usage) count(object []byte) {
-	// The fields may come in any order, so they are merged when all are there.
+	// The fields may be in any order, so they are merged after the last.
 	var c counts
 	jsonscan.Fields(object, func(name, value []byte) {
 		if string(name) == "tokens" {

@@ -15,8 +15,8 @@ import (
 	"github.com/rebound-go/rebound/internal/strictjson"
 )
 
-// Build returns a fresh policy of that name as p describes it, or an error that names the invalid
-// field.
+// Build returns a new policy with the given name and the fields of p, or an error that names the
+// invalid field.
 func (p Policy) Build(name string) (*rebound.Policy, error) {
 	made := &rebound.Policy{
 		Name:           name,
@@ -83,7 +83,7 @@ func (b *Backoff) build(field string) (backoff.Backoff, error) {
 		field, kind, strictjson.Hint(string(kind), kinds))
 }
 
-// extra returns an error for a field that is set although the kind of backoff does not have it.
+// extra returns an error for a field that is set but does not belong to the kind of backoff.
 func (b *Backoff) extra(kind Kind) error {
 	growing := []Kind{"linear", "exponential", "fibonacci", "decorrelated"}
 	for _, f := range []struct {
@@ -120,7 +120,7 @@ func (b *Budget) build() (*budget.Budget, error) {
 	return budget.Unlimited, nil
 }
 
-// build leaves Counts to [Policy.Build].
+// build sets all fields but Counts, which [Policy.Build] sets.
 func (b *Breaker) build(policy string) *breaker.Breaker {
 	if b == nil {
 		return nil
@@ -142,7 +142,7 @@ func (b *Breaker) build(policy string) *breaker.Breaker {
 	}
 }
 
-// tests are the classes of failures that are not kinds.
+// tests are the classes of failures that are not a single kind.
 var tests = map[Match]func(fault.Fault) bool{
 	"timeout": retryclass.Timeout, "connection": retryclass.Connection,
 	"server": retryclass.Server, "io": retryclass.IO,

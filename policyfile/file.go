@@ -88,9 +88,9 @@ func Marshal(f *File) ([]byte, error) {
 // Names returns the names of the policies in the file, sorted.
 func (f *File) Names() []string { return slices.Sorted(maps.Keys(f.Policies)) }
 
-// Policy returns a new policy, made from the one of that name in the file. If the file has only
-// one, the name may be empty. Keep the policy and share it: it holds its budget, its breaker and
-// its gates, which limit nothing if each call has new ones.
+// Policy returns a new policy, made from the one of that name in the file. If the file has only one
+// policy, the name may be empty. Keep the policy and share it. It holds its budget, its breaker and
+// its gates, which limit nothing if each call has a new policy.
 func (f *File) Policy(name string) (*rebound.Policy, error) {
 	if name == "" && len(f.Policies) == 1 {
 		name = f.Names()[0]

@@ -101,7 +101,7 @@ type Throttle struct {
 	MinCalls int `json:"min_calls,omitzero" zero:"10"`
 }
 
-// build returns the limit. The place, such as Gates[0], is for the error.
+// build returns the limit. place, such as Gates[0], is its place in the policy, for errors.
 func (g Gate) build(place, policy string) (gate.Gate, error) {
 	var kinds []string
 	var made gate.Gate

@@ -18,7 +18,7 @@ type Duration time.Duration
 // MarshalText writes the text of time.Duration.String.
 func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
 
-// UnmarshalText reads such a text. A number without a unit is an error.
+// UnmarshalText parses a duration. A number without a unit is an error.
 func (d *Duration) UnmarshalText(text []byte) error {
 	v, err := strictjson.ParseDuration(string(text))
 	*d = Duration(v)
@@ -106,9 +106,9 @@ var kinds = []string{"constant", "linear", "exponential", "fibonacci", "decorrel
 func (k *Kind) UnmarshalText(text []byte) error { return word(k, text, "kind of backoff", kinds) }
 
 // Match is a class of failures. "timeout", "connection", "io" and "server" are those of package
-// preset; "server" is a status or a code that stands for a transient failure. "unknown",
-// "transient", "rate_limited" and "overloaded" are kinds of package fault. No class contains
-// permanent failures, answers and the caller's cancellation.
+// preset; "server" is a status or a code of a transient failure. "unknown", "transient",
+// "rate_limited" and "overloaded" are kinds of package fault. No class contains permanent failures,
+// answers or cancellations by the caller.
 type Match string
 
 var matches = []string{

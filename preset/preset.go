@@ -7,11 +7,11 @@
 //	Conservative   2     2s                            timeouts
 //
 // No delay is longer than 60 s, or 120 s in RateLimit, unless the server asks for it. All but
-// RateLimit stop at an unknown error; mark an error with [rebound.Transient] to have it retried.
+// RateLimit stop at an unknown error. To have an error retried, mark it with [rebound.Transient].
 // Other fields are those of the zero Policy, so a Retry-After delay is obeyed.
 //
-// Every function returns a fresh policy, which may be changed before its first use. Keep and share
-// the policy: it holds its retry budget, which limits nothing if each call has a new one.
+// Every function returns a new policy, which may be changed before its first use. Keep the policy
+// and share it. It holds a retry budget, which limits nothing if each call has a new policy.
 package preset
 
 import (
@@ -34,8 +34,8 @@ func Default() *rebound.Policy {
 	}
 }
 
-// Aggressive is for calls that should get through: 5 attempts, 500ms → 1s → 2s → 4s. It retries the
-// same failures as Default, and other I/O errors of the operating system.
+// Aggressive is for calls whose success matters more than the load: 5 attempts, 500ms → 1s → 2s →
+// 4s. It retries the same failures as Default, and other I/O errors of the operating system.
 func Aggressive() *rebound.Policy {
 	return &rebound.Policy{
 		Name:     "aggressive",
@@ -59,8 +59,8 @@ func RateLimit() *rebound.Policy {
 	}
 }
 
-// Conservative is for calls that are expensive to repeat: 2 attempts, 2s apart. It retries only
-// timeouts. For calls that must not happen twice, set NonIdempotent as well.
+// Conservative is for expensive calls: 2 attempts, with a delay of 2s. It retries only timeouts.
+// For calls that must not happen twice, set NonIdempotent as well.
 func Conservative() *rebound.Policy {
 	return &rebound.Policy{
 		Name:     "conservative",

@@ -209,7 +209,7 @@ func (rt *roundTrip) discard() {
 	rt.bad = nil
 }
 
-// failure is the error of an attempt without a response.
+// failure returns the error of an attempt without a response.
 func (rt *roundTrip) failure(err error, counts connCounts) error {
 	// The body would fail again, and the error that net/http returns may name the connection instead.
 	if failed := rt.bodyFailure(); failed != nil {
@@ -229,9 +229,9 @@ func (rt *roundTrip) failure(err error, counts connCounts) error {
 	return err
 }
 
-// refusal is the error of an attempt whose response has a bad status. It reads the beginning of the
-// body if the policy may look at it. Without such a policy it does so only before another attempt,
-// to free the connection.
+// refusal returns the error of an attempt whose response has a bad status. It reads the beginning
+// of the body if the policy may examine it. Otherwise it reads the body only before another
+// attempt, to free the connection.
 func (rt *roundTrip) refusal(resp *http.Response) error {
 	rt.bad = resp
 	e := rt.record().statusError()
@@ -242,12 +242,12 @@ func (rt *roundTrip) refusal(resp *http.Response) error {
 	return rt.mark(e)
 }
 
-// stops reports whether the policy would end the call after f, leaving budget and gates aside.
+// stops reports whether the policy would end the call after f. It ignores the budget and the gates.
 func (rt *roundTrip) stops(f fault.Fault) bool {
 	return !rt.plan.policy.Decide(rebound.State{Attempt: rt.n, U: -1}, f).Retry
 }
 
-// mark adds to the error of a bad response that the request cannot be sent again, if that is so.
+// mark marks the error of a bad response if the request cannot be sent again.
 func (rt *roundTrip) mark(e *StatusError) error {
 	if rt.spent() {
 		return &attemptError{err: e, spent: true}

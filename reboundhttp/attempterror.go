@@ -7,7 +7,7 @@ import (
 	"github.com/rebound-go/rebound/internal/mark"
 )
 
-// attemptError adds what the Transport knows of an attempt to the attempt's error. It keeps the
+// attemptError adds the Transport's facts about an attempt to the attempt's error. It keeps the
 // text, so that callers see the error of Base.
 type attemptError struct {
 	err    error
@@ -19,7 +19,7 @@ type attemptError struct {
 func (e *attemptError) Error() string { return e.err.Error() }
 func (e *attemptError) Unwrap() error { return e.err }
 
-// DescribeFault returns fault.Of the error, with the additions of the Transport.
+// DescribeFault returns fault.Of the error, with the Transport's facts.
 func (e *attemptError) DescribeFault() fault.Fault { return e.apply(fault.Of(e.err)) }
 
 // apply adds the Transport's facts to f, which is what the error means by itself.

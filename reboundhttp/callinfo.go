@@ -6,30 +6,29 @@ import (
 	"time"
 )
 
-// Call describes what it took to get a response.
+// Call describes the attempts behind a response.
 type Call struct {
-	// Attempts is how often the request was sent, or would have been if a connection could be made. It
-	// includes the times that net/http sent the request again by itself.
+	// Attempts is the number of attempts, including those that failed to connect. It includes the
+	// times that net/http itself sent the request again.
 	Attempts int
 
 	// Waits are the policy's delays between the attempts. The time that attempts spent in gates is not
 	// included.
 	Waits []time.Duration
 
-	// Hedges is how many of the Attempts were hedges, which began while another was slow: see
-	// [Transport.Hedge].
+	// Hedges is the number of these Attempts that were hedges: see [Transport.Hedge].
 	Hedges int
 
 	// HedgeWon reports whether the response is that of a hedge.
 	HedgeWon bool
 
-	// Err, a *rebound.Error, is why the request was not retried, or not retried again. Nil if the last
-	// attempt succeeded.
+	// Err is a *rebound.Error whose Reason is why there was no further attempt. Nil = the last attempt
+	// succeeded.
 	Err error
 }
 
-// CallOf returns what it took a [Transport] to get a response. It returns one attempt for a
-// response that succeeded at once, and for one that did not come from a Transport.
+// CallOf describes the attempts that a [Transport] made to get a response. It returns one attempt
+// for a response that succeeded at once, and for a response that is not from a Transport.
 func CallOf(resp *http.Response) Call {
 	if r := recordOf(resp); r != nil && r.resp == resp {
 		return r.call
@@ -37,9 +36,9 @@ func CallOf(resp *http.Response) Call {
 	return Call{Attempts: 1}
 }
 
-// record is what is kept of a call. It is in the context of the response's request: code that wraps
-// or replaces a response's body leaves the request alone. The record is itself that context, which
-// saves an allocation.
+// record holds the data of a call. It is in the context of the response's request, because code
+// that replaces a response's body does not change the request. The record is itself that context,
+// which saves an allocation.
 type record struct {
 	context.Context
 	call Call

@@ -1,5 +1,5 @@
 // Package reboundhttp makes HTTP requests dependable. A [Transport] stands between an http.Client
-// and its usual transport. It retries failed requests under a policy, if a retry does no harm.
+// and its usual transport. It retries failed requests under a policy, unless a retry could do harm.
 //
 //	client := reboundhttp.NewClient(policy) // or &http.Client{Transport: &reboundhttp.Transport{}}
 //	resp, err := client.Get("https://api.example.com/users/7")
@@ -13,9 +13,9 @@
 // GET, HEAD, OPTIONS, TRACE, PUT and DELETE are idempotent by RFC 9110, and QUERY by its own
 // specification, so they are retried. Requests with other methods are retried in these cases:
 //
-//   - The server certainly did not act: the connection was refused, HTTP/2 refused the stream, or
-//     the answer was a 429. A 503 proves nothing, because a proxy may send it after the server
-//     acted.
+//   - The server certainly did not act. For example, the connection was refused, HTTP/2 refused the
+//     stream, or the answer was a 429. A 503 proves nothing, because a proxy may send it after the
+//     server acted.
 //   - The request has an Idempotency-Key.
 //   - [Transport.Idempotent] returns true for it.
 //

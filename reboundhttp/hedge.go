@@ -12,7 +12,7 @@ import (
 	"github.com/rebound-go/rebound/hedge"
 )
 
-// legs are the concurrent attempts that a hedged attempt of the policy consists of. Each passes the
+// legs are the concurrent attempts that form one hedged attempt of the policy. Each leg passes the
 // policy's gates by itself, and has the timeouts of an attempt.
 type legs struct {
 	state rebound.State // of the call
@@ -38,8 +38,8 @@ type ending struct {
 	reason rebound.Reason // why it was not admitted
 }
 
-// hedged makes the next attempt of l's call, hedged. If the last error is not nil, it ends the
-// call.
+// hedged makes the next attempt of l's call, with hedges. If stop is not nil, it is the error that
+// ends the call.
 func (rt *roundTrip) hedged(l *rebound.Loop) (resp *http.Response, failed, stop error) {
 	s := &legs{state: l.State(), since: time.Now(), rt: *rt}
 	out, err := s.run()
@@ -81,7 +81,7 @@ func (s *legs) run() (out ending, err error) {
 // attempt makes one leg. If its failure shows that the server is short of room, hedging ends for
 // the rest of the call, retries included. hedge.Do ends it for this attempt in the same case.
 func (s *legs) attempt(ctx context.Context) (e ending, err error) {
-	// A hedge would only join the queue of a gate, and that queue says nothing about the server.
+	// No hedge starts while the leg waits in a gate: the hedge would only wait in the same queue.
 	queued := len(s.rt.plan.policy.Gates) > 0
 	if queued {
 		hedge.Hold(ctx)
@@ -137,7 +137,7 @@ func (s *legs) admit() *leg {
 // attempt sends the leg's request. ctx ends when another leg has answered, which must also end the
 // request.
 func (g *leg) attempt(ctx context.Context) (resp *http.Response, err error) {
-	// ctx ends with this call of hedge.Do, but the response's body needs a context that lives on.
+	// ctx ends with this call of hedge.Do, but the response's body needs its context for longer.
 	stop := context.AfterFunc(ctx, func() { g.cancel(context.Cause(ctx)) })
 	kept := false
 	defer func() {

@@ -10,8 +10,8 @@ import (
 	"github.com/rebound-go/rebound/hedge"
 )
 
-// plan is a policy as the Transport carries it out: a copy for one host, without the parts that the
-// Transport does itself. It is made once for each host, so that a request only looks it up.
+// plan is a policy for one host, without the parts that the Transport does itself. It is made once
+// for each host, so that a request only looks it up.
 type plan struct {
 	policy   *rebound.Policy
 	host     *host
@@ -31,9 +31,9 @@ type host struct {
 	careful plan // of those that may not
 }
 
-// unnoticed is how long net/http may take to notice that a connection was closed. Until then it may
-// give an HTTP/2 connection to another request, whose failure would not prove that nothing was
-// sent.
+// unnoticed is the time that net/http may need to detect that a connection was closed. Until then
+// it may give an HTTP/2 connection to another request, whose failure would not prove that nothing
+// was sent.
 const unnoticed = 10 * time.Millisecond
 
 // leave reports whether the next request to h needs a connection of its own. The flag is loaded
@@ -48,7 +48,7 @@ func (h *host) leave() bool {
 	return h.stuck.Load() && h.stuck.Swap(false)
 }
 
-// idle reports whether forgetting h would lose nothing. A policy's own budget is not part of h.
+// idle reports whether h can be forgotten without a loss. A policy's own budget is not part of h.
 func (h *host) idle() bool { return h.budget.Level() >= h.budget.Size() }
 
 const (

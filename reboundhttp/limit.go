@@ -14,20 +14,20 @@ import (
 	"github.com/rebound-go/rebound/gate"
 )
 
-// Limit returns a handler that serves each request inside a gate, such as a limit of package limit.
-// A request may wait in the gate until its client gives up.
+// Limit returns a handler that passes each request through a gate, such as a limit of package
+// limit. A request may wait in the gate until its context ends.
 //
-// A request that the gate rejects gets the status 429 if the rejection is RateLimited, and 503
-// otherwise, such as from a concurrency limit that is full. The Retry-After header is the After of
-// the rejection in whole seconds, rounded up, and at least 1. A [Transport] reads the same kind and
-// delay from both. The next handler is not called.
+// If the gate rejects a request, next is not called. The status is 429 if the rejection is
+// RateLimited, and 503 otherwise, for example if a concurrency limit is full. The Retry-After
+// header is the After of the rejection in whole seconds, rounded up, and at least 1. A client's
+// [Transport] gets the same kind and delay from them.
 //
 // The gate gets the outcome of every request that it admits. A status of 500 or above is a failure
 // of the kind that fault.Response returns. A panic is a failure of unknown kind. A request whose
 // client has disconnected is Canceled. Everything else is a success.
 //
-// Limit keeps no state. For a limit per tenant, call it inside a handler, with the gate of the
-// tenant.
+// Limit keeps no state. For a limit per tenant, write a handler that calls Limit with the gate of
+// the tenant.
 func Limit(g gate.Gate, next http.Handler) http.Handler { return &limited{g, next} }
 
 type limited struct {

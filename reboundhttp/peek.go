@@ -14,9 +14,9 @@ const (
 	aheadTime  = time.Second
 )
 
-// ahead is the body of a bad response whose beginning has been read ahead: to be examined, and to
-// free the connection. Its reader still gets the whole body. Data that the server sends late are
-// not waited for: a goroutine completes the one Read that it is in.
+// ahead is the body of a bad response whose beginning has been read ahead, for classifiers and to
+// free the connection. Its reader still gets the whole body. Late data do not delay the caller: a
+// goroutine completes the Read that is under way.
 type ahead struct {
 	src    io.ReadCloser
 	done   chan struct{} // closed when nothing is read ahead any more

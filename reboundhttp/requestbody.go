@@ -25,7 +25,7 @@ type replay struct {
 	over bool  // there will be no further reader
 }
 
-var errSpent = errors.New("it was too long to be kept, and GetBody is not set")
+var errSpent = errors.New("it is longer than MaxBuffer, and GetBody is not set")
 
 // newReplay returns the body of a request. A body that is known to be too long is not kept at all,
 // since a part of it would be of no use.

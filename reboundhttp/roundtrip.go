@@ -73,8 +73,8 @@ func (rt *roundTrip) finish(resp *http.Response, err error) (*http.Response, err
 		rt.discard()
 		return nil, e
 	}
-	// A failure without a retry leaves an SDK free to retry. After retries the SDK must not multiply
-	// them.
+	// If there was no retry, an SDK may retry the failure. After retries it must not, because the
+	// attempts would multiply.
 	if rt.n > 1 {
 		rt.bad.Header = final(rt.bad.Header)
 	}

@@ -14,16 +14,16 @@ import (
 	"github.com/rebound-go/rebound/fault"
 )
 
-// StatusError is a response with a bad status, 400 or above, as an error. It is what a policy's
-// Classify and Observe get for such a response.
+// StatusError is a response with a bad status, 400 or above, as an error. A policy's Classify and
+// Observe get it for such a response.
 type StatusError struct {
-	// Response is the response. Classifiers must not read its body. It belongs to the caller, who gets
-	// it whole if there is no further attempt; otherwise it is closed.
+	// Response is the response. Classifiers must not read its body. The body belongs to the caller,
+	// who gets it whole if there is no further attempt. Otherwise it is closed.
 	Response *http.Response
 
 	// Body is the beginning of the response's body: up to 64 KiB of what arrived within a second,
 	// without gzip even if the caller asked for gzip. It is set for policies with Classify, RetryIf or
-	// Observe; for other policies it may be empty.
+	// Observe. For other policies it may be empty.
 	Body []byte
 
 	fault fault.Fault // of Response, if
@@ -78,7 +78,7 @@ func (e *StatusError) DescribeFault() fault.Fault {
 // is for code that calls rebound.Do around a client without a [Transport].
 //
 // Check waits up to a second for the first 64 KiB of a bad response's body. The caller can still
-// read the whole body, and has to close it.
+// read the whole body, and must close it.
 func Check(resp *http.Response) error {
 	if good(resp.StatusCode) {
 		return nil

@@ -32,18 +32,16 @@ type Transport struct {
 	Base http.RoundTripper
 
 	// Policy describes how failures are handled. Its AttemptTimeout includes reading the response,
-	// until the body is closed. A policy without a Budget gets one for each host (URL.Host), with the
-	// defaults of budget.Budget and room for the retries of one call by this policy: see
-	// [Transport.Budgets]. Its Classify gets a *StatusError for a response with a bad status. Nil =
-	// the zero policy.
+	// until the body is closed. Its Classify gets a *StatusError for a response with a bad status. If
+	// the policy has no Budget, each host (URL.Host) has one, with the defaults of budget.Budget and a
+	// Capacity of at least the retries of one call: see [Transport.Budgets]. Nil = the zero policy.
 	Policy *rebound.Policy
 
-	// Classify is used if the policy that applies has none, be it this one or the request's. Nil =
-	// fault.Of.
+	// Classify is used if the policy of the request has none. Nil = fault.Of.
 	Classify fault.Classifier
 
-	// Idempotent reports whether a request may be repeated although neither its method nor an
-	// Idempotency-Key makes it idempotent. Nil = it may not.
+	// Idempotent reports whether a request may be repeated. It is called if neither the method nor an
+	// Idempotency-Key makes the request idempotent. Nil = such a request may not be repeated.
 	Idempotent func(*http.Request) bool
 
 	// IdempotencyKeys adds a random Idempotency-Key to each request that could not be retried without
@@ -51,14 +49,14 @@ type Transport struct {
 	// the header also allows net/http to send the request again by itself.
 	IdempotencyKeys bool
 
-	// Breakers holds a breaker for each host (URL.Host). It may be shared or watched. A breaker stands
-	// around each attempt, inside the policy's Gates. Nil = none.
+	// Breakers holds a breaker for each host (URL.Host). Transports may share it. The breaker comes
+	// after the policy's Gates. Nil = none.
 	Breakers *breaker.Group[string]
 
 	// Hedge starts a second attempt when the header of the first does not arrive in time. The first
 	// good response is returned; the other attempt is canceled. Only requests that may be repeated are
-	// hedged: those that this Transport would also retry if the server may have acted. A PUT or DELETE
-	// that lost may still take effect after the response has arrived.
+	// hedged. A PUT or DELETE whose attempt was canceled may still take effect after the response has
+	// arrived.
 	//
 	// Each hedge counts as an attempt for gates, breakers and timeouts, but not for Policy.Attempts.
 	// The hosts that share a Hedge should have similar response times. Nil = no hedges.
@@ -78,9 +76,9 @@ type Transport struct {
 	// Read returns a timeout error. The time between Reads does not count. 0 = no limit.
 	IdleTimeout time.Duration
 
-	// MaxBuffer is how many bytes of a request's body are kept, so that the body can be sent again, if
-	// the request has no GetBody. A request whose body is longer is not retried once that much has
-	// been sent. 0 = 1 MiB.
+	// MaxBuffer is the number of bytes of a request's body that are kept, so that the body can be sent
+	// again. It applies to requests without GetBody. If the body is longer, the request is not retried
+	// once MaxBuffer bytes have been sent. 0 = 1 MiB.
 	MaxBuffer int64
 
 	hosts hosts
@@ -98,7 +96,7 @@ func NewClient(p *rebound.Policy) *http.Client {
 
 // WithPolicy returns a context whose requests use p instead of [Transport.Policy]. A nil p is the
 // zero policy. Unless p has a Budget, such requests draw on the budget of their host like all
-// others. p makes that budget no larger, so of more than 11 attempts by p only some may be made.
+// others. p does not enlarge that budget, so it may stop a call of more than 11 attempts.
 func WithPolicy(ctx context.Context, p *rebound.Policy) context.Context {
 	return httppolicy.With(ctx, p)
 }

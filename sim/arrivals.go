@@ -3,7 +3,7 @@ package sim
 import "time"
 
 // arrivals are the calls of an open loop: a Poisson process whose rate may change. Each arrival is
-// drawn when the one before it is taken, so a hundred million calls need the memory of one.
+// drawn when the one before it is taken, so a hundred million calls need no more memory than one.
 type arrivals struct {
 	next    time.Duration // the next one
 	random  random
@@ -46,13 +46,13 @@ func (a *arrivals) find() {
 		a.now += float64(a.random.exp()*1e9) / peak
 		at := nanos(a.now)
 		switch {
-		// An arrival of the faster process, kept if the draw says so.
+		// An arrival of the faster process, which the draw keeps or drops.
 		case peak > 0 && at < to.At:
 			if a.random.chance(rate(a.from, to, at) / peak) {
 				a.next = at
 				return
 			}
-		// The last rate is 0. Division by it gave +Inf: no call comes any more.
+		// The last rate is 0, and the division gave +Inf: no further call comes.
 		case to.At == longest:
 			a.next = never
 			return
@@ -71,8 +71,8 @@ func rate(from, to Rate, at time.Duration) float64 {
 	return from.PerSecond + float64(part*(to.PerSecond-from.PerSecond))
 }
 
-// expected is the mean number of arrivals until end. Validation bounds it, so that no run of too
-// many calls begins. Between two points the rate is a straight line, and the area below it a
+// expected returns the mean number of arrivals until end. Validation bounds it, so that no run has
+// too many calls. Between two points the rate is a straight line, and the area below it is a
 // trapezoid.
 func expected(c *Clients, end time.Duration) float64 {
 	if len(c.Profile) == 0 {

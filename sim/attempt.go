@@ -38,11 +38,11 @@ func (x *engine) begin(id uint32, now time.Duration) {
 }
 
 // attempt begins an attempt in a layer, and with it a call in each of the layers below. It is a
-// loop and not a recursion, because it runs for every attempt of a million clients.
+// loop, because a recursion would cost too much for the attempts of a million clients.
 func (x *engine) attempt(id uint32, level int, now time.Duration) {
 	for {
 		l, f := &x.layers[level], x.frame(id, level)
-		// Most scenarios have no limits, so one comparison is all that they cost.
+		// Most scenarios have no limits, so this costs them only one comparison.
 		if l.gates != nil && !x.enter(id, level, now) {
 			return
 		}
@@ -83,8 +83,8 @@ func (x *engine) pass(id uint32, level int, now time.Duration) {
 	x.attempt(id, level, now)
 }
 
-// attemptEnd is when an attempt that begins now is given up. The bound of a hundred years keeps the
-// sum from overflowing.
+// attemptEnd returns when the time of an attempt that begins now is over. The bound of a hundred
+// years keeps the sum from overflowing.
 func (l *layer) attemptEnd(f *frame, now time.Duration) time.Duration {
 	// An attempt without any limit on its time may last to the end of the run.
 	end := never

@@ -7,7 +7,7 @@ import (
 )
 
 // newLimits returns the limits of p for each process, or nil if p has none. The simulator only
-// reads gates: each process gets limits of its own, as ten real processes have ten.
+// reads gates, and each process has limits of its own, like real processes.
 func newLimits(p *rebound.Policy, processes int) [][]clientLimit {
 	if len(p.Gates) == 0 {
 		return nil
@@ -21,9 +21,10 @@ func newLimits(p *rebound.Policy, processes int) [][]clientLimit {
 	return limits
 }
 
-// bareLimit is the bare form of a gate, or nil if it has none. It reads the fields, and a snapshot
-// where a field may be zero, because only package limit defines the defaults. A gate of any other
-// type cannot be simulated: its code needs a clock and goroutines, and no real time passes here.
+// bareLimit returns the bare form of a gate, or nil if it has none. It reads the fields. For a
+// field that may be zero it reads a snapshot, because only package limit defines the defaults. A
+// gate of any other type cannot be simulated: its code needs a clock and goroutines, and no real
+// time passes here.
 func bareLimit(g gate.Gate) clientLimit {
 	switch g := g.(type) {
 	case *limit.Concurrency:

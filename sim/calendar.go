@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// calendar holds the events to come: a time and an entity's number each. The time of the run is
-// divided into buckets, few enough for their heads to stay in the processor's cache. A bucket is
-// sorted when its time comes; events added to it after that go into a heap beside it. An event is
-// one word, with its time within the bucket above its entity, so events at the same time are in the
-// order of their entities.
+// calendar holds the future events: each is a time and an entity's number. The time of the run is
+// divided into buckets, whose heads fit into the processor's cache. A bucket is sorted when its
+// time comes. Events that are added to it after that go into a heap. An event is one word, with its
+// time in the bucket in the upper half and its entity in the lower half. So events at the same time
+// are in the order of their entities.
 type calendar struct {
 	end    time.Duration // nothing is kept from here on
 	shift  int           // a bucket is 1<<shift ns wide
@@ -92,7 +92,8 @@ func (c *calendar) grow(next uint32) uint32 {
 // the one that holds limit, because events may still be added to those.
 func (c *calendar) pop(limit time.Duration) (at time.Duration, id uint32, ok bool) {
 	for c.done == len(c.sorted) && len(c.late) == 0 {
-		// There is no event before limit. The bucket of limit stays closed, since it may still get some.
+		// There is no event before limit. The bucket of limit stays unsorted, because it may still get
+		// events.
 		if c.now >= int(min(limit, c.end-1)>>c.shift) {
 			return 0, 0, false
 		}

@@ -32,11 +32,9 @@ func (c cause) throttles() bool {
 	return c == limited || c >= throttled && (c-throttled)%windowCauses == 0
 }
 
-// causeErrors are the causes as errors, with the texts and types that a client of a real server
-// gets: the Classify and RetryIf of a policy may look at them.
+// causeErrors returns the causes as errors. They have the texts and types that a client of a real
+// server gets, because the Classify and RetryIf of a policy may examine them.
 func causeErrors(s *Server) []error {
-	// The texts and types are such as real clients get, since a policy's Classify and RetryIf may look
-	// at them.
 	errs := []error{
 		served:  nil,
 		expired: context.DeadlineExceeded,
@@ -63,8 +61,8 @@ func causeErrors(s *Server) []error {
 // asked stands for a delay that differs from answer to answer.
 const asked = time.Nanosecond
 
-// status is an answer with that HTTP status, and means what an HTTP client makes of it. It asks for
-// a delay if after is not 0. The delay is not in a header, because headers hold whole seconds.
+// status returns an answer with that HTTP status, classified as by an HTTP client. It asks for a
+// delay if after is not 0. The delay is not in a header, because headers hold whole seconds.
 func status(code int, after time.Duration) error {
 	f := fault.Status(code)
 	f.After = after

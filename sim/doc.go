@@ -1,12 +1,11 @@
 // Package sim runs retry policies, budgets and breakers against a failing service, in virtual time,
 // with one client or a million.
 //
-// A [Scenario] describes the clients, the server and what goes wrong. [Run] plays it once for each
-// policy and returns what happened, as sums and as a time series. [Builtin] returns scenarios that
-// are ready to use.
+// A [Scenario] describes the clients, the server and its failures. [Run] plays the scenario once
+// for each policy and returns counts and a time series. [Builtin] returns complete scenarios.
 //
-// The policies are the ones that you ship. Decide of [rebound.Policy] makes every decision, and
-// every budget, breaker and limit is the state machine of the real one. The simulator adds the
+// The policies are the real ones of your program. Decide of [rebound.Policy] makes every decision,
+// and every budget, breaker and limit is the state machine of the real one. The simulator adds the
 // clock, the random numbers and the model of clients and server. It only reads policies: each
 // simulated process has a budget, a breaker and limits of its own. Observe and OnChange are not
 // called. Gates may be the limits of package limit. Any other gate is an error, because it cannot

@@ -28,11 +28,11 @@ type place struct {
 	wakeAt time.Duration // when it does
 }
 
-// timer marks an entity's number in an event that is a wake. The entity may have an event of its
-// own beside it. A wake whose time is no longer that of the place is ignored.
+// timer marks an entity's number in an event that is a wake. The entity may also have another
+// event. A wake is ignored if the place has another wake time by then.
 const timer = 1 << 31
 
-// action is what an entity does when its event comes.
+// action is what an entity does at its next event.
 type action uint8
 
 const (
@@ -94,7 +94,7 @@ func newEngine(s *Scenario, p *rebound.Policy) *engine {
 	}
 	// The errors and their meaning are the same for all attempts, so they are made once.
 	errs := causeErrors(&s.Server)
-	// Only the lowest layer calls the server, so only that one distinguishes replicas.
+	// Only the lowest layer calls the server, so only this layer distinguishes replicas.
 	hosts := func(level int) int {
 		if level < len(s.Layers) || s.Server.Route == "" || s.Server.Route == Balanced {
 			return 1
@@ -136,8 +136,8 @@ func newEngine(s *Scenario, p *rebound.Policy) *engine {
 	return x
 }
 
-// independent reports whether no other client can observe the end of an attempt. Then it need not
-// be an event.
+// independent reports whether no other client can observe the end of an attempt. Then the end need
+// not be an event.
 func (x *engine) independent() bool {
 	top := &x.layers[0]
 	if x.hedger != nil {
@@ -200,7 +200,7 @@ func (x *engine) frame(id uint32, level int) *frame {
 	return &x.frames[int(id)*(len(x.layers)-1)+level-1]
 }
 
-// contextEnd is when the context of that call ends: with the attempt of the layer above.
+// contextEnd returns when the context of that call ends: with the attempt of the layer above.
 func (x *engine) contextEnd(id uint32, level int) time.Duration {
 	switch {
 	// The context of a call is that of the attempt around it.
@@ -212,8 +212,8 @@ func (x *engine) contextEnd(id uint32, level int) time.Duration {
 	return never
 }
 
-// measure counts the limits of a layer, and sums up those that adapt. Looking at a million of them
-// for each bin would cost more than the run.
+// measure counts the limits of a layer, and adds up those that adapt. To read a million limits for
+// each bin would cost more than the run.
 func (x *engine) measure(processes [][]clientLimit) {
 	for _, gates := range processes {
 		x.gates = max(x.gates, len(gates))

@@ -32,8 +32,8 @@ func (x *engine) run() error {
 	return x.err
 }
 
-// touch reads all entities of a bucket that was just opened. When they are read in one go, their
-// cache misses overlap. That saves two fifths of the time with a million clients.
+// touch reads all entities of a bucket that was just opened. Their cache misses overlap if they are
+// read together. That saves two fifths of the time with a million clients.
 func (x *engine) touch() {
 	sum := uint32(0)
 	for _, event := range x.calendar.sorted {
@@ -120,8 +120,8 @@ func (x *engine) tick(now time.Duration) {
 	}
 }
 
-// crowded is the error of calls that begin faster than they end. A profile has no single rate to
-// name.
+// crowded returns the error of calls that begin faster than they end. A profile has no single rate,
+// so its error names no rate.
 func (x *engine) crowded(now time.Duration) error {
 	var got any = x.Clients.Rate
 	if len(x.Clients.Profile) > 0 {
@@ -131,13 +131,13 @@ func (x *engine) crowded(now time.Duration) error {
 		"%d calls are under way at %v", maxClients, now))
 }
 
-// standsStill is the error of calls or attempts that follow each other in no time. It names the
-// field that is most likely to be missing: the pause of a closed loop whose connections are refused
-// at once, or the delays of a policy without an end.
+// standsStill returns the error of calls or attempts that take no time. It names the field that is
+// probably missing: the pause of a closed loop whose connections are refused at once, or the delays
+// of a policy with unlimited attempts.
 func (x *engine) standsStill(now time.Duration) error {
 	const other = "or a longer Server.Service or Server.RoundTrip"
 	still := fmt.Sprintf("the clock stands still at %v", now)
-	// The attempts of one call are too few to get here, unless a policy has no end.
+	// The attempts of one call are too few for this error, unless they are unlimited.
 	most := x.Policies[x.policy].Attempts
 	endless := most == rebound.Unlimited || most > 1000
 	if x.Clients.Count > 0 && x.Clients.Think == (Dist{}) && !endless {

@@ -50,7 +50,7 @@ func (x *engine) enter(id uint32, level int, now time.Duration) bool {
 	return true
 }
 
-// last is when a call must have begun its attempt.
+// last returns the latest time at which a call can begin its attempt.
 func (x *engine) last(id uint32, level int) time.Duration {
 	end := x.contextEnd(id, level)
 	if p := x.layers[level].p; p.MaxElapsed > 0 {
@@ -89,12 +89,13 @@ func (x *engine) wake(id uint32, now time.Duration) {
 }
 
 // turnAway ends the call of an attempt that the gate at its place has rejected, or whose time was
-// up before it had passed all gates.
+// up before the attempt had passed all gates.
 func (x *engine) turnAway(id uint32, level int, now time.Duration) {
 	at := &x.places[id]
 	n := int(at.gate)
 	at.gate = 0
-	// As for a breaker's rejection, lest calls that are rejected at once never end a run.
+	// A rejection counts, as a breaker's does. Otherwise calls that are rejected at once would never
+	// end a run.
 	x.count(now)
 	x.leaveGates(id, level, n, now, gate.Outcome{Result: gate.Skipped})
 	if now >= x.last(id, level) {

@@ -64,7 +64,7 @@ func newHedger(s *Scenario, p *rebound.Policy, errs []error) *hedger {
 	x := &hedger{
 		config: hedging.Config{After: h.After, Percentile: h.Percentile},
 		most:   cmp.Or(h.Max, defaultHedges),
-		// That of a hedge.Hedge which has no budget of another.
+		// The budget of a hedge.Hedge whose Budget is nil.
 		budget:    bucket.Config{Deposit: hedgeDeposit, Refill: bucket.None},
 		deposits:  h.Budget == nil,
 		processes: make([]hedgeState, s.Clients.Processes),
@@ -92,7 +92,8 @@ func (x *hedger) success(h *hedgeState, took time.Duration) {
 	}
 }
 
-// meet records the failure of a leg. It reports whether the failure ends hedging of the attempt.
+// meet records the failure of a leg. It returns true if the failure ends the hedging of the
+// attempt.
 func (x *hedger) meet(h *hedgeState, now time.Duration, l *leg) (ends bool) {
 	f := &x.faults[l.cause]
 	after := f.After

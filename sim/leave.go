@@ -33,8 +33,8 @@ func (x *engine) leaveGates(id uint32, level, n int, now time.Duration, o gate.O
 	}
 }
 
-// admit ends the wait of an entity. Its attempt continues as an event, because the attempt that
-// returns a permit has to end first.
+// admit ends the wait of an entity. Its attempt continues in an event, because the attempt that
+// returns the permit must end first.
 func (x *engine) admit(id uint32, g clientLimit, now time.Duration) {
 	at := &x.places[id]
 	*x.passOf(id, int(at.level), int(at.gate)) = g.pass(now)

@@ -9,36 +9,37 @@ import (
 // period. An attempt above the limit is answered at once with status 429 and, unless NoRetryAfter
 // is set, with the time until there is room. The zero Limit admits everything.
 type Limit struct {
-	// Requests is how many attempts are admitted in each Per. 0 = any number.
+	// Requests is the number of attempts admitted in each Per. 0 = any number.
 	Requests int
 
-	// Tokens is how many tokens the attempts in each Per may use together. 0 = any number.
+	// Tokens is the number of tokens that the attempts in each Per may use together. 0 = any number.
 	Tokens int
 
-	// Cost is how many tokens an attempt uses. 0 = 1.
+	// Cost is the mean number of tokens of an attempt. 0 = 1.
 	Cost int
 
 	// CostSpread spreads the tokens of calls evenly between Cost − CostSpread and Cost + CostSpread.
 	// The attempts of one call use the same number.
 	CostSpread int
 
-	// Per is the time that Requests and Tokens are for. 0 = 1 s.
+	// Per is the period of Requests and Tokens. 0 = 1 s.
 	Per time.Duration
 
-	// Bucket refills both evenly, as a token bucket that holds what one Per allows. False = fixed
-	// windows, in which everything is available again at Per, 2·Per, and so on.
+	// Bucket refills both evenly, like a token bucket that holds the Requests or Tokens of one Per.
+	// False = fixed windows: everything is available again at Per, 2·Per, and so on.
 	Bucket bool
 
-	// CountRefused also counts the attempts that are rejected. They put a bucket into debt, by at most
-	// what one Per allows.
+	// CountRefused makes rejected attempts use up the limit as well. They put a bucket into debt, by
+	// at most the Requests or Tokens of one Per.
 	CountRefused bool
 
-	// NoRetryAfter leaves the delay out of the answers. Otherwise they have a Retry-After: the time
-	// until there is room.
+	// NoRetryAfter makes the server send no Retry-After. Otherwise its answers with status 429 state
+	// the time until there is room.
 	NoRetryAfter bool
 
-	// Headers makes answers state how much is left and when everything is available again, as the
-	// RateLimit headers of many APIs do. A limit.Rate among the Gates of a policy learns from them.
+	// Headers makes answers state how much is left and the time until everything is available again,
+	// as the RateLimit headers of many APIs do. A limit.Rate among the Gates of a policy learns from
+	// them.
 	Headers bool
 
 	// Round rounds the Retry-After delay up to a multiple of this: 1 s for servers that send whole
@@ -60,7 +61,7 @@ type limiter struct {
 	requests, tokens meter
 }
 
-// newLimiter has a meter each for attempts and for tokens, and both have to have room.
+// newLimiter makes a meter for attempts and a meter for tokens. An attempt needs room in both.
 func newLimiter(l Limit) limiter {
 	return limiter{l, newMeter(l, l.Requests), newMeter(l, l.Tokens)}
 }
@@ -68,8 +69,7 @@ func newLimiter(l Limit) limiter {
 // on reports whether there is a limit.
 func (l *Limit) on() bool { return l.Requests > 0 || l.Tokens > 0 }
 
-// admit admits an attempt of that many tokens, or returns the delay after which it should come
-// back.
+// admit admits an attempt of that many tokens, or returns its Retry-After delay.
 func (l *limiter) admit(now time.Duration, tokens int64) (after time.Duration, ok bool) {
 	after = l.wait(now, tokens)
 	ok = after == 0
@@ -147,7 +147,7 @@ func (m *meter) wait(now time.Duration, n int64) time.Duration {
 func (m *meter) take(now time.Duration, n int64) {
 	switch {
 	case m.most == 0:
-	// A debt of more than one per would last for ever where clients never stop.
+	// A debt of more than one per would last for ever if clients never stop.
 	case m.bucket:
 		m.paid = now + min(m.debt(now)+m.price(n), 2*m.per)
 	default:

@@ -11,8 +11,8 @@ import (
 // clientLimit is a limit among the Gates of a policy: the state of one process, in its bare form.
 // Entities are only numbers to it. It makes no events; the engine acts on its answers.
 type clientLimit interface {
-	// enter requests an attempt at now. An entity that has to wait leaves the queue at last, at the
-	// latest. The time returned is that of its next wake.
+	// enter requests an attempt at now. last is the latest time at which a waiting entity leaves the
+	// queue. The time returned is that of the entity's next wake.
 	enter(id uint32, now, last time.Duration, r *random) (entry, time.Duration)
 	// wake decides about an entity that waits, at the time that enter or wake returned for it.
 	wake(id uint32, now time.Duration) (entry, time.Duration)
@@ -68,8 +68,8 @@ func (q *line) remove(id uint32) (waiter, int) {
 	return w, i
 }
 
-// until is when an entity that begins to wait at now gives up. A wait of 0 has no end of its own.
-// One of over a hundred years counts as such, so that the sum cannot overflow.
+// until returns when the wait of an entity that begins at now ends. A wait of 0, or of over a
+// hundred years, has no end of its own, so that the sum cannot overflow.
 func until(now, wait, last time.Duration) time.Duration {
 	if wait == 0 || wait > longest {
 		return last
@@ -88,8 +88,8 @@ func (noQueue) moved() line                                       { return nil }
 func (noQueue) refuses(now, delay time.Duration) bool             { return false }
 func (noQueue) level() (most, waiting int)                        { return 0, 0 }
 
-// ours is the meaning of a rejection on the client's side. Nothing was sent, so an outer policy may
-// retry any call, and no breaker or limit counts it.
+// ours returns the meaning of a rejection on the client's side. Nothing was sent, so an outer
+// policy may retry any call, and no breaker or limit counts the rejection.
 func ours(k fault.Kind, after time.Duration, detail string) fault.Fault {
 	return fault.Fault{Kind: k, Sent: fault.NotSent, After: after, Detail: detail}
 }

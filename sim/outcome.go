@@ -31,7 +31,7 @@ func (x *engine) note(id uint32, now time.Duration, c cause) {
 func (x *engine) succeed(id uint32, now time.Duration) {
 	for level := range x.layers {
 		l, f := &x.layers[level], x.frame(id, level)
-		// An outcome is large: no scenario makes one for nothing.
+		// An outcome is large, so it is made only if a breaker or a limit needs it.
 		if l.guarded {
 			x.leave(id, level, now, gate.Outcome{Result: gate.OK})
 		}
@@ -147,7 +147,7 @@ func (x *engine) retry(id uint32, level int, now time.Duration, f *fault.Fault) 
 	switch {
 	case !d.Retry:
 		if f.Kind == fault.None && !x.PayPerCall {
-			l.pay(call.process) // an answer: the service is well
+			l.pay(call.process) // an answer: the service is healthy
 		}
 		return d.Reason
 	// No delay begins before an attempt that would be rejected.

@@ -85,7 +85,7 @@ func (p *permits) wake(id uint32, now time.Duration) (entry, time.Duration) {
 	return rejected, now
 }
 
-// pass holds the number of attempts under way, including this one. The law uses it to see whether
+// pass holds the number of attempts under way, including this one. The law uses it to check whether
 // its limit is in use.
 func (p *permits) pass(now time.Duration) gate.Pass {
 	return gate.Pass{A: uint64(now), B: uint64(p.inside)}
@@ -116,7 +116,7 @@ func (p *permits) next() (uint32, bool) {
 
 func (p *permits) moved() line { return nil }
 
-// refuses cannot foresee when a permit will be free, so it only answers for a delay of 0.
+// refuses is false for every delay above 0, because it is unknown when a permit will be free.
 func (p *permits) refuses(_, delay time.Duration) bool {
 	return delay == 0 && p.inside >= p.most && len(p.line) >= p.queue
 }

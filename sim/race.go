@@ -9,9 +9,9 @@ import "time"
 // An entity has one event to come, so that of a race is the earliest of all: the end of a leg, or
 // the beginning of a hedge. The other times stay in its legs.
 //
-// A leg that loses has no end of its own. The server goes on with it, as with any request whose
-// caller has given up, and it counts as nothing but an attempt. The end of the attempt's time is
-// the end of all legs that are still under way, each of which counts as timed out.
+// A leg that loses has no event for its end. The server continues to serve it, like any request
+// whose caller has given up, and it only counts as an attempt. When the attempt's time is over, all
+// legs under way end, and each counts as timed out.
 
 // race begins an attempt that may be hedged. Its first leg ends at the time given.
 func (x *engine) race(id uint32, now, at time.Duration, c cause) {
@@ -53,7 +53,7 @@ func (x *engine) leg(id uint32, now time.Duration) {
 	h, r := x.hedgeState(id), &x.hedger.races[id]
 	i := r.first()
 	l := &r.legs[i]
-	// An answer that comes at the very time of a hedge makes it needless.
+	// If an answer comes at the time of a hedge, the hedge does not begin.
 	if r.due < l.at {
 		x.hedge(id, now)
 		x.nextLeg(id)
@@ -72,7 +72,7 @@ func (x *engine) leg(id uint32, now time.Duration) {
 		x.succeed(id, now)
 		return
 	}
-	// The other legs go on, whatever this one met.
+	// The other legs continue after this failure.
 	if x.hedger.meet(h, now, l) {
 		r.due = never
 	}
@@ -103,8 +103,8 @@ func (x *engine) hedge(id uint32, now time.Duration) {
 		return
 	}
 	x.tally.hedged(now)
-	// A hedge meets what any request does: another random replica, the windows, the server's limit. It
-	// is given up as soon as another leg wins.
+	// A hedge is handled like any request: it goes to a random replica, through the windows and the
+	// server's limit. It ends as soon as another leg wins.
 	at, c := x.reach(id, min(f.expires, r.won()), now)
 	r.legs = append(r.legs, x.newLeg(id, at, c))
 	if len(r.legs) <= x.hedger.most {

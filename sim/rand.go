@@ -7,8 +7,8 @@ import (
 )
 
 // random is a SplitMix64 generator (Steele, Lea and Flood, "Fast Splittable Pseudorandom Number
-// Generators", 2014). Every client has one of its own. So what one client does never changes the
-// numbers of another, in whatever order the engine handles them.
+// Generators", 2014). Every client has one of its own. So one client never changes the numbers of
+// another, and the order in which the engine handles them does not matter.
 type random uint64
 
 const golden = 0x9e3779b97f4a7c15

@@ -37,7 +37,7 @@ func newRate(l *limit.Rate) *pacer {
 	return p
 }
 
-// enter books a turn, or takes nothing if the turn would be too late.
+// enter books a turn. If the turn would be too late, it takes nothing.
 func (p *pacer) enter(id uint32, now, last time.Duration, _ *random) (entry, time.Duration) {
 	// A turn after that would be of no use to the call.
 	last = min(last, now+min(p.wait, longest))
@@ -56,7 +56,7 @@ func (p *pacer) enter(id uint32, now, last time.Duration, _ *random) (entry, tim
 	return queued, turn
 }
 
-// enterUnknown takes a token from what the server's last answer has left, unless its time is over.
+// enterUnknown takes a token from the allowance in the server's last answer, until its reset.
 // Without such an answer every attempt is admitted.
 func (p *pacer) enterUnknown(id uint32, now, last time.Duration) (entry, time.Duration) {
 	switch {
@@ -177,7 +177,7 @@ func (t *throttle) leave(now time.Duration, _ gate.Pass, o gate.Outcome) {
 	}
 }
 
-// rejection has no delay after which there is room, because chance decides.
+// rejection has no delay, because attempts are rejected at random.
 func (t *throttle) rejection(time.Duration) fault.Fault {
 	return ours(fault.Overloaded, 0, "attempt shed")
 }

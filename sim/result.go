@@ -16,7 +16,7 @@ type Result struct {
 	Policies []PolicyResult
 }
 
-// PolicyResult is what happened under one policy.
+// PolicyResult is the result of one policy.
 type PolicyResult struct {
 	// Policy is the policy's name. Policies without a name are called "policy 1", "policy 2" and so
 	// on.
@@ -40,9 +40,10 @@ type PolicyResult struct {
 	// if the trouble did not end, or if there was none.
 	Peak float64
 
-	// Recovered reports that the service recovered after TroubleEnd. Recovery is the time from there
-	// to the start of the first five good seconds, not counting seconds without calls. A second is
-	// good if 95 % or more of the calls that began in it succeed, and also of those that ended in it.
+	// Recovered reports whether the service recovered after TroubleEnd. Recovery is the time from
+	// TroubleEnd to the start of the first five good seconds. Seconds without calls are skipped. A
+	// second is good if at least 95 % of the calls that began in it succeed, and at least 95 % of
+	// those that ended in it.
 	Recovered bool
 	Recovery  time.Duration
 
@@ -57,7 +58,7 @@ type PolicyResult struct {
 }
 
 // Counts are numbers of calls and attempts. An attempt counts in the bin in which it reaches the
-// server, its outcome in the bin in which the caller gets the answer.
+// server. Its outcome counts in the bin in which the caller gets the answer.
 type Counts struct {
 	// Calls is the number of calls that began, OK of those that succeeded, and Failed of those that
 	// failed.
@@ -68,17 +69,19 @@ type Counts struct {
 	// Attempts is the number of attempts that reached the server.
 	Attempts int64
 
-	// Retries is the part of Attempts that were neither the first of a call nor hedges.
+	// Retries is the number of Attempts that were neither the first of a call nor hedges.
 	Retries int64
 
-	// Hedges is the part of Attempts that were hedges. HedgesWon is how many were answered first.
+	// Hedges is the number of Attempts that were hedges. HedgesWon is the number of hedges that were
+	// answered first.
 	Hedges    int64
 	HedgesWon int64
 
 	// TimedOut is the number of attempts that their callers gave up.
 	TimedOut int64
 
-	// Refused is the number of attempts without a connection, or answered with status 503.
+	// Refused is the number of attempts whose connection was refused, or that were answered with
+	// status 503.
 	Refused int64
 
 	// Throttled is the number of attempts answered with status 429.
@@ -87,8 +90,8 @@ type Counts struct {
 	// Errors is the number of attempts answered with another error, or that met a conflict.
 	Errors int64
 
-	// Shed is the number of attempts that never got through a layer: it had no worker and no room in
-	// its queue, or the caller gave up before the layer's own work was done.
+	// Shed is the number of attempts that a layer did not pass on: it had no worker and no room in its
+	// queue, or the caller gave up before the layer's own work was done.
 	Shed int64
 
 	// Rejected is the number of attempts that a breaker or a limit rejected.
@@ -102,22 +105,23 @@ type Counts struct {
 type Bin struct {
 	Counts
 
-	// Served is how many of the calls that began in this bin succeeded, in this bin or later.
+	// Served is the number of calls that began in this bin and succeeded, in this bin or later.
 	Served int64
 
-	// Queue is how many attempts waited in the server at the end of the bin.
+	// Queue is the number of attempts that waited in the server at the end of the bin.
 	Queue int
 
-	// LayerQueue is how many attempts waited for a worker of a layer when the bin ended.
+	// LayerQueue is the number of attempts that waited for a worker of a layer at the end of the bin.
 	LayerQueue int
 
-	// Open is the share of breakers that were open or half-open when the bin ended.
+	// Open is the share of breakers that were open or half-open at the end of the bin.
 	Open float64
 
-	// Waiting is how many attempts waited in the queues of the policies' limits when the bin ended.
+	// Waiting is the number of attempts that waited in the queues of the policies' limits at the end
+	// of the bin.
 	Waiting int
 
-	// Limit is the mean of all adaptive limits when the bin ended. 0 = there are none.
+	// Limit is the mean of all adaptive limits at the end of the bin. 0 = there are none.
 	Limit float64
 }
 
@@ -163,7 +167,7 @@ func (t *tally) callBegan(now time.Duration) {
 }
 
 // callEnded counts a call in the bin in which it ends, and a success also in the bin in which it
-// began. Only the second count shows which callers were served: in a long queue the good answers
+// began. Only the second count shows which callers were served, because the answers of a long queue
 // are for old calls.
 func (t *tally) callEnded(began, now time.Duration, ok bool) {
 	b := t.at(now)

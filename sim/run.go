@@ -8,9 +8,9 @@ import (
 	"github.com/rebound-go/rebound"
 )
 
-// Run plays s once for each of its policies. It returns an error that names an invalid field and
-// its valid values. A run that is too large, or whose clock stands still, is an error about a field
-// as well. Goroutines may run the same scenario at the same time.
+// Run plays s once for each of its policies. It returns an error that names the first invalid field
+// and its valid values. If a run is too large, or its calls take no time, the error names the field
+// to change. Goroutines may run the same scenario at the same time.
 func Run(s Scenario) (Result, error) {
 	s, err := s.complete()
 	if err != nil {

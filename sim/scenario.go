@@ -7,10 +7,10 @@ import (
 	"github.com/rebound-go/rebound/hedge"
 )
 
-// Scenario is what a simulation plays: clients that call a server under policies, and what goes
-// wrong in the meantime. Zero fields mean their documented defaults, but there must be clients.
-// Except for the policies and the hedge it is plain data, and can be marshaled as JSON, with times
-// in nanoseconds.
+// Scenario describes a simulation: clients that call a server under policies, and the server's
+// failures. Zero fields mean their documented defaults, but Clients must have a Count, a Rate or a
+// Profile. Except for the policies and the hedge it is plain data, and can be marshaled as JSON,
+// with times in nanoseconds.
 type Scenario struct {
 	// Name is the scenario's name in titles and tables.
 	Name string
@@ -42,25 +42,25 @@ type Scenario struct {
 	// Hedge cannot have Layers. Nil = no hedges.
 	Hedge *hedge.Hedge `json:"-"`
 
-	// NoJitter makes policies use delays without jitter, to show what jitter is good for.
+	// NoJitter makes policies use delays without jitter, to show the effect of jitter.
 	NoJitter bool
 
-	// PayPerCall pays the deposit to budgets when a call begins instead of when it succeeds, to show
-	// why real budgets do not.
+	// PayPerCall pays the deposit to budgets when a call begins and not when it succeeds, to show why
+	// real budgets do not do so.
 	PayPerCall bool
 
 	// MaxAttempts is the largest number of attempts. A run with more ends with an error. 0 = 200
 	// million.
 	MaxAttempts int64
 
-	// Policies are compared: the scenario is played once for each. They are only read. Empty, or a nil
-	// element = the zero policy.
+	// Policies are the policies to compare: the scenario is played once for each. They are only read.
+	// Empty, or a nil element = the zero policy.
 	Policies []*rebound.Policy `json:"-"`
 }
 
 // Clients make calls, each under the policy. In a closed loop there are Count clients, each with
-// one call at a time. In an open loop calls arrive at Rate, whatever happens to earlier calls.
-// Exactly one of the two must be set.
+// one call at a time. In an open loop calls arrive at Rate, independently of earlier calls. Exactly
+// one of Count, Rate and Profile must be set.
 type Clients struct {
 	// Count is the number of clients in a closed loop, at most 10 million.
 	Count int
@@ -71,15 +71,16 @@ type Clients struct {
 	// Burst makes all clients of a closed loop call at time 0. Otherwise they begin with a pause.
 	Burst bool
 
-	// Calls is how many calls a client in a closed loop makes. 0 = until the run ends.
+	// Calls is the number of calls of each client in a closed loop. 0 = calls until the run ends.
 	Calls int
 
 	// Rate is the mean number of calls per second in an open loop; their arrivals are random
 	// (a Poisson process).
 	Rate float64
 
-	// Profile is a rate that changes: in a straight line from each point to the next, and no more
-	// after the last. Two points at the same time are a step. If Profile is set, Rate must not be.
+	// Profile is a rate that changes, for an open loop. It changes in a straight line from each point
+	// to the next, and stays the same after the last. Two points at the same time are a step. If
+	// Profile is set, Rate must not be.
 	Profile []Rate
 
 	// Poison is the share of calls whose every attempt fails with status 500 once it is served, such
@@ -115,20 +116,20 @@ type Layer struct {
 	// Policy handles the failures of the next layer. Nil = the policy that is being simulated.
 	Policy *rebound.Policy `json:"-"`
 
-	// Processes is how many processes the service has; each call goes to a random one. 0 = 1.
+	// Processes is the number of processes of the service. Each call goes to a random one. 0 = 1.
 	Processes int
 
-	// Workers is how many calls each process handles at a time. A worker is busy from the beginning of
-	// a call to its end: through the layer's own work, all attempts at the next layer, and the delays
-	// between them. 0 = any number.
+	// Workers is the number of calls that each process handles at a time. A worker is busy from the
+	// beginning of a call to its end. That includes the layer's own work, all attempts at the next
+	// layer, and the delays between them. 0 = any number.
 	Workers int
 
-	// Queue is how many calls may wait for a worker of a process. Further calls are answered with
-	// status 503. A call leaves the queue when its caller gives up. 0 = any number, -1 = none.
+	// Queue is the number of calls that may wait for a worker of a process. Further calls are answered
+	// with status 503. A call leaves the queue when its caller gives up. 0 = any number, -1 = none.
 	Queue int
 
-	// Service is how long the layer's own work takes, before it calls the next one. A caller that
-	// gives up ends it. Zero: no time.
+	// Service is the time of the layer's own work, before it calls the next layer. The work ends if
+	// the caller gives up. Zero = no time.
 	Service Dist
 
 	// Mute hides from the layer above that this layer has already retried a failure, as most protocols
@@ -146,25 +147,25 @@ type Server struct {
 	// Route is how an attempt gets to one of the replicas. Empty = Balanced.
 	Route Route
 
-	// Workers is how many attempts are served at a time, at most a million. 0 = all.
+	// Workers is the number of attempts that are served at a time, at most a million. 0 = any number.
 	Workers int
 
-	// Service is how long serving one takes. Zero: no time.
+	// Service is the time to serve an attempt. Zero = no time.
 	Service Dist
 
-	// Crowding makes serving slower the more attempts are in the server: by this share of its time
-	// for each other attempt. 0 = no effect.
+	// Crowding makes serving slower when many attempts are in the server. Each other attempt adds this
+	// share of the time. 0 = no effect.
 	Crowding float64
 
-	// Queue is how many attempts may wait for a worker; further ones are answered with status 503.
-	// 0 = any number, -1 = none.
+	// Queue is the number of attempts that may wait for a worker. Further attempts are answered with
+	// status 503. 0 = any number, -1 = none.
 	Queue int
 
 	// RetryAfter is the Retry-After delay of the answers when the queue is full. 0 = none.
 	RetryAfter time.Duration
 
 	// DropExpired makes workers skip attempts that their callers have given up. Otherwise such
-	// attempts are served like any other, which makes a retry storm last.
+	// attempts are served like any other, which prolongs a retry storm.
 	DropExpired bool
 
 	// Limit is the server's rate limit.
@@ -173,12 +174,12 @@ type Server struct {
 	// RoundTrip is the network's part of an attempt, there and back. 0 = none.
 	RoundTrip time.Duration
 
-	// Row, if set, replaces everything above. Each attempt is then an optimistic transaction on one
-	// row that all clients share. It reads the row, writes it, and fails if another write came in
-	// between. Each of the four messages takes Row.
+	// Row replaces everything above. Each attempt is an optimistic transaction on one row that all
+	// clients share. It reads the row, writes it, and fails if another write came in between. Row is
+	// the time of each of the four messages. Zero = no row.
 	Row Dist
 
-	// Windows are the periods in which something is wrong. They may overlap.
+	// Windows are the periods of failures. They may overlap.
 	Windows []Window
 }
 
@@ -197,13 +198,13 @@ const (
 	Avoiding Route = "avoiding"
 )
 
-// Window is a period in which the server fails in the ways that are set; at least one must be set.
-// A share is the part of the attempts that is affected, drawn at random: 1 = all of them.
+// Window is a period in which the server fails in the ways that are set. At least one must be set.
+// A share is the part of the attempts that is affected, drawn at random: 1 = all attempts.
 type Window struct {
 	// From is the beginning of the window.
 	From time.Duration
 
-	// To is the end of the window, which does not include it. 0 = the end of the run.
+	// To is the end of the window, exclusive. 0 = the end of the run.
 	To time.Duration
 
 	// Ramp is how long the trouble takes to fade after To. During that time the shares and Slow
@@ -231,7 +232,7 @@ type Window struct {
 	// Fail is the share of attempts that are served and then answered with status 500.
 	Fail float64
 
-	// Slow is the factor by which serving takes longer if it begins in the window. 0 = 1.
+	// Slow multiplies the time to serve an attempt, if serving begins in the window. 0 = 1.
 	Slow float64
 }
 

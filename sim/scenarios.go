@@ -34,8 +34,8 @@ func builtins() []Scenario {
 	}
 }
 
-// office is a service with room for four times its calls. It runs for two minutes, and something
-// goes wrong in the second half minute. The recovery can be seen in the second minute.
+// office is a service with room for four times its calls. The run takes two minutes. The window is
+// the second half minute, and the second minute shows the recovery.
 func office(name, about string, w Window) Scenario {
 	w.From, w.To = 30*time.Second, 60*time.Second
 	return Scenario{
@@ -48,13 +48,13 @@ func office(name, about string, w Window) Scenario {
 	}
 }
 
-// blip has independent failures, which is what retries are for.
+// blip has independent failures, for which retries are made.
 func blip() Scenario {
 	return office("blip", "one attempt in a hundred fails for 30 s: retries hide it",
 		Window{Fail: 0.01})
 }
 
-// outage shows what retries cost when they cannot help.
+// outage shows the cost of retries that cannot help.
 func outage() Scenario {
 	return office("outage", "the server refuses everything for 30 s: retries are of no use",
 		Window{Refuse: 1})

@@ -83,7 +83,7 @@ func (s *server) arrive(
 	if begin > now {
 		s.overfull = s.overfull || q.waiting.n > s.most
 	}
-	// The worker finds that the caller has given up, and is free again at once.
+	// The caller has given up, so the worker is free again at once.
 	if s.DropExpired && begin >= expires {
 		q.occupy(begin)
 		return expired, never
@@ -96,8 +96,8 @@ func (s *server) arrive(
 	return served, done + s.RoundTrip
 }
 
-// trouble draws what the windows do to an attempt. served means that nothing keeps it from being
-// served. An attempt that fails uses a worker nevertheless.
+// trouble draws the effects of the windows on an attempt. The cause served means that no window
+// prevents that it is served. An attempt that fails uses a worker, too.
 func (s *server) trouble(replica int, now time.Duration, r *random) (c cause, fails bool) {
 	// The first window that keeps the attempt from being served decides, and within it the first of
 	// the ways.

@@ -30,14 +30,14 @@ func (x *engine) receive(id uint32, level int, now time.Duration) bool {
 	return x.work(id, level, now)
 }
 
-// work is what a layer does before it calls the next one. It returns false if that takes time. If
-// the caller gives up meanwhile, the call ends there and its worker is free.
+// work does a layer's own work before it calls the next layer. It returns false if the work takes
+// time. If the caller gives up in the meantime, the call ends there and its worker is free.
 func (x *engine) work(id uint32, level int, now time.Duration) bool {
 	e, end := &x.entities[id], x.contextEnd(id, level)
 	done := now + x.layers[level].service.draw(&e.random)
 	e.level = uint8(level)
 	switch {
-	// A turn may come at the very moment at which the caller gives up.
+	// A turn may come at the moment at which the caller gives up.
 	case done >= end:
 		x.later(id, max(end, now), doGiveUp)
 	case done > now:
