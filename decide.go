@@ -70,9 +70,8 @@ func (p *Policy) past(s *State, delay time.Duration) Reason {
 
 // stop returns why there is no further attempt after any delay, or "".
 func (p *Policy) stop(s *State, f *fault.Fault) Reason {
-	limit := p.MaxAttempts()
 	switch {
-	case limit < Unlimited:
+	case p.MaxAttempts() < Unlimited:
 		return Invalid
 	case f.Kind == fault.Canceled:
 		return Canceled
@@ -82,12 +81,18 @@ func (p *Policy) stop(s *State, f *fault.Fault) Reason {
 		return NotRetryable
 	case p.NonIdempotent && f.Sent == fault.MaybeDone:
 		return NotIdempotent
-	case limit != Unlimited && s.Attempt >= limit:
+	case p.exhausted(s.Attempt):
 		return Exhausted
 	case f.After > p.maxRetryAfter() && !s.Durable:
 		return WaitTooLong
 	}
 	return ""
+}
+
+// exhausted reports whether a call that has failed so many times has had all its attempts.
+func (p *Policy) exhausted(attempts int) bool {
+	limit := p.MaxAttempts()
+	return limit > 0 && attempts >= limit
 }
 
 // retryable reports whether f may be retried. A mark on the error outranks RetryIf.

@@ -82,7 +82,7 @@ func Begin(ctx context.Context, p *Policy) Loop {
 func Resume(ctx context.Context, p *Policy, s State) Loop {
 	l := Begin(ctx, p)
 	l.attempt, l.offset, l.prev, l.durable = max(s.Attempt, 0), s.Elapsed, s.Prev, s.Durable
-	l.spent = l.p.MaxAttempts() > 0 && s.Attempt >= l.p.MaxAttempts()
+	l.spent = l.p.exhausted(s.Attempt)
 	return l
 }
 

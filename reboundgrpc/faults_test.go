@@ -224,28 +224,10 @@ func TestGoAway(t *testing.T) {
 	}
 }
 
-// silentServer accepts connections and never writes: a half-open connection, or a host that hangs.
-func silentServer(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() { _, _ = io.Copy(io.Discard, c) }()
-		}
-	}()
-	return l.Addr().String()
-}
-
+// A server may accept connections and never write: behind a half-open connection, or if it hangs.
 func TestSilentServer(t *testing.T) {
 	checkGoroutines(t)
-	addr := silentServer(t)
+	addr := daemon.Listen(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })
 	p := quick(2)
 	p.AttemptTimeout = 30 * time.Millisecond
 	conn := dial(t, addr, p)

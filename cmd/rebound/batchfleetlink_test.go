@@ -36,21 +36,7 @@ func newLink(t *testing.T, db string, l *link) string {
 		t.Fatal(err)
 	}
 	server := u.Host
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = listener.Close() })
-	go func() {
-		for {
-			client, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go l.serve(client, server)
-		}
-	}()
-	u.Host = listener.Addr().String()
+	u.Host = daemon.Listen(t, func(client net.Conn) { l.serve(client, server) })
 	return u.String()
 }
 

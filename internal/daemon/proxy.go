@@ -28,34 +28,44 @@ type Proxy struct {
 // whenever a client connects. The proxy ends with the test.
 func NewProxy(t testing.TB, to string) *Proxy {
 	t.Helper()
+	p := &Proxy{conns: map[net.Conn]bool{}}
+	// Thaw comes before Cut: a forward that waits for it could not end otherwise.
+	t.Cleanup(func() {
+		p.Thaw()
+		p.Cut()
+	})
+	p.Addr = Listen(t, func(client net.Conn) {
+		server, err := net.Dial("tcp", to)
+		if err != nil { // the client's connection ends, as without a proxy
+			_ = client.Close()
+			return
+		}
+		p.keep(client, server)
+		go p.forward(server, client)
+		go p.forward(client, server)
+	})
+	return p
+}
+
+// Listen serves each connection in a goroutine, and returns the address that it listens on. No
+// connection is accepted after the test, but those that are open stay open.
+func Listen(t testing.TB, serve func(net.Conn)) (addr string) {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &Proxy{Addr: l.Addr().String(), conns: map[net.Conn]bool{}}
-	// Thaw comes before Cut: a forward that waits for it could not end otherwise.
-	t.Cleanup(func() {
-		_ = l.Close()
-		p.Thaw()
-		p.Cut()
-	})
+	t.Cleanup(func() { _ = l.Close() })
 	go func() {
 		for {
-			client, err := l.Accept()
+			c, err := l.Accept()
 			if err != nil {
 				return
 			}
-			server, err := net.Dial("tcp", to)
-			if err != nil { // the client's connection ends, as without a proxy
-				_ = client.Close()
-				continue
-			}
-			p.keep(client, server)
-			go p.forward(server, client)
-			go p.forward(client, server)
+			go serve(c)
 		}
 	}()
-	return p
+	return l.Addr().String()
 }
 
 // Delay delays everything that is sent from now on by d, in both directions.

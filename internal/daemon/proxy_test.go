@@ -9,27 +9,9 @@ import (
 	"time"
 )
 
-// echo is a server that sends back what it gets.
-func echo(t *testing.T) (addr string) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() { _, _ = io.Copy(c, c) }()
-		}
-	}()
-	return l.Addr().String()
-}
-
 func TestProxy(t *testing.T) {
-	p := NewProxy(t, echo(t))
+	echo := Listen(t, func(c net.Conn) { _, _ = io.Copy(c, c) })
+	p := NewProxy(t, echo)
 	dial := func() net.Conn {
 		c, err := net.Dial("tcp", p.Addr)
 		if err != nil {
