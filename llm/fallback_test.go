@@ -54,54 +54,59 @@ func (s script) play(model string) error {
 
 type errs = []error
 
-// chains are made of the models a, b and c.
-var chains = []struct {
+// chain is a call of the models a, b and c.
+type chain struct {
 	name   string
 	policy *rebound.Policy
 	script script
 	want   string // the models asked, in order
 	reason rebound.Reason
 	took   time.Duration
-}{
-	{"first", exact(5), script{}, "a", "", 0},
-	{"a reset is tried again", exact(5), script{"a": errs{reset, nil}}, "aa", "", time.Second},
-	{"two resets", exact(5), script{"a": errs{reset}}, "aab", "", time.Second},
-	{"overload moves on at once", exact(5), script{"a": errs{busy}}, "ab", "", 0},
-	{"quota moves on at once", exact(5), script{"a": errs{quota}}, "ab", "", 0},
-	{"already retried below", exact(5), script{"a": errs{gaveUp}}, "ab", "", 0},
-	{"third", exact(5), script{"a": errs{quota}, "b": errs{busy}}, "abc", "", 0},
-	{"all busy, the first is ready first", exact(5),
-		script{"a": errs{busy, nil}, "b": errs{busy}, "c": errs{busy}}, "abca", "",
-		10 * time.Second},
-	{"the one that is ready first", exact(5),
-		script{"a": errs{wait30}, "b": errs{wait30}, "c": errs{busy, nil}}, "abcc", "",
-		10 * time.Second},
-	{"all busy for ever", exact(5), script{"a": errs{busy}, "b": errs{busy}, "c": errs{quota}},
-		"abcab", rebound.Exhausted, 10 * time.Second},
-	{"none can", exact(5), script{"a": errs{quota}, "b": errs{wait10m}, "c": errs{quota}},
-		"abc", rebound.NotRetryable, 0},
-	{"too long a wait", exact(5), script{"a": errs{quota}, "b": errs{quota},
-		"c": errs{wait10m}}, "abc", rebound.WaitTooLong, 0},
-	{"fewer attempts than models", exact(2), script{"a": errs{quota}, "b": errs{quota}},
-		"ab", rebound.Exhausted, 0},
-	{"the default of attempts", exact(0), script{"a": errs{reset}, "b": errs{reset}},
-		"aab", rebound.Exhausted, time.Second},
-	{"output cannot be taken back", exact(5), script{"a": errs{printed}}, "a",
-		rebound.NotRetryable, 0},
-	{"unlimited", &rebound.Policy{Attempts: rebound.Unlimited, Backoff: backoff.Constant(0)},
-		script{"a": errs{reset, reset, reset, reset, reset, nil}, "b": errs{quota},
-			"c": errs{quota}}, "aabacaaa", "", 0},
-	{"no time", &rebound.Policy{MaxElapsed: 5 * time.Second, Attempts: 9,
-		Throttled: backoff.Constant(10 * time.Second)}, script{"a": errs{busy}, "b": errs{busy},
-		"c": errs{busy}}, "abc", rebound.PastElapsed, 0},
-	{"must not be repeated", &rebound.Policy{NonIdempotent: true}, script{"a": errs{reset}},
-		"a", rebound.NotIdempotent, 0},
-	{"invalid", &rebound.Policy{MaxElapsed: -1}, script{"a": errs{reset}}, "a",
-		rebound.Invalid, 0},
-	{"no budget", &rebound.Policy{Attempts: 9, Backoff: backoff.Constant(0),
-		Budget: &budget.Budget{Capacity: 1}},
-		script{"a": errs{reset}, "b": errs{reset}, "c": errs{reset}}, "aabc",
-		rebound.OutOfBudget, 0},
+}
+
+// chains returns new ones: a call uses up its script, and its policy's budget.
+func chains() []chain {
+	return []chain{
+		{"first", exact(5), script{}, "a", "", 0},
+		{"a reset is tried again", exact(5), script{"a": errs{reset, nil}}, "aa", "", time.Second},
+		{"two resets", exact(5), script{"a": errs{reset}}, "aab", "", time.Second},
+		{"overload moves on at once", exact(5), script{"a": errs{busy}}, "ab", "", 0},
+		{"quota moves on at once", exact(5), script{"a": errs{quota}}, "ab", "", 0},
+		{"already retried below", exact(5), script{"a": errs{gaveUp}}, "ab", "", 0},
+		{"third", exact(5), script{"a": errs{quota}, "b": errs{busy}}, "abc", "", 0},
+		{"all busy, the first is ready first", exact(5),
+			script{"a": errs{busy, nil}, "b": errs{busy}, "c": errs{busy}}, "abca", "",
+			10 * time.Second},
+		{"the one that is ready first", exact(5),
+			script{"a": errs{wait30}, "b": errs{wait30}, "c": errs{busy, nil}}, "abcc", "",
+			10 * time.Second},
+		{"all busy for ever", exact(5), script{"a": errs{busy}, "b": errs{busy}, "c": errs{quota}},
+			"abcab", rebound.Exhausted, 10 * time.Second},
+		{"none can", exact(5), script{"a": errs{quota}, "b": errs{wait10m}, "c": errs{quota}},
+			"abc", rebound.NotRetryable, 0},
+		{"too long a wait", exact(5), script{"a": errs{quota}, "b": errs{quota},
+			"c": errs{wait10m}}, "abc", rebound.WaitTooLong, 0},
+		{"fewer attempts than models", exact(2), script{"a": errs{quota}, "b": errs{quota}},
+			"ab", rebound.Exhausted, 0},
+		{"the default of attempts", exact(0), script{"a": errs{reset}, "b": errs{reset}},
+			"aab", rebound.Exhausted, time.Second},
+		{"output cannot be taken back", exact(5), script{"a": errs{printed}}, "a",
+			rebound.NotRetryable, 0},
+		{"unlimited", &rebound.Policy{Attempts: rebound.Unlimited, Backoff: backoff.Constant(0)},
+			script{"a": errs{reset, reset, reset, reset, reset, nil}, "b": errs{quota},
+				"c": errs{quota}}, "aabacaaa", "", 0},
+		{"no time", &rebound.Policy{MaxElapsed: 5 * time.Second, Attempts: 9,
+			Throttled: backoff.Constant(10 * time.Second)}, script{"a": errs{busy}, "b": errs{busy},
+			"c": errs{busy}}, "abc", rebound.PastElapsed, 0},
+		{"must not be repeated", &rebound.Policy{NonIdempotent: true}, script{"a": errs{reset}},
+			"a", rebound.NotIdempotent, 0},
+		{"invalid", &rebound.Policy{MaxElapsed: -1}, script{"a": errs{reset}}, "a",
+			rebound.Invalid, 0},
+		{"no budget", &rebound.Policy{Attempts: 9, Backoff: backoff.Constant(0),
+			Budget: &budget.Budget{Capacity: 1}},
+			script{"a": errs{reset}, "b": errs{reset}, "c": errs{reset}}, "aabc",
+			rebound.OutOfBudget, 0},
+	}
 }
 
 // timed is d for a policy that needs a clock, otherwise 0.
@@ -113,7 +118,7 @@ func timed(p *rebound.Policy, d time.Duration) time.Duration {
 }
 
 func TestFallback(t *testing.T) {
-	for _, row := range chains {
+	for _, row := range chains() {
 		synctest.Test(t, func(t *testing.T) {
 			asked, begin := "", time.Now()
 			v, err := llm.Fallback(t.Context(), row.policy, []string{"a", "b", "c"},

@@ -86,8 +86,13 @@ func (o *opener) open(ctx context.Context) (*streamAttempt, error) {
 	o.attempts++
 	resetOutputs(o.opts)
 	opts := append(o.opts[:len(o.opts):len(o.opts)], grpc.OnFinish(a.end))
-	err := a.within(ctx, func() (err error) {
-		a.stream, err = o.streamer(own, o.desc, o.cc, o.method, opts...)
+	err := a.within(ctx, func() error {
+		stream, err := o.streamer(own, o.desc, o.cc, o.method, opts...)
+		// Interceptors may wrap a stream before they look at the error, so one beside an error is not
+		// used.
+		if err == nil {
+			a.stream = stream
+		}
 		return err
 	})
 	done = err == nil

@@ -122,6 +122,27 @@ func (l lateSend) SendMsg(m any) error {
 	return err
 }
 
+// A stream that an interceptor returns beside an error is not a stream: many wrap what they got
+// before they look at the error.
+func TestStreamBesideAnError(t *testing.T) {
+	checkGoroutines(t)
+	addr, _ := serve(t, failing(0, nil))
+	conn := dial(t, addr, quick(2), grpc.WithChainStreamInterceptor(func(
+		ctx context.Context, _ *grpc.StreamDesc, _ *grpc.ClientConn, _ string, _ grpc.Streamer,
+		_ ...grpc.CallOption,
+	) (grpc.ClientStream, error) {
+		return lateSend{nil, ctx}, fail(codes.Unavailable)
+	}))
+	_, err := open(t.Context(), conn)
+	if status.Code(err) != codes.Unavailable || !errors.Is(err, rebound.Exhausted) {
+		t.Errorf("server stream: %v", err)
+	}
+	_, err = conn.NewStream(t.Context(), bidiDesc, bidiMethod)
+	if status.Code(err) != codes.Unavailable {
+		t.Errorf("bidi stream: %v", err)
+	}
+}
+
 // After a timeout, gRPC ends a stream on its own goroutine. It must not write to the options when
 // another attempt has begun or the call has failed.
 func TestOutputsOfTimedOutStream(t *testing.T) {

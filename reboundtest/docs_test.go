@@ -63,7 +63,7 @@ func TestDocsDecide(t *testing.T) {
 
 func TestDocsTrace(t *testing.T) {
 	api := &userAPI{failures: 2}
-	trace, err := reboundtest.Do(apiPolicy, func(ctx context.Context) (User, error) {
+	trace, err := reboundtest.Do(apiPolicy.Clone(), func(ctx context.Context) (User, error) {
 		return api.User(ctx, 42)
 	})
 	if err != nil || trace.Value.Name != "user 42" || trace.Attempts != 3 {

@@ -152,8 +152,15 @@ func TestRejections(t *testing.T) {
 	}
 	s := r.Snapshot()
 	checkConsistent(t, s)
-	if n := len(s.Total.Rejections); n > 51 || n < 50 {
-		t.Errorf("%d rows of rejections, want 50 or one more", n)
+	named := 0
+	for _, row := range s.Total.Rejections {
+		if row.Name != "" {
+			named++
+		}
+	}
+	// Each kind has a row for the others. In one shard these rows are among the 50.
+	if others := len(s.Total.Rejections) - named; named > 50 || named < 48 || others != 2 {
+		t.Errorf("%d names and %d others in the rejections, want 48 to 50, and 2", named, others)
 	}
 	if first := s.Total.Rejections[0]; first.Name != "" || first.Calls < 900 {
 		t.Errorf("the others are %+v", first)
