@@ -1,6 +1,6 @@
-// Fleet shows a batch on several machines, on one machine. It starts a PostgreSQL server, an API
-// and three workers, and kills one worker with -9 partway through. No row is lost, and none has two
-// results.
+// Fleet runs a batch with three workers, as on three machines. It starts a PostgreSQL server, an
+// API and three workers, and kills one worker with -9 partway through. No row is lost, and none has
+// two results.
 //
 //	go run ./examples/fleet
 //
@@ -137,7 +137,7 @@ func (f *fleet) compare(rows int) error {
 	f.printf("%d rows were in doubt and were sent again; the API had already executed %d of them",
 		status.Repeated, again)
 	if lost+doubled > 0 || again > status.Repeated {
-		return errors.New("want no row lost or doubled, and at most the rows in doubt executed twice")
+		return errors.New("want no row lost or doubled, and only rows in doubt executed twice")
 	}
 	return nil
 }

@@ -34,10 +34,10 @@ func parseFlags(args []string, stderr io.Writer) (config, error) {
 	flags.SetOutput(io.Discard)
 	flags.IntVar(&c.receipts, "receipts", inTestdata, "receipts to process")
 	flags.Uint64Var(&c.seed, "seed", 1, "seed of the services' failures")
-	flags.Float64Var((*float64)(&c.speed), "speed", 40, "divide all seconds by this")
+	flags.Float64Var((*float64)(&c.speed), "speed", 40, "divide all times by this")
 	flags.BoolVar(&c.noRetry, "no-retry", false, "make one attempt per call, for comparison")
 	flags.StringVar(&c.debug, "debug", "", "serve a live page at this `address` while it runs")
-	flags.StringVar(&c.export, "export", "", "write the input of a batch to this `file`, and exit")
+	flags.StringVar(&c.export, "export", "", "write the input of a batch to this `file`")
 	flags.StringVar(&c.serve, "serve", "", "serve OCR and vision at this `address`, for a batch")
 	err := flags.Parse(args)
 	if errors.Is(err, flag.ErrHelp) {

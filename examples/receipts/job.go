@@ -114,7 +114,7 @@ func (j *job) status() string {
 
 // announce prints the configuration of the run.
 func (j *job) announce(w io.Writer) {
-	fmt.Fprintf(w, "%d receipts, %d workers, seed %d; all seconds divided by %v\n",
+	fmt.Fprintf(w, "%d receipts, %d workers, seed %d; all times divided by %v\n",
 		len(j.receipts), workers, j.seed, float64(j.speed))
 	describe := func(s *service, p *rebound.Policy, otherwise string) {
 		attempts := fmt.Sprintf("%d attempts", p.Attempts)
@@ -124,7 +124,7 @@ func (j *job) announce(w io.Writer) {
 		fmt.Fprintf(w, "  %-7s %s  %s of %v; breaker %d/%v, %s\n", s.name, s.url, attempts,
 			p.AttemptTimeout, p.Breaker.Failures, p.Breaker.Cooldown, otherwise)
 	}
-	describe(j.ocr, j.policies.ocr, "else read locally")
+	describe(j.ocr, j.policies.ocr, "otherwise read locally")
 	describe(j.vision, j.policies.vision, "skipped when open")
 	if j.debugPage != nil {
 		fmt.Fprintf(w, "  live page: %s\n", j.debugPage.url)

@@ -46,7 +46,7 @@ func TestNight(t *testing.T) {
 		t.Errorf("%d receipts in and %d out, want %d", in, sum, n)
 	}
 	for _, want := range []string{
-		"60 receipts, 8 workers, seed 3; all seconds divided by 200", "down", "by policy",
+		"60 receipts, 8 workers, seed 3; all times divided by 200", "down", "by policy",
 	} {
 		if !strings.Contains(stdout, want) {
 			t.Errorf("stdout does not say %q:\n%s", want, stdout)
