@@ -37,10 +37,11 @@ func batchCommand(t *testing.T, dir, base string, flags ...string) *exec.Cmd {
 // A signal ends a batch between rows, a stopped process continues, and no text contains a key,
 // whether from the environment or the command line.
 func TestBatchSignals(t *testing.T) {
-	var calls atomic.Int64
+	var calls, answers atomic.Int64
 	act := make(chan int64, 100)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		n := calls.Add(1)
+		defer answers.Add(1)
 		act <- n
 		<-time.After(20 * time.Millisecond)
 		if n == 3 {
@@ -67,7 +68,12 @@ func TestBatchSignals(t *testing.T) {
 		}
 		for _, s := range signals {
 			_ = c.Process.Signal(s)
-			<-time.After(300 * time.Millisecond)
+			if s == syscall.SIGSTOP {
+				stopped(t, c.Process.Pid)
+				for answers.Load() < calls.Load() { // the answers come to a stopped process
+					<-time.After(time.Millisecond)
+				}
+			}
 		}
 		_ = c.Wait()
 		return c.ProcessState.ExitCode()
@@ -88,6 +94,15 @@ func TestBatchSignals(t *testing.T) {
 	}
 	checkReport(t, filepath.Join(dir, "report.json"))
 	checkKeys(t, dir, stderr.String())
+}
+
+// stopped waits until a child process is stopped.
+func stopped(t *testing.T, pid int) {
+	t.Helper()
+	var status syscall.WaitStatus
+	if _, err := syscall.Wait4(pid, &status, syscall.WUNTRACED, nil); err != nil || !status.Stopped() {
+		t.Fatalf("got status %v, %v, want that the process is stopped", status, err)
+	}
 }
 
 // checkKeys looks for keys in everything that was written.

@@ -385,11 +385,7 @@ func TestStopAndContinue(t *testing.T) {
 	c := command(t, "run", "--", "sh", "-c", "echo $$; exec sleep 300")
 	pids, _ := start(t, c, 1)
 	signalTo(t, c, syscall.SIGTSTP)
-	var status syscall.WaitStatus
-	_, err := syscall.Wait4(c.Process.Pid, &status, syscall.WUNTRACED, nil)
-	if err != nil || !status.Stopped() {
-		t.Fatalf("got status %v, %v, want that rebound is stopped", status, err)
-	}
+	stopped(t, c.Process.Pid)
 	reach(t, pids[0], "T")
 	signalTo(t, c, syscall.SIGCONT)
 	reach(t, pids[0], "S")

@@ -24,7 +24,7 @@ func TestRowsAreMarkedEarly(t *testing.T) {
 			}
 			ok(w)
 		})
-		signals := make(chan Signal, 1)
+		signals := make(chan Signal) // the batch has the signal when it was sent
 		b.o.Crash, b.o.MaxInFlight, b.o.Signals = false, tt.places, signals
 		b.rows(100, generation, "")
 		go func() {
@@ -106,7 +106,7 @@ func TestPlaceOfAStoppedRowIsGivenBack(t *testing.T) {
 		}
 		ok(w)
 	})
-	signals := make(chan Signal, 1)
+	signals := make(chan Signal) // the batch has the signal when it was sent
 	b.o.Crash, b.o.MaxInFlight, b.o.Signals, b.o.Grace = false, places, signals, 5*time.Second
 	b.rows(100, generation, "")
 	go func() {
