@@ -40,7 +40,7 @@ func (r *report) add(n int, res process.Result, v verdict, why string) {
 		a.Signal = process.Name(res.Signal)
 	}
 	r.Attempts = append(r.Attempts, a)
-	r.Succeeded = v == works
+	r.Succeeded = v == succeeded
 }
 
 // wait records the delay after the last attempt.

@@ -15,9 +15,9 @@ import (
 type verdict int
 
 const (
-	works verdict = iota // it succeeded
-	again                // it failed, and a retry may succeed
-	never                // it failed, and a retry would, too
+	succeeded verdict = iota
+	transient         // a failure that is retried
+	permanent         // a failure that is not retried
 )
 
 // judge decides whether an attempt succeeded, and whether a failed one is retried.
@@ -39,7 +39,7 @@ func (j *judge) watch(line []byte) {
 	j.delayFrom.look(line)
 }
 
-// reset forgets the output of the attempt before.
+// reset forgets the output of the previous attempt.
 func (j *judge) reset() {
 	j.onOutput.seen.Store(nil)
 	j.notOnOutput.seen.Store(nil)
@@ -51,43 +51,43 @@ func (j *judge) reset() {
 func (j *judge) decide(res process.Result, stdoutGone bool) (verdict, string) {
 	ended := res.String()
 	if res.Lost != nil {
-		return never, ended
+		return permanent, ended
 	}
 	if line := j.notOnOutput.seen.Load(); line != nil {
-		return never, fmt.Sprintf("%s, output %q", ended, *line)
+		return permanent, fmt.Sprintf("%s, output %q", ended, *line)
 	}
 	if line := j.onOutput.seen.Load(); line != nil {
-		return again, fmt.Sprintf("%s, output %q", ended, *line)
+		return transient, fmt.Sprintf("%s, output %q", ended, *line)
 	}
 	if res.Code == 0 {
-		return works, ended
+		return succeeded, ended
 	}
 	selective := j.on.text != "" || j.onOutput.re != nil
 	lasting := res.Err != nil || res.Cut == nil && res.Signal == 0 &&
 		(res.Code == process.CannotRun || res.Code == process.NotFound)
 	switch {
 	case j.notOn.has(res):
-		return never, ended
+		return permanent, ended
 	case j.on.has(res):
-		return again, ended
+		return transient, ended
 	case stdoutGone:
-		return never, ended + ", and stdout is closed"
+		return permanent, ended + ", and stdout is closed"
 	case res.Busy():
-		return again, ended
+		return transient, ended
 	case selective, lasting:
-		return never, ended
+		return permanent, ended
 	}
-	return again, ended
+	return transient, ended
 }
 
-// ends is a list of ways to fail: exit codes, signals, a timeout.
+// ends is a list of failures: exit codes, signals, a timeout.
 type ends struct {
 	text    string
 	spans   [][2]int // of exit codes; a signal n is 128 + n
 	timeout bool
 }
 
-// Set reads a list such as 75,100-110,SIGKILL,timeout. Several lists add up.
+// Set adds a list such as 75,100-110,SIGKILL,timeout.
 func (e *ends) Set(text string) error {
 	for _, word := range strings.Split(text, ",") {
 		low, high, ok := span(word)
@@ -97,8 +97,8 @@ func (e *ends) Set(text string) error {
 		case ok:
 			e.spans = append(e.spans, [2]int{low, high})
 		default:
-			return fmt.Errorf("%q is not a way to fail: want an exit code from 1 to 255, a range such "+
-				"as 100-110, a signal such as SIGKILL, or timeout", word)
+			return fmt.Errorf("%q is not a failure: want an exit code from 1 to 255, a range such as "+
+				"100-110, a signal such as SIGKILL, or timeout", word)
 		}
 	}
 	e.text = strings.TrimPrefix(e.text+","+text, ",")
@@ -125,7 +125,7 @@ func (e *ends) String() string { return e.text }
 // Type is what the help calls the value.
 func (e *ends) Type() string { return "list" }
 
-// has reports whether an attempt failed in one of the ways. An attempt that was cut short counts
+// has reports whether the list has the failure of an attempt. An attempt that was cut short counts
 // only as a timeout, whatever its exit code.
 func (e *ends) has(res process.Result) bool {
 	if res.Cut != nil {

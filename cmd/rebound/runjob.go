@@ -50,7 +50,7 @@ func (j *job) run() (int, syscall.Signal) {
 	if err == nil {
 		err = j.attempts(ctx)
 	}
-	j.sayEnd(err)
+	j.printEnd(err)
 	code := j.exitCode(err)
 	if lost := j.release(ctx); lost != nil {
 		err, code, j.report.Succeeded = lost, ownFailure, false
@@ -74,7 +74,7 @@ func (j *job) waitForServices(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	return j.services.wait(ctx, j.say)
+	return j.services.wait(ctx, j.printf)
 }
 
 // attempts runs the command until it succeeds.
@@ -142,17 +142,17 @@ func (j *job) attempt(all, ctx context.Context) error {
 	j.last = j.runner.Run(all, ctx, previous, "REBOUND_ATTEMPT="+strconv.Itoa(n),
 		"REBOUND_ATTEMPTS="+strconv.Itoa(bound(j.policy)))
 	verdict, why := j.judge.decide(j.last, j.stdoutGone())
-	if verdict == never && j.timeIsOver() {
-		verdict = again // so that the reason for stopping is the time limit
+	if verdict == permanent && j.timeIsOver() {
+		verdict = transient // so that the reason for stopping is the time limit
 	}
 	if hint := startHint(j.runner.Args, j.last); hint != "" {
 		why += "; " + hint
 	}
 	j.report.add(n, j.last, verdict, why)
 	switch verdict {
-	case works:
+	case succeeded:
 		return nil
-	case again:
+	case transient:
 		j.runner.Clean()
 		return j.retryable(why)
 	}
@@ -196,7 +196,7 @@ func (j *job) observe(_ context.Context, e rebound.Event) {
 	if e.Fault.After > 0 {
 		found = fmt.Sprintf(" (--delay-from found %v)", short(e.Fault.After))
 	}
-	j.say("%s: %v; retry in %v%s", j.current(), e.Err, short(e.Delay), found)
+	j.printf("%s: %v; retry in %v%s", j.current(), e.Err, short(e.Delay), found)
 }
 
 // current names the last attempt in messages.
@@ -208,7 +208,7 @@ func (j *job) current() string {
 	return text
 }
 
-func (j *job) say(format string, args ...any) {
+func (j *job) printf(format string, args ...any) {
 	if !j.quiet {
 		fmt.Fprintln(j.stderr, "rebound:", escaped(fmt.Sprintf(format, args...)))
 	}
@@ -216,24 +216,24 @@ func (j *job) say(format string, args ...any) {
 
 // stopped reports a command that was stopped because it used the terminal.
 func (j *job) stopped(sig syscall.Signal) {
-	j.say("%s: stopped by %s: it needs --foreground to use the terminal",
+	j.printf("%s: stopped by %s: it needs --foreground to use the terminal",
 		j.name, process.Name(sig))
 }
 
-// sayEnd prints how the job ended, unless its first attempt succeeded.
-func (j *job) sayEnd(err error) {
+// printEnd prints how the job ended, unless its first attempt succeeded.
+func (j *job) printEnd(err error) {
 	switch {
 	case err == nil && len(j.report.Attempts) > 1:
-		j.say("%s succeeded", j.current())
+		j.printf("%s succeeded", j.current())
 	case errors.As(j.last.Cut, new(process.Stop)):
-		j.say("%s: %v", j.current(), j.last.Cut)
+		j.printf("%s: %v", j.current(), j.last.Cut)
 	case errors.Is(err, rebound.WaitTooLong):
-		j.say("%s; --max-retry-after allows longer delays",
+		j.printf("%s; --max-retry-after allows longer delays",
 			strings.TrimPrefix(err.Error(), "rebound: "))
 	case errors.As(err, new(*rebound.Error)):
-		j.say("%s", strings.TrimPrefix(err.Error(), "rebound: "))
+		j.printf("%s", strings.TrimPrefix(err.Error(), "rebound: "))
 	case err != nil:
-		j.say("%s: %v", j.name, err)
+		j.printf("%s: %v", j.name, err)
 	}
 }
 
@@ -259,7 +259,7 @@ func (j *job) release(ctx context.Context) error {
 	}
 	err := j.runner.Release(ctx)
 	if err != nil {
-		j.say("%s: stdout: %v", j.name, err)
+		j.printf("%s: stdout: %v", j.name, err)
 	}
 	return err
 }

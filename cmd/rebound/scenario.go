@@ -22,7 +22,7 @@ type scenarioFile struct {
 	// Schema is the address of the JSON Schema, with which editors complete and check the file.
 	Schema string `json:"$schema"`
 
-	// Like is a built-in scenario, which has the values that the file leaves out.
+	// Like is a built-in scenario. It supplies the values that the file leaves out.
 	Like string
 
 	// Policies holds policies by name, as in a policy file.
@@ -44,10 +44,10 @@ type scenarioFile struct {
 
 // hedgeFile is a hedge.
 type hedgeFile struct {
-	// After is the time without an answer after which a hedge begins. 0 = measured, by Percentile.
+	// After is the time after which a hedge begins if there is no answer. 0 = measured, by Percentile.
 	After time.Duration
 
-	// Percentile is the share of the last successes that came within the measured delay. 0 = 0.95.
+	// Percentile is the share of the last successes that took at most the measured time. 0 = 0.95.
 	Percentile float64
 
 	// Max is the largest number of hedges of an attempt. 0 = 1.

@@ -41,8 +41,8 @@ func isEmpty(v pflag.Value) bool {
 // dependent is a flag that has no effect without another flag, or together with another one.
 type dependent struct{ flag, without, beside string }
 
-// dependents lists the dependent flags of each command. --dry-run is not a reason to reject a flag,
-// because it checks the command line of a real run.
+// dependents lists the dependent flags of each command. Most flags without an effect on --dry-run
+// are missing here, because --dry-run checks the command line of a real run.
 var dependents = map[string][]dependent{
 	"run":   {{flag: "max-retry-after", without: "delay-from"}},
 	"batch": {{flag: "probe", beside: "dry-run"}},

@@ -74,7 +74,7 @@ func (e *notReady) Error() string {
 
 // wait returns when all services are ready. If ctx ends first, it returns an error. It prints which
 // service it waits for.
-func (s services) wait(ctx context.Context, say func(format string, args ...any)) error {
+func (s services) wait(ctx context.Context, printf func(format string, args ...any)) error {
 	began := time.Now()
 	for _, u := range s {
 		var last error
@@ -84,7 +84,7 @@ func (s services) wait(ctx context.Context, say func(format string, args ...any)
 				break
 			}
 			if last == nil {
-				say("waiting for %s: %v", u.Redacted(), err)
+				printf("waiting for %s: %v", u.Redacted(), err)
 			}
 			if last == nil || ctx.Err() == nil {
 				last = err // but not that ctx cut a probe short, if there is another error
@@ -99,7 +99,7 @@ func (s services) wait(ctx context.Context, say func(format string, args ...any)
 			}
 		}
 		if last != nil {
-			say("%s is ready after %v", u.Redacted(), short(time.Since(began)))
+			printf("%s is ready after %v", u.Redacted(), short(time.Since(began)))
 		}
 	}
 	return nil
