@@ -46,7 +46,7 @@ func (l *Loop) classify(err error, timedOut bool) {
 }
 
 // timedOut makes the fault that of an attempt whose own time was up, unless the caller's end
-// decides or the attempt was answered all the same.
+// decides or the attempt was answered nevertheless.
 func (l *Loop) timedOut(err error) {
 	f := &l.fault
 	if f.Kind == fault.Canceled || answered(f, err) || mark.On(err) {

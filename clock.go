@@ -26,5 +26,5 @@ func (s *start) ago() time.Duration { return now() - s.mono }
 
 var epoch = time.Now()
 
-// now is a clock of which only differences matter. It costs half of what time.Now does.
+// now is a clock for differences of times. It costs half as much as time.Now.
 func now() time.Duration { return time.Since(epoch) }

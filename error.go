@@ -50,7 +50,7 @@ var ErrUnset = errors.New(
 // before the last are not kept.
 type Error struct {
 	Policy   string        // the policy's name
-	Attempts int           // attempts made; 0 = the first was rejected
+	Attempts int           // attempts made; 0 = none, as when a gate rejected the first
 	Reason   Reason        // why there was no further attempt
 	Fault    fault.Fault   // what the last attempt's failure meant
 	Limit    int           // attempts that the policy allows; 0 = no limit
@@ -214,13 +214,13 @@ func (e *Error) canceledFault(f fault.Fault) fault.Fault {
 	return f
 }
 
-// Permanent marks err as permanent: it is not retried, whatever a classifier or RetryIf returns.
-// The mark does not change the error's text. Permanent(nil) is nil.
+// Permanent marks err as permanent: it is not retried, even if a classifier or RetryIf would allow
+// it. The mark does not change the error's text. Permanent(nil) is nil.
 func Permanent(err error) error { return mark.New(err, fault.Permanent, 0) }
 
-// Transient marks err as transient: it may be retried, whatever a classifier or RetryIf returns,
-// and even if an inner policy has already retried it. A NonIdempotent policy still retries it only
-// if it proves that the server did not act. Transient(nil) is nil.
+// Transient marks err as transient: it may be retried, even if a classifier or RetryIf would forbid
+// it, or an inner policy has already retried it. A NonIdempotent policy still retries it only if it
+// proves that the server did not act. Transient(nil) is nil.
 func Transient(err error) error { return mark.New(err, fault.Transient, 0) }
 
 // RetryAfter marks err as rate limited, with a Retry-After delay of d: the delay before the retry

@@ -23,7 +23,7 @@ const (
 type Event struct {
 	Kind    EventKind
 	Policy  string        // the policy's name
-	Attempt int           // the attempt that ended, from 1; 0 = the first was rejected
+	Attempt int           // the attempt that ended, from 1; 0 = the call made none
 	Fault   fault.Fault   // what its failure means; its Kind is None when Succeeded
 	Err     error         // of the attempt if Retrying, the call if GaveUp, the fallback if FellBack
 	Delay   time.Duration // until the retry; 0 unless Retrying

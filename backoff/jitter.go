@@ -10,8 +10,8 @@ import (
 // evenly. The zero Jitter is [Full].
 //
 // The delay d is first capped at Max. The result is then drawn from [d·Low, min(d·High, Max)]. So
-// it never exceeds Max, and many results are not exactly Max either. If Max leaves nothing of that
-// range, as with Additive when d is Max, the range is [Max·Low/High, Max].
+// no result exceeds Max, and results do not pile up at Max. If Max leaves nothing of that range, as
+// with Additive when d is Max, the range is [Max·Low/High, Max].
 //
 // Other libraries add jitter after the cap, so that delays exceed the cap. Or they cap the sum, so
 // that many clients get the same delay.

@@ -91,8 +91,8 @@ type Breaker struct {
 	Probes int
 
 	// Shadow makes a breaker that rejects nothing, to try a configuration on real calls. OnChange and
-	// Snapshot show what the breaker would do; State always returns Closed. Calls that it would reject
-	// do not count, whatever their results.
+	// Snapshot show what the breaker would do; State always returns Closed. The results of calls that
+	// it would reject do not count.
 	Shadow bool
 
 	// Counts reports whether a failure counts against the service. Nil = failures of kind Transient,
@@ -165,16 +165,16 @@ func (b *Breaker) State() State { return b.state.state(b.config()) }
 // [Breaker.Reset] is called. No cooldown ends it.
 func (b *Breaker) ForceOpen() { b.state.force(b.owner(), Open) }
 
-// ForceClose closes the breaker with all counts at zero, and keeps it closed whatever the results,
-// until [Breaker.ForceOpen], [Breaker.ForceHalfOpen] or [Breaker.Reset] is called. It keeps
-// counting.
+// ForceClose closes the breaker with all counts at zero. No result opens it until
+// [Breaker.ForceOpen], [Breaker.ForceHalfOpen] or [Breaker.Reset] is called. The breaker goes on to
+// count results.
 func (b *Breaker) ForceClose() { b.state.force(b.owner(), Closed) }
 
-// ForceHalfOpen makes the next calls probes, whatever the state was, forced or not.
+// ForceHalfOpen makes the breaker half-open, from any state, so that the next calls are probes.
 func (b *Breaker) ForceHalfOpen() { b.state.turn(b.owner(), HalfOpen) }
 
-// Trip opens the breaker for d from now on, whatever the state was, forced or not. After d it is
-// half-open. If d is 0 or less, it is half-open at once. MaxCooldown does not lengthen d.
+// Trip opens the breaker for d from now on, from any state. After d it is half-open. If d is 0 or
+// less, it is half-open at once. MaxCooldown does not lengthen d.
 func (b *Breaker) Trip(d time.Duration) { b.state.trip(b.owner(), d) }
 
 // Reset closes the breaker, forced or not, with all counts at zero. The results of calls under way

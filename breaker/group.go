@@ -38,7 +38,7 @@ type Group[K comparable] struct {
 	// group's last generation, which shows whether the pass is older than a breaker that the key gets
 	// later. Breakers begin with floor, the newest generation that was forgotten.
 	seq, floor atomic.Uint32
-	swept      atomic.Int64 // the clock when idle ones were last looked for
+	swept      atomic.Int64 // when idle breakers were last forgotten
 }
 
 // Validate returns an error that names the first invalid field, as [Breaker.Validate] does, or nil.

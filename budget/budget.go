@@ -33,7 +33,7 @@ const None = bucket.None
 // Each process has its own Refill: a fleet of a thousand processes with the default of 0.1 may make
 // a hundred retries a second in all.
 type Budget struct {
-	Capacity float64 // tokens when full: 1 to 68,719 (the most); 0 = 10; +Inf = unlimited
+	Capacity float64 // tokens when full, from 1 to 68,719; 0 = 10; +Inf = unlimited
 	Deposit  float64 // tokens that each success gives back; 0 = 0.1; None = none
 	Refill   float64 // tokens per second, at least one a month; 0 = 0.1; None = none
 
@@ -101,8 +101,8 @@ func (b *Budget) Level() float64 {
 	return bucket.Bucket(b.state.Load()).Level(b.config(), clock.Now())
 }
 
-// Validate returns an error that names the field if Capacity is below 1, which is the price of a
-// retry, or if Deposit or Refill is negative or not a number.
+// Validate returns an error that names the first invalid field: a Capacity below 1, or a Deposit or
+// Refill that is negative or not a number. A Capacity above 68,719 is valid and counts as 68,719.
 func (b *Budget) Validate() error {
 	switch {
 	case b.Capacity != 0 && !(b.Capacity >= 1):

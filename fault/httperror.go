@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// answerShape says where an SDK's error keeps the HTTP response that it was made from. It is worked
-// out once for each type; a nil field is one that the type lacks.
+// answerShape holds the places in an SDK's error of the HTTP response that it was made from. It is
+// made once for each type. A nil field means that the type has no such place.
 type answerShape struct {
-	response       field // Response *http.Response or the like, of openai, anthropic, go-github
+	response       field // Response *http.Response or a similar type, of openai, anthropic, go-github
 	status, header field // inside the response
 	code, headers  field // StatusCode int, Header http.Header: of the error itself
 	codes          []field
@@ -21,8 +21,7 @@ type answerShape struct {
 // the error keeps it, because its headers hold the Retry-After delay. Otherwise it reads the
 // status. It also reads the provider's own code.
 func readAnswer(t reflect.Type) reader {
-	// Unnamed types have no fields that are known to anyone. System error numbers have a reader
-	// already.
+	// Unnamed types have no documented fields. System error numbers have a reader already.
 	if isErrno(t) || base(t).PkgPath() == "" {
 		return nil
 	}
@@ -102,7 +101,8 @@ func (s *answerShape) read(err error) finding {
 			}
 		}
 	}
-	// Quotas and delays are looked for only behind a rate limit. Elsewhere such words are advice.
+	// Texts are searched for quotas and delays only after a rate limit. Elsewhere such words are
+	// advice.
 	if f.kind != RateLimited {
 		return f
 	}

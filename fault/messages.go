@@ -143,8 +143,8 @@ func compiled(all []meaning) (by [256][]phrase) {
 // bucket is the group of a text, from its first two bytes. Collisions only cost a comparison.
 func bucket(text string) byte { return text[0]*31 + text[1] }
 
-// readText reads errors that wrap nothing and whose type says nothing. The text that fmt.Errorf
-// adds around a cause is written for people and is not read.
+// readText reads the text of errors that wrap nothing and whose type has no meaning. The text that
+// fmt.Errorf adds around a cause is written for people and is not read.
 func readText(t reflect.Type) reader {
 	b := base(t)
 	// In internal/poll, net/http and net/textproto even named types are recognised by text only.

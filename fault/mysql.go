@@ -5,8 +5,8 @@ import (
 	"strconv"
 )
 
-// Whatever its code, an answer of a database server means one of these. The same few serve all
-// vendors, so that equal failures have equal faults.
+// Every error code of a database server has one of these meanings. All vendors share them, so that
+// equal failures have equal faults.
 var (
 	locked   = finding{rank: fact, kind: Transient, sent: NotDone} // rolled back; the next may win
 	full     = finding{rank: fact, kind: Overloaded, sent: NotDone}
@@ -110,10 +110,10 @@ var mySQL = map[int]finding{
 // unlistedMySQL is the meaning of any other number, by its SQLSTATE. MySQL's own numbers end below
 // 5000; higher ones belong to its relatives.
 func unlistedMySQL(number int, state string) finding {
-	// A state that says more than "any error" means the same for all relatives.
+	// A state other than "any error" has the same meaning for all relatives.
 	f := sqlState(state, "")
 	switch {
-	// A state that stands for a passing failure is right whatever the number.
+	// A state of a passing failure decides for every number.
 	case f.kind == Transient || f.kind == Overloaded:
 		return f
 	case number >= 5000 || number == 1105: // 1105: unknown error; Vitess wraps any failure in it

@@ -36,7 +36,7 @@ func readOp(op, cause field) reader {
 		// There was no connection yet, so nothing inside this error was sent.
 		case "dial", "proxyconnect", "socks connect":
 			f.reach, f.flags = neverSent, connection
-		// There was a connection, so the server may have acted, whatever failed.
+		// There was a connection, so the server may have acted, even if the failure is local.
 		case "read", "write":
 			f.reach = underWay
 		case "remote error", "local error":

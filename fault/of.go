@@ -88,8 +88,8 @@ type link struct {
 	cut       bool    // it has more errors than a walk looks at
 	described bool    // it ends at a Describer, whose Sent is sent
 	sent      Sent
-	branched  bool  // it ends at an error that wraps several
-	branches  proof // of which this is the weakest proof
+	branched  bool  // it ends at an error that wraps several others
+	branches  proof // the weakest proof of these others
 }
 
 // proof returns what the chain proves. The cases are ordered by certainty: the error's own

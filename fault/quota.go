@@ -33,8 +33,8 @@ func readLimit(f finding, text string, stated bool) finding {
 	return f
 }
 
-// soonest is the longest stated delay after which a quota counts as a passing limit, whatever its
-// period: a window that slides over a day may have room for one more request within seconds.
+// soonest is the longest stated delay with which a quota counts as a limit that passes, even a
+// quota per day: a window that slides over a day may have room for one more request within seconds.
 const soonest = 2 * time.Minute
 
 var separators = strings.NewReplacer("-", " ", "_", " ")

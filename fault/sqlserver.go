@@ -33,7 +33,7 @@ var sqlServer = map[int32]finding{
 	// Conflicts between transactions. The server has rolled back the transaction, or the statement for
 	// a lock timeout.
 	1205: locked, // deadlock
-	1204: locked, // no lock to be had
+	1204: locked, // no lock is free
 	1222: locked, // lock timeout
 	3960: locked, // the snapshot is stale
 	3961: locked, // a table has changed since the snapshot

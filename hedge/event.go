@@ -6,15 +6,15 @@ import (
 	"github.com/rebound-go/rebound/internal/hedging"
 )
 
-// EventKind is what an [Event] reports. Its value is a stable word for logs, metrics and JSON.
-// Every attempt of a hedged call ends with exactly one Won or Lost, unless it panics.
+// EventKind is the kind of an [Event]. Its value is a stable word for logs, metrics and JSON. Every
+// attempt of a hedged call ends with exactly one Won or Lost, unless it panics.
 type EventKind string
 
 const (
 	Started EventKind = "started" // a hedge has begun
-	Won     EventKind = "won"     // this attempt brought the answer of a hedged call
-	Lost    EventKind = "lost"    // this attempt of a hedged call did not: it failed, or was late
-	Denied  EventKind = "denied"  // a hedge was due and not allowed, for Event.Reason
+	Won     EventKind = "won"     // the call returned the answer of this attempt
+	Lost    EventKind = "lost"    // it did not: the attempt failed, or was late
+	Denied  EventKind = "denied"  // a hedge was due but not allowed, for Event.Reason
 )
 
 // Reason is why a hedge did not start. Its value is a stable word for logs, metrics and JSON.

@@ -119,8 +119,8 @@ type Snapshot struct {
 	Name    string        `json:"name"`
 	Calls   uint64        `json:"calls"`    // that ended, other than by a panic
 	Hedges  uint64        `json:"hedges"`   // that began
-	Won     uint64        `json:"won"`      // hedges that brought the answer
-	Denied  uint64        `json:"denied"`   // hedges that were due and not allowed
+	Won     uint64        `json:"won"`      // hedges whose answer a call returned
+	Denied  uint64        `json:"denied"`   // hedges that were due but not allowed
 	Delay   time.Duration `json:"delay_ns"` // now, until a hedge; 0 = too few samples yet
 	Samples int           `json:"samples"`  // successes that a measured delay rests on
 }

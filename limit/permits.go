@@ -163,7 +163,7 @@ func (p *permits) join(limit func() int, queue int) (at *place, taken bool) {
 			return nil, false
 		case p.word.CompareAndSwap(w, w+oneWaiting):
 			at = p.add()
-			// The limit may have grown meanwhile, when the queue had no place to grant a permit to.
+			// The limit may have grown while the queue was still empty.
 			p.grantLocked(limit())
 			return at, false
 		}

@@ -28,7 +28,7 @@ import (
 // retries. Marks such as rebound.Permanent outrank everything else.
 func Classify(err error) fault.Fault {
 	f := fault.Of(err)
-	// The end of the caller's context and the caller's own mark outrank whatever the provider sent.
+	// The end of the caller's context and the caller's own mark outrank the provider's answer.
 	if f.Kind == fault.Canceled || mark.On(err) {
 		return f
 	}

@@ -204,7 +204,7 @@ func (r *report) passOn(metadata map[string]any, depth int) {
 }
 
 // decoded removes the encoding that the header names from a body. net/http does that only if it
-// asked for the encoding itself. A body that was cut off is decoded as far as it goes.
+// asked for the encoding itself. A body that was cut off is decoded up to its end.
 func decoded(h http.Header, body []byte) []byte {
 	var r io.Reader
 	var err error

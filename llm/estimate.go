@@ -76,8 +76,8 @@ func ReadRequest(req *http.Request) Request {
 func tokens(bytes int) int { return (bytes + bytesPerToken - 1) / bytesPerToken }
 
 // read reads the model and the largest number of tokens that the answer may have. Providers reserve
-// that number when the request arrives, whatever the answer turns out to be. For several answers
-// they reserve a multiple.
+// this number when the request arrives, even if the answer is shorter. For several answers they
+// reserve a multiple.
 func (q *Request) read(body []byte) {
 	model, most, answers := q.Model, 0.0, 1.0
 	whole := jsonscan.Fields(body, func(name, value []byte) {
@@ -126,8 +126,8 @@ func modelOf(u *url.URL) string {
 	return ""
 }
 
-// withoutAttachments returns a body without its base64 attachments, and their number. The size of
-// an attachment says nothing about its tokens.
+// withoutAttachments returns a body without its base64 attachments, and their number. The number of
+// an attachment's tokens does not depend on its size.
 func withoutAttachments(body []byte) (text []byte, attachments int) {
 	// Most prompts are shorter than the shortest attachment.
 	if len(body) < minAttachment {

@@ -46,7 +46,7 @@ func (c choice) finished() bool { return c.FinishReason != nil && c.FinishReason
 // failed reports whether the provider behind a router failed in the middle of the answer.
 func (c choice) failed() bool { return present(c.Error) || c.FinishReason == "error" }
 
-// candidate is a piece of one answer of Google's, of which a request may ask for several.
+// candidate is a piece of one answer in Google's format. A request may ask for several answers.
 type candidate struct {
 	Index   int
 	Content struct {
@@ -183,11 +183,11 @@ var ends = []string{
 
 // IsEnd reports whether an event is the mark at the end of a stream. A stream that ends without one
 // was cut off. The marks are [DONE] in OpenAI's chat format, message_stop of Anthropic,
-// response.completed and the like of OpenAI's responses, and a finishReason or a blockReason of
-// Google. An event that is too long to be read counts as an end.
+// response.completed and other final events of OpenAI's responses, and a finishReason or a
+// blockReason of Google. An event that is too long to be read counts as an end.
 //
 // If Google sends several candidates, each has a mark. A [Transport] and a [Stream] also deliver
-// what follows a mark. They take the stream for complete once every candidate has its mark.
+// what follows a mark. For them, the stream is complete once every candidate has its mark.
 func IsEnd(e Event) bool {
 	if isDone(e) || e.Data == nil || slices.Contains(ends, e.Name) {
 		return true
@@ -248,7 +248,7 @@ func errorBody(e Event) []byte {
 		return e.Data
 	}
 	inner := json.RawMessage(e.Data)
-	// SDKs look for an error only at the top level.
+	// SDKs expect an error only at the top level.
 	if i := slices.IndexFunc(c.Choices, choice.failed); i >= 0 && present(c.Choices[i].Error) {
 		inner = c.Choices[i].Error
 	}

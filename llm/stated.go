@@ -16,10 +16,10 @@ const (
 	rounding = 2 * time.Second // of a reset, and of the time at the server
 )
 
-// learn reads the limits in a response's headers, all of which hold at once. A meter counts prompts
-// and answers together. So limits of prompts or answers alone are used only if there is none for
-// both. Then the largest of them becomes the limit, and one with nothing remaining empties the
-// level.
+// learn reads the limits in a response's headers. All of them apply at the same time. A meter
+// counts prompts and answers together. So separate limits of prompts and answers are used only if
+// there is no limit for both. Then the largest becomes the limit, and one with nothing remaining
+// sets the level to 0.
 func (m *meter) learn(header http.Header, now time.Time) {
 	limits := fault.RateLimits(header, now)
 	whole := slices.ContainsFunc(limits, isWhole)
@@ -78,7 +78,7 @@ func (m *meter) report(l fault.RateLimit) {
 func isTokens(l fault.RateLimit) bool { return strings.Contains(l.Name, "token") }
 
 // isWhole reports whether a limit counts the tokens of prompts and answers together. Anthropic and
-// Fireworks send three limits of tokens, of which one does.
+// Fireworks send three limits of tokens, and only one of these counts both.
 func isWhole(l fault.RateLimit) bool {
 	return strings.HasPrefix(l.Name, "token") &&
 		!strings.Contains(l.Name, "prompt") && !strings.Contains(l.Name, "generated")
@@ -90,8 +90,8 @@ func isNamed(l fault.RateLimit) bool {
 	return l.Window == 0 && (isTokens(l) || strings.Contains(l.Name, "req"))
 }
 
-// isMinute reports whether a limit applies to a minute. A limit named just "tokens" does at every
-// provider, whatever its reset. A limit of requests is per day at Groq, and at OpenAI for some
+// isMinute reports whether a limit applies to a minute. At every provider, a limit named just
+// "tokens" does, with any reset. A limit of requests is per day at Groq, and at OpenAI for some
 // models. Its reset is the time until it is full again, so the reset and the used part show its
 // window.
 func isMinute(l fault.RateLimit) bool {

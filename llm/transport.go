@@ -45,7 +45,7 @@ type Transport struct {
 	// may. Nil = IsGeneration.
 	Idempotent func(*http.Request) bool
 
-	// Breakers holds a breaker for each host. Nil = none.
+	// Breakers holds a breaker for each host (URL.Host). Nil = none.
 	Breakers *breaker.Group[string]
 
 	// Quota keeps requests within the provider's limits. The time that attempts spend in its queue is
@@ -87,7 +87,7 @@ func NewClient(p *rebound.Policy) *http.Client {
 	return &http.Client{Transport: &Transport{Policy: p}}
 }
 
-// RoundTrip sends req, with retries, and returns the last response, whatever its status, or a
+// RoundTrip sends req, with retries, and returns the last response, with any status, or a
 // [*rebound.Error].
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	t.once.Do(t.build)

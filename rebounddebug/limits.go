@@ -32,7 +32,7 @@ type hedgeState struct {
 // holds reports whether a limit delays or rejects attempts now.
 func (l limitState) holds() bool {
 	switch {
-	// Attempts wait, whatever the kind of the limit.
+	// Attempts wait. This applies to all kinds.
 	case l.Waiting > 0:
 		return true
 	case l.Kind == "throttle":

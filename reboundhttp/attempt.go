@@ -15,7 +15,8 @@ import (
 
 var errNothing = errors.New("reboundhttp: Base returned neither a response nor an error")
 
-// roundTrip is one call of RoundTrip. It stays on the stack; whatever outlives it is in its record.
+// roundTrip is one call of RoundTrip. It stays on the stack. Data that live longer are in its
+// record.
 type roundTrip struct {
 	t      *Transport
 	req    *http.Request // the caller's

@@ -21,8 +21,8 @@
 //
 // # What is returned
 //
-// The last response is returned whole, whatever its status, with a nil error. Without a response,
-// the error is a [*rebound.Error] with the last attempt's error. [CallOf] returns the number of
+// The last response is returned whole, with any status and a nil error. Without a response, the
+// error is a [*rebound.Error] with the last attempt's error. [CallOf] returns the number of
 // attempts and the delays behind a response.
 //
 // # SDKs with retries

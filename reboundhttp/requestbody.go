@@ -97,7 +97,7 @@ func (v *reader) Read(p []byte) (int, error) {
 	// Only one reader at a time may read the source, or the bytes would be out of order.
 	v.reading.Lock()
 	defer v.reading.Unlock()
-	if n, err, ok := v.old(p); ok { // read by another meanwhile
+	if n, err, ok := v.old(p); ok { // another reader has read it in the meantime
 		return n, err
 	}
 	// r.mu is not held, because Close of another reader must not wait for the source.

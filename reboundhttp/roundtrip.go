@@ -8,7 +8,7 @@ import (
 	"github.com/rebound-go/rebound"
 )
 
-// RoundTrip sends req, with retries, and returns the last response, whatever its status, or a
+// RoundTrip sends req, with retries, and returns the last response, with any status, or a
 // [*rebound.Error]. If the Transport or the policy is invalid, every request fails with reason
 // Invalid before anything is sent.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -90,8 +90,8 @@ func (rt *roundTrip) attach(resp *http.Response, err error) {
 	r.attach(resp)
 }
 
-// errDeadline is the Cause of PastDeadline. It names http.Client.Timeout, because a user of that
-// field has set no deadline and would look for one.
+// errDeadline is the Cause of PastDeadline. It names http.Client.Timeout, because users of this
+// field may not know that it sets a deadline.
 var errDeadline = errors.New("of the request's context or http.Client.Timeout")
 
 // completed returns e with the attempts that net/http added, and with the source of a deadline. It

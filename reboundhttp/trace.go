@@ -117,8 +117,8 @@ func (a *attemptTrace) takeConn() net.Conn {
 
 // connCounts are the counts of one attempt.
 type connCounts struct {
-	asked int // for a connection
-	conns int // that were had
+	asked int // requests for a connection
+	conns int // connections that it got
 	sent  int // request headers
 }
 

@@ -19,8 +19,8 @@ import (
 // [Options.AttemptSpans], the attempt's span. Spans that fn starts under this context are its
 // children.
 //
-// The policy's Observe should be t.Observe, or one of [rebound.Observers] should be. It records the
-// metrics, and the retry events on the span.
+// The policy's Observe must call t.Observe, which records the metrics and adds the retry events to
+// the span. [rebound.Observers] combines it with other functions.
 func Do[T any](
 	ctx context.Context, t *Telemetry, p *rebound.Policy, fn func(context.Context) (T, error),
 ) (T, error) {

@@ -15,9 +15,9 @@ import (
 	"github.com/rebound-go/rebound/limit"
 )
 
-// Rate admits N attempts in each Per, in all processes together whose Rates have the same Key. An
-// attempt that comes too early books its turn in Redis and waits for it. If the turn is later than
-// Wait or the context's deadline, the attempt is rejected at once. The algorithm is that of
+// Rate admits N attempts in each Per. All processes whose Rates have the same Key share this limit.
+// An attempt that comes too early books its turn in Redis and waits for it. If the turn is later
+// than Wait or the context's deadline, the attempt is rejected at once. The algorithm is that of
 // [limit.Rate], on the clock of Redis.
 //
 // An attempt costs one round trip, except in these cases:

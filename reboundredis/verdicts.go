@@ -33,7 +33,7 @@ import (
 // One process with a problem of its own must not block the others:
 //   - An opening is sent only if calls opened a closed breaker. An opening after a failed probe, or
 //     by a method such as Trip, is not sent.
-//   - A breaker is open because of others for at most Max, plus a quarter of the time.
+//   - Other processes can keep a breaker open for at most a quarter of the time, plus Max once.
 //
 // A breaker that is forced, or a Shadow, neither sends openings nor follows them.
 //

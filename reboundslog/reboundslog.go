@@ -67,15 +67,16 @@ type Logger struct {
 	// is written when the period ends. 0 = 10; negative = no limit.
 	Lines int
 
-	// Every is the length of that period, which begins with a line. 0 = 10 s.
+	// Every is the length of this period. A period begins with a line. 0 = 10 s.
 	Every time.Duration
 
 	meter meter
 }
 
-// Level returns the default level of an event: Info for a retry, for a call that its caller
-// canceled, and for a fallback that succeeded; Warn for any other failed call, and for a fallback
-// that failed; Error if the policy, or its use, is invalid.
+// Level returns the default level of an event:
+//   - Info for a retry, for a call that its caller canceled, and for a fallback that succeeded
+//   - Error for a call whose policy, or its use, is invalid
+//   - Warn for any other failed call, and for a fallback that failed
 func Level(e rebound.Event) slog.Level {
 	switch {
 	case e.Kind == rebound.FellBack && e.Err != nil:

@@ -10,11 +10,11 @@ import (
 // enter enters the limits of a layer, beginning with the one at the entity's place. It returns
 // false if the attempt waits in a queue or was rejected.
 //
-// A policy's limits stand around its attempts as in the real engine: they are entered in order and
-// left in reverse order. Only waiting differs. A goroutine blocks in Enter; an entity stops at its
-// place, until an event lets it continue. There are two such events. A wake comes at a time that
-// the limit has named: the turn of a rate, or the end of a wait. A permit that another attempt
-// returns makes an event at once.
+// An attempt enters a policy's limits in order and leaves them in reverse order, as in the real
+// engine. Only waiting differs. A goroutine blocks in Enter; an entity stops at its place, until an
+// event lets it continue. There are two such events. A wake comes at a time that the limit has
+// named: the turn of a rate, or the end of a wait. A permit that another attempt returns makes an
+// event at once.
 //
 // An attempt's own timeout begins when it has passed all limits. The time of its call includes the
 // waits.

@@ -74,8 +74,8 @@ func newLayer(p *rebound.Policy, processes, hosts int, timeout time.Duration, er
 	for c, err := range errs {
 		l.faults[c] = p.Fault(context.Background(), err)
 	}
-	// An attempt's own timeout, and the end of MaxElapsed, are transient, whatever the policy's
-	// Classify makes of the error.
+	// An attempt's own timeout, and the end of MaxElapsed, are transient. The policy's Classify cannot
+	// change that.
 	if p.AttemptTimeout|p.MaxElapsed > 0 && l.faults[expired].Kind != fault.Canceled {
 		l.faults[expired].Kind = fault.Transient
 	}
@@ -199,8 +199,8 @@ func (l *layer) breakersRefuse(process uint32, now, in time.Duration) bool {
 	return true
 }
 
-// limits are the limits of a process, whatever host it calls. Policy.Gates apply to all calls of a
-// policy; only a Transport has a breaker and a budget for each host.
+// limits returns the limits of a process, for all hosts. Policy.Gates apply to all calls of a
+// policy. Only a Transport has a breaker and a budget for each host.
 func (l *layer) limits(process uint32) []clientLimit {
 	if l.gates == nil {
 		return nil

@@ -15,7 +15,7 @@ import "time"
 
 // race begins an attempt that may be hedged. Its first leg ends at the time given.
 func (x *engine) race(id uint32, now, at time.Duration, c cause) {
-	// The delay holds for the whole race, even if the measured one changes meanwhile.
+	// The delay applies to the whole race, even if the measured one changes in the meantime.
 	r := &x.hedger.races[id]
 	*r = race{start: now, due: never, delay: x.hedgeState(id).Delay(x.hedger.config),
 		legs: append(r.legs[:0], x.newLeg(id, at, c))}

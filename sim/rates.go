@@ -140,7 +140,7 @@ func (p *pacer) rejection(now time.Duration) fault.Fault {
 // room is the time until an attempt would find its token.
 func (p *pacer) room(now time.Duration) time.Duration {
 	if p.cost == 0 {
-		// There is no room before the reset, as far as the last answer shows.
+		// By the last answer, there is no room before the reset.
 		if p.known && p.left < 1 {
 			return max(p.reset-now, 0)
 		}

@@ -193,7 +193,7 @@ func (s *Scenario) validateHedge() error {
 		return fmt.Errorf("sim: Scenario.Hedge: %w", err)
 	}
 	switch {
-	// A hedge stands around attempts at the server, which only the lowest layer makes.
+	// A hedge needs attempts at the server, which only the lowest layer makes.
 	case len(s.Layers) > 0:
 		return wrong("Hedge", "set",
 			"none, because the scenario has Layers: the simulator does not do both")

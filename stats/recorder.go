@@ -33,7 +33,7 @@ const (
 // Recorder. It must not be copied after first use.
 //
 // Its memory does not grow with the number of calls. It keeps about 6 KB for each policy name, and
-// the errors of recent failures: at most 16 in each of 8 parts.
+// the errors of up to 128 recent failures.
 type Recorder struct {
 	shards [shards]shard
 	free   sync.Pool     // of *shard: a processor gets back the one that is in its cache
@@ -105,7 +105,7 @@ func (s *shard) remember(f failure) {
 }
 
 // Reset removes all counts and failures. A call that is under way is counted when it ends, with all
-// its attempts. The delays and failed attempts that it had before Reset are not.
+// its attempts. Its delays, and the kinds of its failures, from before Reset are lost.
 func (r *Recorder) Reset() {
 	r.lock()
 	defer r.unlock()
