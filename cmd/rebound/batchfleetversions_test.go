@@ -73,18 +73,20 @@ func TestFleetVersions(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	const newer = "a newer version of rebound created the tables"
+	const older = "an older version of rebound created the tables"
 	for _, tt := range []struct{ change, back, want, load string }{
 		{"COMMENT ON TABLE rebound.batch IS 'layout 99'", "COMMENT ON TABLE rebound.batch IS 'layout 1'",
-			"a newer rebound has made the tables", "a newer rebound has made the tables"},
+			newer, newer},
 		{"COMMENT ON TABLE rebound.batch IS NULL", "COMMENT ON TABLE rebound.batch IS 'layout 1'",
-			"an older rebound has made the tables", "an older rebound has made the tables"},
+			older, older},
 		{"INSERT INTO rebound.river_migration (line, version) VALUES ('main', 999)",
 			"DELETE FROM rebound.river_migration WHERE version = 999",
-			"a newer rebound has made the tables", "a newer rebound has made the tables"},
+			newer, newer},
 		{"CREATE TABLE kept AS SELECT * FROM rebound.river_migration; DELETE FROM " +
 			"rebound.river_migration WHERE version = (SELECT max(version) FROM rebound.river_migration)",
 			"INSERT INTO rebound.river_migration SELECT * FROM kept ON CONFLICT DO NOTHING",
-			"River's tables are those of an older rebound: run rebound batch load", ""},
+			"created River's tables: run rebound batch load", ""},
 	} {
 		sql(tt.change)
 		for _, args := range [][]string{

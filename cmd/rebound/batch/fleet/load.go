@@ -43,8 +43,8 @@ func (rowArgs) Kind() string { return "rebound_batch_row" }
 var unknown = &url.URL{Scheme: "https", Host: "base.invalid"}
 
 // Load checks an input, and adds its new rows to the batch of that name. It creates the tables and
-// the batch if necessary. Without a name, the batch is named after the file: then it is an error if
-// the batch has another input, which may have the same name in another folder.
+// the batch if necessary. Without a name, the batch is named after the file. Then a batch with
+// another input is an error, because files in two folders may have the same name.
 func Load(ctx context.Context, d *DB, name string, o batch.Options) (l Loaded, err error) {
 	in := &rows.Input{Name: o.Input, Where: rows.Targets{Base: o.Base}}
 	if o.Base == nil {
@@ -93,7 +93,7 @@ type loading struct {
 	o   batch.Options
 	key store.Key
 
-	named bool           // by the user
+	named bool           // the user gave the name
 	hosts map[string]int // number of rows by origin
 }
 
@@ -168,8 +168,8 @@ func (l *loading) copy(ctx context.Context) error {
 
 var errOther = errors.New("has another input")
 
-// recognize returns errOther if the batch has another input: fewer than half of the rows of the
-// smaller one are in both.
+// recognize returns errOther if the batch seems to have another input. That is so if the two share
+// fewer than half of the rows of the smaller one.
 func (l *loading) recognize(ctx context.Context) error {
 	if l.named {
 		return nil
@@ -179,9 +179,8 @@ func (l *loading) recognize(ctx context.Context) error {
 		ON i.custom_id = r.custom_id AND i.digest = r.digest WHERE r.batch = $1`, l.Batch).
 		Scan(&have, &same)
 	if err == nil && 2*same < min(have, l.Rows) {
-		err = fmt.Errorf("the batch %s %w: of its %d rows, %d are in %s: want --batch with another name "+
-			"for a batch of its own, or --batch %[1]s to add the rows", l.Batch, errOther, have, same,
-			l.in.Name)
+		err = fmt.Errorf("the batch %s %w: only %d of its %d rows are in %s; want --batch with a new "+
+			"name, or --batch %[1]s to add the rows to it", l.Batch, errOther, same, have, l.in.Name)
 	}
 	return err
 }

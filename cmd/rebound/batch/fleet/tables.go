@@ -24,7 +24,8 @@ const (
 // of the server does not count, because workers could not send one.
 const isGone = "greatest(seen, pg_postmaster_start_time()) < now() - lease"
 
-// layout is the version of the tables. It changes with them; their comment has it, too.
+// layout is the version of the tables. Increase it here and in the COMMENT below if the tables
+// change.
 const layout = 1
 
 // tables creates the tables. Amounts are in billionths of a dollar.
@@ -88,17 +89,18 @@ CREATE TABLE rebound.worker (
 	lease interval NOT NULL -- time without a heartbeat until others take its rows
 );`
 
-// The tables are not those of this version.
+// The errors of checkVersion.
 var (
-	errNewTables = errors.New("a newer rebound has made the tables in the schema " +
-		"rebound: want that version on all machines")
-	errOldTables = errors.New("an older rebound has made the tables in the schema " +
-		"rebound: want that version to end and dump the batches, then DROP SCHEMA rebound CASCADE")
-	errOldRiver = errors.New("River's tables are those of an older rebound: run rebound batch " +
-		"load with this version, and use it on all machines")
+	errNewTables = errors.New("a newer version of rebound created the tables: want that " +
+		"version on all machines")
+	errOldTables = errors.New("an older version of rebound created the tables: finish and dump " +
+		"the batches with that version, then run DROP SCHEMA rebound CASCADE")
+	errOldRiver = errors.New("an older version of rebound created River's tables: run rebound " +
+		"batch load with this version, and use it on all machines")
 )
 
-// checkVersion returns one of these errors, or nil if there are no tables.
+// checkVersion returns an error if the tables are of another version. Without tables it returns
+// nil.
 func (d *DB) checkVersion(ctx context.Context) error {
 	var exist bool
 	var comment string
@@ -109,7 +111,7 @@ func (d *DB) checkVersion(ctx context.Context) error {
 		return err
 	}
 	var made, river int
-	_, _ = fmt.Sscanf(comment, "layout %d", &made) // else it is 0
+	_, _ = fmt.Sscanf(comment, "layout %d", &made) // without such a comment, made stays 0
 	if err := d.pool.QueryRow(ctx, `SELECT coalesce(max(version), 0) FROM rebound.river_migration
 		WHERE line = 'main'`).Scan(&river); err != nil {
 		return err
