@@ -155,10 +155,10 @@ func TestOpenBreakerStopsTheCall(t *testing.T) {
 		e = mustError(t, err)
 		var open *breaker.OpenError
 		if calls != 2 || e.Attempts != 0 || e.Err != nil || !errors.As(err, &open) {
-			t.Errorf("refused: got %d calls and %+v", calls, e)
+			t.Errorf("rejected: got %d calls and %+v", calls, e)
 		}
 		if took := time.Since(begin); took != 0 {
-			t.Errorf("refused after %v, want at once", took)
+			t.Errorf("rejected after %v, want at once", took)
 		}
 	})
 }

@@ -61,7 +61,7 @@ func checkInvalid(t *testing.T, p *rebound.Policy, names []string) {
 	}
 	for _, name := range names {
 		if !strings.Contains(err.Error(), name) {
-			t.Errorf("%q does not say %q", err, name)
+			t.Errorf("%q lacks %q", err, name)
 		}
 	}
 	calls := 0
@@ -244,7 +244,7 @@ func TestOutOfBudget(t *testing.T) {
 		t.Errorf("got %d calls, want 100 and 10 retries, and %v", calls, err)
 	}
 	if !strings.Contains(err.Error(), "fixed number of workers") {
-		t.Errorf("%q does not say what the budget is for", err)
+		t.Errorf("%q lacks the purpose of the budget", err)
 	}
 }
 

@@ -47,10 +47,10 @@ func TestRefusal(t *testing.T) {
 			t.Errorf("got fault %+v, want %+v", f, wantFault)
 		}
 		if got := fault.Of(fmt.Errorf("ocr: %w", err)); got.Kind != fault.Overloaded || !got.Final {
-			t.Errorf("fault.Of sees %+v, want Overloaded and Final", got)
+			t.Errorf("fault.Of returns %+v, want Overloaded and Final", got)
 		}
 		if _, again := b.Enter(t.Context()); again != err {
-			t.Errorf("a second refusal is another error")
+			t.Errorf("a second rejection is another error")
 		}
 		time.Sleep(time.Minute)
 		if got := open.Remaining(); got != 0 {
@@ -156,11 +156,11 @@ func TestCooldownJitter(t *testing.T) {
 			least, most = min(least, got), max(most, got)
 			time.Sleep(got - 1)
 			if call(b, success) {
-				t.Fatalf("a call was let through 1 ns before the end of the cooldown of %v", got)
+				t.Fatalf("a call was admitted 1 ns before the end of the cooldown of %v", got)
 			}
 			time.Sleep(time.Nanosecond)
 			if !call(b, success) {
-				t.Fatalf("no probe was let through at the end of the cooldown of %v", got)
+				t.Fatalf("no probe was admitted at the end of the cooldown of %v", got)
 			}
 		}
 		if least < 10*time.Second || least > 11*time.Second {
@@ -271,6 +271,6 @@ func TestHugeTimes(t *testing.T) {
 	b.ForceHalfOpen()
 	b.Enter(t.Context())
 	if call(b, success) {
-		t.Errorf("a second probe was let through during an endless lease")
+		t.Errorf("a second probe was admitted during an endless lease")
 	}
 }

@@ -248,7 +248,7 @@ func TestRefused(t *testing.T) {
 		expect := func(when string, all, now uint64) {
 			t.Helper()
 			if s := b.Snapshot(); s.Rejected != all || s.RejectedNow != now {
-				t.Errorf("%s: %d refused, %d now, want %d and %d", when, s.Rejected, s.RejectedNow, all, now)
+				t.Errorf("%s: %d rejected, %d now, want %d and %d", when, s.Rejected, s.RejectedNow, all, now)
 			}
 		}
 		expect("new", 0, 0)
@@ -290,7 +290,7 @@ func TestShadow(t *testing.T) {
 		}
 		s := b.Snapshot()
 		if s.State != breaker.Open || !s.Shadow || s.Rejected != 3 || s.Failures != 2 {
-			t.Errorf("%s: got %+v, want it open after 2 failures, and 3 calls refused", name, s)
+			t.Errorf("%s: got %+v, want it open after 2 failures, and 3 calls rejected", name, s)
 		}
 		if len(changes) != 1 || changes[0].To != breaker.Open || !changes[0].Shadow {
 			t.Errorf("%s: got changes %+v, want one of a shadow that opens", name, changes)

@@ -49,12 +49,12 @@ func ExampleBreaker_Enter() {
 		pass, err := b.Enter(ctx)
 		var open *breaker.OpenError
 		if errors.As(err, &open) {
-			fmt.Println("call", i+1, "refused; some time left:", open.Remaining() > 0)
+			fmt.Println("call", i+1, "rejected; some time left:", open.Remaining() > 0)
 			return
 		}
 		b.Leave(pass, gate.Outcome{Fault: fault.Fault{Kind: fault.Transient}})
 	}
-	// Output: call 6 refused; some time left: true
+	// Output: call 6 rejected; some time left: true
 }
 
 // If many callers share a service that fails half of the time, failures in a row are rare. A

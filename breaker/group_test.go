@@ -45,7 +45,7 @@ func TestGroupKeepsKeysApart(t *testing.T) {
 		t.Errorf("got name %q, want 7", got)
 	}
 	if !call(unnamed.For(7), success) {
-		t.Errorf("a zero Group refuses")
+		t.Errorf("a zero Group rejects")
 	}
 }
 

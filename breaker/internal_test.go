@@ -131,11 +131,11 @@ func TestDead(t *testing.T) {
 		t.Errorf("got snapshot %+v, want %+v", got, want)
 	}
 	if _, err := c.enterLocked(k.owner(k.config()), clock.Now()); err != nil {
-		t.Errorf("refused: %v", err)
+		t.Errorf("rejected: %v", err)
 	}
 	p, err := k.Enter(t.Context())
 	if err != nil {
-		t.Errorf("refused: %v", err)
+		t.Errorf("rejected: %v", err)
 	}
 	k.Leave(p, gate.Outcome{})
 	if got := k.Snapshot().Failures; got != 1 || g.find("a") == c {

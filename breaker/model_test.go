@@ -340,7 +340,7 @@ func compare(
 			continue
 		}
 		if got, want := s.refused(), [2]uint64{m.refused, m.refusedNow}; got != want {
-			t.Fatalf("%q at %v: refused %d times, want %d", ops[:i+1], now, got, want)
+			t.Fatalf("%q at %v: rejected %d times, want %d", ops[:i+1], now, got, want)
 		}
 	}
 	return seen

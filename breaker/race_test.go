@@ -59,7 +59,7 @@ func TestProbesTogether(t *testing.T) {
 			}
 		})
 		if got := admitted.Load(); got != 3 {
-			t.Fatalf("%d probes let through, want 3", got)
+			t.Fatalf("%d probes admitted, want 3", got)
 		}
 	}
 }
@@ -127,7 +127,7 @@ func hammer(t *testing.T, b *breaker.Breaker) {
 	s := b.Snapshot()
 	got := refused.Load()
 	if b.Shadow && (got > 0 || s.Rejected == 0) || !b.Shadow && got != s.Rejected {
-		t.Errorf("%d calls refused, and the snapshot has %d", got, s.Rejected)
+		t.Errorf("%d calls rejected, and the snapshot has %d", got, s.Rejected)
 	}
 	if last.To != s.State && !(last.To == breaker.Open && s.State == breaker.HalfOpen) {
 		t.Errorf("the last change was to %v, but the breaker is %v", last.To, s.State)
@@ -173,7 +173,7 @@ func TestGroupHammer(t *testing.T) {
 			k.Reset()
 			p, err := k.Enter(context.Background())
 			if err != nil {
-				t.Errorf("round %d: refused after Reset: %v", n, err)
+				t.Errorf("round %d: rejected after Reset: %v", n, err)
 				return
 			}
 			k.Leave(p, success)

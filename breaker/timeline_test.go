@@ -155,7 +155,7 @@ func act(t *testing.T, s subject, passes map[string]gate.Pass, words []string) {
 	case words[0] == "enter":
 		p, err := s.Enter(t.Context())
 		if err != nil {
-			t.Errorf("refused: %v", err)
+			t.Errorf("rejected: %v", err)
 		}
 		passes[words[1]] = p
 	case words[0] == "refused":
@@ -175,7 +175,7 @@ func act(t *testing.T, s subject, passes map[string]gate.Pass, words []string) {
 	case len(words) == 2:
 		s.Leave(passes[words[0]], outcomes[words[1]])
 	case whole && !call(s, o):
-		t.Errorf("the call was refused")
+		t.Errorf("the call was rejected")
 	case method != nil:
 		method()
 	case !whole && words[0] != "state":

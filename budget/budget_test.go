@@ -17,7 +17,7 @@ func TestRuntime(t *testing.T) {
 		var b Budget
 		for i := range 10 {
 			if b.Take() != nil {
-				t.Fatalf("retry %d of a fresh budget was refused, want 10", i+1)
+				t.Fatalf("retry %d of a fresh budget was rejected, want 10", i+1)
 			}
 		}
 		take := func() bool { return b.Take() == nil }
@@ -52,7 +52,7 @@ func TestBubbles(t *testing.T) {
 		b.Take()
 		time.Sleep(time.Hour)
 		if b.Take() != nil {
-			t.Errorf("refused after an hour with %v left, want a retry granted", b.Level())
+			t.Errorf("rejected after an hour with %v left, want a retry granted", b.Level())
 		}
 	}
 	for range 3 {
@@ -64,7 +64,7 @@ func TestBubbles(t *testing.T) {
 func TestUnlimited(t *testing.T) {
 	for range 100_000 {
 		if Unlimited.Take() != nil {
-			t.Fatal("Unlimited refused a retry")
+			t.Fatal("Unlimited rejected a retry")
 		}
 	}
 	Unlimited.Return()

@@ -60,7 +60,7 @@ func TestLoneCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := playClient(&Budget{}, time.Minute, 24*time.Hour, always)
 		if l.granted != 2*1440 || l.refused != 0 {
-			t.Errorf("got %d retries granted and %d refused, want 2880 and 0", l.granted, l.refused)
+			t.Errorf("got %d retries granted and %d rejected, want 2880 and 0", l.granted, l.refused)
 		}
 	})
 }
@@ -136,7 +136,7 @@ func TestIndependentFailures(t *testing.T) {
 				l = playClient(&Budget{}, 10*time.Millisecond, time.Hour, fails)
 			})
 			if asked := l.granted + l.refused; asked != test.asked || l.refused != test.refused {
-				t.Errorf("got %d of %d retries refused (%.3f %%), want %d of %d", l.refused, asked,
+				t.Errorf("got %d of %d retries rejected (%.3f %%), want %d of %d", l.refused, asked,
 					100*float64(l.refused)/float64(asked), test.refused, test.asked)
 			}
 		})

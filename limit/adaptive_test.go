@@ -157,7 +157,7 @@ func TestAdaptiveRejects(t *testing.T) {
 	}
 	l.Leave(p, success)
 	if l.Refusal(0) != nil {
-		t.Error("refuses with a free permit")
+		t.Error("rejects with a free permit")
 	}
 }
 

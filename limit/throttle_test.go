@@ -108,7 +108,7 @@ func TestThrottleRejects(t *testing.T) {
 			t.Errorf("%+v: want overloaded, not sent, not final", f)
 		}
 		if l.Refusal(time.Second) != nil {
-			t.Error("a refusal was foreseen")
+			t.Error("a rejection was foreseen")
 		}
 		// What is rejected allocates nothing.
 		if n := testing.AllocsPerRun(1000, func() {

@@ -116,7 +116,7 @@ func TestAttemptTimeout(t *testing.T) {
 			t.Errorf("took %v, want 18s", took)
 		}
 		if want := "the attempt's 5s were up"; !strings.Contains(err.Error(), want) {
-			t.Errorf("the error says %q, want %q in it", err, want)
+			t.Errorf("the error is %q, want %q in it", err, want)
 		}
 
 		p = p.Clone() // a POST that timed out may have been carried out

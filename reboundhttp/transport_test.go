@@ -130,7 +130,7 @@ func TestPolicyMayForbidRepeating(t *testing.T) {
 		t.Errorf("%s after %d attempts, want 500 after 1", got, base.count())
 	}
 	if e := CallOf(resp).Err; !errors.Is(e, rebound.NotIdempotent) {
-		t.Errorf("CallOf says %v, want not idempotent", e)
+		t.Errorf("CallOf has %v, want not idempotent", e)
 	}
 }
 

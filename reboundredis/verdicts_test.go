@@ -241,19 +241,19 @@ func TestStartFails(t *testing.T) {
 	}
 	v := &reboundredis.Verdicts{Client: s.client(), Key: "k"}
 	if err := v.Start(t.Context(), nil); err == nil {
-		t.Error("no breaker is no error")
+		t.Error("no breaker is not an error")
 	}
 	if err := v.Start(t.Context(), b); err != nil {
 		t.Error(err)
 	}
 	if err := v.Start(t.Context(), b); err == nil {
-		t.Error("a second Start is no error")
+		t.Error("a second Start is not an error")
 	}
 	v.Close()
 	v.Close()
 	v.OnChange(breaker.Change{From: breaker.Closed, To: breaker.Open})
 	if err := v.Start(t.Context(), b); err == nil {
-		t.Error("a Start after Close is no error")
+		t.Error("a Start after Close is not an error")
 	}
 }
 

@@ -43,7 +43,7 @@ func TestNonIdempotentCallsMeetAFullQueue(t *testing.T) {
 		Server: Server{Workers: 1, Queue: -1, Service: Dist{Mean: 10 * ms}},
 	}
 	if r := play(t, full, p); r.Retries != 0 || r.Refused == 0 {
-		t.Errorf("full queue: got %d retries of %d refused attempts, want none", r.Retries, r.Refused)
+		t.Errorf("full queue: got %d retries of %d rejected attempts, want none", r.Retries, r.Refused)
 	}
 	for _, w := range []Window{{Refuse: 1}, {Throttle: 1}} {
 		s := Scenario{Clients: burst(5), Server: Server{Windows: []Window{w}}}

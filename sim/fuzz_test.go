@@ -59,7 +59,7 @@ func FuzzRun(f *testing.F) {
 		r, err := Run(s)
 		if err != nil {
 			if !strings.HasPrefix(err.Error(), "sim: ") || !strings.Contains(err.Error(), "want ") {
-				t.Errorf("the error does not say what it wants: %v", err)
+				t.Errorf("the error lacks the valid values: %v", err)
 			}
 			return
 		}

@@ -48,11 +48,11 @@ func TestJobOfWorkers(t *testing.T) {
 					bad = r.Failed < c.lost || refused < c.refused
 				}
 				if bad || r.Calls != rows || r.Unfinished > 0 || r.Rejected > 0 {
-					t.Errorf("%s, bucket %v, seed %d: %.1f rows a second, %.3f refusals a row, %+v",
+					t.Errorf("%s, bucket %v, seed %d: %.1f rows a second, %.3f rejections a row, %+v",
 						c.name, bucket, seed, perSecond, refused, r.Counts)
 				}
 				if seed == 0 {
-					t.Logf("%s, bucket %v: %.1f rows a second, %d lost, %.3f refusals a row, %v",
+					t.Logf("%s, bucket %v: %.1f rows a second, %d lost, %.3f rejections a row, %v",
 						c.name, bucket, perSecond, r.Failed, refused, r.End.Round(time.Second))
 				}
 			}

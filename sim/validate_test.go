@@ -236,7 +236,7 @@ func namesFields(t *testing.T, err error) {
 			at = f.Type
 		}
 		if !ok {
-			t.Errorf("%v names %s, which is no field", err, name)
+			t.Errorf("%v names %s, which is not a field", err, name)
 		}
 	}
 }

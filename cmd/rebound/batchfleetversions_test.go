@@ -59,7 +59,7 @@ func TestFleetInputsOfOneName(t *testing.T) {
 	load(string(first), 0, "10 rows in the input, 10 added", "--batch", "in-2")
 }
 
-// Tables of another version are refused by each command, in one line that says what to do.
+// Tables of another version are rejected by each command, in one line that says what to do.
 func TestFleetVersions(t *testing.T) {
 	t.Parallel()
 	x := newFleetOf(t, 3, func(w http.ResponseWriter, r *http.Request) { answer(w, 1, 1) })

@@ -46,7 +46,7 @@ func TestBatchServices(t *testing.T) {
 		var l label
 		ask(t, server.URL+"/vision/"+r.ID, scanned{Text: read.Shop}, &l)
 		if l.Category != truth[r.ID].category {
-			t.Errorf("%s: %q is no %q", r.ID, read.Shop, l.Category)
+			t.Errorf("%s: %q is not %q", r.ID, read.Shop, l.Category)
 		}
 	}
 	if n != inTestdata {

@@ -49,11 +49,11 @@ func TestNight(t *testing.T) {
 		"60 receipts, 8 workers, seed 3; all times divided by 200", "down", "by policy",
 	} {
 		if !strings.Contains(stdout, want) {
-			t.Errorf("stdout does not say %q:\n%s", want, stdout)
+			t.Errorf("stdout lacks %q:\n%s", want, stdout)
 		}
 	}
 	if want := "ocr breaker: closed -> open"; !strings.Contains(stderr, want) {
-		t.Errorf("progress does not say %q:\n%s", want, stderr)
+		t.Errorf("progress lacks %q:\n%s", want, stderr)
 	}
 }
 
@@ -83,7 +83,7 @@ func TestInterrupt(t *testing.T) {
 		t.Errorf("%d receipts in and %d out, want some, but not all %d", in, sum, inTestdata)
 	}
 	if !strings.Contains(stderr, "interrupted") {
-		t.Errorf("progress does not say that it was interrupted:\n%s", stderr)
+		t.Errorf("progress does not show the interruption:\n%s", stderr)
 	}
 }
 

@@ -72,7 +72,7 @@ func TestTornReceiptFailsAtOnce(t *testing.T) {
 		" of 5: status 422", "(not retryable after", "then its fallback failed",
 	} {
 		if !strings.Contains(r.err.Error(), want) {
-			t.Errorf("the error is %q, want it to say %q", r.err, want)
+			t.Errorf("the error is %q, want %q in it", r.err, want)
 		}
 	}
 }

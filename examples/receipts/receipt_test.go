@@ -55,7 +55,7 @@ func TestLoadSome(t *testing.T) {
 func TestCheckRefuses(t *testing.T) {
 	right := extraction{Date: "2026-02-03", Items: []item{{1, "Atlas", 3450}}, Total: 3450}
 	if err := right.check(); err != nil {
-		t.Errorf("a good one is refused: %v", err)
+		t.Errorf("a good one is rejected: %v", err)
 	}
 	misread, undated := right, right
 	misread.Total, undated.Date = 3451, ""

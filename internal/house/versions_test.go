@@ -61,7 +61,7 @@ func TestPromisedGoVersions(t *testing.T) {
 	} {
 		for _, promise := range promises {
 			if !strings.Contains(read(t, page), promise) {
-				t.Errorf("%s does not say %q", page, promise)
+				t.Errorf("%s lacks %q", page, promise)
 			}
 		}
 	}

@@ -286,7 +286,7 @@ func (e *engine) testReadOnly(t *testing.T) {
 		once := policy(nil)
 		once.Attempts = 1
 		if err := do(once); err == nil {
-			t.Errorf("%s: got nil, want the refusal", name)
+			t.Errorf("%s: got nil, want the rejection", name)
 		}
 		mustExec(t, e.db, update) // on another connection
 	}

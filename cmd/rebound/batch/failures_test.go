@@ -60,7 +60,7 @@ func TestQuotaUsedUp(t *testing.T) {
 	s := b.run(exitStopped)
 	counts(t, s, 300, 0, 700, 0)
 	if after.Load() > 16 {
-		t.Errorf("%d calls after the first refusal, want at most those under way", after.Load())
+		t.Errorf("%d calls after the first rejection, want at most those under way", after.Load())
 	}
 	n.Store(-1e6)
 	s = b.run(exitAll)

@@ -65,9 +65,9 @@ func TestLimitedServer(t *testing.T) {
 	began := time.Now()
 	counts(t, b.run(exitAll), rows, 0, 0, 0)
 	took := time.Since(began).Seconds()
-	t.Logf("%d rows in %.1f s: %.1f a second, %d refused", rows, took, float64(rows)/took, s.refused)
+	t.Logf("%d rows in %.1f s: %.1f a second, %d rejected", rows, took, float64(rows)/took, s.refused)
 	if float64(s.refused) >= 0.02*float64(rows) {
-		t.Errorf("%d refusals for %d rows, want less than 2 %%", s.refused, rows)
+		t.Errorf("%d rejections for %d rows, want less than 2 %%", s.refused, rows)
 	}
 	if long() && float64(rows)/took < 0.8*perSecond {
 		t.Errorf("%.1f rows a second, want 80 %% of %d", float64(rows)/took, perSecond)

@@ -160,7 +160,7 @@ func TestPurseIsKept(t *testing.T) {
 						mu.Lock()
 						if errors.Is(err, ErrSpent) {
 							if p.Total()+most <= limit {
-								t.Errorf("%d of %d are spent, and %d were refused", p.Total(), limit, most)
+								t.Errorf("%d of %d are spent, and %d were rejected", p.Total(), limit, most)
 							}
 							mu.Unlock()
 							continue
