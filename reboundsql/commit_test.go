@@ -41,17 +41,17 @@ var questions = []struct {
 	doubt   bool
 }{
 	{
-		name:    "yes is success",
+		name:    "applied: success",
 		server:  new(server).says("commit", errWire),
 		applied: []any{true},
 		want:    once,
 	}, {
-		name:    "no has it repeated",
+		name:    "not applied: retried",
 		server:  new(server).says("commit", errWire),
 		applied: []any{false},
 		want:    once + " 1:begin 1:exec 1:commit",
 	}, {
-		name:    "no is no doubt, even at the end",
+		name:    "not applied at the last attempt: not in doubt",
 		server:  new(server).says("commit", errWire, errWire, errWire),
 		applied: []any{false, false, false},
 		want:    once + " 1:begin 1:exec 1:commit 1:begin 1:exec 1:commit",
@@ -76,7 +76,7 @@ var questions = []struct {
 		reason:  rebound.NotRetryable,
 		doubt:   true,
 	}, {
-		name:    "a key that is there after all has the question put again",
+		name:    "a key that exists after all: Applied is called again",
 		server:  new(server).says("commit", errWire).says("exec", nil, state("23505")),
 		applied: []any{false, true},
 		want:    once + " 1:begin 1:exec 1:rollback",
@@ -87,7 +87,7 @@ var questions = []struct {
 		want:    once + " 1:begin 1:exec 1:rollback",
 		reason:  rebound.NotRetryable,
 	}, {
-		name:    "a rollback in the server's answer needs no question",
+		name:    "a rollback in the server's answer: Applied is not called",
 		server:  new(server).says("commit", state("40001")),
 		applied: []any{},
 		want:    once + " 1:begin 1:exec 1:commit",

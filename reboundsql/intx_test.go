@@ -29,7 +29,7 @@ var failures = []struct {
 	doubt  bool
 }{
 	{
-		name:   "nothing goes wrong",
+		name:   "success",
 		server: &server{},
 		want:   "1:open 1:begin 1:exec 1:commit",
 	}, {
@@ -38,11 +38,11 @@ var failures = []struct {
 		opts:   reboundsql.Options{Tx: &sql.TxOptions{Isolation: sql.LevelSerializable, ReadOnly: true}},
 		want:   "1:open 1:begin/Serializable/ro 1:exec 1:commit",
 	}, {
-		name:   "a serialization failure has all of it repeated",
+		name:   "a serialization failure: all is repeated",
 		server: new(server).says("exec", state("40001")),
 		want:   "1:open 1:begin 1:exec 1:rollback 1:begin 1:exec 1:commit",
 	}, {
-		name:   "and so it does at COMMIT, where there is nothing left to roll back",
+		name:   "a serialization failure at COMMIT, without a rollback",
 		server: new(server).says("commit", state("40001")),
 		want:   "1:open 1:begin 1:exec 1:commit 1:begin 1:exec 1:commit",
 	}, {
@@ -52,17 +52,17 @@ var failures = []struct {
 			"1:begin 1:exec 1:rollback",
 		reason: rebound.Exhausted,
 	}, {
-		name:   "a syntax error is for ever",
+		name:   "a syntax error is permanent",
 		server: new(server).says("exec", state("42601")),
 		want:   "1:open 1:begin 1:exec 1:rollback",
 		reason: rebound.NotRetryable,
 	}, {
-		name:   "a unique violation, too",
+		name:   "a unique violation is permanent",
 		server: new(server).says("exec", state("23505")),
 		want:   "1:open 1:begin 1:exec 1:rollback",
 		reason: rebound.NotRetryable,
 	}, {
-		name:   "unless the closure looks first",
+		name:   "a unique violation with RetryUnique",
 		server: new(server).says("exec", state("23505")),
 		opts:   reboundsql.Options{RetryUnique: true},
 		want:   "1:open 1:begin 1:exec 1:rollback 1:begin 1:exec 1:commit",
@@ -78,55 +78,55 @@ var failures = []struct {
 		reason: rebound.NotRetryable,
 		doubt:  true,
 	}, {
-		name:   "whatever database/sql thinks of bad connections",
+		name:   "a bad connection at COMMIT is in doubt",
 		server: new(server).says("commit", driver.ErrBadConn),
 		want:   "1:open 1:begin 1:exec 1:commit",
 		reason: rebound.NotRetryable,
 		doubt:  true,
 	}, {
-		name:   "and a server that shuts down may have committed",
+		name:   "a server that shuts down may have committed",
 		server: new(server).says("commit", state("57P01")),
 		want:   "1:open 1:begin 1:exec 1:commit",
 		reason: rebound.NotRetryable,
 		doubt:  true,
 	}, {
-		name:   "CockroachDB says so itself",
+		name:   "CockroachDB reports an unknown outcome",
 		server: new(server).says("commit", state("40003")),
 		want:   "1:open 1:begin 1:exec 1:commit",
 		reason: rebound.NotRetryable,
 		doubt:  true,
 	}, {
-		name:   "or that the rows are committed and the schema is not",
+		name:   "CockroachDB reports that only the schema change failed",
 		server: new(server).says("commit", state("XXA00")),
 		want:   "1:open 1:begin 1:exec 1:commit",
 		reason: rebound.NotRetryable,
 		doubt:  true,
 	}, {
-		name:   "which is no success and not repeated, whatever the options say",
+		name:   "a failed schema change is in doubt and not retried, under any options",
 		server: new(server).says("commit", state("XXA00")),
 		opts:   reboundsql.Options{Idempotent: true, Applied: answers(true)},
 		want:   "1:open 1:begin 1:exec 1:commit",
 		reason: rebound.NotRetryable,
 		doubt:  true,
 	}, {
-		name:   "an idempotent closure may do it again",
+		name:   "an idempotent closure in doubt is retried",
 		server: new(server).says("commit", errWire),
 		opts:   reboundsql.Options{Idempotent: true},
 		want:   "1:open 1:begin 1:exec 1:commit 1:begin 1:exec 1:commit",
 	}, {
-		name:   "and so may one that only reads",
+		name:   "a read-only transaction in doubt is retried",
 		server: new(server).says("commit", errWire),
 		opts:   reboundsql.Options{Tx: readOnly},
 		want:   "1:open 1:begin/ro 1:exec 1:commit 1:begin/ro 1:exec 1:commit",
 	}, {
-		name:   "which has nothing to be in doubt of, or to ask about",
+		name:   "a read-only transaction is never in doubt, and Applied is not called",
 		server: new(server).says("commit", errWire, driver.ErrBadConn, io.EOF),
 		opts:   reboundsql.Options{Tx: readOnly, Applied: answers()},
 		want: "1:open 1:begin/ro 1:exec 1:commit 1:begin/ro 1:exec 1:commit " +
 			"2:open 2:ping 2:begin/ro 2:exec 2:commit",
 		reason: rebound.Exhausted,
 	}, {
-		name:   "but the doubt stays if the repetition fails",
+		name:   "the doubt stays if the retry fails",
 		server: new(server).says("commit", errWire).says("exec", nil, state("42601")),
 		opts:   reboundsql.Options{Idempotent: true},
 		want:   "1:open 1:begin 1:exec 1:commit 1:begin 1:exec 1:rollback",
@@ -138,22 +138,22 @@ var failures = []struct {
 		want:   "1:open 1:begin 1:exec 1:commit",
 		reason: rebound.NotRetryable,
 	}, {
-		name: "database/sql passes over connections that went bad, once",
+		name: "database/sql skips bad connections, once",
 		server: new(server).says("begin", driver.ErrBadConn, driver.ErrBadConn,
 			driver.ErrBadConn, driver.ErrBadConn),
 		want: "1:open 1:begin 2:open 2:begin 3:open 3:begin " +
 			"4:open 4:ping 4:begin 5:open 5:ping 5:begin 5:exec 5:commit",
 	}, {
-		name:   "a broken connection has the next one looked at",
+		name:   "after a broken connection the next one is pinged",
 		server: new(server).says("exec", io.EOF).says("ping", io.EOF),
 		want: "1:open 1:begin 1:exec 1:rollback 1:ping 2:open 2:ping " +
 			"2:begin 2:exec 2:commit",
 	}, {
-		name:   "a server that is now read-only has new ones opened",
+		name:   "a server that became read-only: new connections are opened",
 		server: new(server).says("exec", state("25006")),
 		want:   "1:open 1:begin 1:exec 1:rollback 2:open 2:ping 2:begin 2:exec 2:commit",
 	}, {
-		name:   "but not for a transaction that asked for it",
+		name:   "a read-only transaction opens no new connections",
 		server: new(server).says("exec", state("25006")),
 		opts:   reboundsql.Options{Tx: readOnly},
 		want:   "1:open 1:begin/ro 1:exec 1:rollback",

@@ -44,21 +44,21 @@ var lives = []struct {
 	doubt  bool
 }{
 	{
-		name: "nothing goes wrong",
+		name: "success",
 		txs:  []native{{}}, fn: []error{nil},
 		want: []string{"begin", "commit"},
 	}, {
-		name: "a broken connection has the pool reset",
+		name: "a broken connection resets the pool",
 		txs:  []native{{}, {}}, fn: []error{io.EOF, nil},
 		want: []string{"begin", "rollback", "reset", "begin", "commit"},
 	}, {
-		name: "a server that became read-only has it reset at once",
+		name: "a server that became read-only resets the pool at once",
 		txs:  []native{{}, {}, {}}, fn: []error{state("25006"), state("25006"), state("25006")},
 		want: []string{"begin", "rollback", "reset", "begin", "rollback", "reset",
 			"begin", "rollback", "reset"},
 		reason: rebound.Exhausted,
 	}, {
-		name: "a deadlock has not",
+		name: "a deadlock does not reset the pool",
 		txs:  []native{{}, {}}, fn: []error{state("40P01"), nil},
 		want: []string{"begin", "rollback", "begin", "commit"},
 	}, {
