@@ -48,8 +48,8 @@ func (o *checkedOutput) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// commandName returns an error if the name of the command is empty, for example because it is in a
-// variable that is not set. As in a shell, the exit code is that of an unknown command.
+// commandName returns an error if the name of the command is empty, as with a variable that is not
+// set. As in a shell, the exit code is that of an unknown command.
 func commandName(c *cobra.Command, command []string) error {
 	if len(command) == 0 || command[0] != "" {
 		return nil

@@ -56,7 +56,7 @@ func newPlan() *cobra.Command {
 	flags.register(c)
 	c.Flags().BoolVar(&throttled, "throttled", false,
 		"print the delays after a rate limit or an overload")
-	c.Flags().IntVar(&rows, "rows", 10, "most attempts to print")
+	c.Flags().IntVar(&rows, "rows", 10, "largest number of attempts to print")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON, times in seconds")
 	return c
 }

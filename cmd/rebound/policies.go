@@ -19,8 +19,8 @@ func newPolicies() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "policies [file|name|file#name]...",
 		Short: "List policies, and check policy files",
-		Long: "List policies, and check policy files. Without arguments, the zero policy and the\n" +
-			"presets are listed. An error in a file names the line, the field and the valid values.\n\n" +
+		Long: "List policies, and check policy files. Without arguments, the built-in policies are\n" +
+			"listed. An error in a file names the line, the field and the valid values.\n\n" +
 			"With --json, the policies are printed as a policy file, which you can edit.",
 		Example: "  rebound policies\n" +
 			"  rebound policies policies.yaml\n" +

@@ -21,13 +21,13 @@ rebound ends the whole group. SIGTERM, SIGINT, SIGHUP, SIGQUIT and SIGABRT are p
 and end the run; rebound then ends by the same signal. A second such signal kills the command at
 once. Other signals, such as SIGUSR1, SIGWINCH, Ctrl-Z and real-time signals, are only passed on.
 
-The flags --on, --not-on, --on-output and --not-on-output decide which failures are retried. They
-replace the policy's own list; the rest of the policy applies. --on and --not-on take exit codes,
-ranges, signals that killed the command, and timeout: --on 75,100-110,SIGKILL,timeout. With --on or
---on-output, only failures that match one of them are retried. Without them, every failure except
-126 and 127 is retried. If output matches --on-output or --not-on-output, even exit code 0 is a
-failure. If the system is short of processes, memory or files, the start of the command is retried.
-If nothing reads stdout any more, only --on and --on-output cause a retry.
+The flags --on, --not-on, --on-output and --not-on-output decide which failures are retried. The
+field retry of the policy has no effect. --on and --not-on take exit codes, ranges, signals that
+killed the command, and timeout: --on 75,100-110,SIGKILL,timeout. With --on or --on-output, only
+failures that match one of them are retried. Without them, every failure except 126 and 127 is
+retried. If output matches --on-output or --not-on-output, even exit code 0 is a failure. If the
+system is short of processes, memory or files, the start of the command is retried. If nothing reads
+stdout any more, only --on and --on-output cause a retry.
 
 With --delay-from, the delay is read from a line of output. It is the first group of the expression
 that matched. A number is in seconds, or in the unit in the group's name: (?P<ms>[0-9]+). Numbers
@@ -49,8 +49,8 @@ no limit) and, from the second attempt on, REBOUND_PREVIOUS_EXIT.
 
 Messages go to stderr. If the first attempt succeeds, there are none about it.
 
-The exit code is that of the last attempt. It is 1 if an attempt with exit code 0 failed by its
-output. Other codes:
+The exit code is that of the last attempt, or 1 if its exit code was 0 but its output made it fail.
+Other codes:
   124    the last attempt or the whole run timed out, or a service was not ready
   125    rebound itself failed, for example because of an invalid flag or a full disk
   126    the command cannot be started

@@ -20,7 +20,7 @@ Time is virtual. The policies run the same code as in your programs.
 
 The scenario is the name of a built-in one, or a YAML or JSON file. Without a scenario, the names of
 the built-in ones are printed. A file has the fields of sim.Scenario in snake case, and these four:
-  like      a built-in scenario, for the values that the file leaves out
+  like      a built-in scenario, which supplies the values that the file leaves out
   hedge     when to send a second request
   policies  policies, as in a policy file
   compare   the names of the policies to compare

@@ -37,7 +37,7 @@ func (f *figure) html(out io.Writer) error {
 	text := svg.String()
 	return page.Execute(out, map[string]any{
 		"Title": f.title, "About": f.about, "Table": f.table,
-		// The drawing has escaped its text. The lines before <svg are only for files.
+		// The text in the SVG is escaped already. The header before <svg does not belong in HTML.
 		"Picture": template.HTML(text[strings.Index(text, "<svg"):]),
 	})
 }

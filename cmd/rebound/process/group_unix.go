@@ -64,8 +64,8 @@ func (g *group) exit() (int, syscall.Signal) {
 	return g.status.ExitStatus(), 0
 }
 
-// reap makes every child be collected when it ends: the command, and the orphans of this and
-// earlier attempts, which [Adopt] makes our children. Nothing else would collect them.
+// reap starts to collect every child that ends: the command, and the orphans of this and earlier
+// attempts, which [Adopt] makes our children. Nothing else would collect them.
 func (r *Runner) reap() {
 	changed := make(chan os.Signal, 1)
 	signal.Notify(changed, syscall.SIGCHLD)
@@ -113,11 +113,11 @@ func (r *Runner) Pass(sig os.Signal) {
 		r.forward(s)
 		return
 	}
-	goesOn := make(chan os.Signal, 1)
-	signal.Notify(goesOn, syscall.SIGCONT)
-	defer signal.Stop(goesOn)
+	continued := make(chan os.Signal, 1)
+	signal.Notify(continued, syscall.SIGCONT)
+	defer signal.Stop(continued)
 	r.forward(syscall.SIGSTOP) // the command may ignore SIGTSTP
 	_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
-	<-goesOn // this thread may run on for a moment before it is stopped
+	<-continued // this thread may run on for a moment before it is stopped
 	r.forward(syscall.SIGCONT)
 }

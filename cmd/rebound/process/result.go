@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// Exit codes for other ends than an exit of the command. GNU timeout and shells use the same ones.
+// Exit codes for attempts in which the command did not exit by itself. GNU timeout and shells use
+// the same ones.
 const (
 	TimedOut   = 124 // cut short by a timeout
 	Failed     = 125 // the program that runs the command failed

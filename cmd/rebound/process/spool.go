@@ -38,7 +38,8 @@ func (s *spool) writeFile(p []byte) (n int, err error) {
 	return s.file.Write(p)
 }
 
-// ReadAt may read less than p can hold without an error: what is in memory, or in the file.
+// ReadAt reads from memory or from the file, not from both at once. So it may return less than
+// len(p) without an error.
 func (s *spool) ReadAt(p []byte, at int64) (n int, err error) {
 	if at >= s.size {
 		return 0, io.EOF

@@ -1,4 +1,4 @@
-// Package regular opens files that a user names. It never blocks on a FIFO.
+// Package regular opens files that a user names. Opening never blocks, not even for a FIFO.
 package regular
 
 import (
