@@ -1,6 +1,7 @@
 package reboundhttp
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -13,7 +14,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/budget"
+	"github.com/rebound-go/rebound/gate"
 	"github.com/rebound-go/rebound/hedge"
 )
 
@@ -34,15 +37,33 @@ func serve(t *testing.T, h2 bool, h http.Handler, c *census) (*httptest.Server, 
 	return srv, base
 }
 
+// inOrder is a gate that admits a call's other attempts when its first has arrived at the server. A
+// loaded machine could have delayed the first until then.
+type inOrder struct {
+	attempts atomic.Int32
+	arrived  chan struct{}
+}
+
+func (g *inOrder) Enter(context.Context) (gate.Pass, error) {
+	if g.attempts.Add(1) > 1 {
+		<-g.arrived
+	}
+	return gate.Pass{}, nil
+}
+
+func (g *inOrder) Leave(gate.Pass, gate.Outcome) {}
+
 // The winner's body is read long after the others have ended, at the server, too.
 func TestHedgedStreams(t *testing.T) {
 	for _, h2 := range []bool{false, true} {
 		goroutines := runtime.NumGoroutine()
 		var n atomic.Int32
 		lost, rest := make(chan struct{}), make(chan struct{})
+		order := &inOrder{arrived: make(chan struct{})}
 		var conns census
 		srv, base := serve(t, h2, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if n.Add(1) == 1 {
+				close(order.arrived)
 				<-r.Context().Done()
 				close(lost)
 				return
@@ -54,6 +75,7 @@ func TestHedgedStreams(t *testing.T) {
 		}), &conns)
 		client := &http.Client{Transport: &Transport{
 			Base: base, FirstByteTimeout: time.Minute, Hedge: after100(1),
+			Policy: &rebound.Policy{Gates: []gate.Gate{order}},
 		}}
 		resp, err := client.Get(srv.URL)
 		if err != nil {
@@ -110,8 +132,12 @@ func TestHedgesLeakNothing(t *testing.T) {
 		var conns census
 		srv, base := serve(t, h2, uneven(), &conns)
 		h := &hedge.Hedge{After: 5 * time.Millisecond, Max: 2, Budget: budget.Unlimited}
+		// One request in 26 fails, and the scheduler decides which call makes it. So one of 4000 calls
+		// could fail 3 times in a row. For 8 times the probability is below 1e-7.
+		p := quick()
+		p.Attempts = 8
 		client := &http.Client{Transport: &Transport{
-			Base: base, Policy: quick(), Hedge: h, FirstByteTimeout: 10 * time.Second,
+			Base: base, Policy: p, Hedge: h, FirstByteTimeout: 10 * time.Second,
 		}}
 		var wg sync.WaitGroup
 		var next, failed atomic.Int32

@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -219,7 +220,7 @@ func TestFleetLimit(t *testing.T) {
 	t.Parallel()
 	const perSecond, rows = 50, 300
 	times := limitedFleet(t, perSecond, rows, nil, "--rpm", fmt.Sprint(perSecond*60))
-	expectRate(t, perSecond, rows-1-rows/10, times[rows-1].Sub(times[rows/10]))
+	expectRate(t, perSecond, times)
 }
 
 // limitedFleet sends rows by three workers to a server that may add headers to its answers. It
@@ -247,13 +248,21 @@ func limitedFleet(
 	return times
 }
 
-// expectRate checks that the requests took as long as the limit requires.
-func expectRate(t *testing.T, perSecond, requests int, took time.Duration) {
+// expectRate checks the rate of requests, whose times are given. A loaded machine may send a
+// request late, which makes the rate after it too high and the rate up to it too low. So the rate
+// is taken from each request of the first half to the last one, and the best of these counts. A
+// limit that is not kept raises all of them.
+func expectRate(t *testing.T, perSecond int, times []time.Time) {
 	t.Helper()
-	got, want := float64(requests)/took.Seconds(), float64(perSecond)
-	t.Logf("%.1f requests a second, limit %d", got, perSecond)
-	if got > want*1.1 || *long && got < want*.9 {
-		t.Errorf("%.1f requests a second: want %d ± 10 %%", got, perSecond)
+	last := len(times) - 1
+	least, most, want := math.Inf(1), 0., float64(perSecond)
+	for i, at := range times[:last/2] {
+		rate := float64(last-i) / times[last].Sub(at).Seconds()
+		least, most = min(least, rate), max(most, rate)
+	}
+	t.Logf("%.1f to %.1f requests a second, limit %d", least, most, perSecond)
+	if least > want*1.1 || *long && most < want*.9 {
+		t.Errorf("%.1f to %.1f requests a second: want %d ± 10 %%", least, most, perSecond)
 	}
 }
 
