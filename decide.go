@@ -163,8 +163,8 @@ func before(b backoff.Backoff, n int) (prev time.Duration) {
 	return prev
 }
 
-// rejectedDelay is the delay before a job engine repeats an attempt that a gate has rejected: the
-// policy's delay, and at least the time until the gate may admit an attempt.
+// rejectedDelay returns the delay before a job engine repeats an attempt that a gate has rejected.
+// It is the policy's delay, but at least the time until the gate may admit an attempt.
 func (p *Policy) rejectedDelay(s *State, refusal error) time.Duration {
 	return p.delay(s, &fault.Fault{Kind: fault.Transient, After: fault.Of(refusal).After})
 }

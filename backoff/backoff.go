@@ -38,8 +38,9 @@ type span struct{ low, high time.Duration }
 // into returns the delay in s that is nearest to d.
 func (s span) into(d time.Duration) time.Duration { return min(max(d, s.low), s.high) }
 
-// bounds returns base and the span from floor to limit with their defaults in place: 100 ms, 0, and
-// 30 s or base if that is more. A floor above the limit is lowered to the limit.
+// bounds returns base and the span from floor to limit, with defaults in place of zeros. The
+// defaults are 100 ms, 0, and 30 s or base if that is more. A floor above the limit is lowered to
+// the limit.
 func bounds(base, floor, limit time.Duration) (time.Duration, span) {
 	if base <= 0 {
 		base = defaultBase

@@ -79,8 +79,8 @@ type Breaker struct {
 	// grow.
 	MaxCooldown time.Duration
 
-	// CooldownJitter lengthens every cooldown by a random part of it, up to this share, so that the
-	// processes of a fleet do not probe at the same time: 0.1 means between 1 and 1.1 times the
+	// CooldownJitter lengthens every cooldown by a random part of it, up to this share. So the
+	// processes of a fleet do not probe at the same time. With 0.1, a cooldown is 1 to 1.1 times the
 	// Cooldown. The part is drawn when the breaker opens. 0 = no jitter.
 	CooldownJitter float64
 
@@ -99,10 +99,10 @@ type Breaker struct {
 	// Overloaded and Unknown count.
 	//
 	// A failure that does not count is a success, because the server has answered. Some failures show
-	// nothing about the server and are neither: those of kind RateLimited and Canceled, Permanent ones
-	// that were never sent, and calls that a later gate rejected. Counts is not called for answers
-	// (kind None), which are successes, or for panics, which are failures. If Counts panics, the call
-	// has failed.
+	// nothing about the server and do not count at all. These are failures of kind RateLimited and
+	// Canceled, Permanent ones that were never sent, and calls that a later gate rejected. Counts is
+	// not called for answers (kind None), which are successes, or for panics, which are failures. If
+	// Counts panics, the call has failed.
 	Counts func(fault.Fault) bool
 
 	// OnChange is called at every change of state, once at a time and in order, on the goroutine of a
@@ -134,7 +134,8 @@ func (b *Breaker) enter() (gate.Pass, error) {
 }
 
 // Refusal returns the error with which Enter would reject a call after a delay of d, judged by the
-// state now: an [*OpenError] if the breaker will still be open, or nil. A Shadow rejects nothing.
+// state now. It is an [*OpenError] if the breaker will still be open, and otherwise nil. A Shadow
+// rejects nothing.
 func (b *Breaker) Refusal(d time.Duration) error { return b.state.foresee(b.config(), d) }
 
 // Leave reports how a call that [Breaker.Enter] admitted has ended. It must be called exactly once

@@ -94,8 +94,8 @@ func describe(f fault.Fault) string {
 	return f.Detail + ": " + fmt.Sprint(f.Err)
 }
 
-// retire makes c dead and returns its generation, if nothing would be lost: c is closed, is not
-// forced, and was last used before the given time, or holds nothing at all.
+// retire makes c dead and returns its generation, if nothing would be lost. Then c is closed and
+// not forced, and was last used before the given time, or holds nothing.
 func (c *shared) retire(cfg *circuit.Config, before time.Duration) (gen uint32, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -35,7 +35,7 @@ type Group[K comparable] struct {
 	live     atomic.Int64 // at least as many as are in the map: 0 saves a healthy key 4.5 of 9 ns
 
 	// Generations are numbered across the group. So a pass for a key without a breaker holds the
-	// group's last generation, which shows whether the pass is older than a breaker that the key gets
+	// group's last generation. It shows whether the pass is older than a breaker that the key gets
 	// later. Breakers begin with floor, the newest generation that was forgotten.
 	seq, floor atomic.Uint32
 	swept      atomic.Int64 // when idle breakers were last forgotten

@@ -84,14 +84,14 @@ func (c *shared) enterLocked(o owner, now time.Duration) (gate.Pass, error) {
 	w, changed := c.commit(o, before, s, Change{Why: circuit.WhyCooled})
 	pass := o.cfg.Pass(w, now)
 	if changed {
-		c.tellOrReturn(o, pass)
+		c.reportOrReturn(o, pass)
 	}
 	return pass, nil
 }
 
-// tellOrReturn reports changes. If OnChange panics, the caller never makes the call, so its probe
+// reportOrReturn reports changes. If OnChange panics, the caller never makes the call, so its probe
 // is returned.
-func (c *shared) tellOrReturn(o owner, pass gate.Pass) {
+func (c *shared) reportOrReturn(o owner, pass gate.Pass) {
 	done := false
 	defer c.giveBackUnless(&done, pass)
 	c.report(o.onChange)
@@ -187,8 +187,8 @@ func (c *shared) change(o owner, before circuit.Word, s circuit.Machine, ch Chan
 	}
 }
 
-// commit makes s the state and unlocks c. If s is of a new generation, ch holds the reason. commit
-// returns the word, which gets its number here if c is in a group, and whether there are changes to
+// commit makes s the state and unlocks c. If s is of a new generation, ch holds the reason. In a
+// group, the word gets its number here. commit returns the word, and whether there are changes to
 // report.
 func (c *shared) commit(
 	o owner, before circuit.Word, s circuit.Machine, ch Change,

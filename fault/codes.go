@@ -4,7 +4,7 @@ import "reflect"
 
 var (
 	// The findings that most codes share. Only codes that a server sends instead of doing the work
-	// prove that it did not act; a timeout or an internal error may come after the work was done.
+	// prove that it did not act. A timeout or an internal error may come after the work was done.
 	codeLimited    = finding{rank: code, kind: RateLimited, sent: NotDone}
 	codeOverloaded = finding{rank: code, kind: Overloaded, sent: NotDone}
 	codeTimeout    = finding{rank: code, kind: Transient, flags: timeout}

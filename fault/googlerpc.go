@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// addDetails adds what the details of a google.rpc.Status mean: the delay to keep, and whether a
-// quota is used up that a retry cannot wait for. Details are protobuf messages, or the JSON objects
-// that Google's HTTP clients decode.
+// addDetails adds the meaning of the details of a google.rpc.Status: the delay, and whether a quota
+// is used up that a retry cannot wait for. Details are protobuf messages, or the JSON objects that
+// Google's HTTP clients decode.
 func addDetails(f finding, details []any) finding {
 	for _, d := range details {
 		if d == nil {
@@ -25,8 +25,8 @@ func addDetails(f finding, details []any) finding {
 }
 
 // serverWrote records that a RESOURCE_EXHAUSTED comes from a server that rejected the call, if
-// proven is true. Clients make the same status themselves, for instance for a message that is too
-// large, so without a proof the call may have been carried out.
+// proven is true. Clients make the same status themselves, for example for a message that is too
+// large. So without a proof the call may have been carried out.
 func serverWrote(f finding, proven bool) finding {
 	if proven && f.kind == RateLimited {
 		f.sent = NotDone
@@ -60,7 +60,7 @@ func retryDelay(d any) time.Duration {
 }
 
 // quotaSpent reports whether d is a google.rpc.QuotaFailure of a quota that lasts a day or longer,
-// or of a quota of zero, which does not grow by waiting.
+// or of a quota of zero. No delay helps against these.
 func quotaSpent(d any) bool {
 	if object, ok := d.(map[string]any); ok {
 		violations, _ := object["violations"].([]any)

@@ -65,9 +65,9 @@ func grpcStatus(number int, text func() string) finding {
 	// that broke under a call, so it proves nothing.
 	case grpcUnavailable:
 		f.kind, f.sent, f.flags = Transient, MaybeDone, connection
-	// A server that panics or returns a plain error sends one of these. Clients make them too: for a
-	// stream that was reset, which passes, and for a message that the codec cannot write or read,
-	// which does not.
+	// A server that panics or returns a plain error sends one of these. Clients make them too, for a
+	// stream that was reset and for a message that the codec cannot write or read. Only the first of
+	// these passes.
 	case grpcUnknown, grpcInternal:
 		f.rank, f.kind, f.sent = hint, Unknown, MaybeDone
 		switch s := text(); {

@@ -46,7 +46,7 @@ func readReset(what string, number field) reader {
 }
 
 // reset is the meaning of an HTTP/2 error code. REFUSED_STREAM proves that the server did not begin
-// with the request (RFC 9113, section 8.7). Any other code leaves that open.
+// with the request (RFC 9113, section 8.7). No other code proves this.
 func reset(what string, number int) finding {
 	f := finding{rank: fact, kind: Transient, flags: connection}
 	f.detail = what + strconv.Itoa(number)

@@ -143,9 +143,9 @@ func statusFlags(status int) flags {
 	return 0
 }
 
-// readWait reads the delay that an error keeps in a field, or returns from a method, called
-// RetryAfter, as the errors of Slack's and GitHub's clients do. Such an error shows only that a
-// limit was reached, so the finding is weak.
+// readWait reads the delay in a field or from a method called RetryAfter, which the errors of
+// Slack's and GitHub's clients have. Such an error shows only that a limit was reached, so the
+// finding is weak.
 func readWait(t reflect.Type) reader {
 	isWait := func(t reflect.Type) bool { return base(t) == reflect.TypeFor[time.Duration]() }
 	f := fieldOf(t, "RetryAfter", isWait)

@@ -13,8 +13,9 @@ func spend(f finding) finding {
 	return f
 }
 
-// readLimit adds what the text of a RateLimited error means: whether a quota is used up that a
-// retry cannot wait for, and otherwise the delay that the text names, unless a header states one.
+// readLimit adds the meaning of the text of a RateLimited error. If a quota is used up that a retry
+// cannot wait for, the error is Permanent. Otherwise the delay in the text counts, unless a header
+// states one.
 func readLimit(f finding, text string, stated bool) finding {
 	if f.kind != RateLimited || text == "" {
 		return f
@@ -33,8 +34,9 @@ func readLimit(f finding, text string, stated bool) finding {
 	return f
 }
 
-// soonest is the longest stated delay with which a quota counts as a limit that passes, even a
-// quota per day: a window that slides over a day may have room for one more request within seconds.
+// soonest is the longest stated delay with which a quota counts as a limit that passes. That
+// includes a quota per day: if its window slides, it may have room for another request within
+// seconds.
 const soonest = 2 * time.Minute
 
 var separators = strings.NewReplacer("-", " ", "_", " ")
@@ -74,9 +76,9 @@ var quotaWords = []string{
 	"quota has been exhausted", "quota is exhausted", "quota exhausted",
 }
 
-// isLastingName reports whether the name or description of a quota is about a day or more, such as
-// Gemini's "GenerateRequestsPerDayPerProjectPerModel", or about a limit of zero. If there are
-// several periods, the first counts: later ones tend to be in advice about other plans.
+// isLastingName reports whether a quota's name or description is about a day or more, or about a
+// limit of zero. An example is Gemini's "GenerateRequestsPerDayPerProjectPerModel". If there are
+// several periods, the first counts, because later ones are often advice about other plans.
 func isLastingName(name string) bool {
 	if isZeroLimit(name) {
 		return true

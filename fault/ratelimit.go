@@ -114,8 +114,8 @@ func (l *limits) header(name, value string) {
 	}
 }
 
-// prefixParts is the number of parts at the start of a header's name that only state that it is
-// about a limit: all parts up to "ratelimit", including a vendor's name before it.
+// prefixParts returns the number of parts at the start of a header's name that are not the limit's
+// name: all parts up to "ratelimit", including a vendor's name.
 func prefixParts(parts []string) int {
 	for i, part := range parts {
 		if part == "ratelimit" {

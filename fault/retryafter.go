@@ -25,8 +25,8 @@ import "time"
 // ok is false if the response asks for no delay, or for an invalid one: a negative or malformed
 // value, or more than 146 years. The header is an http.Header.
 func ParseRetryAfter(header map[string][]string, now time.Time) (delay time.Duration, ok bool) {
-	// If one of these headers is there but invalid, the resets are not used instead: the server has
-	// asked for a delay, and a reset may be much shorter.
+	// If one of these headers is present but invalid, the resets are not used: the server has asked
+	// for a delay, and a reset may be much shorter.
 	if d, ok, present := requested(header, now); present {
 		return d, ok
 	}
@@ -34,9 +34,9 @@ func ParseRetryAfter(header map[string][]string, now time.Time) (delay time.Dura
 	return d, d > 0
 }
 
-// requested returns the delay of the headers that state one for this very request. ok reports
-// whether there is a valid one, present whether there is any. Several of the headers may come
-// together; the most exact one is read first.
+// requested returns the delay that a header states for this request. ok is true if there is a valid
+// header, and present is true if there is any. A response may have several of these headers. The
+// most exact one is read first.
 func requested(h map[string][]string, now time.Time) (d time.Duration, ok, present bool) {
 	for _, source := range [...]struct {
 		name  string

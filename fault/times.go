@@ -23,8 +23,8 @@ func parseDelay(s string, now time.Time) (time.Duration, bool) {
 	return parseDuration(s)
 }
 
-// parseReset is parseDelay, except that a large number is a time since 1970: a billion seconds from
-// now would be in 31 years, so it cannot be a delay.
+// parseReset is parseDelay, except that a large number is a time since 1970. A billion seconds are
+// 31 years, so it cannot be a delay.
 func parseReset(s string, now time.Time) (time.Duration, bool) {
 	x, ok := parseFloat(s)
 	switch {

@@ -70,8 +70,8 @@ var passingAlerts = map[string]bool{
 }
 
 // tlsAlert is the meaning of an alert. An alert never proves that nothing was sent, because it may
-// come at any time: in TLS 1.3 a server may reject a client's certificate after the client has sent
-// its request.
+// come at any time. For example, in TLS 1.3 a server may reject a client's certificate after the
+// client has sent its request.
 func tlsAlert(alert error) finding {
 	// An alert in neither list decides nothing: new alerts are added to TLS from time to time.
 	f := finding{rank: hint, detail: "tls alert"}

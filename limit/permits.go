@@ -107,9 +107,10 @@ func (p *permits) grantLocked(most int) {
 	}
 }
 
-// wait takes a permit. If none is free and the queue holds fewer than queue, it waits for one, at
-// most for limit, or without a bound if limit is 0. It returns false, and has taken nothing, if it
-// got none or if ctx has ended. most returns the largest number of attempts at a time.
+// wait takes a permit. If none is free and fewer than queue attempts wait, it waits for one. It
+// waits at most for limit, or without a bound if limit is 0. It returns false, and has taken
+// nothing, if it got no permit or if ctx has ended. most returns the largest number of attempts at
+// a time.
 func (p *permits) wait(
 	ctx context.Context, most func() int, queue int, limit time.Duration,
 ) bool {

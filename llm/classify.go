@@ -59,8 +59,8 @@ func conflict(f fault.Fault, resp *http.Response) fault.Fault {
 	return f
 }
 
-// IsAccount reports whether err is a fault of the account and not of the request: the key is
-// missing, wrong or lacks permission, or money or a quota is used up. Every other request of the
+// IsAccount reports whether err is a fault of the account and not of the request. The key is
+// missing or wrong or lacks permission, or money or a quota is used up. Every other request of the
 // account would fail as well, so a batch should stop. IsAccount is false for a limit that passes,
 // for a model that does not exist, and for content that is rejected.
 func IsAccount(err error) bool {
@@ -104,8 +104,9 @@ func isDenied(status int) bool {
 	return false
 }
 
-// deniedDetails are the details that [fault.Of] gives to such an error when there is no body: from
-// an SDK that is not recognised here, from gRPC, or from a response whose body was read elsewhere.
+// deniedDetails are the details that [fault.Of] gives to such an error without a body. The error
+// may be from an SDK that is not recognised here, from gRPC, or from a response whose body was read
+// elsewhere.
 var deniedDetails = []string{
 	"status 401", "status 402", "status 403", "status 407",
 	"grpc UNAUTHENTICATED", "grpc PERMISSION_DENIED",

@@ -53,8 +53,8 @@ func ofBedrock(path string) bool {
 	return ok && id != "" && (strings.HasPrefix(id, "arn:") || !strings.Contains(id, "/"))
 }
 
-// inPieces reports whether an answer that is not a stream of events arrives in pieces nevertheless:
-// Google sends a JSON array, element by element, unless the query has alt=sse.
+// inPieces reports whether an answer is a JSON array that arrives element by element. Google sends
+// this unless the query has alt=sse.
 func inPieces(req *http.Request) bool {
 	return strings.HasSuffix(strings.TrimSuffix(req.URL.Path, "/"), ":streamGenerateContent")
 }

@@ -25,8 +25,9 @@ import (
 //   - After a second one, an overload or a rate limit, the model is not called for its Retry-After
 //     delay, or else for p's delay. The next attempt is made at once with the first other model
 //     that is ready.
-//   - After a permanent failure, such as a used quota, a prompt that is too long, a wrong key, or a
-//     Retry-After delay above MaxRetryAfter, the model is not called again.
+//   - After a permanent failure, or a Retry-After delay above MaxRetryAfter, the model is not
+//     called again. Examples are a quota that is used up, a prompt that is too long, and a wrong
+//     key.
 //
 // The first attempt with each model is not charged to p's budget. Further ones are. A stream that
 // fails after output, as [StreamError.Output] reports, ends the chain. The error is a
@@ -138,9 +139,9 @@ func (c *chain) over(d rebound.Decision) rebound.Reason {
 	return ""
 }
 
-// next is the model for the next attempt: the same one after its first passing failure, or else the
-// first of the others that is ready, or else the one that will be ready first. It is -1 if all are
-// dead.
+// next returns the model for the next attempt. After its first passing failure it is the same
+// model. Otherwise it is the first other model that is ready, or else the one that will be ready
+// first. It is -1 if all are dead.
 func (c *chain) next() int {
 	if m := c.models[c.at]; !m.dead && m.failures == 1 && passing(c.fault.Kind) {
 		return c.at

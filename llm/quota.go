@@ -27,10 +27,10 @@ import (
 // answer no attempt waits. If a header states that less remains than expected, the level is
 // lowered, even for a given limit, because other programs may use the same quota.
 //
-// A thousand limits are kept; beyond that, the least recently used are forgotten. A limit in use is
-// never forgotten: while a request is under way or its answer is read, while attempts are held
-// back, or while the provider's report of the limit is valid. So more than a thousand are kept only
-// if more are in use.
+// A thousand limits are kept; beyond that, the least recently used are forgotten. A limit is never
+// forgotten while a request is under way or its answer is read, while attempts wait, or while the
+// provider's report of the limit is valid. So more than a thousand are kept only if more are in
+// use.
 //
 // The zero Quota is ready to use. Transports may share it. It must not be copied, nor its fields
 // changed, once in use.
@@ -223,8 +223,8 @@ func (c *quotaCall) Leave(_ gate.Pass, o gate.Outcome) {
 func (c *quotaCall) estimate(rate *limit.Rate) float64 {
 	n := c.wanted()
 	// A provider that accepts a request above the whole limit has not counted all of it. Without this
-	// bound a request that allows a million tokens, and whose answer reports no usage, would leave a
-	// debt that holds back all others for hours.
+	// bound, a request that allows a million tokens could leave a debt that delays all others for
+	// hours, if its answer reports no usage.
 	if rate.N > 0 {
 		n = min(n, rate.N)
 	}

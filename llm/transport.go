@@ -52,8 +52,9 @@ type Transport struct {
 	// not part of their timeouts. Nil = none.
 	Quota *Quota
 
-	// FirstOutputTimeout bounds the time from the start of an attempt to the first output of a stream,
-	// to the end of a JSON answer to a generation, or to the header of any other response. 0 = none.
+	// FirstOutputTimeout bounds the first part of an attempt. For a stream this is the time to the
+	// first output, and for a JSON answer to a generation the time to its end. For any other response
+	// it is the time to the header. 0 = none.
 	FirstOutputTimeout time.Duration
 
 	// HeaderTimeout bounds the time from the start of an attempt to the header of its response. Many

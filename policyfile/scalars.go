@@ -105,10 +105,10 @@ var kinds = []string{"constant", "linear", "exponential", "fibonacci", "decorrel
 // UnmarshalText returns an error for any other name.
 func (k *Kind) UnmarshalText(text []byte) error { return word(k, text, "kind of backoff", kinds) }
 
-// Match is a class of failures. "timeout", "connection", "io" and "server" are those of package
-// preset; "server" is a status or a code of a transient failure. "unknown", "transient",
-// "rate_limited" and "overloaded" are kinds of package fault. No class contains permanent failures,
-// answers or cancellations by the caller.
+// Match is a class of failures. The classes "timeout", "connection", "io" and "server" are those of
+// package preset. The class "server" is a status or a code of a transient failure. The classes
+// "unknown", "transient", "rate_limited" and "overloaded" are kinds of package fault. No class
+// contains permanent failures, answers or cancellations by the caller.
 type Match string
 
 var matches = []string{

@@ -273,7 +273,7 @@ func (rt *roundTrip) bodyFailure() error {
 }
 
 // overdone reports whether net/http has sent the request more often in this one attempt than the
-// policy allows in total, as it may when a server refuses HTTP/2 streams. Then a layer below has
+// policy allows in total. It may do so when a server refuses HTTP/2 streams. Then a layer below has
 // retried.
 func (rt *roundTrip) overdone(counts connCounts) bool {
 	limit := rt.plan.policy.MaxAttempts()

@@ -8,10 +8,9 @@ import (
 	"github.com/rebound-go/rebound/internal/httppolicy"
 )
 
-// derive returns the plan for a request: that of the policy in its context, or else of the
-// Transport's policy, for the request's host. addKey reports whether the request gets an
-// Idempotency-Key. The Transport's fields are validated when a host is new; they must not change
-// after that.
+// derive returns the plan for a request to its host, made from the policy in its context, or else
+// from the Transport's. If addKey is true, the request gets an Idempotency-Key. The Transport's
+// fields are validated when a host is new; they must not change after that.
 func (t *Transport) derive(req *http.Request) (out *plan, addKey bool, err error) {
 	name := ""
 	if req.URL != nil {
@@ -51,8 +50,8 @@ const (
 	withKey            // with an Idempotency-Key
 )
 
-// repeatable returns which requests may be sent again: those whose method is idempotent by RFC
-// 9110, section 9.2.2, or by its own specification (QUERY), and by convention those with an
+// repeatable returns whether a request may be sent again. It may if its method is idempotent by RFC
+// 9110, section 9.2.2, or by its own specification (QUERY). By convention it also may if it has an
 // idempotency key.
 func (t *Transport) repeatable(req *http.Request) repeatable {
 	switch req.Method {

@@ -21,9 +21,9 @@ type StatusError struct {
 	// who gets it whole if there is no further attempt. Otherwise it is closed.
 	Response *http.Response
 
-	// Body is the beginning of the response's body: up to 64 KiB of what arrived within a second,
-	// without gzip even if the caller asked for gzip. It is set for policies with Classify, RetryIf or
-	// Observe. For other policies it may be empty.
+	// Body is the beginning of the response's body: up to 64 KiB that arrived within a second. It is
+	// not compressed, even if the caller asked for gzip. It is set for policies with Classify, RetryIf
+	// or Observe. For other policies it may be empty.
 	Body []byte
 
 	fault fault.Fault // of Response, if

@@ -22,8 +22,9 @@ var ErrUnavailable = errors.New("redis is unavailable")
 var errGone = errors.New("redis is gone")
 
 // Error is the error of a [Rate] or a [Verdicts] when Redis cannot be used. Its Err is
-// [ErrUnavailable], or an error that will not pass by itself: a wrong password, a missing
-// permission, a key of another type, a script that Redis does not run, or an invalid certificate.
+// [ErrUnavailable], or an error that will not pass by itself. Examples are a wrong password, a
+// missing permission, a key of another type, a script that Redis does not run, and an invalid
+// certificate.
 type Error struct {
 	Name string // of the limit or the verdicts, such as "rate ocr"
 	Err  error

@@ -132,8 +132,8 @@ func (x *engine) crowded(now time.Duration) error {
 }
 
 // standsStill returns the error of calls or attempts that take no time. It names the field that is
-// probably missing: the pause of a closed loop whose connections are refused at once, or the delays
-// of a policy with unlimited attempts.
+// probably missing. This is the pause of a closed loop whose connections are refused at once, or
+// the delays of a policy with unlimited attempts.
 func (x *engine) standsStill(now time.Duration) error {
 	const other = "or a longer Server.Service or Server.RoundTrip"
 	still := fmt.Sprintf("the clock stands still at %v", now)

@@ -114,14 +114,14 @@ func (l *Limit) cost(r *random) int64 {
 	return int64(l.Cost - l.CostSpread + r.below(2*l.CostSpread+1))
 }
 
-// meter counts one kind of thing. A bucket is a time until which the refill has paid for what was
-// taken: it is full if that time is past, and empty if it is one per ahead (GCRA). Whole
-// nanoseconds give the same result on every platform.
+// meter counts attempts or tokens. A bucket is the time at which it is full again: it is full if
+// that time is past, and empty if that time is one per ahead (GCRA). Whole nanoseconds give the
+// same result on every platform.
 type meter struct {
 	most   int64 // in each per; 0 = any number
 	per    time.Duration
 	bucket bool
-	paid   time.Duration // of a bucket: the time until which what was taken is paid for
+	paid   time.Duration // of a bucket: when it is full again
 	window time.Duration // of fixed windows: the number of the one under way,
 	taken  int64         // and what was taken in it
 }

@@ -46,9 +46,9 @@ func (x *engine) succeed(id uint32, now time.Duration) {
 }
 
 // fail handles the failure of an attempt in a layer. Either another attempt will be made, or the
-// call fails there, and with it an attempt of the layer above. c is how the attempt at the server
-// ended. risen is what the layer below reports as its meaning, or nil if the layer below is the
-// server.
+// call fails in this layer, and with it an attempt of the layer above. The cause c is how the
+// attempt at the server ended. The fault risen is its meaning in the layer below, or nil if the
+// layer below is the server.
 func (x *engine) fail(id uint32, level int, now time.Duration, c cause, risen *fault.Fault) {
 	for ; ; level-- {
 		l, f := &x.layers[level], x.frame(id, level)

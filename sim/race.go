@@ -6,8 +6,8 @@ import "time"
 // that begin while there is no answer. The first success ends it. If all legs fail, the outcome is
 // that of the first one.
 //
-// An entity has one event to come, so that of a race is the earliest of all: the end of a leg, or
-// the beginning of a hedge. The other times stay in its legs.
+// An entity has one future event. For a race it is the earliest of all ends of legs and beginnings
+// of hedges. The other times stay in its legs.
 //
 // A leg that loses has no event for its end. The server continues to serve it, like any request
 // whose caller has given up, and it only counts as an attempt. When the attempt's time is over, all

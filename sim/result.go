@@ -90,8 +90,8 @@ type Counts struct {
 	// Errors is the number of attempts answered with another error, or that met a conflict.
 	Errors int64
 
-	// Shed is the number of attempts that a layer did not pass on: it had no worker and no room in its
-	// queue, or the caller gave up before the layer's own work was done.
+	// Shed is the number of attempts that a layer did not pass on. The layer had no worker and no room
+	// in its queue, or the caller gave up before the layer's own work was done.
 	Shed int64
 
 	// Rejected is the number of attempts that a breaker or a limit rejected.

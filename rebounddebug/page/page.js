@@ -355,10 +355,10 @@ function leftOut(counts) {
 	return parts.length ? `Not shown: ${parts.join(', ')}. ?format=json&all has all of them.` : '';
 }
 
-// tellChanges makes a screen reader read out the changes of breakers, and nothing else. A breaker
+// readOutChanges makes a screen reader read out the changes of breakers, and nothing else. A breaker
 // that was not shown before is included if it is not closed.
 let known = null;
-function tellChanges(breakers) {
+function readOutChanges(breakers) {
 	const changed = (b) => known.has(b.id) ? known.get(b.id) !== b.state : b.state !== 'closed';
 	const news = known === null ? [] : breakers.filter(changed)
 		.map((b) => `Breaker ${b.id} is ${words(b.state)}${b.why ? `: ${b.why}` : ''}.`);
@@ -564,7 +564,7 @@ function showCounts() {
 function receive(state) {
 	latest = state;
 	skew = Date.parse(state.time) - Date.now();
-	if (!paused) tellChanges(state.breakers);
+	if (!paused) readOutChanges(state.breakers);
 	show(true);
 	link('live');
 }
