@@ -18,7 +18,7 @@ FILE.errors. Each row gets exactly one line. FILE.journal records the rows that 
 
 If the command ends early, run it again, and it continues. A row that was sent and has no result is
 in doubt. It is sent again if a repeat does no harm: its method is idempotent, it has an
-Idempotency-Key, or it asks a model to generate. Otherwise it becomes an error. --in-doubt changes
+Idempotency-Key, or it asks a model for an answer. Otherwise it becomes an error. --in-doubt changes
 this.
 
 FILE may also be the output of a provider's batch API. Its rows that expired or failed are sent. The
@@ -31,7 +31,7 @@ answer repeats it.
 
 Exit code:
   0      every row has a result
-  1      every row has a result or an error
+  1      every row has ended, at least one with an error
   75     stopped early: the same command continues
   124    the time of --deadline is over: the same command continues
   125    rebound itself failed: a flag, the input, a file

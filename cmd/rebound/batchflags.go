@@ -60,11 +60,13 @@ func (f *batchFlags) registerCalls(c *cobra.Command) {
 	f.registerTargets(c)
 	s, o := c.Flags(), &f.o
 	s.StringArrayVarP(&f.header, "header", "H", nil, "header of each request, with $NAME or @file")
-	s.StringVarP(&f.policy, "policy", "p", "", "policy: a name, or file.yaml#name; default: for LLMs")
+	s.StringVarP(&f.policy, "policy", "p", "",
+		"policy: a name, or file.yaml#name; default: one for LLMs")
 	s.Float64Var(&o.Requests, "rpm", 0, "requests per minute; 0 = learned from the server")
 	s.Float64Var(&o.Tokens, "tpm", 0, "tokens per minute; 0 = learned from the server")
-	s.IntVarP(&o.MaxInFlight, "max-in-flight", "j", 256, "most requests at a time; adaptive")
-	s.IntVar(&o.RowAttempts, "row-attempts", 8, "most attempts of a row, in all rounds")
+	s.IntVarP(&o.MaxInFlight, "max-in-flight", "j", 256,
+		"most requests at a time; below, the number adapts to the server")
+	s.IntVar(&o.RowAttempts, "row-attempts", 8, "most attempts of a row in total")
 	s.StringVar(&o.InDoubt, "in-doubt", "auto", "rows in doubt: auto, redo or hold")
 	s.StringVar(&f.key, "idempotency-key", "", "header for a key that is unique to the row")
 	s.Lookup("idempotency-key").NoOptDefVal = "Idempotency-Key"
@@ -75,7 +77,7 @@ func (f *batchFlags) registerCalls(c *cobra.Command) {
 		"stop after this many failures, or this share, such as 5%")
 	s.IntVar(&o.First, "first", 20,
 		"stop after this many rows if all failed with one code; -1 = never")
-	durationVar(s, &o.Grace, "grace", 30*time.Second, "time for requests in flight when it stops")
+	durationVar(s, &o.Grace, "grace", 30*time.Second, "time for requests in flight at the end")
 	s.StringVar(&o.Report, "report", "", "file for the report as JSON")
 	s.StringVar(&f.debug, "debug", "", "address of a live page, such as localhost:8080")
 	s.StringVar(&f.metrics, "metrics", "", "address of metrics for Prometheus")

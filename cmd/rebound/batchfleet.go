@@ -24,8 +24,8 @@ const loadHelp = `Check a batch's input and add its rows to a database.
 
 The whole input is checked before anything is added, as in rebound batch. Rows that the batch
 already has are kept, so running the same load again adds nothing. If the content of a row has
-changed, it is updated unless the row was sent already; rows that could not be updated are
-counted. load creates the tables, in the schema "rebound".
+changed, the row is updated, unless it was already sent. Rows that cannot be updated are counted.
+load creates the tables, in the schema "rebound".
 
 The batch is named after the file. If the batch of that name has another input, nothing is added:
 set --batch to a new name, or to this name to add the rows anyway. Without --base, rows may have
@@ -38,10 +38,11 @@ The workers share the rows, and each runs until no row is left. --rpm, --tpm, --
 and --tpm, the limits are learned from the server, and what one worker learns applies to all.
 
 The rows of a worker that was killed are sent again within a minute, if --in-doubt allows it. They
-are counted as repeated. A fault of the account, such as a wrong key, stops all workers. $NAME in
---header and in --db is read from the environment. Headers are never written to the database.
+are counted as repeated. A fault of the account, such as a wrong key, stops all workers. In --header
+and --db, $NAME stands for an environment variable. The headers of --header are never written to the
+database.
 
-The exit codes are those of rebound batch. The same command continues.`
+The exit codes are those of rebound batch. To continue, run the same command again.`
 
 const dumpHelp = `Write the results of a batch in a database to FILE, and its errors to FILE.errors.
 
@@ -142,6 +143,7 @@ func newBatchLoad() *cobra.Command {
 		return nil
 	})
 	f.registerTargets(c)
+	c.Flags().Lookup("batch").Usage = "name of the batch; default: from the name of INPUT"
 	c.Flags().StringSliceVar(&f.retry, "retry", nil, "send rows with errors again: failed, in-doubt")
 	complete(c, "retry", []string{"failed", "in-doubt"})
 	return c

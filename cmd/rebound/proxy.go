@@ -22,8 +22,8 @@ const proxyHelp = `Repeat the failed requests of programs in any language.
 
 A program sends its requests to the proxy instead of the API: set the program's base URL to the
 address that is printed. With a command after --, the proxy runs the command and ends with it. The
-command gets these variables: REBOUND_BASE_URL, OPENAI_BASE_URL, ANTHROPIC_BASE_URL, NAME_BASE_URL
-for a route /name, and REBOUND_SOCKET for a unix socket.
+command gets these variables: REBOUND_BASE_URL, NAME_BASE_URL for a route /name, OPENAI_BASE_URL and
+ANTHROPIC_BASE_URL for --to, and REBOUND_SOCKET for a unix socket.
 
 Credentials pass through to the API. Each has its own limits, and with --breaker its own breaker.
 Credentials are never written to logs or metrics. The proxy listens on a loopback address or a unix
