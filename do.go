@@ -37,7 +37,7 @@ func Do[T any](
 	return afterFirst(ctx, p, fn, v, err)
 }
 
-// fromTheStart makes the whole call with a Loop. It and afterFirst are functions of their own,
+// fromTheStart makes the whole call with a Loop. It and afterFirst are separate functions,
 // because Do would otherwise clear stack space for their Loops on every call.
 func fromTheStart[T any](
 	ctx context.Context, p *Policy, fn func(context.Context) (T, error),
@@ -48,7 +48,8 @@ func fromTheStart[T any](
 	return again(&l, fn, v, err)
 }
 
-// afterFirst goes on after a first attempt by a plain policy that returned v and an error.
+// afterFirst continues the call after a first attempt of a plain policy, which returned v and an
+// error.
 func afterFirst[T any](
 	ctx context.Context, p *Policy, fn func(context.Context) (T, error), v T, err error,
 ) (T, error) {
@@ -93,7 +94,7 @@ func rejectedOnce(ctx context.Context, p *Policy, err error) error {
 	return l.Stop(l.reason, nil)
 }
 
-// again goes on after an attempt that returned v and err, until the call ends.
+// again continues the call after an attempt that returned v and err, until the call ends.
 func again[T any](
 	l *Loop, fn func(context.Context) (T, error), v T, err error,
 ) (T, error) {

@@ -39,15 +39,15 @@
 //	breaker, budget              the circuit breaker and the retry budget
 //	preset, policyfile           policies with names, policies as JSON
 //	reboundhttp, reboundsql, llm the policy around requests, transactions and language models
-//	reboundgrpc                  the policy around gRPC calls, a module of its own
+//	reboundgrpc                  the policy around gRPC calls, a separate module
 //	stats, reboundslog           counts and log lines; OpenTelemetry is the module reboundotel
-//	reboundriver                 River jobs under a policy, a module of its own
-//	reboundtemporal              Temporal activities under a policy, a module of its own
+//	reboundriver                 River jobs under a policy, a separate module
+//	reboundtemporal              Temporal activities under a policy, a separate module
 //	rebounddebug                 a live page of policies and breakers
 //	reboundtest                  calls without delays, for tests
 //	sim                          a service and its clients in virtual time
-//	reboundredis                 limits of a fleet, through Redis, a module of its own
-//	cmd/rebound                  the command line, a module of its own
+//	reboundredis                 limits of a fleet, through Redis, a separate module
+//	cmd/rebound                  the command line, a separate module
 //	internal/house               the repository's rules, as tests
 //
 // # Compatibility

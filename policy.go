@@ -97,8 +97,8 @@ type Policy struct {
 // shared is the policy of all calls without one.
 var shared Policy
 
-// Clone returns a copy of p that may be changed, with a fresh budget of its own. The copy shares
-// the Budget, the Breaker and the gates with p. Clone of nil is a new zero Policy.
+// Clone returns a copy of p that may be changed. The copy shares p's Budget, Breaker and gates. If
+// Budget is nil, the copy has a new budget of its own. Clone of nil is a new zero Policy.
 func (p *Policy) Clone() *Policy {
 	if p == nil {
 		return &Policy{}

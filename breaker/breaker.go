@@ -167,8 +167,8 @@ func (b *Breaker) State() State { return b.state.state(b.config()) }
 func (b *Breaker) ForceOpen() { b.state.force(b.owner(), Open) }
 
 // ForceClose closes the breaker with all counts at zero. No result opens it until
-// [Breaker.ForceOpen], [Breaker.ForceHalfOpen] or [Breaker.Reset] is called. The breaker goes on to
-// count results.
+// [Breaker.ForceOpen], [Breaker.ForceHalfOpen] or [Breaker.Reset] is called. The breaker still
+// counts results.
 func (b *Breaker) ForceClose() { b.state.force(b.owner(), Closed) }
 
 // ForceHalfOpen makes the breaker half-open, from any state, so that the next calls are probes.

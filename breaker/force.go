@@ -20,7 +20,7 @@ func (c *shared) state(cfg *circuit.Config) State {
 	return State(s.State(now))
 }
 
-// ask changes the state because a method was called. It returns false if c is dead.
+// ask changes the state at the request of a method. It returns false if c is dead.
 func (c *shared) ask(o owner, to func(s *circuit.Machine, now time.Duration)) bool {
 	now := clock.Now()
 	s, ok := c.begin(o, now)

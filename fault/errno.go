@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// isErrno is a function of its own because Plan 9 has no such numbers: its system errors are texts.
+// isErrno is a separate function because Plan 9 has no such numbers: its system errors are texts.
 func isErrno(t reflect.Type) bool { return is[syscall.Errno](t) }
 
 // readErrno reads a system error number. The number's text becomes the detail, because numbers

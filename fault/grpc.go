@@ -21,7 +21,7 @@ var connectNames = [...]string{
 }
 
 const (
-	// The codes that are treated in a way of their own; all others mean a permanent rejection.
+	// The codes with special meanings. All others mean a permanent rejection.
 	grpcCanceled          = 1
 	grpcUnknown           = 2
 	grpcDeadlineExceeded  = 4
@@ -46,7 +46,7 @@ func grpcStatus(number int, text func() string) finding {
 	// Either side may cancel, at any time.
 	case grpcCanceled:
 		f.kind, f.sent = Canceled, MaybeDone
-	// Usually the client's own deadline. The server may go on with the call.
+	// Usually the client's own deadline. The server may continue the call.
 	case grpcDeadlineExceeded:
 		f.kind, f.sent, f.flags = Transient, MaybeDone, timeout
 	// A server's rate limit, or a message that is too large in either direction.

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// The HTTP/2 error codes of RFC 9113, section 7, that have a meaning of their own for a client. All
+// The HTTP/2 error codes of RFC 9113, section 7, that have their own meaning for a client. All
 // others end a stream or a connection without showing whether the request was processed.
 const (
 	h2Refused         = 7  // the stream was not processed

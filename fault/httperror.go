@@ -84,7 +84,7 @@ func (s *answerShape) findStatus(t reflect.Type) {
 }
 
 // read combines the parts. A status below 400 is not a finding, since it belongs to a stream that
-// broke after a 200. The provider's code beside it may still be one.
+// broke after a 200. The provider's code may still be a finding.
 func (s *answerShape) read(err error) finding {
 	status, head := s.answer(err)
 	f := finding{}

@@ -17,9 +17,9 @@ var (
 	answer     = finding{rank: fact, kind: None, sent: NotDone}
 )
 
-// phrases are the texts of errors that have no type of their own. Some could be compared only by
-// importing their package, and some are not exported at all, so the text is all there is. A star
-// stands for any text. The first match decides.
+// phrases are the texts of errors without their own type. Some could be compared only by importing
+// their package, and some are not exported at all, so the text is all there is. A star stands for
+// any text. The first match decides.
 var phrases = compiled([]meaning{
 	// Packages context, io, net, os. The text decides only for errors that are not the sentinel
 	// itself, such as one that crossed a process boundary as a string.

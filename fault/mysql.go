@@ -46,8 +46,8 @@ func readMySQL(t reflect.Type) reader {
 	}
 }
 
-// mySQL are the numbers of MySQL and its relatives that have a meaning of their own for a client.
-// Most of them have the SQLSTATE HY000, which means nothing.
+// mySQL are the numbers of MySQL and its relatives that have their own meaning for a client. Most
+// of them have the SQLSTATE HY000, which means nothing.
 var mySQL = map[int]finding{
 	// Conflicts between transactions. The server has rolled back the statement or the transaction.
 	1205: locked, // lock wait timeout; the statement was rolled back

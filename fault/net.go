@@ -103,8 +103,8 @@ func readSyscall(t reflect.Type) reader {
 	}
 }
 
-// readTimeout asks an error whether it is a timeout. It does not ask Temporary, because the error
-// of an expired context deadline claims to be temporary.
+// readTimeout calls an error's Timeout method. It does not call Temporary, because the error of an
+// expired context deadline claims to be temporary.
 func readTimeout(t reflect.Type) reader {
 	if !has[interface{ Timeout() bool }](t) || isErrno(t) {
 		return nil
@@ -131,8 +131,8 @@ func beforeSending(text string) bool {
 		strings.HasPrefix(text, "net/http: TLS handshake timeout")
 }
 
-// readIs asks an error with an Is method whether it matches one of these sentinels. Such an error
-// may match a sentinel that it does not wrap, so no other reader would find it.
+// readIs calls an error's Is method with the sentinels below. Such an error may match a sentinel
+// that it does not wrap, so no other reader would find it.
 func readIs(t reflect.Type) reader {
 	if !has[interface{ Is(error) bool }](t) || isErrno(t) {
 		return nil

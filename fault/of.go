@@ -44,7 +44,8 @@ func Of(err error) Fault {
 	// The walk stays on the stack, so that a classification costs no allocation.
 	w := walk{left: maxNodes}
 	p := w.chain(err, 0)
-	// A Describer decides, except that an answer of kind None cannot hide a failure beside it.
+	// A Describer decides. The exception: an answer of kind None does not hide a failure in another
+	// branch.
 	if !w.described || w.fault.Kind == None && w.best.rank >= fact && w.best.kind != None {
 		return w.conclude(err, p)
 	}
@@ -230,7 +231,7 @@ func (w *walk) next(err error, s *shape, l *link) error {
 }
 
 // isLabel reports whether e is the name that fmt.Errorf("%w: %w", e, cause) gives to a failure, and
-// not a failure of its own.
+// not a failure itself.
 func isLabel(e, outer error) bool {
 	return reflect.TypeOf(outer) == labelerType && e != nil && isPlain(e) &&
 		strings.HasPrefix(outer.Error(), e.Error())

@@ -27,7 +27,7 @@ func isOracle(t reflect.Type) bool { return mentions(t, "oraerr") || mentions(t,
 // oracle is the meaning of ORA-number. Unlisted numbers are the server's answers to wrong
 // statements, which fail again.
 func oracle(number int) finding {
-	// Drivers use their error type with number 0 for failures of their own.
+	// Drivers use their error type with number 0 for their own failures.
 	if number == 0 {
 		return finding{}
 	}

@@ -46,7 +46,7 @@ func shapeOf(t reflect.Type) *shape {
 	return s
 }
 
-// newShape asks every maker. That takes microseconds, but only once for each type; a lookup in the
+// newShape calls every maker. That takes microseconds, but only once for each type. A lookup in the
 // map takes nanoseconds.
 func newShape(t reflect.Type) *shape {
 	s := &shape{

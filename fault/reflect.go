@@ -28,8 +28,8 @@ func called(t reflect.Type, pkg, name string) bool {
 func title(t reflect.Type) string { return strings.TrimPrefix(t.String(), "*") }
 
 // mentions reports whether word is part of the name of t or of its package, in any case. That is
-// weak evidence, for use beside a method or a field. Forks of drivers keep the word in their import
-// paths.
+// weak evidence, to be used together with a method or a field. Forks of drivers keep the word in
+// their import paths.
 func mentions(t reflect.Type, word string) bool {
 	b := base(t)
 	return strings.Contains(strings.ToLower(b.PkgPath()+"."+b.Name()), word)
@@ -84,7 +84,7 @@ func (f field) text(err error) string {
 // number is the integer in the field, or 0 if there is none.
 func (f field) number(err error) int { return number(f.of(err)) }
 
-// number reads any integer type, because SDKs define types of their own for codes.
+// number reads any integer type, because SDKs define their own types for codes.
 func number(v reflect.Value) int {
 	switch {
 	case v.IsValid() && v.CanInt():

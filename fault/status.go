@@ -55,7 +55,7 @@ func status(code int) (Kind, Sent) {
 	case 501, 505, 506, 508, 510, 511: // not implemented, misconfigured, or a login page
 		return Permanent, NotDone
 	case 0, 999, // no answer at all, as some proxies put it
-		499: // Google: canceled on the way; nginx has it for its logs alone
+		499: // Google: the request was canceled; nginx uses it only in its logs
 		return Transient, MaybeDone
 	}
 	switch {

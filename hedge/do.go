@@ -158,7 +158,7 @@ func (c *call[T]) resume() {
 	}
 }
 
-// hedge is the function of the timer, which runs it on a goroutine of its own.
+// hedge is the function of the timer, which runs it on its own goroutine.
 func (c *call[T]) hedge() {
 	defer c.others.Done()
 	returned := false

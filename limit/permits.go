@@ -135,8 +135,8 @@ func (p *permits) wait(
 	if p.quit(at) {
 		return false
 	}
-	// The permit may have been handed over at the moment at which the context ended. The attempt
-	// would not begin, so the permit goes on to the next one.
+	// The permit may have been handed over at the moment at which the context ended. The attempt would
+	// not begin, so the next attempt gets the permit.
 	if ctx.Err() != nil {
 		if p.drop() {
 			p.grant(most())

@@ -223,7 +223,7 @@ func statesDelay(h http.Header) bool {
 }
 
 // guessStatus returns the status that the body states, or else the status of its codes or its text,
-// or else 500. Errors inside a stream come without a status of their own.
+// or else 500. Errors inside a stream have no status.
 func (r report) guessStatus() int {
 	if r.status != 0 {
 		return r.status

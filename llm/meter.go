@@ -27,7 +27,7 @@ type meter struct {
 	name             string
 	requests, tokens atomic.Pointer[limit.Rate]
 
-	// mu guards what follows; the Rates have locks of their own.
+	// mu guards what follows; the Rates have their own locks.
 	mu     sync.Mutex
 	mean   float64   // tokens of an answer, beyond the estimate of its prompt
 	paused time.Time // no request is sent before this time

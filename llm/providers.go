@@ -162,7 +162,7 @@ func (c chunk) hasOutput() bool {
 			Text string
 		}
 		_ = json.Unmarshal(c.Delta, &d)
-		// Thoughts may go on for minutes and are not the answer; a stream that fails during them can be
+		// Thoughts may take minutes and are not the answer, so a stream that fails during them can be
 		// retried.
 		thought := d.Type == "thinking_delta" || d.Type == "signature_delta"
 		return !thought && (d.Type != "text_delta" || d.Text != "")

@@ -19,8 +19,8 @@ import (
 )
 
 // Quota keeps requests within a provider's limits of requests and tokens per minute. Every model,
-// host and credential has limits of its own. Attempts wait in a queue for their turn before they
-// are sent.
+// host and credential has its own limits. Attempts wait in a queue for their turn before they are
+// sent.
 //
 // Limits that are not given are learned from the provider: from the headers x-ratelimit-*,
 // anthropic-ratelimit-* and RateLimit, and from the text of errors with status 429. Until the first

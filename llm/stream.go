@@ -99,7 +99,7 @@ func (r *reading) open(ctx context.Context) error {
 	})
 }
 
-// begin makes one attempt. The stream has a context of its own, because it outlives the attempt's.
+// begin makes one attempt. The stream has its own context, because it outlives the attempt's.
 func (r *reading) begin(ctx, attempt context.Context) error {
 	own, cancel := context.WithCancelCause(ctx)
 	// Until the first output, the end of the attempt ends the stream. After that only the call does.

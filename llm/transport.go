@@ -28,10 +28,10 @@ import (
 // reaches the caller unchanged. If the stream breaks, pauses for too long or ends without its end
 // mark, the body's Read returns a [*StreamError].
 //
-// The attempts of SDKs with a retry loop of their own add to those of the policy and do not
-// multiply them. A response that is not worth a retry has the header X-Should-Retry: false, which
-// the SDKs of OpenAI and Anthropic obey. They still retry an error without a response. Such a retry
-// gets a single attempt.
+// The attempts of SDKs with their own retry loop add to those of the policy and do not multiply
+// them. A response that is not worth a retry has the header X-Should-Retry: false, which the SDKs
+// of OpenAI and Anthropic obey. They still retry an error without a response. Such a retry gets a
+// single attempt.
 type Transport struct {
 	// Base makes the attempts. Nil = http.DefaultTransport.
 	Base http.RoundTripper

@@ -33,7 +33,7 @@ func UsageOf(answer []byte) Usage {
 type usage struct {
 	input, output, total float64
 	cached               float64 // of input
-	outside              float64 // of cached: beside input, which does not count against a limit
+	outside              float64 // the part of cached that is not in input
 }
 
 // tokens is the number that counts against a limit, or 0 if nothing was reported. Tokens that
@@ -161,8 +161,8 @@ func (u *usage) addLast(text []byte) {
 	u.add(text[bytes.LastIndexByte(text, '\n')+1:])
 }
 
-// maxTail is how much of an answer in pieces is kept to read the usage from, in bytes. It is more
-// than any last piece has beside its text.
+// maxTail is how much of an answer in pieces is kept to read the usage from, in bytes. The parts of
+// a last piece other than its text are shorter.
 const maxTail = 16 << 10
 
 // meteredBody settles a reservation when its body has ended, whole or not: tokens that were

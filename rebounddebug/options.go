@@ -21,7 +21,7 @@ type Options struct {
 	Hosts []string
 
 	// Policies are shown in this order, with their breakers and limits, including those among their
-	// gates. Each policy should have a name of its own, because counts are found by name.
+	// gates. Each policy should have its own name, because counts are found by name.
 	Policies []*rebound.Policy
 
 	// Breakers are shown in addition to those of the policies.

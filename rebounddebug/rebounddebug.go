@@ -15,9 +15,9 @@
 // if they send "Accept: application/json" or add ?format=json.
 //
 // The page shows names, counts and error texts. Serve it where only people who may read these can
-// reach it, such as on a port of its own on localhost. It answers only requests for localhost, for
-// an IP address, and for the names in [Options.Hosts]. So another site cannot read it through a
-// name that resolves to this machine. The page is read-only unless [Options.ControlToken] is set.
+// reach it, such as on its own port on localhost. It answers only requests for localhost, for an IP
+// address, and for the names in [Options.Hosts]. So another site cannot read it through a name that
+// resolves to this machine. The page is read-only unless [Options.ControlToken] is set.
 package rebounddebug
 
 import (

@@ -56,7 +56,7 @@ func (p *page) stream(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// send writes an event, with a time limit of its own instead of the server's WriteTimeout.
+// send writes an event, with its own time limit instead of the server's WriteTimeout.
 func send(client *http.ResponseController, w http.ResponseWriter, event []byte) error {
 	_ = client.SetWriteDeadline(time.Now().Add(writeTimeout)) // some writers do not support deadlines
 	if _, err := w.Write(event); err != nil {

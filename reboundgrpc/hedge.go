@@ -72,7 +72,7 @@ func (s *legs) attempt(ctx context.Context) (*leg, error) {
 	if queued {
 		hedge.Hold(ctx)
 	}
-	// Each leg has a Loop of its own, because a Loop serves one goroutine. The Loop makes one attempt.
+	// Each leg has its own Loop, because a Loop serves one goroutine. The Loop makes one attempt.
 	state := s.state
 	state.Elapsed += time.Since(s.since)
 	l := rebound.Resume(ctx, s.u.policy, state)
@@ -141,7 +141,7 @@ func (s *legs) newReply() any {
 	return reflect.New(reflect.TypeOf(s.u.reply).Elem()).Interface()
 }
 
-// hedgeable reports whether legs can have replies of their own.
+// hedgeable reports whether legs can have their own replies.
 func hedgeable(reply any) bool {
 	// A reply that is not a pointer belongs to the caller's own codec. No second reply can be made.
 	v := reflect.ValueOf(reply)

@@ -46,8 +46,8 @@ func (o *opener) finished(err error) {
 	}
 }
 
-// streamAttempt is a stream with a context of its own. An attempt's context ends with the attempt,
-// but the stream may continue.
+// streamAttempt is a stream with its own context. An attempt's context ends with the attempt, but
+// the stream may continue.
 type streamAttempt struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -88,7 +88,7 @@ func (o *opener) open(ctx context.Context) (*streamAttempt, error) {
 	opts := append(o.opts[:len(o.opts):len(o.opts)], grpc.OnFinish(a.end))
 	err := a.within(ctx, func() error {
 		stream, err := o.streamer(own, o.desc, o.cc, o.method, opts...)
-		// Interceptors may wrap a stream before they look at the error, so one beside an error is not
+		// Interceptors may wrap a stream before they look at the error, so a stream with an error is not
 		// used.
 		if err == nil {
 			a.stream = stream

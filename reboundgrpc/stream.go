@@ -101,7 +101,7 @@ func (s *serverStream) runTo(g goal, m any) (before error, passed *streamAttempt
 	return before, nil, s.end
 }
 
-// run is the policy's loop. A pausable runs it on a goroutine of its own.
+// run is the policy's loop. A pausable runs it on its own goroutine.
 func (s *serverStream) run(pause func() bool) {
 	l := rebound.Begin(s.ctx, s.policy)
 	for {
@@ -171,7 +171,7 @@ func (s *serverStream) resumed(ctx context.Context) (context.Context, context.Ca
 	if ctx.Err() == nil || s.ctx.Err() != nil {
 		return ctx, func() {}
 	}
-	d := s.policy.AttemptTimeout // the policy is not nil, because ctx has a deadline of its own
+	d := s.policy.AttemptTimeout // the policy is not nil, because ctx has its own deadline
 	if d == 0 {
 		d = s.policy.MaxElapsed
 	}

@@ -82,12 +82,12 @@ func (w *wire) invoke(
 	}
 	// Without a stream, gRPC has not set the trailer.
 	_, untouched := w.trailer[""]
-	// Later interceptors may make calls of their own with these options. Then the count is not 1.
+	// Later interceptors may make their own calls with these options. Then the count is not 1.
 	return failure(err, w.trailer, untouched && w.ended == 1 && u.disabled())
 }
 
 // disabled reports whether gRPC's own retry is off. If it is on, gRPC may have opened a stream for
-// an earlier attempt of its own.
+// its own earlier attempt.
 func (u *unary) disabled() bool {
 	// DialOptions puts the mark into the default call options, so every call of the connection has it.
 	return slices.ContainsFunc(u.opts, func(o grpc.CallOption) bool {

@@ -32,9 +32,9 @@ type roundTrip struct {
 	delay  time.Duration  // before this attempt
 	bad    *http.Response // the last attempt's, if it failed with one
 
-	hedge    bool // this attempt began beside another
-	hedges   int  // attempts that did, before this one
-	hedgeWon bool // the last response is that of one
+	hedge    bool // this attempt is a hedge
+	hedges   int  // hedges before this attempt
+	hedgeWon bool // the last response is that of a hedge
 	noHedge  bool // the server was short of room
 }
 

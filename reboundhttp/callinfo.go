@@ -62,7 +62,7 @@ func newRecord(ctx context.Context, t *Transport, p *plan) *record {
 	return r
 }
 
-// recordKey is a type of its own, so that no other package's key equals it.
+// recordKey is a separate type, so that no other package's key equals it.
 type recordKey struct{}
 
 // Value returns the record itself for its key, and the trace of its attempts.

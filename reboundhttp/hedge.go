@@ -18,7 +18,7 @@ type legs struct {
 	state rebound.State // of the call
 	since time.Time     // of state
 
-	// mu guards the fields below it: the legs run in goroutines of their own.
+	// mu guards the fields below it: the legs run in their own goroutines.
 	mu   sync.Mutex
 	rt   roundTrip // what they have in common
 	sent []*leg
@@ -88,7 +88,7 @@ func (s *legs) attempt(ctx context.Context) (e ending, err error) {
 	}
 	state := s.state
 	state.Elapsed += time.Since(s.since)
-	// Each leg has a Loop of its own, because a Loop serves one goroutine.
+	// Each leg has its own Loop, because a Loop serves one goroutine.
 	l := rebound.Resume(ctx, s.rt.plan.policy, state)
 	e.resp, err = rebound.Try(&l, func(ctx context.Context) (*http.Response, error) {
 		if queued {

@@ -25,7 +25,7 @@ type host struct {
 	name   string
 	budget *budget.Budget
 	stuck  atomic.Bool  // an attempt timed out on a connection that others use
-	closed atomic.Int64 // when a connection was closed after a timeout, in ns since 1970; 0 = not now
+	closed atomic.Int64 // when a connection was closed after a timeout, in ns since 1970; 0 = none
 
 	repeat  plan // of requests that may be made twice
 	careful plan // of those that may not
@@ -36,8 +36,8 @@ type host struct {
 // was sent.
 const unnoticed = 10 * time.Millisecond
 
-// leave reports whether the next request to h needs a connection of its own. The flag is loaded
-// before it is swapped, because a load is cheaper and the flag is rarely set.
+// leave reports whether the next request to h needs its own connection. The flag is loaded before
+// it is swapped, because a load is cheaper and the flag is rarely set.
 func (h *host) leave() bool {
 	if at := h.closed.Load(); at != 0 {
 		if since := time.Now().UnixNano() - at; since >= 0 && since < int64(unnoticed) {

@@ -8,9 +8,9 @@ import (
 )
 
 // replay is the body of a request without GetBody. It keeps the bytes that were read, so that
-// further attempts, and net/http itself, can read them again, each with a reader of its own.
-// Nothing is read before it is sent. Once the body is too long to be kept, only the reader at its
-// end can continue.
+// further attempts, and net/http itself, can read them again, each with its own reader. Nothing is
+// read before it is sent. Once the body is too long to be kept, only the reader at its end can
+// continue.
 type replay struct {
 	src   io.ReadCloser
 	limit int64

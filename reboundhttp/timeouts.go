@@ -38,7 +38,7 @@ type limits struct {
 type timeouts struct {
 	attempt, firstByte, idle, elapsed time.Duration
 
-	base bool // Base has timeouts of its own: of its connections, one may be dead
+	base bool // Base has its own timeouts, so a connection may be dead
 }
 
 // start returns the limits of an attempt within ctx, or nil if there are none. bound is the context

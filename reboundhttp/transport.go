@@ -102,7 +102,7 @@ func WithPolicy(ctx context.Context, p *rebound.Policy) context.Context {
 }
 
 // Budgets yields the hosts that the Transport keeps, each with its budget, in no particular order.
-// A policy with a Budget of its own does not draw on these.
+// A policy with its own Budget does not draw on these.
 func (t *Transport) Budgets() iter.Seq2[string, *budget.Budget] {
 	return func(yield func(string, *budget.Budget) bool) {
 		t.hosts.all(func(h *host) bool { return yield(h.name, h.budget) })

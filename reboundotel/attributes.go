@@ -79,7 +79,7 @@ func newPolicySets(name string) *policySets {
 func valid(text string) string { return strings.ToValidUTF8(text, "\uFFFD") }
 
 // outcome returns the value of the attribute rebound.outcome. There are only two values, because
-// the reason is an attribute of its own.
+// the reason is another attribute.
 func outcome(good bool) string {
 	if good {
 		return "success"

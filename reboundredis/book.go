@@ -47,7 +47,7 @@ func (r *Rate) book(ctx, asked context.Context, b booking) (turn, error) {
 }
 
 // connect makes the client connect in the background, because every handshake may take longer than
-// Timeout. No attempt uses Redis in the meantime, because it would need a handshake of its own.
+// Timeout. No attempt uses Redis in the meantime, because it would need its own handshake.
 func (r *Rate) connect() {
 	if !r.connecting.CompareAndSwap(false, true) {
 		return

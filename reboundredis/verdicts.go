@@ -30,15 +30,15 @@ import (
 //
 // No call waits for Redis. While Redis is unavailable, each breaker works by itself.
 //
-// One process with a problem of its own must not block the others:
+// One process with a local problem must not block the others:
 //   - An opening is sent only if calls opened a closed breaker. An opening after a failed probe, or
 //     by a method such as Trip, is not sent.
 //   - Other processes can keep a breaker open for at most a quarter of the time, plus Max once.
 //
 // A breaker that is forced, or a Shadow, neither sends openings nor follows them.
 //
-// Each breaker needs a Verdicts of its own, with the same Key in all processes. Client and Key must
-// be set, and Start must be called.
+// Each breaker needs its own Verdicts, with the same Key in all processes. Client and Key must be
+// set, and Start must be called.
 type Verdicts struct {
 	Client redis.UniversalClient
 	Key    string // the channel in Redis; the key Key + ":open" holds the last opening

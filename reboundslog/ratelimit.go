@@ -18,7 +18,7 @@ const maxAccounts = 1000
 // policies.
 const others = "(others)"
 
-// meter counts lines by policy or hedge, and by kind of event. Each pair has a period of its own.
+// meter counts lines by policy or hedge, and by kind of event. Each pair has its own period.
 type meter struct {
 	mu       sync.Mutex // guards all below
 	accounts map[account]*period

@@ -12,7 +12,7 @@ import (
 
 // uncertain reports whether the server may have carried out what failed with err: a COMMIT or, if
 // statement is set, a statement that commits by itself. Only errors on a list prove a rollback.
-// Proxies, storage engines and drivers lose answers too, and report that with codes of their own. A
+// Proxies, storage engines and drivers lose answers too, and report that with their own codes. A
 // driver's "bad connection" or "safe to retry" proves nothing: pgx and lib/pq return such errors
 // for statements that were carried out, and any driver may wrap one.
 //

@@ -69,7 +69,7 @@ func TestGate(t *testing.T, fresh func() gate.Gate, traits GateTraits) {
 	}
 }
 
-// gateCheck is one check of TestGate. Each check has a gate of its own.
+// gateCheck is one check of TestGate. Each check has its own gate.
 type gateCheck struct {
 	name    string
 	applies func(GateTraits) bool
@@ -154,7 +154,7 @@ type entered struct {
 
 // begin calls Enter, which may wait, and returns a channel for its result.
 func (g *gateTest) begin(ctx context.Context) <-chan entered {
-	// The buffer lets the goroutine end even if the check has given up.
+	// The buffer lets the goroutine end even if the check has ended.
 	answer := make(chan entered, 1)
 	go func() {
 		pass, err := g.gate.Enter(ctx)
@@ -213,7 +213,7 @@ func (g *gateTest) stillShut(since time.Time, when string) {
 	switch {
 	case e.err != nil:
 		g.sound(e.err)
-	// Skipped changes nothing about the gate, so the check can go on.
+	// Skipped changes nothing about the gate, so the check continues.
 	case g.traits.Cooldown > 0 && time.Since(since) >= g.traits.Cooldown:
 		g.leave(e.pass, skipped)
 	default:

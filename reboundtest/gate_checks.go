@@ -37,8 +37,8 @@ func (g *gateTest) inARow() {
 	}
 }
 
-// harmless makes attempts whose outcomes show no failure of the service. The gate must go on to
-// admit attempts.
+// harmless makes attempts whose outcomes show no failure of the service. The gate must still admit
+// attempts.
 func (g *gateTest) harmless() {
 	// 30 of each, which is more failures in a row than breakers usually take.
 	for _, o := range []gate.Outcome{

@@ -16,8 +16,8 @@ import (
 // of its steps, the second request with the second step, and so on. The last step handles all
 // further requests.
 //
-// Each request has a connection of its own. On a connection that is kept open, Go's transport
-// itself repeats a request that was not answered, and each repetition would use up a step.
+// Each request has its own connection. On a connection that is kept open, Go's transport itself
+// repeats a request that was not answered, and each repetition would use up a step.
 type Server struct {
 	// URL is the server's base URL, such as http://127.0.0.1:40123, without a slash at the end.
 	URL string

@@ -7,7 +7,7 @@ import (
 )
 
 // newLimits returns the limits of p for each process, or nil if p has none. The simulator only
-// reads gates, and each process has limits of its own, like real processes.
+// reads gates, and each process has its own limits, like real processes.
 func newLimits(p *rebound.Policy, processes int) [][]clientLimit {
 	if len(p.Gates) == 0 {
 		return nil

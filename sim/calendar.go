@@ -20,8 +20,8 @@ type calendar struct {
 
 	now    int      // the bucket under way
 	sorted []uint64 // its events,
-	done   int      // of which so many are over,
-	late   minHeap  // and those added since
+	done   int      // the number of these that are over
+	late   minHeap  // the events added since
 	bucket []uint64 // its events, not sorted
 	groups []uint32 // their places
 }

@@ -50,7 +50,7 @@ func causeErrors(s *Server) []error {
 	if s.Limit.NoRetryAfter {
 		errs[limited] = status(429, 0)
 	}
-	// Each window has answers of its own, because their Retry-After delays differ.
+	// Each window has its own answers, because their Retry-After delays differ.
 	for i := range s.Windows {
 		after := s.Windows[i].RetryAfter
 		errs = append(errs, status(429, after), status(503, after))

@@ -7,9 +7,9 @@
 // The policies are the real ones of your program. Decide of [rebound.Policy] makes every decision,
 // and every budget, breaker and limit is the state machine of the real one. The simulator adds the
 // clock, the random numbers and the model of clients and server. It only reads policies: each
-// simulated process has a budget, a breaker and limits of its own. Observe and OnChange are not
-// called. Gates may be the limits of package limit. Any other gate is an error, because it cannot
-// run in virtual time.
+// simulated process has its own budget, breaker and limits. Observe and OnChange are not called.
+// Gates may be the limits of package limit. Any other gate is an error, because it cannot run in
+// virtual time.
 //
 // A run depends only on its scenario: the same seed gives the same result on every platform.
 package sim

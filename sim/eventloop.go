@@ -159,7 +159,7 @@ func (x *engine) sample(now time.Duration) {
 		b.Queue = x.server.queued(end - 1)
 		b.Open = x.open()
 		b.LayerQueue = x.queueing
-		// The mean over all processes: each has a limit of its own.
+		// The mean over all processes: each has its own limit.
 		b.Waiting, b.Limit = x.waiting, x.limits/float64(max(x.adaptive, 1))
 		x.tally.done++
 	}

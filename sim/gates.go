@@ -59,8 +59,8 @@ func (x *engine) last(id uint32, level int) time.Duration {
 	return end
 }
 
-// wake handles a wake. An entity that is admitted continues in an event of its own. An entity may
-// have left the queue, or its turn may have moved. The calendar still holds the event, and its time
+// wake handles a wake. An entity that is admitted continues in its own event. An entity may have
+// left the queue, or its turn may have moved. The calendar still holds the event, and its time
 // shows that it is outdated.
 func (x *engine) wake(id uint32, now time.Duration) {
 	at := &x.places[id]

@@ -13,7 +13,7 @@ import (
 // The defaults of a hedge.Hedge, which exports none. The differential test compares the two.
 const (
 	defaultHedges = 1    // of an attempt
-	hedgeDeposit  = 0.05 // of a budget of its own, for each success
+	hedgeDeposit  = 0.05 // of its own budget, for each success
 )
 
 // hedger is the hedge of a scenario: its settings, and the state of each process. Like a

@@ -58,8 +58,8 @@ func newLayer(p *rebound.Policy, processes, hosts int, timeout time.Duration, er
 	if p.AttemptTimeout > 0 {
 		l.timeout = p.AttemptTimeout
 	}
-	// Only the fields of the budget and the breaker are read. Each process has a state of its own, as
-	// in real processes, and the policy's own state does not change.
+	// Only the fields of the budget and the breaker are read. Each process has its own state, as in
+	// real processes, and the policy's own state does not change.
 	if b := p.RetryBudget(); b != nil {
 		l.budget = &bucket.Config{Capacity: b.Capacity, Deposit: b.Deposit, Refill: b.Refill}
 		l.budgets = make([]bucket.Bucket, processes*hosts)

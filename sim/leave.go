@@ -17,7 +17,7 @@ func (x *engine) leave(id uint32, level int, now time.Duration, o gate.Outcome) 
 }
 
 // leaveGates leaves the first n limits of a layer, or all that it has. Entities that get a permit
-// through this begin their attempts in events of their own.
+// through this begin their attempts in their own events.
 func (x *engine) leaveGates(id uint32, level, n int, now time.Duration, o gate.Outcome) {
 	gates := x.gatesOf(id, level)
 	for i := min(n, len(gates)) - 1; i >= 0; i-- {
@@ -89,7 +89,7 @@ func (x *engine) passOf(id uint32, level, i int) *gate.Pass {
 }
 
 // release frees the worker of a call that has ended in a layer. The next call in the queue gets it,
-// in an event of its own.
+// in its own event.
 func (x *engine) release(id uint32, level int, now time.Duration) {
 	if x.layers[level].workers == nil {
 		return

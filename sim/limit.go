@@ -52,7 +52,7 @@ type Limit struct {
 type quota struct {
 	requests int64         // that are left; -1 = any number
 	tokens   int64         // that are left; -1 = any number
-	reset    time.Duration // until all is there again
+	reset    time.Duration // until everything is available again
 }
 
 // limiter is the state of a Limit.

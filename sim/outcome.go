@@ -128,9 +128,9 @@ func (x *engine) reject(
 	x.fail(id, level-1, now, shut, &up)
 }
 
-// retry asks the policy. It returns why the call ends, or "" if another attempt is due. It asks the
-// same questions as rebound.Loop, in the same order: the policy, the breaker and the limits, the
-// budget. The differential test compares the two.
+// retry decides on a retry. It returns why the call ends, or "" if another attempt is due. It makes
+// the same decisions as rebound.Loop, in the same order: by the policy, the breaker and the limits,
+// and the budget. The differential test compares the two.
 func (x *engine) retry(id uint32, level int, now time.Duration, f *fault.Fault) rebound.Reason {
 	e, l, call := &x.entities[id], &x.layers[level], x.frame(id, level)
 	// A negative U stands for delays without jitter.

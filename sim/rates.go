@@ -21,7 +21,7 @@ type pacer struct {
 	line    line
 
 	left  float64       // of a limit that is not known: what the last answer left
-	reset time.Duration // when all is there again
+	reset time.Duration // when everything is available again
 	known bool          // there was such an answer
 	again bool          // times in the line have changed
 }

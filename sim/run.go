@@ -45,7 +45,7 @@ func (s Scenario) complete() (Scenario, error) {
 		s.MaxAttempts = defaultMaxAttempts
 	}
 	if s.Clients.Processes == 0 {
-		// By default, each client is a process of its own.
+		// By default, each client is a separate process.
 		s.Clients.Processes = max(s.Clients.Count, 1)
 	}
 	s.Server.Replicas = cmp.Or(s.Server.Replicas, 1)

@@ -31,15 +31,15 @@ type Scenario struct {
 	Clients Clients
 
 	// Layers are services between the clients and the server, the one nearest to the clients first.
-	// Each passes an attempt on as a call of its own. Empty = the clients call the server.
+	// Each passes an attempt on as its own call. Empty = the clients call the server.
 	Layers []Layer
 
 	// Server answers the attempts.
 	Server Server
 
 	// Hedge hedges each attempt at the server, like a hedge.Do inside the policies. Only its fields
-	// are read, and Observe is not called. Each process has a state of its own. A scenario with a
-	// Hedge cannot have Layers. Nil = no hedges.
+	// are read, and Observe is not called. Each process has its own state. A scenario with a Hedge
+	// cannot have Layers. Nil = no hedges.
 	Hedge *hedge.Hedge `json:"-"`
 
 	// NoJitter makes policies use delays without jitter, to show the effect of jitter.

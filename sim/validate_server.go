@@ -200,7 +200,7 @@ func (s *Scenario) validateHedge() error {
 	case s.Server.DropExpired && s.Server.Replicas > 1:
 		return wrong("Server.DropExpired", true,
 			"false, or 1 as Server.Replicas, because Hedge is set")
-	// Each process has a histogram of its own, which is larger than a client.
+	// Each process has its own histogram, which is larger than a client.
 	case s.Clients.Processes > maxWorkers:
 		return wrong("Clients.Processes", s.Clients.Processes,
 			fmt.Sprintf("at most %d, because Hedge is set", maxWorkers))

@@ -23,7 +23,7 @@ import (
 const (
 	// With more shards, snapshots would take more locks; with fewer, goroutines would more often wait
 	// for the same lock.
-	shards     = 8  // each with a lock of its own
+	shards     = 8  // each with its own lock
 	recentSize = 16 // failures remembered
 	maxGates   = 50 // counted by name, for each policy
 )
