@@ -113,7 +113,7 @@ func (c *call) mark(ctx context.Context) error {
 	return c.b.mark(ctx, c.row.Key, cost)
 }
 
-// observe counts the delay of a retry as backoff, so that it is no part of limited.
+// observe counts the delay of a retry as backoff, and not as limited.
 func (c *call) observe(e rebound.Event) {
 	if e.Kind == rebound.Retrying {
 		c.backoff += e.Delay

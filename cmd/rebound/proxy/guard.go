@@ -40,8 +40,8 @@ func (f *fault) write(x *exchange) {
 	}{"error", inner{"rebound_error", "rebound_" + f.code, "rebound proxy: " + f.message}})
 }
 
-// refused returns why a request must not be sent to the API. It returns nil if it may.
-func (p *Proxy) refused(req *http.Request, route int) *fault {
+// rejection returns why a request must not be sent to the API. It returns nil if it may.
+func (p *Proxy) rejection(req *http.Request, route int) *fault {
 	switch {
 	case !req.ProtoAtLeast(1, 1):
 		return &fault{http.StatusHTTPVersionNotSupported, "version", "want HTTP/1.1: over HTTP/1.0, " +

@@ -36,7 +36,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if slices.Contains(p.o.Origin, req.Header.Get("Origin")) {
 		strict.AllowOrigin(w.Header(), req)
 	}
-	if fault := p.refused(req, route); fault != nil {
+	if fault := p.rejection(req, route); fault != nil {
 		fault.write(x)
 		return
 	}

@@ -87,7 +87,7 @@ func eachRow(
 	return rows.Err()
 }
 
-// replaceable returns an error if the file exists and is not a dump, which a dump must not replace.
+// replaceable returns an error if the file exists and is not a dump. A dump must not replace it.
 func replaceable(path string) error {
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return nil

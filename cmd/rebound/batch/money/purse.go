@@ -14,7 +14,7 @@ type Purse struct {
 
 	mu       sync.Mutex
 	reserved Amount
-	refused  bool          // Reserve has returned ErrSpent
+	usedUp  bool          // Reserve has returned ErrSpent
 	settled  chan struct{} // is closed by the next Settle; nil if no row waits
 }
 
@@ -32,7 +32,7 @@ func (p *Purse) Reserve(ctx context.Context, most Amount) error {
 			return nil
 		}
 		if p.Spent+most > p.Limit {
-			p.refused = true
+			p.usedUp = true
 			p.mu.Unlock()
 			return ErrSpent
 		}
@@ -65,7 +65,7 @@ func (p *Purse) Settle(most, cost Amount) {
 func (p *Purse) UsedUp() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.refused
+	return p.usedUp
 }
 
 // Total returns the spent amount.
