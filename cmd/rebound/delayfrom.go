@@ -55,7 +55,7 @@ func (p *delayPattern) String() string {
 	return strings.Join(texts, "|")
 }
 
-// Type is what the help calls the value.
+// Type is the name of the value in the help.
 func (p *delayPattern) Type() string { return "regexp" }
 
 // look looks for a delay in a line.

@@ -30,7 +30,7 @@ func (w *word) Set(text string) error {
 
 func (w *word) String() string { return w.text }
 
-// Type is what the help calls the value.
+// Type is the name of the value in the help.
 func (w *word) Type() string { return w.kind }
 
 // duration is a flag for a duration. A number without a unit is in seconds, as for sleep and
@@ -69,7 +69,7 @@ func durationVar(s *pflag.FlagSet, to *time.Duration, name string, value time.Du
 	s.Var(d, name, usage)
 }
 
-// Type is what the help calls the value.
+// Type is the name of the value in the help.
 func (d *duration) Type() string { return "duration" }
 
 // durations is a flag for a list of durations.
@@ -93,7 +93,7 @@ func (d *durations) Set(text string) error {
 
 func (d *durations) String() string { return d.text }
 
-// Type is what the help calls the value.
+// Type is the name of the value in the help.
 func (d *durations) Type() string { return "durations" }
 
 // parseDelay parses a number of seconds, or a number with a unit.
@@ -129,7 +129,7 @@ func (g growth) String() string {
 	return strconv.FormatFloat(*g.to, 'g', -1, 64)
 }
 
-// Type is what the help calls the value.
+// Type is the name of the value in the help.
 func (g growth) Type() string { return "number" }
 
 // habit is a flag of other programs, such as --retries. Its value is the name of our flag for the
@@ -162,7 +162,7 @@ func (h habit) Set(value string) error {
 
 func (h habit) String() string { return "" }
 
-// Type is what the help would call the value.
+// Type is the name of the value in a help that would show it.
 func (h habit) Type() string { return "value" }
 
 // registerHabits adds the habits as hidden flags.

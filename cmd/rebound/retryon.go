@@ -47,7 +47,7 @@ func (j *judge) reset() {
 }
 
 // decide returns the verdict on an attempt, and a text about its end. If stdoutGone, only --on and
-// --on-output cause a retry, because nothing reads what it would write.
+// --on-output cause a retry, because nothing would read its output.
 func (j *judge) decide(res process.Result, stdoutGone bool) (verdict, string) {
 	ended := res.String()
 	if res.Lost != nil {
@@ -122,7 +122,7 @@ func span(word string) (low, high int, ok bool) {
 
 func (e *ends) String() string { return e.text }
 
-// Type is what the help calls the value.
+// Type is the name of the value in the help.
 func (e *ends) Type() string { return "list" }
 
 // has reports whether the list has the failure of an attempt. An attempt that was cut short counts
@@ -170,5 +170,5 @@ func (p *pattern) Set(text string) error {
 
 func (p *pattern) String() string { return strings.Join(p.texts, "|") }
 
-// Type is what the help calls the value.
+// Type is the name of the value in the help.
 func (p *pattern) Type() string { return "regexp" }

@@ -51,7 +51,7 @@ func (s *services) String() string {
 	return strings.Join(all, " ")
 }
 
-// Type is what the help calls the value.
+// Type is the name of the value in the help.
 func (s *services) Type() string { return "URL" }
 
 const (

@@ -152,7 +152,7 @@ func (l *Limit) learn(latency time.Duration) float64 {
 // with a tolerance, divided by the present one.
 //
 // The long-term latency follows the present one within minutes, so that a server that has become
-// slower for good is used fully. The price: a queue that lasts for minutes counts as normal and
+// permanently slower is used fully. The price: a queue that lasts for minutes counts as normal and
 // grows, until drops end that growth.
 //
 // The conversions keep platforms from fusing products and sums, so that a simulation has the same

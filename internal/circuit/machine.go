@@ -24,7 +24,7 @@ type Machine struct {
 	Trial
 }
 
-// Trial is what a Machine counts beside its Word, from the first opening until it closes.
+// Trial is what a Machine counts besides its Word, from the first opening until it closes.
 type Trial struct {
 	FailedProbes uint16 // half-open: those that failed
 	Cooldowns    uint8  // since it was last closed, without those of Trip; at most 63

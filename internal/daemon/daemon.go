@@ -208,7 +208,7 @@ func (d *Daemon) answers(gone <-chan struct{}, deadline time.Time) bool {
 		if d.Ready() == nil {
 			return true
 		}
-		// 20 ms is short beside the start of any server.
+		// 20 ms is short compared with the start of any server.
 		select {
 		case <-gone:
 			return false

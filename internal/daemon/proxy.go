@@ -95,7 +95,7 @@ func (p *Proxy) Thaw() {
 	}
 }
 
-// Lose drops, for good, what is sent on the connections that are open now, in both directions.
+// Lose drops everything that is sent from now on over the open connections, in both directions.
 // Neither side can see that. New connections work.
 func (p *Proxy) Lose() {
 	p.mu.Lock()

@@ -1,5 +1,5 @@
 // Package lru has a map of bounded size that never drops a value in use. Quotas and the proxy keep
-// their state by credential, and anybody can make up credentials.
+// their state by credential, and a caller can make up any number of credentials.
 package lru
 
 import (
@@ -11,18 +11,17 @@ import (
 // Max is how many values a [Map] keeps. It keeps more only while more are in use or busy.
 const Max = 1000
 
-// looks is how many values are examined when one may be dropped. All of them may be busy, so
-// without a bound a caller with made-up keys could make each of its calls a search of the whole
-// map.
+// looks is how many values a call examines to drop them. Without this bound, a call could search
+// the whole map, because all values may be busy.
 const looks = 8
 
-// Value reports whether it must be kept although no call uses it, for example because a pause
-// runs.
+// Value is a value of a [Map]. Busy reports whether it must be kept although it is not in use, for
+// example during a pause.
 type Value interface{ Busy() bool }
 
 // Map holds a value for each key. If there are more than Max, those that were used least recently
-// are dropped. A value in use is never dropped, nor is one that is busy. A value that is found busy
-// counts as used then.
+// are dropped. A value that is in use or busy is never dropped. A value that was found busy counts
+// as just used.
 //
 // The zero Map is empty and ready to use. Goroutines may share it. It must not be copied.
 type Map[K comparable, V Value] struct {
@@ -81,7 +80,8 @@ func (e *Entry[K, V]) Done() {
 	m.drop()
 }
 
-// All yields every value, in no particular order.
+// All yields every value, in no particular order. It does not hold the lock meanwhile, so the
+// loop's body may use the map.
 func (m *Map[K, V]) All() iter.Seq[V] {
 	return func(yield func(V) bool) {
 		m.mu.Lock()
@@ -106,7 +106,7 @@ func (m *Map[K, V]) drop() {
 			return
 		}
 		e := first.Value.(*Entry[K, V])
-		// At the back it does not hide those behind it from the next look.
+		// At the back, it does not keep later looks from the values behind it.
 		if e.Value.Busy() {
 			m.idle.MoveToBack(first)
 			continue

@@ -93,7 +93,7 @@ func (w *Window) Leave(c *Config, now time.Duration, accepted bool) {
 // whatever time passes.
 func (w *Window) Clean() bool { return w.sum.calls == w.sum.accepted }
 
-// count keeps the sum beside the tenths, so that Share need not add them up for every call.
+// count keeps the sum as well as the tenths, so that Share need not add them up for every call.
 func (w *Window) count(accepted bool) {
 	t := &w.tenths[w.newest%Tenths]
 	t.calls++

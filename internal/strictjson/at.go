@@ -17,8 +17,8 @@ var step = regexp.MustCompile(`^([^\[\]]+)((?:\[\d+\])*)$`)
 // are replaced. An error names the part of the path that does not exist, or the mistake in the
 // text.
 func Set(v any, path, text string) error {
-	// If the text has a mistake in the middle, such as one bad item of a list, the field is changed
-	// all the same.
+	// A mistake in the middle of the text, such as an invalid item of a list, leaves the field partly
+	// changed.
 	field, err := at(reflect.ValueOf(v).Elem(), path)
 	if err != nil {
 		return err

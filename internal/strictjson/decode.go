@@ -269,7 +269,7 @@ func (d *decoder) entries(
 		if err != nil {
 			return err
 		}
-		key := t.(string) // the decoder lets no other token pass here
+		key := t.(string) // json.Decoder accepts no other token here
 		if first := seen[key]; first != 0 {
 			return d.fail(join(path, key), line, "it is set twice, first in line %d: want one",
 				first)
