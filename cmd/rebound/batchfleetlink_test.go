@@ -124,6 +124,37 @@ func cutSome(t *testing.T, part string, every int64) {
 	}
 }
 
+// River gives a job to a worker that still works on it, if the answer to its first fetch came too
+// late. The row is sent once.
+func TestFleetJobOfTwoFetches(t *testing.T) {
+	t.Parallel()
+	const rows = 7
+	var calls atomic.Int64
+	called := make(chan struct{}, rows)
+	x := newFleetOf(t, rows, func(w http.ResponseWriter, r *http.Request) {
+		if calls.Add(1) <= rows {
+			called <- struct{}{}
+		}
+		<-time.After(3 * time.Second) // a second request for the row would come in this time
+		answer(w, 1, 1)
+	})
+	w, _ := x.start("-j", "40", "--rpm", "300")
+	<-called // the worker has all rows: most of them wait for a permit
+	psql, err := daemon.Program("psql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command(psql, x.db, "-c", `UPDATE rebound.river_job
+		SET state = 'available', scheduled_at = now() WHERE state = 'running'`).CombinedOutput()
+	if err != nil || strings.Contains(string(out), "UPDATE 0") {
+		t.Fatal(err, string(out))
+	}
+	x.ends(0, w)
+	if s := x.status(); calls.Load() != rows || s.Done != rows || s.Repeated != 0 {
+		t.Errorf("%d requests, and the status is %+v: want one for each row", calls.Load(), s)
+	}
+}
+
 // Signals end a worker while the database is down, whether it refuses connections or does not
 // answer. One signal ends it after the grace period, a second one at once.
 func TestFleetSignalsWithoutDatabase(t *testing.T) {

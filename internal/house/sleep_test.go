@@ -22,7 +22,7 @@ var realWaits = map[string]int{
 	"cmd/rebound/batch/place_test.go":      6,
 	"cmd/rebound/batch_test.go":            2,
 	"cmd/rebound/batchfleetcases_test.go":  5,
-	"cmd/rebound/batchfleetlink_test.go":   4,
+	"cmd/rebound/batchfleetlink_test.go":   5,
 	"cmd/rebound/batchfleetshared_test.go": 3,
 	"cmd/rebound/batchtorture_test.go":     1,
 	"cmd/rebound/proxy/bench_test.go":      1,

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -28,6 +29,7 @@ type session struct {
 	feeding context.Context // ends when no more rows may be sent
 	calls   context.Context // ends when rows in flight must end
 	recent  ended
+	working sync.Map // ids of the rows that this session handles
 	pace    *pacer
 	first   chan struct{} // is closed when a first row has been handled
 	through atomic.Bool   // first is closed, or will be soon

@@ -27,6 +27,12 @@ func (w *worker) Work(ctx context.Context, job *river.Job[rowArgs]) error {
 		return river.JobSnooze(0)
 	}
 	defer s.ended()
+	// River may give a job to a worker that still works on it: one that was freed, or that another
+	// session snoozed. To the database, both would be the same worker.
+	if _, working := s.working.LoadOrStore(job.Args.Row, true); working {
+		return river.JobSnooze(s.lease / 10)
+	}
+	defer s.working.Delete(job.Args.Row)
 	var c *claim
 	err := s.persist(ctx, func(ctx context.Context) (err error) {
 		if c, err = s.claim(ctx, job.Args.Row); errors.Is(err, errEnded) || errors.Is(err, errHeld) ||
