@@ -150,3 +150,18 @@ func TestReadmeIsShort(t *testing.T) {
 		t.Errorf("README.md has %d lines, want at most %d", n, maxReadme)
 	}
 }
+
+var released = regexp.MustCompile(`(?m)^## `)
+
+// Before a first release nothing can change or get another name: all of it is added.
+func TestFirstReleaseOnlyAdds(t *testing.T) {
+	changes := read(t, "CHANGELOG.md")
+	if len(released.FindAllString(changes, -1)) > 1 {
+		return
+	}
+	for _, m := range regexp.MustCompile(`(?m)^### (.*)$`).FindAllStringSubmatch(changes, -1) {
+		if m[1] != "Added" {
+			t.Errorf("CHANGELOG.md has a section %q, but nothing was released: put it in Added", m[1])
+		}
+	}
+}
