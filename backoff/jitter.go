@@ -52,7 +52,7 @@ func (j Jitter) validIn(owner string) error {
 	case !(j.Low >= 0 && j.Low <= math.MaxFloat64):
 		return fmt.Errorf("backoff: %s.Low is %v: want a number, 0 or more", owner, j.Low)
 	default:
-		return fmt.Errorf("backoff: %s.High is %v: want a number not below its Low, %v",
+		return fmt.Errorf("backoff: %s.High is %v: want a finite number, at least Low (%v)",
 			owner, j.High, j.Low)
 	}
 }

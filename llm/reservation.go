@@ -8,7 +8,7 @@ import (
 )
 
 // reservation holds what one attempt has taken from a quota. For an attempt without a quota it is
-// nil, and its methods do nothing.
+// nil, so that callers need not distinguish the two.
 type reservation struct {
 	entry                  *meterEntry
 	meter                  *meter // of entry

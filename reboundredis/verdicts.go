@@ -124,9 +124,9 @@ func (v *Verdicts) begin(b *breaker.Breaker) error {
 	defer v.mu.Unlock()
 	switch {
 	case b == nil:
-		return fmt.Errorf("%s: the breaker of Start is nil", v.title())
+		return fmt.Errorf("%s: Start: b is nil: want the breaker that follows", v.title())
 	case v.ctx != nil:
-		return fmt.Errorf("%s: started already", v.title())
+		return fmt.Errorf("%s: Start was called before: want one Verdicts for each Start", v.title())
 	}
 	v.around = b
 	v.ctx, v.stop = context.WithCancel(context.Background())
