@@ -312,7 +312,7 @@ func TestThrottleLimit(t *testing.T) {
 
 // Limits at work are those of TestAgainstGoroutines, whose clients call Do behind real ones.
 func TestLimitsAgainstGoroutines(t *testing.T) {
-	const clients, seeds = 2000 / slow, 10
+	const clients = 2000 / slow
 	for name, policy := range map[string]func() *rebound.Policy{
 		"concurrency": func() *rebound.Policy {
 			return &rebound.Policy{AttemptTimeout: time.Second, Gates: []gate.Gate{

@@ -203,7 +203,7 @@ func TestHedgesOfABrownout(t *testing.T) {
 // TestHedgesAgainstGoroutines compares hedges with those of real goroutines that call hedge.Do
 // inside of Do, as TestAgainstGoroutines does.
 func TestHedgesAgainstGoroutines(t *testing.T) {
-	const clients, seeds = 1000, 10
+	const clients = 1000
 	policy := func() *rebound.Policy { return &rebound.Policy{AttemptTimeout: time.Second} }
 	for name, h := range map[string]func() *hedge.Hedge{
 		"after":      func() *hedge.Hedge { return &hedge.Hedge{After: 150 * ms} },

@@ -197,7 +197,7 @@ func TestLimitAgainstGoroutines(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got, want []Counts
-			for seed := range uint64(10) {
+			for seed := range uint64(seeds) {
 				s := Scenario{
 					Seed: seed, Duration: 10 * time.Minute, Clients: Clients{Count: workers, Processes: 1},
 					Server: Server{Service: constant(service), Limit: limit},
@@ -216,8 +216,7 @@ func TestLimitAgainstGoroutines(t *testing.T) {
 				"throttled": func(c *Counts) int64 { return c.Throttled },
 			} {
 				g, w := total(got, of), total(want, of)
-				noise := 6 * math.Sqrt(g.variance+w.variance) / max(w.sum, 1)
-				near(t, name, g.sum, w.sum, loose*max(0.01, noise))
+				near(t, name, g.sum, w.sum, loose*max(0.01, noise(g, w)/max(w.sum, 1)))
 			}
 		})
 	}

@@ -166,7 +166,7 @@ func TestStickyAgainstGoroutines(t *testing.T) {
 		}
 	}
 	var got, want []Counts
-	for seed := range uint64(10) {
+	for seed := range uint64(seeds) {
 		s := Scenario{
 			Seed: seed, Duration: time.Minute,
 			Clients: Clients{Count: 10 * processes, Think: Dist{Mean: time.Second}, Processes: processes},
@@ -185,8 +185,7 @@ func TestStickyAgainstGoroutines(t *testing.T) {
 		"errors":   func(c *Counts) int64 { return c.Errors },
 	} {
 		g, w := total(got, of), total(want, of)
-		noise := 6 * math.Sqrt(g.variance+w.variance) / max(w.sum, 1)
-		near(t, name, g.sum, w.sum, loose*max(0.01, noise))
+		near(t, name, g.sum, w.sum, loose*max(0.01, noise(g, w)/max(w.sum, 1)))
 	}
 }
 

@@ -266,7 +266,7 @@ func TestCascadeAgainstGoroutines(t *testing.T) {
 	}
 	caller := &rebound.Policy{Attempts: 3, AttemptTimeout: time.Second, Budget: budget.Unlimited}
 	var got, want []Counts
-	for seed := range uint64(10) {
+	for seed := range uint64(seeds) {
 		s, err := Scenario{
 			Seed: seed, Duration: time.Minute,
 			Clients: Clients{Count: 300, Think: Dist{Mean: 2 * time.Second}},
@@ -294,8 +294,7 @@ func TestCascadeAgainstGoroutines(t *testing.T) {
 		"shed":      func(c *Counts) int64 { return c.Shed },
 	} {
 		g, w := total(got, of), total(want, of)
-		noise := 6 * math.Sqrt(g.variance+w.variance) / max(w.sum, 1)
 		t.Logf("%s: %.0f, %.0f real", name, g.sum, w.sum)
-		near(t, name, g.sum, w.sum, loose*max(0.01, noise))
+		near(t, name, g.sum, w.sum, loose*max(0.01, noise(g, w)/max(w.sum, 1)))
 	}
 }
