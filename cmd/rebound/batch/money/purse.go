@@ -14,7 +14,7 @@ type Purse struct {
 
 	mu       sync.Mutex
 	reserved Amount
-	usedUp  bool          // Reserve has returned ErrSpent
+	usedUp   bool          // Reserve has returned ErrSpent
 	settled  chan struct{} // is closed by the next Settle; nil if no row waits
 }
 
