@@ -31,7 +31,7 @@ import (
 
 // Breaker is a circuit breaker. The zero Breaker is ready to use: five failures in a row open it,
 // and a minute later one probe decides. All goroutines that call the same service should share it.
-// Once in use it must not be copied, nor its fields changed.
+// Once it is in use, do not copy it or change its fields.
 //
 // A call that succeeds through a closed breaker without Rate and SlowRate reads one word and writes
 // nothing.

@@ -27,8 +27,7 @@ const None = bucket.None
 //	retries ≤ Capacity + Deposit × successes + Refill × seconds
 //
 // The zero Budget is full and ready to use. Goroutines and policies may share a Budget. Use one
-// Budget for each service that you call. Once in use, it must not be copied, nor its fields
-// changed.
+// Budget for each service that you call. Once it is in use, do not copy it or change its fields.
 //
 // Each process has its own Refill: a fleet of a thousand processes with the default of 0.1 may make
 // a hundred retries a second in all.

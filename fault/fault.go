@@ -29,7 +29,7 @@ const (
 	RateLimited             // the caller is asked to slow down
 	Overloaded              // the server has no capacity for anyone
 	Permanent               // the same call will fail again
-	Canceled                // the caller's context was canceled
+	Canceled                // the call was canceled, or its caller's context has ended
 )
 
 var kindNames = [...]string{

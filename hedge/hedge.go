@@ -41,7 +41,7 @@ const (
 
 // Hedge describes when calls are hedged, and records how long they take. The zero Hedge is ready to
 // use. Use one Hedge for calls that take about the same time. Any number of goroutines may share
-// it. Once in use it must not be copied, nor its fields changed.
+// it. Once it is in use, do not copy it or change its fields.
 type Hedge struct {
 	// Name is the hedge's name in events, logs and metrics.
 	Name string

@@ -28,8 +28,8 @@ import (
 // Other failures and canceled attempts change nothing. Without a Target, a queue at the service
 // that lasts for minutes becomes the normal latency, and the limit grows until attempts time out.
 //
-// The zero Adaptive is ready to use. Goroutines and policies may share an Adaptive. It must not be
-// copied, nor its fields changed, once in use.
+// The zero Adaptive is ready to use. Goroutines and policies may share an Adaptive. Once it is in
+// use, do not copy it or change its fields.
 type Adaptive struct {
 	// Name is the limit's name in errors and snapshots.
 	Name string

@@ -20,7 +20,7 @@ const defaultMax = 100
 // take it. An attempt whose context ends leaves the queue.
 //
 // The zero Concurrency is ready to use: 100 attempts at a time, and none waits. Goroutines and
-// policies may share a Concurrency. It must not be copied, nor its fields changed, once in use.
+// policies may share a Concurrency. Once it is in use, do not copy it or change its fields.
 type Concurrency struct {
 	Name string // in errors and snapshots
 

@@ -16,7 +16,7 @@ import (
 // turn is later than Wait or the context's deadline, the attempt is rejected at once.
 //
 // The zero Rate has no limit and admits everything until [Rate.Learn] reports one. Goroutines and
-// policies may share a Rate. It must not be copied, nor its fields changed, once in use.
+// policies may share a Rate. Once it is in use, do not copy it or change its fields.
 //
 // The algorithm is GCRA, the generic cell rate algorithm: a token bucket without a timer. The
 // bucket holds Burst tokens when full, and gains one every Per / N.

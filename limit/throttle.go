@@ -26,8 +26,8 @@ import (
 // only slowly, because few attempts are admitted and only those can succeed. A breaker in the same
 // policy prevents that: it opens first, and attempts that it rejects do not count.
 //
-// The zero Throttle is ready to use. Goroutines and policies may share a Throttle. It must not be
-// copied, nor its fields changed, once in use. The formula is from "Handling Overload" in Site
+// The zero Throttle is ready to use. Goroutines and policies may share a Throttle. Once it is in
+// use, do not copy it or change its fields. The formula is from "Handling Overload" in Site
 // Reliability Engineering (Beyer et al., 2016).
 type Throttle struct {
 	// Name is the limit's name in errors and snapshots.

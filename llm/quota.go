@@ -32,8 +32,8 @@ import (
 // provider's report of the limit is valid. So more than a thousand are kept only if more are in
 // use.
 //
-// The zero Quota is ready to use. Transports may share it. It must not be copied, nor its fields
-// changed, once in use.
+// The zero Quota is ready to use. Transports may share it. Once it is in use, do not copy it or
+// change its fields.
 type Quota struct {
 	// Requests is the number of requests per minute that each model may get. Tokens is the number of
 	// tokens per minute, of prompts and answers together. A second's worth of requests and a minute's

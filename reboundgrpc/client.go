@@ -12,8 +12,8 @@ import (
 )
 
 // Client makes interceptors that run calls under policies. The zero Client is ready to use.
-// Connections and goroutines may share a Client. Once in use, it must not be copied, nor its fields
-// changed.
+// Connections and goroutines may share a Client. Once it is in use, do not copy it or change its
+// fields.
 type Client struct {
 	// Policy is the policy of calls for which PolicyFor returns none. Nil = the zero policy.
 	Policy *rebound.Policy
@@ -38,8 +38,8 @@ type Client struct {
 // is RESOURCE_EXHAUSTED for a rate limit, and UNAVAILABLE otherwise. If the caller's context ended,
 // the code is CANCELLED or DEADLINE_EXCEEDED.
 //
-// The deadline of each attempt is that of the policy's AttemptTimeout. Options such as grpc.Header
-// receive the values of the last attempt. A grpc.OnFinish is called once for each call.
+// AttemptTimeout sets the deadline of each attempt. Options such as grpc.Header receive the values
+// of the last attempt. A grpc.OnFinish is called once for each call.
 func (c *Client) Unary(
 	ctx context.Context, method string, req, reply any, cc *grpc.ClientConn,
 	invoke grpc.UnaryInvoker, opts ...grpc.CallOption,

@@ -18,7 +18,7 @@ import (
 
 // Transport is an http.RoundTripper that retries requests. The zero Transport is ready to use: it
 // sends through http.DefaultTransport under the zero policy, with a retry budget for each host. Any
-// number of goroutines may use it. Once in use it must not be copied, nor its fields changed.
+// number of goroutines may use it. Once it is in use, do not copy it or change its fields.
 //
 // It never modifies a request, and returns either a response or an error. Gates and breakers get
 // the outcome of an attempt when the response's header has arrived, not when its body has been

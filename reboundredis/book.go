@@ -89,8 +89,8 @@ func (r *Rate) ended(ctx context.Context) error {
 	return errGone
 }
 
-// giveBack gives the turn of a canceled attempt to another attempt of this process, or back to
-// Redis. It does not wait for Redis.
+// giveBack gives the turn of a canceled attempt back to Redis, or to the next attempt of this
+// process. It does not wait for Redis.
 func (r *Rate) giveBack(t turn) {
 	if r.turns.give(t) {
 		go r.returnTurns()

@@ -30,8 +30,8 @@ import (
 //     ms, and at most 100.
 //
 // A leased turn that is not used within 10 ms is lost. If an attempt's context ends while the
-// attempt waits, another attempt of this process gets its turn. Otherwise the turn goes back to
-// Redis, unless a later turn has been booked.
+// attempt waits, its turn goes back to Redis. If a later turn has been booked, the next attempt of
+// this process gets the turn instead.
 //
 // Rates with the same Key should have the same N, Per and Burst. They may differ for a time, for
 // example during the rollout of a new version. Then each process counts by its own fields, and the
@@ -39,7 +39,7 @@ import (
 // tokens.
 //
 // Client, Key, N, and Local or FailClosed must be set. Goroutines and policies may share a Rate.
-// Once in use, it must not be copied, nor its fields changed.
+// Once it is in use, do not copy it or change its fields.
 type Rate struct {
 	Name   string         // in errors and snapshots; "" = Key
 	Client redis.Scripter // with MaxRetries -1 and ContextTimeoutEnabled: see Validate

@@ -54,7 +54,7 @@ const (
 )
 
 // Logger turns events and changes into log lines. The zero Logger is ready to use. Policies and
-// goroutines may share it. It must not be copied, nor its fields changed, once in use.
+// goroutines may share it. Once it is in use, do not copy it or change its fields.
 type Logger struct {
 	// To is the logger that gets the lines. Nil = slog.Default() at the time of the line.
 	To *slog.Logger
