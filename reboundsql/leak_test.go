@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"io"
-	"runtime"
 	"testing"
 	"testing/synctest"
 
@@ -12,11 +11,10 @@ import (
 )
 
 // Ten thousand transactions that fail in every possible way leave no connection in use, which
-// database checks, and no goroutine, for which the bubble would wait. With a pool of one
-// connection, the first leak would block.
+// database checks. They leave no goroutine, because the test would panic at the end of the bubble.
+// With a pool of one connection, the first leak would block.
 func TestNothingLeaks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		before := runtime.NumGoroutine()
 		s := &server{}
 		db := s.database(t)
 		db.SetMaxOpenConns(1)
@@ -49,9 +47,5 @@ func TestNothingLeaks(t *testing.T) {
 			}
 		}
 		db.Close()
-		synctest.Wait()
-		if got := runtime.NumGoroutine(); got > before {
-			t.Errorf("%d goroutines after, %d before", got, before)
-		}
 	})
 }
