@@ -118,7 +118,7 @@ func TestMishapsAsFaults(t *testing.T) {
 		p := &pipeline{client: client}
 		ctx, cancel := context.WithCancel(t.Context())
 		if fate == hang {
-			ctx, cancel = context.WithTimeout(t.Context(), 10*time.Millisecond)
+			ctx, cancel = context.WithTimeout(t.Context(), 500*time.Millisecond)
 		}
 		var e extraction
 		err := p.post(ctx, s.url, r, &e)

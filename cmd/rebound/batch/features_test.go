@@ -84,7 +84,7 @@ func TestWaits(t *testing.T) {
 	b.o.MaxInFlight = 1
 	b.rows(2, generation, "")
 	s := b.run(exitAll)
-	if s.Waited.Backoff < 0.39 || s.Waited.Limit > 0.2 {
+	if s.Waited.Backoff < 0.39 || s.Waited.Limit >= 0.39 {
 		t.Errorf("waited %+v, want 0.4 s before retries, and nothing else", s.Waited)
 	}
 	b.rows(8, "/other", "")
