@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"time"
 
@@ -120,7 +121,7 @@ func (f *batchFlags) calls(c *cobra.Command) (err error) {
 	o := &f.o
 	o.IdempotencyAs = f.key
 	switch {
-	case o.Requests < 0 || o.Tokens < 0:
+	case !(o.Requests >= 0 && o.Tokens >= 0) || math.IsInf(o.Requests+o.Tokens, 1):
 		return errors.New("--rpm and --tpm: want a limit above 0, or 0 to learn it")
 	case o.MaxInFlight < 1:
 		return fmt.Errorf("--max-in-flight %d: want 1 or more", o.MaxInFlight)

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // goingOn runs a command in a shell, and then each command that the report prints to go on.
@@ -25,6 +26,7 @@ type goingOn struct {
 
 	mu    sync.Mutex
 	calls map[string]int
+	first string // the report of the first command
 }
 
 func newGoingOn(t *testing.T, path string, rows int) *goingOn {
@@ -65,9 +67,12 @@ func (x *goingOn) run(command string) (report string, commands int) {
 	command = filepath.Join(bin(x.t), "rebound") + " batch " + x.input + " -o out --sync crash -j 1" +
 		" --base " + x.base + " " + command
 	for commands = 1; ; commands++ {
-		c := exec.CommandContext(x.t.Context(), "sh", "-c", command)
+		c := exec.CommandContext(x.t.Context(), "bash", "-c", command)
 		c.Dir, c.Env = x.dir, append(environment(x.t), "KEY=s3cret")
 		out, _ := c.CombinedOutput()
+		if commands == 1 {
+			x.first = string(out)
+		}
 		next := toGoOn.FindStringSubmatch(string(out))
 		if next == nil {
 			return string(out), commands
@@ -205,5 +210,20 @@ func TestPrintedCommandOfAPipe(t *testing.T) {
 	x.ended(report, "6 rows: 6 done, 0 failed, 0 pending", "1 1 1 1 1 1")
 	if commands != 2 {
 		t.Errorf("%d commands, want 2", commands)
+	}
+}
+
+// The reader of --tee goes away: no new rows are sent, and none is left in doubt.
+func TestTeeToAClosedPipe(t *testing.T) {
+	x := newGoingOn(t, "/orders", 40)
+	x.fails = func(row string, _ int) int {
+		<-time.After(time.Duration(20+100*(len(row)%2)+int(row[1]-'0')*20) * time.Millisecond)
+		return 0
+	}
+	report, commands := x.run("-j 4 --tee | head -n 1; echo exit ${PIPESTATUS[0]}")
+	x.ended(report, "40 rows: 40 done, 0 failed, 0 pending", strings.Repeat(" 1", 40)[1:])
+	if commands != 2 || !strings.Contains(x.first, "stopped: standard output is closed\n") ||
+		!strings.Contains(x.first, "in doubt: 0\n") || !strings.Contains(x.first, "exit 141\n") {
+		t.Errorf("%d commands, want 2; the first has printed\n%s", commands, x.first)
 	}
 }

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"errors"
+	"io"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -10,6 +13,7 @@ import (
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/cmd/rebound/batch"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/watch"
+	"github.com/rebound-go/rebound/cmd/rebound/process"
 	"github.com/rebound-go/rebound/llm"
 )
 
@@ -46,7 +50,7 @@ func (f *batchFlags) watch(
 func (f *batchFlags) signals() (stop func()) {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	passed := make(chan batch.Signal, 2)
+	passed := make(chan batch.Signal, 3)
 	go func() {
 		for s := range signals {
 			number, _ := s.(syscall.Signal)
@@ -54,7 +58,30 @@ func (f *batchFlags) signals() (stop func()) {
 		}
 	}()
 	f.o.Signals = passed
+	process.FailWrites()
+	if o, ok := f.o.Stdout.(*checkedOutput); ok {
+		f.o.Stdout = o.Writer // what cannot be written is reported here
+	}
+	f.o.Stdout = pipe{f.o.Stdout, sync.OnceFunc(func() {
+		passed <- batch.Signal{Name: "standard output is closed", Number: int(syscall.SIGPIPE)}
+	})}
 	return func() { signal.Stop(signals) }
+}
+
+// pipe is standard output. If it is closed, the batch stops as after a signal, and rows under way
+// end: SIGPIPE would leave them in doubt.
+type pipe struct {
+	io.Writer
+	closed func()
+}
+
+func (p pipe) Write(data []byte) (int, error) {
+	n, err := p.Writer.Write(data)
+	if !errors.Is(err, syscall.EPIPE) {
+		return n, err
+	}
+	p.closed()
+	return len(data), nil
 }
 
 // report prints the report, and writes it to --report. Its error has the exit code, unless that is

@@ -258,6 +258,11 @@ func TestBadFlagsOfOthers(t *testing.T) {
 func TestBadValuesOfBatch(t *testing.T) {
 	for args, want := range map[string]string{
 		"--first 0":              "--first 0: want 1 or more rows, or -1 for never",
+		"--rpm NaN":              "--rpm and --tpm: want a limit above 0, or 0 to learn it",
+		"--rpm inf":              "--rpm and --tpm: want a limit above 0",
+		"--tpm NaN":              "--rpm and --tpm: want a limit above 0",
+		"--tpm inf":              "--rpm and --tpm: want a limit above 0",
+		"--tpm -inf":             "--rpm and --tpm: want a limit above 0",
 		"--ordered=":             "--ordered is empty: want a value, or no --ordered",
 		"--report=":              "--report is empty: want a value, or no --report",
 		"--first -2":             "--first -2: want 1 or more rows, or -1 for never",

@@ -46,6 +46,8 @@ func TestFaultsOfTheInput(t *testing.T) {
 		{"a list", "[]\n", ":1: invalid_json_line: want a JSON object"},
 		{"half an object", good[:20] + "\n", ":1: invalid_json_line: unexpected end"},
 		{"two objects", good + good + "\n", ":1: invalid_json_line: invalid character '{' after"},
+		{"Latin-1", strings.Replace(good, "/x", "/caf\xe9", 1), ":1: invalid_json_line: want UTF-8"},
+		{"UTF-16", "\xff\xfe{\x00", ":1: invalid_json_line: want"},
 		{"a BOM in the middle", good + "\n\ufeff" + good + "\n", ":2: invalid_json_line"},
 		{"a BOM, then a fault", "\ufeffxyz\n", ":1: invalid_json_line"},
 		{"a fault behind blank lines", "\n\n" + good + "\n\nxyz", ":5: invalid_json_line"},

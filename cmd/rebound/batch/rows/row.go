@@ -12,6 +12,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/net/http/httpguts"
 
@@ -59,6 +60,9 @@ func (in *Input) parse(line []byte) (r Row, err error) {
 	line = bytes.TrimSpace(line)
 	if len(line) == 0 || line[0] != '{' {
 		return r, errors.New("invalid_json_line: want a JSON object")
+	}
+	if !utf8.Valid(line) {
+		return r, errors.New("invalid_json_line: want UTF-8 text")
 	}
 	if err := r.fill(line); err != nil {
 		return r, err

@@ -179,6 +179,16 @@ func TestOpenRefuses(t *testing.T) {
 	if _, err := Open(path, true); err == nil || !strings.Contains(err.Error(), "another process") {
 		t.Errorf("got %v for a second process", err)
 	}
+	symbolic, hard := path+"-symbolic", path+"-hard"
+	if err := errors.Join(os.Symlink("out", symbolic), os.Link(path, hard)); err != nil {
+		t.Log(err) // Windows may not allow it
+	} else {
+		for _, link := range []string{symbolic, hard} {
+			if _, err := Open(link, true); err == nil || !strings.Contains(err.Error(), "another process") {
+				t.Errorf("got %v for a second process by a link", err)
+			}
+		}
+	}
 	if err := first.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -49,25 +49,26 @@ type Store struct {
 // time. Their rows are then in doubt.
 const resultsSync = 100 * time.Millisecond
 
-// Open opens or creates the files, and locks the journal. It does not read them.
+// Open opens or creates the files, and locks the journal and the results, which a link may name for
+// another batch. It does not read them.
 func Open(path string, power bool) (*Store, error) { return openOn(osDisk{}, path, power) }
 
 func openOn(d disk, path string, power bool) (s *Store, err error) {
 	s = &Store{disk: d, path: path, power: power}
 	s.work, s.written = sync.NewCond(&s.mu), sync.NewCond(&s.mu)
-	if s.journal, err = d.open(path + ".journal"); err != nil {
-		return nil, err
-	}
-	if err := d.lock(s.journal); err != nil {
-		_ = s.closeFiles()
-		return nil, fmt.Errorf("%s: another process is running this batch", path)
-	}
-	if s.results, err = d.open(path); err == nil {
-		s.errors, err = d.open(path + ".errors")
-	}
-	if err != nil {
-		_ = s.closeFiles()
-		return nil, err
+	for _, f := range []struct {
+		file  *file
+		name  string
+		locks bool
+	}{{&s.journal, path + ".journal", true}, {&s.results, path, true},
+		{&s.errors, path + ".errors", false}} {
+		if *f.file, err = d.open(f.name); err == nil && f.locks && d.lock(*f.file) != nil {
+			err = fmt.Errorf("%s: another process is running this batch", path)
+		}
+		if err != nil {
+			_ = s.closeFiles()
+			return nil, err
+		}
 	}
 	return s, nil
 }
