@@ -131,8 +131,8 @@ var flagOf = map[string]string{
 	"Min": "min-delay", "Delays": "steps",
 }
 
-// changeBackoff changes the delays. Another kind of backoff keeps the base, the shortest and
-// longest delay and the jitter, if it has such fields, and nothing else.
+// changeBackoff changes the delays. Another kind of backoff keeps only the base, the shortest and
+// longest delay and the jitter, if it has such fields.
 func (f *policyFlags) changeBackoff(spec *policyfile.Policy) {
 	var b policyfile.Backoff
 	if spec.Backoff != nil {

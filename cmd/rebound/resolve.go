@@ -52,8 +52,8 @@ func own() map[string]policyfile.Policy {
 
 func ownNames() []string { return slices.Sorted(maps.Keys(own())) }
 
-// find returns the policies that ref names. It may be a built-in policy, such as aggressive, one
-// policy of a file, such as policies.yaml#ocr, or a file with all its policies.
+// find returns the policies that ref names: a built-in policy (aggressive), one policy of a file
+// (policies.yaml#ocr), or all policies of a file (policies.yaml).
 func find(ref string) ([]named, error) {
 	if spec, ok := own()[ref]; ok {
 		return []named{{name: ref, spec: spec}}, nil

@@ -184,7 +184,7 @@ func (f *runFlags) job(c *cobra.Command, args []string) (*job, error) {
 }
 
 // input returns the input of the attempts. A command in its own process group would be stopped when
-// it reads the terminal, so --stdin auto replaces the terminal by an empty input.
+// it reads the terminal. So --stdin auto replaces the terminal by an empty input.
 func (f *runFlags) input(stdin io.Reader) (*process.Input, error) {
 	file, isFile := stdin.(*os.File)
 	terminal := isFile && term.IsTerminal(int(file.Fd()))

@@ -23,8 +23,8 @@ const (
 	leastDrop  = 0.5 // the lowest gradient
 	longWindow = 600 // windows of the long-term latency
 	warmup     = 10  // windows whose plain mean begins the long-term latency
-	// recovery is the factor, in each window, of a long-term latency that is more than twice the
-	// present one, so that a server that has become faster soon counts as such.
+	// recovery is the factor of a long-term latency that is more than twice the present one. It
+	// applies in each window, so that the latency of a server that has become faster falls soon.
 	recovery = 0.95
 )
 

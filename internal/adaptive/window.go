@@ -117,8 +117,8 @@ func (w *Window) Merge(served int, sum time.Duration) {
 	w.sum += sum
 }
 
-// Open returns when the window is complete, provided that it then holds enough samples, and the
-// largest number of attempts in flight so far. Both are 0 if it has not begun.
+// Open returns the time at which the window is complete if it holds enough samples by then. It also
+// returns the largest number of attempts in flight so far. Both are 0 if it has not begun.
 func (w *Window) Open() (end time.Duration, peak int) {
 	if !w.open {
 		return 0, 0

@@ -9,8 +9,8 @@ import (
 const Buckets = 10
 
 // Window counts the calls of the last ten widths, the newest bucket first. Buckets start at the
-// first call after a quiet time, not at fixed times of the clock, so the same calls always give the
-// same counts. A window of calls has only one bucket: when a call comes, the oldest one leaves it.
+// first call after a quiet time, not at fixed times of the clock. So the same calls always give the
+// same counts. A window of calls has only one bucket, in which a new call replaces the oldest one.
 type Window struct {
 	Head atomic.Int64 // when the newest bucket began; also read without the lock
 	ring [Buckets]bucket

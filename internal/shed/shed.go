@@ -42,8 +42,8 @@ type Window struct {
 type counts struct{ calls, accepted uint64 }
 
 // Judge returns what an outcome counts as. The server has accepted a call if it answered, even with
-// a permanent error. A call that was canceled or skipped does not count, nor does one that was
-// rejected on the client's side, because the server never saw it.
+// a permanent error. A call that was canceled or skipped does not count. A call that was rejected
+// on the client's side does not count either, because it did not reach the server.
 func Judge(o gate.Outcome) (accepted, counted bool) {
 	switch {
 	case o.Result == gate.OK:

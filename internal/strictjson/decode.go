@@ -1,8 +1,8 @@
 // Package strictjson decodes JSON for configuration. Unknown and repeated fields are errors, and
 // every error names the file, the line and the field.
 //
-// It is stricter than encoding/json on purpose. A field with a typing error that is ignored would
-// leave a default in place, and the mistake would show only in an outage.
+// It is stricter than encoding/json on purpose. If a field with a typing error were ignored, its
+// default would apply. The mistake would show only in an outage.
 package strictjson
 
 import (

@@ -230,8 +230,8 @@ func snake(name string) string {
 	return b.String()
 }
 
-// unprintable reports whether a name has characters that an error in a terminal must not print as
-// they are, such as escape sequences or a change of direction.
+// unprintable reports whether a name has characters that a terminal acts on, such as escape
+// sequences or a change of direction.
 func unprintable(name string) bool {
 	return strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) })
 }
