@@ -94,6 +94,8 @@ func TestFleetDatabaseRestarts(t *testing.T) {
 	x := newFleetTorture(t, newDatabase(t, server), 600, "--lease", "2s", "-j", "16")
 	one, _ := x.start()
 	two, _ := x.start()
+	for x.status().Workers < 2 { // without a database, a worker does not begin
+	}
 	for range 3 {
 		<-time.After(700 * time.Millisecond)
 		server.Kill()
