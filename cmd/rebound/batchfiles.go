@@ -39,7 +39,12 @@ func (f *batchFlags) checkFiles() error {
 					other.what)
 			}
 		}
-		if err := writable(w.path); err != nil {
+		err := writable(w.path)
+		if info, bad := os.Stat(w.path); err == nil && bad == nil && w.path == f.o.Ordered &&
+			!info.Mode().IsRegular() {
+			err = errors.New("is not a regular file") // it would be replaced by one
+		}
+		if err != nil {
 			return fmt.Errorf("%s %s: %w", w.what, w.path, err)
 		}
 		used = append(used, w)
@@ -81,6 +86,8 @@ func writable(path string) error {
 		}
 	case err == nil && info.IsDir():
 		return errors.New("is a directory")
+	case err == nil && !info.Mode().IsRegular():
+		return nil // to open a pipe waits for a reader
 	case err == nil:
 		f, err = os.OpenFile(path, os.O_WRONLY, 0)
 	}

@@ -3,15 +3,19 @@
 package main
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -225,5 +229,40 @@ func TestTeeToAClosedPipe(t *testing.T) {
 	if commands != 2 || !strings.Contains(x.first, "stopped: standard output is closed\n") ||
 		!strings.Contains(x.first, "in doubt: 0\n") || !strings.Contains(x.first, "exit 141\n") {
 		t.Errorf("%d commands, want 2; the first has printed\n%s", commands, x.first)
+	}
+}
+
+// A file that is written in the end is not replaced if it is a device or a pipe, and a link stays.
+// If the report cannot be stored, it is printed all the same.
+func TestFilesWrittenAtTheEnd(t *testing.T) {
+	x := newGoingOn(t, "/orders", 3)
+	link := filepath.Join(x.dir, "link")
+	err := errors.Join(syscall.Mkfifo(filepath.Join(x.dir, "fifo"), 0o600), os.Symlink("target", link),
+		os.WriteFile(filepath.Join(x.dir, "target"), nil, 0o600))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const done = "3 rows: 3 done, 0 failed, 0 pending\n"
+	for _, tt := range []struct{ flags, want string }{
+		{"--ordered /dev/null", "rebound: --ordered /dev/null: is not a regular file\nexit 125\n"},
+		{"--ordered fifo", "rebound: --ordered fifo: is not a regular file\nexit 125\n"},
+		{"--report /dev/full", done},
+		{"--report /dev/full", "rebound: write /dev/full: no space left on device\nexit 125\n"},
+		{"--ordered link --report /dev/null", done},
+	} {
+		if _, err := os.Stat("/dev/full"); err != nil && strings.Contains(tt.flags, "/dev/full") {
+			continue // macOS has none
+		}
+		report, _ := x.run(tt.flags + "; echo exit $?")
+		if !strings.Contains(report, tt.want) {
+			t.Errorf("%s: no %q in\n%s", tt.flags, tt.want, report)
+		}
+	}
+	lines, err := os.ReadFile(filepath.Join(x.dir, "target"))
+	if to, _ := os.Readlink(link); to != "target" || bytes.Count(lines, []byte("\n")) != 3 {
+		t.Errorf("the link is to %q, the file has %q, %v", to, lines, err)
+	}
+	if info, err := os.Stat("/dev/null"); err != nil || info.Mode().IsRegular() {
+		t.Errorf("%v, %v", info, err)
 	}
 }

@@ -87,12 +87,11 @@ func (p pipe) Write(data []byte) (int, error) {
 // report prints the report, and writes it to --report. Its error has the exit code, unless that is
 // 0.
 func (f *batchFlags) report(c *cobra.Command, summary batch.Summary, code int) error {
+	err := summary.Write(c.ErrOrStderr())
 	if f.o.Report != "" {
-		if err := summary.WriteJSON(f.o.Report); err != nil {
-			return ownError{err}
-		}
+		err = errors.Join(err, summary.WriteJSON(f.o.Report))
 	}
-	if err := summary.Write(c.ErrOrStderr()); err != nil {
+	if err != nil {
 		return ownError{err}
 	}
 	if code != 0 {

@@ -39,6 +39,9 @@ func (b Batch) Write(path string) error {
 			return err
 		}
 	}
+	if linked, err := filepath.EvalSymlinks(path); err == nil {
+		path = linked // the link stays
+	}
 	temp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
 	if err != nil {
 		return err
