@@ -62,6 +62,7 @@ func open(ctx context.Context, address string, most int32) (*DB, error) {
 	if !strings.Contains(address, "pool_max_conns") {
 		config.MaxConns = most
 	}
+	config.MaxConns = max(config.MaxConns, 2) // load needs one for its lock, and one for River
 	quick := config.Copy()
 	quick.MaxConns = 1
 	quick.ConnConfig.RuntimeParams["synchronous_commit"] = "off"
