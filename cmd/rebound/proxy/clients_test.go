@@ -73,7 +73,7 @@ func TestKeyInUseIsRemembered(t *testing.T) {
 	wg.Go(func() { r.ask("held") })
 	<-entered
 	for range 3 {
-		r.crowd(2 * lru.Max)
+		r.crowd(lru.Max + 100)
 		wg.Go(func() { r.ask("held") })
 	}
 	close(release)
@@ -142,7 +142,7 @@ func TestKeyThatIsHeldBackIsRemembered(t *testing.T) {
 		{"the route's budget", oneAttempt(func(p *rebound.Policy) { p.Attempts = 2 }), false},
 		{"quota", func(o *Options) {
 			oneAttempt(func(*rebound.Policy) {})(o)
-			o.Tokens = 1
+			o.Requests = 0.01 // a minute
 		}, true},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -157,7 +157,7 @@ func TestKeyThatIsHeldBackIsRemembered(t *testing.T) {
 			}
 			before := find()
 			r.ask("held")
-			r.crowd(2 * lru.Max)
+			r.crowd(lru.Max + 100)
 			if got := find() == before; got != row.want {
 				t.Errorf("remembered: %v, want %v", got, row.want)
 			}
