@@ -26,15 +26,17 @@ type goingOn struct {
 	dir   string
 	base  string
 	input string
-	fails func(row string, nth int) (code int) // 0 = it does not
+	fails func(row string, nth int) (code int) // 0 = it does not; -1 = no answer; nil = none does
 
 	mu    sync.Mutex
 	calls map[string]int
 	first string // the report of the first command
 }
 
-func newGoingOn(t *testing.T, path string, rows int) *goingOn {
-	x := &goingOn{t: t, dir: t.TempDir(), input: "in.jsonl", calls: map[string]int{}}
+func newGoingOn(
+	t *testing.T, path string, rows int, fails func(row string, nth int) (code int),
+) *goingOn {
+	x := &goingOn{t: t, dir: t.TempDir(), input: "in.jsonl", fails: fails, calls: map[string]int{}}
 	server := httptest.NewServer(http.HandlerFunc(x.serve))
 	t.Cleanup(server.Close)
 	x.base = server.URL
@@ -113,8 +115,7 @@ func TestPrintedCommandGoesOn(t *testing.T) {
 		{"none", "--deadline 1h", nil, 1, "1 1 1 1 1 1"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			x := newGoingOn(t, "/v1/chat/completions", 6)
-			x.fails = tt.fails
+			x := newGoingOn(t, "/v1/chat/completions", 6, tt.fails)
 			report, commands := x.run(tt.flags)
 			x.ended(report, "6 rows: 6 done, 0 failed, 0 pending", tt.calls)
 			if commands != tt.commands {
@@ -144,8 +145,7 @@ func TestPrintedCommandAfterRetry(t *testing.T) {
 	for _, flags := range []string{
 		"--retry failed", "--retry=failed", "--retry failed,in-doubt", "--probe 2 --retry failed",
 	} {
-		x := newGoingOn(t, "/v1/chat/completions", 6)
-		x.fails = func(row string, nth int) int {
+		x := newGoingOn(t, "/v1/chat/completions", 6, func(row string, nth int) int {
 			if row < "r4" && nth == 1 || row == "r0" {
 				return 400
 			}
@@ -153,7 +153,7 @@ func TestPrintedCommandAfterRetry(t *testing.T) {
 				return 401
 			}
 			return 0
-		}
+		})
 		report, _ := x.run("")
 		x.ended(report, "6 rows: 2 done, 4 failed, 0 pending", "1 1 1 1 1 1")
 		report, _ = x.run(flags)
@@ -163,8 +163,7 @@ func TestPrintedCommandAfterRetry(t *testing.T) {
 
 // So do rows that were held, and are sent again at the user's word.
 func TestPrintedCommandAfterDoubt(t *testing.T) {
-	x := newGoingOn(t, "/orders", 4)
-	x.fails = func(row string, nth int) int {
+	x := newGoingOn(t, "/orders", 4, func(row string, nth int) int {
 		switch {
 		case row < "r2" && nth == 1:
 			return -1
@@ -172,7 +171,7 @@ func TestPrintedCommandAfterDoubt(t *testing.T) {
 			return 401
 		}
 		return 0
-	}
+	})
 	report, commands := x.run("--deadline 1s --grace 0 -j 2")
 	x.ended(report, "4 rows: 2 done, 2 failed, 0 pending", "1 1 1 1")
 	if commands != 2 {
@@ -208,7 +207,7 @@ func TestFlagsThatGoOn(t *testing.T) {
 
 // After standard input, the command reads the copy of it.
 func TestPrintedCommandOfAPipe(t *testing.T) {
-	x := newGoingOn(t, "/v1/chat/completions", 6)
+	x := newGoingOn(t, "/v1/chat/completions", 6, nil)
 	x.input = "- <in.jsonl"
 	report, commands := x.run("--probe 2")
 	x.ended(report, "6 rows: 6 done, 0 failed, 0 pending", "1 1 1 1 1 1")
@@ -219,11 +218,10 @@ func TestPrintedCommandOfAPipe(t *testing.T) {
 
 // The reader of --tee goes away: no new rows are sent, and none is left in doubt.
 func TestTeeToAClosedPipe(t *testing.T) {
-	x := newGoingOn(t, "/orders", 40)
-	x.fails = func(row string, _ int) int {
+	x := newGoingOn(t, "/orders", 40, func(row string, _ int) int {
 		<-time.After(time.Duration(20+100*(len(row)%2)+int(row[1]-'0')*20) * time.Millisecond)
 		return 0
-	}
+	})
 	report, commands := x.run("-j 4 --tee | head -n 1; echo exit ${PIPESTATUS[0]}")
 	x.ended(report, "40 rows: 40 done, 0 failed, 0 pending", strings.Repeat(" 1", 40)[1:])
 	if commands != 2 || !strings.Contains(x.first, "stopped: standard output is closed\n") ||
@@ -235,7 +233,7 @@ func TestTeeToAClosedPipe(t *testing.T) {
 // A file that is written in the end is not replaced if it is a device or a pipe, and a link stays.
 // If the report cannot be stored, it is printed all the same.
 func TestFilesWrittenAtTheEnd(t *testing.T) {
-	x := newGoingOn(t, "/orders", 3)
+	x := newGoingOn(t, "/orders", 3, nil)
 	link := filepath.Join(x.dir, "link")
 	err := errors.Join(syscall.Mkfifo(filepath.Join(x.dir, "fifo"), 0o600), os.Symlink("target", link),
 		os.WriteFile(filepath.Join(x.dir, "target"), nil, 0o600))
