@@ -71,10 +71,10 @@ type meterKey struct {
 func (q *Quota) Validate() error {
 	switch {
 	case !(q.Requests >= 0 && q.Requests <= math.MaxFloat64):
-		return fmt.Errorf("llm: Quota.Requests is %v: want a positive number per minute, or 0 to learn it",
+		return fmt.Errorf("llm: Quota.Requests is %v: want more than 0 per minute, or 0 to learn it",
 			q.Requests)
 	case !(q.Tokens >= 0 && q.Tokens <= math.MaxFloat64):
-		return fmt.Errorf("llm: Quota.Tokens is %v: want a positive number per minute, or 0 to learn it",
+		return fmt.Errorf("llm: Quota.Tokens is %v: want more than 0 per minute, or 0 to learn it",
 			q.Tokens)
 	case q.Wait < 0:
 		return fmt.Errorf("llm: Quota.Wait is %v: want more than 0, or 0 for no limit", q.Wait)
