@@ -22,9 +22,8 @@ var withoutProgram = map[string]string{
 
 // runElsewhere are the pages whose programs another test runs, and that test.
 var runElsewhere = map[string]struct{ file, test string }{
-	"docs/proxy.md":   {"interop/proxy/page_test.go", "TestExamplesOfThePage"},
-	"docs/fleet.md":   {"examples/fleet/main_test.go", "TestFleet"}, // the program that it links
-	"docs/engines.md": {"interop/engines/nats_test.go", "TestNATS"}, // and one for each adapter
+	"docs/proxy.md": {"interop/proxy/page_test.go", "TestExamplesOfThePage"},
+	"docs/fleet.md": {"examples/fleet/main_test.go", "TestFleet"}, // the program that it links
 }
 
 // A program in a page, and what it prints, if a block of text follows at once. It is Go, or a
