@@ -100,21 +100,23 @@ func (g *gateTest) lateFailures() {
 
 // failedProbe ends a probe with a failure, which must start another cooldown.
 func (g *gateTest) failedProbe() {
-	g.shut(failure)
-	probe, since := g.probe(g.afterCooldown(), "after the cooldown"), time.Now()
-	g.leave(probe, failure)
-	g.stillShut(since, "after a probe that failed")
-	g.leave(g.probe(g.afterCooldown(), "after the cooldown that followed a failed probe"), success)
+	g.shutByProbe(failure)
 }
 
 // panickedProbe ends a probe with a panic, whose Outcome is zero. The gate must start another
 // cooldown.
 func (g *gateTest) panickedProbe() {
+	g.shutByProbe(panicked)
+}
+
+// shutByProbe ends a probe with an outcome that must start another cooldown.
+func (g *gateTest) shutByProbe(o gate.Outcome) {
+	g.Helper()
 	g.shut(failure)
 	probe, since := g.probe(g.afterCooldown(), "after the cooldown"), time.Now()
-	g.leave(probe, panicked)
-	g.stillShut(since, "after a probe that panicked")
-	g.leave(g.probe(g.afterCooldown(), "after the cooldown that followed a panic"), success)
+	g.leave(probe, o)
+	g.stillShut(since, "after a probe that ended "+describe(o))
+	g.leave(g.probe(g.afterCooldown(), "after the cooldown that followed"), success)
 }
 
 // skippedProbe ends a probe as skipped, because a later gate rejected it. That shows nothing about
