@@ -39,12 +39,8 @@ func (f *batchFlags) checkFiles() error {
 					other.what)
 			}
 		}
-		err := writable(w.path)
-		if info, bad := os.Stat(w.path); err == nil && bad == nil && w.path == f.o.Ordered &&
-			!info.Mode().IsRegular() {
-			err = errors.New("is not a regular file") // it would be replaced by one
-		}
-		if err != nil {
+		// --ordered replaces its file, and must not replace a device or a pipe.
+		if err := writable(w.path, w.path == f.o.Ordered); err != nil {
 			return fmt.Errorf("%s %s: %w", w.what, w.path, err)
 		}
 		used = append(used, w)
@@ -74,8 +70,9 @@ func resolved(path string) string {
 	return filepath.Join(dir, filepath.Base(path))
 }
 
-// writable returns an error if a file cannot be written. It leaves the file as it is.
-func writable(path string) error {
+// writable returns an error if a file cannot be written, or if it must be regular and is not. It
+// leaves the file as it is.
+func writable(path string, regular bool) error {
 	info, err := os.Stat(path)
 	var f *os.File
 	switch {
@@ -86,6 +83,8 @@ func writable(path string) error {
 		}
 	case err == nil && info.IsDir():
 		return errors.New("is a directory")
+	case err == nil && !info.Mode().IsRegular() && regular:
+		return errors.New("is not a regular file")
 	case err == nil && !info.Mode().IsRegular():
 		return nil // to open a pipe waits for a reader
 	case err == nil:

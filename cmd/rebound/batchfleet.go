@@ -163,7 +163,7 @@ func newBatchWork() *cobra.Command {
 			return fmt.Errorf("--lease %v: want a second or more", f.lease)
 		}
 		if f.o.Report != "" {
-			if err := writable(f.o.Report); err != nil {
+			if err := writable(f.o.Report, false); err != nil {
 				return fmt.Errorf("--report %s: %w", f.o.Report, err)
 			}
 		}
