@@ -54,7 +54,7 @@ func (t *Throttle) follow(from *Throttle, key string, _ func()) {
 }
 
 // sleep reports whether the Throttle is idle, or rejects nothing.
-func (t *Throttle) sleep(idle bool) bool { return idle || t.Snapshot().Limit == 1 }
+func (t *Throttle) sleep(idle bool) bool { return idle || !t.Busy() }
 
 func (r *Rate) follow(t *Rate, key string, wake func()) {
 	r.Name, r.N, r.Per, r.Burst, r.Wait = keyName(t.Name, key), t.N, t.Per, t.Burst, t.Wait
@@ -69,12 +69,15 @@ const asleep = math.MaxInt64 - int64(gcra.Most)
 func (r *Rate) sleep(bool) bool {
 	r.queue.mu.Lock()
 	defer r.queue.mu.Unlock()
-	now := clock.Now()
-	if a := r.known.Load(); a != nil && a.until > now || r.queue.waiters.Len() > 0 {
-		return false
-	}
 	old := r.tat.Load()
-	return old == asleep || old <= int64(now) && r.tat.CompareAndSwap(old, asleep)
+	return !r.busy() && (old == asleep || r.tat.CompareAndSwap(old, asleep))
+}
+
+// busy is Busy. The caller holds the queue's mu.
+func (r *Rate) busy() bool {
+	now := clock.Now()
+	a := r.known.Load()
+	return a != nil && a.until > now || r.queue.waiters.Len() > 0 || int64(r.word()) > int64(now)
 }
 
 // awake ends sleep. The caller holds the queue's mu.

@@ -147,6 +147,14 @@ func (r *Rate) RefusalN(d time.Duration, n float64) error {
 	return nil
 }
 
+// Busy reports whether a new Rate would admit more now: tokens are missing, callers wait, or an
+// allowance that Learn has set is not over.
+func (r *Rate) Busy() bool {
+	r.queue.mu.Lock()
+	defer r.queue.mu.Unlock()
+	return r.busy()
+}
+
 // Snapshot returns the state of the limit now.
 func (r *Rate) Snapshot() Snapshot {
 	s := Snapshot{Name: r.Name, Kind: "rate", Rejected: r.rejected.Load()}

@@ -483,3 +483,26 @@ func TestRateGivesUpBehindOthers(t *testing.T) {
 		}
 	})
 }
+
+// A Rate is busy until a new one would admit no more.
+func TestRateBusy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		given, learned := &limit.Rate{N: 1, Per: time.Second, Burst: 2}, &limit.Rate{}
+		want := func(when string, busy bool) {
+			t.Helper()
+			if given.Busy() != busy || learned.Busy() != busy {
+				t.Errorf("%s: busy %v and %v, want %v", when, given.Busy(), learned.Busy(), busy)
+			}
+		}
+		want("unused", false)
+		if err := given.Take(t.Context(), 2); err != nil {
+			t.Fatal(err)
+		}
+		learned.Learn(5, 2*time.Second)
+		want("used", true)
+		time.Sleep(2*time.Second - 1)
+		want("just before its end", true)
+		time.Sleep(1)
+		want("at its end", false)
+	})
+}

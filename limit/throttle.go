@@ -89,6 +89,9 @@ func (t *Throttle) Leave(_ gate.Pass, o gate.Outcome) {
 // Refusal returns nil, because attempts are rejected at random.
 func (t *Throttle) Refusal(time.Duration) error { return nil }
 
+// Busy reports whether attempts are being rejected, which a new Throttle would not do.
+func (t *Throttle) Busy() bool { return t.Snapshot().Limit < 1 }
+
 // Snapshot returns the state of the limit now.
 func (t *Throttle) Snapshot() Snapshot {
 	c := t.config()

@@ -44,9 +44,6 @@ const (
 	longestPause = 2 * time.Minute
 
 	smoothing = 0.1 // the weight of an answer: the last seven make up half of the mean
-
-	// A bucket with that share of its tokens is full. Its level is rounded.
-	almost = 1 - 1e-6
 )
 
 // seed is the seed of the hashes of credentials.
@@ -69,11 +66,7 @@ func (m *meter) Busy() bool {
 	m.mu.Lock()
 	valid := time.Until(m.valid) > 0
 	m.mu.Unlock()
-	return valid || isUsed(m.requests.Load()) || isUsed(m.tokens.Load())
-}
-
-func isUsed(r *limit.Rate) bool {
-	return r.N > 0 && r.Snapshot().Level < almost*float64(r.Burst)
+	return valid || m.requests.Load().Busy() || m.tokens.Load().Busy()
 }
 
 // keep makes the meter busy for d, in which something that was learned is valid.

@@ -70,7 +70,6 @@ func (m *meter) report(l fault.RateLimit) {
 		rate.Load().Learn(l.Remaining, 0)
 	case l.Reset > longestPause:
 	case minute || l.Remaining < 1 || rate.Load().N == 0 && l.Reset > 0:
-		m.keep(l.Reset)
 		rate.Load().Learn(l.Remaining, l.Reset)
 	}
 }

@@ -18,7 +18,7 @@ var manyNames = map[string]struct {
 	".":                       {59, "Loop, which six packages drive, has ten names of its own"},
 	"breaker":                 {42, "a key of a group has the eleven methods of a breaker"},
 	"fault":                   {32, "limiters read the headers that Retry-After is read from"},
-	"limit":                   {42, "each of four kinds has five methods; a Rate counts tokens, too"},
+	"limit":                   {44, "each of four kinds has five methods; a Rate counts tokens, too"},
 	"policyfile":              {31, "each kind of limit has its own fields in a file"},
 	"cmd/rebound/batch":       {37, "package fleet sends its rows by the same rounds"},
 	"cmd/rebound/batch/store": {33, "a row's state is one of four constants; dry runs"},

@@ -4,7 +4,7 @@ import (
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/breaker"
 	"github.com/rebound-go/rebound/budget"
-	"github.com/rebound-go/rebound/limit"
+	"github.com/rebound-go/rebound/internal/lru"
 )
 
 // Busy reports whether a new client would let more requests pass than c: its breaker is not closed,
@@ -21,20 +21,9 @@ func spent(b *budget.Budget) bool { return b.Refill != budget.None && b.Level() 
 // out: they do so only while requests are in flight.
 func limited(p *rebound.Policy) bool {
 	for _, g := range p.Gates {
-		switch g := g.(type) {
-		case *limit.Rate:
-			if g.N > 0 && g.Snapshot().Level < almost*float64(max(g.Burst, 1)) {
-				return true
-			}
-		case *limit.Throttle:
-			if g.Snapshot().Limit < 1 {
-				return true
-			}
+		if g, ok := g.(lru.Value); ok && g.Busy() {
+			return true
 		}
 	}
 	return false
 }
-
-// almost is the share of its tokens at which a rate limit counts as full, because its level is
-// rounded.
-const almost = 1 - 1e-6
