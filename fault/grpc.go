@@ -129,12 +129,21 @@ func isTooLarge(text string) bool {
 // headers. Other libraries' errors have a method called Code too. Connect's are recognised by all
 // four methods, and by a text that begins with the code's name.
 func readConnect(t reflect.Type) reader {
-	for _, name := range [...]string{"Code", "Message", "Details", "Meta"} {
-		if m, ok := t.MethodByName(name); !ok || m.Type.NumIn() != 1 || m.Type.NumOut() != 1 {
+	// Each name is a constant. For a name that it cannot see, the linker would keep all exported
+	// methods of the whole program.
+	code, ok1 := t.MethodByName("Code")
+	message, ok2 := t.MethodByName("Message")
+	details, ok3 := t.MethodByName("Details")
+	meta, ok4 := t.MethodByName("Meta")
+	if !ok1 || !ok2 || !ok3 || !ok4 {
+		return nil
+	}
+	for _, m := range [...]reflect.Method{code, message, details, meta} {
+		if m.Type.NumIn() != 1 || m.Type.NumOut() != 1 {
 			return nil
 		}
 	}
-	if code, _ := t.MethodByName("Code"); code.Type.Out(0).Kind() != reflect.Uint32 {
+	if code.Type.Out(0).Kind() != reflect.Uint32 {
 		return nil
 	}
 	return func(err error) finding {

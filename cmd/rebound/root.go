@@ -28,7 +28,6 @@ func newRoot(out io.Writer) *cobra.Command {
 		SilenceErrors:         true,
 		SilenceUsage:          true,
 	}
-	root.SetVersionTemplate("rebound {{.Version}}\n")
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(newPlan(), newSim(), newRun(), newPolicies(), newVersion(), newBatch(), newProxy(),
 		newMan())

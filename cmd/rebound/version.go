@@ -15,7 +15,7 @@ func newVersion() *cobra.Command {
 		Long:  "Print the version, and the revision of the source if the build recorded it.",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			_, err := fmt.Fprintln(c.OutOrStdout(), "rebound", version())
+			_, err := fmt.Fprintln(c.OutOrStdout(), c.Root().Name(), "version", version())
 			return err
 		},
 	}

@@ -96,3 +96,25 @@ func TestBinarySizes(t *testing.T) {
 		check("the command `rebound`", "cmd/rebound", ".")
 	}
 }
+
+// Programs that use rebound contain only the methods that they need. If one function looks up a
+// method by a name that the linker cannot see, the linker keeps all exported methods.
+func TestLinkerDropsMethods(t *testing.T) {
+	dir := t.TempDir()
+	name := filepath.Join(dir, "main.go")
+	if err := os.WriteFile(name, []byte(hellos["a GET through `reboundhttp.Transport`"]), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, of := range []struct{ module, what string }{{".", name}, {"cmd/rebound", "."}} {
+		c := exec.Command("go", "-C", of.module, "build", "-ldflags=-dumpdep", "-o",
+			filepath.Join(dir, "program"), of.what)
+		c.Env = append(os.Environ(), "GOFLAGS=-buildvcs=false", "GOWORK=off") // without -race
+		text, err := c.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s: %v: %.999s", of.module, err, text)
+		}
+		if at := regexp.MustCompile(`(?m)^.* <ReflectMethod>.*$`).Find(text); at != nil {
+			t.Errorf("%s: %s", of.module, at)
+		}
+	}
+}
