@@ -9,6 +9,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
+	"math/bits"
 	"unicode/utf8"
 )
 
@@ -158,12 +159,17 @@ func skipName(text []byte, i int) (name []byte, end int) {
 	return name, end + 1
 }
 
-// skipString reads the string whose first quote is at i, mostly eight bytes at a time. Most of the
-// text in rows and answers is inside strings.
+// skipString reads the string whose first quote is at i, eight bytes at a time. Most of the text in
+// rows and answers is inside strings.
 func skipString(text []byte, i int) int {
-	for i++; i < len(text); i++ {
-		// A loop over single bytes takes three times as long.
-		for i+8 <= len(text) && plain(binary.LittleEndian.Uint64(text[i:])) {
+	i++
+	for {
+		// A loop over single bytes takes five times as long.
+		for i+8 <= len(text) {
+			if found := special(binary.LittleEndian.Uint64(text[i:])); found != 0 {
+				i += bits.TrailingZeros64(found) / 8
+				break
+			}
 			i += 8
 		}
 		if i == len(text) {
@@ -180,17 +186,17 @@ func skipString(text []byte, i int) int {
 				return -1
 			}
 		}
+		i++
 	}
-	return -1
 }
 
-// plain reports whether none of the eight bytes in w is a quote, a backslash or a control
-// character. The subtraction may borrow from the byte above a match. That may make the byte above
-// look like a match too, which does not change the result.
-func plain(w uint64) bool {
+// special finds the quotes, backslashes and control characters among the eight bytes in w. The top
+// bit of the first one is the lowest bit that is set; the result is 0 if there is none. A
+// subtraction borrows only from bytes above a match, so bits above the first may be wrong.
+func special(w uint64) uint64 {
 	const each, top = 0x0101010101010101, 0x8080808080808080
 	quote, slash := w^each*'"', w^each*'\\'
-	return ((w-each*' ')&^w|(quote-each)&^quote|(slash-each)&^slash)&top == 0
+	return ((w-each*' ')&^w | (quote-each)&^quote | (slash-each)&^slash) & top
 }
 
 // skipEscape reads what follows a backslash, and returns the index of its last byte.
