@@ -86,11 +86,12 @@ func (l *Limit) value(c *Config) float64 {
 func (l *Limit) update(c *Config, w Summary) {
 	limit := l.value(c)
 	used := 2*float64(w.Peak) > limit
+	before := *l
 	long := l.learn(w.Latency)
 	next := limit
 	switch {
 	case c.SlowStart && !l.found:
-		next = l.slowStart(c, w, used)
+		next = l.slowStart(c, w, used, before)
 	case w.Overloaded:
 		next *= backoff
 	case !used || w.Latency == 0:
@@ -111,15 +112,19 @@ func (l *Limit) update(c *Config, w Summary) {
 // slowStart doubles the limit, or takes back the last doubling and ends. A limit that is not in use
 // stays, and so does one in a single slow window, which may have many causes. Ending too early
 // would be costly: after the slow start, growing takes minutes.
-func (l *Limit) slowStart(c *Config, w Summary, used bool) float64 {
+//
+// before is the limit before it learned this window's latency. A slow window is not learned, because
+// the long-term latency would rise with it: the slow start would end at four times the right limit.
+func (l *Limit) slowStart(c *Config, w Summary, used bool, before Limit) float64 {
 	limit, normal := l.value(c), float64(c.Target)
 	if c.Target == 0 {
-		normal = tolerance * l.long
+		normal = tolerance * before.long
 	}
-	before := l.slow
-	l.slow = used && float64(w.Latency) > normal
+	if l.slow = used && normal > 0 && float64(w.Latency) > normal; l.slow {
+		l.long, l.warm = before.long, before.warm
+	}
 	switch {
-	case w.Overloaded, l.slow && before:
+	case w.Overloaded, l.slow && before.slow:
 		l.found = true
 		return limit / 2
 	case l.slow:

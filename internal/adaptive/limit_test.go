@@ -85,6 +85,11 @@ func TestSlowStart(t *testing.T) {
 			{served(60*ms, 160), 80}, // a queue: what was enough before
 			{served(12*ms, 80), 80.8},
 		}},
+		{"slow start, full from the first window on", Config{SlowStart: true}, []row{
+			{served(10*ms, 20), 40},
+			{served(20*ms, 40), 40},
+			{served(20*ms, 40), 20},
+		}},
 		{"slow start, refused", Config{Initial: 64, Max: 100, SlowStart: true}, []row{
 			{served(10*ms, 64), 100},
 			{dropped(10*ms, 30), 50},
