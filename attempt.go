@@ -21,7 +21,7 @@ func Try[T any](l *Loop, fn func(context.Context) (T, error)) (v T, err error) {
 		return v, l.reject(l.ctx, Canceled, nil)
 	case l.spent:
 		return v, l.reject(l.ctx, Exhausted, nil)
-	case l.p.guarded():
+	case l.Gate != nil || l.p.guarded():
 		return guarded(l, fn)
 	}
 	l.begin()
@@ -44,14 +44,14 @@ func guarded[T any](l *Loop, fn func(context.Context) (T, error)) (v T, err erro
 	if l.p.MaxElapsed > 0 {
 		return bounded(l, fn)
 	}
-	return through(l, l.ctx, l.p.Gates, fn)
+	return through(l, l.ctx, l.firstGate(), fn)
 }
 
 // bounded makes one attempt under MaxElapsed, which includes the time in its gates.
 func bounded[T any](l *Loop, fn func(context.Context) (T, error)) (T, error) {
 	ctx, cancel := context.WithDeadline(l.ctx, l.deadline())
 	defer cancel()
-	return through(l, ctx, l.p.Gates, fn)
+	return through(l, ctx, l.firstGate(), fn)
 }
 
 // deadline is when MaxElapsed is over, on the real clock.
@@ -75,7 +75,7 @@ func (l *Loop) abandon() {
 // context's timer may fire late.
 func (l *Loop) over(ctx context.Context) Reason {
 	switch {
-	case ctx.Err() == nil && (len(l.p.Gates) == 0 || l.p.MaxElapsed == 0 ||
+	case ctx.Err() == nil && (!l.gated() || l.p.MaxElapsed == 0 ||
 		l.elapsed() < l.p.MaxElapsed):
 		return ""
 	case l.ctx.Err() != nil:
@@ -84,32 +84,57 @@ func (l *Loop) over(ctx context.Context) Reason {
 	return PastElapsed
 }
 
-// through makes one attempt behind the gates given, the breaker last. It calls itself for each
-// gate, so that passes are on the stack. A slice of passes would cost an allocation for each
+// ownGate is the index of the call's own gate. It comes before the policy's gates, whose indices
+// begin at 0.
+const ownGate = -1
+
+// firstGate returns the index of the first gate.
+func (l *Loop) firstGate() int {
+	if l.Gate != nil {
+		return ownGate
+	}
+	return 0
+}
+
+// gated reports whether attempts pass any gate.
+func (l *Loop) gated() bool { return l.Gate != nil || len(l.p.Gates) > 0 }
+
+// through makes one attempt behind the gates from index i on, the breaker last. It calls itself for
+// each gate, so that passes are on the stack. A slice of passes would cost an allocation for each
 // attempt.
 func through[T any](
-	l *Loop, ctx context.Context, gates []gate.Gate, fn func(context.Context) (T, error),
+	l *Loop, ctx context.Context, i int, fn func(context.Context) (T, error),
 ) (v T, err error) {
-	if len(gates) == 0 {
+	if i == len(l.p.Gates) {
 		if r := l.over(ctx); r != "" {
 			return v, l.reject(ctx, r, nil)
 		}
 		return withBreaker(l, ctx, fn)
 	}
-	if isNil(gates[0]) {
+	g := l.Gate
+	if i != ownGate {
+		g = l.p.Gates[i]
+	}
+	if isNil(g) {
 		return v, l.reject(ctx, Invalid, nil)
 	}
-	pass, err := gates[0].Enter(ctx)
+	pass, err := g.Enter(ctx)
 	if err != nil {
 		return v, l.reject(ctx, Rejected, err)
 	}
 	left := false
-	defer abandon(&left, gates[0], pass)
-	v, err = through(l, ctx, gates[1:], fn)
+	defer abandon(&left, g, pass)
+	v, err = through(l, ctx, i+1, fn)
 	left = true
-	gates[0].Leave(pass, l.outcome())
+	l.leave(g, pass)
 	return v, err
 }
+
+// leave tells a gate the outcome. It is not inlined, because an outcome takes much of a stack frame,
+// and the frames of through nest.
+//
+//go:noinline
+func (l *Loop) leave(g gate.Gate, pass gate.Pass) { g.Leave(pass, l.outcome()) }
 
 func withBreaker[T any](
 	l *Loop, ctx context.Context, fn func(context.Context) (T, error),
@@ -160,7 +185,7 @@ func abandon(left *bool, g gate.Gate, pass gate.Pass) {
 // which the clock has already been read. A second look at the clock would cost as much as the rest
 // of the attempt.
 func (l *Loop) attemptStart() time.Time {
-	if l.fresh && l.attempt == 1 && len(l.p.Gates) == 0 {
+	if l.fresh && l.attempt == 1 && !l.gated() {
 		return l.began.at
 	}
 	return time.Now()

@@ -5,6 +5,7 @@ import (
 
 	"github.com/rebound-go/rebound/budget"
 	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/gate"
 )
 
 // charge is the state of an announced retry in the budget.
@@ -40,19 +41,27 @@ func (p *Policy) returnRetry(k fault.Kind) {
 }
 
 // refusal returns the error with which the breaker, or a gate that can foresee it, would reject an
-// attempt after a delay of d, or nil.
-func (p *Policy) refusal(d time.Duration) error {
+// attempt after a delay of d, or nil. own is the gate of the call, or nil.
+func (p *Policy) refusal(d time.Duration, own gate.Gate) error {
 	if p.Breaker != nil {
 		if err := p.Breaker.Refusal(d); err != nil {
 			return err
 		}
 	}
+	if err := refusalOf(own, d); err != nil {
+		return err
+	}
 	for _, g := range p.Gates {
-		if r, ok := g.(interface{ Refusal(time.Duration) error }); ok {
-			if err := r.Refusal(d); err != nil {
-				return err
-			}
+		if err := refusalOf(g, d); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+func refusalOf(g gate.Gate, d time.Duration) error {
+	if r, ok := g.(interface{ Refusal(time.Duration) error }); ok {
+		return r.Refusal(d)
 	}
 	return nil
 }

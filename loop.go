@@ -41,6 +41,9 @@ type Loop struct {
 	// Elapsed returns the time since the loop began, on a virtual clock. Nil = the monotonic
 	// clock. A context's deadline is always compared with the real clock.
 	Elapsed func() time.Duration
+	// Gate admits the attempts of this call, before the policy's Gates. It costs less than a copy of
+	// the policy with one more gate. Nil = none.
+	Gate gate.Gate
 
 	ctx     context.Context
 	p       *Policy
@@ -186,7 +189,7 @@ func (l *Loop) next(delay time.Duration, c charge) error {
 			return l.Stop(reason, nil)
 		}
 	}
-	if refusal := l.p.refusal(delay); refusal != nil {
+	if refusal := l.p.refusal(delay, l.Gate); refusal != nil {
 		return l.Stop(Rejected, refusal)
 	}
 	before := l.retry

@@ -75,7 +75,7 @@ func ofResponse(resp *http.Response, body []byte) report {
 	}
 	r := parse(decoded(header, body))
 	if resp != nil {
-		r.addWord(resp.Header.Get("X-Amzn-Errortype"))
+		r.addWord(first(resp.Header, "X-Amzn-Errortype"))
 	}
 	return r
 }
@@ -208,7 +208,7 @@ func (r *report) passOn(metadata map[string]any, depth int) {
 func decoded(h http.Header, body []byte) []byte {
 	var r io.Reader
 	var err error
-	switch h.Get("Content-Encoding") {
+	switch first(h, "Content-Encoding") {
 	case "gzip", "x-gzip":
 		r, err = gzip.NewReader(bytes.NewReader(body))
 	case "deflate":

@@ -81,7 +81,7 @@ func (m *meter) keep(d time.Duration) {
 // credential is how a request identifies its caller. Limits depend on it.
 func credential(req *http.Request) string {
 	for _, name := range []string{"Authorization", "X-Api-Key", "Api-Key", "X-Goog-Api-Key"} {
-		if v := req.Header.Get(name); v != "" {
+		if v := first(req.Header, name); v != "" {
 			return v
 		}
 	}

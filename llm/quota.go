@@ -6,7 +6,6 @@ import (
 	"iter"
 	"math"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/rebound-go/rebound/fault"
@@ -14,8 +13,6 @@ import (
 	"github.com/rebound-go/rebound/internal/httppolicy"
 	"github.com/rebound-go/rebound/internal/lru"
 	"github.com/rebound-go/rebound/limit"
-
-	"github.com/rebound-go/rebound"
 )
 
 // Quota keeps requests within a provider's limits of requests and tokens per minute. Every model,
@@ -112,15 +109,11 @@ func (q *Quota) applies(req *http.Request) bool {
 	return IsGeneration(req)
 }
 
-// guard returns the gate of a request's call, as the context of the request. Its policy asks the
-// quota before each attempt. p is the policy that applies to req if req has none of its own.
-func (q *Quota) guard(req *http.Request, p *rebound.Policy) *quotaCall {
-	if own, ok := httppolicy.Of(req.Context()); ok {
-		p = own
-	}
-	call := &quotaCall{Context: req.Context(), quota: q, req: req, policy: p.Clone()}
-	call.policy.Gates = slices.Insert(call.policy.Gates, 0, gate.Gate(call))
-	return call
+// guard returns the gate of a request's call, as the context of the request.
+func (q *Quota) guard(req *http.Request) *quotaCall {
+	c := &quotaCall{Context: req.Context(), quota: q, req: req, call: httppolicy.Of(req.Context())}
+	c.call.Gate = c
+	return c
 }
 
 // done ends the use of the meter. The last answer's body may use it for longer.
@@ -146,22 +139,22 @@ func reserved(req *http.Request) *reservation {
 // that of any gate. It is also the context of the call's request, which saves two contexts.
 type quotaCall struct {
 	context.Context
-	quota  *Quota
-	req    *http.Request
-	policy *rebound.Policy // with this gate
-	entry  *meterEntry     // nil before the first attempt
-	meter  *meter          // of entry
-	asked  Request
-	now    *reservation // of the attempt under way
+	quota *Quota
+	req   *http.Request
+	call  httppolicy.Call // with this gate
+	entry *meterEntry     // nil before the first attempt
+	meter *meter          // of entry
+	asked Request
+	now   *reservation // of the attempt under way
 }
 
-// Value returns the call and its policy, each for its key.
+// Value returns the quota's part of the call and the policy's, each for its key.
 func (c *quotaCall) Value(key any) any {
 	switch key {
 	case quotaKey{}:
 		return c
 	case httppolicy.Key{}:
-		return c.policy
+		return &c.call
 	}
 	return c.Context.Value(key)
 }

@@ -62,7 +62,7 @@ func shapeOf(resp *http.Response, body *peekedBody, inPieces bool) (answerShape,
 	kind := mediaType(resp)
 	isJSON := kind == "application/json" || strings.HasSuffix(kind, "+json")
 	isEvents := kind == "text/event-stream"
-	switch encoding := resp.Header.Get("Content-Encoding"); {
+	switch encoding := first(resp.Header, "Content-Encoding"); {
 	// A whole document can be decoded at its end. The events of an encoded stream could not be read in
 	// time.
 	case encoding == "gzip" && isJSON && !inPieces:
@@ -111,10 +111,18 @@ func shapeOf(resp *http.Response, body *peekedBody, inPieces bool) (answerShape,
 	return shapeDocument, nil
 }
 
+// first is h.Get for a name in canonical form. Get would look at each of its characters.
+func first(h http.Header, name string) string {
+	if values := h[name]; len(values) > 0 {
+		return values[0]
+	}
+	return ""
+}
+
 // mediaType is the type of a body without its parameters. The most common types are not parsed,
 // which saves the allocations of mime.ParseMediaType.
 func mediaType(resp *http.Response) string {
-	kind := resp.Header.Get("Content-Type")
+	kind := first(resp.Header, "Content-Type")
 	switch kind {
 	case "application/json", "text/event-stream":
 		return kind

@@ -100,11 +100,11 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, &rebound.Error{Reason: rebound.Invalid, Cause: t.err}
 	}
 	// The SDKs of OpenAI and Anthropic count their own retries in this header.
-	if n := req.Header.Get("X-Stainless-Retry-Count"); n != "" && n != "0" {
+	if n := first(req.Header, "X-Stainless-Retry-Count"); n != "" && n != "0" {
 		req = singleAttempt(req, t.inner.Policy)
 	}
 	if t.Quota != nil && t.Quota.applies(req) {
-		call := t.Quota.guard(req, t.inner.Policy)
+		call := t.Quota.guard(req)
 		defer call.done()
 		req = req.WithContext(call)
 	}
@@ -120,8 +120,8 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // singleAttempt is req with a single attempt by the policy that applies to it: its own, or else p.
 func singleAttempt(req *http.Request, p *rebound.Policy) *http.Request {
-	if own, ok := httppolicy.Of(req.Context()); ok {
-		p = own
+	if own := httppolicy.Of(req.Context()).Own; own != nil {
+		p = own.Policy
 	}
 	p = p.Clone()
 	p.Attempts = 1

@@ -11,6 +11,7 @@ import (
 
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/fault"
+	"github.com/rebound-go/rebound/gate"
 )
 
 var errNothing = errors.New("reboundhttp: Base returned neither a response nor an error")
@@ -21,7 +22,8 @@ type roundTrip struct {
 	t      *Transport
 	req    *http.Request // the caller's
 	plan   *plan
-	addKey bool // the request gets an Idempotency-Key
+	gate   gate.Gate // of this call; nil = none
+	addKey bool      // the request gets an Idempotency-Key
 
 	out    *http.Request  // what is sent, before limits and another body
 	body   *replay        // the request's body, if req has no GetBody

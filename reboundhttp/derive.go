@@ -8,10 +8,12 @@ import (
 	"github.com/rebound-go/rebound/internal/httppolicy"
 )
 
-// derive returns the plan for a request to its host, made from the policy in its context, or else
+// derive returns the plan for a request to its host, made from the request's own policy, or else
 // from the Transport's. If addKey is true, the request gets an Idempotency-Key. The Transport's
 // fields are validated when a host is new; they must not change after that.
-func (t *Transport) derive(req *http.Request) (out *plan, addKey bool, err error) {
+func (t *Transport) derive(
+	req *http.Request, own httppolicy.Call,
+) (out *plan, addKey bool, err error) {
 	name := ""
 	if req.URL != nil {
 		name = req.URL.Host
@@ -24,13 +26,11 @@ func (t *Transport) derive(req *http.Request) (out *plan, addKey bool, err error
 		h = t.hosts.add(t.newHost(name))
 	}
 	r := t.repeatable(req)
-	p, own := httppolicy.Of(req.Context())
 	switch {
-	case own:
-		if err := p.Validate(); err != nil {
+	case own.Own != nil:
+		if out, err = t.ownPlan(own.Own, h, r != never, bufferBody(req)); err != nil {
 			return nil, false, err
 		}
-		out = t.planFor(p, h, r != never, bufferBody(req))
 	case bufferBody(req):
 		out = t.planFor(t.Policy, h, r != never, true)
 	case r != never:
@@ -88,6 +88,30 @@ func (t *Transport) newHost(name string) *host {
 	h.repeat = *t.planFor(t.Policy, h, true, false)
 	h.careful = *t.planFor(t.Policy, h, false, false)
 	return h
+}
+
+// ownPlan is a plan that was made for a context's policy, and what it was made for.
+type ownPlan struct {
+	plan
+	repeat, bufferBody bool
+}
+
+// ownPlan returns planFor of a context's policy. It is made once for the requests of the context
+// that are alike.
+func (t *Transport) ownPlan(
+	p *httppolicy.Policy, h *host, repeat, bufferBody bool,
+) (*plan, error) {
+	// A host belongs to one Transport.
+	if o, ok := p.Plan.Load().(*ownPlan); ok && o.host == h && o.repeat == repeat &&
+		o.bufferBody == bufferBody {
+		return &o.plan, nil
+	}
+	if err := p.Validate(); err != nil {
+		return nil, err
+	}
+	o := &ownPlan{*t.planFor(p.Policy, h, repeat, bufferBody), repeat, bufferBody}
+	p.Plan.Store(o)
+	return &o.plan, nil
 }
 
 // planFor returns the plan of p for requests to h. repeat is whether those requests may be sent

@@ -82,7 +82,7 @@ func (s *legs) run() (out ending, err error) {
 // the rest of the call, retries included. hedge.Do ends it for this attempt in the same case.
 func (s *legs) attempt(ctx context.Context) (e ending, err error) {
 	// No hedge starts while the leg waits in a gate: the hedge would only wait in the same queue.
-	queued := len(s.rt.plan.policy.Gates) > 0
+	queued := s.rt.gate != nil || len(s.rt.plan.policy.Gates) > 0
 	if queued {
 		hedge.Hold(ctx)
 	}
@@ -90,6 +90,7 @@ func (s *legs) attempt(ctx context.Context) (e ending, err error) {
 	state.Elapsed += time.Since(s.since)
 	// Each leg has its own Loop, because a Loop serves one goroutine.
 	l := rebound.Resume(ctx, s.rt.plan.policy, state)
+	l.Gate = s.rt.gate
 	e.resp, err = rebound.Try(&l, func(ctx context.Context) (*http.Response, error) {
 		if queued {
 			hedge.Resume(ctx)

@@ -6,18 +6,20 @@ import (
 	"net/http"
 
 	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/internal/httppolicy"
 )
 
 // RoundTrip sends req, with retries, and returns the last response, with any status, or a
 // [*rebound.Error]. If the Transport or the policy is invalid, every request fails with reason
 // Invalid before anything is sent.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	p, addKey, err := t.derive(req)
+	own := httppolicy.Of(req.Context())
+	p, addKey, err := t.derive(req, own)
 	if err != nil {
 		closeBody(req)
 		return nil, &rebound.Error{Reason: rebound.Invalid, Cause: err}
 	}
-	rt := roundTrip{t: t, req: req, plan: p, addKey: addKey}
+	rt := roundTrip{t: t, req: req, plan: p, gate: own.Gate, addKey: addKey}
 	resp, err := rt.loop()
 	if err == nil && rt.n == 1 && rt.resent+rt.hedges == 0 && rt.body == nil {
 		return resp, nil // CallOf needs no record for it
@@ -29,6 +31,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 // may be hedged.
 func (rt *roundTrip) loop() (*http.Response, error) {
 	l := rebound.Begin(rt.req.Context(), rt.plan.policy)
+	l.Gate = rt.gate
 	for {
 		var resp *http.Response
 		var err, stop error
