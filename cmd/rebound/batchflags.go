@@ -130,6 +130,9 @@ func (f *batchFlags) calls(c *cobra.Command) (err error) {
 	case o.First == 0 || o.First < -1:
 		return fmt.Errorf("--first %d: want 1 or more rows, or -1 for never", o.First)
 	}
+	if !c.Flags().Changed("max-in-flight") {
+		o.Start = 64 // more than most rate limits allow, and each worker takes memory
+	}
 	o.Grace = max(o.Grace, 1) // a flag of 0 means at once, but an option of 0 the default
 	switch o.InDoubt {
 	case "auto", "redo", "hold":

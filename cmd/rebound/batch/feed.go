@@ -20,17 +20,21 @@ func (b *run) feed(ctx context.Context) {
 	case n[store.Done]+n[store.Failed] > 0:
 		skip = b.ended
 	}
+	fresh := n[store.Pending] == b.survey.Table.Len() // no row has to be looked up
 	pending := 0
 	err := b.in.ScanBut(skip, func(_ int, r rows.Row, err error) error {
 		if err != nil {
 			return err
 		}
 		r.Key.ID = b.key.Hash(r.ID)
-		i, known := b.survey.Table.Find(r.Key.ID)
-		if !known {
-			return rows.ErrChanged
+		state := store.Pending
+		if !fresh {
+			i, known := b.survey.Table.Find(r.Key.ID)
+			if !known {
+				return rows.ErrChanged
+			}
+			state = b.survey.Table.State(i)
 		}
-		state := b.survey.Table.State(i)
 		if !b.drawn(state, &pending) {
 			return nil
 		}

@@ -39,6 +39,7 @@ type Options struct {
 	Requests    float64 // per minute; 0 = learned
 	Tokens      float64 // per minute; 0 = learned
 	MaxInFlight int     // 0 = 256
+	Start       int     // requests in flight at first; 0 = half of MaxInFlight, but at least 20
 	RowAttempts int     // 0 = 8
 
 	InDoubt       string // auto, redo or hold; empty = auto
@@ -114,6 +115,10 @@ func (o *Options) defaults() {
 	if o.MaxInFlight <= 0 {
 		o.MaxInFlight = defaultInFlight
 	}
+	if o.Start <= 0 {
+		o.Start = max(20, o.workers()/2)
+	}
+	o.Start = min(o.Start, o.workers())
 	if o.RowAttempts <= 0 {
 		o.RowAttempts = defaultRowAttempts
 	}

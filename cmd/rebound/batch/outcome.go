@@ -20,7 +20,7 @@ import (
 )
 
 // outcome decides what happens to a row after a round.
-func (b *batch) outcome(ctx context.Context, j queue.Job, a answer) verdict {
+func (b *batch) outcome(ctx context.Context, j *queue.Job, a *answer) verdict {
 	v := verdict{attempts: a.attempts, seconds: time.Since(a.began).Seconds(),
 		limited: a.limited, backoff: a.backoff}
 	v.sent, v.cost = a.place.Load() == sent, a.before+a.lost
@@ -48,7 +48,7 @@ func (b *batch) outcome(ctx context.Context, j queue.Job, a answer) verdict {
 }
 
 // fate returns what happens to a row whose round failed, and how long all other rows are delayed.
-func (b *batch) fate(ctx context.Context, j queue.Job, a answer) (fate, time.Duration) {
+func (b *batch) fate(ctx context.Context, j *queue.Job, a *answer) (fate, time.Duration) {
 	_, spoilt := a.err.(unreadable)
 	switch {
 	case spoilt:
@@ -74,7 +74,7 @@ func permanent(err error) bool {
 
 // describe returns the code and the message of a failure: the provider's if there are any,
 // otherwise ours. A server may echo the request, so secrets are redacted.
-func (b *batch) describe(a answer) (code, message string) {
+func (b *batch) describe(a *answer) (code, message string) {
 	hidden := b.secretsOf(a)
 	err := a.err
 	if inURL := (*url.Error)(nil); errors.As(err, &inURL) {
@@ -108,7 +108,7 @@ func (b *batch) describe(a answer) (code, message string) {
 }
 
 // secretsOf returns the secrets of the batch and of the row's own request.
-func (b *batch) secretsOf(a answer) secrets.Set {
+func (b *batch) secretsOf(a *answer) secrets.Set {
 	if a.call == nil {
 		return b.secrets
 	}

@@ -8,7 +8,7 @@ import (
 )
 
 // line returns the line of a row that has ended, for the results or the errors.
-func (b *batch) line(j queue.Job, a answer, v verdict) []byte {
+func (b *batch) line(j *queue.Job, a *answer, v verdict) []byte {
 	l := results.Line{ID: j.Row.ID, Name: b.key.Name(j.Row.ID), Attempts: j.Attempts + v.attempts,
 		Seconds: v.seconds, Tokens: [2]float64{v.usage.Input, v.usage.Output}, Cost: v.cost}
 	if a.resp != nil {
@@ -22,7 +22,7 @@ func (b *batch) line(j queue.Job, a answer, v verdict) []byte {
 }
 
 // addError makes a line an error. The body may echo secrets, so they are redacted.
-func (b *batch) addError(l *results.Line, a answer, v verdict) {
+func (b *batch) addError(l *results.Line, a *answer, v verdict) {
 	l.Error = &results.Error{Code: v.code, Message: v.why}
 	if l.Response != nil {
 		l.Response.Body = b.secretsOf(a).Redact(a.body)
@@ -39,8 +39,8 @@ func (b *batch) addError(l *results.Line, a answer, v verdict) {
 
 func requestID(h http.Header) string {
 	for _, name := range []string{"X-Request-Id", "Request-Id", "X-Amzn-Requestid"} {
-		if id := h.Get(name); id != "" {
-			return id
+		if values := h[name]; len(values) > 0 { // Get would look at each character of the name
+			return values[0]
 		}
 	}
 	return ""

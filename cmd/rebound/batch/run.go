@@ -3,7 +3,6 @@ package batch
 import (
 	"context"
 	"errors"
-	"sync"
 	"time"
 
 	"github.com/rebound-go/rebound/cmd/rebound/batch/money"
@@ -110,25 +109,26 @@ func (b *run) sendRows(ctx context.Context) {
 	if b.o.Progress != nil {
 		defer b.o.Progress(b)()
 	}
-	var workers sync.WaitGroup
-	workers.Go(func() { b.feed(feed) })
-	for i := range min(b.o.workers(), max(b.survey.Table.Len(), 1)) {
-		if i == firstWorkers {
-			b.queue.AwaitFirst(feed)
-		}
-		workers.Go(func() {
-			w, stop := b.sender.newWorker(calls)
-			defer stop()
-			for {
-				j, ok := b.queue.Next(feed)
-				if !ok {
-					return
-				}
-				b.work(calls, w, j)
+	all := &crew{first: b.o.Start, most: min(b.o.workers(), max(b.survey.Table.Len(), 1)),
+		flight: b.sender.flight}
+	all.work = func() {
+		w, stop := b.sender.newWorker(calls)
+		defer stop()
+		for !all.leave() {
+			j, ok := b.queue.Next(feed)
+			if !ok {
+				return
 			}
-		})
+			all.hire()
+			b.work(calls, w, &j)
+		}
 	}
-	workers.Wait()
+	b.sender.hire = all.hire
+	all.Go(func() { b.feed(feed) })
+	all.start(firstWorkers)
+	b.queue.AwaitFirst(feed)
+	all.start(b.o.Start)
+	all.Wait()
 	stopFeed()
 	cut()
 	<-watched

@@ -20,6 +20,7 @@ type sender struct {
 	quota  *llm.Quota
 	flight *limit.Adaptive
 	places chan struct{} // has an element for each request in flight
+	hire   func()        // is called when a worker begins to wait; nil = none
 }
 
 func newSender(b *batch) *sender {
@@ -40,7 +41,7 @@ func newSender(b *batch) *sender {
 	}
 	s.flight = &limit.Adaptive{
 		Name: "in flight", Max: b.o.workers(), Queue: b.o.workers(),
-		Initial: min(max(20, b.o.workers()/2), b.o.workers()), SlowStart: true,
+		Initial: b.o.Start, SlowStart: true,
 	}
 	base := b.o.Transport
 	if base == nil {

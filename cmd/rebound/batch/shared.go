@@ -98,16 +98,16 @@ func (s *Shared) Round(ctx context.Context, one queue.Job) Round {
 	j.Attempts = min(one.Attempts, s.r.o.RowAttempts-1)
 	w, stop := s.r.sender.newWorker(ctx)
 	defer stop()
-	a := w.send(j)
-	v := s.r.outcome(ctx, j, a)
+	a := w.send(&j)
+	v := s.r.outcome(ctx, &j, &a)
 	a.settlePace(v.usage)
 	if len(v.line) > longestLine {
 		v.fate, v.code = gaveUp, "response_too_large"
 		v.why = fmt.Sprintf("the result has %d MB, and the database stores at most %d", len(v.line)>>20,
 			longestLine>>20)
-		v.line = s.r.line(j, answer{call: a.call}, v)
+		v.line = s.r.line(&j, &answer{call: a.call}, v)
 	}
-	s.r.tally.end(j, v)
+	s.r.tally.end(&j, v)
 	out := Round{Ended: v.fate == succeeded || v.fate == gaveUp, Failed: v.fate == gaveUp,
 		Line: v.line, Code: v.code, Why: v.why, Again: j.Again && v.attempts == 0,
 		Doubt: v.doubt, Attempts: one.Attempts + v.attempts, Cost: v.cost, v: v}

@@ -47,7 +47,7 @@ func newTally(table *store.Table) *tally {
 }
 
 // end counts a round.
-func (t *tally) end(j queue.Job, v verdict) {
+func (t *tally) end(j *queue.Job, v verdict) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.attempts += int64(v.attempts)

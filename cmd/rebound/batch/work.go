@@ -10,9 +10,15 @@ import (
 )
 
 // work sends a row, and carries out the verdict.
-func (b *run) work(ctx context.Context, w *worker, j queue.Job) {
+func (b *run) work(ctx context.Context, w *worker, j *queue.Job) {
 	defer b.queue.Ended()
-	v := b.outcome(ctx, j, w.send(j))
+	a := w.send(j)
+	b.settle(ctx, w, j, &a)
+}
+
+// settle carries out the verdict on a row after a round.
+func (b *run) settle(ctx context.Context, w *worker, j *queue.Job, a *answer) {
+	v := b.outcome(ctx, j, a)
 	b.tally.end(j, v)
 	switch v.fate {
 	case succeeded, gaveUp:
@@ -25,7 +31,7 @@ func (b *run) work(ctx context.Context, w *worker, j queue.Job) {
 	case putOff:
 		j.Attempts, j.Lost = j.Attempts+v.attempts, v.cost
 		j.Again, j.Doubt = j.Again && v.attempts == 0, v.doubt
-		b.queue.PutOff(j)
+		b.queue.PutOff(*j)
 		b.queue.Hold(v.wait)
 	case returned:
 		b.halt.stop(exitStopped, "a fault of the account: "+v.why)
@@ -53,7 +59,7 @@ func (b *batch) heldBack(r rows.Row, lost money.Amount) verdict {
 	v := verdict{fate: gaveUp, code: codeInDoubt, why: "an earlier run sent this row and ended " +
 		"before it had a result: the server may have acted on it"}
 	v.cost = lost
-	v.line = b.line(queue.Job{Row: r}, answer{}, v)
+	v.line = b.line(&queue.Job{Row: r}, &answer{}, v)
 	return v
 }
 

@@ -44,6 +44,9 @@ func (s *sender) newWorker(ctx context.Context) (w *worker, stop func()) {
 	next := w.policy.Observe
 	w.policy.Observe = func(ctx context.Context, e rebound.Event) {
 		w.call.Load().observe(e)
+		if e.Kind == rebound.Retrying && s.hire != nil {
+			s.hire()
+		}
 		if next != nil {
 			next(ctx, e)
 		}
@@ -102,7 +105,32 @@ type answer struct {
 }
 
 // send makes one round of attempts for a row.
-func (w *worker) send(j queue.Job) answer {
+func (w *worker) send(j *queue.Job) answer {
+	a := w.prepare(j)
+	if a.err != nil {
+		return a
+	}
+	w.call.Store(a.call)
+	defer w.call.Store(nil)
+	if w.b.feeding.Err() != nil {
+		w.giveUp(a.call)
+	}
+	weight := min(a.req.ContentLength, maxBodies)
+	if a.err = w.bodies.Acquire(w.ctx, weight); a.err != nil {
+		return a
+	}
+	defer w.bodies.Release(weight)
+	a.since = time.Now()
+	a.resp, a.err = w.client.RoundTrip(w.request(j, a.req))
+	a.read(&w.buf)
+	if w.buf.Cap() > keptBuffer {
+		w.buf = bytes.Buffer{}
+	}
+	return a
+}
+
+// prepare makes the call of a row, and its request.
+func (w *worker) prepare(j *queue.Job) answer {
 	b, req := w.b, new(http.Request)
 	*req = *w.blank
 	b.requests.SetHead(req, j.Row)
@@ -118,29 +146,17 @@ func (w *worker) send(j queue.Job) answer {
 	}
 	if err != nil {
 		a.err = unreadable{err}
-		return a
-	}
-	w.call.Store(a.call)
-	defer w.call.Store(nil)
-	if b.feeding.Err() != nil {
-		w.giveUp(a.call)
-	}
-	weight := min(int64(len(body)), maxBodies)
-	if a.err = w.bodies.Acquire(w.ctx, weight); a.err != nil {
-		return a
-	}
-	defer w.bodies.Release(weight)
-	a.since = time.Now()
-	if j.Attempts > 0 {
-		left := w.limited(b.o.RowAttempts - j.Attempts)
-		req = req.WithContext(reboundhttp.WithPolicy(w.ctx, left))
-	}
-	a.resp, a.err = w.client.RoundTrip(req)
-	a.read(&w.buf)
-	if w.buf.Cap() > keptBuffer {
-		w.buf = bytes.Buffer{}
 	}
 	return a
+}
+
+// request returns req with the policy of the round: only the attempts that the row has left.
+func (w *worker) request(j *queue.Job, req *http.Request) *http.Request {
+	if j.Attempts == 0 {
+		return req
+	}
+	left := w.limited(w.b.o.RowAttempts - j.Attempts)
+	return req.WithContext(reboundhttp.WithPolicy(w.ctx, left))
 }
 
 // reuse keeps the buffer of a line that was stored, for the next row.

@@ -123,7 +123,9 @@ func (r *Row) set(name, value []byte, seen *int) (err error) {
 	case "custom_id":
 		r.ID, err = text(name, value)
 	case "method":
-		r.Method, err = text(name, value)
+		if r.Method = http.MethodPost; string(value) != `"POST"` { // nearly all rows have it
+			r.Method, err = text(name, value)
+		}
 	case "url":
 		r.URL, err = text(name, value)
 	case "body":
