@@ -130,8 +130,8 @@ func through[T any](
 	return v, err
 }
 
-// leave tells a gate the outcome. It is not inlined, because an outcome takes much of a stack frame,
-// and the frames of through nest.
+// leave passes the outcome to a gate. It is not inlined, because an outcome takes much of a stack
+// frame, and the frames of through nest.
 //
 //go:noinline
 func (l *Loop) leave(g gate.Gate, pass gate.Pass) { g.Leave(pass, l.outcome()) }

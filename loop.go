@@ -29,9 +29,8 @@ import (
 //		}
 //	}
 //
-// A Loop is a value on its caller's stack, so it costs no allocation. It serves one call on one
-// goroutine, and ends with Succeed, Stop, or an error of Retry. Make it with [Begin] or [Resume].
-// Its fields may be set before the first attempt.
+// A Loop costs no allocation. It serves one call on one goroutine, and ends with Succeed, Stop, or
+// an error of Retry. Make it with [Begin] or [Resume]. Set its fields before the first attempt.
 type Loop struct {
 	// Sleep returns after d, or as soon as ctx ends. Nil = a timer, or no sleep if d is 0.
 	Sleep func(ctx context.Context, d time.Duration)
@@ -41,8 +40,7 @@ type Loop struct {
 	// Elapsed returns the time since the loop began, on a virtual clock. Nil = the monotonic
 	// clock. A context's deadline is always compared with the real clock.
 	Elapsed func() time.Duration
-	// Gate admits the attempts of this call, before the policy's Gates. It costs less than a copy of
-	// the policy with one more gate. Nil = none.
+	// Gate admits the attempts of this call, before the policy's Gates. Nil = none.
 	Gate gate.Gate
 
 	ctx     context.Context
@@ -156,8 +154,7 @@ func (l *Loop) decide(err error) Decision {
 // valid validates the policy once.
 func (l *Loop) valid() bool {
 	if !l.checked {
-		l.checked = true
-		l.invalid = l.p.validated()
+		l.checked, l.invalid = true, l.p.validated()
 	}
 	return l.invalid == nil
 }
@@ -293,7 +290,6 @@ func (l *Loop) Succeed() {
 		l.event(Event{Kind: Succeeded, Fault: fault.Fault{Kind: fault.None}})
 	}
 }
-
 func (l *Loop) event(e Event) {
 	e.Policy, e.Attempt = l.p.Name, l.attempt
 	if e.Elapsed == 0 {

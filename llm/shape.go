@@ -111,14 +111,6 @@ func shapeOf(resp *http.Response, body *peekedBody, inPieces bool) (answerShape,
 	return shapeDocument, nil
 }
 
-// first is h.Get for a name in canonical form. Get would look at each of its characters.
-func first(h http.Header, name string) string {
-	if values := h[name]; len(values) > 0 {
-		return values[0]
-	}
-	return ""
-}
-
 // mediaType is the type of a body without its parameters. The most common types are not parsed,
 // which saves the allocations of mime.ParseMediaType.
 func mediaType(resp *http.Response) string {

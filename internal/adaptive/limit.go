@@ -113,8 +113,8 @@ func (l *Limit) update(c *Config, w Summary) {
 // stays, and so does one in a single slow window, which may have many causes. Ending too early
 // would be costly: after the slow start, growing takes minutes.
 //
-// before is the limit before it learned this window's latency. A slow window is not learned, because
-// the long-term latency would rise with it: the slow start would end at four times the right limit.
+// before is the limit before it learned this window's latency. A slow window is not learned: the
+// long-term latency would rise with it, and the slow start would end at four times the right limit.
 func (l *Limit) slowStart(c *Config, w Summary, used bool, before Limit) float64 {
 	limit, normal := l.value(c), float64(c.Target)
 	if c.Target == 0 {

@@ -102,7 +102,8 @@ func TestBinarySizes(t *testing.T) {
 func TestLinkerDropsMethods(t *testing.T) {
 	dir := t.TempDir()
 	name := filepath.Join(dir, "main.go")
-	if err := os.WriteFile(name, []byte(hellos["a GET through `reboundhttp.Transport`"]), 0o600); err != nil {
+	program := []byte(hellos["a GET through `reboundhttp.Transport`"])
+	if err := os.WriteFile(name, program, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, of := range []struct{ module, what string }{{".", name}, {"cmd/rebound", "."}} {

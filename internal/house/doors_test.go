@@ -49,7 +49,7 @@ var doors = map[string]string{
 	"internal/gcra":       "",
 	"internal/hedging":    "",
 	"internal/house":      "",
-	"internal/httppolicy": "rebound",
+	"internal/httppolicy": "rebound gate",
 	"internal/jsonscan":   "",
 	"internal/jsonschema": "internal/strictjson",
 	"internal/lru":        "",

@@ -190,6 +190,9 @@ func skipString(text []byte, i int) int {
 	}
 }
 
+// special is the part of skipString that looks at eight bytes at once. On every byte that it passes
+// over, a loop would make three comparisons.
+//
 // special finds the quotes, backslashes and control characters among the eight bytes in w. The top
 // bit of the first one is the lowest bit that is set; the result is 0 if there is none. A
 // subtraction borrows only from bytes above a match, so bits above the first may be wrong.

@@ -7,10 +7,9 @@ package batch
 import (
 	"context"
 	"fmt"
-	"os"
-	"runtime/debug"
 	"time"
 
+	"github.com/rebound-go/rebound/cmd/rebound/batch/crew"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/money"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/request"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/rows"
@@ -59,7 +58,7 @@ func (b *batch) open() (err error) {
 	if err := b.in.Open(b.o.Stdin, b.o.Output+".input"); err != nil {
 		return err
 	}
-	collectFor(b.in.Guess(), b.o.workers())
+	crew.Collect(b.in.Guess(), b.o.start())
 	if b.survey, err = b.in.Check(b.key); err != nil {
 		return err
 	}
@@ -74,7 +73,7 @@ func (b *batch) open() (err error) {
 // reads the prices.
 func (b *batch) configure() (err error) {
 	b.requests.Header, b.requests.IdempotencyAs, b.requests.Key = b.o.Header, b.o.IdempotencyAs, b.key
-	b.in = &rows.Input{Name: b.o.Input, Where: targets(b.o)}
+	b.in = &rows.Input{Name: b.o.Input, Where: rows.To(b.o.Base, b.o.Allow)}
 	if b.in.Files, err = rows.OpenAttachments(b.o.Files); err != nil {
 		return fmt.Errorf("--files: %w", err)
 	}
@@ -86,28 +85,11 @@ func (b *batch) configure() (err error) {
 	return nil
 }
 
-func targets(o Options) rows.Targets {
-	t := rows.Targets{Base: o.Base}
-	for _, u := range o.Allow {
-		t.Allowed = append(t.Allowed, rows.Origin(u))
-	}
-	return t
-}
-
 func (b *batch) close() {
 	if b.store != nil && !b.closed {
 		_ = b.store.Close()
 	}
 	if b.in != nil {
 		_ = b.in.Close()
-	}
-}
-
-// collectFor sets GOGC so that the heap grows by about 7 MiB between collections. The default would
-// let it double, and the table of the rows and the workers' stacks and buffers can be large.
-func collectFor(rows, workers int) {
-	const growth, row, worker, rest = 7 << 20, 13, 40 << 10, 2 << 20 // bytes
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(min(200, 100*growth/(rest+rows*row+workers*worker)))
 	}
 }

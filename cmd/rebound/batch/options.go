@@ -1,6 +1,7 @@
 package batch
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -39,7 +40,7 @@ type Options struct {
 	Requests    float64 // per minute; 0 = learned
 	Tokens      float64 // per minute; 0 = learned
 	MaxInFlight int     // 0 = 256
-	Start       int     // requests in flight at first; 0 = half of MaxInFlight, but at least 20
+	Start       int     // requests in flight at first; 0 = half of MaxInFlight, at least 20
 	RowAttempts int     // 0 = 8
 
 	InDoubt       string // auto, redo or hold; empty = auto
@@ -100,6 +101,7 @@ type Signal struct {
 
 const (
 	defaultInFlight    = 256
+	leastStart         = 20 // requests in flight at first, if MaxInFlight allows it
 	defaultRowAttempts = 8
 	defaultFirst       = 20
 	defaultGrace       = 30 * time.Second
@@ -115,10 +117,6 @@ func (o *Options) defaults() {
 	if o.MaxInFlight <= 0 {
 		o.MaxInFlight = defaultInFlight
 	}
-	if o.Start <= 0 {
-		o.Start = max(20, o.workers()/2)
-	}
-	o.Start = min(o.Start, o.workers())
 	if o.RowAttempts <= 0 {
 		o.RowAttempts = defaultRowAttempts
 	}
@@ -143,6 +141,12 @@ func (o Options) workers() int {
 		return o.MaxInFlight // a mark that is not synced takes next to no time
 	}
 	return o.MaxInFlight + int(float64(o.MaxInFlight)*early)
+}
+
+// start returns how many requests may be in flight at first.
+func (o Options) start() int {
+	half := o.workers() / 2
+	return min(cmp.Or(o.Start, max(leastStart, half)), o.workers())
 }
 
 // Failures bounds the rows that may fail: by number, or by share of the rows that have ended. Zero

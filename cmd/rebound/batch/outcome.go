@@ -3,7 +3,6 @@ package batch
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -13,6 +12,7 @@ import (
 	"github.com/rebound-go/rebound/breaker"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/money"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/queue"
+	"github.com/rebound-go/rebound/cmd/rebound/batch/results"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/secrets"
 	"github.com/rebound-go/rebound/fault"
 	"github.com/rebound-go/rebound/llm"
@@ -90,21 +90,8 @@ func (b *batch) describe(a *answer) (code, message string) {
 	case a.resp == nil:
 		return "no_response", message
 	}
-	var e struct {
-		Error json.RawMessage `json:"error"`
-	}
-	_ = json.Unmarshal(hidden.Redact(a.body), &e)
-	var inner struct {
-		Code    any    `json:"code"`
-		Type    string `json:"type"`
-		Message string `json:"message"`
-	}
-	if json.Unmarshal(e.Error, &inner) != nil {
-		_ = json.Unmarshal(e.Error, &inner.Message)
-	}
-	code, _ = inner.Code.(string)
-	return cmp.Or(code, inner.Type, fmt.Sprintf("http_%d", a.resp.StatusCode)),
-		cmp.Or(inner.Message, message)
+	code, said := results.ErrorOf(hidden.Redact(a.body))
+	return cmp.Or(code, fmt.Sprintf("http_%d", a.resp.StatusCode)), cmp.Or(said, message)
 }
 
 // secretsOf returns the secrets of the batch and of the row's own request.

@@ -1,8 +1,6 @@
 package batch
 
 import (
-	"net/http"
-
 	"github.com/rebound-go/rebound/cmd/rebound/batch/queue"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/results"
 )
@@ -12,7 +10,7 @@ func (b *batch) line(j *queue.Job, a *answer, v verdict) []byte {
 	l := results.Line{ID: j.Row.ID, Name: b.key.Name(j.Row.ID), Attempts: j.Attempts + v.attempts,
 		Seconds: v.seconds, Tokens: [2]float64{v.usage.Input, v.usage.Output}, Cost: v.cost}
 	if a.resp != nil {
-		id := b.secrets.Redact([]byte(requestID(a.resp.Header)))
+		id := b.secrets.Redact([]byte(results.RequestID(a.resp.Header)))
 		l.Response = &results.Response{Status: a.resp.StatusCode, RequestID: string(id), Body: a.body}
 	}
 	if v.fate == gaveUp {
@@ -35,13 +33,4 @@ func (b *batch) addError(l *results.Line, a *answer, v verdict) {
 	default:
 		l.Stopped = "not retryable"
 	}
-}
-
-func requestID(h http.Header) string {
-	for _, name := range []string{"X-Request-Id", "Request-Id", "X-Amzn-Requestid"} {
-		if values := h[name]; len(values) > 0 { // Get would look at each character of the name
-			return values[0]
-		}
-	}
-	return ""
 }

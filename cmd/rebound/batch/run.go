@@ -3,8 +3,10 @@ package batch
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
+	"github.com/rebound-go/rebound/cmd/rebound/batch/crew"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/money"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/ordered"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/queue"
@@ -101,37 +103,36 @@ func (b *run) sendRows(ctx context.Context) {
 	calls, cut := context.WithCancel(ctx)
 	defer cut()
 	b.halt.feed, b.feeding = stopFeed, feed
-	watched := make(chan struct{})
-	go func() {
-		defer close(watched)
-		b.watch(feed, calls, cut)
-	}()
+	var watched, fed sync.WaitGroup
+	watched.Go(func() { b.watch(feed, calls, cut) })
 	if b.o.Progress != nil {
 		defer b.o.Progress(b)()
 	}
-	all := &crew{first: b.o.Start, most: min(b.o.workers(), max(b.survey.Table.Len(), 1)),
-		flight: b.sender.flight}
-	all.work = func() {
+	rows := b.survey.Table.Len()
+	workers := &crew.Crew{First: b.o.start(), Most: min(b.o.workers(), max(rows, 1)), Rows: rows,
+		Flight: b.sender.flight}
+	workers.Work = func() {
 		w, stop := b.sender.newWorker(calls)
 		defer stop()
-		for !all.leave() {
+		for !workers.Leave() {
 			j, ok := b.queue.Next(feed)
 			if !ok {
 				return
 			}
-			all.hire()
+			workers.Hire()
 			b.work(calls, w, &j)
 		}
 	}
-	b.sender.hire = all.hire
-	all.Go(func() { b.feed(feed) })
-	all.start(firstWorkers)
+	b.sender.hire = workers.Hire
+	fed.Go(func() { b.feed(feed) })
+	workers.Start(firstWorkers)
 	b.queue.AwaitFirst(feed)
-	all.start(b.o.Start)
-	all.Wait()
+	workers.Start(b.o.start())
+	workers.Wait()
+	fed.Wait()
 	stopFeed()
 	cut()
-	<-watched
+	watched.Wait()
 }
 
 // watch stops the batch at its deadline and at signals. After the first signal, rows in flight may

@@ -41,7 +41,7 @@ func newSender(b *batch) *sender {
 	}
 	s.flight = &limit.Adaptive{
 		Name: "in flight", Max: b.o.workers(), Queue: b.o.workers(),
-		Initial: b.o.Start, SlowStart: true,
+		Initial: b.o.start(), SlowStart: true,
 	}
 	base := b.o.Transport
 	if base == nil {

@@ -45,6 +45,15 @@ type Targets struct {
 	Allowed []string // other origins than that of Base
 }
 
+// To returns the Targets of rows that may go to the host of base and to those of others.
+func To(base *url.URL, others []*url.URL) Targets {
+	t := Targets{Base: base}
+	for _, u := range others {
+		t.Allowed = append(t.Allowed, Origin(u))
+	}
+	return t
+}
+
 // Origin returns the scheme, the name and the port of a URL, by which hosts are compared.
 func Origin(u *url.URL) string {
 	port := u.Port()
