@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rebound-go/rebound/cmd/rebound/batch"
+	"github.com/rebound-go/rebound/cmd/rebound/batch/crew"
 )
 
 const batchHelp = `Send each row of a file to an API once, and keep the answers.
@@ -68,6 +69,7 @@ func newBatch() *cobra.Command {
 
 func runBatch(c *cobra.Command, f batchFlags) error {
 	defer f.signals()()
+	crew.UseHalf()
 	stopWatch, err := f.watch(c, showBatch(c.ErrOrStderr(), f.progress))
 	if err != nil {
 		return ownError{err}

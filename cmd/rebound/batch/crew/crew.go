@@ -21,8 +21,9 @@ type Crew struct {
 	workers sync.WaitGroup
 }
 
-// spare is how many workers may wait for a permit before one of them leaves.
-const spare = 8
+// unused is the share of the permits that may be unused because workers wait for something else,
+// such as the delay before a retry. If more are unused, another worker is hired.
+const unused = 1.0 / 4
 
 // collectEvery is how many workers more make another GOGC necessary.
 const collectEvery = 32
@@ -34,14 +35,15 @@ func (c *Crew) Start(size int) {
 	}
 }
 
-// Hire adds a worker if a request may be sent, and no worker waits to send one. A worker calls it
-// when it has work, or begins to wait.
+// Hire adds a worker if there are fewer than permits, or too many permits are unused. A worker calls
+// it when it has work, or begins to wait.
 func (c *Crew) Hire() {
 	n := c.size.Load()
 	if int(n) < c.First || int(n) >= c.Most {
 		return
 	}
-	if s := c.Flight.Snapshot(); s.Waiting == 0 && s.Level > 0 {
+	s := c.Flight.Snapshot()
+	if float64(n) < s.Limit || s.Waiting == 0 && s.Level > unused*s.Limit {
 		c.add(n)
 	}
 }
@@ -57,11 +59,15 @@ func (c *Crew) add(n int32) {
 	c.workers.Go(c.Work)
 }
 
-// Leave reports whether the calling worker must return, because too many wait for a permit.
+// Leave reports whether the calling worker must return: there are more than permits, and some wait
+// for one.
 func (c *Crew) Leave() bool {
 	n := c.size.Load()
-	return int(n) > c.First && c.Flight.Snapshot().Waiting > spare &&
-		c.size.CompareAndSwap(n, n-1)
+	if int(n) <= c.First {
+		return false
+	}
+	s := c.Flight.Snapshot()
+	return float64(n) > s.Limit && s.Waiting > 0 && c.size.CompareAndSwap(n, n-1)
 }
 
 // Wait returns when all workers have returned.
