@@ -448,6 +448,61 @@ func TestWithPolicy(t *testing.T) {
 	})
 }
 
+// Requests of one context may differ in what their policy needs: the host, whether they may be
+// repeated, and whether their body is kept. Each gets its own plan, and transports do not share it.
+func TestWithPolicyOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		base := play(status(500))
+		one := &Transport{Base: base, MaxBuffer: 2}
+		two := &Transport{Base: base, IdempotencyKeys: true}
+		ctx := WithPolicy(t.Context(), &rebound.Policy{Attempts: 3})
+		for range 2 {
+			for _, row := range []struct {
+				tr           *Transport
+				host, method string
+				once         bool // the body can be sent only once
+				want         int
+			}{
+				{one, "a.test", "GET", false, 3},
+				{one, "a.test", "POST", false, 1},
+				{one, "b.test", "GET", false, 3},
+				{one, "b.test", "PUT", true, 1},
+				{one, "a.test", "GET", false, 3},
+				{two, "a.test", "POST", false, 3},
+				{one, "a.test", "POST", false, 1},
+			} {
+				base.sent = nil
+				req := request(t, row.method, "body").WithContext(ctx)
+				req.URL.Host = row.host
+				if row.once {
+					req.GetBody = nil
+				}
+				resp, err := row.tr.RoundTrip(req)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if base.count() != row.want {
+					t.Errorf("%s to %s: %d attempts (%v), want %d", row.method, row.host, base.count(),
+						CallOf(resp).Err, row.want)
+				}
+				for i, sent := range base.sent {
+					if sent.body != "body" {
+						t.Errorf("%s: attempt %d had the body %q", row.method, i+1, sent.body)
+					}
+				}
+				for name, b := range row.tr.Budgets() {
+					used := name == row.host && row.want > 1
+					if (b.Level() < b.Size()) != used {
+						t.Errorf("%s to %s: the budget of %s is used: %v, want %v", row.method, row.host,
+							name, !used, used)
+					}
+				}
+				time.Sleep(time.Hour) // refills the budget
+			}
+		}
+	})
+}
+
 func TestBudgetPerHost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		base := play(status(500))

@@ -23,6 +23,21 @@ func TestAgreesWithEncodingJSON(t *testing.T) {
 	}
 }
 
+// What ends a string, and what is invalid in it, is found at each place in a word of eight bytes.
+func TestEachPlaceInAString(t *testing.T) {
+	for at := range 20 {
+		for length := at; length < 28; length++ {
+			for c := range 256 {
+				text := []byte(`"` + strings.Repeat("x", length) + `", 1`)
+				text[1+at] = byte(c)
+				agree(t, text)
+				agree(t, text[:length+2])
+				agree(t, text[:length+1])
+			}
+		}
+	}
+}
+
 func FuzzAgreesWithEncodingJSON(f *testing.F) {
 	for _, text := range texts {
 		f.Add([]byte(text))

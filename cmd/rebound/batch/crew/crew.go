@@ -42,8 +42,7 @@ func (c *Crew) Hire() {
 	if int(n) < c.First || int(n) >= c.Most {
 		return
 	}
-	s := c.Flight.Snapshot()
-	if float64(n) < s.Limit || s.Waiting == 0 && s.Level > unused*s.Limit {
+	if s := c.Flight.Snapshot(); float64(n) < s.Limit || s.Level > unused*s.Limit {
 		c.add(n)
 	}
 }
@@ -59,15 +58,10 @@ func (c *Crew) add(n int32) {
 	c.workers.Go(c.Work)
 }
 
-// Leave reports whether the calling worker must return: there are more than permits, and some wait
-// for one.
+// Leave reports whether the calling worker must return, because some wait for a permit.
 func (c *Crew) Leave() bool {
 	n := c.size.Load()
-	if int(n) <= c.First {
-		return false
-	}
-	s := c.Flight.Snapshot()
-	return float64(n) > s.Limit && s.Waiting > 0 && c.size.CompareAndSwap(n, n-1)
+	return int(n) > c.First && c.Flight.Snapshot().Waiting > 0 && c.size.CompareAndSwap(n, n-1)
 }
 
 // Wait returns when all workers have returned.

@@ -20,13 +20,13 @@ func UseHalf() {
 const (
 	leastGrowth = 6 << 20
 	mostGrowth  = 11 << 20
-	heap        = 29 << 20 // above it, the heap grows by leastGrowth
+	heap        = 28 << 20 // above it, the heap grows by leastGrowth
 )
 
 // What a batch keeps in memory, in bytes.
 const (
 	perRow    = 13       // in the table
-	perWorker = 24 << 10 // stacks, buffers and a connection
+	perWorker = 32 << 10 // stacks, buffers and a connection
 	rest      = 2 << 20
 )
 
