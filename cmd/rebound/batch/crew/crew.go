@@ -35,8 +35,8 @@ func (c *Crew) Start(size int) {
 	}
 }
 
-// Hire adds a worker if there are fewer than permits, or too many permits are unused. A worker calls
-// it when it has work, or begins to wait.
+// Hire adds a worker if there are fewer than permits, or too many permits are unused. A worker
+// calls it when it has work, or begins to wait.
 func (c *Crew) Hire() {
 	n := c.size.Load()
 	if int(n) < c.First || int(n) >= c.Most {

@@ -35,8 +35,8 @@ func (s *site) row() bool {
 	return true
 }
 
-// send sends a row, which takes d.
-func (s *site) send(t *testing.T, d time.Duration) {
+// send sends a row, with do as the request.
+func (s *site) send(t *testing.T, do func()) {
 	pass, err := s.Flight.Enter(t.Context())
 	if err != nil {
 		t.Error(err)
@@ -46,7 +46,7 @@ func (s *site) send(t *testing.T, d time.Duration) {
 	s.under++
 	s.flown = max(s.flown, s.under)
 	s.mu.Unlock()
-	time.Sleep(d)
+	do()
 	s.mu.Lock()
 	s.under--
 	s.sent++
@@ -79,7 +79,7 @@ func TestCrewFollowsTheLimit(t *testing.T) {
 			s.Work = func() {
 				for !s.Leave() && s.row() {
 					s.Hire()
-					s.send(t, time.Second)
+					s.send(t, func() { time.Sleep(time.Second) })
 					if row.rest > 0 {
 						s.Hire()
 						time.Sleep(row.rest)
@@ -118,7 +118,7 @@ func TestCrewShrinks(t *testing.T) {
 			for !s.Leave() && s.row() {
 				s.Hire()
 				if time.Now().Before(broken) {
-					s.send(t, time.Second)
+					s.send(t, func() { time.Sleep(time.Second) })
 					continue
 				}
 				pass, err := s.Flight.Enter(t.Context())
@@ -152,7 +152,7 @@ func TestCrewHammer(t *testing.T) {
 	s.Work = func() {
 		for !s.Leave() && s.row() {
 			s.Hire()
-			s.send(t, 0)
+			s.send(t, runtime.Gosched)
 			if n := s.size.Load(); n < 1 || n > 24 {
 				t.Errorf("%d workers, want 1 to 24", n)
 			}
