@@ -34,6 +34,7 @@ func manual(b *strings.Builder, root *cobra.Command) {
 	fmt.Fprintf(b, ".SH NAME\n%s \\- %s\n", root.Name(), roff(root.Short))
 	fmt.Fprintf(b, ".SH SYNOPSIS\n.nf\n%s <command> [flags]\n.fi\n", root.Name())
 	fmt.Fprintf(b, ".SH DESCRIPTION\n%s", asIs(root.Long))
+	fmt.Fprintf(b, ".SH OPTIONS\n%s", asIs(root.LocalFlags().FlagUsages()))
 	b.WriteString(".SH COMMANDS\n")
 	manualOf(b, root)
 }

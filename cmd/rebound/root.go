@@ -20,13 +20,19 @@ func newRoot(out io.Writer) *cobra.Command {
 			"A policy sets the number of attempts, the delays, and when to stop. Built-in policies\n" +
 			"have names, such as zero; rebound policies lists them. Your own policies are in files:\n" +
 			"policies.yaml#ocr is the policy ocr in the file policies.yaml.",
-		Version:               version(),
 		Args:                  cobra.ArbitraryArgs,
-		RunE:                  subcommand,
 		PersistentPreRunE:     checkFlags,
 		DisableFlagsInUseLine: true,
 		SilenceErrors:         true,
 		SilenceUsage:          true,
+	}
+	// A text/template for cobra's own --version would make the command a seventh larger.
+	show := root.Flags().BoolP("version", "v", false, "print the version")
+	root.RunE = func(c *cobra.Command, args []string) error {
+		if *show {
+			return printVersion(c)
+		}
+		return subcommand(c, args)
 	}
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(newPlan(), newSim(), newRun(), newPolicies(), newVersion(), newBatch(), newProxy(),

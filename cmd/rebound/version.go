@@ -15,10 +15,14 @@ func newVersion() *cobra.Command {
 		Long:  "Print the version, and the revision of the source if the build recorded it.",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			_, err := fmt.Fprintln(c.OutOrStdout(), c.Root().Name(), "version", version())
-			return err
+			return printVersion(c)
 		},
 	}
+}
+
+func printVersion(c *cobra.Command) error {
+	_, err := fmt.Fprintln(c.OutOrStdout(), "rebound", version())
+	return err
 }
 
 // version returns the version that the build recorded.
