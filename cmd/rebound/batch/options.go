@@ -40,7 +40,7 @@ type Options struct {
 	Requests    float64 // per minute; 0 = learned
 	Tokens      float64 // per minute; 0 = learned
 	MaxInFlight int     // 0 = 256
-	Start       int     // requests in flight at first; 0 = half of MaxInFlight, at least 20
+	Start       int     // requests in flight at first; 0 = 3/4 of MaxInFlight, at least 20
 	RowAttempts int     // 0 = 8
 
 	InDoubt       string // auto, redo or hold; empty = auto
@@ -145,8 +145,9 @@ func (o Options) workers() int {
 
 // start returns how many requests may be in flight at first.
 func (o Options) start() int {
-	half := o.workers() / 2
-	return min(cmp.Or(o.Start, max(leastStart, half)), o.workers())
+	most := o.workers()
+	share := most * 3 / 4
+	return min(cmp.Or(o.Start, max(leastStart, share)), most)
 }
 
 // Failures bounds the rows that may fail: by number, or by share of the rows that have ended. Zero
