@@ -235,7 +235,7 @@ func (x *torture) compare(data []byte) (repeated int) {
 func TestKilledBatch(t *testing.T) {
 	kills, rows, longest := 10, 3000, 300*time.Millisecond
 	if *long {
-		kills, rows, longest = 200, 40000, 200*time.Millisecond
+		kills, rows, longest = 200, 100000, 200*time.Millisecond
 	}
 	for _, sync := range []string{"power", "crash"} {
 		for _, doubt := range []string{"auto", "hold"} {
@@ -251,6 +251,9 @@ func TestKilledBatch(t *testing.T) {
 				repeated := x.finish()
 				t.Logf("%d rows, %d kills, %d torn: %d rows in doubt, %d effects repeated", rows, x.kills,
 					x.torn, x.doubt, repeated)
+				if *long && x.kills < kills {
+					t.Errorf("the batch had ended after %d kills, want %d", x.kills, kills)
+				}
 				if doubt == "hold" && repeated > 0 || repeated > x.doubt {
 					t.Errorf("%d effects were repeated, %d rows were in doubt", repeated, x.doubt)
 				}

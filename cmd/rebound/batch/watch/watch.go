@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/cmd/rebound/batch"
@@ -145,7 +146,7 @@ func (w *Watch) Page() http.Handler {
 		if live := w.live.Load(); live != nil {
 			p := (*live).Progress()
 			_, _ = fmt.Fprintf(rw, card, p.Rows, p.Ended, p.Rows, p.Done, p.Failed, p.InFlight, p.Deferred,
-				p.InDoubt, p.PerSecond, p.Spent, p.Left)
+				p.InDoubt, p.PerSecond, p.Spent, p.Left.Round(time.Second))
 		}
 	})
 	mux.HandleFunc("/policy/", func(rw http.ResponseWriter, req *http.Request) {

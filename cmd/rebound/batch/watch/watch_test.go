@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/cmd/rebound/batch"
@@ -15,7 +16,8 @@ type fixed struct{}
 
 func (fixed) Progress() batch.Progress {
 	return batch.Progress{Rows: 10, Done: 4, Failed: 2, InDoubt: 1, InFlight: 3, Ended: 6,
-		Spent: 1.5, Tokens: [2]float64{100, 20}}
+		Deferred: 5, Spent: 1.5, Tokens: [2]float64{100, 20}, PerSecond: 0.25,
+		Left: 148993 * time.Millisecond}
 }
 
 func (fixed) Limits() []limit.Snapshot {
@@ -68,7 +70,11 @@ func TestPage(t *testing.T) {
 		status int
 		want   string
 	}{
-		{"http://localhost:8080/", 200, "<td>in doubt<td>1"},
+		{"http://localhost:8080/", 200, `<progress max="10" value="6">`},
+		{"http://localhost:8080/", 200, "<tr><td>rows<td>10\n<tr><td>done<td>4\n<tr><td>failed<td>2\n" +
+			"<tr><td>in flight<td>3\n<tr><td>put off<td>5\n<tr><td>in doubt<td>1\n" +
+			"<tr><td>rows per second<td>0.2\n<tr><td>spent<td>$1.5000\n" +
+			"<tr><td>time left, about<td>2m29s\n"},
 		{"http://localhost/policy/?format=json", 200, "batch"},
 		{"http://localhost/other", 404, ""},
 	} {
