@@ -136,10 +136,9 @@ func TestProgress(t *testing.T) {
 	b.o.Progress = func(l Live) func() {
 		live = l
 		go func() {
-			for live.Progress().Ended < 2 {
+			for last = live.Progress(); last.Ended < 2 || last.InFlight == 0; last = live.Progress() {
 				<-time.After(time.Millisecond)
 			}
-			last = live.Progress()
 			close(done)
 		}()
 		return func() {}
