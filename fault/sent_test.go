@@ -283,7 +283,9 @@ func TestPasses(t *testing.T) {
 	})
 }
 
-// TestContentLength is the error as net/http makes it.
+// TestContentLength is the error as net/http makes it. After the failed write it closes the
+// connection, and its read of that connection fails as well. It returns whichever of the two
+// errors comes first, so the read waits here.
 func TestContentLength(t *testing.T) {
 	s := httptest.NewServer(http.NotFoundHandler())
 	defer s.Close()
@@ -292,7 +294,16 @@ func TestContentLength(t *testing.T) {
 		t.Fatal(err)
 	}
 	req.Body, req.ContentLength = io.NopCloser(&empty{}), 63
-	client := &http.Client{Timeout: 10 * time.Second}
+	ended := make(chan struct{})
+	defer close(ended)
+	dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+		return lateConn{conn, ended}, err
+	}
+	client := &http.Client{
+		Timeout:   10 * time.Second,
+		Transport: &http.Transport{DialContext: dial},
+	}
 	resp, err := client.Do(req)
 	if err == nil {
 		resp.Body.Close()
@@ -301,6 +312,20 @@ func TestContentLength(t *testing.T) {
 	if f := fault.Of(err); f.Kind != permanent || f.Sent != maybe {
 		t.Errorf("Of(%v) = %v %v, want permanent maybe_done", err, f.Kind, f.Sent)
 	}
+}
+
+// A lateConn returns the error of a read when its channel is closed.
+type lateConn struct {
+	net.Conn
+	until <-chan struct{}
+}
+
+func (c lateConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if err != nil {
+		<-c.until
+	}
+	return n, err
 }
 
 type empty struct{}
