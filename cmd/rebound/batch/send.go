@@ -32,7 +32,7 @@ func newSender(b *batch) *sender {
 	}
 	s.policy = s.policy.Clone()
 	if s.policy.Budget == nil {
-		s.policy.Budget = budget.Unlimited // a fixed number of workers bounds the retries
+		s.policy.Budget = budget.Unlimited // flight bounds the retries
 	}
 	s.quota = &llm.Quota{
 		Requests: b.o.Requests, Tokens: b.o.Tokens,

@@ -1,17 +1,20 @@
 package crew
 
 import (
-	"os"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
 	"runtime"
-	"runtime/debug"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/fault"
 	"github.com/rebound-go/rebound/gate"
 	"github.com/rebound-go/rebound/limit"
+	"github.com/rebound-go/rebound/llm"
 )
 
 // site is a crew that has a number of rows to send.
@@ -37,6 +40,12 @@ func (s *site) row() bool {
 
 // send sends a row, with do as the request.
 func (s *site) send(t *testing.T, do func()) {
+	for _, g := range s.Gates {
+		if _, err := g.Enter(t.Context()); err != nil {
+			t.Error(err)
+			return
+		}
+	}
 	pass, err := s.Flight.Enter(t.Context())
 	if err != nil {
 		t.Error(err)
@@ -62,20 +71,27 @@ func TestCrewFollowsTheLimit(t *testing.T) {
 		first, most     int
 		limit, limitMax int
 		rest            time.Duration // after each row, for example before a retry
+		rate            float64       // rows per second that a gate before the limit lets pass; 0 = all
 		least, largest  int           // of the crew in the middle
 	}{
-		{"as many as the limit", 4, 100, 20, 20, 0, 20, 25},
-		{"a limit above the most", 4, 10, 20, 20, 0, 10, 10},
-		{"a limit below the first", 8, 100, 4, 4, 0, 8, 8},
-		{"no row but one", 8, 1, 20, 20, 0, 1, 1},
-		{"nine tenths wait elsewhere", 4, 100, 8, 8, 9 * time.Second, 45, 80},
-		{"a limit that grows", 2, 100, 2, 64, 0, 50, 70},
+		{"as many as the limit", 4, 100, 20, 20, 0, 0, 20, 30},
+		{"a limit above the most", 4, 10, 20, 20, 0, 0, 10, 10},
+		{"a limit below the first", 8, 100, 4, 4, 0, 0, 8, 8},
+		{"no row but one", 8, 1, 20, 20, 0, 0, 1, 1},
+		{"nine tenths wait elsewhere", 4, 100, 8, 8, 9 * time.Second, 0, 60, 95},
+		{"a limit that grows", 2, 100, 2, 64, 0, 0, 50, 90},
+		{"a rate that the first ones reach", 8, 100, 20, 20, 0, 5, 8, 12},
+		{"a rate that binds first", 4, 100, 20, 20, 0, 12, 12, 20},
+		{"a rate that does not bind", 4, 100, 20, 20, 0, 50, 20, 30},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			const rows = 20000
 			s := &site{left: rows}
 			s.First, s.Most, s.Rows = row.first, row.most, rows
 			s.Flight = &limit.Adaptive{Initial: row.limit, Max: row.limitMax, Queue: rows, SlowStart: true}
+			if row.rate > 0 {
+				s.Gates = []gate.Gate{&limit.Rate{N: row.rate, Wait: time.Hour}}
+			}
 			s.Work = func() {
 				for !s.Leave() && s.row() {
 					s.Hire()
@@ -105,6 +121,106 @@ func TestCrewFollowsTheLimit(t *testing.T) {
 			}
 		})
 	}
+}
+
+// While workers wait for the quota, no other is hired.
+func TestCrewWaitsForTheQuota(t *testing.T) {
+	for _, row := range []struct {
+		name           string
+		requests       float64 // per minute
+		least, largest int
+	}{
+		{"the quota binds", 300, 8, 20},
+		{"the limit binds", 6000, 20, 30},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s := &site{left: 5000}
+			s.First, s.Most = 8, 100
+			s.Flight = &limit.Adaptive{Initial: 20, Max: 20, Queue: 1000}
+			s.Quota = &llm.Quota{Requests: row.requests, Tokens: 1e9,
+				Applies: func(*http.Request) bool { return true }}
+			slow := func(*http.Request) (*http.Response, error) {
+				time.Sleep(time.Second)
+				return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, nil
+			}
+			client := &llm.Transport{Base: transport(slow), Quota: s.Quota,
+				Policy: &rebound.Policy{Gates: []gate.Gate{s.Flight}}}
+			s.Work = func() {
+				for !s.Leave() && s.row() {
+					s.Hire()
+					req := httptest.NewRequestWithContext(t.Context(), "POST", "https://example.test", nil)
+					if _, err := client.RoundTrip(req); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+			s.Start(8)
+			time.Sleep(2 * time.Minute)
+			if n := int(s.size.Load()); n < row.least || n > row.largest {
+				t.Errorf("%s: %d workers, want %d to %d", row.name, n, row.least, row.largest)
+			}
+			s.Wait()
+		})
+	}
+}
+
+type transport func(*http.Request) (*http.Response, error)
+
+func (t transport) RoundTrip(req *http.Request) (*http.Response, error) { return t(req) }
+
+// Beyond the permits, workers are hired one after another: the next one when the last one has had
+// the time to take a permit.
+func TestHireOneAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &site{}
+		s.First, s.Most = 2, 100
+		s.Flight = &limit.Adaptive{Initial: 8, Max: 8}
+		over := make(chan struct{})
+		s.Work = func() { <-over }
+		s.Start(2)
+		for i, want := range []int32{9, 10, 11} { // 8 permits, and one more each time
+			for range 50 {
+				s.Hire()
+			}
+			if n := s.size.Load(); n != want {
+				t.Errorf("%d workers the %d. time, want %d", n, i+1, want)
+			}
+			time.Sleep(settling)
+		}
+		close(over)
+		s.Wait()
+	})
+}
+
+// Workers that wait at random times, for example before retries, do not make others come and go.
+func TestCrewIsSteady(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const rows = 5000
+		s := &site{left: rows}
+		s.First, s.Most = 4, 100
+		s.Flight = &limit.Adaptive{Initial: 20, Max: 20, Queue: rows}
+		random := rand.New(rand.NewPCG(1, 2))
+		hired := 0
+		s.Work = func() {
+			s.mu.Lock()
+			hired++
+			s.mu.Unlock()
+			for !s.Leave() && s.row() {
+				s.Hire()
+				s.mu.Lock()
+				took, rest := random.ExpFloat64(), 2*random.ExpFloat64()
+				s.mu.Unlock()
+				s.send(t, func() { time.Sleep(time.Duration(took * float64(time.Second))) })
+				s.Hire()
+				time.Sleep(time.Duration(rest * float64(time.Second)))
+			}
+		}
+		s.Start(4)
+		s.Wait()
+		if hired < 40 || hired > 400 {
+			t.Errorf("%d workers were hired for %d rows, want 40 to 400", hired, rows)
+		}
+	})
 }
 
 // Workers leave when the limit has fallen, but not below the first ones.
@@ -163,44 +279,5 @@ func TestCrewHammer(t *testing.T) {
 	s.Wait()
 	if s.sent != 20000 || s.flown > 16 {
 		t.Errorf("%d rows sent, %d in flight; want 20000 and at most 16", s.sent, s.flown)
-	}
-}
-
-func TestUseHalf(t *testing.T) {
-	before := runtime.GOMAXPROCS(0)
-	defer runtime.GOMAXPROCS(before)
-	for _, row := range []struct {
-		cores int
-		env   string
-		want  int
-	}{{1, "", 1}, {2, "", 1}, {3, "", 2}, {8, "", 4}, {8, "8", 8}} {
-		t.Setenv("GOMAXPROCS", row.env)
-		runtime.GOMAXPROCS(row.cores)
-		UseHalf()
-		if got := runtime.GOMAXPROCS(0); got != row.want {
-			t.Errorf("%d cores, GOMAXPROCS=%q: %d, want %d", row.cores, row.env, got, row.want)
-		}
-	}
-}
-
-// The heap grows by about as much, whatever the table and the workers take.
-func TestCollect(t *testing.T) {
-	if os.Getenv("GOGC") != "" {
-		t.Skip("GOGC is set")
-	}
-	before := debug.SetGCPercent(100)
-	defer debug.SetGCPercent(before)
-	for _, row := range []struct{ rows, workers, want int }{
-		{100, 8, 200}, {1_000_000, 64, 67}, {1_000_000, 256, 26}, {10_000_000, 64, 4},
-	} {
-		Collect(row.rows, row.workers)
-		if got := debug.SetGCPercent(100); got != row.want {
-			t.Errorf("%d rows, %d workers: GOGC %d, want %d", row.rows, row.workers, got, row.want)
-		}
-	}
-	t.Setenv("GOGC", "77")
-	Collect(1_000_000, 64)
-	if got := debug.SetGCPercent(100); got != 100 {
-		t.Errorf("GOGC %d, want the user's", got)
 	}
 }
