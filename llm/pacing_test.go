@@ -17,6 +17,7 @@ import (
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/limit"
 	"github.com/rebound-go/rebound/llm"
+	"github.com/rebound-go/rebound/reboundhttp"
 )
 
 // paced is a service, and the results of a client with a quota.
@@ -346,6 +347,38 @@ func TestQuotaSpacesWhatWaited(t *testing.T) {
 			t.Errorf("got %v, want %v", at, want)
 		}
 	})
+}
+
+// Requests that Base makes for a call are no further calls of the quota.
+func TestQuotaCountsCallsOnce(t *testing.T) {
+	for name, base := range map[string]func(service http.RoundTripper) roundTrip{
+		"another Transport": func(service http.RoundTripper) roundTrip {
+			return (&reboundhttp.Transport{Base: service}).RoundTrip
+		},
+		"a request for a token": func(service http.RoundTripper) roundTrip {
+			tokens := &http.Client{Transport: &reboundhttp.Transport{Base: service}}
+			return func(req *http.Request) (*http.Response, error) {
+				of, err := http.NewRequestWithContext(req.Context(), "GET", "http://tokens.example", nil)
+				if err != nil {
+					return nil, err
+				}
+				resp, err := tokens.Do(of)
+				if err != nil {
+					return nil, err
+				}
+				_ = resp.Body.Close()
+				return service.RoundTrip(req)
+			}
+		},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			p := newPaced(&llm.Quota{Requests: 60, Tokens: 60000}, used(1000))
+			p.client.Transport.(*llm.Transport).Base = base(&p.service)
+			if got, want := p.times(t, 3, chatPath, thousand), seconds(0, 1, 2); !slices.Equal(got, want) {
+				t.Errorf("%s: answers after %v, want %v", name, got, want)
+			}
+		})
+	}
 }
 
 func TestQuotaValidate(t *testing.T) {

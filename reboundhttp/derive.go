@@ -12,7 +12,7 @@ import (
 // from the Transport's. If addKey is true, the request gets an Idempotency-Key. The Transport's
 // fields are validated when a host is new; they must not change after that.
 func (t *Transport) derive(
-	req *http.Request, own httppolicy.Call,
+	req *http.Request, own *httppolicy.Policy,
 ) (out *plan, addKey bool, err error) {
 	name := ""
 	if req.URL != nil {
@@ -27,8 +27,8 @@ func (t *Transport) derive(
 	}
 	r := t.repeatable(req)
 	switch {
-	case own.Own != nil:
-		if out, err = t.ownPlan(own.Own, h, r != never, bufferBody(req)); err != nil {
+	case own != nil:
+		if out, err = t.ownPlan(own, h, r != never, bufferBody(req)); err != nil {
 			return nil, false, err
 		}
 	case bufferBody(req):

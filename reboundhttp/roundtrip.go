@@ -13,13 +13,13 @@ import (
 // [*rebound.Error]. If the Transport or the policy is invalid, every request fails with reason
 // Invalid before anything is sent.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	own := httppolicy.Of(req.Context())
-	p, addKey, err := t.derive(req, own)
+	call := httppolicy.Take(req.Context())
+	p, addKey, err := t.derive(req, call.Own)
 	if err != nil {
 		closeBody(req)
 		return nil, &rebound.Error{Reason: rebound.Invalid, Cause: err}
 	}
-	rt := roundTrip{t: t, req: req, plan: p, gate: own.Gate, addKey: addKey}
+	rt := roundTrip{t: t, req: req, plan: p, gate: call.Gate, addKey: addKey}
 	resp, err := rt.loop()
 	if err == nil && rt.n == 1 && rt.resent+rt.hedges == 0 && rt.body == nil {
 		return resp, nil // CallOf needs no record for it

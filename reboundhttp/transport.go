@@ -95,8 +95,10 @@ func NewClient(p *rebound.Policy) *http.Client {
 }
 
 // WithPolicy returns a context whose requests use p instead of [Transport.Policy]. A nil p is the
-// zero policy. Unless p has a Budget, such requests draw on the budget of their host like all
-// others. p does not enlarge that budget, so it may stop a call of more than 11 attempts.
+// zero policy. After the first request, p must not be changed.
+//
+// Unless p has a Budget, such requests draw on the budget of their host like all others. p does not
+// enlarge that budget, so it may stop a call of more than 11 attempts.
 func WithPolicy(ctx context.Context, p *rebound.Policy) context.Context {
 	return httppolicy.With(ctx, p)
 }

@@ -33,6 +33,20 @@ func With(ctx context.Context, p *rebound.Policy) context.Context {
 	return context.WithValue(ctx, Key{}, &Call{Own: &Policy{Policy: p}})
 }
 
+// Take returns what the context has for the call of a request. Only the first Take returns a Gate:
+// requests that are made for the call, with a context derived from this one, are other calls.
+func Take(ctx context.Context) Call {
+	c, ok := ctx.Value(Key{}).(*Call)
+	if !ok {
+		return Call{}
+	}
+	taken := *c
+	if c.Gate != nil { // otherwise other goroutines may use c
+		c.Gate = nil
+	}
+	return taken
+}
+
 // Of returns what the context has, or the zero Call.
 func Of(ctx context.Context) Call {
 	if c, ok := ctx.Value(Key{}).(*Call); ok {
