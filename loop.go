@@ -290,6 +290,7 @@ func (l *Loop) Succeed() {
 		l.event(Event{Kind: Succeeded, Fault: fault.Fault{Kind: fault.None}})
 	}
 }
+
 func (l *Loop) event(e Event) {
 	e.Policy, e.Attempt = l.p.Name, l.attempt
 	if e.Elapsed == 0 {

@@ -66,7 +66,7 @@ func (f *batchFlags) registerCalls(c *cobra.Command) {
 	s.Float64Var(&o.Requests, "rpm", 0, "requests per minute; 0 = learned from the server")
 	s.Float64Var(&o.Tokens, "tpm", 0, "tokens per minute; 0 = learned from the server")
 	s.IntVarP(&o.MaxInFlight, "max-in-flight", "j", 256,
-		"most requests at a time; below, the number adapts to the server")
+		"most requests at a time; adapts to the server, from 64, or from 3/4 of a given number")
 	s.IntVar(&o.RowAttempts, "row-attempts", 8, "most attempts of a row in total")
 	s.StringVar(&o.InDoubt, "in-doubt", "auto", "rows in doubt: auto, redo or hold")
 	s.StringVar(&f.key, "idempotency-key", "", "header for a key that is unique to the row")

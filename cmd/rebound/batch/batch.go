@@ -73,7 +73,7 @@ func (b *batch) open() (err error) {
 // reads the prices.
 func (b *batch) configure() (err error) {
 	b.requests.Header, b.requests.IdempotencyAs, b.requests.Key = b.o.Header, b.o.IdempotencyAs, b.key
-	b.in = &rows.Input{Name: b.o.Input, Where: rows.To(b.o.Base, b.o.Allow)}
+	b.in = &rows.Input{Name: b.o.Input, Where: rows.NewTargets(b.o.Base, b.o.Allow)}
 	if b.in.Files, err = rows.OpenAttachments(b.o.Files); err != nil {
 		return fmt.Errorf("--files: %w", err)
 	}

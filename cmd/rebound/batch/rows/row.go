@@ -45,8 +45,8 @@ type Targets struct {
 	Allowed []string // other origins than that of Base
 }
 
-// To returns the Targets of rows that may go to the host of base and to those of others.
-func To(base *url.URL, others []*url.URL) Targets {
+// NewTargets returns the Targets of rows that may go to the host of base and to those of others.
+func NewTargets(base *url.URL, others []*url.URL) Targets {
 	t := Targets{Base: base}
 	for _, u := range others {
 		t.Allowed = append(t.Allowed, Origin(u))
