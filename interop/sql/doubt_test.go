@@ -126,7 +126,7 @@ func clients(t *testing.T, test func(*testing.T, *client, *wire)) {
 		w := newWire(t, d)
 		direct := open(t, "mysql", d.mysql(d.Addr()))
 		// This driver does not watch a context while it commits, so it needs its own timeout.
-		dsn := d.mysql(w.addr()) + "?readTimeout=1s"
+		dsn := d.mysql(w.addr()) + "?readTimeout=2s"
 		for _, c := range []*client{
 			overSQL(t, "mysql", dsn, direct), overSQL(t, "traced-mysql", dsn, direct),
 		} {
@@ -147,8 +147,8 @@ func TestWire(t *testing.T) {
 			"read-only":        readOnlyServer,
 		} {
 			t.Run(name, func(t *testing.T) {
-				mustExec(t, c.direct, "DROP TABLE IF EXISTS d",
-					"CREATE TABLE d (k VARCHAR(20), n INT)")
+				mustExec(t, c.direct, "DROP TABLE IF EXISTS d, lock_of_d",
+					"CREATE TABLE d (k VARCHAR(20), n INT)", "CREATE TABLE lock_of_d (n INT)")
 				test(t, c, w)
 			})
 		}
@@ -224,38 +224,54 @@ func commitTimesOut(t *testing.T, c *client, w *wire) {
 	}
 }
 
-// slow is an expression that takes time on the server, and is a number.
+// slow is an expression that the server computes when loseAnswer allows it. It is a number.
 func (c *client) slow() string {
 	if c.driver() == "mysql" {
-		return "SLEEP(0.7)"
+		return "(SELECT count(*) FROM lock_of_d)"
 	}
-	return "length(pg_sleep(0.7)::text)"
+	return "length(pg_advisory_xact_lock(1)::text)"
 }
 
-// loseAnswer drops the answer to the next slow statement: the wire is mute while the server
-// executes it. Then the channel is closed.
-func loseAnswer(c *client, w *wire) <-chan struct{} {
+// loseAnswer drops the answer to the next slow statement: the wire is mute when the server ends it.
+// Then the channel is closed.
+func loseAnswer(t *testing.T, c *client, w *wire) <-chan struct{} {
+	lock, unlock := "SELECT pg_advisory_lock(1)", "SELECT pg_advisory_unlock(1)"
 	running := "SELECT count(*) FROM pg_stat_activity " +
-		"WHERE state = 'active' AND query LIKE 'INSERT INTO d SELECT%pg_sleep%'"
+		"WHERE query LIKE 'INSERT INTO d SELECT%lock%' AND state = 'active'"
+	waiting := running + " AND wait_event = 'advisory'"
 	if c.driver() == "mysql" {
+		lock, unlock = "LOCK TABLES lock_of_d WRITE", "UNLOCK TABLES"
 		running = "SELECT count(*) FROM information_schema.processlist " +
-			"WHERE info LIKE 'INSERT INTO d SELECT%SLEEP%'"
+			"WHERE info LIKE 'INSERT INTO d SELECT%lock%'"
+		waiting = running + " AND state LIKE 'Waiting%lock'"
 	}
-	until := func(want bool) {
+	holder, err := c.direct.Conn(t.Context())
+	if err == nil {
+		_, err = holder.ExecContext(t.Context(), lock)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	until := func(query string, want int) {
+		n := 0
 		for range 1000 {
-			n := 0
-			if err := c.direct.QueryRow(running).Scan(&n); err == nil && (n > 0) == want {
+			if err := c.direct.QueryRow(query).Scan(&n); err == nil && n == want {
 				return
 			}
 			pause(10 * time.Millisecond)
 		}
+		t.Errorf("%s: got %d, want %d", query, n, want)
 	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		until(true)
+		until(waiting, 1)
 		w.mute()
-		until(false)
+		if _, err := holder.ExecContext(t.Context(), unlock); err != nil {
+			t.Error(err)
+		}
+		_ = holder.Close()
+		until(running, 0)
 		w.mend()
 	}()
 	return done
@@ -287,7 +303,7 @@ func statementInDoubt(t *testing.T, c *client, w *wire) {
 		{"twice", exec(&reboundsql.Options{Idempotent: true}), false, 2},
 		{"returning", query, true, 1},
 	} {
-		lost := loseAnswer(c, w)
+		lost := loseAnswer(t, c, w)
 		err := v.run("INSERT INTO d SELECT '" + v.name + "', " + c.slow())
 		<-lost
 		if got := errors.Is(err, reboundsql.ErrOutcomeUnknown); got != v.doubt {
@@ -305,7 +321,7 @@ func statementInDoubt(t *testing.T, c *client, w *wire) {
 func reboundAlone(t *testing.T, c *client, w *wire) {
 	p := policy(nil)
 	p.NonIdempotent = true
-	lost := loseAnswer(c, w)
+	lost := loseAnswer(t, c, w)
 	err := rebound.Run(t.Context(), p, func(ctx context.Context) error {
 		return c.exec(ctx, "INSERT INTO d SELECT 'alone', "+c.slow())
 	})
