@@ -1222,20 +1222,13 @@ func TestGateOfTheCall(t *testing.T) {
 					p.Breaker = &breaker.Breaker{Failures: 2}
 				}
 				began := time.Now()
-				var got any
-				func() {
-					defer func() {
-						if r := recover(); r != nil {
-							got = r
-						}
-					}()
+				got := caught(func() error {
 					if call {
-						got = withLoop(t.Context(), p, own, row.fn)
-						return
+						return withLoop(t.Context(), p, own, row.fn)
 					}
 					p.Gates = slices.Insert(p.Gates, 0, own)
-					got = withLoop(t.Context(), p, nil, row.fn)
-				}()
+					return withLoop(t.Context(), p, nil, row.fn)
+				})
 				reason := ""
 				if e := (*rebound.Error)(nil); errors.As(asError(got), &e) {
 					reason = fmt.Sprint(e.Reason, " ", e.Attempts)
@@ -1250,6 +1243,16 @@ func TestGateOfTheCall(t *testing.T) {
 			}
 		})
 	}
+}
+
+// caught returns the error of f, or the value of its panic.
+func caught(f func() error) (got any) {
+	defer func() {
+		if r := recover(); r != nil {
+			got = r
+		}
+	}()
+	return f()
 }
 
 func asError(v any) error {

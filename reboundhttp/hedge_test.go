@@ -18,6 +18,7 @@ import (
 	"github.com/rebound-go/rebound/fault"
 	"github.com/rebound-go/rebound/gate"
 	"github.com/rebound-go/rebound/hedge"
+	"github.com/rebound-go/rebound/internal/httppolicy"
 	"github.com/rebound-go/rebound/limit"
 )
 
@@ -302,6 +303,16 @@ func (d *doorkeeper) Leave(_ gate.Pass, o gate.Outcome) {
 	d.outcomes = append(d.outcomes, o)
 }
 
+// guarded returns req with g in front of its attempts: a gate of p, or of the call alone.
+func guarded(req *http.Request, g gate.Gate, p *rebound.Policy, alone bool) *http.Request {
+	if !alone {
+		p.Gates = []gate.Gate{g}
+		return req
+	}
+	call := &httppolicy.Call{Gate: g}
+	return req.WithContext(context.WithValue(req.Context(), httppolicy.Key{}, call))
+}
+
 // Each leg enters the gates, and one that lost is Canceled.
 func TestLegsPassGates(t *testing.T) {
 	for _, row := range []struct {
@@ -323,14 +334,14 @@ func TestLegsPassGates(t *testing.T) {
 		{"no room", 0, []step{status(200)}, "rejected", 0, nil},
 		{"no room for a retry", 1, []step{status(500)}, "500", 1, []fault.Kind{fault.Transient}},
 	} {
-		t.Run(row.name, func(t *testing.T) {
+		test := func(t *testing.T, alone bool) {
 			synctest.Test(t, func(t *testing.T) {
 				door := &doorkeeper{room: row.room}
 				p := seconds()
-				p.Gates = []gate.Gate{door}
-				tr := &Transport{Base: play(row.steps...), Policy: p, Hedge: after100(1)}
 				src := &closing{Reader: strings.NewReader("q")}
-				resp, err := tr.RoundTrip(once(t, "PUT", src))
+				req := guarded(once(t, "PUT", src), door, p, alone)
+				tr := &Transport{Base: play(row.steps...), Policy: p, Hedge: after100(1)}
+				resp, err := tr.RoundTrip(req)
 				if got := outcome(resp, err); got != row.outcome {
 					t.Errorf("%s, want %s", got, row.outcome)
 				}
@@ -358,7 +369,9 @@ func TestLegsPassGates(t *testing.T) {
 					t.Errorf("the gate has seen %v, want %v", kinds, row.kinds)
 				}
 			})
-		})
+		}
+		t.Run(row.name, func(t *testing.T) { test(t, false) })
+		t.Run(row.name+", gate of the call", func(t *testing.T) { test(t, true) })
 	}
 }
 
@@ -375,21 +388,25 @@ func (g *slowGate) Leave(gate.Pass, gate.Outcome) {}
 
 // A request that waits in a gate is not hedged: the hedge would wait there as well.
 func TestWaitingRequestsAreNotHedged(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		g := new(slowGate)
-		base := play(after(50*ms, status(200)))
-		tr := &Transport{Base: base, Policy: &rebound.Policy{Gates: []gate.Gate{g}}, Hedge: after100(2)}
-		start := time.Now()
-		resp, err := tr.RoundTrip(request(t, "GET", ""))
-		if err != nil {
-			t.Fatal(err)
-		}
-		read(t, resp)
-		if call := CallOf(resp); base.count() != 1 || g.entered.Load() != 1 || call.Hedges != 0 ||
-			time.Since(start) != 250*ms {
-			t.Errorf("%d requests, %d in the gate, %+v", base.count(), g.entered.Load(), call)
-		}
-	})
+	for _, alone := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			g, p := new(slowGate), &rebound.Policy{}
+			base := play(after(50*ms, status(200)))
+			req := guarded(request(t, "GET", ""), g, p, alone)
+			tr := &Transport{Base: base, Policy: p, Hedge: after100(2)}
+			start := time.Now()
+			resp, err := tr.RoundTrip(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			read(t, resp)
+			if call := CallOf(resp); base.count() != 1 || g.entered.Load() != 1 || call.Hedges != 0 ||
+				time.Since(start) != 250*ms {
+				t.Errorf("alone %v: %d requests, %d in the gate, %+v", alone, base.count(),
+					g.entered.Load(), call)
+			}
+		})
+	}
 }
 
 // A hedge is due when the first request was sent a delay ago. The time in a gate does not count.
