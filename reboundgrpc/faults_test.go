@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -35,14 +36,13 @@ import (
 	"github.com/rebound-go/rebound/reboundgrpc"
 )
 
-// freePort returns an address without a listener.
-func freePort(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+// freeAddr returns an address without a listener.
+func freeAddr(t *testing.T) string {
+	port, err := daemon.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 }
 
 // fastConnect makes gRPC connect again at once.
@@ -54,7 +54,7 @@ func fastConnect() grpc.DialOption {
 // the server is up.
 func TestRefusedConnection(t *testing.T) {
 	checkGoroutines(t)
-	addr := freePort(t)
+	addr := freeAddr(t)
 	s := failing(0, nil)
 	s.bidi = func(int, grpc.ServerStream) error { return nil }
 	for _, kind := range []string{"unary", "stream", "bidi"} {
@@ -119,7 +119,7 @@ func restarting(t *testing.T, addr string, s *service, nonIdempotent bool) *rebo
 
 // Without the mark of DialOptions gRPC itself may have sent the call.
 func TestRefusedWithoutMark(t *testing.T) {
-	addr := freePort(t)
+	addr := freeAddr(t)
 	conn, err := grpc.NewClient(addr, grpc.WithUnaryInterceptor(
 		reboundgrpc.Unary(&rebound.Policy{NonIdempotent: true})),
 		grpc.WithTransportCredentials(insecure.NewCredentials()))

@@ -3,7 +3,6 @@ package reboundredis_test
 import (
 	"context"
 	"errors"
-	"net"
 	"slices"
 	"strconv"
 	"testing"
@@ -12,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/rebound-go/rebound/breaker"
+	"github.com/rebound-go/rebound/internal/daemon"
 	"github.com/rebound-go/rebound/limit"
 	"github.com/rebound-go/rebound/reboundredis"
 )
@@ -22,12 +22,11 @@ type cluster [3]*server
 func startCluster(t *testing.T) (c cluster) {
 	t.Helper()
 	for i := range c {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		port, err := daemon.FreePort()
 		if err != nil {
 			t.Fatal(err)
 		}
-		bus := strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
-		_ = l.Close()
+		bus := strconv.Itoa(port)
 		c[i] = start(t, "--cluster-enabled", "yes", "--cluster-port", bus,
 			"--cluster-node-timeout", "500")
 		first, last := i*5461, i*5461+5460

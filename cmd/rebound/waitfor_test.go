@@ -7,11 +7,14 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/rebound-go/rebound/internal/daemon"
 )
 
 // The command is run once the service answers, and not before.
@@ -23,12 +26,11 @@ func TestWaitForService(t *testing.T) {
 		}
 	}))
 	defer web.Close()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := daemon.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr := free.Addr().String()
-	free.Close()
+	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 
 	c := command(t, "run", "--wait-for", web.URL+"/health", "--wait-for", "tcp://"+addr, "--",
 		"echo", "works")

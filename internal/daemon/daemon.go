@@ -14,7 +14,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -48,13 +47,11 @@ type Daemon struct {
 // New makes the folder of a server and finds a free port. If this process is root, the server runs
 // as the first of the users that exists, because such servers refuse to run as root.
 func New(users ...string) (*Daemon, error) {
-	// Port 0 makes the system choose a free port.
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := FreePort()
 	if err != nil {
 		return nil, err
 	}
-	d := &Daemon{Port: l.Addr().(*net.TCPAddr).Port}
-	_ = l.Close() // another process may take the port now; Run fails then
+	d := &Daemon{Port: port}
 	if d.Dir, err = os.MkdirTemp("", "rebound-"); err != nil {
 		return nil, err
 	}

@@ -4,12 +4,15 @@ package sql_test
 
 import (
 	"io"
+	"strconv"
 	"strings"
 	"testing"
 
 	toxiproxy "github.com/Shopify/toxiproxy/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
+
+	"github.com/rebound-go/rebound/internal/daemon"
 )
 
 // wire is a TCP connection to a server that a test can break.
@@ -23,8 +26,12 @@ func newWire(t testing.TB, d *database) *wire {
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(prometheus.NewRegistry()),
 		zerolog.New(io.Discard))
 	w := &wire{t: t}
-	w.proxy = toxiproxy.NewProxy(server, t.Name(), "127.0.0.1:0",
-		d.Addr())
+	// Between Stop and Start nobody listens at the port.
+	port, err := daemon.FreePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.proxy = toxiproxy.NewProxy(server, t.Name(), "127.0.0.1:"+strconv.Itoa(port), d.Addr())
 	if err := w.proxy.Start(); err != nil {
 		t.Fatal(err)
 	}
