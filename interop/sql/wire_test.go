@@ -26,7 +26,7 @@ func newWire(t testing.TB, d *database) *wire {
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(prometheus.NewRegistry()),
 		zerolog.New(io.Discard))
 	w := &wire{t: t}
-	// Between Stop and Start nobody listens at the port.
+	// Between Stop and Start, no process listens at the port.
 	port, err := daemon.FreePort()
 	if err != nil {
 		t.Fatal(err)
