@@ -17,9 +17,11 @@ import (
 // for a permit, in the order of their arrival. All others are rejected at once.
 //
 // The limit changes at most once per window. A window holds the attempts of one second, and at
-// least ten.
+// least ten. If twice their mean latency is more than a second, the window is as long as that, and
+// the first one twice as long: in less time, mostly the fast ones of the attempts would end.
 //
-//   - The limit grows by about one while the latency is normal, if more than half of it was in use.
+//   - The limit grows by about one per second while the latency is normal, if more than half of it
+//     was in use. In a long window it grows by at most a quarter.
 //   - It shrinks when the latency is above 1.5 times that of the last minutes, or above Target, if
 //     Target is set. The algorithm is Gradient2 of Netflix's concurrency-limits.
 //   - It shrinks by a tenth if more than 5 % of the attempts were rate limited, overloaded or timed

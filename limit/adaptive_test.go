@@ -177,9 +177,9 @@ func TestAdaptiveEndedContextTakesNoPermit(t *testing.T) {
 // Waiting attempts get the permits of a higher limit in their order.
 func TestAdaptiveQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := &limit.Adaptive{Initial: 10, Target: time.Second, Queue: 40, Wait: time.Minute}
+		l := &limit.Adaptive{Initial: 10, Target: time.Second, Queue: 80, Wait: time.Minute}
 		start := time.Now()
-		began := make([]time.Duration, 45)
+		began := make([]time.Duration, 90)
 		var all sync.WaitGroup
 		for i := range began {
 			all.Go(func() {
@@ -189,19 +189,19 @@ func TestAdaptiveQueue(t *testing.T) {
 					return
 				}
 				began[i] = time.Since(start)
-				time.Sleep(time.Second)
+				time.Sleep(250 * ms)
 				l.Leave(p, success)
 			})
 			synctest.Wait()
 		}
-		time.Sleep(1500 * ms)
-		// The first window began with the end of the first ten, and ends with that of the next.
-		if s := l.Snapshot(); s.InFlight != 10 || s.Waiting != 25 {
-			t.Errorf("after 1.5 s: %+v, want 10 in flight and 25 waiting", s)
+		time.Sleep(1100 * ms)
+		// The first window began with the end of the first ten, and ends a second later.
+		if s := l.Snapshot(); s.InFlight != 10 || s.Waiting != 40 {
+			t.Errorf("after 1.1 s: %+v, want 10 in flight and 40 waiting", s)
 		}
-		time.Sleep(time.Second)
-		if s := l.Snapshot(); s.InFlight != 11 || s.Waiting != 14 {
-			t.Errorf("after 2.5 s: %+v, want 11 in flight and 14 waiting", s)
+		time.Sleep(250 * ms)
+		if s := l.Snapshot(); s.InFlight != 11 || s.Waiting != 29 {
+			t.Errorf("after 1.35 s: %+v, want 11 in flight and 29 waiting", s)
 		}
 		all.Wait()
 		if !slices.IsSorted(began) {

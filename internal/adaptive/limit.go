@@ -26,6 +26,11 @@ const (
 	// recovery is the factor of a long-term latency that is more than twice the present one. It
 	// applies in each window, so that the latency of a server that has become faster falls soon.
 	recovery = 0.95
+
+	// A window of a slow service is longer than a second, so it moves the limit further. These are
+	// bounds of its weight in the limit, and of the growth, as a share of the limit.
+	mostSmoothing = 0.5
+	mostGrowth    = 0.25
 )
 
 // Config is what limits of one kind share. Each 0 means its default.
@@ -82,12 +87,14 @@ func (l *Limit) value(c *Config) float64 {
 }
 
 // update is the law: it turns a window into a limit. Only a limit that was in use grows, because
-// the latency of a few attempts does not show that the server can take many.
+// the latency of a few attempts does not show that the server can take many. A window whose latency
+// makes it longer than a second counts for as many seconds.
 func (l *Limit) update(c *Config, w Summary) {
 	limit := l.value(c)
 	used := 2*float64(w.Peak) > limit
 	before := *l
-	long := l.learn(w.Latency)
+	seconds := max(1, float64(settling*w.Latency.Seconds()))
+	long := l.learn(w.Latency, seconds)
 	next := limit
 	switch {
 	case c.SlowStart && !l.found:
@@ -98,9 +105,9 @@ func (l *Limit) update(c *Config, w Summary) {
 	case c.Target > 0 && w.Latency > c.Target:
 		next *= backoff
 	case c.Target > 0:
-		next++
+		next += growth(limit, 1, seconds)
 	default:
-		next = gradient2(limit, long, float64(w.Latency))
+		next = gradient2(limit, long, float64(w.Latency), seconds)
 	}
 	// With long timeouts, the attempts of an overload are dropped long after it was seen.
 	if w.Recovering {
@@ -137,11 +144,11 @@ func (l *Limit) slowStart(c *Config, w Summary, used bool, before Limit) float64
 
 // learn adds a window's latency to the long-term one and returns that. When the server has become
 // faster, the old latency is forgotten sooner. Otherwise the limit would grow without bound.
-func (l *Limit) learn(latency time.Duration) float64 {
+func (l *Limit) learn(latency time.Duration, seconds float64) float64 {
 	if latency == 0 {
 		return l.long
 	}
-	now, weight := float64(latency), 2.0/(longWindow+1)
+	now, weight := float64(latency), min(float64(seconds*2/(longWindow+1)), 1.0/warmup)
 	if l.warm < warmup {
 		l.warm++
 		weight = 1 / float64(l.warm)
@@ -162,10 +169,17 @@ func (l *Limit) learn(latency time.Duration) float64 {
 //
 // The conversions keep platforms from fusing products and sums, so that a simulation has the same
 // result everywhere.
-func gradient2(limit, long, latency float64) float64 {
+func gradient2(limit, long, latency, seconds float64) float64 {
 	gradient := max(leastDrop, min(1, tolerance*long/latency))
-	next := float64(limit*gradient) + queue
-	return float64(limit*(1-smoothing)) + float64(next*smoothing)
+	weight := min(float64(smoothing*seconds), mostSmoothing)
+	return float64(limit*(1-weight)) + float64(limit*gradient*weight) +
+		growth(limit, smoothing*queue, seconds)
+}
+
+// growth is what a limit gains in that many seconds, by step each second. A low limit gains at
+// least a step.
+func growth(limit, step, seconds float64) float64 {
+	return min(float64(step*seconds), max(step, float64(limit*mostGrowth)))
 }
 
 // orDefault also replaces invalid values.

@@ -294,6 +294,14 @@ func TestJudge(t *testing.T) {
 	}
 }
 
+// No window is more than a tenth of the long-term latency, however long it is.
+func TestLongWindowsAreBounded(t *testing.T) {
+	l := Limit{long: float64(time.Minute), warm: warmup}
+	if got := l.learn(2*time.Minute, 1e6); math.Abs(got-66e9) > 1 {
+		t.Errorf("%v, want 66s", time.Duration(got))
+	}
+}
+
 // The limit is that of a slow reference, which keeps every sample and follows the text of the law.
 func TestAgainstReference(t *testing.T) {
 	for seed := range uint64(300) {
@@ -308,6 +316,9 @@ func TestAgainstReference(t *testing.T) {
 		for i := range 2000 {
 			if i%200 == 0 { // the server becomes faster or slower
 				slowest = int64(1 + r.IntN(1000)*int(time.Millisecond))
+				if r.IntN(4) == 0 {
+					slowest *= 10 + r.Int64N(50)
+				}
 			}
 			now += time.Duration(r.Int64N(int64(40 * time.Millisecond)))
 			s := Sample{time.Duration(r.Int64N(slowest)), 1 + r.IntN(40),
@@ -326,6 +337,8 @@ type reference struct {
 	limit   float64
 	cut     time.Duration
 	first   time.Duration
+	later   bool          // there was a window before
+	next    time.Duration // when the window is looked at again
 	samples []Sample
 	late    int
 	means   []float64
@@ -355,11 +368,23 @@ func (r *reference) add(now time.Duration, s Sample) {
 	}
 	n, drops := len(r.samples), len(r.samples)-int(served)
 	overloaded, recovering := 20*(drops-r.late) > n, 20*drops > n
-	r.samples = nil
-	before := r.limit
 	mean := math.Trunc(sum / max(served, 1))
+	least := 2 * mean
+	if !r.later {
+		least = 4 * mean
+	}
+	if now < r.next && !(overloaded && s.Verdict == Dropped) {
+		return
+	}
+	if r.next = r.first + time.Duration(least); now < r.next && !overloaded {
+		return
+	}
+	r.next = 0
+	r.samples, r.later = nil, true
+	before := r.limit
+	seconds := max(1, 2*mean/1e9)
 	if served > 0 {
-		r.learn(mean)
+		r.learn(mean, seconds)
 	}
 	switch used := float64(peak) > r.limit/2; {
 	case overloaded:
@@ -369,10 +394,10 @@ func (r *reference) add(now time.Duration, s Sample) {
 	case r.Target > 0 && mean > float64(r.Target):
 		r.limit *= 0.9
 	case r.Target > 0:
-		r.limit++
+		r.limit += min(seconds, max(1, r.limit/4))
 	default:
-		gradient := max(0.5, min(1, 1.5*r.long/mean))
-		r.limit = 0.8*r.limit + 0.2*(r.limit*gradient+4)
+		gradient, share := max(0.5, min(1, 1.5*r.long/mean)), min(0.2*seconds, 0.5)
+		r.limit = (1-share)*r.limit + share*r.limit*gradient + min(0.8*seconds, max(0.8, r.limit/4))
 	}
 	if recovering {
 		r.limit = min(r.limit, before)
@@ -380,12 +405,13 @@ func (r *reference) add(now time.Duration, s Sample) {
 	r.limit = max(min(r.limit, float64(r.Max)), float64(r.Min))
 }
 
-func (r *reference) learn(mean float64) {
+func (r *reference) learn(mean, seconds float64) {
 	if r.means = append(r.means, mean); len(r.means) <= 10 {
 		// The plain mean, except for forgotten samples.
 		r.long += (mean - r.long) / float64(len(r.means))
 	} else {
-		r.long = r.long*(1-2./601) + mean*2/601
+		share := min(2./601*seconds, 0.1)
+		r.long = r.long*(1-share) + mean*share
 	}
 	if r.long > 2*mean {
 		r.long *= 0.95

@@ -11,6 +11,12 @@ const (
 	windowLength = time.Second
 	windowCalls  = 10   // the least samples of a window
 	dropShare    = 0.05 // of a window's samples may be drops without an overload
+
+	// A window lasts at least this many times its mean latency. In less time mostly the fast ones of
+	// the attempts end, so its mean would be too low, and the next one would look like a queue. In the
+	// first window all attempts have just begun.
+	settling      = 2
+	firstSettling = 4
 )
 
 // Verdict is what the end of an attempt shows about the server's load.
@@ -65,16 +71,19 @@ type Summary struct {
 	Recovering bool          // the same, including those that began before the last overload
 }
 
-// Window collects samples for one second, and until it has ten of them. The zero Window is empty.
+// Window collects samples for one second and for twice their mean latency, and until it has ten of
+// them. The zero Window is empty.
 type Window struct {
-	end    time.Duration
+	begin  time.Duration
+	end    time.Duration // it is not complete before, unless attempts are dropped
 	cut    time.Duration // the time of the last overload
 	sum    time.Duration // of the latencies
 	served int
 	drops  int
 	late   int // drops that began before the last overload
 	peak   int
-	open   bool // Add has begun the window: end is set
+	open   bool // Add has begun the window: begin and end are set
+	later  bool // there was a window before
 	after  bool // there was an overload: cut is set
 }
 
@@ -89,7 +98,7 @@ func (w *Window) Add(now time.Duration, s Sample) (Summary, bool) {
 		return Summary{}, false
 	}
 	if !w.open {
-		w.open, w.end = true, now+windowLength
+		w.open, w.begin, w.end = true, now, now+windowLength
 	}
 	switch {
 	case s.Verdict == Served:
@@ -102,10 +111,39 @@ func (w *Window) Add(now time.Duration, s Sample) (Summary, bool) {
 		w.drops++
 	}
 	w.peak = max(w.peak, s.InFlight)
-	if now < w.end || w.samples() < windowCalls {
+	if now < w.begin+windowLength || w.samples() < windowCalls {
+		return Summary{}, false
+	}
+	overloaded := w.many(w.drops)
+	if now < w.end && !(overloaded && s.Verdict == Dropped) {
+		return Summary{}, false
+	}
+	if w.end = w.settled(); now < w.end && !overloaded {
 		return Summary{}, false
 	}
 	return w.close(now), true
+}
+
+// settled is when the mean latency so far represents all attempts. An overload does not wait for
+// it.
+func (w *Window) settled() time.Duration {
+	if w.later {
+		return w.begin + settling*w.mean()
+	}
+	return w.begin + firstSettling*w.mean()
+}
+
+// mean is the mean latency of the attempts served, or 0 if none was.
+func (w *Window) mean() time.Duration {
+	if w.served == 0 {
+		return 0
+	}
+	return max(w.sum/time.Duration(w.served), 1)
+}
+
+// many reports whether that many drops are more than a few of the samples.
+func (w *Window) many(drops int) bool {
+	return float64(drops) > float64(dropShare*float64(w.samples()))
 }
 
 func (w *Window) samples() int { return w.served + w.drops + w.late }
@@ -117,7 +155,7 @@ func (w *Window) Merge(served int, sum time.Duration) {
 	w.sum += sum
 }
 
-// Open returns the time at which the window is complete if it holds enough samples by then. It also
+// Open returns the time before which attempts that are served do not complete the window. It also
 // returns the largest number of attempts in flight so far. Both are 0 if it has not begun.
 func (w *Window) Open() (end time.Duration, peak int) {
 	if !w.open {
@@ -128,17 +166,14 @@ func (w *Window) Open() (end time.Duration, peak int) {
 
 // close returns the summary of the window and empties it.
 func (w *Window) close(now time.Duration) Summary {
-	few := dropShare * float64(w.samples())
 	s := Summary{
+		Latency:    w.mean(),
 		Peak:       w.peak,
-		Overloaded: float64(w.drops) > few,
-		Recovering: float64(w.drops+w.late) > few,
+		Overloaded: w.many(w.drops),
+		Recovering: w.many(w.drops + w.late),
 	}
-	if w.served > 0 {
-		s.Latency = max(w.sum/time.Duration(w.served), 1)
-	}
-	// The time of the last overload is all that the next window needs of this one.
-	next := Window{cut: w.cut, after: w.after}
+	// The next window needs the time of the last overload.
+	next := Window{cut: w.cut, after: w.after, later: true}
 	if s.Overloaded {
 		next.cut, next.after = now, true
 	}
