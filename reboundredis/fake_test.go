@@ -107,6 +107,7 @@ func TestHangingRedis(t *testing.T) {
 				t.Errorf("%v after %v, want the local share at once", err, time.Since(begun))
 			}
 		}
+		synctest.Wait() // the client connects in the background
 		if f.booked != 10 || f.loads != 1 {
 			t.Errorf("asked %d times, connected %d times; want 10 and once", f.booked, f.loads)
 		}
