@@ -249,7 +249,7 @@ func TestHalfOpen(t *testing.T) {
 	addr, _ := serve(t, s)
 	proxy := daemon.NewProxy(t, addr)
 	p := quick(3)
-	p.AttemptTimeout = 100 * time.Millisecond
+	p.AttemptTimeout = 300 * time.Millisecond
 	conn := dial(t, proxy.Addr, p)
 	if _, err := call(t.Context(), conn); err != nil {
 		t.Fatal(err)

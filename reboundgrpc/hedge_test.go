@@ -172,12 +172,12 @@ func TestHedgeRejected(t *testing.T) {
 	}
 }
 
-// slowGate admits after 300 ms.
+// slowGate admits after 1.5 s.
 type slowGate struct{ entered atomic.Int32 }
 
 func (g *slowGate) Enter(context.Context) (gate.Pass, error) {
 	g.entered.Add(1)
-	<-time.After(300 * time.Millisecond)
+	<-time.After(1500 * time.Millisecond)
 	return gate.Pass{}, nil
 }
 
@@ -187,7 +187,7 @@ func (g *slowGate) Leave(gate.Pass, gate.Outcome) {}
 func TestHedgeDoesNotQueue(t *testing.T) {
 	s, g := failing(0, nil), new(slowGate)
 	addr, _ := serve(t, s)
-	h := &hedge.Hedge{After: 100 * time.Millisecond}
+	h := &hedge.Hedge{After: time.Second}
 	conn := dialClient(t, addr, hedged(&rebound.Policy{Gates: []gate.Gate{g}}, h))
 	if _, err := call(t.Context(), conn); err != nil {
 		t.Error(err)

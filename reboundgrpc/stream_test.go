@@ -297,15 +297,15 @@ func TestStreamOutlivesAttempt(t *testing.T) {
 		if err := st.SendMsg(wrapperspb.String("a")); err != nil {
 			return err
 		}
-		timer := time.NewTimer(200 * time.Millisecond)
+		timer := time.NewTimer(1200 * time.Millisecond)
 		defer timer.Stop()
 		<-timer.C
 		return st.SendMsg(wrapperspb.String("b"))
 	}
 	addr, _ := serve(t, s)
 	for name, p := range map[string]*rebound.Policy{
-		"AttemptTimeout": {AttemptTimeout: 50 * time.Millisecond},
-		"both":           {AttemptTimeout: 50 * time.Millisecond, MaxElapsed: 150 * time.Millisecond},
+		"AttemptTimeout": {AttemptTimeout: 300 * time.Millisecond},
+		"both":           {AttemptTimeout: 300 * time.Millisecond, MaxElapsed: time.Second},
 	} {
 		s.calls.Store(0)
 		p.Backoff = backoff.Constant(time.Millisecond)
@@ -327,8 +327,8 @@ func TestStreamOfSlowCaller(t *testing.T) {
 	s := &service{stream: sends(nil, "a")}
 	addr, _ := serve(t, s)
 	for name, p := range map[string]*rebound.Policy{
-		"AttemptTimeout": {AttemptTimeout: 50 * time.Millisecond},
-		"MaxElapsed":     {MaxElapsed: 50 * time.Millisecond},
+		"AttemptTimeout": {AttemptTimeout: 300 * time.Millisecond},
+		"MaxElapsed":     {MaxElapsed: 300 * time.Millisecond},
 	} {
 		s.calls.Store(0)
 		conn := dial(t, addr, p)
@@ -337,7 +337,7 @@ func TestStreamOfSlowCaller(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		timer := time.NewTimer(100 * time.Millisecond)
+		timer := time.NewTimer(600 * time.Millisecond)
 		<-timer.C
 		if got, err := read(st); !slices.Equal(got, []string{"a"}) || err != nil ||
 			s.calls.Load() != 1 {
@@ -447,7 +447,7 @@ func TestBidi(t *testing.T) {
 	}}
 	addr, _ := serve(t, s)
 	p := quick(3)
-	p.AttemptTimeout = 20 * time.Millisecond // of the opening
+	p.AttemptTimeout = 300 * time.Millisecond // of the opening
 	conn := dial(t, addr, p)
 	var ended []error
 	st, err := conn.NewStream(t.Context(), bidiDesc, bidiMethod,
@@ -455,7 +455,7 @@ func TestBidi(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	timer := time.NewTimer(50 * time.Millisecond)
+	timer := time.NewTimer(600 * time.Millisecond)
 	<-timer.C
 	for range 3 {
 		if err := st.SendMsg(wrapperspb.String("x")); err != nil {
