@@ -34,6 +34,10 @@ func (g *firstOutput) RoundTrip(req *http.Request) (*http.Response, error) {
 			cancel(&waitError{"header", g.header})
 		}
 	})
+	r := reserved(req)
+	if r != nil {
+		ctx = unreserved(ctx)
+	}
 	resp, err := g.base.RoundTrip(req.WithContext(ctx))
 	body.timer.Stop()
 	if err != nil || resp == nil || resp.Body == nil {
@@ -41,7 +45,6 @@ func (g *firstOutput) RoundTrip(req *http.Request) (*http.Response, error) {
 		cancel(nil)
 		return resp, err
 	}
-	r := reserved(req)
 	// Every response of the provider has the headers of its limits, failed ones included.
 	if r != nil {
 		r.meter.learn(resp.Header, time.Now())

@@ -239,6 +239,31 @@ func TestQuotaKeys(t *testing.T) {
 	})
 }
 
+// A quota is saturated when attempts of each model wait.
+func TestQuotaSaturated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := &llm.Quota{Requests: 1}
+		p := newPaced(q, used(1))
+		var waiting sync.WaitGroup
+		for i, row := range []struct {
+			model string
+			want  bool
+		}{
+			{"m", false}, {"m", true}, {"n", false}, {"n", true},
+		} {
+			waiting.Go(func() { _, _ = p.ask(t.Context(), chatPath, `{"model": "`+row.model+`"}`) })
+			synctest.Wait()
+			if got := q.Saturated(); got != row.want {
+				t.Errorf("attempt %d, for %s: saturated %v, want %v", i+1, row.model, got, row.want)
+			}
+		}
+		waiting.Wait()
+		if q.Saturated() || new(llm.Quota).Saturated() {
+			t.Error("saturated although no attempt waits")
+		}
+	})
+}
+
 // An attempt takes from both limits or from neither.
 func TestQuotaTakesBothOrNeither(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -349,7 +374,8 @@ func TestQuotaSpacesWhatWaited(t *testing.T) {
 	})
 }
 
-// Requests that Base makes for a call are no further calls of the quota.
+// Requests that Base makes for a call are no further calls of the quota, and their answers teach it
+// nothing.
 func TestQuotaCountsCallsOnce(t *testing.T) {
 	for name, base := range map[string]func(service http.RoundTripper) roundTrip{
 		"another Transport": func(service http.RoundTripper) roundTrip {
@@ -367,6 +393,16 @@ func TestQuotaCountsCallsOnce(t *testing.T) {
 					return nil, err
 				}
 				_ = resp.Body.Close()
+				return service.RoundTrip(req)
+			}
+		},
+		"a question to another model": func(service http.RoundTripper) roundTrip {
+			other := newPaced(nil, used(90000, "x-ratelimit-limit-requests", "1",
+				"x-ratelimit-remaining-requests", "0", "x-ratelimit-reset-requests", "60s"))
+			return func(req *http.Request) (*http.Response, error) {
+				if _, err := other.ask(req.Context(), chatPath, thousand); err != nil {
+					return nil, err
+				}
 				return service.RoundTrip(req)
 			}
 		},

@@ -102,6 +102,19 @@ func (q *Quota) Busy() bool {
 	return false
 }
 
+// Saturated reports whether attempts wait for the limits of every model in use. More attempts at a
+// time would only wait, too.
+func (q *Quota) Saturated() bool {
+	used := false
+	for m := range q.meters.All() {
+		if m.requests.Load().Snapshot().Waiting+m.tokens.Load().Snapshot().Waiting == 0 {
+			return false
+		}
+		used = true
+	}
+	return used
+}
+
 func (q *Quota) applies(req *http.Request) bool {
 	if q.Applies != nil {
 		return q.Applies(req)
@@ -128,10 +141,16 @@ type quotaKey struct{}
 // reserved returns the reservation of the attempt under way, or nil without a quota. The context of
 // the attempt's request is the only way from the gate to the transport below.
 func reserved(req *http.Request) *reservation {
-	if call, ok := req.Context().Value(quotaKey{}).(*quotaCall); ok {
+	if call, _ := req.Context().Value(quotaKey{}).(*quotaCall); call != nil {
 		return call.now
 	}
 	return nil
+}
+
+// unreserved returns ctx without the reservation. Requests that Base makes for the attempt, such as
+// for a token, have such a context.
+func unreserved(ctx context.Context) context.Context {
+	return context.WithValue(ctx, quotaKey{}, (*quotaCall)(nil))
 }
 
 // quotaCall is the gate of one call, whose attempts follow one another, so it needs no lock.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -122,6 +123,41 @@ func TestReport(t *testing.T) {
 	}
 }
 
+// follow looks at the progress every few milliseconds, until it is as it should be.
+func follow(l Live, reached func(Progress) bool) Progress {
+	p := l.Progress()
+	for ; !reached(p); p = l.Progress() {
+		<-time.After(5 * time.Millisecond)
+	}
+	return p
+}
+
+// When rows of each model wait, the time left is that of the limits of all models together.
+func TestTimeLeftOfModels(t *testing.T) {
+	b := newBench(t, func(w http.ResponseWriter, _ *http.Request, _ string, _ int) { ok(w) })
+	var lefts []time.Duration // when two rows had ended, and all others waited
+	b.o.Progress = func(l Live) func() {
+		watched := make(chan struct{})
+		go func() {
+			defer close(watched)
+			follow(l, func(p Progress) bool {
+				if p.Ended == 2 {
+					lefts = append(lefts, p.Left)
+				}
+				return p.Ended == p.Rows
+			})
+		}()
+		return func() { <-watched }
+	}
+	b.o.Requests = 30 // a minute
+	b.write(rowLine("r1", generation, `,"model":"m"`) + rowLine("r2", generation, `,"model":"n"`) +
+		rowLine("r3", generation, `,"model":"m"`) + rowLine("r4", generation, `,"model":"n"`))
+	b.run(exitAll)
+	if !slices.Contains(lefts, 2*time.Second) {
+		t.Errorf("time left after two of four rows: %v, want 2s, for one row a second", lefts)
+	}
+}
+
 // Progress counts durable rows, and estimates the time of the rest.
 func TestProgress(t *testing.T) {
 	var live Live
@@ -136,9 +172,7 @@ func TestProgress(t *testing.T) {
 	b.o.Progress = func(l Live) func() {
 		live = l
 		go func() {
-			for last = live.Progress(); last.Ended < 2 || last.InFlight == 0; last = live.Progress() {
-				<-time.After(time.Millisecond)
-			}
+			last = follow(live, func(p Progress) bool { return p.Ended == 2 && p.InFlight == 1 })
 			close(done)
 		}()
 		return func() {}

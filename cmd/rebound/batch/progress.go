@@ -18,14 +18,15 @@ func (b *run) Progress() Progress {
 		InDoubt: t.doubt, InFlight: len(b.sender.places), Deferred: b.queue.Deferred(),
 		Spent: b.purse.Total().USD(), Tokens: [2]float64{t.input, t.output},
 	}
-	if took := time.Since(b.began).Seconds(); took > 0 {
-		p.PerSecond = float64(t.ends) / took
-	}
-	rate := p.PerSecond
+	p.PerSecond = t.pace.PerSecond(b.began, time.Now(), t.ends)
+	rate, allowed := p.PerSecond, 0.0
 	for _, s := range limits {
-		if s.Waiting > 0 && s.Limit > 0 && strings.HasSuffix(s.Name, "requests") {
-			rate = s.Limit // rows wait for this limit, so it sets the rate from now on
+		if s.Waiting > 0 && strings.HasSuffix(s.Name, "requests") {
+			allowed += s.Limit
 		}
+	}
+	if allowed > 0 && b.sender.quota.Saturated() {
+		rate = allowed // rows of each model wait, so the limits set the rate from now on
 	}
 	if rate > 0 {
 		p.Left = time.Duration(float64(p.Rows-p.Ended) / rate * float64(time.Second))

@@ -37,6 +37,7 @@ type tally struct {
 	first   string // code of the first failure
 	strange bool   // a row succeeded, or failed with another code
 	ends    int    // rows that ended in this run
+	pace    estimate.Pace
 	fails   int
 }
 

@@ -49,7 +49,8 @@ func (c *Crew) Start(size int) {
 }
 
 // Hire adds a worker if there are fewer than permits, or too many permits are unused. It adds none
-// while a worker waits for the Quota or for one of the Gates, because another one would wait, too.
+// while workers wait for the limits of all models or for one of the Gates, because another one
+// would wait, too.
 // A worker calls it when it has work, or begins to wait.
 func (c *Crew) Hire() {
 	n := c.size.Load()
@@ -76,14 +77,10 @@ func (c *Crew) settled() bool {
 	return true
 }
 
-// held reports whether a worker waits for the Quota or for one of the Gates.
+// held reports whether another worker would wait for the Quota or for one of the Gates.
 func (c *Crew) held() bool {
-	if c.Quota != nil {
-		for s := range c.Quota.Snapshots() {
-			if s.Waiting > 0 {
-				return true
-			}
-		}
+	if c.Quota != nil && c.Quota.Saturated() {
+		return true
 	}
 	for _, g := range c.Gates {
 		if l, ok := g.(interface{ Snapshot() limit.Snapshot }); ok && l.Snapshot().Waiting > 0 {

@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -162,6 +163,51 @@ func TestCrewWaitsForTheQuota(t *testing.T) {
 			s.Wait()
 		})
 	}
+}
+
+// While rows wait for the limit of one model, workers are hired for the rows of another.
+func TestCrewServesOtherModels(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &site{left: 2000}
+		s.First, s.Most = 8, 100
+		s.Flight = &limit.Adaptive{Initial: 20, Max: 20, Queue: 1000}
+		s.Quota = &llm.Quota{Applies: func(*http.Request) bool { return true }}
+		client := &llm.Transport{Quota: s.Quota, Policy: &rebound.Policy{Gates: []gate.Gate{s.Flight}}}
+		var others atomic.Int32
+		client.Base = transport(func(req *http.Request) (*http.Response, error) {
+			time.Sleep(time.Second)
+			h := http.Header{}
+			if req.URL.Host == "limited.test" { // six requests a minute
+				h.Set("X-Ratelimit-Limit-Requests", "6")
+				h.Set("X-Ratelimit-Remaining-Requests", "0")
+				h.Set("X-Ratelimit-Reset-Requests", "10s")
+			} else {
+				others.Add(1)
+			}
+			return &http.Response{StatusCode: http.StatusOK, Header: h, Body: http.NoBody}, nil
+		})
+		s.Work = func() {
+			for !s.Leave() && s.row() {
+				s.Hire()
+				host := "https://example.test"
+				s.mu.Lock()
+				if s.left >= 1980 || s.left%100 == 0 {
+					host = "https://limited.test"
+				}
+				s.mu.Unlock()
+				req := httptest.NewRequestWithContext(t.Context(), "POST", host, nil)
+				if _, err := client.RoundTrip(req); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		s.Start(8)
+		time.Sleep(2*time.Minute + time.Millisecond)
+		if n := others.Load(); n < 1500 { // 20 a second
+			t.Errorf("%d rows of the other model were sent in 2 minutes, want 1500", n)
+		}
+		s.Wait()
+	})
 }
 
 type transport func(*http.Request) (*http.Response, error)

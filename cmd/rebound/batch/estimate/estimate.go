@@ -96,7 +96,7 @@ func (r Rest) play(seconds, tokens float64) (took float64, binds string, err err
 		Duration: duration, Bin: max(duration/1000, time.Millisecond),
 		Clients: sim.Clients{Count: clients, Calls: calls, Burst: true, Processes: 1},
 		Server: sim.Server{Service: sim.Dist{
-			Mean: time.Duration(seconds * float64(time.Second)), Spread: r.spread(), Shape: sim.LogNormal,
+			Mean: time.Duration(seconds * float64(time.Second)), Spread: r.spread(seconds), Shape: sim.LogNormal,
 		}},
 		Policies: []*rebound.Policy{p},
 	})
@@ -132,7 +132,10 @@ func (r Rest) pace(seconds, tokens float64) (perSecond float64, binds string) {
 	return perSecond, binds
 }
 
-func (r Rest) spread() time.Duration {
+// spread returns the standard deviation of rows whose mean is that many seconds. It has the same
+// share of the mean as that of the samples. With the spread of the samples, a lower mean would have
+// slower slowest rows.
+func (r Rest) spread(seconds float64) time.Duration {
 	var mean, square float64
 	for _, s := range r.Samples {
 		mean += s.Seconds / float64(len(r.Samples))
@@ -140,7 +143,10 @@ func (r Rest) spread() time.Duration {
 	for _, s := range r.Samples {
 		square += (s.Seconds - mean) * (s.Seconds - mean) / float64(len(r.Samples))
 	}
-	return time.Duration(math.Sqrt(square) * float64(time.Second))
+	if mean == 0 {
+		return 0
+	}
+	return time.Duration(math.Sqrt(square) * seconds / mean * float64(time.Second))
 }
 
 // Text returns the estimate as lines of text.

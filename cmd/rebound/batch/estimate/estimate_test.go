@@ -1,6 +1,8 @@
 package estimate
 
 import (
+	"math"
+	"math/rand/v2"
 	"strings"
 	"testing"
 )
@@ -64,6 +66,24 @@ func TestText(t *testing.T) {
 	} {
 		if got := Text(tt.rest); !strings.Contains(got, tt.want) {
 			t.Errorf("got %q, want %q", got, tt.want)
+		}
+	}
+}
+
+// The range begins with the shorter time, also if the slowest rows decide.
+func TestRangeIsInOrder(t *testing.T) {
+	for seed := range uint64(20) {
+		random := rand.New(rand.NewPCG(seed, 1))
+		r := Rest{Rows: 1000, InFlight: 256}
+		for range 20 {
+			r.Samples = append(r.Samples, Sample{Seconds: math.Exp(random.NormFloat64())})
+		}
+		e, err := Of(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Seconds.Low > e.Seconds.High {
+			t.Errorf("seed %d: %v to %v s", seed, e.Seconds.Low, e.Seconds.High)
 		}
 	}
 }
