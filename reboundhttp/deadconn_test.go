@@ -106,7 +106,7 @@ func h2(t *testing.T, h http.HandlerFunc) (string, *muting, *http.Transport) {
 	return srv.URL, p, base
 }
 
-const soon = 500 * time.Millisecond
+const soon = 2 * time.Second
 
 // TestDeadConnectionIsLeft: after a timeout on an HTTP/2 connection, the next attempt and the next
 // call go out on another.

@@ -178,7 +178,7 @@ type slowServer struct {
 func (s *slowServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.n.Add(1)%100 == 50 || s.all {
 		select {
-		case <-time.After(500 * time.Millisecond):
+		case <-time.After(1500 * time.Millisecond):
 		case <-r.Context().Done():
 		}
 	}

@@ -63,7 +63,8 @@ func (f *batchFlags) registerCalls(c *cobra.Command) {
 	s.StringArrayVarP(&f.header, "header", "H", nil, "header of each request, with $NAME or @file")
 	s.StringVarP(&f.policy, "policy", "p", "",
 		"policy: a name, or file.yaml#name; default: one for LLMs")
-	s.Float64Var(&o.Requests, "rpm", 0, "requests per minute of each model; 0 = learned from the server")
+	s.Float64Var(&o.Requests, "rpm", 0,
+		"requests per minute of each model; 0 = learned from the server")
 	s.Float64Var(&o.Tokens, "tpm", 0, "tokens per minute of each model; 0 = learned from the server")
 	s.IntVarP(&o.MaxInFlight, "max-in-flight", "j", 256,
 		"most requests at a time; adapts to the server, from 64, or from 3/4 of a given number")

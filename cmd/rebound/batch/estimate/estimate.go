@@ -96,7 +96,8 @@ func (r Rest) play(seconds, tokens float64) (took float64, binds string, err err
 		Duration: duration, Bin: max(duration/1000, time.Millisecond),
 		Clients: sim.Clients{Count: clients, Calls: calls, Burst: true, Processes: 1},
 		Server: sim.Server{Service: sim.Dist{
-			Mean: time.Duration(seconds * float64(time.Second)), Spread: r.spread(seconds), Shape: sim.LogNormal,
+			Mean: time.Duration(seconds * float64(time.Second)), Spread: r.spread(seconds),
+			Shape: sim.LogNormal,
 		}},
 		Policies: []*rebound.Policy{p},
 	})

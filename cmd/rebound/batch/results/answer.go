@@ -9,7 +9,8 @@ import (
 // RequestID returns the server's ID of a request, or "" if the response has none.
 func RequestID(h http.Header) string {
 	for _, name := range []string{"X-Request-Id", "Request-Id", "X-Amzn-Requestid"} {
-		if values := h[name]; len(values) > 0 && values[0] != "" { // Get would look at each character of the name
+		// Get would look at each character of the name.
+		if values := h[name]; len(values) > 0 && values[0] != "" {
 			return values[0]
 		}
 	}
