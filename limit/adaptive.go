@@ -23,7 +23,8 @@ import (
 //   - The limit grows by about one per second while the latency is normal, if more than half of it
 //     was in use. In a long window it grows by at most a quarter.
 //   - It shrinks when the latency is above 1.5 times that of the last minutes, or above Target, if
-//     Target is set. The algorithm is Gradient2 of Netflix's concurrency-limits.
+//     Target is set. The algorithm is Gradient2 of Netflix's concurrency-limits. If half of the
+//     limit leaves more than 3/4 of the latency, that latency counts as normal.
 //   - It shrinks by a tenth if more than 5 % of the attempts were rate limited, overloaded or timed
 //     out. Attempts that began before the limit last shrank only keep it from growing.
 //

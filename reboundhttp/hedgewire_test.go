@@ -169,7 +169,7 @@ func TestHedgesLeakNothing(t *testing.T) {
 	}
 }
 
-// slowServer answers one request of each hundred, or all of them, after half a second.
+// slowServer answers one request of each hundred, or all of them, after 1.5 s.
 type slowServer struct {
 	n   atomic.Int32
 	all bool

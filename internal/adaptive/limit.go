@@ -31,6 +31,9 @@ const (
 	// bounds of its weight in the limit, and of the growth, as a share of the limit.
 	mostSmoothing = 0.5
 	mostGrowth    = 0.25
+
+	// If half of the limit leaves more than this share of the latency, no queue was the cause.
+	useless = 0.75
 )
 
 // Config is what limits of one kind share. Each 0 means its default.
@@ -63,6 +66,12 @@ type Limit struct {
 	warm   int     // windows in long, up to warmup
 	found  bool    // SlowStart is over
 	slow   bool    // the previous window was slow
+
+	// from is the limit when Gradient2 began to lower it, or has halved it; 0 = it does not lower it.
+	// took is the highest latency since then. Attempts that began before the limit was halved end in
+	// the first window after that, so the next one is compared.
+	from, took float64
+	halved     bool
 }
 
 // Now returns the limit: how many attempts may be under way.
@@ -95,6 +104,9 @@ func (l *Limit) update(c *Config, w Summary) {
 	before := *l
 	seconds := max(1, float64(settling*w.Latency.Seconds()))
 	long := l.learn(w.Latency, seconds)
+	if w.Latency > 0 {
+		long = l.accept(limit, float64(w.Latency))
+	}
 	next := limit
 	switch {
 	case c.SlowStart && !l.found:
@@ -140,6 +152,26 @@ func (l *Limit) slowStart(c *Config, w Summary, used bool, before Limit) float64
 		return limit * 2
 	}
 	return limit
+}
+
+// accept makes the present latency the long-term one if the limit was halved because of it, and the
+// latency stayed. Of a queue at the server, half would be gone. It returns the long-term latency.
+func (l *Limit) accept(limit, latency float64) float64 {
+	switch {
+	case latency <= tolerance*l.long:
+		l.from, l.halved = 0, false
+	case l.from == 0:
+		l.from, l.took = limit, latency
+	case !l.halved:
+		l.took = max(l.took, latency) // the queue may still grow
+		l.halved = limit <= l.from/2
+	default:
+		if latency > useless*l.took {
+			l.long = latency
+		}
+		l.from, l.took, l.halved = limit, latency, false
+	}
+	return l.long
 }
 
 // learn adds a window's latency to the long-term one and returns that. When the server has become

@@ -304,7 +304,7 @@ func TestLongWindowsAreBounded(t *testing.T) {
 
 // The limit is that of a slow reference, which keeps every sample and follows the text of the law.
 func TestAgainstReference(t *testing.T) {
-	for seed := range uint64(300) {
+	for seed := range uint64(200) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		c := &Config{Initial: 1 + r.IntN(50), Min: 1 + r.IntN(3), Max: 20 + r.IntN(100)}
 		if seed%2 == 0 {
@@ -313,8 +313,10 @@ func TestAgainstReference(t *testing.T) {
 		var l Limit
 		ref := reference{Config: c, limit: float64(max(min(c.Initial, c.Max), c.Min)), cut: -1}
 		now, slowest := time.Hour, int64(time.Second)
-		for i := range 2000 {
-			if i%200 == 0 { // the server becomes faster or slower
+		phase := 0
+		for i := range 3000 {
+			if i == phase { // the server becomes faster or slower
+				phase += 50 + r.IntN(1000)
 				slowest = int64(1 + r.IntN(1000)*int(time.Millisecond))
 				if r.IntN(4) == 0 {
 					slowest *= 10 + r.Int64N(50)
@@ -343,6 +345,8 @@ type reference struct {
 	late    int
 	means   []float64
 	long    float64
+
+	falling []fallen // the slow windows since the limit began to fall
 }
 
 func (r *reference) add(now time.Duration, s Sample) {
@@ -379,12 +383,12 @@ func (r *reference) add(now time.Duration, s Sample) {
 	if r.next = r.first + time.Duration(least); now < r.next && !overloaded {
 		return
 	}
-	r.next = 0
-	r.samples, r.later = nil, true
+	r.samples, r.later, r.next = nil, true, 0
 	before := r.limit
 	seconds := max(1, 2*mean/1e9)
 	if served > 0 {
 		r.learn(mean, seconds)
+		r.accept(mean)
 	}
 	switch used := float64(peak) > r.limit/2; {
 	case overloaded:
@@ -404,6 +408,28 @@ func (r *reference) add(now time.Duration, s Sample) {
 	}
 	r.limit = max(min(r.limit, float64(r.Max)), float64(r.Min))
 }
+
+func (r *reference) accept(mean float64) {
+	switch slow := mean > 1.5*r.long; {
+	case !slow:
+		r.falling = nil
+	case len(r.falling) == 0 || r.falling[len(r.falling)-1].limit > r.falling[0].limit/2 ||
+		len(r.falling) == 1:
+		r.falling = append(r.falling, fallen{r.limit, mean})
+	default:
+		highest := 0.
+		for _, f := range r.falling {
+			highest = max(highest, f.mean)
+		}
+		if mean > 0.75*highest {
+			r.long = mean
+		}
+		r.falling = []fallen{{r.limit, mean}}
+	}
+}
+
+// fallen is a slow window while the limit falls.
+type fallen struct{ limit, mean float64 }
 
 func (r *reference) learn(mean, seconds float64) {
 	if r.means = append(r.means, mean); len(r.means) <= 10 {

@@ -123,3 +123,41 @@ func TestMixedLatencies(t *testing.T) {
 		}
 	}
 }
+
+// When later requests take longer, for example because they go to a larger model, the limit falls
+// at first, as for a queue. It rises when that has not helped. With a queue it stays low.
+func TestSlowerServer(t *testing.T) {
+	for _, row := range []struct {
+		name           string
+		later          time.Duration
+		slots          int // of the server then; 0 = any number
+		least, highest int // of the limit, after four more minutes
+	}{
+		{"1 s", time.Second, 0, 64, 64},
+		{"5 s", 5 * time.Second, 0, 64, 64},
+		{"a queue", 250 * ms, 8, 1, 45},
+	} {
+		for seed := range uint64(5) {
+			c := &clients{config: &Config{Initial: 48, Max: 64, SlowStart: true}, median: 250 * ms,
+				sigma: 0.3, random: rand.New(rand.NewPCG(seed, 1))}
+			c.run(2 * time.Minute)
+			if n := c.law.Now(c.config); n != 64 {
+				t.Errorf("%s, seed %d: limit %d before, want 64", row.name, seed, n)
+			}
+			if c.median = row.later; row.slots > 0 {
+				c.slots = make([]time.Duration, row.slots)
+			}
+			lowest := 64
+			for second := range 240 {
+				c.run(2*time.Minute + time.Duration(second+1)*time.Second)
+				lowest = min(lowest, c.law.Now(c.config))
+			}
+			n := c.law.Now(c.config)
+			t.Logf("%s, seed %d: limit %d, lowest %d", row.name, seed, n, lowest)
+			if n < row.least || n > row.highest || lowest > 40 {
+				t.Errorf("%s, seed %d: limit %d, lowest %d; want %d to %d in the end, and a lower one "+
+					"before", row.name, seed, n, lowest, row.least, row.highest)
+			}
+		}
+	}
+}
