@@ -7,6 +7,7 @@ import (
 	"database/sql"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -381,22 +382,21 @@ func readOnlyServer(t *testing.T, c *client, _ *wire) {
 
 // occupy runs n transactions at the same time, so that as many connections are in the pool then.
 func occupy(ctx context.Context, c *client, n int, fn func(context.Context, execer) error) error {
-	errs := make(chan error)
-	begun, all := make(chan struct{}), make(chan struct{})
+	errs := make(chan error, n)
+	var begun sync.WaitGroup
+	begun.Add(n)
 	for range n {
 		go func() {
+			once := sync.OnceFunc(begun.Done)
+			defer once() // if it has not even begun
 			errs <- c.run(ctx, reboundsql.Options{}, policy(nil),
 				func(ctx context.Context, exec execer) error {
-					begun <- struct{}{}
-					<-all
+					once()
+					begun.Wait()
 					return fn(ctx, exec)
 				})
 		}()
 	}
-	for range n {
-		<-begun
-	}
-	close(all)
 	var err error
 	for range n {
 		err = errors.Join(err, <-errs)
