@@ -24,7 +24,8 @@ import (
 //     was in use. In a long window it grows by at most a quarter.
 //   - It shrinks when the latency is above 1.5 times that of the last minutes, or above Target, if
 //     Target is set. The algorithm is Gradient2 of Netflix's concurrency-limits. If half of the
-//     limit leaves more than 3/4 of the latency, that latency counts as normal.
+//     limit leaves more than 3/4 of the latency, there was no queue: the latency counts as normal,
+//     and the limit is what it was before.
 //   - It shrinks by a tenth if more than 5 % of the attempts were rate limited, overloaded or timed
 //     out. Attempts that began before the limit last shrank only keep it from growing.
 //

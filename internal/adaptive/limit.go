@@ -65,11 +65,13 @@ type Limit struct {
 	long   float64 // the long-term latency, in ns
 	warm   int     // windows in long, up to warmup
 	found  bool    // SlowStart is over
-	slow   bool    // the previous window was slow
 
-	// from is the limit when Gradient2 began to lower it, or has halved it; 0 = it does not lower it.
-	// took is the highest latency since then. Attempts that began before the limit was halved end in
-	// the first window after that, so the next one is compared.
+	guessed bool // it is over because of two slow windows
+	slow    bool // the previous window was slow
+
+	// from is the limit when the latency exceeded what was normal, or when the limit was halved for
+	// that; 0 = the latency is normal. took is the highest latency since then. Attempts that began
+	// before the limit was halved end in the first window after that, so the next one is compared.
 	from, took float64
 	halved     bool
 }
@@ -104,8 +106,9 @@ func (l *Limit) update(c *Config, w Summary) {
 	before := *l
 	seconds := max(1, float64(settling*w.Latency.Seconds()))
 	long := l.learn(w.Latency, seconds)
-	if w.Latency > 0 {
-		long = l.accept(limit, float64(w.Latency))
+	if c.Target == 0 && l.mistaken(limit, w) {
+		l.limit, l.from = c.within(l.from), 0
+		return
 	}
 	next := limit
 	switch {
@@ -144,7 +147,7 @@ func (l *Limit) slowStart(c *Config, w Summary, used bool, before Limit) float64
 	}
 	switch {
 	case w.Overloaded, l.slow && before.slow:
-		l.found = true
+		l.found, l.guessed = true, !w.Overloaded
 		return limit / 2
 	case l.slow:
 		return limit
@@ -154,24 +157,30 @@ func (l *Limit) slowStart(c *Config, w Summary, used bool, before Limit) float64
 	return limit
 }
 
-// accept makes the present latency the long-term one if the limit was halved because of it, and the
-// latency stayed. Of a queue at the server, half would be gone. It returns the long-term latency.
-func (l *Limit) accept(limit, latency float64) float64 {
+// mistaken reports whether the limit was lowered for nothing: it was halved because the latency had
+// grown, and the latency stayed. Of a queue at the server, half would be gone. So the server itself
+// is slower. Its latency becomes the long-term one, and a slow start that had ended goes on.
+func (l *Limit) mistaken(limit float64, w Summary) bool {
+	latency := float64(w.Latency)
+	slow := latency > tolerance*l.long
 	switch {
-	case latency <= tolerance*l.long:
+	case w.Recovering:
 		l.from, l.halved = 0, false
-	case l.from == 0:
+	case l.from == 0 && slow:
 		l.from, l.took = limit, latency
+	case !slow && limit >= l.from: // also if from is 0
+		l.from, l.halved = 0, false
 	case !l.halved:
 		l.took = max(l.took, latency) // the queue may still grow
 		l.halved = limit <= l.from/2
+	case latency > useless*l.took:
+		l.long, l.halved = latency, false
+		l.found = l.found && !l.guessed
+		return true
 	default:
-		if latency > useless*l.took {
-			l.long = latency
-		}
 		l.from, l.took, l.halved = limit, latency, false
 	}
-	return l.long
+	return false
 }
 
 // learn adds a window's latency to the long-term one and returns that. When the server has become

@@ -107,6 +107,62 @@ func TestSlowStart(t *testing.T) {
 	})
 }
 
+// A limit that fell because the latency grew gets back what it had, if the latency stays. A slow
+// start that ended for that goes on.
+func TestSlowerServerTimeline(t *testing.T) {
+	checkLaws(t, []law{{"slow start", Config{Initial: 20, Max: 100, SlowStart: true}, []row{
+		{served(10*ms, 20), 40},
+		{served(100*ms, 40), 40},   // a slow window
+		{served(100*ms, 40), 20},   // a second one: half
+		{served(100*ms, 20), 20.1}, // the attempts of before have ended
+		{served(100*ms, 20), 40},   // the latency stayed
+		{served(100*ms, 40), 80},
+	}}})
+}
+
+// When the latency is normal and the limit is back, the next fall is judged by itself.
+func TestFallIsOver(t *testing.T) {
+	l := Limit{limit: 40, found: true, warm: warmup, long: float64(100 * ms), from: 40,
+		took: float64(200 * ms)}
+	if l.update(&Config{}, Summary{Latency: 100 * ms, Peak: 40}); l.from != 0 || l.limit <= 40 {
+		t.Errorf("%+v, want a limit that grows and has not fallen", l)
+	}
+}
+
+// With a target, the limit falls until the latency is as wanted.
+func TestTargetComesFirst(t *testing.T) {
+	l := Limit{limit: 20, found: true, warm: warmup, long: float64(10 * ms), from: 40,
+		took: float64(100 * ms), halved: true}
+	c := &Config{Target: 50 * ms}
+	if l.update(c, Summary{Latency: 100 * ms, Peak: 20}); l.limit != 18 {
+		t.Errorf("limit %v, want 18", l.limit)
+	}
+}
+
+// A slow start that an overload ended does not go on.
+func TestOverloadEndsSlowStart(t *testing.T) {
+	c := &Config{SlowStart: true}
+	for _, guessed := range []bool{false, true} {
+		l := Limit{limit: 20, found: true, guessed: guessed, warm: warmup, long: float64(10 * ms),
+			from: 40, took: float64(100 * ms), halved: true}
+		w := Summary{Latency: 100 * ms, Peak: 40}
+		if l.update(c, w); l.limit != 40 {
+			t.Errorf("guessed %v: limit %v, want 40, as before", guessed, l.limit)
+		}
+		want := 40.8
+		if guessed {
+			want = 80
+		}
+		if l.update(c, w); math.Abs(l.limit-want) > 1e-9 {
+			t.Errorf("guessed %v: limit %v, want %v", guessed, l.limit, want)
+		}
+	}
+	l := Limit{limit: 20, long: float64(10 * ms), warm: 1}
+	if l.update(c, Summary{Latency: 10 * ms, Peak: 20, Overloaded: true}); !l.found || l.guessed {
+		t.Errorf("%+v, want a slow start that an overload ended", l)
+	}
+}
+
 func checkLaws(t *testing.T, laws []law) {
 	for _, c := range laws {
 		t.Run(c.name, func(t *testing.T) {
@@ -346,7 +402,7 @@ type reference struct {
 	means   []float64
 	long    float64
 
-	falling []fallen // the slow windows since the limit began to fall
+	falling []fallen // the windows since the latency exceeded what was normal
 }
 
 func (r *reference) add(now time.Duration, s Sample) {
@@ -388,12 +444,26 @@ func (r *reference) add(now time.Duration, s Sample) {
 	seconds := max(1, 2*mean/1e9)
 	if served > 0 {
 		r.learn(mean, seconds)
-		r.accept(mean)
 	}
-	switch used := float64(peak) > r.limit/2; {
+	if overloaded {
+		r.cut = now
+	}
+	if from := r.mistaken(mean, recovering); from > 0 && r.Target == 0 {
+		r.limit = from
+		return
+	}
+	r.follow(overloaded, float64(peak) > r.limit/2, mean, seconds)
+	if recovering {
+		r.limit = min(r.limit, before)
+	}
+	r.limit = max(min(r.limit, float64(r.Max)), float64(r.Min))
+}
+
+// follow changes the limit after a window.
+func (r *reference) follow(overloaded, used bool, mean, seconds float64) {
+	switch {
 	case overloaded:
 		r.limit *= 0.9
-		r.cut = now
 	case !used:
 	case r.Target > 0 && mean > float64(r.Target):
 		r.limit *= 0.9
@@ -403,29 +473,28 @@ func (r *reference) add(now time.Duration, s Sample) {
 		gradient, share := max(0.5, min(1, 1.5*r.long/mean)), min(0.2*seconds, 0.5)
 		r.limit = (1-share)*r.limit + share*r.limit*gradient + min(0.8*seconds, max(0.8, r.limit/4))
 	}
-	if recovering {
-		r.limit = min(r.limit, before)
-	}
-	r.limit = max(min(r.limit, float64(r.Max)), float64(r.Min))
 }
 
-func (r *reference) accept(mean float64) {
-	switch slow := mean > 1.5*r.long; {
-	case !slow:
+// mistaken returns the limit from which it fell for nothing, or 0.
+func (r *reference) mistaken(mean float64, dropped bool) float64 {
+	n, slow := len(r.falling), mean > 1.5*r.long
+	switch {
+	case dropped, !slow && (n == 0 || r.limit >= r.falling[0].limit):
 		r.falling = nil
-	case len(r.falling) == 0 || r.falling[len(r.falling)-1].limit > r.falling[0].limit/2 ||
-		len(r.falling) == 1:
+	case n < 2 || r.falling[n-1].limit > r.falling[0].limit/2:
 		r.falling = append(r.falling, fallen{r.limit, mean})
 	default:
-		highest := 0.
+		from, highest := r.falling[0].limit, 0.
 		for _, f := range r.falling {
 			highest = max(highest, f.mean)
 		}
-		if mean > 0.75*highest {
-			r.long = mean
-		}
 		r.falling = []fallen{{r.limit, mean}}
+		if mean > 0.75*highest {
+			r.long, r.falling = mean, nil
+			return from
+		}
 	}
+	return 0
 }
 
 // fallen is a slow window while the limit falls.

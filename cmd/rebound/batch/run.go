@@ -110,7 +110,7 @@ func (b *run) sendRows(ctx context.Context) {
 	}
 	rows := b.survey.Table.Len()
 	workers := &crew.Crew{First: b.o.start(), Most: min(b.o.workers(), max(rows, 1)), Rows: rows,
-		Flight: b.sender.flight, Quota: b.sender.quota, Gates: b.sender.policy.Gates}
+		Flight: b.sender.flight}
 	workers.Work = func() {
 		w, stop := b.sender.newWorker(calls)
 		defer stop()

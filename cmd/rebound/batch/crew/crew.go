@@ -6,9 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/rebound-go/rebound/gate"
 	"github.com/rebound-go/rebound/limit"
-	"github.com/rebound-go/rebound/llm"
 )
 
 // Crew is a group of workers. Each of them takes memory, so there are only as many as are busy. Its
@@ -17,8 +15,6 @@ type Crew struct {
 	First  int             // until the Crew is that large, only Start makes it larger
 	Most   int             // the largest size
 	Flight *limit.Adaptive // limits the requests in flight
-	Quota  *llm.Quota      // a worker waits for it before it waits for Flight; nil = none
-	Gates  []gate.Gate     // between the Quota and Flight
 	Rows   int             // of the input, whose table takes memory
 	Work   func()          // is a worker; it returns when no work is left, or Leave returns true
 
@@ -27,12 +23,13 @@ type Crew struct {
 
 	mu      sync.Mutex
 	largest int       // for which Collect was called
-	added   time.Time // when Hire last added a worker although there were enough for all permits
+	added   time.Time // when a worker was last added because of unused permits
+	asking  bool      // Hire will be called again
 }
 
 // unused is the share of the permits that may be unused because workers wait for something else,
-// such as the delay before a retry. If more are unused, another worker is hired. A worker leaves if
-// more workers than this share wait for a permit.
+// such as the delay before a retry or a rate limit. If more are unused, another worker is hired. A
+// worker leaves if more workers than this share wait for a permit.
 const unused = 1.0 / 4
 
 // settling is how long a new worker may take to read its row and make the request.
@@ -48,46 +45,46 @@ func (c *Crew) Start(size int) {
 	}
 }
 
-// Hire adds a worker if there are fewer than permits, or too many permits are unused. It adds none
-// while workers wait for the limits of all models or for one of the Gates, because another one
-// would wait, too.
-// A worker calls it when it has work, or begins to wait.
+// Hire adds a worker if there are fewer than permits, or too many permits are unused. They may be
+// unused because workers wait for the rate limit of one model, while the next rows are for another.
+// A worker calls Hire when it has work, or begins to wait.
 func (c *Crew) Hire() {
 	n := c.size.Load()
 	if int(n) < c.First || int(n) >= c.Most {
 		return
 	}
 	s := c.Flight.Snapshot()
-	few := float64(n) < s.Limit
-	if (few || s.Level > unused*s.Limit) && !c.held() && (few || c.settled()) {
+	if float64(n) < s.Limit || s.Level > unused*s.Limit && c.settled() {
 		c.add(n)
 	}
 }
 
-// settled reports whether the worker that Hire added last has had the time to take a permit, or to
-// wait for one. Otherwise a new worker would add another one before it takes a permit itself, and
-// so on. If settled returns true, the caller adds a worker.
+// settled reports whether the worker that was added last because of unused permits has had the time
+// to take one. Otherwise a new worker would add another one before it takes a permit itself, and so
+// on. Then Hire is called again when it has had that time, because all workers may be waiting. If
+// settled returns true, the caller adds a worker.
 func (c *Crew) settled() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if time.Since(c.added) < settling {
-		return false
-	}
-	c.added = time.Now()
-	return true
-}
-
-// held reports whether another worker would wait for the Quota or for one of the Gates.
-func (c *Crew) held() bool {
-	if c.Quota != nil && c.Quota.Saturated() {
+	wait := settling - time.Since(c.added)
+	if wait <= 0 {
+		c.added = time.Now()
 		return true
 	}
-	for _, g := range c.Gates {
-		if l, ok := g.(interface{ Snapshot() limit.Snapshot }); ok && l.Snapshot().Waiting > 0 {
-			return true
-		}
+	if !c.asking {
+		c.asking = true
+		c.workers.Go(func() { c.ask(wait) })
 	}
 	return false
+}
+
+// ask calls Hire after a wait.
+func (c *Crew) ask(wait time.Duration) {
+	time.Sleep(wait)
+	c.mu.Lock()
+	c.asking = false
+	c.mu.Unlock()
+	c.Hire()
 }
 
 // add adds a worker to a Crew of n, unless another goroutine has changed its size.
