@@ -169,8 +169,8 @@ func TestDeadConnectionIsLeft(t *testing.T) {
 }
 
 // wantNext makes the call after one whose connection was closed. For an instant net/http still uses
-// that connection. Then a GET needs a retry, and a POST fails, because its error does not prove that
-// it was not sent.
+// that connection. Then a GET needs a retry, and a POST fails, because its error does not prove
+// that it was not sent.
 func wantNext(t *testing.T, method string, do func() (Call, error)) {
 	call, err := do()
 	if method == "POST" && errors.Is(err, net.ErrClosed) {
