@@ -89,7 +89,7 @@ type Progress struct {
 
 	Spent     float64       // dollars
 	Tokens    [2]float64    // of prompts and answers, in this run
-	PerSecond float64       // rows that ended, lately
+	PerSecond float64       // rows that ended, in the last 30 to 60 s
 	Left      time.Duration // estimated; 0 = unknown, or nothing is left
 }
 

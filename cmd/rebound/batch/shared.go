@@ -148,11 +148,8 @@ func (s *Shared) Progress() Progress {
 	t := s.r.tally
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	p := Progress{InFlight: len(s.r.sender.places), Tokens: [2]float64{t.input, t.output}}
-	if took := time.Since(s.r.began).Seconds(); took > 0 {
-		p.PerSecond = float64(t.ends) / took
-	}
-	return p
+	return Progress{InFlight: len(s.r.sender.places), Tokens: [2]float64{t.input, t.output},
+		PerSecond: t.pace.PerSecond(s.r.began, time.Now(), t.ends)}
 }
 
 // Limits returns the limits in force in this process.
