@@ -594,8 +594,8 @@ func TestCallOptionsOfRefused(t *testing.T) {
 	}
 	addr, server := serve(t, s)
 	p := quick(2)
-	p.Observe = func(context.Context, rebound.Event) { server.Stop() }
 	conn := dial(t, addr, p)
+	p.Observe = func(context.Context, rebound.Event) { stop(t, server, conn) }
 	var trailer metadata.MD
 	_, err := call(t.Context(), conn, grpc.Trailer(&trailer))
 	if !errors.Is(err, rebound.Exhausted) || trailer != nil || s.calls.Load() != 1 {

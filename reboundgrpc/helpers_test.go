@@ -114,6 +114,18 @@ func serveOn(
 	return server
 }
 
+// stop stops the server and waits until conn has left its connection. Before, a call could still
+// begin on it.
+func stop(t testing.TB, server *grpc.Server, conn *grpc.ClientConn) {
+	t.Helper()
+	server.Stop()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if !conn.WaitForStateChange(ctx, connectivity.Ready) {
+		t.Error("the connection is still ready")
+	}
+}
+
 // dial returns a connection that uses p.
 func dial(t testing.TB, addr string, p *rebound.Policy, opts ...grpc.DialOption) *grpc.ClientConn {
 	t.Helper()

@@ -102,9 +102,10 @@ func TestRepliesDoNotMerge(t *testing.T) {
 func TestPeerOfRefused(t *testing.T) {
 	addr, server := serve(t, failing(99, fail(codes.Unavailable)))
 	p := quick(2)
-	p.Observe = func(context.Context, rebound.Event) { server.Stop() }
+	conn := dial(t, addr, p)
+	p.Observe = func(context.Context, rebound.Event) { stop(t, server, conn) }
 	var from peer.Peer
-	_, err := call(t.Context(), dial(t, addr, p), grpc.Peer(&from))
+	_, err := call(t.Context(), conn, grpc.Peer(&from))
 	if status.Code(err) != codes.Unavailable || from.Addr != nil {
 		t.Errorf("the peer is %v: %v", from.Addr, err)
 	}
