@@ -55,10 +55,7 @@ type record struct {
 // newRecord returns the record of requests by plan p within ctx.
 func newRecord(ctx context.Context, t *Transport, p *plan) *record {
 	r := &record{Context: ctx}
-	r.conns.looks = &t.looks
-	if p.timeouts != nil {
-		r.conns.uses = &t.uses
-	}
+	r.conns.looks, r.conns.uses, r.conns.counted = &t.looks, &t.uses, p.timeouts != nil
 	return r
 }
 

@@ -2,14 +2,18 @@ package reboundhttp
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/rebound-go/rebound"
@@ -30,16 +34,27 @@ type muting struct {
 // it once more when it uses it no longer.
 type clientConn struct {
 	net.Conn
+	late   bool // net/http detects the first Close only by a Write
 	closes atomic.Int32
 	left   chan<- struct{}
 }
 
 func (c *clientConn) Close() error {
-	err := c.Conn.Close()
-	if c.closes.Add(1) == 2 {
+	n := c.closes.Add(1)
+	if n == 2 {
 		c.left <- struct{}{}
 	}
-	return err
+	if c.late && n == 1 {
+		return nil
+	}
+	return c.Conn.Close()
+}
+
+func (c *clientConn) Write(b []byte) (int, error) {
+	if c.closes.Load() > 0 {
+		return 0, net.ErrClosed
+	}
+	return c.Conn.Write(b)
 }
 
 func mutingProxy(t *testing.T, to string) *muting {
@@ -189,6 +204,105 @@ func TestDeadConnectionIsLeft(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestClosedConnectionSendsNothing: if net/http has not detected yet that a connection was closed,
+// and gives it to another request, then the request was not sent.
+func TestClosedConnectionSendsNothing(t *testing.T) {
+	for name, next := range map[string]context.Context{
+		"timeouts": t.Context(),
+		"no timeouts": WithPolicy(t.Context(), &rebound.Policy{
+			Attempts: 2, Budget: budget.Unlimited, Backoff: backoff.Constant(time.Millisecond)}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			url, proxy, base := h2(t, func(w http.ResponseWriter, r *http.Request) {})
+			dial := base.DialContext
+			base.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+				conn, err := dial(ctx, network, addr)
+				if err == nil {
+					conn.(*clientConn).late = true
+				}
+				return conn, err
+			}
+			tr := &Transport{Base: base, Policy: &rebound.Policy{
+				Attempts: 2, Budget: budget.Unlimited, AttemptTimeout: soon,
+			}}
+			do := func(ctx context.Context) (Call, error) {
+				req, _ := http.NewRequestWithContext(ctx, "POST", url, strings.NewReader("body"))
+				resp, err := tr.RoundTrip(req)
+				if err != nil {
+					return Call{}, err
+				}
+				read(t, resp)
+				return CallOf(resp), nil
+			}
+			if _, err := do(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			proxy.silence()
+			if _, err := do(t.Context()); !errors.Is(err, rebound.NotIdempotent) {
+				t.Errorf("a POST to a silent server: %v, want not_idempotent", err)
+			}
+			for h := range tr.hosts.all {
+				h.closed.Store(0) // it was longer ago than unnoticed
+			}
+			// The write that ends the stream of the call before may have been the one that failed.
+			if call, err := do(next); err != nil || call.Attempts > 2 {
+				t.Errorf("the next call: %v, %d attempts", err, call.Attempts)
+			}
+			if n := proxy.conns.Load(); n != 2 {
+				t.Errorf("%d connections, want 2", n)
+			}
+		})
+	}
+}
+
+// An attempt counts only the connections that were open when it got them.
+func TestClosedConnectionsCount(t *testing.T) {
+	for _, counted := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			u := &connUses{}
+			dead, used, open := &net.TCPConn{}, &net.TCPConn{}, &net.TCPConn{}
+			u.hold(new(net.Conn), used)
+			for _, conn := range []net.Conn{dead, used} {
+				u.hold(new(net.Conn), conn)
+				if shared := u.release(conn, true); shared != (conn == used) {
+					t.Errorf("shared = %v", shared)
+				}
+			}
+			u.release(tls.Client(open, &tls.Config{}), true) // of HTTP/1, and so not remembered
+			if len(u.closed) != 1 {
+				t.Errorf("%d closed connections are remembered, want 1", len(u.closed))
+			}
+			attempt := func(conns ...net.Conn) connCounts {
+				c := &connTrace{uses: u, counted: counted}
+				for _, conn := range conns {
+					c.asked.Add(1)
+					c.gotConn(httptrace.GotConnInfo{Conn: conn})
+				}
+				u.release(u.take(&c.conn), false)
+				return connCounts{asked: int(c.asked.Load()), conns: int(c.conns.Load())}
+			}
+			for range 2 {
+				for _, row := range []struct {
+					conns []net.Conn
+					want  int
+				}{{[]net.Conn{dead}, 0}, {[]net.Conn{used}, 1}, {[]net.Conn{dead, open}, 1}} {
+					got := attempt(row.conns...)
+					if got.conns != row.want || got.unsent() != (row.want == 0) {
+						t.Errorf("counted %v: %+v, want %d", counted, got, row.want)
+					}
+				}
+				time.Sleep(closedFor - 1)
+			}
+			time.Sleep(time.Nanosecond)
+			synctest.Wait()
+			if got := attempt(dead); got.conns != 1 || len(u.closed) != 0 {
+				t.Errorf("%+v and %d remembered after %v", got, len(u.closed), closedFor)
+			}
+		})
 	}
 }
 

@@ -31,9 +31,8 @@ type host struct {
 	careful plan // of those that may not
 }
 
-// unnoticed is the time that net/http may need to detect that a connection was closed. Until then
-// it may give an HTTP/2 connection to another request, whose failure would not prove that nothing
-// was sent.
+// unnoticed is the time that net/http usually needs at most to detect that a connection was closed.
+// Until then it may give an HTTP/2 connection to another request, which would lose an attempt.
 const unnoticed = 10 * time.Millisecond
 
 // leave reports whether the next request to h needs its own connection. The flag is loaded before

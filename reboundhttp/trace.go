@@ -14,9 +14,10 @@ import (
 // attemptTrace holds the connTrace of a call's attempts. It is made when a Base looks for a trace,
 // because a trace costs five allocations and a Base without net/http never looks.
 type attemptTrace struct {
-	built atomic.Pointer[connTrace]
-	looks *looks
-	uses  *connUses // counts connections; nil = there are no timeouts that need it
+	built   atomic.Pointer[connTrace]
+	looks   *looks
+	uses    *connUses
+	counted bool // uses counts the connections, because there are timeouts that need it
 }
 
 // connTrace counts what net/http does in an attempt. Without it, the Transport would miss requests
@@ -25,9 +26,10 @@ type attemptTrace struct {
 type connTrace struct {
 	asked, conns, sent atomic.Int32
 
-	uses *connUses // counts conn, unless nil
-	conn net.Conn  // of this attempt; guarded by uses.mu
-	own  httptrace.ClientTrace
+	uses    *connUses
+	counted bool
+	conn    net.Conn // of this attempt, if counted; guarded by uses.mu
+	own     httptrace.ClientTrace
 }
 
 // looks records whether Base looks for a trace, as net/http and its wrappers do. With a Base that
@@ -73,7 +75,7 @@ func (a *attemptTrace) within(ctx context.Context) *httptrace.ClientTrace {
 		return &t.own
 	}
 	a.looks.seen.Store(true)
-	t := &connTrace{uses: a.uses}
+	t := &connTrace{uses: a.uses, counted: a.counted}
 	t.own.GetConn = func(string) { t.asked.Add(1) }
 	t.own.GotConn = t.gotConn
 	t.own.WroteHeaders = func() { t.sent.Add(1) }
@@ -90,9 +92,12 @@ func (a *attemptTrace) within(ctx context.Context) *httptrace.ClientTrace {
 // gotConn may be called several times in one attempt, because net/http may move to another
 // connection.
 func (t *connTrace) gotConn(info httptrace.GotConnInfo) {
-	t.conns.Add(1)
-	if t.uses != nil {
-		t.uses.hold(&t.conn, info.Conn)
+	var slot *net.Conn
+	if t.counted {
+		slot = &t.conn
+	}
+	if t.uses.hold(slot, info.Conn) {
+		t.conns.Add(1)
 	}
 }
 
@@ -118,11 +123,11 @@ func (a *attemptTrace) takeConn() net.Conn {
 // connCounts are the counts of one attempt.
 type connCounts struct {
 	asked int // requests for a connection
-	conns int // connections that it got
+	conns int // open connections that it got
 	sent  int // request headers
 }
 
-// unsent reports whether the attempt asked for a connection and never had one.
+// unsent reports whether the attempt asked for a connection and never had one that was open.
 func (c connCounts) unsent() bool { return c.asked > 0 && c.conns == 0 }
 
 // unsent is f, the fault of err, with the proof that the request was not sent. If a proxy refused
