@@ -36,12 +36,12 @@ type Options struct {
 	Secret []string    // credentials in Header, which must not be written anywhere
 	Files  string      // directory of the files that rows may name
 
-	Policy      *rebound.Policy
-	Requests    float64 // per minute; 0 = learned
-	Tokens      float64 // per minute; 0 = learned
-	MaxInFlight int     // 0 = 256
-	Start       int     // requests in flight at first; 0 = 3/4 of MaxInFlight, at least 20
-	RowAttempts int     // 0 = 8
+	Policy      *rebound.Policy // nil = one for LLMs, which waits for the end of an outage
+	Requests    float64         // per minute; 0 = learned
+	Tokens      float64         // per minute; 0 = learned
+	MaxInFlight int             // 0 = 256
+	Start       int             // requests in flight at first; 0 = 3/4 of MaxInFlight, at least 20
+	RowAttempts int             // 0 = 8
 
 	InDoubt       string // auto, redo or hold; empty = auto
 	RetryFailed   bool
@@ -120,14 +120,10 @@ func (o *Options) defaults() {
 	if o.RowAttempts <= 0 {
 		o.RowAttempts = defaultRowAttempts
 	}
-	if o.First == 0 {
-		o.First = defaultFirst
-	}
+	o.First = cmp.Or(o.First, defaultFirst)
+	o.InDoubt = cmp.Or(o.InDoubt, "auto")
 	if o.Grace <= 0 {
 		o.Grace = defaultGrace
-	}
-	if o.InDoubt == "" {
-		o.InDoubt = "auto"
 	}
 }
 

@@ -2,14 +2,20 @@ package batch
 
 import (
 	"net/http"
+	"time"
 
 	"golang.org/x/sync/semaphore"
 
 	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/breaker"
 	"github.com/rebound-go/rebound/budget"
 	"github.com/rebound-go/rebound/limit"
 	"github.com/rebound-go/rebound/llm"
 )
+
+// outageFailures in a row open the breaker of the default policy. The rows then wait for the end of
+// the outage, without attempts. A dozen rows that fail eight times each are no outage.
+const outageFailures = 100
 
 // sender has what the workers share: the client, the policy and the limits.
 type sender struct {
@@ -29,6 +35,8 @@ func newSender(b *batch) *sender {
 	if s.policy == nil {
 		s.policy = llm.NewPolicy()
 		s.policy.Attempts = 3
+		s.policy.Breaker = &breaker.Breaker{Name: "service", Failures: outageFailures,
+			Cooldown: 5 * time.Second, MaxCooldown: 30 * time.Second}
 	}
 	s.policy = s.policy.Clone()
 	if s.policy.Budget == nil {

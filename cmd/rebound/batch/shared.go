@@ -84,6 +84,7 @@ type Round struct {
 	Attempts int    // in all rounds
 	Cost     money.Amount
 	Wait     time.Duration // before the next round
+	Rest     time.Duration // before this process sends another row
 
 	v verdict
 }
@@ -114,16 +115,11 @@ func (s *Shared) Round(ctx context.Context, one queue.Job) Round {
 	switch v.fate {
 	case putOff:
 		out.PutOff = true
-		out.Wait = max(v.wait, pauseAfter(out.Attempts))
+		out.Wait, out.Rest = max(v.wait, queue.PauseAfter(out.Attempts)), v.wait
 	case returned:
 		s.Stop(exitStopped, "a fault of the account: "+v.why)
 	}
 	return out
-}
-
-// pauseAfter is the pause of a row that was put off. It doubles with every three attempts.
-func pauseAfter(attempts int) time.Duration {
-	return min(queue.FirstPause<<min(attempts/3, 10), queue.LongestPause)
 }
 
 // Hold returns the error of a row in doubt that is not sent again.

@@ -34,6 +34,7 @@ type session struct {
 	first   chan struct{} // is closed when a first row has been handled
 	through atomic.Bool   // first is closed, or will be soon
 	early   chan struct{} // has room for the rows that may be sent before that
+	rested  atomic.Int64  // no row is sent before, as a clock.Now
 
 	away     atomic.Bool  // the database does not answer
 	reported atomic.Int64 // the last report of a failure to store rows, in Unix nanoseconds

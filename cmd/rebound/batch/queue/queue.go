@@ -28,6 +28,12 @@ const (
 	LongestPause = 30 * time.Second
 )
 
+// PauseAfter returns the pause of a row of which only the number of attempts is known. It doubles
+// with every three attempts.
+func PauseAfter(attempts int) time.Duration {
+	return min(FirstPause<<min(attempts/3, 10), LongestPause)
+}
+
 // Queue hands out jobs. To save memory, it keeps only the offset of a row that was put off, and
 // reads the row again later.
 type Queue struct {
@@ -39,6 +45,8 @@ type Queue struct {
 	active    int           // jobs that workers have
 	off       deferrals
 	notBefore time.Time // no job is handed out before
+	away      time.Time // of the first Hold since the service answered; zero = none
+	answered  bool      // the service has answered a job
 
 	jobs chan Job
 	room chan struct{} // has an element when jobs has room again
@@ -173,10 +181,16 @@ func (q *Queue) again(d deferral) (j Job, ok bool) {
 		Lost: d.lost}, ok
 }
 
-// Ended must be called when a worker has finished a job.
-func (q *Queue) Ended() {
+// Ended must be called when a worker has finished a job. answered is true if the service is there:
+// the job succeeded, or its failure is permanent.
+func (q *Queue) Ended(answered bool) {
 	q.start()
-	q.change(func() { q.active-- })
+	q.change(func() {
+		q.active--
+		if answered {
+			q.answered, q.away = true, time.Time{}
+		}
+	})
 }
 
 // AwaitFirst waits until a job has ended, or all input has been offered.
@@ -204,13 +218,34 @@ func (q *Queue) Deferred() int {
 	return len(q.off)
 }
 
-// Hold delays all jobs, for example until the cooldown of a breaker is over.
-func (q *Queue) Hold(wait time.Duration) {
+// An outage may last that long before Hold reports it. If the service has answered nothing yet, it
+// may not exist.
+const (
+	LongestOutage = time.Hour
+	FirstOutage   = time.Minute
+)
+
+// Hold delays all jobs, for example until the cooldown of a breaker is over. A wait of 0 delays
+// none. Hold returns how long the service has been away, if that is too long. Otherwise it returns
+// 0.
+func (q *Queue) Hold(wait time.Duration) (away time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if until := time.Now().Add(wait); until.After(q.notBefore) {
+	now := time.Now()
+	if until := now.Add(wait); until.After(q.notBefore) {
 		q.notBefore = until
 	}
+	if wait > 0 && q.away.IsZero() {
+		q.away = now
+	}
+	longest := LongestOutage
+	if !q.answered {
+		longest = FirstOutage
+	}
+	if away = now.Sub(q.away); q.away.IsZero() || away < longest {
+		return 0
+	}
+	return away.Round(time.Second)
 }
 
 // rest waits until the delay of Hold is over.

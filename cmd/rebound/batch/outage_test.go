@@ -1,0 +1,120 @@
+package batch
+
+import (
+	"cmp"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rebound-go/rebound/cmd/rebound/batch/queue"
+)
+
+// outage is an outage in a batch with the default policy.
+type outage struct {
+	name       string
+	rows       int
+	path       string        // empty = a generation
+	from, to   time.Duration // of the outage
+	fail       func(*http.Request) (*http.Response, error)
+	permanent  bool // without the outage, each row gets a 400
+	code       int
+	failed     int           // rows, at most
+	lost       int           // attempts that failed, at most
+	least, end time.Duration // how long the batch takes
+	why        string        // why it stops
+}
+
+func refused(*http.Request) (*http.Response, error) {
+	return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
+}
+
+var outages = []outage{
+	{name: "in the middle", rows: 2000, from: time.Second, to: 10 * time.Minute, fail: refused,
+		lost: 250, least: 10 * time.Minute, end: 11 * time.Minute},
+	{name: "503", rows: 2000, from: time.Second, to: 10 * time.Minute,
+		fail: answering(503, "", ""), lost: 250, least: 10 * time.Minute, end: 11 * time.Minute},
+	{name: "503 of orders, in doubt at once", rows: 2000, path: "/orders", from: time.Second,
+		to: 10 * time.Minute, fail: answering(503, "", ""), code: exitFailed, failed: 200, lost: 200,
+		least: 10 * time.Minute, end: 11 * time.Minute},
+	{name: "rows that fail for good are answers, too", rows: 2000, from: time.Second,
+		to: 10 * time.Minute, fail: refused, permanent: true, code: exitFailed, failed: 2000, lost: 250,
+		least: 10 * time.Minute, end: 11 * time.Minute},
+	{name: "the last rows", rows: 240, from: 200 * time.Millisecond, to: 5 * time.Minute,
+		fail: refused, lost: 200, least: 5 * time.Minute, end: 6 * time.Minute},
+	{name: "never there", rows: 2000, to: time.Hour, fail: refused, code: exitStopped,
+		lost: 250, least: queue.FirstOutage, end: 2 * queue.FirstOutage, why: "refused"},
+	{name: "away for good", rows: 2000, from: time.Second, to: 24 * time.Hour, fail: refused,
+		code: exitStopped, lost: 400, least: time.Hour, end: 62 * time.Minute, why: "refused"},
+	{name: "a dozen rows are no outage", rows: 12, to: time.Hour, fail: refused, code: exitFailed,
+		failed: 12, lost: 96, end: 30 * time.Second},
+}
+
+// Rows wait for the end of an outage. Only its first failures and one probe for each cooldown use
+// attempts.
+func TestOutage(t *testing.T) {
+	for _, o := range outages {
+		t.Run(o.name, o.test)
+	}
+}
+
+// A first answer to the last probe is not too late, although other rows are rejected meanwhile.
+func TestFirstAnswer(t *testing.T) {
+	for to := 10 * time.Second; to <= queue.FirstOutage; to += time.Second {
+		o := outage{rows: 500, to: to, fail: refused, lost: 250, least: to, end: to + time.Minute}
+		o.test(t)
+	}
+}
+
+func (o outage) test(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		var good, bad atomic.Int64
+		b := &bench{t: t, dir: t.TempDir()}
+		b.o = Options{
+			Input: filepath.Join(b.dir, "in.jsonl"), Output: filepath.Join(b.dir, "out.jsonl"),
+			Base: &url.URL{Scheme: "https", Host: "api.example"}, Crash: true, Stdout: io.Discard,
+			MaxInFlight: 64, First: -1,
+			Transport: trip(func(req *http.Request) (*http.Response, error) {
+				time.Sleep(100 * time.Millisecond)
+				if since := time.Since(began); since >= o.from && since < o.to {
+					bad.Add(1)
+					return o.fail(req)
+				}
+				good.Add(1)
+				if o.permanent {
+					return answering(400, "", "")(req)
+				}
+				return &http.Response{StatusCode: 200, Request: req,
+					Body: io.NopCloser(strings.NewReader(`{"choices":[]}`))}, nil
+			}),
+		}
+		b.rows(o.rows, cmp.Or(o.path, generation), "")
+		s := b.run(o.code)
+		if took := time.Since(began); took < o.least || took > o.end {
+			t.Errorf("it took %v, want %v to %v", took, o.least, o.end)
+		}
+		if n := int(bad.Load()); n > o.lost || s.Attempts != good.Load()+bad.Load() {
+			t.Errorf("%d attempts counted, %d good ones and %d bad ones, want at most %d bad ones",
+				s.Attempts, good.Load(), n, o.lost)
+		}
+		answered := s.Done
+		if o.permanent {
+			answered = s.Failed
+		}
+		if answered != int(good.Load()) || s.Failed > o.failed || s.InDoubt > 0 ||
+			(s.Pending > 0) != (o.code == exitStopped) {
+			t.Errorf("%d answers, at most %d failed rows; got %+v", good.Load(), o.failed, s)
+		}
+		if !strings.Contains(s.Stopped, o.why) || (s.Stopped == "") != (o.why == "") {
+			t.Errorf("stopped: %q, want %q", s.Stopped, o.why)
+		}
+	})
+}
