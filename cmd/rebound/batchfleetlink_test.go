@@ -5,6 +5,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -106,12 +107,14 @@ func cutSome(t *testing.T, part string, every int64) {
 		return true
 	}})
 	x := newFleetTorture(t, db, 400, "-j", "8", "--lease", "2s")
-	go func() {
-		<-x.called // the workers have begun
-		begun.Store(true)
-	}()
-	for _, stderr := range x.fleetOf(2, 1, "--rpm", "12000") {
-		if !strings.Contains(stderr, "400 rows: ") {
+	one, _ := x.start("--rpm", "6000")
+	two, _ := x.start("--rpm", "6000")
+	for s := x.status(); s.Workers < 2 && s.Done < s.Rows; s = x.status() {
+	}
+	begun.Store(true) // without a database, a worker does not begin
+	x.ends(1, one, two)
+	for _, c := range []*exec.Cmd{one, two} {
+		if stderr := fmt.Sprint(c.Stderr); !strings.Contains(stderr, "400 rows: ") {
 			t.Error(stderr)
 		}
 	}

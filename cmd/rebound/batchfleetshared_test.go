@@ -45,6 +45,7 @@ func TestFleetJudges(t *testing.T) {
 					all.Done()
 				}
 				all.Wait()
+				<-time.After(30 * time.Millisecond) // in which the workers exchange their counts
 				if c.fails(calls.Add(1)) {
 					http.Error(w, `{"error":{"code":"bad","message":"m"}}`, http.StatusBadRequest)
 					return

@@ -66,6 +66,7 @@ func expect(t *testing.T, lines *bufio.Reader, want string) {
 
 // The wait may take the whole time for all attempts. The attempts get the rest.
 func TestWaitForServiceEnds(t *testing.T) {
+	t.Parallel()
 	began := time.Now()
 	code, out := script(t, "rebound run --wait-for tcp://127.0.0.1:1 -t .6 -- echo not reached")
 	if code != 124 || !strings.Contains(out, "is not ready after") ||
@@ -87,7 +88,7 @@ func TestWaitForServiceEnds(t *testing.T) {
 
 	web := httptest.NewServer(http.NotFoundHandler())
 	defer web.Close()
-	code, out = script(t, "rebound run --wait-for "+web.URL+" -t .7 -- echo not reached")
+	code, out = script(t, "rebound run --wait-for "+web.URL+" -t 2 -- echo not reached")
 	if code != 124 || !strings.Contains(out, "status 404") {
 		t.Errorf("got exit code %d, %s, want 124", code, out)
 	}
@@ -101,7 +102,7 @@ func TestWaitForServiceEnds(t *testing.T) {
 		}
 	}))
 	defer stuck.Close()
-	code, out = script(t, "rebound run --wait-for "+stuck.URL+" -t 1 -- echo not reached")
+	code, out = script(t, "rebound run --wait-for "+stuck.URL+" -t 4 -- echo not reached")
 	if code != 124 || !strings.Contains(out, "is not ready after") ||
 		strings.Count(out, "status 503") != 2 {
 		t.Errorf("got exit code %d, %s, want 124, and twice the last answer", code, out)

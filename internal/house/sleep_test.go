@@ -23,7 +23,7 @@ var realWaits = map[string]int{
 	"cmd/rebound/batch_test.go":            2,
 	"cmd/rebound/batchfleetcases_test.go":  5,
 	"cmd/rebound/batchfleetlink_test.go":   5,
-	"cmd/rebound/batchfleetshared_test.go": 3,
+	"cmd/rebound/batchfleetshared_test.go": 4,
 	"cmd/rebound/batchgoon_test.go":        1,
 	"cmd/rebound/batchtorture_test.go":     1,
 	"cmd/rebound/proxy/bench_test.go":      1,
