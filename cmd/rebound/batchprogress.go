@@ -55,7 +55,10 @@ func batchLine(p batch.Progress) string {
 	if p.Spent > 0 {
 		text += fmt.Sprintf("  $%.2f", p.Spent)
 	}
-	if p.Left > 0 && p.Ended < p.Rows {
+	switch {
+	case p.Away > 0:
+		text += fmt.Sprintf("  the service has been away for %v", p.Away)
+	case p.Left > 0 && p.Ended < p.Rows:
 		text += fmt.Sprintf("  about %v left", p.Left.Round(time.Second))
 	}
 	return text

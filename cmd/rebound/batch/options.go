@@ -90,6 +90,7 @@ type Progress struct {
 	Spent     float64       // dollars
 	Tokens    [2]float64    // of prompts and answers, in this run
 	PerSecond float64       // rows that ended, in the last 30 to 60 s
+	Away      time.Duration // how long the service has been away; 0 = it is there
 	Left      time.Duration // estimated; 0 = unknown, or nothing is left
 }
 
@@ -114,17 +115,11 @@ const (
 )
 
 func (o *Options) defaults() {
-	if o.MaxInFlight <= 0 {
-		o.MaxInFlight = defaultInFlight
-	}
-	if o.RowAttempts <= 0 {
-		o.RowAttempts = defaultRowAttempts
-	}
+	o.MaxInFlight = cmp.Or(o.MaxInFlight, defaultInFlight)
+	o.RowAttempts = cmp.Or(o.RowAttempts, defaultRowAttempts)
 	o.First = cmp.Or(o.First, defaultFirst)
+	o.Grace = cmp.Or(o.Grace, defaultGrace)
 	o.InDoubt = cmp.Or(o.InDoubt, "auto")
-	if o.Grace <= 0 {
-		o.Grace = defaultGrace
-	}
 }
 
 // early is how many rows per place may be marked as sent while they wait for a place. Without them

@@ -45,7 +45,7 @@ type Queue struct {
 	active    int           // jobs that workers have
 	off       deferrals
 	notBefore time.Time // no job is handed out before
-	away      time.Time // of the first Hold since the service answered; zero = none
+	left      time.Time // when an outage began: the first Hold since the last answer; zero = none
 	answered  bool      // the service has answered a job
 
 	jobs chan Job
@@ -188,7 +188,7 @@ func (q *Queue) Ended(answered bool) {
 	q.change(func() {
 		q.active--
 		if answered {
-			q.answered, q.away = true, time.Time{}
+			q.answered, q.left = true, time.Time{}
 		}
 	})
 }
@@ -226,8 +226,7 @@ const (
 )
 
 // Hold delays all jobs, for example until the cooldown of a breaker is over. A wait of 0 delays
-// none. Hold returns how long the service has been away, if that is too long. Otherwise it returns
-// 0.
+// none. If the service has been away for too long, Hold returns how long. Otherwise it returns 0.
 func (q *Queue) Hold(wait time.Duration) (away time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -235,17 +234,33 @@ func (q *Queue) Hold(wait time.Duration) (away time.Duration) {
 	if until := now.Add(wait); until.After(q.notBefore) {
 		q.notBefore = until
 	}
-	if wait > 0 && q.away.IsZero() {
-		q.away = now
+	if wait > 0 && q.left.IsZero() {
+		q.left = now
 	}
 	longest := LongestOutage
 	if !q.answered {
 		longest = FirstOutage
 	}
-	if away = now.Sub(q.away); q.away.IsZero() || away < longest {
+	if away = q.away(); away < longest {
 		return 0
 	}
-	return away.Round(time.Second)
+	return away
+}
+
+// Away returns how long the service has been away: the time since the first Hold after its last
+// answer. 0 = it is there.
+func (q *Queue) Away() time.Duration {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.away()
+}
+
+// away is Away, for a caller that holds mu.
+func (q *Queue) away() time.Duration {
+	if q.left.IsZero() {
+		return 0
+	}
+	return time.Since(q.left).Truncate(time.Second)
 }
 
 // rest waits until the delay of Hold is over.

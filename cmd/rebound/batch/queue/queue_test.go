@@ -97,6 +97,13 @@ func TestOutages(t *testing.T) {
 				t.Errorf("step %d: away for %v, want %v", i, got, step.want)
 			}
 		}
+		time.Sleep(90 * time.Second)
+		if got := q.Away(); got != 90*time.Second {
+			t.Errorf("away for %v, want 1m30s", got)
+		}
+		if q.Ended(true); q.Away() != 0 {
+			t.Errorf("away for %v after an answer", q.Away())
+		}
 	})
 }
 
