@@ -71,7 +71,7 @@ func provider(t *testing.T) (url string, base *lines) {
 			if begin != "" {
 				_, _ = io.WriteString(w, begin)
 				w.(http.Flusher).Flush()
-				<-time.After(50 * time.Millisecond) // it is on its way
+				<-time.After(300 * time.Millisecond) // it is on its way
 			}
 			base.silence()
 		}
@@ -105,7 +105,7 @@ func (l *lines) count() int {
 // After a timeout on an HTTP/2 connection whose peer is silent, the next attempt and the next call
 // go out on another.
 func TestDeadConnectionIsLeft(t *testing.T) {
-	const soon, noticed = 300 * time.Millisecond, 50 * time.Millisecond
+	const soon, noticed = 2 * time.Second, 400 * time.Millisecond
 	for _, row := range []struct {
 		name, cut string
 		set       func(*llm.Transport)

@@ -180,6 +180,9 @@ func newBatchWork() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if summary.Rows == 0 && code != 0 {
+			return exited(code) // it was stopped before it began
+		}
 		return f.report(c, summary, code)
 	})
 	f.registerCalls(c)

@@ -174,29 +174,51 @@ func TestFleetSignalsWithoutDatabase(t *testing.T) {
 	})
 }
 
-// The same holds if the database stops answering while the worker starts River.
-func TestFleetSignalsAtTheStart(t *testing.T) {
+// The same holds if the database stops answering before the worker has begun.
+func TestFleetStopsAtTheStart(t *testing.T) {
 	t.Parallel()
+	for _, c := range []struct {
+		name  string
+		query string // the one that is not answered
+		flags []string
+		send  []os.Signal
+		code  int
+	}{
+		{"signal, no batch yet", "ORDER BY loaded", nil, []os.Signal{syscall.SIGTERM}, 143},
+		{"deadline, no batch yet", "ORDER BY loaded", []string{"--deadline", "1s"}, nil, 124},
+		{"signal, no session yet", "FOR NO KEY UPDATE", nil, []os.Signal{os.Interrupt}, 130},
+		{"deadline, no session yet", "FOR NO KEY UPDATE", []string{"--deadline", "1s"}, nil, 124},
+		{"signals, River starts", "river_queue", nil, []os.Signal{syscall.SIGTERM, syscall.SIGTERM}, 143},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			stopAtTheStart(t, c.query, c.flags, c.send, c.code)
+		})
+	}
+}
+
+func stopAtTheStart(t *testing.T, query string, flags []string, send []os.Signal, code int) {
 	l := &link{silent: make(chan struct{})}
 	fall := sync.OnceFunc(func() { close(l.silent) })
 	var loaded atomic.Bool
 	l.cut = func(sent []byte) bool {
-		if loaded.Load() && bytes.Contains(sent, []byte("river_queue")) {
+		if loaded.Load() && bytes.Contains(sent, []byte(query)) {
 			fall()
 		}
 		return false
 	}
 	x := newFleetIn(t, newLink(t, database(t), l), 10, func(http.ResponseWriter, *http.Request) {})
 	loaded.Store(true)
-	w, _ := x.start()
+	w, _ := x.start(flags...)
 	<-l.silent
-	for range 2 {
-		_ = w.Process.Signal(syscall.SIGTERM)
+	for _, s := range send {
+		_ = w.Process.Signal(s)
 		<-time.After(100 * time.Millisecond)
 	}
 	began := time.Now()
-	if err := w.Wait(); exitOf(err) != 143 || time.Since(began) > 8*time.Second {
-		t.Errorf("exit code %d after %v, want 143 at once: %v", exitOf(err), time.Since(began), w.Stderr)
+	if err := w.Wait(); exitOf(err) != code || time.Since(began) > 8*time.Second {
+		t.Errorf("exit code %d after %v, want %d at once: %v", exitOf(err), time.Since(began), code,
+			w.Stderr)
 	}
 }
 

@@ -20,7 +20,7 @@ var manyNames = map[string]struct {
 	"fault":                   {32, "limiters read the headers that Retry-After is read from"},
 	"limit":                   {44, "each of four kinds has five methods; a Rate counts tokens, too"},
 	"policyfile":              {31, "each kind of limit has its own fields in a file"},
-	"cmd/rebound/batch":       {37, "package fleet sends its rows by the same rounds"},
+	"cmd/rebound/batch":       {38, "package fleet sends rows by the same rounds, with a key"},
 	"cmd/rebound/batch/store": {33, "a row's state is one of four constants; dry runs"},
 	"internal/circuit":        {60, "package breaker works on the parts of a Word without a lock"},
 }

@@ -75,7 +75,7 @@ func TestPacing(t *testing.T) {
 							resp.Body = io.NopCloser(strings.NewReader(used))
 						}
 						return resp, err
-					})}, store.Key{}, func(context.Context, store.Row, money.Amount) error { return nil }, &pace)
+					})}, func(context.Context, store.Row, money.Amount) error { return nil }, &pace)
 				if err != nil {
 					t.Fatal(err)
 				}

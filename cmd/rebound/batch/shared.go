@@ -17,12 +17,12 @@ import (
 // each one to Round, and stores the outcome.
 type Shared struct{ r run }
 
-// NewShared returns a Shared for the batch with that key. Options.Requests and Options.Tokens are
-// ignored: pace applies the shared limits.
-func NewShared(o Options, key store.Key, mark Mark, pace Pacer) (*Shared, error) {
+// NewShared returns a Shared. Options.Requests and Options.Tokens are ignored: pace applies the
+// shared limits.
+func NewShared(o Options, mark Mark, pace Pacer) (*Shared, error) {
 	o.defaults()
 	o.Requests, o.Tokens = 0, 0 // the limits of this process are learned
-	b := &batch{o: o, began: time.Now(), secrets: secrets.Set{}.With(o.Secret...), key: key,
+	b := &batch{o: o, began: time.Now(), secrets: secrets.Set{}.With(o.Secret...),
 		mark: mark, pace: pace}
 	if err := b.configure(); err != nil {
 		return nil, err
@@ -34,6 +34,9 @@ func NewShared(o Options, key store.Key, mark Mark, pace Pacer) (*Shared, error)
 	s.r.sender = newSender(b)
 	return s, nil
 }
+
+// Use sets the key of the batch. It must be called before Round.
+func (s *Shared) Use(key store.Key) { s.r.key = key }
 
 // Serve calls work, and returns after work has returned. feeding ends when no more rows may be
 // sent: at the deadline, at a signal, or by Stop. calls ends after the grace, or at a second

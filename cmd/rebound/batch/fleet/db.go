@@ -71,7 +71,7 @@ func open(ctx context.Context, address string, most int32) (*DB, error) {
 		config *pgxpool.Config
 	}{{&d.pool, config}, {&d.quick, quick}} {
 		if *p.pool, err = pgxpool.NewWithConfig(ctx, p.config); err == nil {
-			err = (*p.pool).Ping(ctx)
+			err = ping(ctx, *p.pool)
 		}
 		if err != nil {
 			d.Close()
@@ -79,6 +79,13 @@ func open(ctx context.Context, address string, most int32) (*DB, error) {
 		}
 	}
 	return d, nil
+}
+
+// ping returns an error if the server does not answer within its connect_timeout.
+func ping(ctx context.Context, p *pgxpool.Pool) error {
+	ctx, cancel := context.WithTimeout(ctx, p.Config().ConnConfig.ConnectTimeout)
+	defer cancel()
+	return p.Ping(ctx)
 }
 
 // Passwords returns the passwords in a URL or in libpq's words, as written and decoded.

@@ -34,20 +34,19 @@ type work struct {
 }
 
 // Work sends rows of a batch until none is left. It returns the report of the whole batch, and the
-// exit code.
+// exit code. The report is empty if the worker was stopped before it began.
 func Work(ctx context.Context, db *DB, o Options) (batch.Summary, int, error) {
 	o.Lease = cmp.Or(o.Lease, Lease)
 	w := &work{address: db.address, o: o}
-	if err := w.prepare(ctx, db); err != nil {
+	if err := w.newShared(); err != nil {
 		return batch.Summary{}, own, err
 	}
-	first, err := w.newSession(ctx)
-	if err != nil {
-		return batch.Summary{}, own, err
-	}
-	w.session.Store(first)
 	began := time.Now()
+	var first *session
 	w.shared.Serve(ctx, func(feeding, calls context.Context) {
+		if first, w.err = w.begin(feeding, db); w.err != nil {
+			return
+		}
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
 		go w.count(ctx, db)
@@ -56,32 +55,50 @@ func Work(ctx context.Context, db *DB, o Options) (batch.Summary, int, error) {
 		}
 		w.err = w.sessions(ctx, first, feeding, calls)
 	})
-	return w.report(ctx, db, began)
+	if first != nil {
+		return w.report(ctx, db, began)
+	}
+	if code, why := w.shared.Stopped(); code != 0 {
+		o.Notice("stopped before the first row: " + why)
+		return batch.Summary{}, code, nil
+	}
+	return batch.Summary{}, own, w.err
 }
 
-// prepare finds the batch, and checks the hosts, the options and the costs, before anything is
-// sent.
-func (w *work) prepare(ctx context.Context, db *DB) (err error) {
-	if w.batch, err = db.find(ctx, w.o.Name); err != nil {
-		return err
-	}
-	if err := w.checkHosts(); err != nil {
-		return err
-	}
-	w.pace = newPacer(w.batch.name, rates{w.o.Requests, w.o.Tokens},
+// newShared makes what needs no database.
+func (w *work) newShared() (err error) {
+	w.pace = newPacer(w.o.Name, rates{w.o.Requests, w.o.Tokens},
 		func() *DB { return w.session.Load().db })
 	mark := func(ctx context.Context, _ store.Row, cost money.Amount) error {
 		c := ctx.Value(claimKey{}).(*claim)
 		return c.s.mark(ctx, c, cost)
 	}
-	if w.shared, err = batch.NewShared(w.o.Options, w.batch.key, mark, w.pace); err != nil {
-		return err
-	}
 	w.counts.Store(&Counts{})
-	if w.o.Budget > 0 {
-		return w.checkBounds(ctx, db)
+	w.shared, err = batch.NewShared(w.o.Options, mark, w.pace)
+	return err
+}
+
+// begin finds the batch, checks its hosts and costs before anything is sent, and begins the first
+// session.
+func (w *work) begin(ctx context.Context, db *DB) (s *session, err error) {
+	if w.batch, err = db.find(ctx, w.o.Name); err != nil {
+		return nil, err
 	}
-	return nil
+	w.shared.Use(w.batch.key)
+	w.pace.batch = w.batch.name // Options.Name may be empty
+	if err := w.checkHosts(); err != nil {
+		return nil, err
+	}
+	if w.o.Budget > 0 {
+		if err := w.checkBounds(ctx, db); err != nil {
+			return nil, err
+		}
+	}
+	if s, err = w.newSession(ctx); err != nil {
+		return nil, err
+	}
+	w.session.Store(s)
+	return s, nil
 }
 
 // checkHosts returns an error if rows go to a host that the flags do not allow.
