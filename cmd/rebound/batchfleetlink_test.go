@@ -213,7 +213,7 @@ func stopAtTheStart(t *testing.T, query string, flags []string, send []os.Signal
 	<-l.silent
 	for _, s := range send {
 		_ = w.Process.Signal(s)
-		<-time.After(100 * time.Millisecond)
+		<-time.After(500 * time.Millisecond)
 	}
 	began := time.Now()
 	if err := w.Wait(); exitOf(err) != code || time.Since(began) > 8*time.Second {
@@ -259,7 +259,7 @@ func endWithout(t *testing.T, db string, away func()) {
 		ends.Go(func() {
 			for _, s := range c.send {
 				_ = workers[i].Process.Signal(s)
-				<-time.After(100 * time.Millisecond)
+				<-time.After(500 * time.Millisecond)
 			}
 			err := workers[i].Wait()
 			took := time.Since(began)

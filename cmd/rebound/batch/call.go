@@ -9,6 +9,7 @@ import (
 
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/money"
+	"github.com/rebound-go/rebound/cmd/rebound/batch/outage"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/rows"
 	"github.com/rebound-go/rebound/fault"
 	"github.com/rebound-go/rebound/gate"
@@ -25,6 +26,7 @@ type call struct {
 	repeatable bool
 	most       money.Amount // the most that an attempt can cost
 	before     money.Amount // the most that earlier rounds can have cost
+	history    *outage.History
 
 	place    atomic.Int32
 	attempts int // that have begun

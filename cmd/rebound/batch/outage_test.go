@@ -2,6 +2,7 @@ package batch
 
 import (
 	"cmp"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -17,14 +18,15 @@ import (
 	"github.com/rebound-go/rebound/cmd/rebound/batch/queue"
 )
 
-// outage is an outage in a batch with the default policy.
-type outage struct {
+// away is an outage in a batch with the default policy.
+type away struct {
 	name       string
 	rows       int
 	path       string        // empty = a generation
 	from, to   time.Duration // of the outage
 	fail       func(*http.Request) (*http.Response, error)
 	permanent  bool // without the outage, each row gets a 400
+	poison     int  // one in that many rows always gets a 500; 0 = none
 	code       int
 	failed     int           // rows, at most
 	lost       int           // attempts that failed, at most
@@ -36,7 +38,7 @@ func refused(*http.Request) (*http.Response, error) {
 	return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
 }
 
-var outages = []outage{
+var outages = []away{
 	{name: "in the middle", rows: 2000, from: time.Second, to: 10 * time.Minute, fail: refused,
 		lost: 250, least: 10 * time.Minute, end: 11 * time.Minute},
 	{name: "503", rows: 2000, from: time.Second, to: 10 * time.Minute,
@@ -46,6 +48,11 @@ var outages = []outage{
 		least: 10 * time.Minute, end: 11 * time.Minute},
 	{name: "rows that fail for good are answers, too", rows: 2000, from: time.Second,
 		to: 10 * time.Minute, fail: refused, permanent: true, code: exitFailed, failed: 2000, lost: 250,
+		least: 10 * time.Minute, end: 11 * time.Minute},
+	{name: "bad rows are no outage", rows: 2000, poison: 10, code: exitFailed, failed: 200,
+		lost: 1600, end: time.Minute},
+	{name: "bad rows and an outage", rows: 2000, poison: 10, from: 3 * time.Second,
+		to: 10 * time.Minute, fail: refused, code: exitFailed, failed: 200, lost: 1800,
 		least: 10 * time.Minute, end: 11 * time.Minute},
 	{name: "the last rows", rows: 240, from: 200 * time.Millisecond, to: 5 * time.Minute,
 		fail: refused, lost: 200, least: 5 * time.Minute, end: 6 * time.Minute},
@@ -68,12 +75,19 @@ func TestOutage(t *testing.T) {
 // A first answer to the last probe is not too late, although other rows are rejected meanwhile.
 func TestFirstAnswer(t *testing.T) {
 	for to := 10 * time.Second; to <= queue.FirstOutage; to += time.Second {
-		o := outage{rows: 500, to: to, fail: refused, lost: 250, least: to, end: to + time.Minute}
+		o := away{rows: 500, to: to, fail: refused, lost: 250, least: to, end: to + time.Minute}
 		o.test(t)
 	}
 }
 
-func (o outage) test(t *testing.T) {
+// isPoison reports whether req always fails.
+func (o away) isPoison(req *http.Request) bool {
+	var row int
+	_, err := fmt.Fscanf(req.Body, `{"row":"r%d"}`, &row)
+	return err != nil || o.poison > 0 && row%o.poison == 0
+}
+
+func (o away) test(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
 		var good, bad atomic.Int64
@@ -87,6 +101,10 @@ func (o outage) test(t *testing.T) {
 				if since := time.Since(began); since >= o.from && since < o.to {
 					bad.Add(1)
 					return o.fail(req)
+				}
+				if o.isPoison(req) {
+					bad.Add(1)
+					return answering(500, "", "")(req)
 				}
 				good.Add(1)
 				if o.permanent {

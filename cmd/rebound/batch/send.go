@@ -2,31 +2,27 @@ package batch
 
 import (
 	"net/http"
-	"time"
 
 	"golang.org/x/sync/semaphore"
 
 	"github.com/rebound-go/rebound"
-	"github.com/rebound-go/rebound/breaker"
 	"github.com/rebound-go/rebound/budget"
+	"github.com/rebound-go/rebound/cmd/rebound/batch/outage"
 	"github.com/rebound-go/rebound/limit"
 	"github.com/rebound-go/rebound/llm"
 )
 
-// outageFailures in a row open the breaker of the default policy. The rows then wait for the end of
-// the outage, without attempts. A dozen rows that fail eight times each are no outage.
-const outageFailures = 100
-
 // sender has what the workers share: the client, the policy and the limits.
 type sender struct {
-	b      *batch
-	bodies *semaphore.Weighted
-	client *llm.Transport // not an http.Client, which would follow redirects with the credentials
-	policy *rebound.Policy
-	quota  *llm.Quota
-	flight *limit.Adaptive
-	places chan struct{} // has an element for each request in flight
-	hire   func()        // is called when a worker begins to wait; nil = none
+	b       *batch
+	bodies  *semaphore.Weighted
+	service outage.Service
+	client  *llm.Transport // not an http.Client, which would follow redirects with the credentials
+	policy  *rebound.Policy
+	quota   *llm.Quota
+	flight  *limit.Adaptive
+	places  chan struct{} // has an element for each request in flight
+	hire    func()        // is called when a worker begins to wait; nil = none
 }
 
 func newSender(b *batch) *sender {
@@ -35,8 +31,7 @@ func newSender(b *batch) *sender {
 	if s.policy == nil {
 		s.policy = llm.NewPolicy()
 		s.policy.Attempts = 3
-		s.policy.Breaker = &breaker.Breaker{Name: "service", Failures: outageFailures,
-			Cooldown: 5 * time.Second, MaxCooldown: 30 * time.Second}
+		s.policy.Breaker = outage.NewBreaker()
 	}
 	s.policy = s.policy.Clone()
 	if s.policy.Budget == nil {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/rebound-go/rebound"
+	"github.com/rebound-go/rebound/cmd/rebound/batch/outage"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/queue"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/request"
 	"github.com/rebound-go/rebound/gate"
@@ -55,6 +56,11 @@ func (s *sender) newWorker(ctx context.Context) (w *worker, stop func()) {
 		w.policy.Gates = append(w.policy.Gates, pacing{w.call.Load})
 	}
 	w.policy.Gates = append(w.policy.Gates, s.flight, w)
+	if b := w.policy.Breaker; b != nil {
+		w.policy.Gates = append(w.policy.Gates, outage.Gate{Breaker: b, Service: &s.service,
+			Row: func() *outage.History { return w.call.Load().history }})
+		w.policy.Breaker = nil
+	}
 	w.policy = w.limited(s.b.o.RowAttempts)
 	w.ctx, w.cancel = context.WithCancel(context.WithValue(ctx, workerKey{}, w))
 	w.blank = (&http.Request{Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}).
@@ -135,7 +141,7 @@ func (w *worker) prepare(j *queue.Job) answer {
 	*req = *w.blank
 	b.requests.SetHead(req, j.Row)
 	a := answer{room: w.line[:0], call: &call{b: b, places: w.places, row: j.Row, req: req,
-		before: j.Lost, began: time.Now(),
+		before: j.Lost, history: &j.History, began: time.Now(),
 		repeatable: b.o.InDoubt == "redo" || request.Repeatable(req)}}
 	body, err := b.in.Files.Body(j.Row)
 	if err == nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/rebound-go/rebound"
 	"github.com/rebound-go/rebound/cmd/rebound/batch"
+	"github.com/rebound-go/rebound/cmd/rebound/batch/outage"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/queue"
 	"github.com/rebound-go/rebound/fault"
 	"github.com/rebound-go/rebound/internal/clock"
@@ -92,6 +93,9 @@ func (s *session) send(c *claim) (out batch.Round, held bool, err error) {
 	}
 	r.Key.ID = uint64(c.id)
 	j := queue.Job{Row: r, Attempts: c.attempts, Doubt: c.state != pending, Lost: c.reserved}
+	if c.attempts > 0 {
+		j.History = outage.Suspect
+	}
 	if c.state == sent {
 		if !s.shared.Redo(r) {
 			return s.shared.Hold(j), true, nil

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/rebound-go/rebound/cmd/rebound/batch/money"
+	"github.com/rebound-go/rebound/cmd/rebound/batch/outage"
 )
 
 // deferral is a row that was put off.
@@ -12,6 +13,7 @@ type deferral struct {
 	lost         money.Amount
 	pause        time.Duration
 	due          time.Time
+	history      outage.History
 	attempts     int32
 	again, doubt bool
 }

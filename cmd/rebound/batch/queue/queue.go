@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/rebound-go/rebound/cmd/rebound/batch/money"
+	"github.com/rebound-go/rebound/cmd/rebound/batch/outage"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/rows"
 )
 
@@ -20,6 +21,7 @@ type Job struct {
 	Again    bool          // an earlier process sent the row, and this one has not sent it yet
 	Doubt    bool          // the row is marked as sent, and the server may have acted on it
 	Lost     money.Amount  // the cost, at most, of the earlier attempts
+	History  outage.History
 }
 
 // The pause of a row that was put off doubles between these bounds.
@@ -178,7 +180,7 @@ func (q *Queue) Next(ctx context.Context) (Job, bool) {
 func (q *Queue) again(d deferral) (j Job, ok bool) {
 	r, ok := q.read(d.at)
 	return Job{Row: r, Attempts: int(d.attempts), Pause: d.pause, Again: d.again, Doubt: d.doubt,
-		Lost: d.lost}, ok
+		Lost: d.lost, History: d.history}, ok
 }
 
 // Ended must be called when a worker has finished a job. answered is true if the service is there:
@@ -205,7 +207,7 @@ func (q *Queue) AwaitFirst(ctx context.Context) {
 func (q *Queue) PutOff(j Job) {
 	d := deferral{
 		at: j.Row.At, attempts: int32(j.Attempts), lost: j.Lost, again: j.Again, doubt: j.Doubt,
-		pause: min(max(2*j.Pause, FirstPause), LongestPause),
+		history: j.History, pause: min(max(2*j.Pause, FirstPause), LongestPause),
 	}
 	d.due = time.Now().Add(d.pause)
 	q.change(func() { heap.Push(&q.off, d) })
