@@ -58,31 +58,34 @@ func (u *connUses) take(slot *net.Conn) net.Conn {
 // release ends one use of conn, which may be nil. After a timeout it closes conn, unless other
 // attempts use it; then it returns true.
 func (u *connUses) release(conn net.Conn, timeout bool) (shared bool) {
-	// Only a timeout makes a connection suspect. After any other failure net/http closes it by itself.
-	suspect := conn != nil && timeout
 	u.mu.Lock()
-	shared = u.remove(conn) > 0 && suspect
-	if suspect && !shared {
-		u.remember(conn)
-	}
+	left := u.remove(conn)
 	u.mu.Unlock()
-	if !suspect || shared {
-		return shared
+	// Only a timeout makes a connection suspect. After any other failure net/http closes it by itself.
+	if conn == nil || !timeout {
+		return false
+	}
+	if left > 0 {
+		return true
 	}
 	// Closing a *tls.Conn first writes an alert, which blocks if the peer is dead.
+	bare := conn
 	if outer, ok := conn.(interface{ NetConn() net.Conn }); ok {
-		conn = outer.NetConn()
+		bare = outer.NetConn()
 	}
-	_ = conn.Close()
+	_ = bare.Close()
+	u.remember(conn) // not earlier: until it is closed, a request can be sent on it
 	return false
 }
 
-// remember records for some time that conn is closed. The caller holds u.mu. A connection with TLS
-// has large buffers, and only with HTTP/2 it could get another request.
+// remember records for some time that conn is closed. A connection with TLS has large buffers, and
+// only with HTTP/2 it could get another request.
 func (u *connUses) remember(conn net.Conn) {
 	if _, secure := conn.(*tls.Conn); secure && !isHTTP2(conn) {
 		return
 	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
 	if u.closed == nil {
 		u.closed = map[net.Conn]bool{}
 	}

@@ -306,6 +306,31 @@ func TestClosedConnectionsCount(t *testing.T) {
 	}
 }
 
+// slowToClose is a connection whose Close takes until another request has got it.
+type slowToClose struct {
+	net.Conn
+	got func()
+}
+
+func (c *slowToClose) Close() error {
+	c.got()
+	return c.Conn.Close()
+}
+
+// A request that gets a connection before it is closed may have been sent.
+func TestConnectionsAreOpenUntilClosed(t *testing.T) {
+	u := &connUses{}
+	open := false
+	server, client := net.Pipe()
+	defer server.Close()
+	conn := &slowToClose{Conn: client}
+	conn.got = func() { open = u.hold(new(net.Conn), conn) }
+	u.hold(new(net.Conn), conn)
+	if u.release(conn, true); !open || u.hold(nil, conn) {
+		t.Errorf("open before Close returns: %v, and after: %v", open, u.hold(nil, conn))
+	}
+}
+
 // TestDeadBodyIsLeft: the connection of a body that pauses too long serves no further request.
 func TestDeadBodyIsLeft(t *testing.T) {
 	t.Parallel()
