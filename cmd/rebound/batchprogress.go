@@ -57,7 +57,7 @@ func batchLine(p batch.Progress) string {
 	}
 	switch {
 	case p.Away > 0:
-		text += fmt.Sprintf("  the service has been away for %v", p.Away)
+		text += fmt.Sprintf("  the service has been away for %v", p.Away.Round(time.Second))
 	case p.Left > 0 && p.Ended < p.Rows:
 		text += fmt.Sprintf("  about %v left", p.Left.Round(time.Second))
 	}

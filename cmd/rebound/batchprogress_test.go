@@ -17,7 +17,7 @@ func TestBatchLine(t *testing.T) {
 		{func() {}, counts},
 		{func() { p.Left = 16200 * time.Millisecond }, counts + "  about 16s left"},
 		{func() { p.Spent = 1.5 }, counts + "  $1.50  about 16s left"},
-		{func() { p.Away = 90 * time.Second },
+		{func() { p.Away = 90*time.Second + 1 },
 			counts + "  $1.50  the service has been away for 1m30s"},
 		{func() { p.Away, p.Spent, p.Rows = 0, 0, 100 },
 			"100 of 100  2 failed  64 in flight  5 put off  12.3/s"},

@@ -77,9 +77,6 @@ func permanent(err error) bool {
 func (b *batch) describe(a *answer) (code, message string) {
 	hidden := b.secretsOf(a)
 	err := a.err
-	if open := (*breaker.OpenError)(nil); errors.As(err, &open) && open.Fault.Err != nil {
-		err = open.Fault.Err // why the breaker is open
-	}
 	if inURL := (*url.Error)(nil); errors.As(err, &inURL) {
 		err = inURL.Err // without the URL, which may hold a key
 	}

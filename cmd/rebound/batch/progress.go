@@ -16,7 +16,8 @@ func (b *run) Progress() Progress {
 	p := Progress{
 		Rows: t.rows, Ended: t.done + t.failed - unwritten, Done: t.done, Failed: t.failed,
 		InDoubt: t.doubt, InFlight: len(b.sender.places), Deferred: b.queue.Deferred(),
-		Spent: b.purse.Total().USD(), Tokens: [2]float64{t.input, t.output}, Away: b.queue.Away(),
+		Spent: b.purse.Total().USD(), Tokens: [2]float64{t.input, t.output},
+		Away: b.sender.service.Away(),
 	}
 	p.PerSecond = t.pace.PerSecond(b.began, time.Now(), t.ends)
 	rate, allowed := p.PerSecond, 0.0

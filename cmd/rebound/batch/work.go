@@ -11,9 +11,9 @@ import (
 
 // work sends a row, and carries out the verdict.
 func (b *run) work(ctx context.Context, w *worker, j *queue.Job) {
+	defer b.queue.Ended()
 	a := w.send(j)
 	b.settle(ctx, w, j, &a)
-	b.queue.Ended(a.err == nil || permanent(a.err))
 }
 
 // settle carries out the verdict on a row after a round.
@@ -32,10 +32,7 @@ func (b *run) settle(ctx context.Context, w *worker, j *queue.Job, a *answer) {
 		j.Attempts, j.Lost = j.Attempts+v.attempts, v.cost
 		j.Again, j.Doubt = j.Again && v.attempts == 0, v.doubt
 		b.queue.PutOff(*j)
-		// A row that was only rejected shows nothing: a probe may be under way.
-		if away := b.queue.Hold(v.wait); away > 0 && v.attempts > 0 {
-			b.halt.stop(exitStopped, fmt.Sprintf("the service has been away for %v: %s", away, v.why))
-		}
+		b.queue.Hold(v.wait)
 	case returned:
 		b.halt.stop(exitStopped, "a fault of the account: "+v.why)
 	case unsent:

@@ -3,12 +3,14 @@
 package outage
 
 import (
+	"context"
 	"sync/atomic"
 	"time"
 
 	"github.com/rebound-go/rebound/breaker"
 	"github.com/rebound-go/rebound/fault"
 	"github.com/rebound-go/rebound/gate"
+	"github.com/rebound-go/rebound/internal/clock"
 )
 
 // failures in a row open the breaker. A dozen rows that fail eight times each are no outage.
@@ -21,8 +23,50 @@ func NewBreaker() *breaker.Breaker {
 		MaxCooldown: 30 * time.Second}
 }
 
-// Service counts what the service has answered. The zero Service is ready to use.
-type Service struct{ answers atomic.Int64 }
+// A run waits for that long in all its outages together. If the service has answered nothing yet,
+// it may not exist.
+const (
+	Longest = time.Hour
+	First   = time.Minute
+)
+
+// Service is what a run has seen of the service. The zero Service is ready to use.
+type Service struct {
+	answers atomic.Int64
+	began   atomic.Int64 // when the outage began: a clock.Now; 0 = there is none
+	waited  atomic.Int64 // time in earlier outages, in nanoseconds
+}
+
+// answered counts an answer. It ends an outage.
+func (s *Service) answered() {
+	s.answers.Add(1)
+	if s.began.Load() == 0 {
+		return
+	}
+	if began := s.began.Swap(0); began != 0 {
+		s.waited.Add(int64(clock.Now()) - began)
+	}
+}
+
+// rejected begins an outage, if there is none. It returns false if the run has waited enough.
+func (s *Service) rejected() bool {
+	now := int64(clock.Now())
+	s.began.CompareAndSwap(0, now)
+	longest := Longest
+	if s.answers.Load() == 0 {
+		longest = First
+	}
+	return s.waited.Load()+int64(s.Away()) < int64(longest)
+}
+
+// Away returns how long the service has been away: the time since the first rejection after its
+// last answer. 0 = it is there.
+func (s *Service) Away() time.Duration {
+	if began := s.began.Load(); began != 0 {
+		return clock.Now() - time.Duration(began)
+	}
+	return 0
+}
 
 // History is what is known about the failures of a row. The zero History is that of a row that has
 // not failed.
@@ -44,18 +88,29 @@ func (h *History) failed(answers int64) bool {
 	return *h != Suspect
 }
 
-// Gate is the breaker of a worker, without the failures of suspects.
+// Gate is the breaker of a worker, without the failures of suspects. When the run has waited
+// enough, the breaker admits every row, and rows fail when their attempts are used up.
 type Gate struct {
 	*breaker.Breaker
 	Service *Service
 	Row     func() *History // of the current row
 }
 
+// Enter admits an attempt, or rejects it while the service is away.
+func (g Gate) Enter(ctx context.Context) (gate.Pass, error) {
+	p, err := g.Breaker.Enter(ctx)
+	if err == nil || g.Service.rejected() {
+		return p, err
+	}
+	g.ForceClose()
+	return g.Breaker.Enter(ctx)
+}
+
 // Leave counts an attempt. A suspect that is sent as a probe counts: it was chosen at random.
 func (g Gate) Leave(p gate.Pass, o gate.Outcome) {
 	switch kind := o.Fault.Kind; {
 	case o.Result == gate.OK, o.Result == gate.Failed && kind == fault.Permanent:
-		g.Service.answers.Add(1)
+		g.Service.answered()
 	case o.Result != gate.Failed, kind == fault.RateLimited, kind == fault.Canceled:
 	case !g.Row().failed(g.Service.answers.Load()) && g.State() == breaker.Closed:
 		o = gate.Outcome{Result: gate.Skipped}

@@ -65,6 +65,7 @@ func TestSuspectAsProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		row := Suspect
 		g := Gate{opened(t), new(Service), func() *History { return &row }}
+		g.Service.answered()
 		for _, cooldown := range []time.Duration{5, 10, 20, 30, 30} {
 			if _, err := g.Enter(t.Context()); err == nil {
 				t.Fatal("an open breaker admits a row")
@@ -83,6 +84,62 @@ func TestSuspectAsProbe(t *testing.T) {
 		pass, _ := g.Enter(t.Context())
 		if g.Leave(pass, ok); g.State() != breaker.Closed {
 			t.Errorf("%v after a good probe", g.State())
+		}
+	})
+}
+
+// A run waits for a minute until there is a first answer, and for an hour in all outages together.
+// Then every row is admitted.
+func TestWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var row History
+		g := Gate{&breaker.Breaker{}, new(Service), func() *History { return &row }}
+		for i, step := range []struct {
+			sleep    time.Duration
+			answered bool // after the sleep
+			admitted bool
+			away     time.Duration // after a rejection
+		}{
+			{time.Hour, false, false, 0},
+			{59 * time.Second, false, false, 59 * time.Second},
+			{time.Minute, true, false, 0}, // a probe that took its time
+			{50 * time.Minute, false, false, 50 * time.Minute},
+			{time.Minute, true, false, 0},
+			{6 * time.Minute, false, false, 6 * time.Minute},
+			{time.Second, false, false, 361 * time.Second},
+			{59 * time.Second, false, false, 7 * time.Minute},
+			{time.Second, false, true, 421 * time.Second},
+			{time.Second, true, true, 0},
+		} {
+			if time.Sleep(step.sleep); step.answered {
+				g.Leave(gate.Pass{}, ok)
+			}
+			if !step.admitted {
+				g.ForceOpen()
+			}
+			_, err := g.Enter(t.Context())
+			if (err == nil) != step.admitted || g.Service.Away() != step.away {
+				t.Errorf("step %d: %v, away for %v; want admitted = %v, away for %v", i, err,
+					g.Service.Away(), step.admitted, step.away)
+			}
+		}
+	})
+}
+
+// Before the first answer, a minute is enough.
+func TestWaitForFirstAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := Gate{opened(t), new(Service), nil}
+		for _, at := range []time.Duration{0, First - 1} {
+			time.Sleep(at)
+			g.ForceOpen()
+			if _, err := g.Enter(t.Context()); err == nil {
+				t.Fatalf("admitted after %v", at)
+			}
+		}
+		time.Sleep(time.Nanosecond)
+		if _, err := g.Enter(t.Context()); err != nil || g.State() != breaker.Closed {
+			t.Errorf("%v and %v after a minute, want the row admitted", err, g.State())
 		}
 	})
 }

@@ -47,8 +47,6 @@ type Queue struct {
 	active    int           // jobs that workers have
 	off       deferrals
 	notBefore time.Time // no job is handed out before
-	left      time.Time // when an outage began: the first Hold since the last answer; zero = none
-	answered  bool      // the service has answered a job
 
 	jobs chan Job
 	room chan struct{} // has an element when jobs has room again
@@ -183,16 +181,10 @@ func (q *Queue) again(d deferral) (j Job, ok bool) {
 		Lost: d.lost, History: d.history}, ok
 }
 
-// Ended must be called when a worker has finished a job. answered is true if the service is there:
-// the job succeeded, or its failure is permanent.
-func (q *Queue) Ended(answered bool) {
+// Ended must be called when a worker has finished a job.
+func (q *Queue) Ended() {
 	q.start()
-	q.change(func() {
-		q.active--
-		if answered {
-			q.answered, q.left = true, time.Time{}
-		}
-	})
+	q.change(func() { q.active-- })
 }
 
 // AwaitFirst waits until a job has ended, or all input has been offered.
@@ -220,49 +212,13 @@ func (q *Queue) Deferred() int {
 	return len(q.off)
 }
 
-// An outage may last that long before Hold reports it. If the service has answered nothing yet, it
-// may not exist.
-const (
-	LongestOutage = time.Hour
-	FirstOutage   = time.Minute
-)
-
-// Hold delays all jobs, for example until the cooldown of a breaker is over. A wait of 0 delays
-// none. If the service has been away for too long, Hold returns how long. Otherwise it returns 0.
-func (q *Queue) Hold(wait time.Duration) (away time.Duration) {
+// Hold delays all jobs, for example until the cooldown of a breaker is over.
+func (q *Queue) Hold(wait time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	now := time.Now()
-	if until := now.Add(wait); until.After(q.notBefore) {
+	if until := time.Now().Add(wait); until.After(q.notBefore) {
 		q.notBefore = until
 	}
-	if wait > 0 && q.left.IsZero() {
-		q.left = now
-	}
-	longest := LongestOutage
-	if !q.answered {
-		longest = FirstOutage
-	}
-	if away = q.away(); away < longest {
-		return 0
-	}
-	return away
-}
-
-// Away returns how long the service has been away: the time since the first Hold after its last
-// answer. 0 = it is there.
-func (q *Queue) Away() time.Duration {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.away()
-}
-
-// away is Away, for a caller that holds mu.
-func (q *Queue) away() time.Duration {
-	if q.left.IsZero() {
-		return 0
-	}
-	return time.Since(q.left).Truncate(time.Second)
 }
 
 // rest waits until the delay of Hold is over.

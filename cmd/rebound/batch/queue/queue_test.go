@@ -41,7 +41,7 @@ func TestOrder(t *testing.T) {
 				j.Attempts, j.Doubt = j.Attempts+1, j.Row.At == 2
 				q.PutOff(j)
 			}
-			q.Ended(false)
+			q.Ended()
 		}
 		want := "[1 0 false 0s 2 0 false 0s 3 0 false 0s 1 1 false 500ms 2 1 true 500ms " +
 			"1 2 false 1.5s 2 2 true 1.5s]"
@@ -67,46 +67,6 @@ func TestHold(t *testing.T) {
 	})
 }
 
-// An outage begins with the first delay, and an answer ends it. It may last a minute at first, and
-// an hour after the first answer. A delay of 0 is none.
-func TestOutages(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		q := newQueue(t)
-		for i, step := range []struct {
-			sleep    time.Duration
-			answered bool // Ended is called with this before Hold
-			wait     time.Duration
-			want     time.Duration
-		}{
-			{time.Hour, false, 0, 0},
-			{time.Hour, false, time.Second, 0},
-			{FirstOutage - 1, false, time.Second, 0},
-			{time.Nanosecond, false, time.Second, FirstOutage},
-			{time.Second, false, 0, FirstOutage + time.Second},
-			{time.Second, false, time.Second, FirstOutage + 2*time.Second},
-			{LongestOutage, true, 0, 0},
-			{LongestOutage, false, time.Second, 0},
-			{FirstOutage, false, time.Second, 0},
-			{LongestOutage - FirstOutage - 1, false, time.Second, 0},
-			{time.Nanosecond, false, time.Second, LongestOutage},
-			{time.Second, true, time.Second, 0},
-		} {
-			time.Sleep(step.sleep)
-			q.Ended(step.answered)
-			if got := q.Hold(step.wait); got != step.want {
-				t.Errorf("step %d: away for %v, want %v", i, got, step.want)
-			}
-		}
-		time.Sleep(90 * time.Second)
-		if got := q.Away(); got != 90*time.Second {
-			t.Errorf("away for %v, want 1m30s", got)
-		}
-		if q.Ended(true); q.Away() != 0 {
-			t.Errorf("away for %v after an answer", q.Away())
-		}
-	})
-}
-
 // A worker waits as long as another may postpone its row. It stops when its context ends, or when a
 // row cannot be read again.
 func TestNextEnds(t *testing.T) {
@@ -122,7 +82,7 @@ func TestNextEnds(t *testing.T) {
 		go func() {
 			time.Sleep(time.Second)
 			q.PutOff(j)
-			q.Ended(false)
+			q.Ended()
 		}()
 		if again, ok := q.Next(t.Context()); !ok || again.Row.At != 1 || again.Pause != FirstPause {
 			t.Errorf("%+v, %v", again, ok)
