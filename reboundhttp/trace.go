@@ -96,6 +96,8 @@ func (t *connTrace) gotConn(info httptrace.GotConnInfo) {
 	if t.counted {
 		slot = &t.conn
 	}
+	// A connection that was closed here carries nothing. A request that got no other was not sent, and
+	// even a POST may be repeated.
 	if t.uses.hold(slot, info.Conn) {
 		t.conns.Add(1)
 	}
