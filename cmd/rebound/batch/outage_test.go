@@ -15,6 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/rebound-go/rebound/breaker"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/outage"
 )
 
@@ -25,9 +26,12 @@ type away struct {
 	path       string        // empty = a generation
 	from, to   time.Duration // of the outage
 	fail       func(*http.Request) (*http.Response, error)
-	permanent  bool // without the outage, each row gets a 400
-	poison     int  // one in that many rows always gets a 500; 0 = none
-	first      int  // as many rows at the beginning do, too
+	permanent  bool          // without the outage, each row gets a 400
+	poison     int           // one in that many rows always gets a 500; 0 = none
+	first      int           // as many rows at the beginning do, too
+	last       int           // and as many at the end
+	inFlight   int           // at most; 0 = 64
+	cooldown   time.Duration // of the policy's own breaker; 0 = the default policy
 	code       int
 	failed     int           // rows, at most
 	lost       int           // attempts that failed, at most
@@ -66,6 +70,12 @@ var outages = []away{
 	{name: "away for good, one attempt", rows: 2000, from: time.Second, to: 24 * time.Hour,
 		path: "/orders", fail: answering(503, "", ""), code: exitFailed, failed: 1999, lost: 2000,
 		least: outage.Longest, end: outage.Longest + 5*time.Minute},
+	{name: "never there, one at a time", rows: 100, inFlight: 1, to: 24 * time.Hour, fail: refused,
+		code: exitFailed, failed: 100, lost: 800, least: outage.First, end: time.Hour},
+	{name: "bad rows come last, one at a time", rows: 100, inFlight: 1, last: 30, code: exitFailed,
+		failed: 30, lost: 240, end: outage.Longest + 30*time.Minute},
+	{name: "never there, a cooldown of a day", rows: 300, to: 24 * time.Hour, cooldown: 24 * time.Hour,
+		fail: refused, code: exitFailed, failed: 300, lost: 2400, least: outage.First, end: time.Hour},
 	{name: "a dozen rows are no outage", rows: 12, to: time.Hour, fail: refused, code: exitFailed,
 		failed: 12, lost: 96, end: 30 * time.Second},
 }
@@ -82,7 +92,7 @@ func TestOutage(t *testing.T) {
 func (o away) isPoison(req *http.Request) bool {
 	var row int
 	_, err := fmt.Fscanf(req.Body, `{"row":"r%d"}`, &row)
-	return err != nil || row <= o.first || o.poison > 0 && row%o.poison == 0
+	return err != nil || row <= o.first || row > o.rows-o.last || o.poison > 0 && row%o.poison == 0
 }
 
 func (o away) test(t *testing.T) {
@@ -93,7 +103,7 @@ func (o away) test(t *testing.T) {
 		b.o = Options{
 			Input: filepath.Join(b.dir, "in.jsonl"), Output: filepath.Join(b.dir, "out.jsonl"),
 			Base: &url.URL{Scheme: "https", Host: "api.example"}, Crash: true, Stdout: io.Discard,
-			MaxInFlight: 64, First: -1,
+			MaxInFlight: cmp.Or(o.inFlight, 64), First: -1,
 			Transport: trip(func(req *http.Request) (*http.Response, error) {
 				time.Sleep(100 * time.Millisecond)
 				if since := time.Since(began); since >= o.from && since < o.to {
@@ -111,6 +121,10 @@ func (o away) test(t *testing.T) {
 				return &http.Response{StatusCode: 200, Request: req,
 					Body: io.NopCloser(strings.NewReader(`{"choices":[]}`))}, nil
 			}),
+		}
+		if o.cooldown > 0 {
+			b.o.Policy = quick()
+			b.o.Policy.Breaker = &breaker.Breaker{Failures: 100, Cooldown: o.cooldown}
 		}
 		b.rows(o.rows, cmp.Or(o.path, generation), "")
 		s := b.run(o.code)

@@ -118,7 +118,8 @@ func (s *Shared) Round(ctx context.Context, one queue.Job) Round {
 	switch v.fate {
 	case putOff:
 		out.PutOff = true
-		out.Wait, out.Rest = max(v.wait, queue.PauseAfter(out.Attempts)), v.wait
+		out.Rest = min(v.wait, s.r.sender.service.Left())
+		out.Wait = max(out.Rest, queue.PauseAfter(out.Attempts))
 	case returned:
 		s.Stop(exitStopped, "a fault of the account: "+v.why)
 	}

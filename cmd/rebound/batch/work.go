@@ -32,7 +32,7 @@ func (b *run) settle(ctx context.Context, w *worker, j *queue.Job, a *answer) {
 		j.Attempts, j.Lost = j.Attempts+v.attempts, v.cost
 		j.Again, j.Doubt = j.Again && v.attempts == 0, v.doubt
 		b.queue.PutOff(*j)
-		b.queue.Hold(v.wait)
+		b.queue.Hold(min(v.wait, b.sender.service.Left()))
 	case returned:
 		b.halt.stop(exitStopped, "a fault of the account: "+v.why)
 	case unsent:

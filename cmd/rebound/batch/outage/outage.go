@@ -48,19 +48,20 @@ func (s *Service) answered() {
 	}
 }
 
-// rejected begins an outage, if there is none. It returns false if the run has waited enough.
-func (s *Service) rejected() bool {
-	now := int64(clock.Now())
-	s.began.CompareAndSwap(0, now)
+// begin begins an outage, if there is none.
+func (s *Service) begin() { s.began.CompareAndSwap(0, int64(clock.Now())) }
+
+// Left returns how long the run may still wait for the end of an outage.
+func (s *Service) Left() time.Duration {
 	longest := Longest
 	if s.answers.Load() == 0 {
 		longest = First
 	}
-	return s.waited.Load()+int64(s.Away()) < int64(longest)
+	return max(longest-time.Duration(s.waited.Load())-s.Away(), 0)
 }
 
-// Away returns how long the service has been away: the time since the first rejection after its
-// last answer. 0 = it is there.
+// Away returns how long the service has been away: the time since the breaker opened after the last
+// answer. 0 = it is there.
 func (s *Service) Away() time.Duration {
 	if began := s.began.Load(); began != 0 {
 		return clock.Now() - time.Duration(began)
@@ -98,12 +99,27 @@ type Gate struct {
 
 // Enter admits an attempt, or rejects it while the service is away.
 func (g Gate) Enter(ctx context.Context) (gate.Pass, error) {
-	p, err := g.Breaker.Enter(ctx)
-	if err == nil || g.Service.rejected() {
-		return p, err
+	if g.over(0) && g.State() != breaker.Closed {
+		g.ForceClose()
 	}
-	g.ForceClose()
-	return g.Breaker.Enter(ctx)
+	p, err := g.Breaker.Enter(ctx)
+	if err != nil {
+		g.Service.begin()
+	}
+	return p, err
+}
+
+// Refusal returns the error of an attempt that would be rejected after d, or nil.
+func (g Gate) Refusal(d time.Duration) error {
+	if g.over(d) {
+		return nil // Enter will close the breaker
+	}
+	return g.Breaker.Refusal(d)
+}
+
+// over reports whether, after d, the run has waited enough for the end of an outage.
+func (g Gate) over(d time.Duration) bool {
+	return g.Service.began.Load() != 0 && g.Service.Left() <= d
 }
 
 // Leave counts an attempt. A suspect that is sent as a probe counts: it was chosen at random.
@@ -116,4 +132,8 @@ func (g Gate) Leave(p gate.Pass, o gate.Outcome) {
 		o = gate.Outcome{Result: gate.Skipped}
 	}
 	g.Breaker.Leave(p, o)
+	// If one row is sent at a time, none is ever rejected: each row waits until it is the next probe.
+	if o.Result == gate.Failed && g.State() != breaker.Closed {
+		g.Service.begin()
+	}
 }

@@ -137,6 +137,12 @@ func TestWaitForFirstAnswer(t *testing.T) {
 				t.Fatalf("admitted after %v", at)
 			}
 		}
+		if err := g.Refusal(0); !errors.Is(err, breaker.ErrOpen) {
+			t.Errorf("%v, want an open breaker", err)
+		}
+		if err := g.Refusal(time.Nanosecond); err != nil || g.Service.Left() != time.Nanosecond {
+			t.Errorf("%v, and %v left, want no error after 1ns", err, g.Service.Left())
+		}
 		time.Sleep(time.Nanosecond)
 		if _, err := g.Enter(t.Context()); err != nil || g.State() != breaker.Closed {
 			t.Errorf("%v and %v after a minute, want the row admitted", err, g.State())
