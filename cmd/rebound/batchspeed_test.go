@@ -75,8 +75,9 @@ func TestBatchSpeed(t *testing.T) {
 	began = time.Now()
 	naive(t, in, server.URL)
 	loop := time.Since(began)
-	t.Logf("a loop in memory: %d rows in %v; the batch is %.2f times as fast", rows, loop,
-		loop.Seconds()/took.Seconds())
+	// Both ends of its connections are in one process, which saves about half of the time of a row.
+	t.Logf("a loop in memory, in the server's process: %d rows in %v; the batch is %.2f times as fast",
+		rows, loop, loop.Seconds()/took.Seconds())
 	if *long {
 		parallel(t, in, server.URL)
 	}
