@@ -14,6 +14,7 @@ import (
 
 	"github.com/rebound-go/rebound/cmd/rebound/batch"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/money"
+	"github.com/rebound-go/rebound/cmd/rebound/batch/outage"
 )
 
 // session is a worker, as long as its row in the database exists. If a process is away for longer
@@ -34,7 +35,7 @@ type session struct {
 	first   chan struct{} // is closed when a first row has been handled
 	through atomic.Bool   // first is closed, or will be soon
 	early   chan struct{} // has room for the rows that may be sent before that
-	rested  atomic.Int64  // no row is sent before, as a clock.Now
+	rest    outage.Rest
 
 	away     atomic.Bool  // the database does not answer
 	reported atomic.Int64 // the last report of a failure to store rows, in Unix nanoseconds

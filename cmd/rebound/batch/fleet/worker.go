@@ -12,7 +12,6 @@ import (
 	"github.com/rebound-go/rebound/cmd/rebound/batch/outage"
 	"github.com/rebound-go/rebound/cmd/rebound/batch/queue"
 	"github.com/rebound-go/rebound/fault"
-	"github.com/rebound-go/rebound/internal/clock"
 )
 
 // worker sends the row of a job.
@@ -103,26 +102,14 @@ func (s *session) send(c *claim) (out batch.Round, held bool, err error) {
 		j.Again, c.again = true, true
 	}
 	out = s.shared.Round(context.WithValue(s.calls, claimKey{}, c), j)
-	s.rest(out.Rest)
+	s.rest.Extend(out.Rest)
 	return out, false, nil
-}
-
-// rest delays the rows that follow.
-func (s *session) rest(d time.Duration) {
-	if d > 0 {
-		s.rested.Store(int64(clock.Now() + d))
-	}
 }
 
 // begin waits until the row may be sent: at first there is room for firstRows only. It returns
 // false if no more rows may be sent.
 func (s *session) begin(ctx context.Context) bool {
-	for until := s.rested.Load(); int64(clock.Now()) < until; until = s.rested.Load() {
-		if clock.Sleep(s.feeding, time.Duration(until)-clock.Now()) != nil || ctx.Err() != nil {
-			return false
-		}
-	}
-	if s.feeding.Err() != nil {
+	if !s.rest.Wait(s.feeding) || s.feeding.Err() != nil {
 		return false
 	}
 	select {

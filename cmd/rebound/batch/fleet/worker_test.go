@@ -19,8 +19,8 @@ func TestRest(t *testing.T) {
 		{"none", nil, time.Hour, 0, true},
 		{"none after a row that was sent", []time.Duration{0}, time.Hour, 0, true},
 		{"cooldown", []time.Duration{5 * time.Second, 0}, time.Hour, 5 * time.Second, true},
-		{"the last one counts", []time.Duration{5 * time.Second, 3 * time.Second}, time.Hour,
-			3 * time.Second, true},
+		{"the longest counts", []time.Duration{5 * time.Second, 3 * time.Second}, time.Hour,
+			5 * time.Second, true},
 		{"stop", []time.Duration{5 * time.Second}, time.Second, time.Second, false},
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -30,7 +30,7 @@ func TestRest(t *testing.T) {
 			s.feeding, cancel = context.WithTimeout(t.Context(), tt.stop)
 			defer cancel()
 			for _, d := range tt.rests {
-				s.rest(d)
+				s.rest.Extend(d)
 			}
 			began := time.Now()
 			ok := s.begin(t.Context())

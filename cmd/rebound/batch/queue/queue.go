@@ -40,13 +40,13 @@ func PauseAfter(attempts int) time.Duration {
 // reads the row again later.
 type Queue struct {
 	read func(at int64) (rows.Row, bool)
+	rest outage.Rest
 
-	mu        sync.Mutex
-	changed   chan struct{} // is closed and replaced when fed, active or off changes
-	fed       bool          // the input has been read to its end
-	active    int           // jobs that workers have
-	off       deferrals
-	notBefore time.Time // no job is handed out before
+	mu      sync.Mutex
+	changed chan struct{} // is closed and replaced when fed, active or off changes
+	fed     bool          // the input has been read to its end
+	active  int           // jobs that workers have
+	off     deferrals
 
 	jobs chan Job
 	room chan struct{} // has an element when jobs has room again
@@ -128,7 +128,7 @@ func (q *Queue) change(fn func()) {
 // Next returns a job. It returns false if no job is left, or ctx has ended.
 func (q *Queue) Next(ctx context.Context) (Job, bool) {
 	for {
-		q.rest(ctx)
+		q.rest.Wait(ctx)
 		q.mu.Lock()
 		if ctx.Err() == nil {
 			if j, ok := q.take(); ok {
@@ -213,30 +213,4 @@ func (q *Queue) Deferred() int {
 }
 
 // Hold delays all jobs, for example until the cooldown of a breaker is over.
-func (q *Queue) Hold(wait time.Duration) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if until := time.Now().Add(wait); until.After(q.notBefore) {
-		q.notBefore = until
-	}
-}
-
-// rest waits until the delay of Hold is over.
-func (q *Queue) rest(ctx context.Context) {
-	for {
-		q.mu.Lock()
-		var wait time.Duration
-		if !q.notBefore.IsZero() {
-			wait = time.Until(q.notBefore)
-		}
-		q.mu.Unlock()
-		if wait <= 0 {
-			return
-		}
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
-			return
-		}
-	}
-}
+func (q *Queue) Hold(wait time.Duration) { q.rest.Extend(wait) }
