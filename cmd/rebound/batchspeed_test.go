@@ -12,8 +12,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -39,10 +42,13 @@ func speedInput(t *testing.T, path string, rows int) {
 }
 
 // A batch takes little memory, whatever the number of its rows. The test logs its figures, those of
-// a loop in Go that keeps everything in memory, and those of curl under GNU parallel. With -long
-// there are a million rows.
+// a loop in Go that keeps everything in memory, and with -long those of curl under xargs and GNU
+// parallel. All of them are processes of their own, and use the same server. With -long there are a
+// million rows.
 func TestBatchSpeed(t *testing.T) {
+	var got atomic.Int64
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		got.Add(1)
 		_, _ = io.Copy(io.Discard, req.Body)
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = io.WriteString(w, `{"choices":[{"message":{"content":"a lunch for two"}}],`+
@@ -56,58 +62,66 @@ func TestBatchSpeed(t *testing.T) {
 	dir := t.TempDir()
 	in := filepath.Join(dir, "in.jsonl")
 	speedInput(t, in, rows)
+	measure := func(name string, rows int, c *exec.Cmd) (perSecond, megabytes float64) {
+		t.Helper()
+		got.Store(0)
+		began := time.Now()
+		if out, err := c.CombinedOutput(); err != nil || got.Load() != int64(rows) {
+			t.Fatalf("%s: %v after %d requests, want %d: %s", name, err, got.Load(), rows, out)
+		}
+		perSecond = float64(rows) / time.Since(began).Seconds()
+		megabytes = float64(c.ProcessState.SysUsage().(*syscall.Rusage).Maxrss) / 1024
+		cpu := c.ProcessState.UserTime() + c.ProcessState.SystemTime()
+		t.Logf("%s: %d rows, %.0f per second, %v of CPU a row, %.0f MB", name, rows, perSecond,
+			cpu/time.Duration(rows), megabytes)
+		return perSecond, megabytes
+	}
 	c := exec.CommandContext(t.Context(), filepath.Join(bin(t), "rebound"), "batch", in, "-o",
 		filepath.Join(dir, "out.jsonl"), "--base", server.URL, "-j", "64")
 	c.Env = environment(t)
-	began := time.Now()
-	if out, err := c.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	took := time.Since(began)
-	usage := c.ProcessState.SysUsage().(*syscall.Rusage)
-	cpu := c.ProcessState.UserTime() + c.ProcessState.SystemTime()
-	megabytes := float64(usage.Maxrss) / 1024
-	t.Logf("batch: %d rows in %v, %v of CPU a row, %.0f MB", rows, took, cpu/time.Duration(rows),
-		megabytes)
+	batch, megabytes := measure("batch", rows, c)
 	if *long && megabytes > 48 {
 		t.Errorf("%.0f MB, want at most 48", megabytes)
 	}
-	began = time.Now()
-	naive(t, in, server.URL)
-	loop := time.Since(began)
-	// Both ends of its connections are in one process, which saves about half of the time of a row.
-	t.Logf("a loop in memory, in the server's process: %d rows in %v; the batch is %.2f times as fast",
-		rows, loop, loop.Seconds()/took.Seconds())
-	if *long {
-		parallel(t, in, server.URL)
-	}
-}
-
-// parallel sends the first rows by curl under GNU parallel, if that is installed.
-func parallel(t *testing.T, in, base string) {
-	if _, err := exec.LookPath("parallel"); err != nil {
+	loop := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestNaiveLoop$")
+	loop.Env = append(os.Environ(), "LOOP_INPUT="+in, "LOOP_BASE="+server.URL)
+	naive, _ := measure("a loop in memory", rows, loop)
+	t.Logf("the batch is %.2f times as fast as the loop", batch/naive)
+	if !*long {
 		return
 	}
 	const some = 2000
-	began := time.Now()
-	c := exec.CommandContext(t.Context(), "bash", "-c", fmt.Sprintf(
-		"head -%d %s | parallel -j64 --pipe -N1 curl -s -d @- %s/v1/x > /dev/null", some, in, base))
-	if out, err := c.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
+	for name, pipe := range map[string]string{
+		"xargs":    `head -%d %s | xargs -d '\n' -P 64 -I{} curl -s -o /dev/null -d {} %s/v1/x`,
+		"parallel": `head -%d %s | parallel -j64 --pipe -N1 curl -s -d @- %s/v1/x > /dev/null`,
+	} {
+		if _, err := exec.LookPath(name); err != nil {
+			t.Logf("%s is not installed", name)
+			continue
+		}
+		each, _ := measure("curl under "+name, some, exec.CommandContext(t.Context(), "bash", "-c",
+			fmt.Sprintf(pipe, some, in, server.URL)))
+		t.Logf("the batch is %.0f times as fast as curl under %s", batch/each, name)
 	}
-	t.Logf("curl under GNU parallel: %d rows in %v", some, time.Since(began))
 }
 
-// naive is the usual loop, with all rows and all answers in memory.
-func naive(t *testing.T, in, base string) {
+// TestNaiveLoop is the process of the loop in TestBatchSpeed: the usual loop, with all rows and all
+// answers in memory.
+func TestNaiveLoop(t *testing.T) {
+	in, base := os.Getenv("LOOP_INPUT"), os.Getenv("LOOP_BASE")
+	if in == "" {
+		t.Skip("it is a part of TestBatchSpeed")
+	}
 	data, err := os.ReadFile(in)
 	if err != nil {
 		t.Fatal(err)
 	}
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
+	lines := slices.Collect(bytes.Lines(data))
+	answers := make([][]byte, len(lines))
 	var all sync.WaitGroup
 	turns := make(chan struct{}, 64)
-	for line := range bytes.Lines(data) {
+	for i, line := range lines {
 		turns <- struct{}{}
 		all.Go(func() {
 			defer func() { <-turns }()
@@ -118,10 +132,11 @@ func naive(t *testing.T, in, base string) {
 				return
 			}
 			defer resp.Body.Close()
-			if _, err := io.ReadAll(resp.Body); err != nil {
+			if answers[i], err = io.ReadAll(resp.Body); err != nil {
 				t.Error(err)
 			}
 		})
 	}
 	all.Wait()
+	runtime.KeepAlive(answers)
 }
