@@ -106,7 +106,7 @@ func TestBatchSpeed(t *testing.T) {
 }
 
 // TestNaiveLoop is the process of the loop in TestBatchSpeed: the usual loop, with all rows and all
-// answers in memory.
+// answers in memory. It does less than a batch: it parses nothing, and writes no results.
 func TestNaiveLoop(t *testing.T) {
 	in, base := os.Getenv("LOOP_INPUT"), os.Getenv("LOOP_BASE")
 	if in == "" {
